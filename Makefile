@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Builds build/s3vtl (the command) and build/bs_s3vtl.so (tgtd's backing-store module), and runs the tests.
+#   make            build                        make deps     install what building, running and testing need (root)
+#   make run        set up and serve on 127.0.0.1:3260 (RUN_ONCE=1: one round trip, then end)
+#   make test       every test                   make bench    speed, as ratios within one run
+# VARIANT=asan|tsan builds below build/asan, build/tsan; CC=clang works too.
+VARIANT ?= plain
+CC      ?= gcc
+B       := $(if $(filter plain,$(VARIANT)),build,build/$(VARIANT))
+
+SAN_plain :=
+SAN_asan  := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+SAN_tsan  := -fsanitize=thread
+OPT_plain := -O2
+OPT_asan  := -O1
+OPT_tsan  := -O1
+
+PKGS    := libcurl openssl libzstd sqlite3 jansson libsystemd
+TGT     := build/tgt/usr
+CFLAGS  ?= -g
+WARN    := -Wall -Wextra -Wshadow -Wconversion -Werror
+ALL_CFLAGS = $(CFLAGS) $(OPT_$(VARIANT)) $(SAN_$(VARIANT)) -std=gnu17 -D_GNU_SOURCE -fPIC -pthread -fno-omit-frame-pointer -I. $(WARN) $(shell pkg-config --cflags $(PKGS))
+LIBS     = $(shell pkg-config --libs $(PKGS)) -linih -pthread
+
+LIB_SRC    := $(wildcard scsi/*.c s3backend/*.c) $(filter-out vtl/target.c,$(wildcard vtl/*.c))
+CMD_SRC    := $(wildcard vtl/cmd/*.c)
+TARGET_SRC := vtl/target.c
+UNIT_SRC   := $(wildcard tests/unit/test_*.c)
+UNIT_HELP  := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
+obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+UNIT_BIN   := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SRC))
+
+.PHONY: all deps run test bench unit clean format tidy
+all: $(B)/s3vtl $(B)/bs_s3vtl.so
+
+$(B)/libs3vtl.a: $(call obj,$(LIB_SRC))
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/s3vtl: $(call obj,$(CMD_SRC)) $(B)/libs3vtl.a
+	$(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $(call obj,$(CMD_SRC)) $(B)/libs3vtl.a $(LIBS)
+
+# tgtd's symbols are resolved when it loads the module.
+$(B)/bs_s3vtl.so: $(call obj,$(TARGET_SRC)) $(B)/libs3vtl.a
+	$(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -shared -Wl,-Bsymbolic -Wl,--exclude-libs,ALL -o $@ $(call obj,$(TARGET_SRC)) $(B)/libs3vtl.a $(LIBS)
+
+$(B)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(EXTRA_$(subst /,_,$*)) -MMD -MP -c -o $@ $<
+
+# tgt's own headers are not written for our warnings.
+EXTRA_vtl_target := -isystem $(TGT)
+$(call obj,$(TARGET_SRC)): $(TGT)/tgtd.h
+$(TGT)/tgtd.h:
+	scripts/tgt-headers build/tgt
+
+$(B)/tests/%: $(B)/obj/tests/unit/%.o $(call obj,$(UNIT_HELP)) $(B)/libs3vtl.a
+	@mkdir -p $(@D)
+	$(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+
+unit: $(UNIT_BIN)
+	scripts/run-tests unit $(UNIT_BIN)
+
+deps:
+	scripts/deps
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+clean:
+	rm -rf build/obj build/asan build/tsan build/tests build/s3vtl build/bs_s3vtl.so build/libs3vtl.a
+
+-include $(shell find build -name '*.d' 2>/dev/null)

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* objstore.h: the interface to an object store; all that the tape library knows of S3. */
+#ifndef S3VTL_OBJSTORE_H
+#define S3VTL_OBJSTORE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "s3backend/errtext.h"
+
+/*
+ * Rules that every implementation keeps:
+ *  1. Calls block and may come from any number of threads at once. They return 0 or a negative errno, and then *err says in
+ *     one line what, where (key, bucket, URL) and what the store said.
+ *       -ENOENT     no such object                 -EACCES  refused (keys, signature, clock)
+ *       -EINVAL     key outside the allowed set    -ECANCELED  *cancel became true
+ *       -EIO        everything else, after the retries of the policy
+ *  2. Keys: [A-Za-z0-9._/-], 1..700 bytes, no leading or doubled slash, no "." or ".." segment. Others are -EINVAL
+ *     before anything is sent. Keys are relative to the store's prefix.
+ *  3. put is atomic: readers see the whole object or none. Objects are immutable (I2): put again of the same key with the
+ *     same content is fine.
+ *  4. get fills exactly len bytes or fails; a short body is an error, never data.
+ *  5. list is in byte order of the key, complete (pages are followed), and sees every put that returned before it began.
+ */
+struct objstore;
+
+/* What a put sends: len bytes from memory, or from offset of an open file (never moved, pread only). */
+struct obj_source {
+    const void *mem; /* NULL: use fd */
+    int fd;
+    uint64_t offset;
+    uint64_t len;
+};
+
+/* One call's options; NULL or all zero is the default. */
+struct obj_call {
+    const atomic_bool *cancel; /* polled at least every 200 ms */
+    unsigned max_tries;        /* 0: the store's default policy (about 2 minutes of retries); 1: no retry */
+};
+
+/* One listed name. is_prefix: a common prefix (ends with '/'), only with delimiter. key is relative to the store's prefix. */
+struct obj_entry {
+    const char *key;
+    uint64_t size;
+    bool is_prefix;
+};
+/* Return non-zero to end the list early (that value is returned by list). */
+typedef int (*obj_list_fn)(void *arg, const struct obj_entry *e);
+
+struct objstore_ops {
+    const char *type; /* "dir", "s3", "fault" ... */
+    /* Stores an object. */
+    int (*put)(struct objstore *s, const char *key, const struct obj_source *src, const struct obj_call *c,
+               struct errtext *err);
+    /* Reads bytes [offset, offset + len) of an object whose size the caller knows to be at least offset + len, into buf. */
+    int (*get)(struct objstore *s, const char *key, uint64_t offset, uint64_t len, void *buf, const struct obj_call *c,
+               struct errtext *err);
+    int (*head)(struct objstore *s, const char *key, uint64_t *size, const struct obj_call *c, struct errtext *err);
+    /* Lists keys that begin with prefix ("" all) and are greater than start_after (NULL: from the first). With slash, keys are
+     * grouped at the next '/' after prefix, as S3's delimiter does. */
+    int (*list)(struct objstore *s, const char *prefix, const char *start_after, bool slash, obj_list_fn fn, void *arg,
+                const struct obj_call *c, struct errtext *err);
+    /* Deletes n keys; a missing one is no error. Stops at nothing: the first failure is returned after all were tried. */
+    int (*del)(struct objstore *s, const char *const *keys, size_t n, const struct obj_call *c, struct errtext *err);
+    /* Is the store there, are the keys right, does the bucket exist? One clear line if not. */
+    int (*check)(struct objstore *s, const struct obj_call *c, struct errtext *err);
+    void (*close)(struct objstore *s);
+};
+
+struct objstore {
+    const struct objstore_ops *ops;
+};
+
+/* What a person configured. Strings are borrowed for the call of open only. */
+struct objstore_config {
+    const char *type;   /* "dir" or "s3" */
+    const char *path;   /* dir: the directory, made if its parent exists */
+    const char *url;    /* s3: http(s)://host[:port] */
+    const char *bucket; /* s3 */
+    const char *prefix; /* "" or a/b: no slash at either end; same character rules as keys */
+    const char *region; /* s3: "us-east-1" */
+    const char *credentials_file; /* s3: two lines access_key = ..., secret_key = ...; mode 0600 or refused */
+    const char *ca_file;          /* s3: NULL or a PEM file */
+    const char *style;            /* s3: "path" or "virtual" */
+    unsigned parallel;            /* s3: transfers at once, 1..64 */
+};
+
+/* Opens a store; contacts nothing (see check). 0 or a negative errno with *err. The caller ends it by (*out)->ops->close. */
+int objstore_open(const struct objstore_config *cfg, struct objstore **out, struct errtext *err);
+/* True if key keeps rule 2. */
+bool objstore_key_ok(const char *key);
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* executor.h: one thread per logical unit that runs requests in order and hands them back by an eventfd. */
+#ifndef S3VTL_EXECUTOR_H
+#define S3VTL_EXECUTOR_H
+
+struct executor;
+struct exec_job {
+    struct exec_job *next;
+    void (*run)(struct exec_job *job); /* on the executor's thread */
+};
+/* done_fd of the executor becomes readable when executor_done has something. NULL when out of resources. */
+struct executor *executor_new(const char *name);
+int executor_done_fd(const struct executor *e);
+void executor_submit(struct executor *e, struct exec_job *job);
+/* The list (by next) of jobs that ran since the last call, in order; NULL if none. Clears the eventfd. */
+struct exec_job *executor_done(struct executor *e);
+/* Runs what is queued, then ends the thread. Jobs that ran and were not taken by executor_done are left to the caller. */
+void executor_free(struct executor *e);
+
+#endif

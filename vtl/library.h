@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* library.h: the tape library: its elements, drives and cartridges, opened from a configuration. What target.c and the command use. */
+#ifndef S3VTL_LIBRARY_H
+#define S3VTL_LIBRARY_H
+
+#include <jansson.h>
+#include "scsi/changer_ops.h"
+#include "scsi/tape_ops.h"
+#include "vtl/config.h"
+
+struct library;
+
+/* What happened to the medium of a drive or at the import/export elements: target.c turns it into unit attentions. Called on any
+ * thread but the transport's; must not block. */
+enum library_event { LIBRARY_DRIVE_MEDIUM_CHANGED, LIBRARY_IMPORT_EXPORT_ACCESSED };
+typedef void (*library_event_fn)(void *arg, enum library_event ev, unsigned drive);
+
+/* Flags of library_open. */
+enum {
+    LIBRARY_SERVE = 1,  /* start the background work: uploads, idle seal, prefetch (else only the state is opened) */
+    LIBRARY_CREATE = 2, /* make the state if there is none (library init) */
+};
+
+/* Opens (and recovers) the state below state_dir; one process at a time holds it (lock file: -EBUSY, the text names the process).
+ * cfg is borrowed and must outlive the library. May block; not on the transport's thread once initiators are served. */
+int library_open(const struct vtl_config *cfg, unsigned flags, struct library **out, struct errtext *err);
+/* Flushes every drive (to the configured durability at least) and closes. 0, or the first error, with everything closed all the same. */
+int library_close(struct library *lib, struct errtext *err);
+void library_set_listener(struct library *lib, library_event_fn fn, void *arg);
+
+/* For the logical units. Pointers live as long as the library. i < drives of the configuration. */
+const struct tape_ops *library_drive_ops(void);
+void *library_drive(struct library *lib, unsigned i);
+const char *library_drive_serial(struct library *lib, unsigned i);
+const char *library_changer_serial(struct library *lib);
+const struct changer_ops *library_changer_ops(void); /* self is the struct library */
+
+/*
+ * One operation of the command, asked in JSON and answered in JSON, whether over the control socket or in the same process:
+ *   {"op":"status"}                                -> {"elements":[...],"drives":[...],"cartridges":[...], ...}
+ *   {"op":"tape-list"} {"op":"tape-show","barcode":B} {"op":"tape-create","barcodes":[..],"capacity":N,"worm":false}
+ *   {"op":"tape-remove","barcode":B,"force":false} {"op":"flush"}
+ * Returns a new reference, or NULL and *err (one line). Any thread but the transport's; may block.
+ */
+json_t *library_call(struct library *lib, const json_t *request, struct errtext *err);
+
+/* library init: makes the state and the store's format object; idempotent; refuses a prefix that another library uses. */
+int library_init(const struct vtl_config *cfg, json_t **report, struct errtext *err);
+/* library rebuild: makes a new state from the bucket alone (heads and maps). Refuses when a state exists already, unless force. */
+int library_rebuild(const struct vtl_config *cfg, bool force, json_t **report, struct errtext *err);
+
+#endif
