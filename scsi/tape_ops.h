@@ -70,6 +70,7 @@ struct tape_status {
     uint64_t capacity;    /* bytes, nominal */
     uint64_t used;        /* bytes of host data on the cartridge */
     uint64_t medium_changes; /* goes up with each cartridge loaded or taken out */
+    uint64_t alerts;         /* TapeAlert flags (SSC-5 annex A): flag n is bit 64 - n; only set by real causes */
 };
 
 /*
