@@ -61,4 +61,10 @@ bool tape_index_file_start(const struct tape_index *x, uint64_t f, uint64_t *obj
 bool tape_index_next_filemark(const struct tape_index *x, uint64_t object, uint64_t *fm);
 bool tape_index_prev_filemark(const struct tape_index *x, uint64_t object, uint64_t *fm);
 
+/* The filemark runs within objects [first, end), clipped to them. *out is malloc'd, NULL when there are none. 0 or -ENOMEM. */
+int tape_index_runs(const struct tape_index *x, uint64_t first, uint64_t end, struct seg_fm_run **out, size_t *n);
+/* Segments [first, first + n) with their filemarks as an index of their own, which may begin at any object (a head's inline part).
+ * dst is initialised by the call. 0 or -ENOMEM. */
+int tape_index_slice(struct tape_index *dst, const struct tape_index *src, size_t first, size_t n);
+
 #endif
