@@ -217,7 +217,8 @@ int db_cartridges(struct db *db, int (*fn)(void *arg, const struct db_cartridge 
             " next_map, head_epoch, head_writer, head_n, commit_segs, floor, dirty, mam, counters,"
             " (SELECT total(plain_bytes) FROM segment s WHERE s.cartridge=c.rowid),"
             " (SELECT total(size) FROM segment s WHERE s.cartridge=c.rowid AND state=2),"
-            " (SELECT total(size) FROM segment s WHERE s.cartridge=c.rowid AND state=1)"
+            " (SELECT total(size) FROM segment s WHERE s.cartridge=c.rowid AND state=1),"
+            " (SELECT count(*) FROM segment s WHERE s.cartridge=c.rowid AND state<>2)"
             " FROM cartridge c ORDER BY barcode");
     int rc = st ? 0 : -EIO, s = SQLITE_DONE;
     while (st && !rc && (s = sqlite3_step(st)) == SQLITE_ROW) {
@@ -243,6 +244,7 @@ int db_cartridges(struct db *db, int (*fn)(void *arg, const struct db_cartridge 
         c.used_bytes = (uint64_t)sqlite3_column_int64(st, 19);
         c.stored_bytes = (uint64_t)sqlite3_column_int64(st, 20);
         c.sealed_bytes = (uint64_t)sqlite3_column_int64(st, 21);
+        c.unsettled = (uint64_t)sqlite3_column_int64(st, 22);
         rc = fn(arg, &c);
     }
     if (!rc)

@@ -36,6 +36,7 @@ struct db_cartridge {
     char *mam, *counters; /* JSON text or NULL; owned by the row's reader */
     /* sums over the segments, filled by db_cartridges only */
     uint64_t used_bytes, stored_bytes, sealed_bytes;
+    uint64_t unsettled; /* rows that are not STORED */
 };
 
 int db_open(const char *path, bool create, struct db **out, struct errtext *err);
@@ -89,12 +90,11 @@ int db_segment_stored(struct db *db, int64_t cartridge, const struct seg_id *id)
 int db_segments_add_stored(struct db *db, int64_t cartridge, const struct tape_index *x);
 
 int db_maps(struct db *db, int64_t cartridge, int (*fn)(void *arg, const struct map_ref *m), void *arg);
-/* A head is committed: the cartridge's columns and its maps; keys become garbage. */
-int db_committed(struct db *db, const struct db_cartridge *c, const struct map_ref *maps, size_t n_maps,
-                 const char *const *garbage, size_t n_garbage);
+/* A head is committed: the cartridge's columns and its maps; maps that it no longer names become garbage. */
+int db_committed(struct db *db, const struct db_cartridge *c, const struct map_ref *maps, size_t n_maps);
 
-/* Objects of a cartridge to delete, at most max; returns how many were given, or a negative errno. */
-int db_garbage(struct db *db, int64_t cartridge, size_t max, int (*fn)(void *arg, const char *key), void *arg);
+/* Objects of a cartridge to delete. */
+int db_garbage(struct db *db, int64_t cartridge, int (*fn)(void *arg, const char *key), void *arg);
 int db_garbage_add(struct db *db, int64_t cartridge, const char *const *keys, size_t n);
 int db_garbage_done(struct db *db, int64_t cartridge, const char *const *keys, size_t n);
 

@@ -240,42 +240,59 @@ static int map_insert(struct db *db, int64_t cartridge, size_t pos, const struct
     return db_step(st);
 }
 
-int db_committed(struct db *db, const struct db_cartridge *c, const struct map_ref *maps, size_t n_maps,
-                 const char *const *garbage, size_t n_garbage)
+/* Maps of the last commit that are not among the new ones. */
+static int old_maps_garbage(struct db *db, const struct db_cartridge *c, const struct map_ref *maps, size_t n_maps)
+{
+    DB_STMT st = db_prepare(db, "SELECT epoch, writer, number FROM map WHERE cartridge=?");
+    int rc = st ? 0 : -EIO, s = SQLITE_DONE;
+    if (st)
+        sqlite3_bind_int64(st, 1, c->rowid);
+    while (st && !rc && (s = sqlite3_step(st)) == SQLITE_ROW) {
+        struct seg_id id = {(uint64_t)sqlite3_column_int64(st, 0), (uint32_t)sqlite3_column_int64(st, 1),
+                            (uint64_t)sqlite3_column_int64(st, 2)};
+        size_t i = 0;
+        while (i < n_maps && seg_id_compare(&maps[i].id, &id))
+            i++;
+        if (i < n_maps)
+            continue;
+        char key[DB_KEY_SIZE];
+        object_key(key, c->barcode, "map", &id);
+        rc = garbage_insert(db, c->rowid, key);
+    }
+    return rc ? rc : db_errno(s);
+}
+
+int db_committed(struct db *db, const struct db_cartridge *c, const struct map_ref *maps, size_t n_maps)
 {
     int rc = db_begin(db);
     if (rc)
         return rc;
+    rc = old_maps_garbage(db, c, maps, n_maps);
     DB_STMT st = db_prepare(db, "DELETE FROM map WHERE cartridge=?");
     if (st)
         sqlite3_bind_int64(st, 1, c->rowid);
-    rc = db_step(st);
+    if (!rc)
+        rc = db_step(st);
     for (size_t i = 0; !rc && i < n_maps; i++)
         rc = map_insert(db, c->rowid, i, &maps[i]);
-    for (size_t i = 0; !rc && i < n_garbage; i++)
-        rc = garbage_insert(db, c->rowid, garbage[i]);
     if (!rc)
         rc = db_cartridge_write(db, c);
     return db_end(db, rc);
 }
 
-int db_garbage(struct db *db, int64_t cartridge, size_t max, int (*fn)(void *arg, const char *key), void *arg)
+int db_garbage(struct db *db, int64_t cartridge, int (*fn)(void *arg, const char *key), void *arg)
 {
     pthread_mutex_lock(&db->lock);
-    DB_STMT st = db_prepare(db, "SELECT key FROM garbage WHERE cartridge=? ORDER BY key LIMIT ?");
-    int rc = st ? 0 : -EIO, s = SQLITE_DONE, n = 0;
-    if (st) {
+    DB_STMT st = db_prepare(db, "SELECT key FROM garbage WHERE cartridge=? ORDER BY key");
+    int rc = st ? 0 : -EIO, s = SQLITE_DONE;
+    if (st)
         sqlite3_bind_int64(st, 1, cartridge);
-        sqlite3_bind_int64(st, 2, (int64_t)max);
-    }
-    while (st && !rc && (s = sqlite3_step(st)) == SQLITE_ROW) {
+    while (st && !rc && (s = sqlite3_step(st)) == SQLITE_ROW)
         rc = fn(arg, (const char *)sqlite3_column_text(st, 0));
-        n++;
-    }
     if (!rc)
         rc = db_errno(s);
     pthread_mutex_unlock(&db->lock);
-    return rc ? rc : n;
+    return rc;
 }
 
 int db_garbage_add(struct db *db, int64_t cartridge, const char *const *keys, size_t n)

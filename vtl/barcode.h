@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* barcode.h: which texts are barcodes. */
+#ifndef S3VTL_BARCODE_H
+#define S3VTL_BARCODE_H
+
+#include <ctype.h>
+#include <stdbool.h>
+#include <string.h>
+
+/* [A-Za-z0-9_][A-Za-z0-9._-]*, 2 to 32 characters: what PBS takes as a media label, and safe in a key. */
+static inline bool barcode_ok(const char *s)
+{
+    size_t n = strlen(s);
+    if (n < 2 || n > 32 || !(isalnum((unsigned char)s[0]) || s[0] == '_'))
+        return false;
+    for (; *s; s++)
+        if (!isalnum((unsigned char)*s) && !strchr("._-", *s))
+            return false;
+    return true;
+}
+
+#endif

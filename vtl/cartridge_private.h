@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* cartridge_private.h: what the files of the cartridge share. All with the lock held. */
+#ifndef S3VTL_CARTRIDGE_PRIVATE_H
+#define S3VTL_CARTRIDGE_PRIVATE_H
+
+#include "vtl/cartridge.h"
+
+/* Cuts live at object, and with it pending segments, maps and what the last head still holds. */
+void cartridge_cut_live(struct cartridge *c, uint64_t object);
+/* Maps hold no more than the leading segments that the last head still names as they are. */
+void cartridge_cut_maps(struct cartridge *c);
+/* Makes ch cut the rows at object: *runs (malloc'd) belongs to it. */
+int cartridge_change_cut(const struct cartridge *c, uint64_t object, struct db_change *ch, struct seg_fm_run **runs);
+/* Notes a sealed segment that is not stored. Does not count its bytes. */
+int cartridge_push_pending(struct cartridge *c, const struct seg_id *id, uint64_t size);
+void cartridge_free_doomed(struct cartridge *c);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* drive.h: one tape drive: the cartridge in it, its position, and struct tape_ops over both. */
+#ifndef S3VTL_DRIVE_H
+#define S3VTL_DRIVE_H
+
+#include "scsi/tape_ops.h"
+#include "vtl/reader.h"
+
+/*
+ * op_lock: held by whoever operates the drive: its executor, or the changer that takes the cartridge out. May be held
+ * for long. st_lock: a leaf, for the snapshot that tape_ops->status copies; the only lock of a drive that the
+ * transport's thread takes.
+ */
+struct drive {
+    struct engine *eng;
+    unsigned number;
+    char serial[33];
+    atomic_bool prevented;
+
+    pthread_mutex_t op_lock;
+    struct cartridge *c; /* in the drive element, or NULL */
+    bool loaded;         /* threaded */
+    uint64_t pos;        /* logical object number */
+    uint64_t used;       /* bytes of host data before the end of data */
+    uint64_t unsynced_blocks, unsynced_bytes;
+    bool claim_asked;
+    uint64_t alerts;
+    uint64_t medium_changes;
+    struct reader reader;
+
+    pthread_mutex_t st_lock;
+    struct tape_status st;
+};
+
+void drive_init(struct drive *d, struct engine *eng, unsigned number, const char *serial);
+void drive_fini(struct drive *d);
+
+extern const struct tape_ops drive_tape_ops; /* self is the struct drive */
+
+/* ---- for the changer and the library, not on the drive's executor ---- */
+/* Puts a cartridge in and threads it. 0 or a negative errno with *err; the cartridge is in the drive all the same
+ * (unthreaded). */
+int drive_insert(struct drive *d, struct cartridge *c, struct errtext *err);
+/* Flushes, rewinds, unthreads and lets go of the cartridge. -EBUSY: removal is prevented; other errors: what was
+ * written could not be made safe; the cartridge stays in the drive then. */
+int drive_remove(struct drive *d, const atomic_bool *cancel, struct errtext *err);
+/* Makes everything safe at the configured durability. */
+int drive_flush(struct drive *d, const atomic_bool *cancel, struct errtext *err);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* drive_private.h: what drive.c and drive_rw.c share. */
+#ifndef S3VTL_DRIVE_PRIVATE_H
+#define S3VTL_DRIVE_PRIVATE_H
+
+#include "scsi/lun.h"
+#include "vtl/drive.h"
+#include "vtl/worker.h"
+
+/* TapeAlert flags, SSC-5 annex A: flag n is bit 64 - n. */
+#define ALERT_READ_FAILURE (1ull << (64 - 5))
+#define ALERT_WRITE_FAILURE (1ull << (64 - 6))
+
+/* An operation on a threaded tape: begin takes op_lock (not when it fails), end publishes the status and gives it back.
+ */
+enum tape_result drive_begin(struct drive *d, enum tape_activity activity);
+enum tape_result drive_end(struct drive *d, enum tape_result result);
+void drive_publish(struct drive *d, enum tape_activity activity);
+uint64_t drive_end_object(struct drive *d);
+int drive_make_safe(struct drive *d, bool seal, const atomic_bool *cancel, struct errtext *err);
+int drive_wait_remote(struct drive *d, const atomic_bool *cancel, struct errtext *err);
+/* Logs err, sets the TapeAlert flag, and says which result the command ends with. */
+enum tape_result drive_failed(struct drive *d, int rc, const struct errtext *err, enum tape_result otherwise);
+
+enum tape_result drive_write(void *self, const void *block, uint32_t len, bool compress, const atomic_bool *cancel);
+enum tape_result drive_write_filemarks(void *self, uint64_t count, bool immed, const atomic_bool *cancel);
+enum tape_result drive_read(void *self, void *buf, uint32_t *len, const atomic_bool *cancel);
+enum tape_result drive_erase(void *self, bool long_erase, const atomic_bool *cancel);
+enum tape_result drive_format(void *self, const atomic_bool *cancel);
+
+#endif

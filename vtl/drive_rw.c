@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* drive_rw.c: the data path of a drive: WRITE, WRITE FILEMARKS, READ, ERASE, FORMAT MEDIUM. */
+#include <errno.h>
+#include <string.h>
+
+#include "vtl/crc32c.h"
+#include "vtl/drive_private.h"
+
+#define CLAIM_WAIT_MS 10000
+
+/* How much goes on the tape behind early warning: room for PBS's catalog, which it writes there (2 %, or 4 GiB where
+ * that is more and the tape isn't smaller). */
+static uint64_t margin(uint64_t capacity)
+{
+    uint64_t floor = capacity < (4ull << 30) ? capacity : 4ull << 30;
+    return capacity / 50 > floor ? capacity / 50 : floor;
+}
+
+/* Bytes of host data that stay when the tape is written at the position. */
+static uint64_t used_before(struct drive *d, uint64_t object)
+{
+    struct tape_index *x = &d->c->live;
+    uint64_t n = 0;
+    pthread_mutex_lock(&d->c->lock);
+    for (size_t i = 0; i < x->n_segs && x->segs[i].first_object < object; i++) {
+        const struct seg_ref *r = &x->segs[i];
+        uint64_t part = object - r->first_object;
+        n += part >= r->objects ? r->plain_bytes
+                                : (uint64_t)((double)r->plain_bytes * (double)part / (double)r->objects);
+    }
+    pthread_mutex_unlock(&d->c->lock);
+    return n;
+}
+
+/* The cartridge becomes ours before the first write of this run. A store that does not answer stops nothing: then the
+ * claim comes before the first upload. */
+static enum tape_result claim_first(struct drive *d, const atomic_bool *cancel)
+{
+    struct cartridge *c = d->c;
+    struct engine *e = d->eng;
+    uint64_t until = engine_ticks() + CLAIM_WAIT_MS;
+    for (;;) {
+        uint64_t seen = progress_now(&e->progress);
+        pthread_mutex_lock(&c->lock);
+        bool owned = c->owned, fenced = c->fenced, failing = c->failures != 0;
+        c->claim_wanted = true;
+        pthread_mutex_unlock(&c->lock);
+        if (fenced)
+            return TAPE_NOT_OWNED;
+        if (owned || d->claim_asked || failing || engine_ticks() >= until)
+            break;
+        if (atomic_load(cancel))
+            return TAPE_CANCELLED;
+        workers_add(e->workers, c);
+        progress_wait(&e->progress, seen, 500);
+    }
+    d->claim_asked = true;
+    return TAPE_OK;
+}
+
+/* May the tape be written here? What stands behind the position will be gone. */
+static enum tape_result may_write(struct drive *d, const atomic_bool *cancel)
+{
+    if (d->c->row.write_protected)
+        return TAPE_WRITE_PROTECTED;
+    uint64_t end = drive_end_object(d);
+    if (d->pos < end && d->c->row.worm)
+        return TAPE_WORM_OVERWRITE;
+    enum tape_result result = claim_first(d, cancel);
+    if (!result && d->pos < end)
+        d->used = used_before(d, d->pos);
+    return result;
+}
+
+/* I6: waits while the spool holds more than it may. */
+static enum tape_result wait_for_room(struct drive *d, uint32_t len, const atomic_bool *cancel)
+{
+    struct engine *e = d->eng;
+    for (;;) {
+        uint64_t seen = progress_now(&e->progress);
+        uint64_t dirty = atomic_load(&e->dirty_bytes);
+        if (dirty + len <= e->cfg->spool.max_dirty)
+            return TAPE_OK;
+        pthread_mutex_lock(&d->c->lock);
+        bool fenced = d->c->fenced, idle = !d->c->n_pending;
+        pthread_mutex_unlock(&d->c->lock);
+        if (fenced)
+            return TAPE_NOT_OWNED;
+        if (atomic_load(cancel))
+            return TAPE_CANCELLED;
+        if (idle && cartridge_flush(d->c)) /* it is the open segment that fills the spool */
+            return TAPE_WRITE_ERROR;
+        progress_wait(&e->progress, seen, 1000);
+    }
+}
+
+/* The disk is full although the spool may still grow: the cache goes first, then wait for uploads. */
+static bool make_disk_room(struct drive *d, uint32_t len, const atomic_bool *cancel)
+{
+    struct engine *e = d->eng;
+    uint64_t seen = progress_now(&e->progress);
+    if (spool_shrink(e->spool, len + (1u << 20)))
+        return true;
+    pthread_mutex_lock(&d->c->lock);
+    bool coming = d->c->n_pending && !d->c->fenced;
+    pthread_mutex_unlock(&d->c->lock);
+    if (!coming || !e->workers || atomic_load(cancel))
+        return false;
+    progress_wait(&e->progress, seen, 1000);
+    return true;
+}
+
+static enum tape_result write_failed(struct drive *d, int rc)
+{
+    struct errtext err;
+    errtext_set(&err, rc, "drive %u, %s: spool %s/spool: %s", d->number, d->c->row.barcode,
+                d->eng->cfg->library.state_dir, strerror(-rc));
+    return drive_failed(d, rc, &err, TAPE_WRITE_ERROR);
+}
+
+static enum tape_result written(struct drive *d, uint64_t objects, uint64_t bytes)
+{
+    d->pos += objects;
+    d->used += bytes;
+    d->unsynced_blocks += objects;
+    d->unsynced_bytes += bytes;
+    return d->used >= d->c->row.capacity ? TAPE_EARLY_WARNING : TAPE_OK;
+}
+
+static bool is_full(const struct drive *d, uint32_t len)
+{
+    return d->used + len > d->c->row.capacity + margin(d->c->row.capacity);
+}
+
+enum tape_result drive_write(void *self, const void *block, uint32_t len, bool compress, const atomic_bool *cancel)
+{
+    struct drive *d = self;
+    enum tape_result result = drive_begin(d, TAPE_WRITING);
+    if (result)
+        return result;
+    uint32_t crc = crc32c(0, block, len);
+    uint64_t used = d->used;
+    result = may_write(d, cancel);
+    if (!result && is_full(d, len))
+        result = TAPE_OVERFLOW;
+    if (!result)
+        result = wait_for_room(d, len, cancel);
+    int rc = 0;
+    if (!result) {
+        do
+            rc = cartridge_write(d->c, d->pos, block, len, crc, compress);
+        while (rc == -ENOSPC && make_disk_room(d, len, cancel));
+        result = rc ? write_failed(d, rc) : written(d, 1, len);
+    }
+    if (result != TAPE_OK && result != TAPE_EARLY_WARNING)
+        d->used = used; /* nothing was cut */
+    return drive_end(d, result);
+}
+
+enum tape_result drive_write_filemarks(void *self, uint64_t count, bool immed, const atomic_bool *cancel)
+{
+    struct drive *d = self;
+    enum tape_result result = drive_begin(d, TAPE_WRITING), warning = TAPE_OK;
+    if (result)
+        return result;
+    if (count)
+        result = may_write(d, cancel);
+    if (!result && count && is_full(d, 0))
+        result = TAPE_OVERFLOW;
+    while (!result && count) {
+        uint32_t n = count > UINT32_MAX ? UINT32_MAX : (uint32_t)count;
+        int rc = cartridge_filemarks(d->c, d->pos, n);
+        if (rc == -ENOSPC && make_disk_room(d, 0, cancel))
+            continue;
+        if (rc)
+            result = write_failed(d, rc);
+        else
+            warning = written(d, n, 0);
+        count -= rc ? 0 : n;
+    }
+    struct errtext err = {""};
+    if (!result && !immed) {
+        int rc = drive_make_safe(d, false, cancel, &err);
+        if (rc)
+            result = drive_failed(d, rc, &err, TAPE_WRITE_ERROR);
+    }
+    return drive_end(d, result ? result : warning);
+}
+
+enum tape_result drive_read(void *self, void *buf, uint32_t *len, const atomic_bool *cancel)
+{
+    struct drive *d = self;
+    enum tape_result result = drive_begin(d, TAPE_READING);
+    if (result)
+        return result;
+    pthread_mutex_lock(&d->c->lock);
+    bool at_end = d->pos >= tape_index_end_object(&d->c->live);
+    bool filemark = !at_end && tape_index_is_filemark(&d->c->live, d->pos);
+    pthread_mutex_unlock(&d->c->lock);
+    if (at_end)
+        return drive_end(d, TAPE_EOD);
+    if (filemark) {
+        d->pos++;
+        return drive_end(d, TAPE_FILEMARK);
+    }
+    struct errtext err = {""}, why;
+    uint32_t room = *len;
+    int rc = reader_read(&d->reader, d->pos, buf, room, len, cancel, &err);
+    if (!rc) {
+        d->pos++;
+        return drive_end(d, TAPE_OK);
+    }
+    *len = room;
+    errtext_set(&why, rc, "drive %u, %s: object %llu: %s", d->number, d->c->row.barcode, (unsigned long long)d->pos,
+                err.text[0] ? err.text : strerror(-rc));
+    return drive_end(d, drive_failed(d, rc, &why, TAPE_READ_ERROR));
+}
+
+static enum tape_result cut_here(struct drive *d, const atomic_bool *cancel)
+{
+    enum tape_result result = may_write(d, cancel);
+    if (result)
+        return result;
+    int rc = cartridge_truncate(d->c, d->pos);
+    if (rc)
+        return write_failed(d, rc);
+    d->used = used_before(d, d->pos);
+    return TAPE_OK;
+}
+
+enum tape_result drive_erase(void *self, bool long_erase, const atomic_bool *cancel)
+{
+    (void)long_erase; /* the objects are deleted either way */
+    struct drive *d = self;
+    enum tape_result result = drive_begin(d, TAPE_ERASING);
+    return result ? result : drive_end(d, cut_here(d, cancel));
+}
+
+enum tape_result drive_format(void *self, const atomic_bool *cancel)
+{
+    struct drive *d = self;
+    enum tape_result result = drive_begin(d, TAPE_FORMATTING);
+    if (result)
+        return result;
+    d->pos = 0;
+    return drive_end(d, cut_here(d, cancel));
+}

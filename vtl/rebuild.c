@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* rebuild.c: library init, and library rebuild: a new state from the bucket alone (I8). */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "vtl/barcode.h"
+#include "vtl/commit.h"
+#include "vtl/library_private.h"
+
+#define PATH_SIZE 4200
+
+static int open_store(const struct vtl_config *cfg, struct objstore **store, struct errtext *err)
+{
+    struct objstore_config oc;
+    config_store(cfg, &oc);
+    int rc = objstore_open(&oc, store, err);
+    if (rc)
+        return rc;
+    struct obj_call once = {.max_tries = 2};
+    rc = (*store)->ops->check(*store, &once, err);
+    if (rc)
+        (*store)->ops->close(*store);
+    return rc;
+}
+
+static int new_id(char id[37], struct errtext *err)
+{
+    uint8_t r[16];
+    if (getrandom(r, sizeof(r), 0) != (ssize_t)sizeof(r))
+        return errtext_set(err, -EIO, "no random numbers: %s", strerror(errno));
+    char *p = id;
+    for (int i = 0; i < 16; i++)
+        p += sprintf(p, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", r[i]);
+    return 0;
+}
+
+static bool has_state(const struct vtl_config *cfg)
+{
+    char path[PATH_SIZE];
+    (void)snprintf(path, sizeof(path), "%s/state.db", cfg->library.state_dir);
+    return access(path, F_OK) == 0;
+}
+
+/* The id in the state, "" when there is no state. */
+static int state_id(const struct vtl_config *cfg, char id[37], struct errtext *err)
+{
+    char path[PATH_SIZE];
+    struct db *db = NULL;
+    id[0] = '\0';
+    if (!has_state(cfg))
+        return 0;
+    (void)snprintf(path, sizeof(path), "%s/state.db", cfg->library.state_dir);
+    int rc = db_open(path, false, &db, err);
+    if (!rc && (rc = db_meta_get(db, "library", id, 37)))
+        errtext_set(err, rc, "%s: %s", path, db_error(db));
+    db_close(db);
+    return rc;
+}
+
+/* Makes the state of the library called id, or opens it; closed again by the caller. */
+static int make_state(const struct vtl_config *cfg, const char *id, struct library **lib, struct errtext *err)
+{
+    int rc = library_open(cfg, LIBRARY_CREATE, lib, err);
+    if (rc)
+        return rc;
+    rc = db_meta_set((*lib)->eng.db, "library", id);
+    (void)snprintf((*lib)->id, sizeof((*lib)->id), "%s", id);
+    if (rc) {
+        errtext_set(err, rc, "%s/state.db: %s", cfg->library.state_dir, db_error((*lib)->eng.db));
+        (void)library_close(*lib, NULL);
+    }
+    return rc;
+}
+
+static int init_with_store(const struct vtl_config *cfg, struct objstore *store, char id[37], bool *existed,
+                           struct errtext *err)
+{
+    char theirs[37] = "", name[64] = "";
+    int rc = state_id(cfg, id, err);
+    if (rc)
+        return rc;
+    rc = format_read(store, theirs, name, err);
+    if (rc && rc != -ENOENT)
+        return rc;
+    *existed = rc == 0;
+    if (*existed && strcmp(id, theirs) != 0)
+        return errtext_set(
+            err, -EEXIST,
+            "the store's prefix is in use by library \"%s\" (%s): choose another prefix, or take that library over "
+            "with \"s3vtl library rebuild\"",
+            name, theirs);
+    if (!id[0] && (rc = new_id(id, err)))
+        return rc;
+    struct library *lib = NULL;
+    rc = make_state(cfg, id, &lib, err);
+    if (rc)
+        return rc;
+    if (!*existed)
+        rc = format_write(store, id, cfg->library.name, err);
+    (void)library_close(lib, NULL);
+    return rc;
+}
+
+int library_init(const struct vtl_config *cfg, json_t **report, struct errtext *err)
+{
+    struct objstore *store = NULL;
+    char id[37];
+    bool existed = false;
+    *report = NULL;
+    int rc = open_store(cfg, &store, err);
+    if (rc)
+        return rc;
+    rc = init_with_store(cfg, store, id, &existed, err);
+    store->ops->close(store);
+    if (!rc)
+        *report = json_pack("{s:s, s:s, s:b}", "library", id, "name", cfg->library.name, "created", (int)!existed);
+    return rc;
+}
+
+/* ---- rebuild ---- */
+
+struct rebuild {
+    struct library *lib;
+    json_t *cartridges, *failed; /* of the report */
+    struct errtext *err;
+};
+
+static uint16_t place_of(struct rebuild *r, const json_t *inventory, const char *barcode)
+{
+    size_t i;
+    json_t *e;
+    json_array_foreach(json_object_get(inventory, "elements"), i, e)
+    {
+        const char *b = json_string_value(json_object_get(e, "barcode"));
+        if (!b || strcmp(b, barcode))
+            continue;
+        json_int_t address = json_integer_value(json_object_get(e, "address"));
+        json_int_t source = json_integer_value(json_object_get(e, "source"));
+        /* Drives begin empty: what was in one goes to where it came from. */
+        json_int_t want = address >= ELEMENT_FIRST_IMPORT_EXPORT ? address : source;
+        struct element *at = want > 0 && want <= UINT16_MAX ? library_element(r->lib, (uint16_t)want) : NULL;
+        if (at && !at->barcode[0] && at->type != ELEMENT_DRIVE && at->type != ELEMENT_TRANSPORT)
+            return at->address;
+    }
+    return 0;
+}
+
+static uint16_t free_slot(struct rebuild *r)
+{
+    for (size_t i = 0; i < r->lib->n_elements; i++)
+        if (r->lib->elements[i].type == ELEMENT_STORAGE && !r->lib->elements[i].barcode[0])
+            return r->lib->elements[i].address;
+    return 0;
+}
+
+static void fill_row(const struct head *h, const struct tape_index *x, struct db_cartridge *row)
+{
+    *row = (struct db_cartridge){.generation = h->generation,
+                                 .capacity = h->capacity,
+                                 .worm = h->worm,
+                                 .write_protected = h->write_protected,
+                                 .created = h->created,
+                                 .modified = h->modified,
+                                 .next_segment = h->next_segment,
+                                 .next_map = h->next_map,
+                                 .head = h->id,
+                                 .commit_segs = x->n_segs};
+    memcpy(row->barcode, h->barcode, sizeof(row->barcode));
+    memcpy(row->id, h->cartridge, sizeof(row->id));
+    row->mam = h->mam ? json_dumps(h->mam, JSON_COMPACT) : NULL;
+    row->counters = h->counters ? json_dumps(h->counters, JSON_COMPACT) : NULL;
+}
+
+static int add_cartridge(struct rebuild *r, const struct head *h, const struct tape_index *x, uint16_t address)
+{
+    struct db *db = r->lib->eng.db;
+    struct db_cartridge row;
+    fill_row(h, x, &row);
+    int rc = db_cartridge_add(db, &row, address);
+    if (!rc)
+        rc = db_segments_add_stored(db, row.rowid, x);
+    if (!rc)
+        rc = db_committed(db, &row, h->maps, h->n_maps);
+    free(row.mam);
+    free(row.counters);
+    if (rc)
+        return errtext_set(r->err, rc, "%s: state: %s", h->barcode, db_error(db));
+    if (address) {
+        struct element *e = library_element(r->lib, address);
+        memcpy(e->barcode, row.barcode, sizeof(e->barcode));
+    }
+    return 0;
+}
+
+/* One cartridge from its winning head. What fails in the store's objects is reported, what fails here ends the rebuild.
+ */
+static int rebuild_one(struct rebuild *r, const char *barcode, uint16_t address)
+{
+    struct objstore *store = r->lib->eng.store;
+    struct head h;
+    struct tape_index x;
+    struct errtext why = {""};
+    int rc = commit_read_head(store, barcode, NULL, &h, NULL, &why);
+    if (!rc) {
+        rc = commit_read_index(store, &h, &x, NULL, &why);
+        if (rc)
+            head_free(&h);
+    }
+    if (rc == -ENOENT && strstr(why.text, "no complete head"))
+        return 0; /* a claim that came to nothing */
+    if (rc) {
+        json_array_append_new(r->failed, json_pack("{s:s, s:s}", "barcode", barcode, "error", why.text));
+        return 0;
+    }
+    rc = add_cartridge(r, &h, &x, address);
+    if (!rc)
+        json_array_append_new(r->cartridges, json_pack("{s:s, s:o, s:I, s:I, s:I}", "barcode", barcode, "address",
+                                                       address ? json_integer(address) : json_null(), "objects",
+                                                       (json_int_t)tape_index_end_object(&x), "files",
+                                                       (json_int_t)tape_index_end_file(&x), "bytes",
+                                                       (json_int_t)tape_index_plain_bytes(&x)));
+    tape_index_free(&x);
+    head_free(&h);
+    return rc;
+}
+
+static int take_barcode(void *arg, const struct obj_entry *e)
+{
+    json_t *list = arg;
+    const char *b = e->key + strlen("tapes/");
+    size_t n = strlen(b);
+    char barcode[33];
+    if (!e->is_prefix || n < 2 || n > 33)
+        return 0;
+    memcpy(barcode, b, n - 1);
+    barcode[n - 1] = '\0';
+    if (!barcode_ok(barcode))
+        return 0;
+    return json_array_append_new(list, json_string(barcode)) ? -ENOMEM : 0;
+}
+
+static int rebuild_all(struct rebuild *r, const json_t *inventory, const json_t *barcodes)
+{
+    /* Known places first, so that a cartridge without one does not take another's slot. */
+    size_t n = json_array_size(barcodes);
+    bool *placed = calloc(n ? n : 1, sizeof(*placed));
+    int rc = placed ? 0 : errtext_set(r->err, -ENOMEM, "rebuild: out of memory");
+    for (size_t i = 0; !rc && i < n; i++) {
+        const char *barcode = json_string_value(json_array_get(barcodes, i));
+        uint16_t address = place_of(r, inventory, barcode);
+        placed[i] = address != 0;
+        if (address)
+            rc = rebuild_one(r, barcode, address);
+    }
+    for (size_t i = 0; !rc && i < n; i++)
+        if (!placed[i])
+            rc = rebuild_one(r, json_string_value(json_array_get(barcodes, i)), free_slot(r));
+    free(placed);
+    return rc;
+}
+
+static int rebuild_state(const struct vtl_config *cfg, struct objstore *store, json_t **report, struct errtext *err)
+{
+    char id[37], name[64];
+    int rc = format_read(store, id, name, err);
+    if (rc == -ENOENT)
+        return errtext_set(err, rc, "the store's prefix holds no library (no object \"format\")");
+    if (rc)
+        return rc;
+    json_t *barcodes = json_array();
+    rc = store->ops->list(store, "tapes/", NULL, true, take_barcode, barcodes, NULL, err);
+    json_t *inventory = rc ? NULL : inventory_newest(store, err);
+    if (!rc && !inventory && err->text[0])
+        rc = -EIO;
+    struct rebuild r = {.cartridges = json_array(), .failed = json_array(), .err = err};
+    if (!rc)
+        rc = make_state(cfg, id, &r.lib, err);
+    if (!rc) {
+        rc = rebuild_all(&r, inventory, barcodes);
+        (void)library_close(r.lib, NULL);
+    }
+    json_decref(inventory);
+    json_decref(barcodes);
+    *report =
+        json_pack("{s:s, s:s, s:o, s:o}", "library", id, "name", name, "cartridges", r.cartridges, "failed", r.failed);
+    return rc;
+}
+
+static void path_in(const struct vtl_config *cfg, const char *name, const char *suffix, char buf[PATH_SIZE])
+{
+    (void)snprintf(buf, PATH_SIZE, "%s/%s%s", cfg->library.state_dir, name, suffix);
+}
+
+/* The old state stays beside the new one: it may hold what was never stored. */
+static int move_aside(const struct vtl_config *cfg, struct errtext *err)
+{
+    static const char *const names[] = {"state.db", "state.db-wal", "state.db-shm", "spool"};
+    char suffix[64], from[PATH_SIZE], to[PATH_SIZE];
+    (void)snprintf(suffix, sizeof(suffix), ".before-%" PRIu64, engine_time());
+    struct library *lib = NULL; /* nobody else may be using it */
+    int rc = library_open(cfg, 0, &lib, err);
+    if (rc == -EBUSY)
+        return rc;
+    if (!rc)
+        (void)library_close(lib, NULL);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        path_in(cfg, names[i], "", from);
+        path_in(cfg, names[i], suffix, to);
+        if (rename(from, to) && errno != ENOENT)
+            return errtext_set(err, -errno, "%s: %s", from, strerror(errno));
+    }
+    return 0;
+}
+
+static void remove_state(const struct vtl_config *cfg)
+{
+    static const char *const names[] = {"state.db", "state.db-wal", "state.db-shm"};
+    char path[PATH_SIZE];
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        path_in(cfg, names[i], "", path);
+        (void)unlink(path);
+    }
+}
+
+int library_rebuild(const struct vtl_config *cfg, bool force, json_t **report, struct errtext *err)
+{
+    struct objstore *store = NULL;
+    *report = NULL;
+    if (has_state(cfg) && !force)
+        return errtext_set(
+            err, -EEXIST,
+            "%s has a state already: --force sets it aside (as state.db.before-<time>) and makes a new one",
+            cfg->library.state_dir);
+    int rc = open_store(cfg, &store, err);
+    if (rc)
+        return rc;
+    if (has_state(cfg))
+        rc = move_aside(cfg, err);
+    bool began = !rc;
+    if (!rc)
+        rc = rebuild_state(cfg, store, report, err);
+    if (rc && began)
+        remove_state(cfg);
+    if (rc) {
+        json_decref(*report);
+        *report = NULL;
+    }
+    store->ops->close(store);
+    return rc;
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* rpc.c: the operations of the command, asked and answered in JSON: one table. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "vtl/library_private.h"
+#include "vtl/tapes.h"
+
+static const char *const type_names[] = {
+    [ELEMENT_TRANSPORT] = "transport",
+    [ELEMENT_STORAGE] = "slot",
+    [ELEMENT_IMPORT_EXPORT] = "import_export",
+    [ELEMENT_DRIVE] = "drive",
+};
+static const char *const activity_names[] = {
+    [TAPE_IDLE] = "idle",
+    [TAPE_CLEANING] = "cleaning",
+    [TAPE_LOADING] = "loading",
+    [TAPE_UNLOADING] = "unloading",
+    [TAPE_OTHER] = "busy",
+    [TAPE_READING] = "reading",
+    [TAPE_WRITING] = "writing",
+    [TAPE_LOCATING] = "locating",
+    [TAPE_REWINDING] = "rewinding",
+    [TAPE_ERASING] = "erasing",
+    [TAPE_FORMATTING] = "formatting",
+};
+
+static json_t *integer(uint64_t n)
+{
+    return json_integer((json_int_t)n);
+}
+
+static json_t *text_or_null(const char *s)
+{
+    return s && s[0] ? json_string(s) : json_null();
+}
+
+static json_t *elements_json(struct library *lib)
+{
+    json_t *list = json_array();
+    pthread_mutex_lock(&lib->lock);
+    for (size_t i = 0; i < lib->n_elements; i++) {
+        const struct element *e = &lib->elements[i];
+        json_array_append_new(list, json_pack("{s:i, s:s, s:o, s:o}", "address", (int)e->address, "type",
+                                              type_names[e->type], "barcode", text_or_null(e->barcode), "source",
+                                              e->source ? json_integer(e->source) : json_null()));
+    }
+    pthread_mutex_unlock(&lib->lock);
+    return list;
+}
+
+static const char *state_name(const struct tape_status *st)
+{
+    if (st->medium == TAPE_MEDIUM_NONE)
+        return "empty";
+    if (st->activity == TAPE_IDLE && st->medium == TAPE_MEDIUM_UNLOADED)
+        return "unloaded";
+    return activity_names[st->activity];
+}
+
+static json_t *drives_json(struct library *lib)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < lib->n_drives; i++) {
+        struct tape_status st;
+        drive_tape_ops.status(&lib->drives[i], &st);
+        bool in = st.medium != TAPE_MEDIUM_NONE;
+        json_array_append_new(list, json_pack("{s:i, s:s, s:o, s:s, s:o, s:o, s:o}", "lun", (int)i + 2, "serial",
+                                              lib->drives[i].serial, "barcode", text_or_null(st.barcode), "state",
+                                              state_name(&st), "file", in ? integer(st.file) : json_null(), "block",
+                                              in ? integer(st.object) : json_null(), "unsynced_bytes",
+                                              integer(st.bytes_in_buffer)));
+    }
+    return list;
+}
+
+/* Where it is; 0: on no element. */
+static uint16_t address_of(struct library *lib, const char *barcode)
+{
+    uint16_t address = 0;
+    pthread_mutex_lock(&lib->lock);
+    for (size_t i = 0; i < lib->n_elements && !address; i++)
+        if (!strcmp(lib->elements[i].barcode, barcode))
+            address = lib->elements[i].address;
+    pthread_mutex_unlock(&lib->lock);
+    return address;
+}
+
+static json_t *cartridge_json(struct library *lib, struct cartridge *c, bool with_address)
+{
+    uint16_t address = with_address ? address_of(lib, c->row.barcode) : 0;
+    pthread_mutex_lock(&c->lock);
+    uint64_t used = c->row.used_bytes, stored = c->row.stored_bytes;
+    if (c->loaded) {
+        used = tape_index_plain_bytes(&c->live);
+        stored = cartridge_stored_bytes(c);
+    }
+    json_t *j = json_pack("{s:s, s:o, s:o, s:o, s:o, s:i, s:b, s:b, s:b, s:o}", "barcode", c->row.barcode, "used_bytes",
+                          integer(used), "stored_bytes", integer(stored), "not_remote_bytes",
+                          integer(cartridge_not_remote(c)), "capacity_bytes", integer(c->row.capacity), "generation",
+                          c->row.generation, "worm", (int)c->row.worm, "write_protected", (int)c->row.write_protected,
+                          "committed", (int)(c->changes == c->committed), "trouble", text_or_null(c->trouble));
+    if (j && with_address)
+        json_object_set_new(j, "address", address ? json_integer(address) : json_null());
+    if (j && with_address && c->loaded) {
+        json_object_set_new(j, "segments", integer(c->live.n_segs));
+        json_object_set_new(j, "files", integer(tape_index_end_file(&c->live)));
+        json_object_set_new(j, "objects", integer(tape_index_end_object(&c->live)));
+    }
+    if (j && with_address) {
+        char name[SEG_NAME_SIZE] = "";
+        if (c->row.head.epoch)
+            seg_id_format(&c->row.head, name);
+        json_object_set_new(j, "head", text_or_null(name));
+        json_object_set_new(j, "created", integer(c->row.created));
+        json_object_set_new(j, "modified", integer(c->row.modified));
+    }
+    pthread_mutex_unlock(&c->lock);
+    return j;
+}
+
+/* tapes_lock held: no cartridge is freed meanwhile. */
+static json_t *cartridges_json(struct library *lib)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < lib->n_cartridges; i++)
+        json_array_append_new(list, cartridge_json(lib, lib->cartridges[i], false));
+    return list;
+}
+
+static json_t *op_status(struct library *lib, const json_t *request, struct errtext *err)
+{
+    (void)request;
+    (void)err;
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:{s:o, s:o, s:o, s:o, s:s}}", "name", lib->cfg->library.name,
+                     "library", lib->id, "elements", elements_json(lib), "drives", drives_json(lib), "cartridges",
+                     cartridges_json(lib), "spool", "dirty_bytes", integer(atomic_load(&lib->eng.dirty_bytes)),
+                     "max_dirty", integer(lib->cfg->spool.max_dirty), "cache_bytes",
+                     integer(spool_cache_bytes(lib->eng.spool)), "cache_size", integer(lib->cfg->spool.cache_size),
+                     "durability", lib->cfg->spool.durability == DURABILITY_REMOTE ? "remote" : "local");
+}
+
+static json_t *op_tape_list(struct library *lib, const json_t *request, struct errtext *err)
+{
+    (void)request;
+    (void)err;
+    json_t *list = json_array();
+    for (size_t i = 0; i < lib->n_cartridges; i++)
+        json_array_append_new(list, cartridge_json(lib, lib->cartridges[i], true));
+    return json_pack("{s:o}", "cartridges", list);
+}
+
+static json_t *op_tape_show(struct library *lib, const json_t *request, struct errtext *err)
+{
+    const char *barcode = json_string_value(json_object_get(request, "barcode"));
+    struct cartridge *c = barcode ? library_cartridge(lib, barcode) : NULL;
+    if (!c) {
+        errtext_set(err, -ENOENT, "%s: no such cartridge in this library", barcode ? barcode : "(no barcode)");
+        return NULL;
+    }
+    if (cartridge_load(c, err))
+        return NULL;
+    json_t *j = cartridge_json(lib, c, true);
+    cartridge_unload_if_clean(c);
+    return j;
+}
+
+/* Everything of every cartridge is in a head, or the time is over. */
+static int wait_all_remote(struct library *lib, uint64_t timeout_ms, struct errtext *err)
+{
+    uint64_t until = engine_ticks() + timeout_ms;
+    for (size_t i = 0; i < lib->n_cartridges; i++) {
+        struct cartridge *c = lib->cartridges[i];
+        for (;;) {
+            uint64_t seen = progress_now(&lib->eng.progress);
+            int rc = cartridge_flush(c);
+            if (rc)
+                return errtext_set(err, rc, "%s: spool: %s", c->row.barcode, strerror(-rc));
+            if (cartridge_is_remote(c))
+                break;
+            if (engine_ticks() >= until) {
+                pthread_mutex_lock(&c->lock);
+                rc = errtext_set(err, -ETIMEDOUT, "%s: %" PRIu64 " bytes are still only local%s%s", c->row.barcode,
+                                 cartridge_not_remote(c), c->trouble[0] ? ": " : "", c->trouble);
+                pthread_mutex_unlock(&c->lock);
+                return rc;
+            }
+            progress_wait(&lib->eng.progress, seen, 500);
+        }
+    }
+    return 0;
+}
+
+static json_t *op_flush(struct library *lib, const json_t *request, struct errtext *err)
+{
+    static const atomic_bool never = false;
+    for (unsigned i = 0; i < lib->n_drives; i++)
+        if (drive_flush(&lib->drives[i], &never, err))
+            return NULL;
+    json_int_t ms = json_integer_value(json_object_get(request, "timeout_ms"));
+    if (json_is_true(json_object_get(request, "remote")) &&
+        wait_all_remote(lib, ms > 0 ? (uint64_t)ms : 24ull * 3600 * 1000, err))
+        return NULL;
+    return json_object();
+}
+
+static const struct {
+    const char *name;
+    json_t *(*run)(struct library *lib, const json_t *request, struct errtext *err);
+    bool changes; /* cartridges come or go: alone, and no move meanwhile */
+} table[] = {
+    {"status", op_status, false}, {"tape-list", op_tape_list, false},  {"tape-show", op_tape_show, false},
+    {"flush", op_flush, false},   {"tape-create", tapes_create, true}, {"tape-remove", tapes_remove, true},
+};
+
+static json_t *run(struct library *lib, size_t i, const json_t *request, struct errtext *err)
+{
+    if (table[i].changes) {
+        pthread_rwlock_wrlock(&lib->tapes_lock);
+        pthread_mutex_lock(&lib->move_lock);
+    } else {
+        pthread_rwlock_rdlock(&lib->tapes_lock);
+    }
+    json_t *result = table[i].run(lib, request, err);
+    if (table[i].changes)
+        pthread_mutex_unlock(&lib->move_lock);
+    pthread_rwlock_unlock(&lib->tapes_lock);
+    return result;
+}
+
+json_t *library_call(struct library *lib, const json_t *request, struct errtext *err)
+{
+    const char *op = json_string_value(json_object_get(request, "op"));
+    struct errtext own = {""};
+    err = err ? err : &own;
+    err->text[0] = '\0';
+    for (size_t i = 0; op && i < sizeof(table) / sizeof(table[0]); i++) {
+        if (strcmp(op, table[i].name))
+            continue;
+        json_t *result = run(lib, i, request, err);
+        if (!result && !err->text[0])
+            errtext_set(err, -ENOMEM, "%s: out of memory", op);
+        return result;
+    }
+    errtext_set(err, -EINVAL, "unknown operation %s", op ? op : "(none)");
+    return NULL;
+}

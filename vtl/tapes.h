@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* tapes.h: making and removing cartridges; operations of rpc.c's table. */
+#ifndef S3VTL_TAPES_H
+#define S3VTL_TAPES_H
+
+#include "vtl/library_private.h"
+
+/* {"barcodes":[...],"capacity":BYTES or 0,"worm":BOOL} -> {"created":[{"barcode","address"}...]}: into the first free
+ * slots, each with its first head in the store. tapes_lock written and move_lock held. */
+json_t *tapes_create(struct library *lib, const json_t *request, struct errtext *err);
+/* {"barcode":B,"force":BOOL}: with its objects. Refuses a cartridge in a drive, and one that holds data unless force.
+ */
+json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext *err);
+
+#endif
