@@ -10,6 +10,8 @@
 
 struct library;
 
+#define LIBRARY_VENDOR "S3VTL" /* INQUIRY vendor of every logical unit, and in DVCID */
+
 /* What happened to the medium of a drive or at the import/export elements: target.c turns it into unit attentions. Called on any
  * thread but the transport's; must not block. */
 enum library_event { LIBRARY_DRIVE_MEDIUM_CHANGED, LIBRARY_IMPORT_EXPORT_ACCESSED };
