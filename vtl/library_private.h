@@ -7,8 +7,6 @@
 #include "vtl/library.h"
 #include "vtl/worker.h"
 
-#define LIBRARY_VENDOR "S3VTL" /* INQUIRY vendor of every logical unit, and in DVCID */
-
 struct element {
     uint16_t address, source; /* source 0: none */
     enum element_type type;
