@@ -10,5 +10,7 @@
 uint32_t crc32c(uint32_t crc, const void *data, size_t len);
 /* The same while copying src to dst (one pass over the memory). */
 uint32_t crc32c_copy(uint32_t crc, void *dst, const void *src, size_t len);
+/* Both without the CPU's instruction (dst NULL: no copy); for CPUs that lack it, and for the tests. */
+uint32_t crc32c_portable(uint32_t crc, void *dst, const void *src, size_t len);
 
 #endif
