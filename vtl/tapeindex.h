@@ -44,6 +44,10 @@ uint64_t tape_index_plain_bytes(const struct tape_index *x);
 /* Puts a segment behind the last one (ref->first_object and first_file must be the end: else -EINVAL) with its filemarks
  * (absolute object numbers). -ENOMEM leaves the index as it was. */
 int tape_index_append(struct tape_index *x, const struct seg_ref *ref, const struct seg_fm_run *fms, size_t n_fms);
+/* The same with several segments in order; all or none. */
+int tape_index_append_many(struct tape_index *x, const struct seg_ref *refs, size_t n, const struct seg_fm_run *fms, size_t n_fms);
+/* An index of these segments, which may begin at any object. x is initialised by the call. 0, -EINVAL or -ENOMEM. */
+int tape_index_build(struct tape_index *x, const struct seg_ref *refs, size_t n, const struct seg_fm_run *fms, size_t n_fms);
 /* The last segment has grown: n more blocks (with their bytes), or count more filemarks. */
 int tape_index_grow_block(struct tape_index *x, uint32_t len);
 int tape_index_grow_filemarks(struct tape_index *x, uint64_t count);

@@ -23,7 +23,7 @@ static size_t first_run(const struct tape_index *x, uint64_t object)
 int tape_index_runs(const struct tape_index *x, uint64_t first, uint64_t end, struct seg_fm_run **out, size_t *n)
 {
     size_t a = first_run(x, first), b = a;
-    while (b < x->n_fms && x->fms[b].object < end)
+    while (first < end && b < x->n_fms && x->fms[b].object < end)
         b++;
     *n = b - a;
     *out = NULL;
