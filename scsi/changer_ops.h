@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* changer_ops.h: what a medium changer can do, as the SMC command set (scsi/smc*.c) asks for it; vtl/library.c implements it. */
+/* changer_ops.h: what a medium changer can do, as the SMC command set (scsi/smc*.c) asks for it; vtl/library.c
+ * implements it. */
 #ifndef S3VTL_CHANGER_OPS_H
 #define S3VTL_CHANGER_OPS_H
 
@@ -29,9 +30,9 @@ struct changer_element {
     bool full;
     char barcode[33]; /* "" when empty */
     bool source_valid;
-    uint16_t source; /* SOURCE STORAGE ELEMENT ADDRESS */
-    bool access;     /* a transport may reach it now (a drive: its cartridge may be taken) */
-    bool by_operator; /* import/export: put there by an operator (IMPEXP) */
+    uint16_t source;                       /* SOURCE STORAGE ELEMENT ADDRESS */
+    bool access;                           /* a transport may reach it now (a drive: its cartridge may be taken) */
+    bool by_operator;                      /* import/export: put there by an operator (IMPEXP) */
     const char *vendor, *product, *serial; /* drives: DVCID; valid as long as the library */
 };
 
@@ -44,19 +45,20 @@ enum changer_result {
     CHANGER_INCOMPATIBLE,      /* 5/30/00: a cartridge the drive cannot take */
     CHANGER_FLUSH_FAILED,      /* 4/3B/... the drive could not make its data safe: the cartridge stays where it is */
     CHANGER_CANCELLED,
-    CHANGER_INTERNAL,          /* 4/44/00 */
+    CHANGER_INTERNAL, /* 4/44/00 */
 };
 
 struct changer_ops {
     /* Any thread, never block. */
     void (*layout)(void *self, struct changer_layout *out);
-    /* Elements of a type (0: all, in order of address) with address >= start, at most max, one consistent snapshot. Returns how
-     * many were written to out. */
+    /* Elements of a type (0: all, in order of address) with address >= start, at most max, one consistent snapshot.
+     * Returns how many were written to out. */
     size_t (*elements)(void *self, int type, uint16_t start, size_t max, struct changer_element *out);
     void (*wake)(void *self);
     void (*prevent)(void *self, bool prevented); /* import/export elements: the operator's door is locked */
 
-    /* On the changer's executor thread. transport 0 is the first transport. Moves out of a drive flush, rewind and unload first. */
+    /* On the changer's executor thread. transport 0 is the first transport. Moves out of a drive flush, rewind and
+     * unload first. */
     enum changer_result (*move)(void *self, uint16_t transport, uint16_t source, uint16_t destination,
                                 const atomic_bool *cancel);
     /* EXCHANGE MEDIUM, SMC-3 6.2: source -> destination1, what was there -> destination2. All or nothing. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* lun.h: a logical unit: its identity, its ONE command table, its unit attentions, and how a request passes through it. */
+/* lun.h: a logical unit: its identity, its ONE command table, its unit attentions, and how a request passes through it.
+ */
 #ifndef S3VTL_LUN_H
 #define S3VTL_LUN_H
 
@@ -13,38 +14,40 @@ struct scsi_lun;
 enum scsi_device_type { SCSI_TYPE_TAPE = 0x01, SCSI_TYPE_CHANGER = 0x08 };
 
 enum scsi_command_flags {
-    CMD_IMMEDIATE = 1,     /* never blocks: runs on the transport's thread at once, also while others run (I5) */
-    CMD_IGNORES_UA = 2,    /* does not report a unit attention (INQUIRY, REPORT LUNS, REQUEST SENSE: SPC-5 5.14) */
-    CMD_NEEDS_MEDIUM = 4,  /* 2/3A/00 without a loaded cartridge, checked when it runs */
-    CMD_UNSUPPORTED = 8,   /* the row stands for the plan only: 5/20/00, not in REPORT SUPPORTED OPERATION CODES */
-    CMD_TRANSPORT = 16,    /* answered by the transport (tgt: PERSISTENT RESERVE IN/OUT, REPORT LUNS); listed by RSOC only */
+    CMD_IMMEDIATE = 1,    /* never blocks: runs on the transport's thread at once, also while others run (I5) */
+    CMD_IGNORES_UA = 2,   /* does not report a unit attention (INQUIRY, REPORT LUNS, REQUEST SENSE: SPC-5 5.14) */
+    CMD_NEEDS_MEDIUM = 4, /* 2/3A/00 without a loaded cartridge, checked when it runs */
+    CMD_UNSUPPORTED = 8,  /* the row stands for the plan only: 5/20/00, not in REPORT SUPPORTED OPERATION CODES */
+    CMD_TRANSPORT =
+        16, /* answered by the transport (tgt: PERSISTENT RESERVE IN/OUT, REPORT LUNS); listed by RSOC only */
 };
 
 #define SA_NONE (-1)
 
 /*
- * One row of a device type's table. It drives dispatch, CDB checking (a bit set in the CDB but not in usage is 5/24/00 with a
- * field pointer), REPORT SUPPORTED OPERATION CODES (usage map and time-outs) and the documentation.
+ * One row of a device type's table. It drives dispatch, CDB checking (a bit set in the CDB but not in usage is 5/24/00
+ * with a field pointer), REPORT SUPPORTED OPERATION CODES (usage map and time-outs) and the documentation.
  */
 struct scsi_command {
     uint8_t opcode;
-    int16_t service_action; /* SA_NONE, or the value of the service action (byte 1 bits 4-0; or byte 9 in a variable CDB) */
-    uint8_t cdb_len;        /* 6, 10, 12, 16 */
-    uint8_t flags;          /* enum scsi_command_flags */
-    const char *name;       /* the standard's */
-    uint8_t usage[16];      /* CDB USAGE DATA, SPC-5 6.32.2; byte 0 the opcode */
-    uint32_t timeout;       /* RECOMMENDED COMMAND TIMEOUT, seconds */
+    int16_t
+        service_action; /* SA_NONE, or the value of the service action (byte 1 bits 4-0; or byte 9 in a variable CDB) */
+    uint8_t cdb_len;    /* 6, 10, 12, 16 */
+    uint8_t flags;      /* enum scsi_command_flags */
+    const char *name;   /* the standard's */
+    uint8_t usage[16];  /* CDB USAGE DATA, SPC-5 6.32.2; byte 0 the opcode */
+    uint32_t timeout;   /* RECOMMENDED COMMAND TIMEOUT, seconds */
     void (*run)(struct scsi_lun *lun, struct scsi_request *rq); /* NULL with CMD_UNSUPPORTED or CMD_TRANSPORT */
 };
 
 /* What INQUIRY and VPD say. Strings are copied by the lun. Characters [A-Za-z0-9._-] in serial. */
 struct scsi_identity {
     enum scsi_device_type type;
-    char vendor[9];    /* <= 8 */
-    char product[17];  /* <= 16 */
-    char revision[5];  /* <= 4 */
-    char serial[33];   /* VPD 80h, as is, unpadded; unique per LUN, stable */
-    uint64_t naa;      /* VPD 83h: NAA locally assigned (3h in the top nibble), made from the serial by scsi_identity_naa */
+    char vendor[9];   /* <= 8 */
+    char product[17]; /* <= 16 */
+    char revision[5]; /* <= 4 */
+    char serial[33];  /* VPD 80h, as is, unpadded; unique per LUN, stable */
+    uint64_t naa; /* VPD 83h: NAA locally assigned (3h in the top nibble), made from the serial by scsi_identity_naa */
     bool removable;    /* RMB */
     bool worm_capable; /* VPD B0h */
 };
@@ -53,9 +56,9 @@ uint64_t scsi_identity_naa(const char *serial);
 /* The nexuses that a logical unit keeps unit attentions and PREVENT for; the least recently seen one makes room. */
 #define SCSI_MAX_NEXUS 64
 struct scsi_nexus {
-    uint64_t id;                  /* 0: free */
-    uint16_t ua;                  /* pending unit attention (enum scsi_asc) or 0: one at most, the more severe one stays */
-    bool prevent;                 /* PREVENT ALLOW MEDIUM REMOVAL */
+    uint64_t id;  /* 0: free */
+    uint16_t ua;  /* pending unit attention (enum scsi_asc) or 0: one at most, the more severe one stays */
+    bool prevent; /* PREVENT ALLOW MEDIUM REMOVAL */
     uint64_t last_seen;
 };
 
@@ -66,7 +69,8 @@ struct scsi_lun {
     size_t table_len;
     const char *const *version_names; /* for documentation only */
     uint16_t version_descriptors[8];  /* SPC-5 table 150 */
-    bool (*medium_ready)(struct scsi_lun *lun, struct scsi_request *rq); /* for CMD_NEEDS_MEDIUM: makes the sense, false */
+    bool (*medium_ready)(struct scsi_lun *lun,
+                         struct scsi_request *rq); /* for CMD_NEEDS_MEDIUM: makes the sense, false */
     void (*destroy)(struct scsi_lun *lun);
     pthread_mutex_t lock; /* a leaf: held for a few instructions only, never while anything blocks. Guards nexus[] */
     struct scsi_nexus nexus[SCSI_MAX_NEXUS];
@@ -76,13 +80,19 @@ struct scsi_lun {
 enum scsi_route { SCSI_ROUTE_DONE, SCSI_ROUTE_IMMEDIATE, SCSI_ROUTE_EXECUTOR };
 
 /*
- * First look at a request, on the transport's thread, when it arrives: row lookup (5/20/00), reserved bits (5/24/00), unit
- * attention. DONE: answered already. IMMEDIATE: call scsi_lun_run on this thread now. EXECUTOR: call scsi_lun_run on the
- * logical unit's executor thread, in order of arrival. Never blocks. *row is what to pass on (it may point to nothing when DONE).
+ * First look at a request, on the transport's thread, when it arrives: row lookup (5/20/00), reserved bits (5/24/00),
+ * unit attention. DONE: answered already. IMMEDIATE: call scsi_lun_run on this thread now. EXECUTOR: call scsi_lun_run
+ * on the logical unit's executor thread, in order of arrival. Never blocks. *row is what to pass on (it may point to
+ * nothing when DONE).
  */
 enum scsi_route scsi_lun_route(struct scsi_lun *lun, struct scsi_request *rq, const struct scsi_command **row);
 /* Runs the row's handler (and the medium check). */
 void scsi_lun_run(struct scsi_lun *lun, const struct scsi_command *row, struct scsi_request *rq);
+
+/* The row of an opcode and service action (byte 1 bits 4-0), or NULL; *other_action: the opcode has rows, but none of
+ * that action. */
+const struct scsi_command *scsi_find_command(const struct scsi_lun *lun, uint8_t opcode, int service_action,
+                                             bool *other_action);
 
 /* Raises a unit attention for one nexus (nexus != 0) or for all known ones but except. Any thread, never blocks. */
 void scsi_ua_raise(struct scsi_lun *lun, uint64_t nexus, uint64_t except, enum scsi_asc asc);
@@ -98,8 +108,8 @@ void scsi_lun_fini(struct scsi_lun *lun);
 
 struct tape_ops;
 struct changer_ops;
-/* A drive (SSC-5) or a changer (SMC-3) on top of what implements it; NULL if out of memory. The ops and self must outlive
- * it. Ended by lun->destroy(lun). */
+/* A drive (SSC-5) or a changer (SMC-3) on top of what implements it; NULL if out of memory. The ops and self must
+ * outlive it. Ended by lun->destroy(lun). */
 struct ssc_options {
     int generation; /* LTO 5..9 */
 };
@@ -107,7 +117,8 @@ struct scsi_lun *ssc_lun_new(const struct scsi_identity *id, const struct ssc_op
                              void *self);
 struct scsi_lun *smc_lun_new(const struct scsi_identity *id, const struct changer_ops *ops, void *self);
 
-/* LTO facts by generation, one table (ssc_lto.c): density codes and names for REPORT DENSITY SUPPORT, native capacity. */
+/* LTO facts by generation, one table (ssc_lto.c): density codes and names for REPORT DENSITY SUPPORT, native capacity.
+ */
 struct lto_generation {
     int generation;
     uint8_t density;            /* primary density code: 58h 5Ah 5Ch 5Eh 60h */

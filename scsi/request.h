@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* request.h: one SCSI command on its way through a logical unit; the only thing that crosses from transport to command set. */
+/* request.h: one SCSI command on its way through a logical unit; the only thing that crosses from transport to command
+ * set. */
 #ifndef S3VTL_REQUEST_H
 #define S3VTL_REQUEST_H
 
@@ -21,8 +22,8 @@ enum scsi_status {
 #define SCSI_SENSE_LEN 18 /* fixed format 70h, SPC-5 4.4.3, additional length 0Ah */
 
 /*
- * The transport fills the first part and owns all memory; a handler fills the answer. A request is used by one thread at a
- * time. scsi_request_init (request.c) gives GOOD, no sense, nothing transferred.
+ * The transport fills the first part and owns all memory; a handler fills the answer. A request is used by one thread
+ * at a time. scsi_request_init (request.c) gives GOOD, no sense, nothing transferred.
  */
 struct scsi_request {
     const uint8_t *cdb;
@@ -32,12 +33,14 @@ struct scsi_request {
     uint32_t out_len;
     uint8_t *in; /* room for data-in; contents undefined before */
     uint32_t in_len;
-    const atomic_bool *cancelled; /* set by the transport on abort, reset, lost session; long operations poll it; never NULL */
+    const atomic_bool
+        *cancelled; /* set by the transport on abort, reset, lost session; long operations poll it; never NULL */
 
     uint8_t status; /* enum scsi_status */
     uint8_t sense[SCSI_SENSE_LEN];
-    uint8_t sense_len;   /* 0 or SCSI_SENSE_LEN */
-    uint32_t in_actual;  /* bytes valid in in: <= in_len. The transport reports in_len - in_actual as residual, U only if > 0 */
+    uint8_t sense_len;  /* 0 or SCSI_SENSE_LEN */
+    uint32_t in_actual; /* bytes valid in in: <= in_len. The transport reports in_len - in_actual as residual, U only if
+                           > 0 */
     uint32_t out_actual; /* bytes of out that were used, for the residual of data-out */
 };
 

@@ -54,7 +54,8 @@ enum scsi_asc {
 
 /* Ends a request with CHECK CONDITION. Data already put into rq->in stays valid (in_actual is kept). */
 void scsi_check(struct scsi_request *rq, enum scsi_sense_key key, enum scsi_asc asc);
-/* 5/24/00 (or another 5/xx) with SENSE KEY SPECIFIC pointing at a byte of the CDB (SPC-5 4.4.2.4.2): byte, and bit or -1. */
+/* 5/24/00 (or another 5/xx) with SENSE KEY SPECIFIC pointing at a byte of the CDB (SPC-5 4.4.2.4.2): byte, and bit or
+ * -1. */
 void scsi_check_cdb_field(struct scsi_request *rq, unsigned byte, int bit);
 /* 5/26/00 pointing at a byte of the parameter list. */
 void scsi_check_param_field(struct scsi_request *rq, unsigned byte, int bit);

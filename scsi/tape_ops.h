@@ -8,25 +8,25 @@
 #include <stdint.h>
 
 /*
- * Positions count logical objects: blocks and filemarks, from 0 at the beginning of the partition (SSC-5 4.2.7). The logical
- * file identifier is the number of filemarks before the position. Only partition 0 exists for now.
+ * Positions count logical objects: blocks and filemarks, from 0 at the beginning of the partition (SSC-5 4.2.7). The
+ * logical file identifier is the number of filemarks before the position. Only partition 0 exists for now.
  */
 enum tape_result {
     TAPE_OK = 0,
-    TAPE_FILEMARK,        /* read: passed a filemark. space blocks: stopped at one */
-    TAPE_EOD,             /* at end of data; position there */
-    TAPE_BOP,             /* at beginning of partition */
-    TAPE_EARLY_WARNING,   /* write, filemarks: done completely, and the position is past early warning */
-    TAPE_OVERFLOW,        /* write, filemarks: physical end of medium, nothing was written */
-    TAPE_NOT_PRESENT,     /* no cartridge, or not loaded */
+    TAPE_FILEMARK,      /* read: passed a filemark. space blocks: stopped at one */
+    TAPE_EOD,           /* at end of data; position there */
+    TAPE_BOP,           /* at beginning of partition */
+    TAPE_EARLY_WARNING, /* write, filemarks: done completely, and the position is past early warning */
+    TAPE_OVERFLOW,      /* write, filemarks: physical end of medium, nothing was written */
+    TAPE_NOT_PRESENT,   /* no cartridge, or not loaded */
     TAPE_WRITE_PROTECTED,
-    TAPE_WORM_OVERWRITE,  /* only appending is allowed */
-    TAPE_READ_ERROR,      /* stored data is missing or wrong: MEDIUM ERROR 3/11/00 */
-    TAPE_WRITE_ERROR,     /* 3/0C/00 */
-    TAPE_NOT_OWNED,       /* another gateway owns the cartridge: 7/27/00 and a log line */
-    TAPE_CANCELLED,       /* *cancel became true: the transport ends the command, state is consistent */
-    TAPE_NO_SUCH_PLACE,   /* locate: partition that does not exist */
-    TAPE_INTERNAL,        /* 4/44/00 */
+    TAPE_WORM_OVERWRITE, /* only appending is allowed */
+    TAPE_READ_ERROR,     /* stored data is missing or wrong: MEDIUM ERROR 3/11/00 */
+    TAPE_WRITE_ERROR,    /* 3/0C/00 */
+    TAPE_NOT_OWNED,      /* another gateway owns the cartridge: 7/27/00 and a log line */
+    TAPE_CANCELLED,      /* *cancel became true: the transport ends the command, state is consistent */
+    TAPE_NO_SUCH_PLACE,  /* locate: partition that does not exist */
+    TAPE_INTERNAL,       /* 4/44/00 */
 };
 
 /* DT device activity, ADC-3 (log page 11h). */
@@ -65,17 +65,17 @@ struct tape_status {
     uint64_t blocks_in_buffer; /* acknowledged, not yet at the durability level */
     uint64_t bytes_in_buffer;
     bool past_early_warning;
-    uint64_t end_object;  /* end of data */
+    uint64_t end_object; /* end of data */
     uint64_t end_file;
-    uint64_t capacity;    /* bytes, nominal */
-    uint64_t used;        /* bytes of host data on the cartridge */
+    uint64_t capacity;       /* bytes, nominal */
+    uint64_t used;           /* bytes of host data on the cartridge */
     uint64_t medium_changes; /* goes up with each cartridge loaded or taken out */
     uint64_t alerts;         /* TapeAlert flags (SSC-5 annex A): flag n is bit 64 - n; only set by real causes */
 };
 
 /*
- * All but status and wake may block, run on the drive's executor thread one at a time, poll *cancel, and keep the state as
- * it was when they fail, except where said. "self" is what ssc_lun_new was given.
+ * All but status and wake may block, run on the drive's executor thread one at a time, poll *cancel, and keep the state
+ * as it was when they fail, except where said. "self" is what ssc_lun_new was given.
  */
 struct tape_ops {
     /* Any thread, never blocks. */
@@ -83,21 +83,22 @@ struct tape_ops {
     /* Wakes an operation that waits, so that it looks at *cancel. Any thread, never blocks. */
     void (*wake)(void *self);
 
-    /* Writes one block of len bytes (1..8388608) at the position and cuts off all behind it. OK, EARLY_WARNING (written), or an
-     * error (not written, nothing cut). The block is copied before the call returns. */
+    /* Writes one block of len bytes (1..8388608) at the position and cuts off all behind it. OK, EARLY_WARNING
+     * (written), or an error (not written, nothing cut). The block is copied before the call returns. */
     enum tape_result (*write)(void *self, const void *block, uint32_t len, bool compress, const atomic_bool *cancel);
     /* count 0 and !immed: flush to the configured durability (I1). Filemarks are appended like blocks. */
     enum tape_result (*write_filemarks)(void *self, uint64_t count, bool immed, const atomic_bool *cancel);
-    /* Reads the block at the position: min(*len, its length) bytes go to buf, *len becomes the block's true length, and the
-     * position moves behind it. FILEMARK: the position moves behind the filemark. EOD: stays. READ_ERROR: stays. buf may be
-     * NULL with *len 0 (skip). */
+    /* Reads the block at the position: min(*len, its length) bytes go to buf, *len becomes the block's true length, and
+     * the position moves behind it. FILEMARK: the position moves behind the filemark. EOD: stays. READ_ERROR: stays.
+     * buf may be NULL with *len 0 (skip). */
     enum tape_result (*read)(void *self, void *buf, uint32_t *len, const atomic_bool *cancel);
-    /* SPACE, SSC-5 7.8. *count: to do, negative towards the beginning; on FILEMARK, EOD, BOP what was not done (residual, same
-     * sign). Blocks: stops after passing a filemark forwards, or on its beginning side backwards. */
+    /* SPACE, SSC-5 7.8. *count: to do, negative towards the beginning; on FILEMARK, EOD, BOP what was not done
+     * (residual, same sign). Blocks: stops after passing a filemark forwards, or on its beginning side backwards. */
     enum tape_result (*space_blocks)(void *self, int64_t *count, const atomic_bool *cancel);
     enum tape_result (*space_filemarks)(void *self, int64_t *count, const atomic_bool *cancel);
     enum tape_result (*space_end_of_data)(void *self, const atomic_bool *cancel);
-    /* LOCATE. Beyond the end of data: position at end of data and EOD. File f is just behind the f-th filemark; 0 is BOP. */
+    /* LOCATE. Beyond the end of data: position at end of data and EOD. File f is just behind the f-th filemark; 0 is
+     * BOP. */
     enum tape_result (*locate_object)(void *self, uint32_t partition, uint64_t object, const atomic_bool *cancel);
     enum tape_result (*locate_file)(void *self, uint32_t partition, uint64_t file, const atomic_bool *cancel);
     enum tape_result (*rewind)(void *self, const atomic_bool *cancel);

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* spc.h: commands that both device types share (SPC-5), and the table-driven MODE and LOG pages. */
+#ifndef S3VTL_SPC_H
+#define S3VTL_SPC_H
+
+#include "scsi/lun.h"
+
+/* Handlers for the tables' rows. */
+void spc_inquiry(struct scsi_lun *lun, struct scsi_request *rq); /* 6.6, with the VPD pages */
+void spc_request_sense(struct scsi_lun *lun,
+                       struct scsi_request *rq); /* 6.39: a pending unit attention, else no sense */
+void spc_report_supported_opcodes(struct scsi_lun *lun, struct scsi_request *rq); /* 6.32 */
+void spc_send_diagnostic(struct scsi_lun *lun, struct scsi_request *rq); /* 6.42: the default self-test, which passes */
+
+/* ---- mode pages ---- */
+enum { MODE_CURRENT = 0, MODE_CHANGEABLE = 1, MODE_DEFAULT = 2, MODE_SAVED = 3 };
+
+struct mode_page {
+    uint8_t page, subpage;     /* subpage 0: page_0 format (2 byte header); else sub_page format (4 byte header) */
+    uint8_t len;               /* of the whole page with its header */
+    const uint8_t *defaults;   /* len bytes, header included (PS 0, SPF, codes and length right) */
+    const uint8_t *changeable; /* len bytes, header 0; NULL: nothing is */
+    void (*fill)(struct scsi_lun *lun, uint8_t *page);        /* puts current values over the defaults; may be NULL */
+    void (*apply)(struct scsi_lun *lun, const uint8_t *page); /* takes what MODE SELECT set; NULL: nothing changes */
+};
+
+/* The device type's part. */
+struct mode_device {
+    const struct mode_page *pages; /* in order of page and subpage */
+    size_t n_pages;
+    /* MEDIUM TYPE and DEVICE-SPECIFIC PARAMETER of the header; block descriptor (8 bytes), or NULL: the device has
+     * none. */
+    void (*header)(struct scsi_lun *lun, uint8_t *medium_type, uint8_t *device_specific);
+    void (*descriptor)(struct scsi_lun *lun, int pc, uint8_t descriptor[8]);
+    /* MODE SELECT: checks what came (sense made, false) and, when apply is true, takes it. descriptor NULL: none came.
+     */
+    bool (*select)(struct scsi_lun *lun, struct scsi_request *rq, uint8_t device_specific, const uint8_t *descriptor,
+                   unsigned descriptor_at, bool apply);
+};
+
+void spc_mode_sense(struct scsi_lun *lun, struct scsi_request *rq, const struct mode_device *dev);  /* 6 and 10 */
+void spc_mode_select(struct scsi_lun *lun, struct scsi_request *rq, const struct mode_device *dev); /* 6 and 10 */
+
+/* ---- log pages ---- */
+struct log_page {
+    uint8_t page, subpage;
+    /* Writes the parameters (without the 4 byte page header) to buf, at most room; returns their length. */
+    size_t (*fill)(struct scsi_lun *lun, uint8_t *buf, size_t room);
+};
+/* Pages 00h and 00h/FFh are made from the table, which lists the others in order. */
+void spc_log_sense(struct scsi_lun *lun, struct scsi_request *rq, const struct log_page *pages, size_t n);
+
+#endif
