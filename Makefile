@@ -61,6 +61,17 @@ $(B)/tests/%: $(B)/obj/tests/unit/%.o $(call obj,$(UNIT_HELP)) $(B)/libs3vtl.a
 unit: $(UNIT_BIN)
 	scripts/run-tests unit $(UNIT_BIN)
 
+# The initiator of these tests is always the plain build; VARIANT says which module tgtd loads.
+ISCSI_BIN := $(patsubst tests/iscsi/%.c,$(B)/iscsi/%,$(wildcard tests/iscsi/test_*.c))
+$(B)/iscsi/%: $(call obj,tests/iscsi/%.c tests/iscsi/initiator.c tests/iscsi/library.c tests/iscsi/raw.c vtl/crc32c.c)
+	@mkdir -p $(@D)
+	$(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ -liscsi -lcmocka
+.PHONY: iscsi-programs iscsi-tests
+iscsi-programs: $(ISCSI_BIN)
+iscsi-tests: all
+	$(MAKE) VARIANT=plain iscsi-programs
+	tests/iscsi/run $(VARIANT)
+
 deps:
 	scripts/deps
 

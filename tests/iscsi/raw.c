@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* raw.c: iSCSI PDUs by hand (RFC 7143). */
+#include "tests/iscsi/raw.h"
+
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "scsi/be.h"
+#include "vtl/crc32c.h"
+
+static void connect_portal(struct raw *r)
+{
+    const char *portal = getenv("S3VTL_TEST_PORTAL");
+    char host[128];
+    struct addrinfo *found, hints = {.ai_socktype = SOCK_STREAM};
+    assert_non_null(portal);
+    (void)snprintf(host, sizeof(host), "%s", portal);
+    char *port = strrchr(host, ':');
+    assert_non_null(port);
+    *port++ = '\0';
+    assert_int_equal(getaddrinfo(host, port, &hints, &found), 0);
+    r->fd = socket(found->ai_family, SOCK_STREAM, 0);
+    assert_true(r->fd >= 0);
+    assert_int_equal(connect(r->fd, found->ai_addr, found->ai_addrlen), 0);
+    freeaddrinfo(found);
+    const struct timeval limit = {.tv_sec = 30};
+    setsockopt(r->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+}
+
+static void put_all(int fd, const void *p, size_t len)
+{
+    for (const char *at = p; len;) {
+        ssize_t n = send(fd, at, len, MSG_NOSIGNAL);
+        if (n <= 0)
+            fail_msg("the connection does not take data");
+        at += n;
+        len -= (size_t)n;
+    }
+}
+
+/* False: closed. */
+static bool get_all(int fd, void *p, size_t len)
+{
+    for (char *at = p; len;) {
+        ssize_t n = recv(fd, at, len, 0);
+        if (n < 0)
+            fail_msg("no answer in 30 s");
+        if (!n)
+            return false;
+        at += n;
+        len -= (size_t)n;
+    }
+    return true;
+}
+
+/* Digests travel lowest byte first. */
+static void put_digest(int fd, uint32_t crc)
+{
+    const uint8_t d[4] = {(uint8_t)crc, (uint8_t)(crc >> 8), (uint8_t)(crc >> 16), (uint8_t)(crc >> 24)};
+    put_all(fd, d, 4);
+}
+
+static bool check_digest(int fd, uint32_t crc, const char *what)
+{
+    uint8_t d[4];
+    if (!get_all(fd, d, 4))
+        return false;
+    uint32_t got = (uint32_t)d[0] | (uint32_t)d[1] << 8 | (uint32_t)d[2] << 16 | (uint32_t)d[3] << 24;
+    if (got != crc)
+        fail_msg("%s digest is %08x, the content's %08x", what, got, crc);
+    return true;
+}
+
+void raw_send(struct raw *r, const uint8_t bhs[BHS], const void *data, uint32_t len)
+{
+    uint8_t header[BHS];
+    static const uint8_t zero[4] = {0};
+    uint32_t pad = -len & 3;
+    memcpy(header, bhs, BHS);
+    put_be24(header + 5, len); /* DataSegmentLength */
+    put_all(r->fd, header, BHS);
+    if (r->digests)
+        put_digest(r->fd, crc32c(0, header, BHS));
+    if (!len)
+        return;
+    put_all(r->fd, data, len);
+    put_all(r->fd, zero, pad);
+    if (r->digests) {
+        uint32_t crc = crc32c(crc32c(0, data, len), zero, pad);
+        put_digest(r->fd, r->wrong_data_digest ? ~crc : crc);
+        r->wrong_data_digest = false;
+    }
+}
+
+static bool receive_one(struct raw *r, struct pdu *p)
+{
+    if (!get_all(r->fd, p->bhs, BHS) || (r->digests && !check_digest(r->fd, crc32c(0, p->bhs, BHS), "header")))
+        return false;
+    assert_int_equal(p->bhs[4], 0); /* no additional header segments come from a target */
+    p->len = get_be24(p->bhs + 5);
+    if (!p->len)
+        return true;
+    size_t padded = (p->len + 3u) & ~3u;
+    p->data = realloc(p->data, padded);
+    assert_non_null(p->data);
+    return get_all(r->fd, p->data, padded) && (!r->digests || check_digest(r->fd, crc32c(0, p->data, padded), "data"));
+}
+
+bool raw_receive(struct raw *r, struct pdu *p)
+{
+    do {
+        if (!receive_one(r, p))
+            return false;
+        if ((p->bhs[0] & 0x3f) == 0x20 && get_be32(p->bhs + 20) != 0xffffffff) { /* NOP-In that wants an answer */
+            uint8_t out[BHS] = {0x40, 0x80};
+            memcpy(out + 8, p->bhs + 8, 8);
+            put_be32(out + 16, 0xffffffff);
+            memcpy(out + 20, p->bhs + 20, 4);
+            put_be32(out + 24, r->cmdsn);
+            raw_send(r, out, NULL, 0);
+        }
+    } while ((p->bhs[0] & 0x3f) == 0x20);
+    return true;
+}
+
+void raw_open(struct raw *r, bool digests)
+{
+    char keys[1024];
+    const char *digest = digests ? "CRC32C" : "None";
+    const char *target = getenv("S3VTL_TEST_TARGET");
+    *r = (struct raw){.cmdsn = 1, .itt = 1};
+    connect_portal(r);
+    int len = snprintf(
+        keys, sizeof(keys),
+        "InitiatorName=iqn.2026-11.s3vtl.test:raw%cTargetName=%s%cSessionType=Normal%cHeaderDigest=%s%c"
+        "DataDigest=%s%cInitialR2T=No%cImmediateData=Yes%cMaxRecvDataSegmentLength=262144%cFirstBurstLength=1048576%c"
+        "MaxBurstLength=4194304%cDefaultTime2Wait=0%cDefaultTime2Retain=0%cErrorRecoveryLevel=0%c",
+        0, target ? target : "", 0, 0, digest, 0, digest, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    uint8_t login[BHS] = {0x43, 0x87}; /* immediate; transit, from operational negotiation to full feature phase */
+    put_be32(login + 8, 0x80000000u | (uint32_t)getpid()); /* ISID, random */
+    put_be32(login + 24, r->cmdsn);
+    raw_send(r, login, keys, (uint32_t)len);
+    struct pdu p = {.data = NULL};
+    assert_true(raw_receive(r, &p));
+    assert_int_equal(p.bhs[0], 0x23);
+    assert_int_equal(get_be16(p.bhs + 36), 0); /* Status-Class, Status-Detail */
+    assert_int_equal(p.bhs[1] & 0x83, 0x83);
+    pdu_free(&p);
+    r->digests = digests;
+}
+
+void raw_close(struct raw *r)
+{
+    close(r->fd);
+}
+
+uint32_t raw_command(struct raw *r, int lun, const uint8_t *cdb, size_t cdb_len, uint8_t flags, uint32_t expected,
+                     const void *data, uint32_t len)
+{
+    uint8_t bhs[BHS] = {PDU_COMMAND, flags};
+    bhs[9] = (uint8_t)lun; /* single level LUN structure, peripheral device addressing */
+    put_be32(bhs + 16, r->itt);
+    put_be32(bhs + 20, expected);
+    put_be32(bhs + 24, r->cmdsn++);
+    memcpy(bhs + 32, cdb, cdb_len);
+    raw_send(r, bhs, data, len);
+    return r->itt++;
+}
+
+/* Sends what an R2T asks for, in segments of 256 KiB. */
+static void answer_r2t(struct raw *r, const struct pdu *p, const uint8_t *data)
+{
+    uint32_t offset = get_be32(p->bhs + 40), left = get_be32(p->bhs + 44);
+    for (uint32_t sn = 0; left; sn++) {
+        uint32_t n = left < 262144 ? left : 262144;
+        uint8_t bhs[BHS] = {PDU_DATA_OUT, left == n ? FLAG_FINAL : 0};
+        memcpy(bhs + 8, p->bhs + 8, 8);   /* LUN */
+        memcpy(bhs + 16, p->bhs + 16, 8); /* both task tags */
+        put_be32(bhs + 36, sn);
+        put_be32(bhs + 40, offset);
+        raw_send(r, bhs, data + offset, n);
+        offset += n;
+        left -= n;
+    }
+}
+
+bool raw_finish(struct raw *r, uint32_t itt, const uint8_t *data, void *buf, size_t room, struct pdu *p)
+{
+    while (raw_receive(r, p)) {
+        uint8_t op = p->bhs[0] & 0x3f;
+        if (get_be32(p->bhs + 16) != itt)
+            fail_msg("PDU %02x is of task %u", op, get_be32(p->bhs + 16));
+        if (op == PDU_R2T) {
+            assert_non_null(data);
+            answer_r2t(r, p, data);
+        } else if (op == PDU_DATA_IN) {
+            uint32_t offset = get_be32(p->bhs + 40);
+            assert_true(offset <= room && p->len <= room - offset);
+            memcpy((uint8_t *)buf + offset, p->data, p->len);
+            if (p->bhs[1] & 1) /* S: this is the status too */
+                return true;
+        } else {
+            assert_int_equal(op, PDU_RESPONSE);
+            return true;
+        }
+    }
+    return false;
+}
+
+void pdu_free(struct pdu *p)
+{
+    free(p->data);
+    p->data = NULL;
+}

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test_stall.c: while a WRITE waits for the store: what answers at once, and how commands and sessions end. */
+#include "tests/iscsi/library.h"
+#include "tests/iscsi/raw.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "scsi/be.h"
+
+#define D LUN_DRIVE0
+#define BLOCK 1048576u
+
+/*
+ * The store cannot take segments of a cartridge while a file stands where their directory would be. Then the spool
+ * fills to max_dirty, and the next WRITE waits (I6): a command as long as the test wants. Each test has a cartridge of
+ * its own.
+ */
+struct stall {
+    struct session *s;
+    char file[400];
+    uint8_t *data;   /* of the write that waits, and of those behind it */
+    unsigned blocks; /* that were accepted */
+    struct pending *waits;
+};
+
+static void stall_store(struct stall *st, const char *barcode)
+{
+    const char *store = getenv("S3VTL_TEST_STORE");
+    assert_non_null(store);
+    (void)snprintf(st->file, sizeof(st->file), "%s/tapes", store);
+    (void)mkdir(st->file, 0755);
+    (void)snprintf(st->file, sizeof(st->file), "%s/tapes/%s", store, barcode);
+    if (mkdir(st->file, 0755) && errno != EEXIST)
+        fail_msg("%s: %s", st->file, strerror(errno));
+    (void)snprintf(st->file, sizeof(st->file), "%s/tapes/%s/seg", store, barcode);
+    int fd = open(st->file, O_CREAT | O_EXCL | O_WRONLY, 0600);
+    if (fd < 0)
+        fail_msg("%s: %s", st->file, strerror(errno));
+    close(fd);
+}
+
+static void release_store(struct stall *st)
+{
+    if (st->file[0] && unlink(st->file))
+        fail_msg("%s: %s", st->file, strerror(errno));
+    st->file[0] = '\0';
+}
+
+static struct pending *submit_write(struct stall *st, unsigned number)
+{
+    uint8_t *block = st->data + (number % 8) * BLOCK;
+    fill(block, BLOCK, number);
+    return submit(st->s, D, RW6(0x0A, 0, BLOCK), DATA_OUT, block, BLOCK);
+}
+
+/* Writes until one waits. */
+static void stall(struct stall *st, const char *barcode)
+{
+    const char *limit = getenv("S3VTL_TEST_MAX_DIRTY");
+    assert_non_null(limit);
+    unsigned sure = (unsigned)(strtoull(limit, NULL, 10) / BLOCK) - 4;
+    *st = (struct stall){.s = session_open(&(struct session_options){.name = "stall", .isid = 3})};
+    st->data = malloc(8 * BLOCK);
+    assert_non_null(st->data);
+    settle_all(st->s);
+    stall_store(st, barcode);
+    load_tape(st->s, 0, barcode);
+    for (;; st->blocks++) {
+        st->waits = submit_write(st, st->blocks);
+        if (st->blocks >= sure && !serve_for(st->s, st->waits, 1500))
+            return;
+        assert_good(await(st->waits));
+        pending_free(st->waits);
+        if (st->blocks > sure + 64)
+            fail_msg("writes go on far beyond max_dirty");
+    }
+}
+
+static double seconds_since(const struct timespec *t)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - t->tv_sec) + (double)(now.tv_nsec - t->tv_nsec) / 1e9;
+}
+
+/* The store takes data again; all that was accepted is there, in order. */
+static void finish(struct stall *st, struct session *s, unsigned blocks)
+{
+    struct reply r;
+    uint8_t *want = malloc(BLOCK), *got = malloc(BLOCK);
+    assert_true(want && got);
+    release_store(st);
+    settle(s, D);
+    filemarks(s, D, 1);
+    rewind_tape(s, D);
+    for (unsigned i = 0; i < blocks; i++) {
+        fill(want, BLOCK, i);
+        read_block(s, D, got, BLOCK, &r);
+        assert_good(&r);
+        assert_memory_equal(want, got, BLOCK);
+    }
+    read_block(s, D, got, BLOCK, &r);
+    assert_sense(&r, 0, 0x0001);
+    free(want);
+    free(got);
+    free(st->data);
+    settle(s, LUN_CHANGER);
+    empty_drive(s, 0);
+    session_close(s);
+}
+
+static void assert_at_once(struct session *s, int lun, const uint8_t *cdb, size_t cdb_len, uint8_t *buf, size_t len)
+{
+    struct timespec t;
+    struct reply r;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    command(s, lun, cdb, cdb_len, DATA_IN, buf, len, &r);
+    assert_good(&r);
+    if (seconds_since(&t) > 1) /* PBS gives LOG SENSE 11h one second */
+        fail_msg("command %02x took %.1f s", cdb[0], seconds_since(&t));
+}
+
+static void what_moves_no_tape_answers_while_a_write_waits(void **state)
+{
+    (void)state;
+    struct stall st;
+    uint8_t buf[8192];
+    stall(&st, "STALL1L8");
+    assert_at_once(st.s, D, CDB(0x12, 0, 0, 0, 36, 0), buf, 36);
+    assert_at_once(st.s, D, CDB(0, 0, 0, 0, 0, 0), buf, 16);
+    assert_at_once(st.s, D, CDB(0x03, 0, 0, 0, 252, 0), buf, 252);
+    assert_at_once(st.s, D, CDB(0x4D, 0, 0x51, 0, 0, 0, 0, 0x20, 0, 0), buf, 8192);
+    assert_int_equal(buf[10], 6); /* writing */
+    assert_at_once(st.s, D, CDB(0x34, 6, 0, 0, 0, 0, 0, 0, 0, 0), buf, 32);
+    assert_int_equal(get_be64(buf + 8), st.blocks);
+    assert_at_once(st.s, LUN_DRIVE1, CDB(0x4D, 0, 0x51, 0, 0, 0, 0, 0x20, 0, 0), buf, 8192);
+    assert_at_once(st.s, LUN_CHANGER, CDB(0xB8, 0x10, 0, 0, 0xff, 0xff, 0, 0, 0x20, 0, 0, 0), buf, 8192);
+    assert_false(pending_done(st.waits));
+    release_store(&st);
+    assert_good(await(st.waits)); /* back-pressure, not failure */
+    pending_free(st.waits);
+    finish(&st, st.s, st.blocks + 1);
+}
+
+/* tgt's own queue would hold all of them back behind an ordered command. */
+static void ordered_commands_hold_nothing_back(void **state)
+{
+    (void)state;
+    struct stall st;
+    struct raw raw;
+    struct pdu p = {.data = NULL};
+    uint8_t buf[8192];
+    stall(&st, "STALL2L8");
+    raw_open(&raw, false);
+    for (int i = 0; i < 2; i++) { /* the first one takes the power on attention */
+        uint32_t itt = raw_command(&raw, D, CDB(0x4D, 0, 0x51, 0, 0, 0, 0, 0x20, 0, 0),
+                                   FLAG_FINAL | FLAG_READ | ATTR_ORDERED, sizeof(buf), NULL, 0);
+        assert_true(raw_finish(&raw, itt, NULL, buf, sizeof(buf), &p));
+    }
+    assert_int_equal(p.bhs[0] & 0x3f, PDU_DATA_IN);
+    assert_int_equal(p.bhs[3], 0);
+    raw_close(&raw);
+    pdu_free(&p);
+    release_store(&st);
+    assert_good(await(st.waits));
+    pending_free(st.waits);
+    finish(&st, st.s, st.blocks + 1);
+}
+
+static void an_aborted_write_ends_and_writes_nothing(void **state)
+{
+    (void)state;
+    struct stall st;
+    struct timespec t;
+    stall(&st, "STALL3L8");
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    unsigned response = abort_task(st.waits);
+    assert_true(response == TMF_COMPLETE ||
+                response == TMF_NO_TASK); /* tgt says the latter when the task ended for it */
+    if (seconds_since(&t) > 2)
+        fail_msg("the abort took %.1f s", seconds_since(&t));
+    assert_true(serve_for(st.s, st.waits, 5000));
+    assert_int_not_equal(await(st.waits)->status, 0);
+    pending_free(st.waits);
+    assert_position(st.s, D, st.blocks, 0);
+    finish(&st, st.s, st.blocks);
+}
+
+static void aborting_one_of_many_ends_only_that_one(void **state)
+{
+    (void)state;
+    struct stall st;
+    stall(&st, "STALL4L8");
+    struct pending *second = submit_write(&st, st.blocks + 1);
+    struct pending *third = submit_write(&st, st.blocks + 2);
+    abort_task(third);
+    serve_for(st.s, NULL, 300);
+    assert_false(pending_done(st.waits));
+    assert_false(pending_done(second));
+    release_store(&st);
+    assert_good(await(st.waits));
+    assert_good(await(second));
+    assert_int_not_equal(await(third)->status, 0);
+    pending_free(st.waits);
+    pending_free(second);
+    pending_free(third);
+    finish(&st, st.s, st.blocks + 2);
+}
+
+static void a_reset_ends_everything_in_the_unit_and_nothing_else(void **state)
+{
+    (void)state;
+    struct stall st;
+    struct reply r;
+    stall(&st, "STALL5L8");
+    struct pending *more[3];
+    for (unsigned i = 0; i < 3; i++)
+        more[i] = submit_write(&st, st.blocks + 1 + i);
+    settle(st.s, LUN_DRIVE1);
+    assert_int_equal(reset_lun(st.s, D), TMF_COMPLETE);
+    assert_true(serve_for(st.s, st.waits, 5000));
+    assert_int_not_equal(await(st.waits)->status, 0);
+    pending_free(st.waits);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_not_equal(await(more[i])->status, 0);
+        pending_free(more[i]);
+    }
+    command(st.s, D, CDB(0, 0, 0, 0, 0, 0), NO_DATA, NULL, 0, &r);
+    assert_sense(&r, 6, 0x2900);
+    command(st.s, LUN_DRIVE1, CDB(0x1E, 0, 0, 0, 0, 0), NO_DATA, NULL, 0, &r);
+    assert_good(&r);
+    assert_position(st.s, D, st.blocks, 0);
+    finish(&st, st.s, st.blocks);
+}
+
+/* A session that is gone must not keep the drive: the store is still down when the next one wants to rewind. */
+static void next_session_has_the_drive(struct stall *st)
+{
+    struct timespec t;
+    struct reply r;
+    uint8_t buf[64];
+    struct session *s = session_open(&(struct session_options){.name = "stall", .isid = 3});
+    settle_all(s);
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    command(s, D, CDB(0x5A, 0, 0x0F, 0, 0, 0, 0, 0, 32, 0), DATA_IN, buf, 32, &r); /* waits its turn at the executor */
+    assert_good(&r);
+    if (seconds_since(&t) > 5)
+        fail_msg("the drive was not free for %.1f s", seconds_since(&t));
+    assert_position(s, D, st->blocks, 0);
+    finish(st, s, st->blocks);
+}
+
+static void a_cut_connection_frees_the_drive(void **state)
+{
+    (void)state;
+    struct stall st;
+    stall(&st, "STALL6L8");
+    struct pending *more = submit_write(&st, st.blocks + 1);
+    serve_for(st.s, NULL, 100);
+    session_cut(st.s);
+    pending_free(st.waits);
+    pending_free(more);
+    next_session_has_the_drive(&st);
+}
+
+static void a_logout_in_mid_write_frees_the_drive(void **state)
+{
+    (void)state;
+    struct stall st;
+    stall(&st, "STALL7L8");
+    session_close(st.s);
+    pending_free(st.waits);
+    next_session_has_the_drive(&st);
+}
+
+/* The same initiator logs in again before the target saw the old connection end (session reinstatement, RFC
+ * 7143 6.3.5). */
+static void a_reinstated_session_frees_the_drive(void **state)
+{
+    (void)state;
+    struct stall st;
+    stall(&st, "STALL8L8");
+    struct session *old = st.s;
+    struct pending *waits = st.waits;
+    next_session_has_the_drive(&st);
+    session_cut(old);
+    pending_free(waits);
+}
+
+#define T(f) cmocka_unit_test_teardown(f, sessions_end)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(what_moves_no_tape_answers_while_a_write_waits),
+        T(ordered_commands_hold_nothing_back),
+        T(an_aborted_write_ends_and_writes_nothing),
+        T(aborting_one_of_many_ends_only_that_one),
+        T(a_reset_ends_everything_in_the_unit_and_nothing_else),
+        T(a_cut_connection_frees_the_drive),
+        T(a_logout_in_mid_write_frees_the_drive),
+        T(a_reinstated_session_frees_the_drive),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
