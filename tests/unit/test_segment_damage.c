@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test_segment_damage.c: no wrong byte passes for data (I3), and a torn file gives its longest good prefix (I4). */
+#include "segment_help.h"
+
+#include "vtl/segment_private.h"
+
+/* A sealed segment of every kind of record, and where each record begins; starts[SMALL_RECORDS] is the index. */
+static uint8_t *sealed_small(size_t *len, uint64_t starts[SMALL_RECORDS + 1])
+{
+    int fd = new_file();
+    struct seg_writer *w = new_segment(fd, 100, 4);
+    add_small(w);
+    starts[0] = SEG_HEADER_SIZE;
+    for (size_t i = 0; i < SMALL_RECORDS; i++) {
+        struct seg_record r;
+        uint8_t rec[SEG_RECORD_SIZE];
+        assert_int_equal(pread(fd, rec, sizeof(rec), (off_t)starts[i]), sizeof(rec));
+        assert_int_equal(seg_record_parse(rec, &r, NULL), 0);
+        starts[i + 1] = starts[i] + seg_record_size(&r);
+    }
+    assert_int_equal(starts[SMALL_RECORDS], file_size(fd));
+    assert_int_equal(seg_writer_seal(w), 0);
+    seg_writer_free(w);
+    uint8_t *p = read_file(fd, len);
+    close(fd);
+    return p;
+}
+
+/* What each object reads as: 600 bytes a block at most, 1 filled byte a filemark. */
+struct content {
+    uint32_t len[SMALL_OBJECTS];
+    uint8_t bytes[SMALL_OBJECTS][600];
+};
+
+/* Reads a whole sealed segment as a reader does. 0 or the error; *pad_differs: padding that is not zero was met. */
+static int read_all(const uint8_t *p, size_t len, struct content *out)
+{
+    struct seg_header h;
+    struct seg_index *x = NULL;
+    uint64_t need;
+    memset(out, 0, sizeof(*out));
+    int rc = seg_header_decode(p, len, &h, NULL);
+    if (!rc)
+        rc = seg_index_decode(p, len, len, &x, &need, NULL);
+    for (uint64_t i = 0; !rc && i < SMALL_OBJECTS; i++) {
+        uint64_t offset;
+        uint32_t size;
+        struct seg_record r;
+        rc = seg_index_find(x, 100 + i, &offset, &size);
+        if (!rc)
+            rc = seg_record_decode(p + offset, size, &r, NULL);
+        if (!rc && r.type == SEG_BLOCK) {
+            out->len[i] = r.length;
+            rc = seg_record_open(&r, p + offset, out->bytes[i], sizeof(out->bytes[i]), NULL);
+        }
+    }
+    seg_index_free(x);
+    return rc;
+}
+
+static bool is_padding(const uint8_t *p, size_t at, const uint64_t starts[SMALL_RECORDS + 1])
+{
+    for (size_t i = 0; i < SMALL_RECORDS; i++) {
+        struct seg_record r;
+        assert_int_equal(seg_record_parse(p + starts[i], &r, NULL), 0);
+        if (at >= starts[i] + SEG_RECORD_SIZE + r.stored_len && at < starts[i + 1])
+            return true;
+    }
+    return false;
+}
+
+static void every_flipped_byte_is_found(void **state)
+{
+    (void)state;
+    uint64_t starts[SMALL_RECORDS + 1];
+    size_t len, harmless = 0;
+    uint8_t *p = sealed_small(&len, starts), *q = malloc(len);
+    struct content good, got;
+    assert_non_null(q);
+    assert_int_equal(read_all(p, len, &good), 0);
+    for (size_t at = 0; at < len; at++)
+        for (int bit = 0; bit < 9; bit++) { /* each bit, and all of them */
+            memcpy(q, p, len);
+            q[at] ^= bit < 8 ? (uint8_t)(1 << bit) : 0xff;
+            int rc = read_all(q, len, &got);
+            if (is_padding(p, at, starts)) {
+                assert_int_equal(rc, 0);
+                assert_memory_equal(&got, &good, sizeof(good));
+                harmless++;
+            } else {
+                assert_int_equal(rc, -EBADMSG);
+            }
+        }
+    assert_int_equal(harmless % 9, 0);
+    assert_true(harmless > 0);
+    free(p);
+    free(q);
+}
+
+static void truncated_object_is_found(void **state)
+{
+    (void)state;
+    uint64_t starts[SMALL_RECORDS + 1];
+    size_t len;
+    uint8_t *p = sealed_small(&len, starts);
+    for (size_t n = 0; n < len; n++) {
+        uint8_t *q = malloc(n ? n : 1);
+        struct content got;
+        assert_non_null(q);
+        memcpy(q, p, n);
+        assert_int_equal(read_all(q, n, &got), -EBADMSG);
+        free(q);
+    }
+    free(p);
+}
+
+static void garbage_never_decodes(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 3000; i++) {
+        uint32_t len = i % 700 + 1;
+        uint8_t *q = malloc(len);
+        assert_non_null(q);
+        fill_block(q, len, RANDOM, i);
+        struct seg_header h;
+        struct seg_record r;
+        struct seg_index *x = NULL;
+        uint64_t need = 0;
+        if (len > 8)
+            memcpy(q, i % 2 ? "S3VTLSEG" : "REC1\1\0\0\0", 8);
+        assert_int_equal(seg_header_decode(q, len, &h, NULL), -EBADMSG);
+        assert_int_equal(seg_record_decode(q, len, &r, NULL), -EBADMSG);
+        if (len > SEG_FOOTER_SIZE)
+            memcpy(q + len - SEG_FOOTER_SIZE, "S3VTLEND", 8);
+        assert_int_not_equal(seg_index_decode(q, len, len, &x, &need, NULL), 0);
+        assert_null(x);
+        free(q);
+    }
+}
+
+/* Entries and footer with right CRCs but wrong numbers: made by a fault, or by somebody. */
+static void index_that_lies_is_refused(void **state)
+{
+    (void)state;
+    uint64_t starts[SMALL_RECORDS + 1];
+    size_t len;
+    uint8_t *p = sealed_small(&len, starts), *q = malloc(len);
+    assert_non_null(q);
+    size_t index = starts[SMALL_RECORDS], footer = len - SEG_FOOTER_SIZE;
+    uint32_t tried = 0;
+    for (size_t at = index; at < footer + 60; at += 4) {
+        for (uint32_t v = 0; v < 3; v++) {
+            memcpy(q, p, len);
+            uint32_t lie = v == 0 ? 0 : v == 1 ? 0xffffffffu : 0x7ffffff8u;
+            if (at >= footer + 56 || (at >= footer + 20 && at < footer + 24) || !memcmp(q + at, &lie, 4))
+                continue; /* reserved, the CRC itself, no lie */
+            memcpy(q + at, &lie, 4);
+            uint32_t crc = crc32c(0, q + index, footer - index);
+            memcpy(q + footer + 20, &crc, 4);
+            crc = crc32c(0, q + footer, 60);
+            memcpy(q + footer + 60, &crc, 4);
+            /* first object and first file of the whole may be any number that goes with the rest: the record gives it
+             * away */
+            struct content got;
+            assert_int_not_equal(read_all(q, len, &got), 0);
+            tried++;
+        }
+    }
+    assert_true(tried > 150);
+    free(p);
+    free(q);
+}
+
+/* ---- recovery ---- */
+
+/* Recovers the first n bytes of p, and checks that it has exactly these records; then it must go on as if nothing had
+ * been. */
+static void recover_prefix(const uint8_t *p, size_t n, const uint64_t starts[SMALL_RECORDS + 1], size_t records)
+{
+    int fd = file_of(p, n);
+    struct seg_writer *w = NULL;
+    bool sealed = true;
+    struct errtext err = {""};
+    assert_int_equal(seg_writer_recover(fd, &w, &sealed, &err), 0);
+    assert_false(sealed);
+    assert_int_equal(file_size(fd), starts[records]);
+    struct seg_totals t;
+    seg_writer_totals(w, &t);
+    assert_int_equal(t.stored_bytes, starts[records]);
+    assert_string_equal(t.header.barcode, "TEST01L8");
+    assert_int_equal(t.header.first_object, 100);
+    uint8_t *q;
+    size_t len;
+    uint8_t b = 9;
+    add_block(w, &b, 1, false);
+    assert_int_equal(seg_writer_seal(w), 0);
+    q = read_file(fd, &len);
+    assert_memory_equal(q, p, starts[records]);
+    uint64_t need, offset;
+    uint32_t size;
+    struct seg_index *x = NULL;
+    assert_int_equal(seg_index_decode(q, len, len, &x, &need, &err), 0);
+    assert_int_equal(seg_index_find(x, 100 + t.objects, &offset, &size), 0);
+    assert_int_equal(offset, starts[records]);
+    seg_index_free(x);
+    free(q);
+    seg_writer_free(w);
+    close(fd);
+}
+
+static size_t whole_records(size_t n, const uint64_t starts[SMALL_RECORDS + 1])
+{
+    size_t k = 0;
+    while (k < SMALL_RECORDS && starts[k + 1] <= n)
+        k++;
+    return k;
+}
+
+static void torn_tail_gives_the_longest_good_prefix(void **state)
+{
+    (void)state;
+    uint64_t starts[SMALL_RECORDS + 1];
+    size_t len;
+    uint8_t *p = sealed_small(&len, starts);
+    for (size_t n = SEG_HEADER_SIZE; n < len; n++)
+        recover_prefix(p, n, starts, whole_records(n, starts));
+    free(p);
+}
+
+/* After a power loss the file may have its full length, with zeros (or something else) where data never arrived. */
+static void lost_pages_end_the_prefix(void **state)
+{
+    (void)state;
+    uint64_t starts[SMALL_RECORDS + 1];
+    size_t len;
+    uint8_t *p = sealed_small(&len, starts), *q = malloc(len);
+    assert_non_null(q);
+    for (size_t at = SEG_HEADER_SIZE; at < starts[SMALL_RECORDS]; at++) {
+        if (is_padding(p, at, starts))
+            continue;
+        memcpy(q, p, len);
+        q[at] ^= 0x10;
+        recover_prefix(q, len, starts, whole_records(at, starts));
+    }
+    for (size_t at = SEG_HEADER_SIZE; at < len - 1; at += 8) {
+        memcpy(q, p, len);
+        memset(q + at, 0, len - at);
+        size_t n = at; /* what is zero anyway is not lost */
+        while (n < len && !p[n])
+            n++;
+        if (n < len)
+            recover_prefix(q, len, starts, whole_records(n, starts));
+    }
+    free(p);
+    free(q);
+}
+
+static void bad_header_is_not_recovered(void **state)
+{
+    (void)state;
+    uint64_t starts[SMALL_RECORDS + 1];
+    size_t len;
+    uint8_t *p = sealed_small(&len, starts);
+    struct seg_writer *w = NULL;
+    bool sealed;
+    for (size_t n = 0; n < SEG_HEADER_SIZE; n++) {
+        int fd = file_of(p, n);
+        struct errtext err = {""};
+        assert_int_equal(seg_writer_recover(fd, &w, &sealed, &err), -EINVAL);
+        assert_int_equal(file_size(fd), n); /* not touched */
+        assert_true(err.text[0]);
+        close(fd);
+        p[n] ^= 1;
+        fd = file_of(p, len);
+        assert_int_equal(seg_writer_recover(fd, &w, &sealed, &err), -EINVAL);
+        assert_int_equal(file_size(fd), len);
+        close(fd);
+        p[n] ^= 1;
+    }
+    free(p);
+}
+
+static void sealed_file_is_recognised(void **state)
+{
+    (void)state;
+    uint64_t starts[SMALL_RECORDS + 1];
+    size_t len;
+    uint8_t *p = sealed_small(&len, starts), b = 1;
+    int fd = file_of(p, len);
+    struct seg_writer *w = NULL;
+    bool sealed = false;
+    assert_int_equal(seg_writer_recover(fd, &w, &sealed, NULL), 0);
+    assert_true(sealed);
+    assert_int_equal(file_size(fd), len);
+    struct seg_totals t;
+    seg_writer_totals(w, &t);
+    assert_int_equal(t.stored_bytes, len);
+    assert_int_equal(t.objects, SMALL_OBJECTS);
+    assert_int_equal(t.filemarks, 6);
+    assert_int_equal(t.plain_bytes, 33 + 33 + 600 + 1);
+    assert_int_equal(seg_writer_size(w), len);
+    assert_int_equal(seg_writer_block(w, &b, 1, crc32c(0, &b, 1), false), -EINVAL);
+    assert_int_equal(seg_writer_filemarks(w, 1), -EINVAL);
+    assert_int_equal(seg_writer_seal(w), -EINVAL);
+    assert_int_equal(file_size(fd), len);
+    seg_writer_free(w);
+    close(fd);
+    free(p);
+}
+
+/* A block whose content is a record that would fit: it must never be taken for one. */
+static void record_inside_a_block_is_no_record(void **state)
+{
+    (void)state;
+    int fd = new_file();
+    struct seg_writer *w = new_segment(fd, 0, 0);
+    uint8_t inner[SEG_RECORD_SIZE * 2] = {0};
+    struct seg_record r = {.type = SEG_FILEMARKS, .object = 0, .length = 5};
+    seg_record_encode(&r, inner);
+    seg_record_encode(&r, inner + SEG_RECORD_SIZE);
+    add_block(w, inner, sizeof(inner), false);
+    seg_writer_free(w);
+    size_t len;
+    uint8_t *p = read_file(fd, &len);
+    close(fd);
+    p[SEG_HEADER_SIZE + 1] ^= 1; /* its own header is torn */
+    fd = file_of(p, len);
+    bool sealed;
+    assert_int_equal(seg_writer_recover(fd, &w, &sealed, NULL), 0);
+    assert_int_equal(file_size(fd), SEG_HEADER_SIZE);
+    seg_writer_free(w);
+    close(fd);
+    free(p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_flipped_byte_is_found),
+        cmocka_unit_test(truncated_object_is_found),
+        cmocka_unit_test(garbage_never_decodes),
+        cmocka_unit_test(index_that_lies_is_refused),
+        cmocka_unit_test(torn_tail_gives_the_longest_good_prefix),
+        cmocka_unit_test(lost_pages_end_the_prefix),
+        cmocka_unit_test(bad_header_is_not_recovered),
+        cmocka_unit_test(sealed_file_is_recognised),
+        cmocka_unit_test(record_inside_a_block_is_no_record),
+    };
+    return cmocka_run_group_tests_name("segment_damage", tests, NULL, NULL);
+}
