@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test_head.c: heads and their envelope: what is encoded comes back, and nothing else gets in. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vtl/crc32c.h"
+#include "vtl/head.h"
+
+/* A head with two maps, two inline segments (the first is cut in the middle by its successor) and filemarks. */
+static void make_head(struct head *h)
+{
+    head_init(h);
+    h->id = (struct seg_id){12, 0x00c0ffee, 34};
+    for (uint8_t i = 0; i < 16; i++)
+        h->cartridge[i] = (uint8_t)(i * 16 + 1);
+    strcpy(h->barcode, "S3V001L8");
+    h->generation = 8;
+    h->capacity = 12000000000000;
+    h->worm = true;
+    h->created = 1700000000;
+    h->modified = 1700000100;
+    h->next_segment = 602;
+    h->next_map = 3;
+    h->mam = json_pack("{s:s}", "0x0801", "application\nof \"mine\"");
+    h->counters = json_pack("{s:i}", "mounts", 5);
+    h->n_maps = 2;
+    h->maps = calloc(2, sizeof(*h->maps));
+    assert_non_null(h->maps);
+    h->maps[0] = (struct map_ref){{11, 0x00c0ffee, 1}, 256, 0, 20000};
+    h->maps[1] = (struct map_ref){{12, 0x00c0ffee, 2}, 200, 40000, 15000};
+    struct seg_ref segs[] = {
+        {{12, 0x00c0ffee, 600}, 70000, 9, 150, 2, 41943040, 37000000},
+        {{12, 0x00c0ffee, 601}, 70150, 11, 10, 3, 3000000, 1800000},
+    };
+    struct seg_fm_run fms[] = {{70010, 1}, {70149, 3}, {70159, 1}};
+    assert_int_equal(tape_index_build(&h->inl, segs, 2, fms, 3), 0);
+    h->end_object = 70160;
+    h->end_file = 14;
+}
+
+static void encode(const struct head *h, char **buf, size_t *len)
+{
+    assert_int_equal(head_encode(h, buf, len), 0);
+}
+
+static void assert_same(const struct head *a, const struct head *b)
+{
+    char *p, *q;
+    size_t n, m;
+    encode(a, &p, &n);
+    encode(b, &q, &m);
+    assert_int_equal(n, m);
+    assert_memory_equal(p, q, n);
+    free(p);
+    free(q);
+}
+
+static void head_round_trip(void **state)
+{
+    (void)state;
+    struct head h, back;
+    char *buf;
+    size_t len;
+    make_head(&h);
+    encode(&h, &buf, &len);
+    struct errtext err = {""};
+    assert_int_equal(head_decode(buf, len, &back, &err), 0);
+    assert_int_equal(seg_id_compare(&back.id, &h.id), 0);
+    assert_memory_equal(back.cartridge, h.cartridge, 16);
+    assert_string_equal(back.barcode, h.barcode);
+    assert_int_equal(back.capacity, h.capacity);
+    assert_true(back.worm);
+    assert_false(back.write_protected);
+    assert_true(json_equal(back.mam, h.mam));
+    assert_true(json_equal(back.counters, h.counters));
+    assert_int_equal(back.n_maps, 2);
+    assert_memory_equal(back.maps, h.maps, 2 * sizeof(*h.maps));
+    assert_int_equal(back.inl.n_segs, 2);
+    assert_int_equal(back.inl.segs[1].plain_bytes, 1800000);
+    assert_int_equal(back.inl.n_fms, 3);
+    assert_int_equal(tape_index_file_of(&back.inl, 70150), 11);
+    assert_int_equal(back.end_object, 70160);
+    assert_int_equal(back.end_file, 14);
+    assert_int_equal(back.next_segment, 602);
+    assert_int_equal(back.next_map, 3);
+    assert_same(&h, &back);
+    head_free(&back);
+    head_free(&h);
+    free(buf);
+}
+
+static void empty_cartridge_round_trip(void **state)
+{
+    (void)state;
+    struct head h, back;
+    char *buf;
+    size_t len;
+    head_init(&h);
+    h.id = (struct seg_id){1, 0xffffffff, 1};
+    strcpy(h.barcode, "A1");
+    h.generation = 5;
+    encode(&h, &buf, &len);
+    assert_int_equal(head_decode(buf, len, &back, NULL), 0);
+    assert_int_equal(back.inl.n_segs + back.n_maps, 0);
+    assert_null(back.mam);
+    assert_null(back.counters);
+    assert_same(&h, &back);
+    head_free(&back);
+    free(buf);
+}
+
+static void claim_holds_no_state(void **state)
+{
+    (void)state;
+    struct head h, back;
+    char *buf;
+    size_t len;
+    make_head(&h);
+    h.claim = true;
+    assert_int_equal(head_encode(&h, &buf, &len), -EINVAL); /* n of a claim is 0 */
+    h.id.number = 0;
+    encode(&h, &buf, &len);
+    assert_null(memmem(buf, len, "segments", 8));
+    assert_int_equal(head_decode(buf, len, &back, NULL), 0);
+    assert_true(back.claim);
+    assert_int_equal(back.n_maps + back.inl.n_segs + back.end_object, 0);
+    assert_int_equal(back.id.epoch, 12);
+    head_free(&back);
+    h.claim = false;
+    free(buf);
+    assert_int_equal(head_encode(&h, &buf, &len), -EINVAL);
+    head_free(&h);
+}
+
+static void open_segment_is_never_encoded(void **state)
+{
+    (void)state;
+    struct head h;
+    char *buf;
+    size_t len;
+    make_head(&h);
+    h.inl.segs[1].size = 0;
+    assert_int_equal(head_encode(&h, &buf, &len), -EINVAL);
+    assert_null(buf);
+    head_free(&h);
+}
+
+/* Each change of one field breaks a rule: it is neither encoded, nor decoded when somebody else encoded it. */
+static void rules_hold_for_encoding(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 14; i++) {
+        struct head h;
+        char *buf;
+        size_t len;
+        make_head(&h);
+        switch (i) {
+        case 0:
+            h.id.epoch = 0;
+            break;
+        case 1:
+            h.id.epoch = 100000000;
+            break;
+        case 2:
+            h.generation = 4;
+            break;
+        case 3:
+            h.generation = 10;
+            break;
+        case 4:
+            strcpy(h.barcode, "a/b");
+            break;
+        case 5:
+            h.end_object++;
+            break;
+        case 6:
+            h.end_file--;
+            break;
+        case 7:
+            h.maps[0].first_object = 1;
+            break;
+        case 8:
+            h.maps[1].first_object = 0;
+            break;
+        case 9:
+            h.maps[1].n_segs = 0;
+            break;
+        case 10:
+            h.maps[1].first_object = 70000;
+            break;
+        case 11:
+            h.capacity = UINT64_MAX;
+            break;
+        case 12:
+            h.n_maps = 0;
+            break;
+        case 13:
+            json_decref(h.mam);
+            h.mam = json_integer(3);
+            break;
+        }
+        assert_int_equal(head_encode(&h, &buf, &len), -EINVAL);
+        head_free(&h);
+    }
+}
+
+/* ---- decoding what is not right ---- */
+
+static void every_flipped_byte_is_found(void **state)
+{
+    (void)state;
+    struct head h, back;
+    char *buf;
+    size_t len;
+    make_head(&h);
+    encode(&h, &buf, &len);
+    for (size_t at = 0; at < len; at++)
+        for (int bit = 0; bit < 8; bit++) {
+            struct errtext err = {""};
+            buf[at] = (char)(buf[at] ^ (1 << bit));
+            assert_int_equal(head_decode(buf, len, &back, &err), -EBADMSG);
+            assert_true(err.text[0]);
+            assert_null(back.maps);
+            buf[at] = (char)(buf[at] ^ (1 << bit));
+        }
+    assert_int_equal(head_decode(buf, len, &back, NULL), 0);
+    head_free(&back);
+    head_free(&h);
+    free(buf);
+}
+
+static void truncated_head_is_found(void **state)
+{
+    (void)state;
+    struct head h, back;
+    char *buf;
+    size_t len;
+    make_head(&h);
+    encode(&h, &buf, &len);
+    for (size_t n = 0; n < len; n++) {
+        char *part = malloc(n ? n : 1); /* of exactly n bytes */
+        assert_non_null(part);
+        memcpy(part, buf, n);
+        assert_int_equal(head_decode(part, n, &back, NULL), -EBADMSG);
+        free(part);
+    }
+    char *more = malloc(len + 1);
+    assert_non_null(more);
+    memcpy(more, buf, len);
+    more[len] = '\n';
+    assert_int_equal(head_decode(more, len + 1, &back, NULL), -EBADMSG);
+    free(more);
+    head_free(&h);
+    free(buf);
+}
+
+/* Takes the good head, applies change to its JSON, seals it again, and decodes. */
+static int decode_changed(void (*change)(json_t *j, size_t i), size_t i)
+{
+    struct head h, back;
+    char *buf, *changed;
+    size_t len;
+    make_head(&h);
+    encode(&h, &buf, &len);
+    json_t *j = json_open(buf, len, NULL);
+    assert_non_null(j);
+    change(j, i);
+    assert_int_equal(json_seal(j, &changed, &len), 0);
+    int rc = head_decode(changed, len, &back, NULL);
+    if (!rc)
+        head_free(&back);
+    json_decref(j);
+    free(changed);
+    free(buf);
+    head_free(&h);
+    return rc;
+}
+
+static const char *required[] = {"version",   "epoch",        "writer",   "n",          "claim",           "barcode",
+                                 "cartridge", "generation",   "capacity", "worm",       "write_protected", "created",
+                                 "modified",  "next_segment", "next_map", "end_object", "end_file",        "maps",
+                                 "segments",  "filemarks"};
+
+static void drop_field(json_t *j, size_t i)
+{
+    assert_int_equal(json_object_del(j, required[i]), 0);
+}
+
+static void retype_field(json_t *j, size_t i)
+{
+    json_t *v = json_object_get(j, required[i]);
+    json_object_set_new(j, required[i], json_is_string(v) ? json_integer(5) : json_string("5"));
+}
+
+static void negate_number(json_t *j, size_t i)
+{
+    if (json_is_integer(json_object_get(j, required[i])))
+        json_object_set_new(j, required[i], json_integer(-1));
+    else
+        json_object_set_new(j, required[i], json_null());
+}
+
+static void every_field_is_required_and_typed(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(required) / sizeof(required[0]); i++) {
+        assert_int_equal(decode_changed(drop_field, i), -EBADMSG);
+        assert_int_equal(decode_changed(retype_field, i), -EBADMSG);
+        assert_int_equal(decode_changed(negate_number, i), -EBADMSG);
+    }
+}
+
+static void set_text(json_t *j, size_t i)
+{
+    static const char *texts[][2] = {{"barcode", ""},
+                                     {"barcode", "../../x"},
+                                     {"barcode", "0123456789012345678901234567890123"},
+                                     {"cartridge", "00"},
+                                     {"cartridge", "0112131415161718191a1b1c1d1e1f2g"},
+                                     {"writer", "00C0FFEE"},
+                                     {"mam", "text"},
+                                     {"counters", "text"}};
+    json_object_set_new(j, texts[i][0], json_string(texts[i][1]));
+}
+
+static void texts_are_checked(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 8; i++)
+        assert_int_equal(decode_changed(set_text, i), -EBADMSG);
+}
+
+/* Changes one element of one row of one array. */
+static void change_row(json_t *j, size_t i)
+{
+    static const char *names[] = {"maps", "segments", "filemarks"};
+    json_t *row = json_array_get(json_object_get(j, names[i / 100]), i / 10 % 10);
+    size_t at = i % 10 / 2;
+    json_t *v = json_array_get(row, at);
+    if (i % 2)
+        json_array_remove(row, at);
+    else if (json_is_integer(v))
+        json_array_set_new(row, at, json_integer(-7));
+    else
+        json_array_set_new(row, at, json_string("00000012-00c0ffee-600"));
+}
+
+static void rows_are_checked(void **state)
+{
+    (void)state;
+    const size_t rows[] = {2, 2, 3}, columns[] = {4, 5, 2};
+    for (size_t a = 0; a < 3; a++)
+        for (size_t r = 0; r < rows[a]; r++)
+            for (size_t c = 0; c < columns[a]; c++)
+                for (size_t how = 0; how < 2; how++)
+                    assert_int_equal(decode_changed(change_row, a * 100 + r * 10 + c * 2 + how), -EBADMSG);
+}
+
+static void break_join(json_t *j, size_t i)
+{
+    json_t *segs = json_object_get(j, "segments"), *fms = json_object_get(j, "filemarks");
+    switch (i) {
+    case 0:
+        json_array_set_new(json_array_get(segs, 1), 1, json_integer(70151));
+        break; /* a hole */
+    case 1:
+        json_array_set_new(json_array_get(segs, 1), 2, json_integer(12));
+        break; /* files do not join */
+    case 2:
+        json_array_set_new(json_array_get(segs, 1), 3, json_integer(INT64_MAX));
+        break;
+    case 3:
+        json_array_set_new(json_array_get(fms, 2), 0, json_integer(70151));
+        break; /* overlap */
+    case 4:
+        json_array_set_new(json_array_get(fms, 2), 0, json_integer(70160));
+        break; /* behind the end */
+    case 5:
+        json_array_set_new(json_array_get(fms, 0), 1, json_integer(2));
+        break; /* one too many */
+    case 6:
+        json_array_remove(fms, 0);
+        break;
+    case 7:
+        json_array_set_new(json_array_get(segs, 1), 5, json_integer(0));
+        break; /* an open segment */
+    case 8:
+        json_object_set_new(j, "end_object", json_integer(70161));
+        break;
+    case 9:
+        json_object_set_new(j, "maps", json_array());
+        break; /* begins in the middle of nowhere */
+    case 10:
+        json_object_set_new(j, "segments", json_object());
+        break;
+    case 11:
+        json_object_set_new(j, "version", json_integer(2));
+        break;
+    case 12:
+        json_object_set_new(j, "n", json_integer(0));
+        break;
+    case 13:
+        json_object_set_new(j, "claim", json_true());
+        break;
+    }
+}
+
+static void segments_that_do_not_join_are_refused(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 14; i++)
+        assert_int_equal(decode_changed(break_join, i), -EBADMSG);
+}
+
+/* ---- the envelope ---- */
+
+static json_t *open_text(const char *line, const char *seal)
+{
+    char buf[512];
+    int n = snprintf(buf, sizeof(buf), "%s\n", line);
+    n += snprintf(buf + n, sizeof(buf) - (size_t)n, seal, crc32c(0, buf, (size_t)n));
+    return json_open(buf, (size_t)n, NULL);
+}
+
+static void envelope_has_one_form(void **state)
+{
+    (void)state;
+    const char *seal = "{\"crc32c\":\"%08x\"}\n";
+    json_t *j = open_text("{\"a\":1}", seal);
+    assert_non_null(j);
+    json_decref(j);
+    assert_null(open_text("{\"a\":1}", "{\"crc32c\":\"%08x\"}"));    /* no newline */
+    assert_null(open_text("{\"a\":1}", "{\"crc32c\": \"%08x\"}\n")); /* a blank */
+    assert_null(open_text("{\"a\":1}", "{\"crc32c\":\"%08X\"}\n"));  /* this sum has letters */
+    assert_null(open_text("{\"a\":1}\n", seal));                     /* three lines */
+    assert_null(open_text("{\"a\":1", seal));                        /* right sum, wrong JSON */
+    assert_null(open_text("{\"a\":1,\"a\":2}", seal));               /* which? */
+    assert_null(open_text("", seal));
+    assert_null(json_open("", 0, NULL));
+}
+
+static void hostile_json_is_refused(void **state)
+{
+    (void)state;
+    size_t n = 300000;
+    char *deep = malloc(n + 100);
+    assert_non_null(deep);
+    memset(deep, '[', n);
+    deep[n] = '\n';
+    int m = snprintf(deep + n + 1, 99, "{\"crc32c\":\"%08x\"}\n", crc32c(0, deep, n + 1));
+    assert_null(json_open(deep, n + 1 + (size_t)m, NULL));
+    free(deep);
+    assert_null(open_text("{\"a\":99999999999999999999999}", "{\"crc32c\":\"%08x\"}\n"));
+    assert_null(open_text("{\"a\":\"\xff\xfe\"}", "{\"crc32c\":\"%08x\"}\n"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(head_round_trip),
+        cmocka_unit_test(empty_cartridge_round_trip),
+        cmocka_unit_test(claim_holds_no_state),
+        cmocka_unit_test(open_segment_is_never_encoded),
+        cmocka_unit_test(rules_hold_for_encoding),
+        cmocka_unit_test(every_flipped_byte_is_found),
+        cmocka_unit_test(truncated_head_is_found),
+        cmocka_unit_test(every_field_is_required_and_typed),
+        cmocka_unit_test(texts_are_checked),
+        cmocka_unit_test(rows_are_checked),
+        cmocka_unit_test(segments_that_do_not_join_are_refused),
+        cmocka_unit_test(envelope_has_one_form),
+        cmocka_unit_test(hostile_json_is_refused),
+    };
+    return cmocka_run_group_tests_name("head", tests, NULL, NULL);
+}

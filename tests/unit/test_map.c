@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test_map.c: maps: what is encoded is appended again, and nothing else gets in. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vtl/crc32c.h"
+#include "vtl/head.h"
+
+static const uint8_t cartridge[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+static const struct seg_id map_id = {4, 0xabcdef01, 2};
+
+/* n segments of 10 objects each; the last two objects of each are filemarks, and in every third the first one too. */
+static void make_index(struct tape_index *x, size_t n)
+{
+    tape_index_init(x);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t first = i * 10;
+        bool third = i % 3 == 0;
+        struct seg_ref r = {.id = {3, 0xabcdef01, i},
+                            .first_object = first,
+                            .first_file = tape_index_end_file(x),
+                            .objects = 10,
+                            .filemarks = third ? 3 : 2,
+                            .size = 1000 + i,
+                            .plain_bytes = 700 + i};
+        struct seg_fm_run fms[] = {{first, 1}, {first + 8, 2}};
+        assert_int_equal(tape_index_append(x, &r, third ? fms : fms + 1, third ? 2 : 1), 0);
+    }
+}
+
+static void assert_same_index(const struct tape_index *a, const struct tape_index *b)
+{
+    assert_int_equal(a->n_segs, b->n_segs);
+    assert_int_equal(a->n_fms, b->n_fms);
+    for (size_t i = 0; i < a->n_segs; i++) {
+        const struct seg_ref *r = &a->segs[i], *s = &b->segs[i];
+        assert_int_equal(seg_id_compare(&r->id, &s->id), 0);
+        assert_int_equal(r->first_object, s->first_object);
+        assert_int_equal(r->first_file, s->first_file);
+        assert_int_equal(r->objects, s->objects);
+        assert_int_equal(r->filemarks, s->filemarks);
+        assert_int_equal(r->size, s->size);
+        assert_int_equal(r->plain_bytes, s->plain_bytes);
+    }
+    for (size_t i = 0; i < a->n_fms; i++)
+        assert_memory_equal(&a->fms[i], &b->fms[i], sizeof(a->fms[i]));
+}
+
+static void maps_join_to_the_whole_index(void **state)
+{
+    (void)state;
+    struct tape_index x, back;
+    make_index(&x, 100);
+    tape_index_init(&back);
+    const size_t cuts[] = {0, 1, 31, 99, 100};
+    for (size_t i = 0; i + 1 < 5; i++) {
+        void *buf;
+        size_t len;
+        struct errtext err = {""};
+        assert_int_equal(map_encode(cartridge, &map_id, &x, cuts[i], cuts[i + 1] - cuts[i], &buf, &len), 0);
+        assert_int_equal(map_decode(buf, len, cartridge, &back, &err), 0);
+        free(buf);
+    }
+    assert_same_index(&x, &back);
+    tape_index_free(&x);
+    tape_index_free(&back);
+}
+
+static void thousands_of_filemarks(void **state)
+{
+    (void)state;
+    struct tape_index x, back;
+    void *buf;
+    size_t len;
+    make_index(&x, 3000);
+    tape_index_init(&back);
+    assert_int_equal(map_encode(cartridge, &map_id, &x, 0, 3000, &buf, &len), 0);
+    assert_int_equal(map_decode(buf, len, cartridge, &back, NULL), 0);
+    assert_same_index(&x, &back);
+    assert_true(x.n_fms >= 3000);
+    free(buf);
+    tape_index_free(&x);
+    tape_index_free(&back);
+}
+
+static void map_must_join_to_the_end(void **state)
+{
+    (void)state;
+    struct tape_index x, back;
+    void *buf;
+    size_t len;
+    make_index(&x, 10);
+    tape_index_init(&back);
+    assert_int_equal(map_encode(cartridge, &map_id, &x, 3, 2, &buf, &len), 0);
+    struct errtext err = {""};
+    assert_int_equal(map_decode(buf, len, cartridge, &back, &err), -EBADMSG);
+    assert_int_equal(back.n_segs + back.n_fms, 0);
+    assert_true(err.text[0]);
+    free(buf);
+    tape_index_free(&x);
+    tape_index_free(&back);
+}
+
+static void impossible_maps_are_not_encoded(void **state)
+{
+    (void)state;
+    struct tape_index x;
+    void *buf;
+    size_t len;
+    make_index(&x, 10);
+    assert_int_equal(map_encode(cartridge, &map_id, &x, 0, 0, &buf, &len), -EINVAL);
+    assert_int_equal(map_encode(cartridge, &map_id, &x, 5, 6, &buf, &len), -EINVAL);
+    assert_int_equal(map_encode(cartridge, &map_id, &x, SIZE_MAX, 2, &buf, &len), -EINVAL);
+    x.segs[9].size = 0; /* open */
+    assert_int_equal(map_encode(cartridge, &map_id, &x, 0, 10, &buf, &len), -EINVAL);
+    assert_int_equal(map_encode(cartridge, &map_id, &x, 0, 9, &buf, &len), 0);
+    free(buf);
+    tape_index_free(&x);
+}
+
+/* ---- damage ---- */
+
+static void refuse(const void *buf, size_t len)
+{
+    struct tape_index x;
+    struct errtext err = {""};
+    tape_index_init(&x);
+    assert_int_equal(map_decode(buf, len, cartridge, &x, &err), -EBADMSG);
+    assert_int_equal(x.n_segs + x.n_fms, 0);
+    assert_true(err.text[0]);
+    tape_index_free(&x);
+}
+
+static uint8_t *small_map(size_t *len)
+{
+    struct tape_index x;
+    void *buf;
+    make_index(&x, 4);
+    assert_int_equal(map_encode(cartridge, &map_id, &x, 0, 4, &buf, len), 0);
+    tape_index_free(&x);
+    return buf;
+}
+
+static void every_flipped_byte_is_found(void **state)
+{
+    (void)state;
+    size_t len;
+    uint8_t *p = small_map(&len);
+    for (size_t at = 0; at < len; at++)
+        for (int bit = 0; bit < 8; bit++) {
+            p[at] ^= (uint8_t)(1 << bit);
+            refuse(p, len);
+            p[at] ^= (uint8_t)(1 << bit);
+        }
+    free(p);
+}
+
+static void truncated_map_is_found(void **state)
+{
+    (void)state;
+    size_t len;
+    uint8_t *p = small_map(&len);
+    for (size_t n = 0; n < len; n++) {
+        uint8_t *q = malloc(n ? n : 1);
+        assert_non_null(q);
+        memcpy(q, p, n);
+        refuse(q, n);
+        free(q);
+    }
+    free(p);
+}
+
+static void reseal(uint8_t *p, size_t len)
+{
+    uint32_t crc = crc32c(0, p, 92);
+    memcpy(p + 92, &crc, 4);
+    crc = crc32c(0, p, len - 4);
+    memcpy(p + len - 4, &crc, 4);
+}
+
+/* Right CRCs, wrong numbers. */
+static void map_that_lies_is_refused(void **state)
+{
+    (void)state;
+    size_t len;
+    uint8_t *p = small_map(&len), *q = malloc(len);
+    assert_non_null(q);
+    const uint64_t lies[] = {UINT64_MAX, 0x4000000000000001ull, 9};
+    for (size_t at = 8; at + 8 <= len - 8; at += 8) {
+        bool in_segment = at >= 96 && at < 96 + 4 * 72;
+        size_t field = in_segment ? (at - 96) % 72 : SIZE_MAX;
+        if (at >= 32 && at < 56) /* its own name: known to the caller alone */
+            continue;
+        for (size_t i = 0; i < 3; i++) {
+            /* a name, a size, or bytes that are possible but wrong cannot be told here; nor can the reserved fields */
+            if (at == 88 || (in_segment && (field == 16 || (i == 2 && (field <= 8 || field >= 56)))))
+                continue;
+            memcpy(q, p, len);
+            memcpy(q + at, &lies[i], 8);
+            if (!memcmp(q, p, len))
+                continue;
+            reseal(q, len);
+            refuse(q, len);
+        }
+    }
+    free(p);
+    free(q);
+}
+
+static void map_of_another_cartridge_is_refused(void **state)
+{
+    (void)state;
+    size_t len;
+    uint8_t *p = small_map(&len);
+    p[20] ^= 1;
+    reseal(p, len);
+    refuse(p, len);
+    free(p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(maps_join_to_the_whole_index), cmocka_unit_test(thousands_of_filemarks),
+        cmocka_unit_test(map_must_join_to_the_end),     cmocka_unit_test(impossible_maps_are_not_encoded),
+        cmocka_unit_test(every_flipped_byte_is_found),  cmocka_unit_test(truncated_map_is_found),
+        cmocka_unit_test(map_that_lies_is_refused),     cmocka_unit_test(map_of_another_cartridge_is_refused),
+    };
+    return cmocka_run_group_tests_name("map", tests, NULL, NULL);
+}
