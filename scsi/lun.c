@@ -110,6 +110,14 @@ bool scsi_prevent_set(struct scsi_lun *lun, uint64_t nexus, bool prevent)
     return any;
 }
 
+bool scsi_prevented(struct scsi_lun *lun)
+{
+    pthread_mutex_lock(&lun->lock);
+    bool any = any_prevents(lun);
+    pthread_mutex_unlock(&lun->lock);
+    return any;
+}
+
 /* ---- the way through ---- */
 
 const struct scsi_command *scsi_find_command(const struct scsi_lun *lun, uint8_t opcode, int service_action,

@@ -102,6 +102,7 @@ uint16_t scsi_ua_take(struct scsi_lun *lun, uint64_t nexus);
 bool scsi_nexus_gone(struct scsi_lun *lun, uint64_t nexus);
 /* Sets PREVENT of a nexus; returns whether any nexus prevents now. */
 bool scsi_prevent_set(struct scsi_lun *lun, uint64_t nexus, bool prevent);
+bool scsi_prevented(struct scsi_lun *lun); /* by any nexus */
 
 void scsi_lun_init(struct scsi_lun *lun, const struct scsi_identity *id, const struct scsi_command *table, size_t len);
 void scsi_lun_fini(struct scsi_lun *lun);

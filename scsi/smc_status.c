@@ -31,18 +31,19 @@ static void put(struct reply *r, size_t at, const uint8_t *p, size_t n)
         r->rq->in[at + i] = p[i];
 }
 
-static size_t descriptor_length(const struct reply *r, int type)
+static size_t descriptor_length(const struct reply *r, enum element_type type)
 {
-    return DESCRIPTOR_LEN + (r->voltag ? VOLUME_TAG_LEN : 0) + (type == ELEMENT_DRIVE && r->dvcid ? 4 + DVCID_LEN : 0);
+    return (size_t)DESCRIPTOR_LEN + (r->voltag ? VOLUME_TAG_LEN : 0u) +
+           (type == ELEMENT_DRIVE && r->dvcid ? 4u + DVCID_LEN : 0u);
 }
 
 static void close_page(struct reply *r)
 {
     if (!r->page_type)
         return;
-    uint8_t h[PAGE_LEN] = {(uint8_t)r->page_type, r->voltag ? 0x80 : 0}; /* ELEMENT TYPE CODE, PVOLTAG */
-    put_be16(h + 2, (uint16_t)descriptor_length(r, r->page_type));       /* ELEMENT DESCRIPTOR LENGTH */
-    put_be24(h + 5, (uint32_t)(r->at - r->page_at - PAGE_LEN));          /* BYTE COUNT OF DESCRIPTOR DATA AVAILABLE */
+    uint8_t h[PAGE_LEN] = {(uint8_t)r->page_type, r->voltag ? 0x80 : 0};              /* ELEMENT TYPE CODE, PVOLTAG */
+    put_be16(h + 2, (uint16_t)descriptor_length(r, (enum element_type)r->page_type)); /* ELEMENT DESCRIPTOR LENGTH */
+    put_be24(h + 5, (uint32_t)(r->at - r->page_at - PAGE_LEN)); /* BYTE COUNT OF DESCRIPTOR DATA AVAILABLE */
     put(r, r->page_at, h, sizeof(h));
     r->page_type = 0;
 }

@@ -104,6 +104,13 @@ static void into_drive(struct library *lib, struct drive *d, const char *barcode
     library_tell(lib, LIBRARY_DRIVE_MEDIUM_CHANGED, d->number);
 }
 
+/* A drive takes its own generation and those before it. */
+static bool fits_drive(struct library *lib, const char *barcode)
+{
+    const struct cartridge *c = library_cartridge(lib, barcode);
+    return c && c->row.generation <= lib->cfg->library.generation;
+}
+
 static int set_elements(struct library *lib, const struct db_element *rows, size_t n)
 {
     int rc = db_elements_set(lib->eng.db, rows, n);
@@ -136,6 +143,8 @@ static enum changer_result move_locked(struct library *lib, uint16_t source, uin
     if (to->barcode[0])
         return CHANGER_DESTINATION_FULL;
     struct drive *out = library_drive_at(lib, from), *in = library_drive_at(lib, to);
+    if (in && !fits_drive(lib, from->barcode))
+        return CHANGER_INCOMPATIBLE;
     if (out) {
         enum changer_result r = leave_drive(lib, out, cancel);
         if (r)
@@ -180,6 +189,8 @@ static enum changer_result exchange_locked(struct library *lib, uint16_t source,
     if (second != source && c->barcode[0])
         return CHANGER_DESTINATION_FULL;
     struct drive *da = library_drive_at(lib, a), *db = library_drive_at(lib, b), *dc = library_drive_at(lib, c);
+    if ((db && !fits_drive(lib, a->barcode)) || (dc && !fits_drive(lib, b->barcode)))
+        return CHANGER_INCOMPATIBLE;
     enum changer_result r = da ? leave_drive(lib, da, cancel) : CHANGER_OK;
     if (!r && db && (r = leave_drive(lib, db, cancel)) && da)
         into_drive(lib, da, a->barcode);

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* ssc.c: the tape drive's command table, its results as sense, and construction (SSC-5). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "scsi/ssc_private.h"
+
+#define MEDIUM CMD_NEEDS_MEDIUM
+#define NOW CMD_IMMEDIATE
+
+/* Usage maps: byte 0 is the opcode, then the bits that may be set (SPC-5 6.32.3). Time-outs in seconds, as LTO drives
+ * give them; PBS waits 600 s for most. Rows marked CMD_UNSUPPORTED have their place here, but answer INVALID COMMAND
+ * OPERATION CODE until they are done for real. */
+static const struct scsi_command table[] = {
+    {0x00, SA_NONE, 6, NOW, "TEST UNIT READY", {0x00}, 60, ssc_test_unit_ready},
+    {0x01, SA_NONE, 6, MEDIUM, "REWIND", {0x01, 0x01}, 600, ssc_rewind},
+    {0x03, SA_NONE, 6, NOW | CMD_IGNORES_UA, "REQUEST SENSE", {0x03, 0x01, 0, 0, 0xff}, 60, spc_request_sense},
+    {0x04, SA_NONE, 6, MEDIUM, "FORMAT MEDIUM", {0x04, 0x03, 0x0f, 0xff, 0xff}, 3000, ssc_format_medium},
+    {0x05, SA_NONE, 6, NOW, "READ BLOCK LIMITS", {0x05, 0x01}, 60, ssc_read_block_limits},
+    {0x08, SA_NONE, 6, MEDIUM, "READ(6)", {0x08, 0x03, 0xff, 0xff, 0xff}, 1200, ssc_read},
+    {0x0A, SA_NONE, 6, MEDIUM, "WRITE(6)", {0x0A, 0x01, 0xff, 0xff, 0xff}, 1200, ssc_write},
+    {0x0B, SA_NONE, 6, CMD_UNSUPPORTED, "SET CAPACITY", {0x0B}, 600, NULL},
+    {0x10, SA_NONE, 6, MEDIUM, "WRITE FILEMARKS(6)", {0x10, 0x03, 0xff, 0xff, 0xff}, 1200, ssc_write_filemarks},
+    {0x11, SA_NONE, 6, MEDIUM, "SPACE(6)", {0x11, 0x0f, 0xff, 0xff, 0xff}, 2400, ssc_space},
+    {0x12, SA_NONE, 6, NOW | CMD_IGNORES_UA, "INQUIRY", {0x12, 0x01, 0xff, 0xff, 0xff}, 60, spc_inquiry},
+    {0x13, SA_NONE, 6, MEDIUM, "VERIFY(6)", {0x13, 0x07, 0xff, 0xff, 0xff}, 2400, ssc_verify},
+    {0x15, SA_NONE, 6, 0, "MODE SELECT(6)", {0x15, 0x11, 0, 0, 0xff}, 600, ssc_mode_select},
+    {0x19, SA_NONE, 6, MEDIUM, "ERASE(6)", {0x19, 0x03}, 3000, ssc_erase},
+    {0x1A, SA_NONE, 6, 0, "MODE SENSE(6)", {0x1A, 0x08, 0xff, 0xff, 0xff}, 60, ssc_mode_sense},
+    {0x1B, SA_NONE, 6, 0, "LOAD UNLOAD", {0x1B, 0x01, 0, 0, 0x0f}, 900, ssc_load_unload},
+    {0x1D, SA_NONE, 6, 0, "SEND DIAGNOSTIC", {0x1D, 0xf7, 0, 0xff, 0xff}, 300, spc_send_diagnostic},
+    {0x1E, SA_NONE, 6, NOW, "PREVENT ALLOW MEDIUM REMOVAL", {0x1E, 0, 0, 0, 0x01}, 60, ssc_prevent_allow},
+    {0x2B, SA_NONE, 10, MEDIUM, "LOCATE(10)", {0x2B, 0x07, 0, 0xff, 0xff, 0xff, 0xff, 0, 0xff}, 2400, ssc_locate},
+    {0x34, SA_NONE, 10, NOW | MEDIUM, "READ POSITION", {0x34, 0x1f, 0, 0, 0, 0, 0, 0xff, 0xff}, 60, ssc_read_position},
+    {0x44,
+     SA_NONE,
+     10,
+     NOW,
+     "REPORT DENSITY SUPPORT",
+     {0x44, 0x03, 0, 0, 0, 0, 0, 0xff, 0xff},
+     60,
+     ssc_report_density_support},
+    {0x4C, SA_NONE, 10, CMD_UNSUPPORTED, "LOG SELECT", {0x4C}, 60, NULL},
+    {0x4D, SA_NONE, 10, NOW, "LOG SENSE", {0x4D, 0x01, 0xff, 0xff, 0, 0xff, 0xff, 0xff, 0xff}, 60, ssc_log_sense},
+    {0x55, SA_NONE, 10, 0, "MODE SELECT(10)", {0x55, 0x11, 0, 0, 0, 0, 0, 0xff, 0xff}, 600, ssc_mode_select},
+    {0x5A, SA_NONE, 10, 0, "MODE SENSE(10)", {0x5A, 0x18, 0xff, 0xff, 0, 0, 0, 0xff, 0xff}, 60, ssc_mode_sense},
+    {0x5E,
+     0x00,
+     10,
+     CMD_TRANSPORT,
+     "PERSISTENT RESERVE IN: READ KEYS",
+     {0x5E, 0x1f, 0, 0, 0, 0, 0, 0xff, 0xff},
+     60,
+     NULL},
+    {0x5E,
+     0x01,
+     10,
+     CMD_TRANSPORT,
+     "PERSISTENT RESERVE IN: READ RESERVATION",
+     {0x5E, 0x1f, 0, 0, 0, 0, 0, 0xff, 0xff},
+     60,
+     NULL},
+    {0x5E,
+     0x02,
+     10,
+     CMD_TRANSPORT,
+     "PERSISTENT RESERVE IN: REPORT CAPABILITIES",
+     {0x5E, 0x1f, 0, 0, 0, 0, 0, 0xff, 0xff},
+     60,
+     NULL},
+    {0x5F,
+     0x00,
+     10,
+     CMD_TRANSPORT,
+     "PERSISTENT RESERVE OUT: REGISTER",
+     {0x5F, 0x1f, 0xff, 0, 0, 0xff, 0xff, 0xff, 0xff},
+     60,
+     NULL},
+    {0x5F,
+     0x01,
+     10,
+     CMD_TRANSPORT,
+     "PERSISTENT RESERVE OUT: RESERVE",
+     {0x5F, 0x1f, 0xff, 0, 0, 0xff, 0xff, 0xff, 0xff},
+     60,
+     NULL},
+    {0x5F,
+     0x02,
+     10,
+     CMD_TRANSPORT,
+     "PERSISTENT RESERVE OUT: RELEASE",
+     {0x5F, 0x1f, 0xff, 0, 0, 0xff, 0xff, 0xff, 0xff},
+     60,
+     NULL},
+    {0x5F,
+     0x03,
+     10,
+     CMD_TRANSPORT,
+     "PERSISTENT RESERVE OUT: CLEAR",
+     {0x5F, 0x1f, 0xff, 0, 0, 0xff, 0xff, 0xff, 0xff},
+     60,
+     NULL},
+    {0x5F,
+     0x04,
+     10,
+     CMD_TRANSPORT,
+     "PERSISTENT RESERVE OUT: PREEMPT",
+     {0x5F, 0x1f, 0xff, 0, 0, 0xff, 0xff, 0xff, 0xff},
+     60,
+     NULL},
+    {0x5F,
+     0x06,
+     10,
+     CMD_TRANSPORT,
+     "PERSISTENT RESERVE OUT: REGISTER AND IGNORE EXISTING KEY",
+     {0x5F, 0x1f, 0xff, 0, 0, 0xff, 0xff, 0xff, 0xff},
+     60,
+     NULL},
+    {0x80,
+     SA_NONE,
+     16,
+     MEDIUM,
+     "WRITE FILEMARKS(16)",
+     {0x80, 0x03, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff},
+     1200,
+     ssc_write_filemarks},
+    {0x82, SA_NONE, 16, CMD_UNSUPPORTED, "ALLOW OVERWRITE", {0x82}, 60, NULL},
+    {0x8C, SA_NONE, 16, CMD_UNSUPPORTED, "READ ATTRIBUTE", {0x8C}, 60, NULL},
+    {0x8D, SA_NONE, 16, CMD_UNSUPPORTED, "WRITE ATTRIBUTE", {0x8D}, 60, NULL},
+    {0x91,
+     SA_NONE,
+     16,
+     MEDIUM,
+     "SPACE(16)",
+     {0x91, 0x0f, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
+     2400,
+     ssc_space},
+    {0x92,
+     SA_NONE,
+     16,
+     MEDIUM,
+     "LOCATE(16)",
+     {0x92, 0x3b, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
+     2400,
+     ssc_locate},
+    {0xA0, SA_NONE, 12, CMD_TRANSPORT, "REPORT LUNS", {0xA0, 0, 0xff, 0, 0, 0, 0xff, 0xff, 0xff, 0xff}, 60, NULL},
+    {0xA2, SA_NONE, 12, CMD_UNSUPPORTED, "SECURITY PROTOCOL IN", {0xA2}, 60, NULL},
+    {0xA3,
+     0x0C,
+     12,
+     NOW,
+     "REPORT SUPPORTED OPERATION CODES",
+     {0xA3, 0x1f, 0x87, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
+     60,
+     spc_report_supported_opcodes},
+    {0xB5, SA_NONE, 12, CMD_UNSUPPORTED, "SECURITY PROTOCOL OUT", {0xB5}, 60, NULL},
+};
+
+void ssc_end(struct scsi_request *rq, enum tape_result r, int64_t residual)
+{
+    static const struct {
+        enum scsi_sense_key key;
+        enum scsi_asc asc;
+        uint8_t flags;
+        bool information;
+    } senses[] = {
+        [TAPE_FILEMARK] = {KEY_NO_SENSE, ASC_FILEMARK_DETECTED, SENSE_FILEMARK, true},
+        [TAPE_EOD] = {KEY_BLANK_CHECK, ASC_END_OF_DATA_DETECTED, 0, true},
+        [TAPE_BOP] = {KEY_NO_SENSE, ASC_BEGINNING_OF_PARTITION_MEDIUM_DETECTED, SENSE_EOM, true},
+        [TAPE_EARLY_WARNING] = {KEY_NO_SENSE, ASC_END_OF_PARTITION_MEDIUM_DETECTED, SENSE_EOM, true},
+        [TAPE_OVERFLOW] = {KEY_VOLUME_OVERFLOW, ASC_END_OF_PARTITION_MEDIUM_DETECTED, SENSE_EOM, true},
+        [TAPE_NOT_PRESENT] = {KEY_NOT_READY, ASC_MEDIUM_NOT_PRESENT, 0, false},
+        [TAPE_WRITE_PROTECTED] = {KEY_DATA_PROTECT, ASC_WRITE_PROTECTED, 0, true},
+        [TAPE_WORM_OVERWRITE] = {KEY_DATA_PROTECT, ASC_WORM_MEDIUM_OVERWRITE_ATTEMPTED, 0, true},
+        [TAPE_READ_ERROR] = {KEY_MEDIUM_ERROR, ASC_UNRECOVERED_READ_ERROR, 0, true},
+        [TAPE_WRITE_ERROR] = {KEY_MEDIUM_ERROR, ASC_WRITE_ERROR, 0, true},
+        [TAPE_NOT_OWNED] = {KEY_DATA_PROTECT, ASC_WRITE_PROTECTED, 0, true},
+        [TAPE_NO_SUCH_PLACE] = {KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB, 0, false},
+        [TAPE_INTERNAL] = {KEY_HARDWARE_ERROR, ASC_INTERNAL_TARGET_FAILURE, 0, false},
+    };
+    if (r == TAPE_OK)
+        return;
+    if (r == TAPE_CANCELLED) {
+        rq->status = SCSI_TASK_ABORTED;
+        return;
+    }
+    scsi_check(rq, senses[r].key, senses[r].asc);
+    scsi_sense_flags(rq, senses[r].flags);
+    if (senses[r].information)
+        scsi_sense_info(rq, residual);
+}
+
+bool ssc_medium_ready(struct scsi_lun *lun, struct scsi_request *rq)
+{
+    struct tape_status st;
+    ssc_status(ssc_of(lun), &st);
+    switch (st.medium) {
+    case TAPE_MEDIUM_LOADED:
+        return true;
+    case TAPE_MEDIUM_LOADING:
+        scsi_check(rq, KEY_NOT_READY, ASC_BECOMING_READY);
+        return false;
+    case TAPE_MEDIUM_UNLOADED:
+        scsi_check(rq, KEY_NOT_READY, ASC_INITIALIZING_COMMAND_REQUIRED);
+        return false;
+    case TAPE_MEDIUM_NONE:
+        break;
+    }
+    scsi_check(rq, KEY_NOT_READY, ASC_MEDIUM_NOT_PRESENT);
+    return false;
+}
+
+static void destroy(struct scsi_lun *lun)
+{
+    scsi_lun_fini(lun);
+    free(lun);
+}
+
+struct scsi_lun *ssc_lun_new(const struct scsi_identity *id, const struct ssc_options *opt, const struct tape_ops *ops,
+                             void *self)
+{
+    const struct lto_generation *drive = lto_generation(opt->generation);
+    struct ssc_lun *ssc = drive ? calloc(1, sizeof(*ssc)) : NULL;
+    if (!ssc)
+        return NULL;
+    scsi_lun_init(&ssc->lun, id, table, sizeof(table) / sizeof(table[0]));
+    /* SAM-5, SPC-4, SSC-4, iSCSI: SPC-5 table 150 */
+    static const uint16_t versions[] = {0x00A0, 0x0460, 0x0520, 0x0960};
+    memcpy(ssc->lun.version_descriptors, versions, sizeof(versions));
+    ssc->lun.medium_ready = ssc_medium_ready;
+    ssc->lun.destroy = destroy;
+    ssc->ops = ops;
+    ssc->self = self;
+    ssc->drive = drive;
+    ssc->buffered_mode = 1;
+    ssc->compress = true;
+    return &ssc->lun;
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* ssc_medium.c: LOAD UNLOAD, PREVENT ALLOW, ERASE, FORMAT MEDIUM, READ BLOCK LIMITS, REPORT DENSITY SUPPORT. */
+#include <stdio.h>
+#include <string.h>
+
+#include "scsi/be.h"
+#include "scsi/ssc_private.h"
+
+void ssc_test_unit_ready(struct scsi_lun *lun, struct scsi_request *rq)
+{
+    (void)ssc_medium_ready(lun, rq);
+}
+
+void ssc_load_unload(struct scsi_lun *lun, struct scsi_request *rq)
+{
+    struct ssc_lun *ssc = ssc_of(lun);
+    bool load = rq->cdb[4] & 0x01, eot = rq->cdb[4] & 0x04,
+         hold = rq->cdb[4] & 0x08; /* RETEN says nothing to this tape */
+    struct tape_status st;
+    if (eot && load) { /* SSC-5 7.3: not together */
+        scsi_check_cdb_field(rq, 4, 2);
+        return;
+    }
+    ssc_status(ssc, &st);
+    if (st.medium == TAPE_MEDIUM_NONE) {
+        ssc_end(rq, TAPE_NOT_PRESENT, 0);
+        return;
+    }
+    if (hold && load) /* in the drive, not threaded: it is in the drive */
+        return;
+    bool fresh = st.medium != TAPE_MEDIUM_LOADED;
+    if (!load && scsi_prevented(lun)) {
+        scsi_check(rq, KEY_ILLEGAL_REQUEST, ASC_MEDIUM_REMOVAL_PREVENTED);
+        return;
+    }
+    enum tape_result r = load ? ssc->ops->load(ssc->self, rq->cancelled) : ssc->ops->unload(ssc->self, rq->cancelled);
+    ssc_end(rq, r, 0);
+    if (r == TAPE_OK && load && fresh) /* the others learn of it; who asked knows */
+        scsi_ua_raise(lun, 0, rq->nexus, ASC_NOT_READY_TO_READY_CHANGE);
+}
+
+void ssc_prevent_allow(struct scsi_lun *lun, struct scsi_request *rq)
+{
+    struct ssc_lun *ssc = ssc_of(lun);
+    ssc->ops->prevent(ssc->self, scsi_prevent_set(lun, rq->nexus, rq->cdb[4] & 0x01));
+}
+
+void ssc_erase(struct scsi_lun *lun, struct scsi_request *rq)
+{
+    struct ssc_lun *ssc = ssc_of(lun);
+    ssc_end(rq, ssc->ops->erase(ssc->self, rq->cdb[1] & 0x01, rq->cancelled), 0);
+}
+
+void ssc_format_medium(struct scsi_lun *lun, struct scsi_request *rq)
+{
+    struct ssc_lun *ssc = ssc_of(lun);
+    struct tape_status st;
+    ssc_status(ssc, &st);
+    if (rq->cdb[1] & 0x02) { /* VERIFY */
+        scsi_check_cdb_field(rq, 1, 1);
+        return;
+    }
+    if (rq->cdb[2] & 0x0f) { /* FORMAT: only the default, one partition */
+        scsi_check_cdb_field(rq, 2, 3);
+        return;
+    }
+    if (get_be16(rq->cdb + 3)) { /* TRANSFER LENGTH: vendor-specific parameters */
+        scsi_check_cdb_field(rq, 3, -1);
+        return;
+    }
+    if (st.object) { /* SSC-5 7.1 */
+        scsi_check(rq, KEY_ILLEGAL_REQUEST, ASC_POSITION_PAST_BEGINNING_OF_MEDIUM);
+        return;
+    }
+    ssc_end(rq, ssc->ops->format(ssc->self, rq->cancelled), 0);
+}
+
+void ssc_read_block_limits(struct scsi_lun *lun, struct scsi_request *rq)
+{
+    (void)lun;
+    uint8_t b[6] = {0};      /* GRANULARITY 0 */
+    if (rq->cdb[1] & 0x01) { /* MLOI: maximum logical object identifier, SSC-5 7.5 */
+        uint8_t m[20] = {0};
+        put_be64(m + 12, UINT64_MAX >> 1);
+        scsi_reply(rq, m, sizeof(m), sizeof(m));
+        return;
+    }
+    put_be24(b + 1, SSC_MAX_BLOCK); /* MAXIMUM LOGICAL BLOCK LENGTH LIMIT */
+    put_be16(b + 4, 1);             /* MINIMUM */
+    scsi_reply(rq, b, sizeof(b), sizeof(b));
+}
+
+/* ---- REPORT DENSITY SUPPORT ---- */
+
+static void put_text(uint8_t *p, const char *s, size_t len)
+{
+    memset(p, ' ', len);
+    memcpy(p, s, strnlen(s, len));
+}
+
+/* Density support data block descriptor, SSC-5 table 66; the generations' physical figures. */
+static size_t density_descriptor(uint8_t *d, const struct lto_generation *g, bool is_default)
+{
+    static const struct {
+        uint32_t bits_per_mm;
+        uint16_t tracks;
+    } physical[] = {{15142, 1280}, {15143, 2176}, {19107, 3584}, {20669, 6656}, {21480, 8960}}; /* LTO-5 to LTO-9 */
+    char name[16];
+    memset(d, 0, 52);
+    d[0] = d[1] = g->density;                                 /* PRIMARY, SECONDARY DENSITY CODE */
+    d[2] = (uint8_t)(0x80 | (is_default ? 0x20 : 0));         /* WRTOK, DEFLT */
+    put_be24(d + 5, physical[g->generation - 5].bits_per_mm); /* BITS PER MM */
+    put_be16(d + 8, 127);                                     /* MEDIA WIDTH, tenths of mm */
+    put_be16(d + 10, physical[g->generation - 5].tracks);     /* TRACKS */
+    put_be32(d + 12, (uint32_t)(g->capacity / 1000000));      /* CAPACITY, megabytes */
+    put_text(d + 16, "LTO-CVE", 8);                           /* ASSIGNING ORGANIZATION */
+    (void)snprintf(name, sizeof(name), "U-%d", g->generation);
+    put_text(d + 24, name, 8); /* DENSITY NAME */
+    (void)snprintf(name, sizeof(name), "Ultrium %d/16T", g->generation);
+    put_text(d + 32, name, 20); /* DESCRIPTION */
+    return 52;
+}
+
+void ssc_report_density_support(struct scsi_lun *lun, struct scsi_request *rq)
+{
+    struct ssc_lun *ssc = ssc_of(lun);
+    bool media = rq->cdb[1] & 0x01;
+    uint8_t b[4 + 5 * 52] = {0};
+    size_t at = 4;
+    struct tape_status st;
+    if (rq->cdb[1] & 0x02) { /* MEDIUM TYPE descriptors */
+        scsi_check_cdb_field(rq, 1, 1);
+        return;
+    }
+    ssc_status(ssc, &st);
+    if (media && st.medium != TAPE_MEDIUM_LOADED) {
+        (void)ssc_medium_ready(lun, rq);
+        return;
+    }
+    /* Nothing wears or shrinks here: a drive reads and writes every generation up to its own. */
+    for (int g = 5; g <= ssc->drive->generation; g++) {
+        const struct lto_generation *gen = lto_generation(g);
+        if (!media || gen->density == st.density)
+            at += density_descriptor(b + at, gen, gen == ssc->drive);
+    }
+    put_be16(b, (uint16_t)(at - 2)); /* AVAILABLE DENSITY SUPPORT LENGTH */
+    scsi_reply(rq, b, at, get_be16(rq->cdb + 7));
+}

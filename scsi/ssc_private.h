@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* ssc_private.h: what the files of the tape drive share. */
+#ifndef S3VTL_SSC_PRIVATE_H
+#define S3VTL_SSC_PRIVATE_H
+
+#include "scsi/spc.h"
+#include "scsi/tape_ops.h"
+
+#define SSC_MAX_BLOCK 8388608u /* bytes; READ BLOCK LIMITS */
+
+/* options are read and written by the executor only (MODE SENSE runs there too, so that it follows a MODE SELECT before
+ * it). */
+struct ssc_lun {
+    struct scsi_lun lun; /* first */
+    const struct tape_ops *ops;
+    void *self;
+    const struct lto_generation *drive;
+    uint32_t block_length; /* of the mode block descriptor; 0: variable */
+    uint8_t buffered_mode; /* 0 or 1 */
+    bool compress;         /* DCE */
+};
+
+static inline struct ssc_lun *ssc_of(struct scsi_lun *lun)
+{
+    return (struct ssc_lun *)lun;
+}
+
+static inline void ssc_status(struct ssc_lun *ssc, struct tape_status *st)
+{
+    ssc->ops->status(ssc->self, st);
+}
+
+/* The sense of a result, in one place. OK makes none. residual goes to INFORMATION where the result has one. */
+void ssc_end(struct scsi_request *rq, enum tape_result r, int64_t residual);
+/* 2/3A/00, 2/04/01 or 2/04/02 for a medium that is not loaded; false then. */
+bool ssc_medium_ready(struct scsi_lun *lun, struct scsi_request *rq);
+
+/* ssc_rw.c */
+void ssc_read(struct scsi_lun *lun, struct scsi_request *rq);
+void ssc_write(struct scsi_lun *lun, struct scsi_request *rq);
+void ssc_verify(struct scsi_lun *lun, struct scsi_request *rq);
+void ssc_write_filemarks(struct scsi_lun *lun, struct scsi_request *rq);
+/* ssc_position.c */
+void ssc_rewind(struct scsi_lun *lun, struct scsi_request *rq);
+void ssc_space(struct scsi_lun *lun, struct scsi_request *rq);
+void ssc_locate(struct scsi_lun *lun, struct scsi_request *rq);
+void ssc_read_position(struct scsi_lun *lun, struct scsi_request *rq);
+/* ssc_medium.c */
+void ssc_test_unit_ready(struct scsi_lun *lun, struct scsi_request *rq);
+void ssc_load_unload(struct scsi_lun *lun, struct scsi_request *rq);
+void ssc_prevent_allow(struct scsi_lun *lun, struct scsi_request *rq);
+void ssc_erase(struct scsi_lun *lun, struct scsi_request *rq);
+void ssc_format_medium(struct scsi_lun *lun, struct scsi_request *rq);
+void ssc_read_block_limits(struct scsi_lun *lun, struct scsi_request *rq);
+void ssc_report_density_support(struct scsi_lun *lun, struct scsi_request *rq);
+/* ssc_mode.c, ssc_log.c */
+void ssc_mode_sense(struct scsi_lun *lun, struct scsi_request *rq);
+void ssc_mode_select(struct scsi_lun *lun, struct scsi_request *rq);
+void ssc_log_sense(struct scsi_lun *lun, struct scsi_request *rq);
+
+#endif

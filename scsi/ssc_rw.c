@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* ssc_rw.c: READ(6), WRITE(6), VERIFY(6), WRITE FILEMARKS, in variable and fixed block mode (SSC-5 7.4 to 7.9). */
+#include "scsi/be.h"
+#include "scsi/ssc_private.h"
+
+#define FIXED 0x01
+#define SILI 0x02
+
+/* What FIXED, the transfer length and the block length together ask for. */
+struct transfer {
+    uint32_t block; /* bytes of a block */
+    uint32_t count; /* blocks; 0: nothing to do */
+};
+
+/* Makes the sense and returns false when the CDB asks for what cannot be. */
+static bool decode(struct ssc_lun *ssc, struct scsi_request *rq, struct transfer *t)
+{
+    uint32_t length = get_be24(rq->cdb + 2); /* TRANSFER LENGTH */
+    bool fixed = rq->cdb[1] & FIXED;
+    if (fixed && !ssc->block_length) {
+        scsi_check_cdb_field(rq, 1, 0);
+        return false;
+    }
+    if (!fixed && length > SSC_MAX_BLOCK) {
+        scsi_check_cdb_field(rq, 2, -1);
+        return false;
+    }
+    t->block = fixed ? ssc->block_length : length;
+    t->count = fixed ? length : length ? 1 : 0;
+    return true;
+}
+
+static void incorrect_length(struct scsi_request *rq, int64_t information)
+{
+    scsi_check(rq, KEY_NO_SENSE, ASC_NONE);
+    scsi_sense_flags(rq, SENSE_ILI);
+    scsi_sense_info(rq, information);
+}
+
+/* One block of whatever length: SSC-5 7.4, FIXED 0. */
+static void read_variable(struct ssc_lun *ssc, struct scsi_request *rq, uint32_t length)
+{
+    uint32_t room = length < rq->in_len ? length : rq->in_len, actual = room;
+    enum tape_result r = ssc->ops->read(ssc->self, rq->in, &actual, rq->cancelled);
+    if (r != TAPE_OK) {
+        ssc_end(rq, r, length);
+        return;
+    }
+    rq->in_actual = actual < room ? actual : room;
+    /* SILI suppresses what is too short, and also what is too long while the block length is 0 (variable). */
+    bool silent = (rq->cdb[1] & SILI) && (actual < length || !ssc->block_length);
+    if (actual != length && !silent)
+        incorrect_length(rq, (int64_t)length - actual);
+}
+
+/* count blocks of the same length, put behind each other: SSC-5 7.4, FIXED 1. INFORMATION counts blocks. */
+static void read_fixed(struct ssc_lun *ssc, struct scsi_request *rq, const struct transfer *t)
+{
+    for (uint32_t done = 0; done < t->count; done++) {
+        uint32_t room = rq->in_len - rq->in_actual, actual;
+        if (room > t->block)
+            room = t->block;
+        actual = room;
+        enum tape_result r = ssc->ops->read(ssc->self, rq->in + rq->in_actual, &actual, rq->cancelled);
+        if (r != TAPE_OK) {
+            ssc_end(rq, r, (int64_t)t->count - done);
+            return;
+        }
+        if (actual != t->block) {
+            rq->in_actual += actual < room ? actual : room;
+            incorrect_length(rq, (int64_t)t->count - done);
+            return;
+        }
+        rq->in_actual += room;
+    }
+}
+
+void ssc_read(struct scsi_lun *lun, struct scsi_request *rq)
+{
+    struct ssc_lun *ssc = ssc_of(lun);
+    struct transfer t;
+    if ((rq->cdb[1] & (FIXED | SILI)) == (FIXED | SILI)) {
+        scsi_check_cdb_field(rq, 1, 1);
+        return;
+    }
+    if (!decode(ssc, rq, &t) || !t.count)
+        return;
+    if (rq->cdb[1] & FIXED)
+        read_fixed(ssc, rq, &t);
+    else
+        read_variable(ssc, rq, t.block);
+}
+
+void ssc_write(struct scsi_lun *lun, struct scsi_request *rq)
+{
+    struct ssc_lun *ssc = ssc_of(lun);
+    struct transfer t;
+    if (!decode(ssc, rq, &t) || !t.count)
+        return;
+    if ((uint64_t)t.block * t.count >
+        rq->out_len) { /* the initiator sends less than its CDB says: nothing is written */
+        scsi_check_cdb_field(rq, 2, -1);
+        return;
+    }
+    bool warned = false;
+    for (uint32_t done = 0; done < t.count; done++) {
+        enum tape_result r =
+            ssc->ops->write(ssc->self, rq->out + rq->out_actual, t.block, ssc->compress, rq->cancelled);
+        if (r != TAPE_OK && r != TAPE_EARLY_WARNING) {
+            ssc_end(rq, r, rq->cdb[1] & FIXED ? (int64_t)t.count - done : t.block);
+            return;
+        }
+        warned = warned || r == TAPE_EARLY_WARNING;
+        rq->out_actual += t.block;
+    }
+    /* Unbuffered (BUFFERED MODE 0): GOOD only when it is safe. */
+    enum tape_result safe =
+        ssc->buffered_mode ? TAPE_OK : ssc->ops->write_filemarks(ssc->self, 0, false, rq->cancelled);
+    if (safe != TAPE_OK)
+        ssc_end(rq, safe, 0);
+    else if (warned)
+        ssc_end(rq, TAPE_EARLY_WARNING, 0);
+}
+
+void ssc_verify(struct scsi_lun *lun, struct scsi_request *rq)
+{
+    struct ssc_lun *ssc = ssc_of(lun);
+    struct transfer t;
+    bool fixed = rq->cdb[1] & FIXED;
+    if (rq->cdb[1] & 0x02) { /* BYTCMP */
+        scsi_check_cdb_field(rq, 1, 1);
+        return;
+    }
+    if (!decode(ssc, rq, &t))
+        return;
+    for (uint32_t done = 0; done < t.count; done++) {
+        uint32_t actual = 0;
+        enum tape_result r = ssc->ops->read(ssc->self, NULL, &actual, rq->cancelled);
+        if (r != TAPE_OK) {
+            ssc_end(rq, r, fixed ? (int64_t)t.count - done : t.block);
+            return;
+        }
+        if (actual != t.block) {
+            incorrect_length(rq, fixed ? (int64_t)t.count - done : (int64_t)t.block - actual);
+            return;
+        }
+    }
+}
+
+void ssc_write_filemarks(struct scsi_lun *lun, struct scsi_request *rq)
+{
+    struct ssc_lun *ssc = ssc_of(lun);
+    bool sixteen = rq->cdb[0] == 0x80, immed = rq->cdb[1] & 0x01;
+    uint32_t count = get_be24(rq->cdb + (sixteen ? 12 : 2));
+    if (rq->cdb[1] & 0x02) { /* setmarks are obsolete */
+        scsi_check_cdb_field(rq, 1, 1);
+        return;
+    }
+    ssc_end(rq, ssc->ops->write_filemarks(ssc->self, count, immed, rq->cancelled), 0);
+}
