@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* config.h: the configuration file, read and checked: every mistake is one line with file, line, key, value and what would be right. */
+/* config.h: the configuration file, read and checked: every mistake is one line with file, line, key, value and what
+ * would be right. */
 #ifndef S3VTL_CONFIG_H
 #define S3VTL_CONFIG_H
 
@@ -14,14 +15,15 @@ enum durability { DURABILITY_LOCAL, DURABILITY_REMOTE };
 struct vtl_config {
     char *file; /* the path it was read from */
     struct {
-        char *name;      /* [s3vtl] [A-Za-z0-9._-]{1,32} */
-        char *state_dir; /* absolute; no default */
-        unsigned drives; /* [2] 1..64 */
-        unsigned slots;  /* [40] 1..60000 */
+        char *name;             /* [s3vtl] [A-Za-z0-9._-]{1,32} */
+        char *state_dir;        /* absolute; no default */
+        unsigned drives;        /* [2] 1..64 */
+        unsigned slots;         /* [40] 1..60000 */
         unsigned import_export; /* [4] 0..250 */
-        int generation;      /* drive_type = LTO-5 .. LTO-9 [LTO-8] */
-        char *serial_prefix; /* [made from name by a hash: "S3" + 5 characters] [A-Za-z0-9]{1,7}: serials are prefix + 3 digits, at most 10 characters (DVCID):
-                              * changer prefix + "000", drive i prefix + "001".. */
+        int generation;         /* drive_type = LTO-5 .. LTO-9 [LTO-8] */
+        char *
+            serial_prefix; /* [made from name by a hash: "S3" + 5 characters] [A-Za-z0-9]{1,7}: serials are prefix + 3
+                            * digits, at most 10 characters (DVCID): changer prefix + "000", drive i prefix + "001".. */
     } library;
     struct {
         char *portal; /* [127.0.0.1:3260] address:port, [v6]:port */
@@ -39,15 +41,16 @@ struct vtl_config {
     } store;
     struct {
         enum durability durability; /* [local] */
-        uint64_t max_dirty;    /* [8G] bytes in the spool that are not stored yet, before WRITE waits */
-        uint64_t cache_size;   /* [16G] bytes of stored segments kept on the local disk */
-        uint64_t segment_size; /* [40M] 1M..1G */
-        uint64_t idle_seal;    /* [30s] in milliseconds */
+        uint64_t max_dirty;         /* [8G] bytes in the spool that are not stored yet, before WRITE waits */
+        uint64_t cache_size;        /* [16G] bytes of stored segments kept on the local disk */
+        uint64_t segment_size;      /* [40M] 1M..1G */
+        uint64_t idle_seal;         /* [30s] in milliseconds */
     } spool;
 };
 
-/* Reads and checks. 0 and *out (ended by config_free), or -EINVAL/-ENOENT/... and *err. Unknown sections and keys are errors. Passwords and
- * credentials are not read here, but their files must exist, be regular and have mode 0600 (or stricter). */
+/* Reads and checks. 0 and *out (ended by config_free), or -EINVAL/-ENOENT/... and *err. Unknown sections and keys are
+ * errors. Passwords and credentials are not read here, but their files must exist, be regular and have mode 0600 (or
+ * stricter). */
 int config_load(const char *file, struct vtl_config **out, struct errtext *err);
 void config_free(struct vtl_config *c);
 void config_store(const struct vtl_config *c, struct objstore_config *out); /* borrowed view for objstore_open */

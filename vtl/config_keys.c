@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* config_keys.c: every configuration key: section, name, default, check. */
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vtl/config_private.h"
+
+/* ---- values ---- */
+
+bool config_parse_size(const char *s, uint64_t *bytes)
+{
+    static const char units[] = "KMGTP";
+    char *end;
+    if (!isdigit((unsigned char)s[0]))
+        return false;
+    unsigned long long n = strtoull(s, &end, 10);
+    unsigned shift = 0;
+    const char *u = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
+    if (u) {
+        shift = 10 * (unsigned)(u - units + 1);
+        end++;
+        if (*end == 'i')
+            end++;
+    }
+    if (*end == 'B')
+        end++;
+    if (*end || n > UINT64_MAX >> shift)
+        return false;
+    *bytes = (uint64_t)n << shift;
+    return true;
+}
+
+bool config_parse_time(const char *s, uint64_t *ms)
+{
+    static const struct {
+        const char *unit;
+        uint64_t ms;
+    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+    char *end;
+    if (!isdigit((unsigned char)s[0]))
+        return false;
+    unsigned long long n = strtoull(s, &end, 10);
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+        if (!strcmp(end, units[i].unit) && n < UINT64_MAX / units[i].ms) {
+            *ms = n * units[i].ms;
+            return true;
+        }
+    return false;
+}
+
+static bool only(const char *s, const char *more, size_t min, size_t max)
+{
+    size_t n = strlen(s);
+    for (size_t i = 0; i < n; i++)
+        if (!isalnum((unsigned char)s[i]) && !strchr(more, s[i]))
+            return false;
+    return n >= min && n <= max;
+}
+
+static const char *set_text(char **field, const char *value)
+{
+    char *copy = strdup(value);
+    if (!copy)
+        return "out of memory";
+    free(*field);
+    *field = copy;
+    return NULL;
+}
+
+static const char *set_number(unsigned *field, const char *value, unsigned min, unsigned max, const char *right)
+{
+    char *end;
+    unsigned long n = strtoul(value, &end, 10);
+    if (!isdigit((unsigned char)value[0]) || *end || n < min || n > max)
+        return right;
+    *field = (unsigned)n;
+    return NULL;
+}
+
+static const char *absolute_path(char **field, const char *value)
+{
+    return value[0] == '/' ? set_text(field, value) : "must be an absolute path";
+}
+
+static const char *optional_path(char **field, const char *value)
+{
+    return value[0] ? absolute_path(field, value) : set_text(field, value);
+}
+
+#define TEXT(section, name)                                                                                            \
+    static void show_##section##_##name(const struct vtl_config *c, char *buf, size_t room)                            \
+    {                                                                                                                  \
+        (void)snprintf(buf, room, "%s", c->section.name);                                                              \
+    }                                                                                                                  \
+    static const char *set_##section##_##name(struct vtl_config *c, const char *value)
+#define NUMBER(section, name, min, max, right)                                                                         \
+    static void show_##section##_##name(const struct vtl_config *c, char *buf, size_t room)                            \
+    {                                                                                                                  \
+        (void)snprintf(buf, room, "%u", c->section.name);                                                              \
+    }                                                                                                                  \
+    static const char *set_##section##_##name(struct vtl_config *c, const char *value)                                 \
+    {                                                                                                                  \
+        return set_number(&c->section.name, value, min, max, right);                                                   \
+    }
+#define SIZE(section, name, min, right)                                                                                \
+    static void show_##section##_##name(const struct vtl_config *c, char *buf, size_t room)                            \
+    {                                                                                                                  \
+        show_size(c->section.name, buf, room);                                                                         \
+    }                                                                                                                  \
+    static const char *set_##section##_##name(struct vtl_config *c, const char *value)                                 \
+    {                                                                                                                  \
+        uint64_t n;                                                                                                    \
+        if (!config_parse_size(value, &n) || n < (uint64_t)(min))                                                      \
+            return right;                                                                                              \
+        c->section.name = n;                                                                                           \
+        return NULL;                                                                                                   \
+    }
+
+static void show_size(uint64_t n, char *buf, size_t room)
+{
+    unsigned u = 0;
+    while (n && n % 1024 == 0 && u < 5) {
+        n /= 1024;
+        u++;
+    }
+    static const char units[][2] = {"", "K", "M", "G", "T", "P"};
+    (void)snprintf(buf, room, "%" PRIu64 "%s", n, units[u]);
+}
+
+/* ---- [library] ---- */
+
+TEXT(library, name)
+{
+    return only(value, "._-", 1, 32) ? set_text(&c->library.name, value) : "must be 1 to 32 of A-Z a-z 0-9 . _ -";
+}
+TEXT(library, state_dir)
+{
+    return absolute_path(&c->library.state_dir, value);
+}
+NUMBER(library, drives, 1, 64, "must be a number from 1 to 64")
+NUMBER(library, slots, 1, 60000, "must be a number from 1 to 60000")
+NUMBER(library, import_export, 0, 250, "must be a number from 0 to 250")
+static void show_library_drive_type(const struct vtl_config *c, char *buf, size_t room)
+{
+    (void)snprintf(buf, room, "LTO-%d", c->library.generation);
+}
+static const char *set_library_drive_type(struct vtl_config *c, const char *value)
+{
+    if (strncmp(value, "LTO-", 4) || value[4] < '5' || value[4] > '9' || value[5])
+        return "must be LTO-5, LTO-6, LTO-7, LTO-8 or LTO-9";
+    c->library.generation = value[4] - '0';
+    return NULL;
+}
+TEXT(library, serial_prefix)
+{
+    return only(value, "", 1, 7) ? set_text(&c->library.serial_prefix, value) : "must be 1 to 7 of A-Z a-z 0-9";
+}
+
+/* ---- [iscsi] ---- */
+
+TEXT(iscsi, portal)
+{
+    const char *colon = strrchr(value, ':');
+    unsigned port = 0;
+    bool v6 = value[0] == '[';
+    if (!colon || colon == value || (v6 && colon[-1] != ']') || (!v6 && strchr(value, ':') != colon) ||
+        set_number(&port, colon + 1, 1, 65535, ""))
+        return "must be address:port or [v6-address]:port";
+    return set_text(&c->iscsi.portal, value);
+}
+TEXT(iscsi, target)
+{
+    bool ok = (!strncmp(value, "iqn.", 4) || !strncmp(value, "eui.", 4) || !strncmp(value, "naa.", 4)) &&
+              only(value, ".:-", 5, 223);
+    return ok ? set_text(&c->iscsi.target, value) : "must be an iSCSI name: iqn.YYYY-MM.reversed.domain:name";
+}
+TEXT(iscsi, chap_user)
+{
+    return only(value, "._-:@", 0, 63) ? set_text(&c->iscsi.chap_user, value)
+                                       : "must be at most 63 of A-Z a-z 0-9 . _ - : @";
+}
+TEXT(iscsi, chap_password_file)
+{
+    return optional_path(&c->iscsi.chap_password_file, value);
+}
+TEXT(iscsi, mutual_user)
+{
+    return only(value, "._-:@", 0, 63) ? set_text(&c->iscsi.mutual_user, value)
+                                       : "must be at most 63 of A-Z a-z 0-9 . _ - : @";
+}
+TEXT(iscsi, mutual_password_file)
+{
+    return optional_path(&c->iscsi.mutual_password_file, value);
+}
+TEXT(iscsi, initiators)
+{
+    return only(value, ".:-, \t", 0, 4000) ? set_text(&c->iscsi.initiators, value)
+                                           : "must be initiator names, separated by blanks or commas";
+}
+TEXT(iscsi, addresses)
+{
+    return only(value, ".:/[], \t", 0, 4000) ? set_text(&c->iscsi.addresses, value)
+                                             : "must be addresses or networks, separated by blanks or commas";
+}
+
+/* ---- [store] ---- */
+
+TEXT(store, type)
+{
+    return !strcmp(value, "dir") || !strcmp(value, "s3") ? set_text(&c->store.type, value) : "must be dir or s3";
+}
+TEXT(store, path)
+{
+    return optional_path(&c->store.path, value);
+}
+TEXT(store, url)
+{
+    bool ok = !value[0] || (!strncmp(value, "http://", 7) && value[7]) || (!strncmp(value, "https://", 8) && value[8]);
+    return ok ? set_text(&c->store.url, value) : "must be http://host[:port] or https://host[:port]";
+}
+TEXT(store, bucket)
+{
+    return only(value, ".-", 0, 63) ? set_text(&c->store.bucket, value)
+                                    : "must be a bucket name: 3 to 63 of a-z 0-9 . -";
+}
+TEXT(store, prefix)
+{
+    size_t n = strlen(value);
+    bool ok = only(value, "._-/", 0, 200) && (!n || (value[0] != '/' && value[n - 1] != '/' && !strstr(value, "//")));
+    return ok ? set_text(&c->store.prefix, value) : "must be of A-Z a-z 0-9 . _ - /, with no slash at either end";
+}
+TEXT(store, region)
+{
+    return only(value, "-", 1, 40) ? set_text(&c->store.region, value) : "must be a region such as us-east-1";
+}
+TEXT(store, credentials_file)
+{
+    return optional_path(&c->store.credentials_file, value);
+}
+TEXT(store, ca_file)
+{
+    return optional_path(&c->store.ca_file, value);
+}
+TEXT(store, style)
+{
+    return !strcmp(value, "path") || !strcmp(value, "virtual") ? set_text(&c->store.style, value)
+                                                               : "must be path or virtual";
+}
+NUMBER(store, parallel, 1, 64, "must be a number from 1 to 64")
+
+/* ---- [spool] ---- */
+
+static void show_spool_durability(const struct vtl_config *c, char *buf, size_t room)
+{
+    (void)snprintf(buf, room, "%s", c->spool.durability == DURABILITY_REMOTE ? "remote" : "local");
+}
+static const char *set_spool_durability(struct vtl_config *c, const char *value)
+{
+    if (strcmp(value, "local") && strcmp(value, "remote"))
+        return "must be local or remote";
+    c->spool.durability = !strcmp(value, "remote") ? DURABILITY_REMOTE : DURABILITY_LOCAL;
+    return NULL;
+}
+SIZE(spool, max_dirty, 32 << 20, "must be a size of at least 32M, such as 8G")
+SIZE(spool, cache_size, 0, "must be a size, such as 16G")
+SIZE(spool, segment_size, 1 << 20, "must be a size from 1M to 1G, such as 40M")
+static void show_spool_idle_seal(const struct vtl_config *c, char *buf, size_t room)
+{
+    (void)snprintf(buf, room, "%" PRIu64 "%s",
+                   c->spool.idle_seal % 1000 ? c->spool.idle_seal : c->spool.idle_seal / 1000,
+                   c->spool.idle_seal % 1000 ? "ms" : "s");
+}
+static const char *set_spool_idle_seal(struct vtl_config *c, const char *value)
+{
+    uint64_t ms;
+    if (!config_parse_time(value, &ms) || ms < 100)
+        return "must be a time of at least 100ms, such as 30s";
+    c->spool.idle_seal = ms;
+    return NULL;
+}
+
+#define KEY(section, name, preset)                                                                                     \
+    {                                                                                                                  \
+#section, #name, preset, set_##section##_##name, show_##section##_##name                                       \
+    }
+
+const struct config_key config_keys[] = {
+    KEY(library, name, "s3vtl"),
+    KEY(library, state_dir, NULL),
+    KEY(library, drives, "2"),
+    KEY(library, slots, "40"),
+    KEY(library, import_export, "4"),
+    KEY(library, drive_type, "LTO-8"),
+    KEY(library, serial_prefix, NULL), /* made from the name */
+    KEY(iscsi, portal, "127.0.0.1:3260"),
+    KEY(iscsi, target, NULL), /* made from the name */
+    KEY(iscsi, chap_user, ""),
+    KEY(iscsi, chap_password_file, ""),
+    KEY(iscsi, mutual_user, ""),
+    KEY(iscsi, mutual_password_file, ""),
+    KEY(iscsi, initiators, ""),
+    KEY(iscsi, addresses, ""),
+    KEY(store, type, "dir"),
+    KEY(store, path, ""),
+    KEY(store, url, ""),
+    KEY(store, bucket, ""),
+    KEY(store, prefix, ""),
+    KEY(store, region, "us-east-1"),
+    KEY(store, credentials_file, ""),
+    KEY(store, ca_file, ""),
+    KEY(store, style, "path"),
+    KEY(store, parallel, "4"),
+    KEY(spool, durability, "local"),
+    KEY(spool, max_dirty, "8G"),
+    KEY(spool, cache_size, "16G"),
+    KEY(spool, segment_size, "40M"),
+    KEY(spool, idle_seal, "30s"),
+};
+const size_t config_n_keys = sizeof(config_keys) / sizeof(config_keys[0]);
