@@ -112,12 +112,17 @@ static const char *optional_path(char **field, const char *value)
     }                                                                                                                  \
     static const char *set_##section##_##name(struct vtl_config *c, const char *value)                                 \
     {                                                                                                                  \
-        uint64_t n;                                                                                                    \
-        if (!config_parse_size(value, &n) || n < (uint64_t)(min))                                                      \
-            return right;                                                                                              \
-        c->section.name = n;                                                                                           \
-        return NULL;                                                                                                   \
+        return set_size(&c->section.name, value, min, right);                                                          \
     }
+
+static const char *set_size(uint64_t *field, const char *value, uint64_t min, const char *right)
+{
+    uint64_t n;
+    if (!config_parse_size(value, &n) || n < min)
+        return right;
+    *field = n;
+    return NULL;
+}
 
 static void show_size(uint64_t n, char *buf, size_t room)
 {
