@@ -20,7 +20,7 @@
  *  2. Keys: [A-Za-z0-9._/-], 1..700 bytes, no leading or doubled slash, no "." or ".." segment. Others are -EINVAL
  *     before anything is sent. Keys are relative to the store's prefix.
  *  3. put is atomic: readers see the whole object or none. Objects are immutable (I2): put again of the same key with the
- *     same content is fine.
+ *     same content is fine. With other content the dir store refuses (-EEXIST); S3 can't tell everywhere: never try.
  *  4. get fills exactly len bytes or fails; a short body is an error, never data.
  *  5. list is in byte order of the key, complete (pages are followed), and sees every put that returned before it began.
  */

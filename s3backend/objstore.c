@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* objstore.c: opens a store by its configuration; the rules on keys. */
+#include "s3backend/objstore.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "s3backend/dir.h"
+#include "s3backend/s3.h"
+
+enum { MAX_KEY = 700, MAX_PREFIX = 200 };
+
+static bool key_char(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-';
+}
+
+static bool dots_only(const char *segment, size_t len)
+{
+    return (len == 1 && segment[0] == '.') || (len == 2 && segment[0] == '.' && segment[1] == '.');
+}
+
+static bool path_ok(const char *s, size_t max)
+{
+    size_t begin = 0, i = 0;
+    for (;; i++) {
+        if (i > max)
+            return false;
+        if (s[i] == '/' || s[i] == 0) {
+            if (i == begin || dots_only(s + begin, i - begin))
+                return false;
+            if (s[i] == 0)
+                return true;
+            begin = i + 1;
+        } else if (!key_char(s[i])) {
+            return false;
+        }
+    }
+}
+
+bool objstore_key_ok(const char *key)
+{
+    return key && path_ok(key, MAX_KEY);
+}
+
+static int check_prefix(const char *prefix, struct errtext *err)
+{
+    if (!prefix || !*prefix || path_ok(prefix, MAX_PREFIX))
+        return 0;
+    return errtext_set(
+        err, -EINVAL,
+        "store option prefix: \"%.200s\" must be A-Z a-z 0-9 . _ - and single slashes between, at most %d "
+        "characters, without \".\" or \"..\" as a part",
+        prefix, MAX_PREFIX);
+}
+
+int objstore_open(const struct objstore_config *cfg, struct objstore **out, struct errtext *err)
+{
+    *out = NULL;
+    if (!cfg->type || !*cfg->type)
+        return errtext_set(err, -EINVAL, "store option type: missing, must be dir or s3");
+    int rc = check_prefix(cfg->prefix, err);
+    if (rc)
+        return rc;
+    if (!strcmp(cfg->type, "s3"))
+        return s3_open(cfg, NULL, out, err);
+    if (strcmp(cfg->type, "dir") != 0)
+        return errtext_set(err, -EINVAL, "store option type: \"%.100s\" is unknown, must be dir or s3", cfg->type);
+    if (!cfg->path || !*cfg->path)
+        return errtext_set(err, -EINVAL, "store option path: missing, must name the directory of the dir store");
+    return dir_open(cfg->path, cfg->prefix ? cfg->prefix : "", out, err);
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* s3.c: the S3 store: open, close, check, and reading objects. */
+#include "s3backend/s3.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/crypto.h>
+
+enum { CHECK_TRIES = 3 };
+
+const struct s3_tuning s3_default_tuning = {
+    .connect_ms = 15000,
+    .stall_ms = 90000,
+    .answer_ms = 300000,
+    .reply_ms = 90000,
+    .retry = {.first_ms = 250, .most_ms = 20000, .total_ms = 120000},
+    .multipart_over = UINT64_C(512) << 20,
+    .part_size = UINT64_C(80) << 20, /* two slabs of renterd's usual 10-of-30 */
+    .max_keys = 1000,
+    .delete_batch = 1000,
+};
+
+/* Traps 1 to 4: one closed range inside the size that the caller knows, and the answer compared with it. */
+static int get_range(struct s3_store *s, const char *key, uint64_t offset, uint64_t len, void *buf,
+                     const struct obj_call *c, struct errtext *err)
+{
+    char range[64];
+    snprintf(range, sizeof(range), "bytes=%" PRIu64 "-%" PRIu64, offset, offset + len - 1);
+    const struct s3_request q = {.op = "get",
+                                 .what = key,
+                                 .method = "GET",
+                                 .key = key,
+                                 .range = range,
+                                 .buf = buf,
+                                 .offset = offset,
+                                 .len = len};
+    struct http_response r = {0};
+    int rc = s3_call(s, &q, c, &r, err);
+    strbuf_free(&r.text);
+    return rc;
+}
+
+int s3_get(struct objstore *o, const char *key, uint64_t offset, uint64_t len, void *buf, const struct obj_call *c,
+           struct errtext *err)
+{
+    uint64_t size;
+    int rc = s3_check_key("get", key, err);
+    if (rc)
+        return rc;
+    if (offset > INT64_MAX || len > INT64_MAX - offset)
+        return errtext_set(err, -EINVAL, "get %s: %" PRIu64 " bytes at %" PRIu64 " is beyond any object", key, len,
+                           offset);
+    /* An empty range can't be asked for; whether the object is there can. */
+    if (len == 0)
+        return s3_head(o, key, &size, c, err);
+    return get_range((struct s3_store *)o, key, offset, len, buf, c, err);
+}
+
+static void inspect_length(void *arg, const struct http_response *r, struct s3_verdict *v)
+{
+    (void)arg;
+    if (r->has_length)
+        return;
+    *v = (struct s3_verdict){.code = -EIO, .reason = "the store's answer has no Content-Length"};
+}
+
+int s3_head(struct objstore *o, const char *key, uint64_t *size, const struct obj_call *c, struct errtext *err)
+{
+    int rc = s3_check_key("head", key, err);
+    if (rc)
+        return rc;
+    const struct s3_request q = {.op = "head", .what = key, .method = "HEAD", .key = key, .inspect = inspect_length};
+    struct http_response r = {0};
+    rc = s3_call((struct s3_store *)o, &q, c, &r, err);
+    if (rc == 0)
+        *size = r.length;
+    strbuf_free(&r.text);
+    return rc;
+}
+
+/* ---- check ---- */
+
+static int head_bucket(struct s3_store *s, const char *op, const char *what, const struct obj_call *c,
+                       struct errtext *err)
+{
+    const struct s3_request q = {.op = op, .what = what, .method = "HEAD"};
+    struct http_response r = {0};
+    int rc = s3_call(s, &q, c, &r, err);
+    strbuf_free(&r.text);
+    if (rc == -ENOENT)
+        return errtext_set(err, rc,
+                           "%s%s%s: the bucket %s does not exist at %s://%s: create it, or correct store option bucket",
+                           op, *what ? " " : "", what, s->bucket, s->tls ? "https" : "http", s->host);
+    return rc;
+}
+
+int s3_need_bucket(struct s3_store *s, const char *op, const char *what, const struct obj_call *c, struct errtext *err)
+{
+    int rc = head_bucket(s, op, what, c, err);
+    return rc == -ENOENT ? -EIO : rc;
+}
+
+/* The answer to a HEAD has no body. The same question as a list brings the store's own reason. */
+static int ask_why(struct s3_store *s, const struct obj_call *c, struct errtext *err)
+{
+    const struct sigv4_pair query[] = {{"list-type", "2"}, {"max-keys", "1"}, {"prefix", s->prefix}};
+    const struct s3_request q = {
+        .op = "check", .what = "", .method = "GET", .query = query, .n_query = 3, .text_limit = 1 << 16};
+    struct http_response r = {0};
+    int rc = s3_call(s, &q, c, &r, err);
+    strbuf_free(&r.text);
+    return rc;
+}
+
+int s3_check(struct objstore *o, const struct obj_call *c, struct errtext *err)
+{
+    struct s3_store *s = (struct s3_store *)o;
+    const struct obj_call quick = {.cancel = c ? c->cancel : NULL,
+                                   .max_tries = c && c->max_tries ? c->max_tries : CHECK_TRIES};
+    const struct obj_call once = {.cancel = quick.cancel, .max_tries = 1};
+    struct errtext head_err = {""}, why = {""};
+    int rc = head_bucket(s, "check", "", &quick, &head_err);
+    if (rc == 0)
+        return 0;
+    if ((rc == -EACCES || rc == -EIO) && ask_why(s, &once, &why) == rc)
+        return errtext_set(err, rc, "%s", why.text);
+    return errtext_set(err, rc, "%s", head_err.text);
+}
+
+/* ---- open and close ---- */
+
+static void free_secret(char *secret)
+{
+    if (secret)
+        OPENSSL_cleanse(secret, strlen(secret));
+    free(secret);
+}
+
+static void s3_close(struct objstore *o)
+{
+    struct s3_store *s = (struct s3_store *)o;
+    if (s->http)
+        http_engine_free(s->http);
+    free(s->host);
+    free(s->bucket);
+    free(s->prefix);
+    free(s->region);
+    free(s->ca_file);
+    free_secret(s->access_key);
+    free_secret(s->secret_key);
+    free(s);
+}
+
+static const struct objstore_ops s3_ops = {
+    .type = "s3",
+    .put = s3_put,
+    .get = s3_get,
+    .head = s3_head,
+    .list = s3_list,
+    .del = s3_delete,
+    .check = s3_check,
+    .close = s3_close,
+};
+
+int s3_open(const struct objstore_config *cfg, const struct s3_tuning *tuning, struct objstore **out,
+            struct errtext *err)
+{
+    struct s3_store *s = calloc(1, sizeof(*s));
+    if (!s)
+        return errtext_set(err, -ENOMEM, "no memory for the S3 store");
+    s->base.ops = &s3_ops;
+    s->tuning = tuning ? *tuning : s3_default_tuning;
+    int rc = s3_configure(s, cfg, err);
+    if (rc == 0)
+        rc = http_engine_new(cfg->parallel, &s->http, err);
+    if (rc) {
+        s3_close(&s->base);
+        return rc;
+    }
+    *out = &s->base;
+    return 0;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* s3.h: the S3 store; private to s3backend/ (and to its tests, which lower the limits). */
+#ifndef S3VTL_S3_H
+#define S3VTL_S3_H
+
+#include "s3backend/objstore.h"
+#include "s3backend/s3_http.h"
+#include "s3backend/s3_policy.h"
+#include "s3backend/sigv4.h"
+
+/* Limits that a user has no reason to change, and a test has. */
+struct s3_tuning {
+    unsigned connect_ms; /* name look-up, connection, TLS */
+    unsigned stall_ms;   /* no byte moves */
+    unsigned answer_ms;  /* a PUT or Complete is sent whole, and no answer comes: a busy renterd takes minutes */
+    unsigned reply_ms;   /* the same of everything else */
+    struct retry_limits retry;
+    uint64_t multipart_over; /* larger objects go by multipart upload */
+    uint64_t part_size;
+    unsigned max_keys;     /* of a page of a list, 1..1000 */
+    unsigned delete_batch; /* keys of one DeleteObjects, 1..1000 */
+};
+extern const struct s3_tuning s3_default_tuning;
+
+struct s3_store {
+    struct objstore base;
+    struct http_engine *http;
+    struct s3_tuning tuning;
+    bool tls, virtual_style;
+    char *host;   /* host[:port], lower case, as in the Host header; without the bucket */
+    char *bucket; /* */
+    char *prefix; /* "" or "a/b/" */
+    char *region;
+    char *ca_file; /* or NULL */
+    char *access_key, *secret_key;
+};
+
+/* One request to the store, as the operations see it. */
+struct s3_request {
+    const char *op;     /* "put", "list" ...: the first word of an error */
+    const char *what;   /* the relative key or prefix, for an error; "" for the bucket */
+    const char *method; /* */
+    const char *key;    /* relative key, or NULL: the bucket itself */
+    const struct sigv4_pair *query;
+    size_t n_query;
+    const struct sigv4_pair *headers; /* signed with the rest */
+    size_t n_headers;
+    const char *range;             /* value of a Range header, or NULL */
+    const struct obj_source *body; /* NULL: none */
+    const char *payload_hash;      /* NULL: of an empty body */
+    void *buf;                     /* with range: where the bytes go */
+    uint64_t offset, len;
+    size_t text_limit;
+    unsigned answer_ms; /* 0: tuning.reply_ms */
+    /* Looks at a 2xx answer; may set v->code (and retry, reason) when it isn't what it should be. NULL: any will do. */
+    void (*inspect)(void *arg, const struct http_response *r, struct s3_verdict *v);
+    void *arg;
+};
+
+/* Opens the store; see objstore_open. tuning NULL: the default. */
+int s3_open(const struct objstore_config *cfg, const struct s3_tuning *tuning, struct objstore **out,
+            struct errtext *err);
+
+/* ---- s3_config.c ---- */
+/* Fills s from the configuration; what it allocated stays with s, also on error. */
+int s3_configure(struct s3_store *s, const struct objstore_config *cfg, struct errtext *err);
+/* ---- s3_call.c ---- */
+/* Does a request with the retries of the policy. r: zeroed or used before; the caller frees r->text. 0 or a negative
+ * errno. */
+int s3_call(struct s3_store *s, const struct s3_request *q, const struct obj_call *c, struct http_response *r,
+            struct errtext *err);
+/* One try of it: the verdict tells all. */
+void s3_try(struct s3_store *s, const struct s3_request *q, const struct obj_call *c, struct http_response *r,
+            struct s3_verdict *v);
+/* Composes the line for a verdict and returns its code. tries 0: not worth telling. */
+int s3_fail(const struct s3_store *s, const struct s3_request *q, const struct s3_verdict *v, unsigned tries,
+            struct errtext *err);
+/* -EINVAL with the line for a key outside the rules; 0 if it is good. */
+int s3_check_key(const char *op, const char *key, struct errtext *err);
+/* Waits; true if *cancel became true meanwhile. */
+bool s3_wait(unsigned ms, const struct obj_call *c);
+
+/* ---- s3_put.c ---- */
+struct body_hashes {
+    char md5_hex[33], md5_base64[25];
+    char payload[SIGV4_HEX_SIZE]; /* for x-amz-content-sha256 */
+};
+/* Hashes what is to be sent. 0, -ECANCELED, or -EIO with *err. */
+int s3_hash_source(const struct s3_store *s, const char *op, const char *key, const struct obj_source *src,
+                   const struct obj_call *c, struct body_hashes *h, struct errtext *err);
+/* The inspection of an answer to a PUT: is its ETag the body's MD5? arg: the body's md5_hex. */
+void s3_inspect_etag(void *arg, const struct http_response *r, struct s3_verdict *v);
+
+/* ---- operations ---- */
+int s3_put(struct objstore *o, const char *key, const struct obj_source *src, const struct obj_call *c,
+           struct errtext *err);
+int s3_put_multipart(struct s3_store *s, const char *key, const struct obj_source *src, const struct obj_call *c,
+                     struct errtext *err);
+int s3_get(struct objstore *o, const char *key, uint64_t offset, uint64_t len, void *buf, const struct obj_call *c,
+           struct errtext *err);
+int s3_head(struct objstore *o, const char *key, uint64_t *size, const struct obj_call *c, struct errtext *err);
+int s3_list(struct objstore *o, const char *prefix, const char *start_after, bool slash, obj_list_fn fn, void *arg,
+            const struct obj_call *c, struct errtext *err);
+int s3_delete(struct objstore *o, const char *const *keys, size_t n, const struct obj_call *c, struct errtext *err);
+/* As objstore's check, but by default with few and quick retries: a person waits. A missing bucket is -ENOENT here. */
+int s3_check(struct objstore *o, const struct obj_call *c, struct errtext *err);
+/* -EIO with its line when the bucket is missing: an empty list alone does not tell. */
+int s3_need_bucket(struct s3_store *s, const char *op, const char *what, const struct obj_call *c, struct errtext *err);
+
+#endif

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* s3_call.c: the life of one request to the store: address, headers, signature, exchange, verdict, another try. */
+#include "s3backend/s3.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum { MAX_HEADERS = 12, POLL_MS = 100 };
+
+/* What one try puts together; all freed by wire_free. */
+struct wire {
+    struct strbuf host, path, url, auth;
+    char date[SIGV4_DATE_SIZE];
+    struct sigv4_pair signed_headers[MAX_HEADERS];
+    size_t n_signed;
+    struct strbuf lines[MAX_HEADERS];
+    const char *line_ptrs[MAX_HEADERS];
+    size_t n_lines;
+};
+
+static void wire_free(struct wire *w)
+{
+    strbuf_free(&w->host);
+    strbuf_free(&w->path);
+    strbuf_free(&w->url);
+    strbuf_free(&w->auth);
+    for (size_t i = 0; i < MAX_HEADERS; i++)
+        strbuf_free(&w->lines[i]);
+}
+
+static void add_line(struct wire *w, const char *name, const char *value)
+{
+    struct strbuf *l = &w->lines[w->n_lines];
+    strbuf_addf(l, "%s: %s", name, value);
+    w->line_ptrs[w->n_lines++] = strbuf_str(l);
+}
+
+static void add_signed(struct wire *w, const char *name, const char *value)
+{
+    w->signed_headers[w->n_signed++] = (struct sigv4_pair){name, value};
+    add_line(w, name, value);
+}
+
+/* The address, made of the same encoded path and query that are signed (trap 15). */
+static void make_address(const struct s3_store *s, const struct s3_request *q, struct wire *w)
+{
+    if (s->virtual_style)
+        strbuf_addf(&w->host, "%s.", s->bucket);
+    strbuf_adds(&w->host, s->host);
+    strbuf_adds(&w->path, "/");
+    if (!s->virtual_style)
+        strbuf_addf(&w->path, "%s%s", s->bucket, q->key ? "/" : "");
+    if (q->key)
+        strbuf_addf(&w->path, "%s%s", s->prefix, q->key);
+    strbuf_addf(&w->url, "%s://%s", s->tls ? "https" : "http", strbuf_str(&w->host));
+    sigv4_encode_path(&w->url, strbuf_str(&w->path));
+    if (q->n_query)
+        strbuf_adds(&w->url, "?");
+    sigv4_encode_query(&w->url, q->query, q->n_query);
+}
+
+static int sign(const struct s3_store *s, const struct s3_request *q, const char *payload, struct wire *w)
+{
+    const struct sigv4_keys keys = {s->access_key, s->secret_key, s->region, "s3"};
+    const struct sigv4_request r = {.method = q->method,
+                                    .path = strbuf_str(&w->path),
+                                    .query = q->query,
+                                    .n_query = q->n_query,
+                                    .headers = w->signed_headers,
+                                    .n_headers = w->n_signed,
+                                    .payload_hash = payload};
+    return sigv4_authorization(&w->auth, &keys, &r, w->date);
+}
+
+static int make_wire(const struct s3_store *s, const struct s3_request *q, struct wire *w)
+{
+    const char *payload = q->payload_hash ? q->payload_hash : SIGV4_EMPTY_SHA256;
+    make_address(s, q, w);
+    sigv4_date(time(NULL), w->date);
+    add_signed(w, "Host", strbuf_str(&w->host));
+    add_signed(w, "x-amz-content-sha256", payload);
+    add_signed(w, "x-amz-date", w->date);
+    for (size_t i = 0; i < q->n_headers; i++)
+        add_signed(w, q->headers[i].name, q->headers[i].value);
+    if (q->range)
+        add_line(w, "Range", q->range);
+    int rc = sign(s, q, payload, w);
+    add_line(w, "Authorization", strbuf_str(&w->auth));
+    bool short_of = w->host.overflow || w->path.overflow || w->url.overflow;
+    for (size_t i = 0; i < w->n_lines; i++)
+        short_of |= w->lines[i].overflow;
+    return short_of ? -ENOMEM : rc;
+}
+
+void s3_try(struct s3_store *s, const struct s3_request *q, const struct obj_call *c, struct http_response *r,
+            struct s3_verdict *v)
+{
+    struct wire w = {0};
+    int rc = make_wire(s, q, &w);
+    if (rc) {
+        *v = (struct s3_verdict){.code = rc};
+        snprintf(v->reason, sizeof(v->reason), "can't sign the request: %s", strerror(-rc));
+    } else {
+        const struct http_request h = {
+            .method = q->method,
+            .url = strbuf_str(&w.url),
+            .headers = w.line_ptrs,
+            .n_headers = w.n_lines,
+            .body = q->body,
+            .ca_file = s->ca_file,
+            .buf = q->buf,
+            .offset = q->offset,
+            .len = q->len,
+            .text_limit = q->text_limit ? q->text_limit : 1 << 16,
+            .connect_ms = s->tuning.connect_ms,
+            .stall_ms = s->tuning.stall_ms,
+            .answer_ms = q->answer_ms ? q->answer_ms : s->tuning.reply_ms,
+            .cancel = c ? c->cancel : NULL,
+        };
+        http_run(s->http, &h, r);
+        s3_judge(r, time(NULL), v);
+        if (v->code == 0 && q->inspect)
+            q->inspect(q->arg, r, v);
+    }
+    wire_free(&w);
+}
+
+int s3_fail(const struct s3_store *s, const struct s3_request *q, const struct s3_verdict *v, unsigned tries,
+            struct errtext *err)
+{
+    char more[40] = "";
+    if (tries > 1)
+        snprintf(more, sizeof(more), " (gave up after %u tries)", tries);
+    return errtext_set(err, v->code, "%s%s%s: bucket %s at %s://%s: %s%s", q->op, *q->what ? " " : "", q->what,
+                       s->bucket, s->tls ? "https" : "http", s->host, v->reason, more);
+}
+
+int s3_check_key(const char *op, const char *key, struct errtext *err)
+{
+    if (objstore_key_ok(key))
+        return 0;
+    return errtext_set(err, -EINVAL, "%s \"%.200s\": not a key (A-Z a-z 0-9 . _ - and single slashes, 1-700)", op,
+                       key ? key : "");
+}
+
+static uint64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+bool s3_wait(unsigned ms, const struct obj_call *c)
+{
+    uint64_t end = now_ms() + ms;
+    for (;;) {
+        uint64_t now = now_ms();
+        if (c && c->cancel && atomic_load(c->cancel))
+            return true;
+        if (now >= end)
+            return false;
+        uint64_t part = end - now < POLL_MS ? end - now : POLL_MS;
+        nanosleep(&(struct timespec){.tv_nsec = (long)part * 1000000}, NULL);
+    }
+}
+
+static uint32_t chance(void)
+{
+    uint32_t r = 0;
+    if (getrandom(&r, sizeof(r), GRND_NONBLOCK) != (ssize_t)sizeof(r))
+        r = (uint32_t)now_ms() * 2654435761u; /* early at boot: any spread will do */
+    return r;
+}
+
+int s3_call(struct s3_store *s, const struct s3_request *q, const struct obj_call *c, struct http_response *r,
+            struct errtext *err)
+{
+    const struct retry_limits *l = &s->tuning.retry;
+    uint64_t begin = now_ms();
+    for (unsigned tries = 1;; tries++) {
+        struct s3_verdict v;
+        s3_try(s, q, c, r, &v);
+        if (v.code == 0)
+            return 0;
+        unsigned pause = s3_backoff(l, tries, chance(), v.retry_after_ms);
+        if (!v.retry || !s3_may_retry(l, c ? c->max_tries : 0, tries, now_ms() - begin, pause))
+            return s3_fail(s, q, &v, v.retry ? tries : 0, err);
+        if (s3_wait(pause, c)) {
+            v = (struct s3_verdict){.code = -ECANCELED, .reason = "canceled"};
+            return s3_fail(s, q, &v, 0, err);
+        }
+    }
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* s3_config.c: the S3 store's options and its credentials file, each fault told with the option's name. */
+#include "s3backend/s3.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/crypto.h>
+
+enum { MAX_PARALLEL = 64, MAX_CREDENTIALS = 8192 };
+
+static int no_memory(struct errtext *err)
+{
+    return errtext_set(err, -ENOMEM, "no memory for the store's options");
+}
+
+static bool all_of(const char *s, size_t n, const char *more)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!isalnum((unsigned char)s[i]) && !strchr(more, s[i]))
+            return false;
+    return true;
+}
+
+static bool port_ok(const char *s)
+{
+    size_t n = strspn(s, "0123456789");
+    unsigned long v = strtoul(s, NULL, 10);
+    return n > 0 && n <= 5 && s[n] == 0 && v >= 1 && v <= 65535;
+}
+
+/* Cuts "host[:port]" at the port; false when it is neither a name, an address nor [v6]. */
+static bool split_host(char *host, char **port)
+{
+    char *end;
+    *port = NULL;
+    if (host[0] == '[') {
+        end = strchr(host, ']');
+        if (!end || end == host + 1 || !all_of(host + 1, (size_t)(end - host - 1), ":."))
+            return false;
+        end++;
+    } else {
+        end = host + strcspn(host, ":");
+        if (end == host || !all_of(host, (size_t)(end - host), ".-"))
+            return false;
+    }
+    if (*end == 0)
+        return true;
+    if (*end != ':' || !port_ok(end + 1))
+        return false;
+    *port = end + 1;
+    return true;
+}
+
+static int set_url(struct s3_store *s, const char *url, struct errtext *err)
+{
+    if (!url || !*url)
+        return errtext_set(err, -EINVAL, "store option url: missing, must be http(s)://host[:port]");
+    if (strchr(url, '@'))
+        return errtext_set(err, -EINVAL, "store option url: has a user or password; those go into credentials_file");
+    bool http = !strncasecmp(url, "http://", 7);
+    s->tls = !strncasecmp(url, "https://", 8);
+    s->host = strdup(http || s->tls ? url + (s->tls ? 8 : 7) : "");
+    if (!s->host)
+        return no_memory(err);
+    size_t n = strlen(s->host);
+    if (n && s->host[n - 1] == '/')
+        s->host[n - 1] = 0;
+    char *port;
+    if (!split_host(s->host, &port))
+        return errtext_set(err, -EINVAL, "store option url: \"%.200s\" must be http(s)://host[:port] without a path",
+                           url);
+    for (char *c = s->host; *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+    /* The Host header, which is signed, has no port that is the scheme's own. */
+    if (port && strtoul(port, NULL, 10) == (s->tls ? 443 : 80))
+        port[-1] = 0;
+    return 0;
+}
+
+static int set_bucket(struct s3_store *s, const char *bucket, struct errtext *err)
+{
+    if (!bucket || !*bucket)
+        return errtext_set(err, -EINVAL, "store option bucket: missing");
+    size_t n = strlen(bucket);
+    if (n < 3 || n > 63 || !all_of(bucket, n, ".-_") || !isalnum((unsigned char)bucket[0]))
+        return errtext_set(err, -EINVAL, "store option bucket: \"%.100s\" must be 3-63 of a-z 0-9 . -", bucket);
+    s->bucket = strdup(bucket);
+    return s->bucket ? 0 : no_memory(err);
+}
+
+static int set_style(struct s3_store *s, const char *style, struct errtext *err)
+{
+    if (!style || !*style || !strcmp(style, "path"))
+        return 0;
+    if (strcmp(style, "virtual") != 0)
+        return errtext_set(err, -EINVAL, "store option style: \"%.100s\" must be path or virtual", style);
+    if (s->host[0] == '[' || !strpbrk(s->host, "abcdefghijklmnopqrstuvwxyz"))
+        return errtext_set(err, -EINVAL, "store option style: virtual needs a host name in url, not the address %s",
+                           s->host);
+    s->virtual_style = true;
+    return 0;
+}
+
+static int set_region(struct s3_store *s, const char *region, struct errtext *err)
+{
+    s->region = strdup(region && *region ? region : "us-east-1");
+    if (!s->region)
+        return no_memory(err);
+    if (!all_of(s->region, strlen(s->region), "-_."))
+        return errtext_set(err, -EINVAL, "store option region: \"%.100s\" must be a name like us-east-1", region);
+    return 0;
+}
+
+static int set_ca_file(struct s3_store *s, const char *file, struct errtext *err)
+{
+    if (!file || !*file)
+        return 0;
+    if (access(file, R_OK))
+        return errtext_set(err, -EINVAL, "store option ca_file: can't read %s: %s", file, strerror(errno));
+    s->ca_file = strdup(file);
+    return s->ca_file ? 0 : no_memory(err);
+}
+
+static int set_prefix(struct s3_store *s, const char *prefix, struct errtext *err)
+{
+    if (asprintf(&s->prefix, "%s%s", prefix ? prefix : "", prefix && *prefix ? "/" : "") < 0) {
+        s->prefix = NULL;
+        return no_memory(err);
+    }
+    return 0;
+}
+
+/* ---- credentials ---- */
+
+static int bad_line(const char *file, unsigned line, const char *what, struct errtext *err)
+{
+    return errtext_set(err, -EINVAL,
+                       "credentials file %s line %u: %s; it must have two lines, access_key = ... and secret_key = ...",
+                       file, line, what);
+}
+
+static char *trim(char *s)
+{
+    while (isspace((unsigned char)*s))
+        s++;
+    size_t n = strlen(s);
+    while (n && isspace((unsigned char)s[n - 1]))
+        s[--n] = 0;
+    return s;
+}
+
+static bool printable(const char *v, const char *except)
+{
+    for (; *v; v++)
+        if (*v <= ' ' || *v > '~' || strchr(except, *v))
+            return false;
+    return true;
+}
+
+/* One line of the file; the values never get into a message. */
+static int take_line(struct s3_store *s, char *text, const char *file, unsigned line, struct errtext *err)
+{
+    text = trim(text);
+    if (!*text || *text == '#' || *text == ';')
+        return 0;
+    char *eq = strchr(text, '=');
+    if (!eq)
+        return bad_line(file, line, "no '='", err);
+    *eq = 0;
+    const char *name = trim(text), *value = trim(eq + 1);
+    bool access = !strcmp(name, "access_key");
+    if (!access && strcmp(name, "secret_key") != 0)
+        return bad_line(file, line, "an unknown name before '='", err);
+    char **to = access ? &s->access_key : &s->secret_key;
+    if (*to)
+        return bad_line(file, line, access ? "access_key a second time" : "secret_key a second time", err);
+    if (!*value)
+        return bad_line(file, line, "nothing after '='", err);
+    /* ',' and '=' have a meaning in the Authorization header. */
+    if (!printable(value, access ? ",=" : ""))
+        return bad_line(file, line, "a character that a key can't have", err);
+    *to = strdup(value);
+    return *to ? 0 : no_memory(err);
+}
+
+static int parse_credentials(struct s3_store *s, char *text, const char *file, struct errtext *err)
+{
+    unsigned line = 0;
+    int rc = 0;
+    for (char *rest = text; rest && rc == 0;) {
+        char *one = strsep(&rest, "\n");
+        rc = take_line(s, one, file, ++line, err);
+    }
+    if (rc == 0 && (!s->access_key || !s->secret_key))
+        rc = bad_line(file, line, s->access_key ? "no secret_key" : "no access_key", err);
+    return rc;
+}
+
+static int check_mode(int fd, const char *file, struct errtext *err)
+{
+    struct stat st;
+    if (fstat(fd, &st))
+        return errtext_set(err, -EINVAL, "store option credentials_file: %s: %s", file, strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return errtext_set(err, -EINVAL, "store option credentials_file: %s is not a regular file", file);
+    if (st.st_mode & 077)
+        return errtext_set(err, -EINVAL,
+                           "store option credentials_file: %s has mode %04o, others may read it; it must be 0600 "
+                           "(chmod 600 %s)",
+                           file, (unsigned)(st.st_mode & 07777), file);
+    if (st.st_size >= MAX_CREDENTIALS)
+        return errtext_set(err, -EINVAL, "store option credentials_file: %s is too long to be one", file);
+    return 0;
+}
+
+static int set_credentials(struct s3_store *s, const char *file, struct errtext *err)
+{
+    char text[MAX_CREDENTIALS + 1];
+    if (!file || !*file)
+        return errtext_set(err, -EINVAL, "store option credentials_file: missing");
+    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return errtext_set(err, -EINVAL, "store option credentials_file: can't open %s: %s", file, strerror(errno));
+    int rc = check_mode(fd, file, err);
+    if (rc == 0) {
+        ssize_t n = read(fd, text, MAX_CREDENTIALS);
+        if (n < 0)
+            rc = errtext_set(err, -EINVAL, "store option credentials_file: can't read %s: %s", file, strerror(errno));
+        text[n < 0 ? 0 : n] = 0;
+        if (rc == 0)
+            rc = parse_credentials(s, text, file, err);
+        OPENSSL_cleanse(text, sizeof(text));
+    }
+    close(fd);
+    return rc;
+}
+
+int s3_configure(struct s3_store *s, const struct objstore_config *cfg, struct errtext *err)
+{
+    if (cfg->parallel < 1 || cfg->parallel > MAX_PARALLEL)
+        return errtext_set(err, -EINVAL, "store option parallel: %u must be 1 to %d", cfg->parallel, MAX_PARALLEL);
+    int rc = set_url(s, cfg->url, err);
+    if (rc == 0)
+        rc = set_bucket(s, cfg->bucket, err);
+    if (rc == 0)
+        rc = set_style(s, cfg->style, err);
+    if (rc == 0)
+        rc = set_region(s, cfg->region, err);
+    if (rc == 0)
+        rc = set_prefix(s, cfg->prefix, err);
+    if (rc == 0)
+        rc = set_ca_file(s, cfg->ca_file, err);
+    return rc ? rc : set_credentials(s, cfg->credentials_file, err);
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * s3_delete.c: deletes keys by DeleteObjects (POST ?delete).
+ *
+ * Never by DELETE of a key: renterd answers that with 500 for a missing object and with 204 for most failures (trap 7),
+ * where DeleteObjects tells each key's fate. What the answer doesn't name as deleted or gone is asked for again, then
+ * an error.
+ */
+#include "s3backend/s3.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/evp.h>
+
+#include "s3backend/xml.h"
+
+enum { MAX_ANSWER = 8 << 20 };
+
+struct batch {
+    struct s3_store *s;
+    const char **keys; /* those still to be deleted */
+    size_t n;
+    bool *gone;                 /* [i]: the store says so of keys[i] */
+    struct s3_verdict per_key;  /* the first key that failed */
+    const char *per_key_failed; /* its name; NULL: none */
+};
+
+static void mark_gone(struct batch *b, const char *full)
+{
+    size_t n = strlen(b->s->prefix);
+    if (strncmp(full, b->s->prefix, n) != 0)
+        return;
+    for (size_t i = 0; i < b->n; i++)
+        if (!strcmp(b->keys[i], full + n))
+            b->gone[i] = true;
+}
+
+struct fate {
+    char *key;
+    char code[64], message[300];
+};
+
+static void take_fate(struct batch *b, const struct fate *f, bool error)
+{
+    size_t n = strlen(b->s->prefix);
+    if (!f->key)
+        return;
+    if (!error || s3_says_gone(f->code, f->message)) {
+        mark_gone(b, f->key);
+        return;
+    }
+    for (size_t i = 0; !b->per_key_failed && i < b->n; i++) {
+        if (!strncmp(f->key, b->s->prefix, n) && !strcmp(b->keys[i], f->key + n)) {
+            b->per_key_failed = b->keys[i];
+            s3_judge_code(f->code, f->message, &b->per_key);
+        }
+    }
+}
+
+static bool read_fates(struct batch *b, const struct strbuf *body)
+{
+    struct xml_reader x;
+    struct fate f = {0};
+    bool root = false;
+    enum xml_event e;
+    xml_init(&x, strbuf_str(body), body->len);
+    while ((e = xml_next(&x)) == XML_LEAF || e == XML_CLOSE) {
+        bool deleted = !strcmp(x.parent, "Deleted"), error = !strcmp(x.parent, "Error");
+        if (e == XML_LEAF && (deleted || error)) {
+            if (!strcmp(x.name, "Key")) {
+                free(f.key);
+                f.key = strdup(strbuf_str(&x.text));
+            } else if (!strcmp(x.name, "Code"))
+                s3_scrub(f.code, sizeof(f.code), strbuf_str(&x.text));
+            else if (!strcmp(x.name, "Message"))
+                s3_scrub(f.message, sizeof(f.message), strbuf_str(&x.text));
+        } else if (e == XML_CLOSE && (!strcmp(x.name, "Deleted") || !strcmp(x.name, "Error"))) {
+            take_fate(b, &f, !strcmp(x.name, "Error"));
+            free(f.key);
+            f = (struct fate){0};
+        }
+        root |= !*x.parent && !strncmp(x.name, "Delete", 6);
+    }
+    free(f.key);
+    xml_done(&x);
+    return e == XML_END && root && !body->overflow;
+}
+
+static void inspect_fates(void *arg, const struct http_response *r, struct s3_verdict *v)
+{
+    struct batch *b = arg;
+    b->per_key_failed = NULL;
+    if (!read_fates(b, &r->text))
+        *v = (struct s3_verdict){.code = -EIO, .retry = true, .reason = "the answer is no complete DeleteResult"};
+}
+
+/* What one request asks for: the keys that aren't gone yet. */
+static void make_body(const struct batch *b, struct strbuf *body)
+{
+    strbuf_adds(body, "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Quiet>false</Quiet>");
+    for (size_t i = 0; i < b->n; i++) /* keys have no character that XML would escape */
+        strbuf_addf(body, "<Object><Key>%s%s</Key></Object>", b->s->prefix, b->keys[i]);
+    strbuf_adds(body, "</Delete>");
+}
+
+static int send_batch(struct batch *b, const struct obj_call *c, struct errtext *err)
+{
+    struct strbuf body = {0};
+    struct body_hashes h;
+    make_body(b, &body);
+    if (body.overflow) {
+        strbuf_free(&body);
+        return errtext_set(err, -ENOMEM, "delete %s: no memory", b->keys[0]);
+    }
+    const struct obj_source src = {.mem = strbuf_str(&body), .fd = -1, .len = body.len};
+    int rc = s3_hash_source(b->s, "delete", b->keys[0], &src, c, &h, err);
+    if (rc == 0) {
+        const struct sigv4_pair query[] = {{"delete", ""}};
+        const struct sigv4_pair headers[] = {{"Content-Type", "application/xml"}, {"Content-MD5", h.md5_base64}};
+        const struct s3_request q = {.op = "delete",
+                                     .what = b->keys[0],
+                                     .method = "POST",
+                                     .query = query,
+                                     .n_query = 1,
+                                     .headers = headers,
+                                     .n_headers = 2,
+                                     .body = &src,
+                                     .payload_hash = h.payload,
+                                     .text_limit = MAX_ANSWER,
+                                     .answer_ms = b->s->tuning.answer_ms,
+                                     .inspect = inspect_fates,
+                                     .arg = b};
+        struct http_response r = {0};
+        rc = s3_call(b->s, &q, c, &r, err);
+        strbuf_free(&r.text);
+    }
+    strbuf_free(&body);
+    return rc == -ENOENT ? -EIO : rc;
+}
+
+/* Takes the keys that are gone out of the batch. */
+static void compact(struct batch *b)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < b->n; i++)
+        if (!b->gone[i])
+            b->keys[left++] = b->keys[i];
+    b->n = left;
+    memset(b->gone, 0, left * sizeof(*b->gone));
+}
+
+static int per_key_error(const struct batch *b, struct errtext *err)
+{
+    struct s3_verdict v = {.code = -EIO, .reason = "the store's answer does not say that it is deleted"};
+    const struct s3_request q = {.op = "delete", .what = b->per_key_failed ? b->per_key_failed : b->keys[0]};
+    return s3_fail(b->s, &q, b->per_key_failed ? &b->per_key : &v, 0, err);
+}
+
+/* Deletes one batch; keys that failed for a passing reason are sent again, a few times. */
+static int delete_batch(struct batch *b, const struct obj_call *c, struct errtext *err)
+{
+    unsigned most = c && c->max_tries && c->max_tries < 4 ? c->max_tries : 4;
+    for (unsigned tries = 1; b->n; tries++) {
+        int rc = send_batch(b, c, err);
+        if (rc)
+            return rc;
+        compact(b);
+        if (b->n == 0)
+            break;
+        if (tries >= most || (b->per_key_failed && !b->per_key.retry))
+            return per_key_error(b, err);
+        if (s3_wait(s3_backoff(&b->s->tuning.retry, tries, 1u << 31, 0), c))
+            return errtext_set(err, -ECANCELED, "delete %s: canceled", b->keys[0]);
+    }
+    return 0;
+}
+
+/* Cuts the keys into batches. A key outside the rules is told and passed over: the others are still deleted. */
+static int delete_all(struct batch *b, const char *const *keys, size_t n, const struct obj_call *c, struct errtext *err)
+{
+    const char **room = b->keys;
+    int first = 0;
+    for (size_t i = 0; i < n;) {
+        struct errtext one = {""};
+        int rc = 0;
+        b->keys = room;
+        b->n = 0;
+        for (; i < n && b->n < b->s->tuning.delete_batch; i++) {
+            int bad = s3_check_key("delete", keys[i], rc ? NULL : &one);
+            if (bad)
+                rc = bad;
+            else
+                b->keys[b->n++] = keys[i];
+        }
+        memset(b->gone, 0, b->n * sizeof(*b->gone));
+        if (b->n) {
+            int sent = delete_batch(b, c, rc ? NULL : &one);
+            rc = rc ? rc : sent;
+        }
+        if (rc && !first) {
+            first = rc;
+            (void)errtext_set(err, rc, "%s", one.text);
+        }
+        if (rc == -ECANCELED)
+            break;
+    }
+    b->keys = room;
+    return first;
+}
+
+int s3_delete(struct objstore *o, const char *const *keys, size_t n, const struct obj_call *c, struct errtext *err)
+{
+    struct s3_store *s = (struct s3_store *)o;
+    size_t room = n < s->tuning.delete_batch ? n : s->tuning.delete_batch;
+    if (n == 0)
+        return 0;
+    struct batch b = {.s = s, .keys = calloc(room, sizeof(*b.keys)), .gone = calloc(room, sizeof(*b.gone))};
+    int rc = b.keys && b.gone ? delete_all(&b, keys, n, c, err) : errtext_set(err, -ENOMEM, "delete: no memory");
+    free(b.keys);
+    free(b.gone);
+    return rc;
+}

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * s3_http.c: HTTP exchanges in parallel on one thread of libcurl's multi interface.
+ *
+ * One thread owns all of libcurl: connections are shared and used again, and no caller can be stuck in it. A caller's
+ * transfer lives on the caller's stack, goes to the waiting list, then to the active one, and is done exactly once.
+ */
+#include "s3backend/s3_http.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "s3backend/s3_transfer.h"
+
+enum { POLL_MS = 100, IDLE_MS = 60000 };
+
+struct http_engine {
+    pthread_t thread;
+    pthread_mutex_t lock; /* waiting, done flags, stop */
+    pthread_cond_t ended;
+    CURLM *multi;
+    struct transfer *waiting, **waiting_tail;
+    struct transfer *active; /* the thread's own */
+    CURL **idle;             /* handles to be used again; the thread's own */
+    unsigned n_active, n_idle, parallel;
+    bool stop;
+};
+
+static void end_transfer(struct http_engine *e, struct transfer *t)
+{
+    pthread_mutex_lock(&e->lock);
+    t->done = true; /* from here on it's the caller's */
+    pthread_cond_broadcast(&e->ended);
+    pthread_mutex_unlock(&e->lock);
+}
+
+static void unlink_active(struct http_engine *e, struct transfer *t)
+{
+    struct transfer **p = &e->active;
+    while (*p != t)
+        p = &(*p)->next;
+    *p = t->next;
+    e->n_active--;
+}
+
+/* Takes the transfer from libcurl; with an unfinished one its connection is closed. */
+static void finish(struct http_engine *e, struct transfer *t)
+{
+    unlink_active(e, t);
+    curl_multi_remove_handle(e->multi, t->easy);
+    curl_easy_reset(t->easy); /* no pointer into the caller's stack stays */
+    e->idle[e->n_idle++] = t->easy;
+    curl_slist_free_all(t->headers);
+    end_transfer(e, t);
+}
+
+static void start(struct http_engine *e, struct transfer *t)
+{
+    t->easy = e->n_idle ? e->idle[--e->n_idle] : curl_easy_init();
+    t->next = e->active;
+    e->active = t;
+    e->n_active++;
+    t->moved_ms = transfer_now_ms();
+    if (!t->easy) {
+        transfer_set_broken(t, CURLE_OUT_OF_MEMORY);
+        unlink_active(e, t);
+        end_transfer(e, t);
+        return;
+    }
+    CURLcode code = transfer_set_up(t);
+    if (code == CURLE_OK && curl_multi_add_handle(e->multi, t->easy) != CURLM_OK)
+        code = CURLE_FAILED_INIT;
+    if (code != CURLE_OK) {
+        transfer_set_broken(t, code);
+        finish(e, t);
+    }
+}
+
+static struct transfer *take_waiting(struct http_engine *e)
+{
+    struct transfer *t = e->waiting;
+    if (t) {
+        e->waiting = t->next;
+        if (!e->waiting)
+            e->waiting_tail = &e->waiting;
+    }
+    return t;
+}
+
+static void start_waiting(struct http_engine *e)
+{
+    while (e->n_active < e->parallel) {
+        pthread_mutex_lock(&e->lock);
+        struct transfer *t = take_waiting(e);
+        pthread_mutex_unlock(&e->lock);
+        if (!t)
+            return;
+        start(e, t);
+    }
+}
+
+static bool wants_cancel(const struct transfer *t)
+{
+    return t->q->cancel && atomic_load(t->q->cancel);
+}
+
+static void drop_canceled_waiting(struct http_engine *e)
+{
+    pthread_mutex_lock(&e->lock);
+    for (struct transfer **p = &e->waiting; *p;) {
+        struct transfer *t = *p;
+        if (!wants_cancel(t)) {
+            p = &t->next;
+            continue;
+        }
+        *p = t->next;
+        t->r->outcome = HTTP_CANCELED;
+        t->done = true;
+    }
+    e->waiting_tail = &e->waiting;
+    while (*e->waiting_tail)
+        e->waiting_tail = &(*e->waiting_tail)->next;
+    pthread_cond_broadcast(&e->ended);
+    pthread_mutex_unlock(&e->lock);
+}
+
+static void look_after_active(struct http_engine *e)
+{
+    uint64_t now = transfer_now_ms();
+    struct transfer *next;
+    for (struct transfer *t = e->active; t; t = next) {
+        next = t->next;
+        if (wants_cancel(t))
+            t->r->outcome = HTTP_CANCELED;
+        else if (transfer_stalled(t, now))
+            t->r->outcome = HTTP_STALLED;
+        else
+            continue;
+        finish(e, t);
+    }
+}
+
+static void read_messages(struct http_engine *e)
+{
+    int left;
+    for (CURLMsg *m = curl_multi_info_read(e->multi, &left); m; m = curl_multi_info_read(e->multi, &left)) {
+        struct transfer *t = NULL;
+        CURLcode code = m->data.result;
+        if (m->msg != CURLMSG_DONE)
+            continue;
+        curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&t);
+        transfer_conclude(t, code);
+        finish(e, t);
+    }
+}
+
+/* libcurl itself failed (out of memory): nothing that is under way can end well. */
+static void fail_active(struct http_engine *e)
+{
+    while (e->active) {
+        struct transfer *t = e->active;
+        transfer_set_broken(t, CURLE_FAILED_INIT);
+        finish(e, t);
+    }
+}
+
+/* How long the thread may sleep; -1: it is to end. */
+static int sleep_ms(struct http_engine *e)
+{
+    pthread_mutex_lock(&e->lock);
+    int ms = e->stop ? -1 : e->waiting && e->n_active < e->parallel ? 0 : e->waiting || e->active ? POLL_MS : IDLE_MS;
+    pthread_mutex_unlock(&e->lock);
+    return ms;
+}
+
+static void *engine_thread(void *arg)
+{
+    struct http_engine *e = arg;
+    for (;;) {
+        int running;
+        start_waiting(e);
+        if (curl_multi_perform(e->multi, &running) != CURLM_OK)
+            fail_active(e);
+        read_messages(e);
+        look_after_active(e);
+        drop_canceled_waiting(e);
+        int ms = sleep_ms(e);
+        if (ms < 0)
+            return NULL;
+        if (curl_multi_poll(e->multi, NULL, 0, ms, NULL) != CURLM_OK)
+            usleep(POLL_MS * 1000);
+    }
+}
+
+void http_run(struct http_engine *e, const struct http_request *q, struct http_response *r)
+{
+    struct transfer t = {.q = q, .r = r};
+    struct strbuf text = r->text;
+    strbuf_reset(&text);
+    *r = (struct http_response){.outcome = HTTP_ANSWERED, .text = text};
+    pthread_mutex_lock(&e->lock);
+    *e->waiting_tail = &t;
+    e->waiting_tail = &t.next;
+    pthread_mutex_unlock(&e->lock);
+    curl_multi_wakeup(e->multi);
+    pthread_mutex_lock(&e->lock);
+    while (!t.done)
+        pthread_cond_wait(&e->ended, &e->lock);
+    pthread_mutex_unlock(&e->lock);
+}
+
+/* The thread takes no signal: those are for the program, and SIGPIPE (OpenSSL writes to closed sockets) is for nobody.
+ */
+static int start_thread(struct http_engine *e)
+{
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int rc = pthread_create(&e->thread, NULL, engine_thread, e);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (rc == 0)
+        pthread_setname_np(e->thread, "s3vtl-http");
+    return -rc;
+}
+
+static void destroy(struct http_engine *e)
+{
+    for (unsigned i = 0; i < e->n_idle; i++)
+        curl_easy_cleanup(e->idle[i]);
+    if (e->multi)
+        curl_multi_cleanup(e->multi);
+    pthread_cond_destroy(&e->ended);
+    pthread_mutex_destroy(&e->lock);
+    free(e->idle);
+    free(e);
+    curl_global_cleanup();
+}
+
+int http_engine_new(unsigned parallel, struct http_engine **out, struct errtext *err)
+{
+    /* Counted by libcurl, which is thread-safe here since 7.84. */
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        return errtext_set(err, -EIO, "libcurl can't be initialised");
+    struct http_engine *e = calloc(1, sizeof(*e));
+    if (!e) {
+        curl_global_cleanup();
+        return errtext_set(err, -ENOMEM, "no memory for the S3 client");
+    }
+    pthread_mutex_init(&e->lock, NULL);
+    pthread_cond_init(&e->ended, NULL);
+    e->waiting_tail = &e->waiting;
+    e->parallel = parallel;
+    e->idle = calloc(parallel, sizeof(CURL *));
+    e->multi = curl_multi_init();
+    int rc = e->idle && e->multi ? 0 : -ENOMEM;
+    if (rc == 0) {
+        curl_multi_setopt(e->multi, CURLMOPT_MAXCONNECTS, (long)parallel);
+        rc = start_thread(e);
+    }
+    if (rc) {
+        destroy(e);
+        return errtext_set(err, rc, "can't start the S3 client: %s", strerror(-rc));
+    }
+    *out = e;
+    return 0;
+}
+
+void http_engine_free(struct http_engine *e)
+{
+    pthread_mutex_lock(&e->lock);
+    e->stop = true;
+    pthread_mutex_unlock(&e->lock);
+    curl_multi_wakeup(e->multi);
+    pthread_join(e->thread, NULL);
+    destroy(e);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* s3_http.h: HTTP exchanges in parallel on one thread of libcurl's multi interface; knows nothing of S3's operations.
+ */
+#ifndef S3VTL_S3_HTTP_H
+#define S3VTL_S3_HTTP_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "s3backend/objstore.h"
+#include "s3backend/strbuf.h"
+
+struct http_engine;
+
+/* What is sent. Everything is the caller's and stays unchanged until http_run returns. */
+struct http_request {
+    const char *method;            /* GET HEAD PUT POST DELETE */
+    const char *url;               /* as it goes onto the wire: encoded */
+    const char *const *headers;    /* "Name: value" lines */
+    size_t n_headers;              /* */
+    const struct obj_source *body; /* NULL: none */
+    const char *ca_file;           /* NULL: the system's */
+    void *buf;                     /* NULL, or where bytes [offset, offset + len) of the object go */
+    uint64_t offset, len;          /* with buf */
+    size_t text_limit;             /* most bytes of a successful answer without buf */
+    unsigned connect_ms;           /* name look-up, connection and TLS */
+    unsigned stall_ms;             /* no byte in either direction */
+    unsigned answer_ms;            /* all sent, and no answer begins */
+    const atomic_bool *cancel;     /* NULL or polled every 100 ms */
+};
+
+enum http_outcome {
+    HTTP_ANSWERED, /* status and the rest are set */
+    HTTP_BROKEN,   /* the transport failed: curl_code and reason */
+    HTTP_STALLED,  /* one of the limits above */
+    HTTP_CANCELED,
+    HTTP_SOURCE,   /* the body could not be read here */
+    HTTP_MISMATCH, /* with buf: what came is another range than asked for */
+};
+
+/* The caller frees text by strbuf_free. */
+struct http_response {
+    enum http_outcome outcome;
+    int curl_code;
+    char reason[256];
+    long status;
+    char etag[128];         /* without quotes; "" when there is none */
+    bool has_length;        /* Content-Length was there */
+    uint64_t length;        /* its value */
+    bool has_range;         /* Content-Range was there and well-formed */
+    uint64_t first, last;   /* its ends */
+    bool kms;               /* x-amz-server-side-encryption names KMS: then the ETag is no MD5 */
+    time_t date;            /* the store's clock, 0 when not told */
+    unsigned retry_after_s; /* 0 when not told */
+    uint64_t received;      /* bytes that went to buf */
+    struct strbuf text;     /* the body of an answer without buf, or of an error */
+};
+
+/* Starts the thread. parallel: exchanges at once; others wait for their turn. 0 or a negative errno. */
+int http_engine_new(unsigned parallel, struct http_engine **out, struct errtext *err);
+/* Does one exchange and waits for its end, which comes at last by one of the limits. Any thread. */
+void http_run(struct http_engine *e, const struct http_request *q, struct http_response *r);
+/* Ends the thread and the connections; nobody may be in http_run. */
+void http_engine_free(struct http_engine *e);
+
+#endif

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * s3_list.c: lists keys by ListObjectsV2, page by page, in byte order.
+ *
+ * Not trusted: that a page's keys and common prefixes come sorted together (they come as two runs), that keys lie
+ * inside the prefix, that start-after is honoured, that the pages come to an end, and that an empty list means an
+ * existing bucket (trap 13).
+ */
+#include "s3backend/s3.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "s3backend/xml.h"
+
+enum { MAX_PAGE = 8 << 20 };
+
+struct entry {
+    char *key; /* as the store names it, with the store's prefix */
+    uint64_t size;
+    bool is_prefix;
+};
+
+struct page {
+    struct entry *v;
+    size_t n, room;
+    bool truncated, no_memory;
+    char *token; /* of the next page, or NULL */
+};
+
+static void page_reset(struct page *p)
+{
+    for (size_t i = 0; i < p->n; i++)
+        free(p->v[i].key);
+    free(p->v);
+    free(p->token);
+    *p = (struct page){0};
+}
+
+static void page_add(struct page *p, char *key, uint64_t size, bool is_prefix)
+{
+    if (key && p->n == p->room) {
+        size_t room = p->room ? 2 * p->room : 256;
+        struct entry *v = realloc(p->v, room * sizeof(*v));
+        if (v) {
+            p->v = v;
+            p->room = room;
+        }
+    }
+    if (!key || p->n == p->room) {
+        free(key);
+        p->no_memory = true;
+        return;
+    }
+    p->v[p->n++] = (struct entry){key, size, is_prefix};
+}
+
+/* One object while its element is read. */
+struct item {
+    char *key;
+    uint64_t size;
+};
+
+static void take_leaf(struct page *p, struct item *it, const struct xml_reader *x)
+{
+    const char *text = strbuf_str(&x->text);
+    if (!strcmp(x->parent, "Contents")) {
+        if (!strcmp(x->name, "Key")) {
+            free(it->key);
+            it->key = strdup(text);
+        } else if (!strcmp(x->name, "Size")) {
+            it->size = strtoull(text, NULL, 10);
+        }
+    } else if (!strcmp(x->parent, "CommonPrefixes") && !strcmp(x->name, "Prefix")) {
+        page_add(p, strdup(text), 0, true);
+    } else if (!strcmp(x->parent, "ListBucketResult")) {
+        if (!strcmp(x->name, "IsTruncated"))
+            p->truncated = !strcmp(text, "true");
+        else if (!strcmp(x->name, "NextContinuationToken") && *text) {
+            free(p->token);
+            p->token = strdup(text);
+        }
+    }
+}
+
+/* Reads the answer into *p; false when it isn't a whole ListBucketResult. */
+static bool read_page(struct page *p, const struct strbuf *body)
+{
+    struct xml_reader x;
+    struct item it = {0};
+    bool root = false;
+    enum xml_event e;
+    xml_init(&x, strbuf_str(body), body->len);
+    while ((e = xml_next(&x)) == XML_LEAF || e == XML_CLOSE) {
+        if (e == XML_LEAF)
+            take_leaf(p, &it, &x);
+        else if (!strcmp(x.name, "Contents")) {
+            page_add(p, it.key, it.size, false);
+            it = (struct item){0};
+        }
+        root |= !*x.parent && !strcmp(x.name, "ListBucketResult");
+    }
+    free(it.key);
+    xml_done(&x);
+    return e == XML_END && root && !body->overflow;
+}
+
+static void inspect_page(void *arg, const struct http_response *r, struct s3_verdict *v)
+{
+    struct page *p = arg;
+    page_reset(p);
+    if (!read_page(p, &r->text))
+        *v = (struct s3_verdict){.code = -EIO, .retry = true, .reason = "the answer is no complete list"};
+    else if (p->no_memory)
+        *v = (struct s3_verdict){.code = -ENOMEM, .reason = "no memory for the list"};
+    else if (p->truncated && !p->token)
+        *v = (struct s3_verdict){.code = -EIO, .reason = "the list goes on, but has no NextContinuationToken"};
+}
+
+/* One walk over all pages. */
+struct listing {
+    struct s3_store *s;
+    const struct s3_request *q; /* for errors */
+    const char *prefix, *start_after;
+    obj_list_fn fn;
+    void *arg;
+    struct errtext *err;
+    char *last; /* the last key told */
+};
+
+static int bad(struct listing *l, const char *what, const char *key)
+{
+    struct s3_verdict v = {.code = -EIO};
+    snprintf(v.reason, sizeof(v.reason), "the store's list %s: %.200s", what, key);
+    return s3_fail(l->s, l->q, &v, 0, l->err);
+}
+
+static bool after_start(const struct listing *l, const struct entry *e, const char *key)
+{
+    if (!l->start_after)
+        return true;
+    /* A group may hold keys after start_after although its own name comes before. */
+    if (e->is_prefix && !strncmp(l->start_after, key, strlen(key)))
+        return true;
+    return strcmp(key, l->start_after) > 0;
+}
+
+/* Objects that others put there, with names that can't be ours, are passed over. */
+static bool ours(const struct entry *e, const char *key)
+{
+    size_t n = strlen(key);
+    char copy[1024];
+    if (!e->is_prefix)
+        return objstore_key_ok(key);
+    if (n == 0 || n >= sizeof(copy) || key[n - 1] != '/')
+        return false;
+    memcpy(copy, key, n - 1);
+    copy[n - 1] = 0;
+    return objstore_key_ok(copy);
+}
+
+static int tell(struct listing *l, const struct entry *e)
+{
+    size_t n = strlen(l->s->prefix);
+    if (strncmp(e->key, l->s->prefix, n) != 0 || strncmp(e->key + n, l->prefix, strlen(l->prefix)) != 0)
+        return bad(l, "has a key outside the prefix", e->key);
+    const char *key = e->key + n;
+    if (!ours(e, key) || !after_start(l, e, key))
+        return 0;
+    int order = l->last ? strcmp(key, l->last) : 1;
+    if (order < 0)
+        return bad(l, "is not in byte order at", key);
+    if (order == 0)
+        return 0; /* a group that two pages share */
+    char *copy = strdup(key);
+    if (!copy)
+        return errtext_set(l->err, -ENOMEM, "list %s: no memory", l->prefix);
+    free(l->last);
+    l->last = copy;
+    return l->fn(l->arg, &(struct obj_entry){.key = key, .size = e->size, .is_prefix = e->is_prefix});
+}
+
+static int by_key(const void *a, const void *b)
+{
+    return strcmp(((const struct entry *)a)->key, ((const struct entry *)b)->key);
+}
+
+static int tell_page(struct listing *l, struct page *p)
+{
+    int rc = 0;
+    if (p->n > 1)
+        qsort(p->v, p->n, sizeof(*p->v), by_key);
+    for (size_t i = 0; rc == 0 && i < p->n; i++)
+        rc = tell(l, &p->v[i]);
+    return rc;
+}
+
+static size_t make_query(struct sigv4_pair q[6], const char *prefix, const char *max_keys, bool slash,
+                         const char *start, const char *token)
+{
+    size_t n = 0;
+    q[n++] = (struct sigv4_pair){"list-type", "2"};
+    q[n++] = (struct sigv4_pair){"max-keys", max_keys};
+    q[n++] = (struct sigv4_pair){"prefix", prefix};
+    if (slash)
+        q[n++] = (struct sigv4_pair){"delimiter", "/"};
+    if (token)
+        q[n++] = (struct sigv4_pair){"continuation-token", token};
+    else if (start)
+        q[n++] = (struct sigv4_pair){"start-after", start};
+    return n;
+}
+
+static int list_pages(struct listing *l, const char *prefix, const char *start, bool slash, const struct obj_call *c)
+{
+    struct page p = {0};
+    struct http_response r = {0};
+    struct sigv4_pair query[6];
+    char max_keys[16], *token = NULL;
+    int rc = 0;
+    snprintf(max_keys, sizeof(max_keys), "%u", l->s->tuning.max_keys);
+    for (bool first = true; rc == 0; first = false) {
+        const struct s3_request q = {.op = "list",
+                                     .what = l->prefix,
+                                     .method = "GET",
+                                     .query = query,
+                                     .n_query = make_query(query, prefix, max_keys, slash, start, token),
+                                     .text_limit = MAX_PAGE,
+                                     .inspect = inspect_page,
+                                     .arg = &p};
+        l->q = &q;
+        rc = s3_call(l->s, &q, c, &r, l->err);
+        if (rc == -ENOENT)
+            rc = -EIO; /* a list has no object that could be missing */
+        /* An empty list is also what renterd answers when there is no such bucket. */
+        if (rc == 0 && first && p.n == 0)
+            rc = s3_need_bucket(l->s, "list", l->prefix, c, l->err);
+        if (rc == 0)
+            rc = tell_page(l, &p);
+        if (rc == 0 && p.truncated && token && !strcmp(token, p.token))
+            rc = bad(l, "does not get on after token", token);
+        if (rc || !p.truncated)
+            break;
+        free(token);
+        token = p.token;
+        p.token = NULL;
+    }
+    free(token);
+    page_reset(&p);
+    strbuf_free(&r.text);
+    return rc;
+}
+
+int s3_list(struct objstore *o, const char *prefix, const char *start_after, bool slash, obj_list_fn fn, void *arg,
+            const struct obj_call *c, struct errtext *err)
+{
+    struct s3_store *s = (struct s3_store *)o;
+    struct listing l = {.s = s, .prefix = prefix, .start_after = start_after, .fn = fn, .arg = arg, .err = err};
+    struct strbuf full = {0}, start = {0};
+    strbuf_addf(&full, "%s%s", s->prefix, prefix);
+    strbuf_addf(&start, "%s%s", s->prefix, start_after ? start_after : "");
+    int rc = full.overflow || start.overflow
+                 ? errtext_set(err, -ENOMEM, "list %s: no memory", prefix)
+                 : list_pages(&l, strbuf_str(&full), start_after ? strbuf_str(&start) : NULL, slash, c);
+    free(l.last);
+    strbuf_free(&full);
+    strbuf_free(&start);
+    return rc;
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * s3_policy.c: what an answer of the store means and which are worth another try.
+ *
+ * Three tables, looked at in this order: texts of renterd, which answers nearly everything with 500 InternalError and
+ * tells the cause in the message only; S3's error codes; HTTP's status. Whatever the transport breaks is tried again,
+ * except what can't become better by itself (a certificate, a wrong address).
+ */
+#include "s3backend/s3_policy.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <curl/curl.h>
+
+#include "s3backend/xml.h"
+
+#define WRONG_KEYS "wrong key, secret, or clock"
+
+struct rule {
+    const char *match;
+    int code;
+    bool retry;
+    const char *hint; /* what to do; NULL: the store's text says enough */
+};
+
+/* Parts of renterd's messages that no further try changes. */
+static const struct rule messages[] = {
+    {"BadDigest", -EIO, false, "the body changed on the way"},
+    {"multipart upload not found", -EIO, false, NULL},
+    {"object not found", -ENOENT, false, NULL},
+    {"invalid range", -EIO, false, "the object is shorter than it should be"},
+    {"parts are not sorted", -EIO, false, NULL},
+};
+
+static const struct rule codes[] = {
+    {"NoSuchKey", -ENOENT, false, "no such object"},
+    {"NoSuchBucket", -EIO, false, "the bucket does not exist"},
+    {"AccessDenied", -EACCES, false, WRONG_KEYS},
+    {"SignatureDoesNotMatch", -EACCES, false, WRONG_KEYS},
+    {"InvalidAccessKeyId", -EACCES, false, "the store doesn't know this access key"},
+    {"AuthorizationHeaderMalformed", -EACCES, false, "check store option region"},
+    {"RequestTimeTooSkewed", -EACCES, false, "this host's clock is wrong: check NTP"},
+    {"AccountProblem", -EACCES, false, NULL},
+    {"PermanentRedirect", -EIO, false, "check store options url and region"},
+    {"TemporaryRedirect", -EIO, true, "check store options url and region"},
+    {"BadDigest", -EIO, false, "the body changed on the way"},
+    {"InvalidDigest", -EIO, false, NULL},
+    {"XAmzContentSHA256Mismatch", -EIO, false, "the body changed on the way"},
+    {"InvalidRange", -EIO, false, "the object is shorter than it should be"},
+    {"NoSuchUpload", -EIO, false, NULL},
+    {"InvalidPart", -EIO, false, NULL},
+    {"EntityTooLarge", -EIO, false, NULL},
+    {"KeyTooLongError", -EIO, false, "shorten store option prefix"},
+    {"MethodNotAllowed", -EIO, false, NULL},
+    {"NotImplemented", -EIO, false, "the store lacks what this needs"},
+    {"RequestTimeout", -EIO, true, NULL},
+    {"RequestTimeoutException", -EIO, true, NULL},
+    {"IncompleteBody", -EIO, true, NULL},
+    {"OperationAborted", -EIO, true, NULL},
+    {"SlowDown", -EIO, true, NULL},
+    {"Throttling", -EIO, true, NULL},
+    {"TooManyRequests", -EIO, true, NULL},
+    {"InternalError", -EIO, true, NULL},
+    {"ServiceUnavailable", -EIO, true, NULL},
+};
+
+static const struct status_rule {
+    long from, to;
+    int code;
+    bool retry;
+    const char *hint;
+} statuses[] = {
+    {300, 399, -EIO, false, "the store is elsewhere: check store options url and region"},
+    {401, 401, -EACCES, false, WRONG_KEYS},
+    {403, 403, -EACCES, false, WRONG_KEYS},
+    {404, 404, -ENOENT, false, "no such object"},
+    {408, 408, -EIO, true, NULL},
+    {425, 425, -EIO, true, NULL},
+    {429, 429, -EIO, true, NULL},
+    {400, 499, -EIO, false, NULL},
+    {501, 501, -EIO, false, "the store lacks what this needs"},
+    {505, 505, -EIO, false, NULL},
+    {500, 599, -EIO, true, NULL},
+};
+
+/* What a broken transport can't be cured of by trying again. */
+static const struct {
+    CURLcode curl;
+    const char *hint;
+} hopeless[] = {
+    {CURLE_PEER_FAILED_VERIFICATION, "check store options url and ca_file"},
+    {CURLE_SSL_CACERT_BADFILE, "check store option ca_file"},
+    {CURLE_URL_MALFORMAT, "check store option url"},
+    {CURLE_UNSUPPORTED_PROTOCOL, "check store option url"},
+    {CURLE_OUT_OF_MEMORY, NULL},
+};
+
+#define LENGTH(a) (sizeof(a) / sizeof((a)[0]))
+
+/* A run of hex digits this long is a hash or a signature: a store may quote what it was sent. */
+enum { LONG_HEX = 40 };
+
+static size_t hex_run(const char *s)
+{
+    size_t n = 0;
+    while (isxdigit((unsigned char)s[n]))
+        n++;
+    return n;
+}
+
+void s3_scrub(char *out, size_t room, const char *text)
+{
+    size_t o = 0;
+    while (*text && o + 6 < room) {
+        size_t run = hex_run(text);
+        if (run >= LONG_HEX) {
+            memcpy(out + o, "[...]", 5);
+            o += 5;
+            text += run;
+            continue;
+        }
+        for (size_t i = 0; i < (run ? run : 1) && o + 6 < room; i++, text++)
+            out[o++] = (unsigned char)*text < ' ' || *text == 0x7f ? ' ' : *text;
+    }
+    out[o] = 0;
+}
+
+static const struct rule *rule_for(const char *code, const char *message)
+{
+    for (size_t i = 0; i < LENGTH(messages); i++)
+        if (!strcmp(code, "InternalError") && strstr(message, messages[i].match))
+            return &messages[i];
+    for (size_t i = 0; i < LENGTH(codes); i++)
+        if (!strcmp(code, codes[i].match))
+            return &codes[i];
+    return NULL;
+}
+
+static const struct status_rule *rule_for_status(long status)
+{
+    for (size_t i = 0; i < LENGTH(statuses); i++)
+        if (status >= statuses[i].from && status <= statuses[i].to)
+            return &statuses[i];
+    return NULL;
+}
+
+/* "<Error><Code>..</Code><Message>..</Message></Error>"; what isn't there stays "". */
+static void read_error(const struct strbuf *body, char code[64], char message[300])
+{
+    struct xml_reader x;
+    code[0] = message[0] = 0;
+    xml_init(&x, strbuf_str(body), body->len);
+    for (enum xml_event e = xml_next(&x); e == XML_LEAF || e == XML_CLOSE; e = xml_next(&x)) {
+        if (e != XML_LEAF || strcmp(x.parent, "Error") != 0)
+            continue;
+        if (!strcmp(x.name, "Code"))
+            s3_scrub(code, 64, strbuf_str(&x.text));
+        else if (!strcmp(x.name, "Message"))
+            s3_scrub(message, 300, strbuf_str(&x.text));
+    }
+    xml_done(&x);
+}
+
+static void add(struct s3_verdict *v, const char *separator, const char *text)
+{
+    size_t n = strlen(v->reason);
+    if (text && *text)
+        snprintf(v->reason + n, sizeof(v->reason) - n, "%s%s", n ? separator : "", text);
+}
+
+void s3_judge_code(const char *code, const char *message, struct s3_verdict *v)
+{
+    const struct rule *r = rule_for(code, message);
+    *v = (struct s3_verdict){.code = r ? r->code : -EIO, .retry = r && r->retry};
+    v->bucket_missing = !strcmp(code, "NoSuchBucket");
+    add(v, "", code);
+    add(v, ": ", message);
+    if (r)
+        add(v, ": ", r->hint);
+}
+
+bool s3_says_gone(const char *code, const char *message)
+{
+    struct s3_verdict v;
+    s3_judge_code(code, message, &v);
+    return v.code == -ENOENT;
+}
+
+/* A refused request on a host whose clock is off by minutes: S3 allows 15. */
+static void add_clock(struct s3_verdict *v, time_t store, time_t ours)
+{
+    char text[100];
+    long long off = (long long)ours - (long long)store;
+    if (!store || v->code != -EACCES || (off > -600 && off < 600))
+        return;
+    snprintf(text, sizeof(text), "this host's clock is %lld s %s the store's: check NTP", off < 0 ? -off : off,
+             off < 0 ? "behind" : "ahead of");
+    add(v, "; ", text);
+}
+
+static void judge_status(const struct http_response *r, time_t our_time, struct s3_verdict *v)
+{
+    char code[64], message[300], status[32];
+    const struct status_rule *s = rule_for_status(r->status);
+    read_error(&r->text, code, message);
+    const struct rule *known = rule_for(code, message);
+    *v = (struct s3_verdict){.code = known ? known->code
+                                     : s   ? s->code
+                                           : -EIO,
+                             .retry = known ? known->retry : s && s->retry,
+                             .bucket_missing = !strcmp(code, "NoSuchBucket")};
+    /* An S3 service names the reason of a 404, but to a HEAD; a page of some other server says nothing about the
+     * object. */
+    bool foreign = r->status == 404 && !known && r->text.len;
+    if (foreign)
+        v->code = -EIO;
+    v->retry_after_ms = r->retry_after_s < 3600 ? r->retry_after_s * 1000 : 3600 * 1000;
+    snprintf(status, sizeof(status), "%ld", r->status);
+    add(v, "", status);
+    add(v, " ", code);
+    add(v, ": ", message);
+    add(v, ": ",
+        foreign ? "no answer of an S3 service, check store option url"
+        : known ? known->hint
+        : s     ? s->hint
+                : NULL);
+    add_clock(v, r->date, our_time);
+}
+
+static void judge_broken(const struct http_response *r, struct s3_verdict *v)
+{
+    *v = (struct s3_verdict){.code = -EIO, .retry = true};
+    if (r->curl_code == CURLE_PARTIAL_FILE)
+        add(v, "", "the answer ends early");
+    add(v, ": ", r->reason);
+    for (size_t i = 0; i < LENGTH(hopeless); i++) {
+        if ((int)hopeless[i].curl != r->curl_code)
+            continue;
+        v->retry = false;
+        add(v, ": ", hopeless[i].hint);
+    }
+}
+
+void s3_judge(const struct http_response *r, time_t our_time, struct s3_verdict *v)
+{
+    *v = (struct s3_verdict){.code = -EIO};
+    switch (r->outcome) {
+    case HTTP_ANSWERED:
+        if (r->status >= 200 && r->status < 300)
+            v->code = 0;
+        else
+            judge_status(r, our_time, v);
+        break;
+    case HTTP_BROKEN:
+        judge_broken(r, v);
+        break;
+    case HTTP_STALLED:
+        v->retry = true;
+        add(v, "", r->reason);
+        break;
+    case HTTP_CANCELED:
+        v->code = -ECANCELED;
+        add(v, "", "canceled");
+        break;
+    case HTTP_SOURCE:
+        add(v, "", "can't read the local file: ");
+        add(v, "", r->reason);
+        break;
+    case HTTP_MISMATCH:
+        add(v, "", "the store sent another range than asked for: ");
+        add(v, "", r->reason);
+        break;
+    }
+}
+
+unsigned s3_backoff(const struct retry_limits *l, unsigned tries, uint32_t random, unsigned retry_after_ms)
+{
+    uint64_t ms = l->first_ms;
+    for (unsigned i = 1; i < tries && ms < l->most_ms; i++)
+        ms *= 2;
+    if (ms > l->most_ms)
+        ms = l->most_ms;
+    /* Half is fixed, half is chance: callers that failed together don't come back together. */
+    ms = ms / 2 + (ms - ms / 2) * random / UINT32_MAX;
+    /* The store's own wish counts, as far as it is reasonable. */
+    uint64_t wish = retry_after_ms < 2 * l->most_ms ? retry_after_ms : 2 * l->most_ms;
+    return (unsigned)(ms > wish ? ms : wish);
+}
+
+bool s3_may_retry(const struct retry_limits *l, unsigned max_tries, unsigned tries, uint64_t elapsed_ms, unsigned pause)
+{
+    if (max_tries)
+        return tries < max_tries;
+    return tries < 2 || elapsed_ms + pause <= l->total_ms;
+}

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* s3_transfer.c: one HTTP exchange as libcurl sees it: options, callbacks, ranges, limits. */
+#include "s3backend/s3_transfer.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+enum { IO_BUFFER = 1 << 18, ERROR_TEXT = 1 << 16, SLOWEST = 1024 };
+
+uint64_t transfer_now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static size_t send_body(char *out, size_t size, size_t n, void *arg)
+{
+    struct transfer *t = arg;
+    const struct obj_source *s = t->q->body;
+    uint64_t left = s->len - t->sent;
+    size_t want = size * n < left ? size * n : (size_t)left;
+    if (s->mem) {
+        memcpy(out, (const char *)s->mem + t->sent, want);
+        t->sent += want;
+        return want;
+    }
+    ssize_t got;
+    do
+        got = pread(s->fd, out, want, (off_t)(s->offset + t->sent));
+    while (got < 0 && errno == EINTR);
+    if (got < 0 || (got == 0 && want)) {
+        t->r->outcome = HTTP_SOURCE;
+        snprintf(t->r->reason, sizeof(t->r->reason), "%s", got < 0 ? strerror(errno) : "the local file ends early");
+        return CURL_READFUNC_ABORT;
+    }
+    t->sent += (uint64_t)got;
+    return (size_t)got;
+}
+
+/* libcurl begins again when a used connection turns out to be closed. */
+static int rewind_body(void *arg, curl_off_t offset, int origin)
+{
+    struct transfer *t = arg;
+    if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > t->q->body->len)
+        return CURL_SEEKFUNC_FAIL;
+    t->sent = (uint64_t)offset;
+    return CURL_SEEKFUNC_OK;
+}
+
+static void new_answer(struct transfer *t, const char *line, size_t len)
+{
+    struct http_response *r = t->r;
+    char code[4] = "";
+    const char *sp = memchr(line, ' ', len);
+    if (sp && (size_t)(line + len - sp) >= 4)
+        memcpy(code, sp + 1, 3);
+    r->status = strtol(code, NULL, 10);
+    t->answered = r->status >= 200;
+    r->etag[0] = 0;
+    r->has_length = r->has_range = r->kms = false;
+    r->date = 0;
+    r->retry_after_s = 0;
+    strbuf_reset(&r->text);
+}
+
+static bool header_value(const char *line, const char *name, char *out, size_t room)
+{
+    size_t n = strlen(name);
+    if (strncasecmp(line, name, n) != 0 || line[n] != ':')
+        return false;
+    line += n + 1;
+    line += strspn(line, " \t");
+    size_t len = strcspn(line, "\r\n");
+    while (len && (line[len - 1] == ' ' || line[len - 1] == '\t'))
+        len--;
+    if (len >= room)
+        return false;
+    memcpy(out, line, len);
+    out[len] = 0;
+    return true;
+}
+
+static void keep_etag(struct http_response *r, const char *v)
+{
+    size_t len = strlen(v);
+    if (len >= 2 && v[0] == '"' && v[len - 1] == '"') {
+        v++;
+        len -= 2;
+    }
+    if (len >= sizeof(r->etag))
+        return;
+    memcpy(r->etag, v, len);
+    r->etag[len] = 0;
+}
+
+static size_t on_header(char *data, size_t size, size_t n, void *arg)
+{
+    struct transfer *t = arg;
+    struct http_response *r = t->r;
+    char line[1024], v[512];
+    size_t len = size * n < sizeof(line) ? size * n : sizeof(line) - 1;
+    memcpy(line, data, len);
+    line[len] = 0;
+    if (!strncmp(line, "HTTP/", 5))
+        new_answer(t, line, len);
+    else if (header_value(line, "ETag", v, sizeof(v)))
+        keep_etag(r, v);
+    else if (header_value(line, "Content-Length", v, sizeof(v)))
+        r->has_length = sscanf(v, "%" SCNu64, &r->length) == 1;
+    else if (header_value(line, "Content-Range", v, sizeof(v)))
+        r->has_range = sscanf(v, "bytes %" SCNu64 "-%" SCNu64, &r->first, &r->last) == 2;
+    else if (header_value(line, "x-amz-server-side-encryption", v, sizeof(v)))
+        r->kms = !strncmp(v, "aws:kms", 7);
+    else if (header_value(line, "Date", v, sizeof(v)))
+        r->date = curl_getdate(v, NULL) < 0 ? 0 : curl_getdate(v, NULL);
+    else if (header_value(line, "Retry-After", v, sizeof(v)))
+        r->retry_after_s = (unsigned)strtoul(v, NULL, 10) % 100000;
+    return size * n;
+}
+
+/* Compares the answer's range with the one asked for. renterd sends ranges with status 200 and a Content-Range; a 200
+ * without one is the whole object. */
+static bool fit_range(struct transfer *t)
+{
+    const struct http_request *q = t->q;
+    struct http_response *r = t->r;
+    t->sized = true;
+    if (r->has_range) {
+        if (r->first == q->offset && r->last == q->offset + q->len - 1 && (!r->has_length || r->length == q->len))
+            return true;
+        snprintf(r->reason, sizeof(r->reason), "bytes %" PRIu64 "-%" PRIu64 " came (Content-Length %" PRIu64 ")",
+                 r->first, r->last, r->has_length ? r->length : 0);
+        return false;
+    }
+    if (r->status == 200 && (!r->has_length || r->length >= q->offset + q->len)) {
+        t->skip = q->offset;
+        return true;
+    }
+    snprintf(r->reason, sizeof(r->reason), "status %ld came with %" PRIu64 " bytes and without Content-Range",
+             r->status, r->has_length ? r->length : 0);
+    return false;
+}
+
+static size_t take_range(struct transfer *t, const char *data, size_t len)
+{
+    struct http_response *r = t->r;
+    if (!t->sized && !fit_range(t)) {
+        r->outcome = HTTP_MISMATCH;
+        return 0;
+    }
+    size_t skip = t->skip < len ? (size_t)t->skip : len;
+    t->skip -= skip;
+    size_t take = len - skip;
+    uint64_t left = t->q->len - r->received;
+    if (take > left)
+        take = (size_t)left;
+    if (take)
+        memcpy((char *)t->q->buf + r->received, data + skip, take);
+    r->received += take;
+    /* The rest of a whole object is not wanted: end the exchange. */
+    t->enough = !r->has_range && r->received == t->q->len;
+    return t->enough ? 0 : len;
+}
+
+static size_t on_body(char *data, size_t size, size_t n, void *arg)
+{
+    struct transfer *t = arg;
+    struct http_response *r = t->r;
+    size_t len = size * n;
+    if (t->q->buf && (r->status == 200 || r->status == 206))
+        return len ? take_range(t, data, len) : 0;
+    r->text.limit = r->status >= 300 ? (size_t)ERROR_TEXT : t->q->text_limit;
+    strbuf_add(&r->text, data, len);
+    return len;
+}
+
+static int on_progress(void *arg, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
+{
+    struct transfer *t = arg;
+    (void)down_total;
+    (void)up_total;
+    if (down != t->seen_down || up != t->seen_up) {
+        t->seen_down = down;
+        t->seen_up = up;
+        t->moved_ms = transfer_now_ms();
+    }
+    return 0;
+}
+
+/* libcurl tells by this call that the connection (with TLS) stands and the request goes out. */
+static int on_connected(void *arg, char *a, char *b, int c, int d)
+{
+    struct transfer *t = arg;
+    (void)a;
+    (void)b;
+    (void)c;
+    (void)d;
+    t->connected = true;
+    t->moved_ms = transfer_now_ms();
+    return CURL_PREREQFUNC_OK;
+}
+
+static void set_method(struct transfer *t)
+{
+    const struct http_request *q = t->q;
+    CURL *c = t->easy;
+    if (!strcmp(q->method, "HEAD"))
+        curl_easy_setopt(c, CURLOPT_NOBODY, 1L);
+    else if (q->body) {
+        curl_easy_setopt(c, CURLOPT_UPLOAD, 1L);
+        curl_easy_setopt(c, CURLOPT_INFILESIZE_LARGE, (curl_off_t)q->body->len);
+        curl_easy_setopt(c, CURLOPT_READFUNCTION, send_body);
+        curl_easy_setopt(c, CURLOPT_READDATA, t);
+        curl_easy_setopt(c, CURLOPT_SEEKFUNCTION, rewind_body);
+        curl_easy_setopt(c, CURLOPT_SEEKDATA, t);
+        curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, q->method);
+    } else if (strcmp(q->method, "GET") != 0)
+        curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, q->method);
+}
+
+static void set_callbacks(struct transfer *t)
+{
+    CURL *c = t->easy;
+    curl_easy_setopt(c, CURLOPT_PRIVATE, t);
+    curl_easy_setopt(c, CURLOPT_ERRORBUFFER, t->reason);
+    curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(c, CURLOPT_HEADERDATA, t);
+    curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
+    curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(c, CURLOPT_XFERINFODATA, t);
+    curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(c, CURLOPT_PREREQFUNCTION, on_connected);
+    curl_easy_setopt(c, CURLOPT_PREREQDATA, t);
+}
+
+CURLcode transfer_set_up(struct transfer *t)
+{
+    const struct http_request *q = t->q;
+    CURL *c = t->easy;
+    curl_easy_reset(c);
+    set_callbacks(t);
+    set_method(t);
+    for (size_t i = 0; i < q->n_headers; i++) {
+        struct curl_slist *l = curl_slist_append(t->headers, q->headers[i]);
+        if (!l)
+            return CURLE_OUT_OF_MEMORY;
+        t->headers = l;
+    }
+    curl_easy_setopt(c, CURLOPT_HTTPHEADER, t->headers);
+    curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(c, CURLOPT_PATH_AS_IS, 1L);
+    curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+    /* What the daemon's environment says about proxies is for other programs. */
+    curl_easy_setopt(c, CURLOPT_PROXY, "");
+    curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)q->connect_ms);
+    /* A trickle that never quite stops ends too. */
+    curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, (long)SLOWEST);
+    curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)(q->answer_ms + q->stall_ms) / 1000 + 1);
+    curl_easy_setopt(c, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(c, CURLOPT_BUFFERSIZE, (long)IO_BUFFER);
+    curl_easy_setopt(c, CURLOPT_UPLOAD_BUFFERSIZE, (long)IO_BUFFER);
+    curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (q->ca_file)
+        curl_easy_setopt(c, CURLOPT_CAINFO, q->ca_file);
+    return curl_easy_setopt(c, CURLOPT_URL, q->url);
+}
+
+void transfer_set_broken(struct transfer *t, CURLcode code)
+{
+    t->r->outcome = HTTP_BROKEN;
+    t->r->curl_code = (int)code;
+    snprintf(t->r->reason, sizeof(t->r->reason), "%s", t->reason[0] ? t->reason : curl_easy_strerror(code));
+}
+
+void transfer_conclude(struct transfer *t, CURLcode code)
+{
+    struct http_response *r = t->r;
+    if (r->outcome != HTTP_ANSWERED)
+        return; /* a callback knew the reason */
+    /* A store that refuses in the middle of a body may close at once: its answer says more than the broken connection.
+     */
+    if (code != CURLE_OK && !t->enough && r->status < 400)
+        transfer_set_broken(t, code);
+    else if (r->status < 200)
+        transfer_set_broken(t, CURLE_WEIRD_SERVER_REPLY);
+    else if (t->q->buf && (r->status == 200 || r->status == 206) && r->received < t->q->len)
+        /* Trap 4: the status says success and the body ends early. */
+        transfer_set_broken(t, CURLE_PARTIAL_FILE);
+}
+
+/* Before the connection stands, libcurl's own limit counts. */
+bool transfer_stalled(struct transfer *t, uint64_t now)
+{
+    const struct http_request *q = t->q;
+    bool all_sent = t->connected && !t->answered && (!q->body || (uint64_t)t->seen_up >= q->body->len);
+    uint64_t idle = now > t->moved_ms ? now - t->moved_ms : 0;
+    uint64_t limit = !t->connected ? (uint64_t)q->connect_ms + q->stall_ms : all_sent ? q->answer_ms : q->stall_ms;
+    if (idle < limit)
+        return false;
+    snprintf(t->r->reason, sizeof(t->r->reason), "%s for %" PRIu64 " ms",
+             !t->connected ? "no connection"
+             : all_sent    ? "no answer"
+                           : "no byte moved",
+             limit);
+    return true;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* s3_transfer.h: one HTTP exchange as libcurl sees it; private to s3_http.c and s3_transfer.c, on the engine's thread
+ * only. */
+#ifndef S3VTL_S3_TRANSFER_H
+#define S3VTL_S3_TRANSFER_H
+
+#include <curl/curl.h>
+
+#include "s3backend/s3_http.h"
+
+struct transfer {
+    const struct http_request *q;
+    struct http_response *r;
+    struct transfer *next;
+    CURL *easy;
+    struct curl_slist *headers;
+    char reason[CURL_ERROR_SIZE];
+    uint64_t sent;                   /* bytes of the body that were read for sending */
+    uint64_t skip;                   /* of a whole object that came instead of a range: bytes before it */
+    curl_off_t seen_up, seen_down;   /* for stalls */
+    uint64_t moved_ms;               /* when something moved last */
+    bool connected, answered, sized; /* answered: a status line came; sized: the range was compared */
+    bool enough, done;
+};
+
+/* Milliseconds of the monotonic clock. */
+uint64_t transfer_now_ms(void);
+/* Prepares t->easy for t->q. */
+CURLcode transfer_set_up(struct transfer *t);
+/* libcurl ended the exchange with this code: decides the outcome. */
+void transfer_conclude(struct transfer *t, CURLcode code);
+/* The exchange can't go on: outcome HTTP_BROKEN with libcurl's reason. */
+void transfer_set_broken(struct transfer *t, CURLcode code);
+/* True when one of the request's limits is reached; the reason tells which. */
+bool transfer_stalled(struct transfer *t, uint64_t now_ms);
+
+#endif
