@@ -50,7 +50,8 @@ $(B)/obj/%.o: %.c
 
 # tgt's own headers are not written for our warnings.
 EXTRA_vtl_target := -isystem $(TGT)
-$(call obj,$(TARGET_SRC)): $(TGT)/tgtd.h
+EXTRA_vtl_cmd_tgt_request := -isystem $(TGT)
+$(call obj,$(TARGET_SRC) vtl/cmd/tgt_request.c): $(TGT)/tgtd.h
 $(TGT)/tgtd.h:
 	scripts/tgt-headers build/tgt
 

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* cmd.h: what the subcommands of s3vtl share. */
+#ifndef S3VTL_CMD_H
+#define S3VTL_CMD_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "vtl/config.h"
+
+struct command_line {
+    const char *config_file; /* -c, $S3VTL_CONFIG or the default */
+    bool json;               /* --json */
+    int argc;                /* what follows the command's name */
+    char **argv;
+};
+
+/* Exit statuses: 0 done; 1 failed, one line on stderr; 2 wrong usage. */
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+int cmd_config_check(const struct command_line *cl);
+int cmd_library_init(const struct command_line *cl);
+int cmd_library_rebuild(const struct command_line *cl);
+int cmd_tape_create(const struct command_line *cl);
+int cmd_tape_list(const struct command_line *cl);
+int cmd_tape_show(const struct command_line *cl);
+int cmd_tape_remove(const struct command_line *cl);
+int cmd_status(const struct command_line *cl);
+int cmd_flush(const struct command_line *cl);
+int cmd_serve(const struct command_line *cl);
+
+/* "s3vtl: text" on stderr; returns EXIT_FAILED, or EXIT_USAGE for usage_error. */
+int fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+int usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* NULL after a message. The caller frees. */
+struct vtl_config *load_config(const struct command_line *cl);
+/* Asks the running library, or opens it in this process when none runs. NULL after a message; takes request over. */
+json_t *call_library(const struct vtl_config *cfg, json_t *request);
+void print_json(const json_t *j);
+
+/* "slot 3", "drive 1", "import/export 2" for an element address; n/a -> "-". Static buffer of the caller. */
+const char *element_name(json_int_t address, char buf[32]);
+/* "1.5 GiB" */
+const char *human_size(json_int_t bytes, char buf[32]);
+/* Takes an option without value out of the arguments; true if it was there. */
+bool take_flag(struct command_line *cl, const char *name);
+/* Takes "--name VALUE" or "--name=VALUE" out; false after a message when the value is missing. *value NULL: not given.
+ */
+bool take_value(struct command_line *cl, const char *name, const char **value);
+/* What is left must be n arguments (or at least n when more is allowed), none of them an option. */
+bool check_arguments(const struct command_line *cl, int n, bool more, const char *usage);
+
+#endif

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* common.c: messages, arguments and the way to the library, for all subcommands. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vtl/cmd/cmd.h"
+#include "vtl/control.h"
+
+static void message(const char *fmt, va_list ap)
+{
+    fputs("s3vtl: ", stderr);
+    vfprintf(stderr, fmt, ap);
+    fputc('\n', stderr);
+}
+
+int fail(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    message(fmt, ap);
+    va_end(ap);
+    return EXIT_FAILED;
+}
+
+int usage_error(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    message(fmt, ap);
+    va_end(ap);
+    return EXIT_USAGE;
+}
+
+struct vtl_config *load_config(const struct command_line *cl)
+{
+    struct vtl_config *cfg = NULL;
+    struct errtext err = {""};
+    if (config_load(cl->config_file, &cfg, &err))
+        fail("%s", err.text);
+    return cfg;
+}
+
+static json_t *call_here(const struct vtl_config *cfg, const json_t *request)
+{
+    struct library *lib = NULL;
+    struct errtext err = {""};
+    if (library_open(cfg, 0, &lib, &err)) {
+        fail("%s", err.text);
+        return NULL;
+    }
+    json_t *result = library_call(lib, request, &err);
+    if (!result)
+        fail("%s", err.text);
+    if (library_close(lib, &err) && result) {
+        fail("%s", err.text);
+        json_decref(result);
+        result = NULL;
+    }
+    return result;
+}
+
+json_t *call_library(const struct vtl_config *cfg, json_t *request)
+{
+    json_t *result = NULL;
+    struct errtext err = {""};
+    int rc = control_call(cfg, request, 0, &result, &err);
+    if (rc == -ENOENT || rc == -ECONNREFUSED)
+        result = call_here(cfg, request);
+    else if (rc)
+        fail("%s", err.text);
+    json_decref(request);
+    return result;
+}
+
+void print_json(const json_t *j)
+{
+    json_dumpf(j, stdout, JSON_INDENT(2));
+    putchar('\n');
+}
+
+const char *element_name(json_int_t address, char buf[32])
+{
+    if (address >= ELEMENT_FIRST_STORAGE)
+        (void)snprintf(buf, 32, "slot %d", (int)(address - ELEMENT_FIRST_STORAGE + 1));
+    else if (address >= ELEMENT_FIRST_IMPORT_EXPORT)
+        (void)snprintf(buf, 32, "import/export %d", (int)(address - ELEMENT_FIRST_IMPORT_EXPORT + 1));
+    else if (address >= ELEMENT_FIRST_DRIVE)
+        (void)snprintf(buf, 32, "drive %d", (int)(address - ELEMENT_FIRST_DRIVE));
+    else
+        (void)snprintf(buf, 32, "%s", address ? "transport" : "-");
+    return buf;
+}
+
+const char *human_size(json_int_t bytes, char buf[32])
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+    double n = (double)bytes;
+    int u = 0;
+    while (n >= 1024 && u < 5) {
+        n /= 1024;
+        u++;
+    }
+    (void)snprintf(buf, 32, u ? "%.1f %s" : "%.0f %s", n, units[u]);
+    return buf;
+}
+
+static void drop(struct command_line *cl, int i, int n)
+{
+    memmove(&cl->argv[i], &cl->argv[i + n], (size_t)(cl->argc - i - n) * sizeof(*cl->argv));
+    cl->argc -= n;
+}
+
+bool take_flag(struct command_line *cl, const char *name)
+{
+    for (int i = 0; i < cl->argc; i++)
+        if (!strcmp(cl->argv[i], name)) {
+            drop(cl, i, 1);
+            return true;
+        }
+    return false;
+}
+
+bool take_value(struct command_line *cl, const char *name, const char **value)
+{
+    size_t n = strlen(name);
+    *value = NULL;
+    for (int i = 0; i < cl->argc; i++) {
+        const char *a = cl->argv[i];
+        if (!strncmp(a, name, n) && a[n] == '=') {
+            *value = a + n + 1;
+            drop(cl, i, 1);
+            return true;
+        }
+        if (strcmp(a, name))
+            continue;
+        if (i + 1 == cl->argc) {
+            usage_error("%s: a value must follow", name);
+            return false;
+        }
+        *value = cl->argv[i + 1];
+        drop(cl, i, 2);
+        return true;
+    }
+    return true;
+}
+
+bool check_arguments(const struct command_line *cl, int n, bool more, const char *usage)
+{
+    for (int i = 0; i < cl->argc; i++)
+        if (cl->argv[i][0] == '-') {
+            usage_error("%s: unknown option; usage: s3vtl %s", cl->argv[i], usage);
+            return false;
+        }
+    if (cl->argc == n || (more && cl->argc > n))
+        return true;
+    usage_error("usage: s3vtl %s", usage);
+    return false;
+}

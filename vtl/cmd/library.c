@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* library.c: s3vtl library init and rebuild, status, flush, config check. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vtl/cmd/cmd.h"
+#include "vtl/config_private.h"
+#include "vtl/library.h"
+
+int cmd_library_init(const struct command_line *cl)
+{
+    if (!check_arguments(cl, 0, false, "library init"))
+        return EXIT_USAGE;
+    struct vtl_config *cfg = load_config(cl);
+    if (!cfg)
+        return EXIT_FAILED;
+    json_t *r = NULL;
+    struct errtext err = {""};
+    int rc = library_init(cfg, &r, &err);
+    if (rc)
+        fail("%s", err.text);
+    else if (cl->json)
+        print_json(r);
+    else
+        printf("library %s (%s) is %s\n", json_string_value(json_object_get(r, "name")),
+               json_string_value(json_object_get(r, "library")),
+               json_is_true(json_object_get(r, "created")) ? "initialised" : "there already");
+    json_decref(r);
+    config_free(cfg);
+    return rc ? EXIT_FAILED : EXIT_DONE;
+}
+
+int cmd_library_rebuild(const struct command_line *given)
+{
+    struct command_line cl = *given;
+    bool force = take_flag(&cl, "--force");
+    if (!check_arguments(&cl, 0, false, "library rebuild [--force]"))
+        return EXIT_USAGE;
+    struct vtl_config *cfg = load_config(&cl);
+    if (!cfg)
+        return EXIT_FAILED;
+    json_t *r = NULL, *t;
+    struct errtext err = {""};
+    size_t i, bad = 0;
+    int rc = library_rebuild(cfg, force, &r, &err);
+    if (rc)
+        fail("%s", err.text);
+    bad = json_array_size(json_object_get(r, "failed"));
+    if (!rc && cl.json) {
+        print_json(r);
+    } else if (!rc) {
+        printf("library %s (%s): %zu cartridges\n", json_string_value(json_object_get(r, "name")),
+               json_string_value(json_object_get(r, "library")), json_array_size(json_object_get(r, "cartridges")));
+        json_array_foreach(json_object_get(r, "cartridges"), i, t)
+        {
+            char where[32], size[32];
+            printf("  %-16s %-18s %lld files, %s\n", json_string_value(json_object_get(t, "barcode")),
+                   element_name(json_integer_value(json_object_get(t, "address")), where),
+                   (long long)json_integer_value(json_object_get(t, "files")),
+                   human_size(json_integer_value(json_object_get(t, "bytes")), size));
+        }
+    }
+    json_array_foreach(json_object_get(r, "failed"), i, t)
+        fail("%s could not be rebuilt: %s", json_string_value(json_object_get(t, "barcode")),
+             json_string_value(json_object_get(t, "error")));
+    json_decref(r);
+    config_free(cfg);
+    return rc || bad ? EXIT_FAILED : EXIT_DONE;
+}
+
+int cmd_flush(const struct command_line *given)
+{
+    struct command_line cl = *given;
+    bool remote = take_flag(&cl, "--remote");
+    if (!check_arguments(&cl, 0, false, "flush [--remote]"))
+        return EXIT_USAGE;
+    struct vtl_config *cfg = load_config(&cl);
+    if (!cfg)
+        return EXIT_FAILED;
+    json_t *r = call_library(cfg, json_pack("{s:s, s:b}", "op", "flush", "remote", (int)remote));
+    json_decref(r);
+    config_free(cfg);
+    return r ? EXIT_DONE : EXIT_FAILED;
+}
+
+/* ---- status ---- */
+
+static json_int_t number(const json_t *j, const char *key)
+{
+    return json_integer_value(json_object_get(j, key));
+}
+
+static const char *text(const json_t *j, const char *key)
+{
+    const char *s = json_string_value(json_object_get(j, key));
+    return s ? s : "-";
+}
+
+static const json_t *cartridge_of(const json_t *status, const char *barcode)
+{
+    size_t i;
+    json_t *c;
+    json_array_foreach(json_object_get(status, "cartridges"), i, c) if (!strcmp(text(c, "barcode"), barcode)) return c;
+    return NULL;
+}
+
+static void print_status(const json_t *s)
+{
+    const json_t *spool = json_object_get(s, "spool");
+    char a[32], b[32], d[32], e[32];
+    size_t i;
+    json_t *j;
+    printf("library %s   durability %s   spool %s of %s not stored   cache %s of %s\n\n", text(s, "name"),
+           text(spool, "durability"), human_size(number(spool, "dirty_bytes"), a),
+           human_size(number(spool, "max_dirty"), b), human_size(number(spool, "cache_bytes"), d),
+           human_size(number(spool, "cache_size"), e));
+    printf("%-7s %-4s %-12s %-12s %-16s %8s %10s\n", "DRIVE", "LUN", "SERIAL", "STATE", "BARCODE", "FILE", "BLOCK");
+    json_array_foreach(json_object_get(s, "drives"), i, j)
+    {
+        bool in = json_is_string(json_object_get(j, "barcode"));
+        printf("%-7zu %-4d %-12s %-12s %-16s ", i, (int)number(j, "lun"), text(j, "serial"), text(j, "state"),
+               text(j, "barcode"));
+        if (in)
+            printf("%8lld %10lld\n", (long long)number(j, "file"), (long long)number(j, "block"));
+        else
+            printf("%8s %10s\n", "-", "-");
+    }
+    printf("\n%-18s %-7s %-16s %12s    %-10s %12s\n", "ELEMENT", "ADDRESS", "BARCODE", "USED", "CAPACITY",
+           "NOT STORED");
+    json_array_foreach(json_object_get(s, "elements"), i, j)
+    {
+        const char *barcode = json_string_value(json_object_get(j, "barcode"));
+        if (!barcode)
+            continue;
+        const json_t *c = cartridge_of(s, barcode);
+        printf("%-18s %#06x  %-16s %12s of %-10s %12s %s\n", element_name(number(j, "address"), a),
+               (unsigned)number(j, "address"), barcode, human_size(number(c, "used_bytes"), b),
+               human_size(number(c, "capacity_bytes"), d), human_size(number(c, "not_remote_bytes"), e),
+               json_is_string(json_object_get(c, "trouble")) ? text(c, "trouble") : "");
+    }
+}
+
+int cmd_status(const struct command_line *cl)
+{
+    if (!check_arguments(cl, 0, false, "status"))
+        return EXIT_USAGE;
+    struct vtl_config *cfg = load_config(cl);
+    if (!cfg)
+        return EXIT_FAILED;
+    json_t *r = call_library(cfg, json_pack("{s:s}", "op", "status"));
+    if (r && cl->json)
+        print_json(r);
+    else if (r)
+        print_status(r);
+    json_decref(r);
+    config_free(cfg);
+    return r ? EXIT_DONE : EXIT_FAILED;
+}
+
+/* ---- config check ---- */
+
+static bool is_loopback(const char *portal)
+{
+    return !strncmp(portal, "127.", 4) || !strncmp(portal, "[::1]", 5) || !strncmp(portal, "localhost:", 10);
+}
+
+static void hints(const struct vtl_config *c)
+{
+    if (!is_loopback(c->iscsi.portal) && !c->iscsi.chap_user[0])
+        fprintf(stderr,
+                "s3vtl: hint: [iscsi] portal = %s can be reached from elsewhere, and no chap_user is set: anybody may "
+                "log in\n",
+                c->iscsi.portal);
+    if (!strcmp(c->store.type, "s3") && !strncmp(c->store.url, "http://", 7) &&
+        strncmp(c->store.url, "http://127.", 11) && strncmp(c->store.url, "http://localhost", 16))
+        fprintf(stderr, "s3vtl: hint: [store] url = %s sends without TLS over a network\n", c->store.url);
+    if (!strcmp(c->store.type, "s3") && c->spool.segment_size % (40u << 20))
+        fprintf(stderr,
+                "s3vtl: hint: [spool] segment_size is not a multiple of 40M, the slab of a renterd at 10-of-30\n");
+}
+
+int cmd_config_check(const struct command_line *cl)
+{
+    if (!check_arguments(cl, 0, false, "config check"))
+        return EXIT_USAGE;
+    struct vtl_config *cfg = load_config(cl);
+    if (!cfg)
+        return EXIT_FAILED;
+    json_t *all = json_object();
+    const char *section = "";
+    for (size_t i = 0; i < config_n_keys; i++) {
+        const struct config_key *k = &config_keys[i];
+        char value[4200];
+        k->show(cfg, value, sizeof(value));
+        if (cl->json) {
+            if (!json_object_get(all, k->section))
+                json_object_set_new(all, k->section, json_object());
+            json_object_set_new(json_object_get(all, k->section), k->name, json_string(value));
+            continue;
+        }
+        if (strcmp(section, k->section))
+            printf("%s[%s]\n", section[0] ? "\n" : "", k->section);
+        section = k->section;
+        printf("%s = %s\n", k->name, value);
+    }
+    if (cl->json)
+        print_json(all);
+    json_decref(all);
+    hints(cfg);
+    config_free(cfg);
+    return EXIT_DONE;
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* main.c: the command s3vtl: one table of subcommands. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vtl/cmd/cmd.h"
+#include "vtl/version.h"
+
+static const struct subcommand {
+    const char *group, *name; /* group NULL: a command of one word */
+    const char *arguments;
+    const char *help;
+    int (*run)(const struct command_line *cl);
+} table[] = {
+    {NULL, "serve", "[--offline]",
+     "run the library in the foreground; \"ready ...\" when initiators can log in. --offline: start even if the store "
+     "does not "
+     "answer",
+     cmd_serve},
+    {NULL, "status", "", "elements, drives and cartridges; what is not in the store yet", cmd_status},
+    {NULL, "flush", "[--remote]", "make everything written safe; --remote: wait until all of it is in the store",
+     cmd_flush},
+    {"library", "init", "", "make the library's state and claim the store's prefix; harmless when done already",
+     cmd_library_init},
+    {"library", "rebuild", "[--force]",
+     "make the state anew from the store alone; --force sets an existing state aside", cmd_library_rebuild},
+    {"tape", "create", "BARCODE... [--capacity SIZE] [--worm]", "new cartridges in the first free slots",
+     cmd_tape_create},
+    {"tape", "list", "", "all cartridges", cmd_tape_list},
+    {"tape", "show", "BARCODE", "one cartridge", cmd_tape_show},
+    {"tape", "remove", "BARCODE [--force]", "delete a cartridge, with its objects; --force: although it holds data",
+     cmd_tape_remove},
+    {"config", "check", "", "check the configuration and print what is in force", cmd_config_check},
+};
+#define N_COMMANDS (sizeof(table) / sizeof(table[0]))
+
+static void print_help(FILE *to, const struct subcommand *only)
+{
+    if (!only)
+        fputs("usage: s3vtl [-c FILE] [--json] COMMAND ...\n"
+              "A virtual tape library whose cartridges are S3 objects.\n"
+              "  -c FILE     configuration; default $S3VTL_CONFIG or /etc/s3vtl/s3vtl.conf\n"
+              "  --json      listings as JSON\n"
+              "  --version   --help   COMMAND --help\n\n",
+              to);
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        const struct subcommand *s = &table[i];
+        if (!only || only == s)
+            fprintf(to, "%ss3vtl %s%s%s%s%s\n      %s\n", only ? "usage: " : "  ", s->group ? s->group : "",
+                    s->group ? " " : "", s->name, s->arguments[0] ? " " : "", s->arguments, s->help);
+    }
+}
+
+/* The command that the words name; *words how many. NULL after a message. */
+static const struct subcommand *find(int argc, char **argv, int *words)
+{
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        const struct subcommand *s = &table[i];
+        *words = s->group ? 2 : 1;
+        if (!s->group && !strcmp(argv[0], s->name))
+            return s;
+        if (s->group && argc > 1 && !strcmp(argv[0], s->group) && !strcmp(argv[1], s->name))
+            return s;
+    }
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        if (table[i].group && !strcmp(argv[0], table[i].group)) {
+            usage_error("%s %s: there is no such command; see s3vtl --help", argv[0], argc > 1 ? argv[1] : "");
+            return NULL;
+        }
+    usage_error("%s: there is no such command; see s3vtl --help", argv[0]);
+    return NULL;
+}
+
+static bool wants_help(int argc, char **argv)
+{
+    for (int i = 0; i < argc; i++)
+        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+            return true;
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    struct command_line cl = {.config_file = getenv("S3VTL_CONFIG")};
+    if (!cl.config_file || !cl.config_file[0])
+        cl.config_file = "/etc/s3vtl/s3vtl.conf";
+    cl.argc = argc - 1;
+    cl.argv = argv + 1;
+    /* -c and --json may stand anywhere. */
+    cl.json = take_flag(&cl, "--json");
+    const char *file = NULL;
+    if (!take_value(&cl, "-c", &file))
+        return EXIT_USAGE;
+    if (file)
+        cl.config_file = file;
+    if (cl.argc && !strcmp(cl.argv[0], "--version")) {
+        printf("s3vtl %s\n", S3VTL_VERSION);
+        return EXIT_DONE;
+    }
+    if (!cl.argc || !strcmp(cl.argv[0], "--help") || !strcmp(cl.argv[0], "-h")) {
+        print_help(cl.argc ? stdout : stderr, NULL);
+        return cl.argc ? EXIT_DONE : EXIT_USAGE;
+    }
+    int words = 1;
+    const struct subcommand *s = find(cl.argc, cl.argv, &words);
+    if (!s)
+        return EXIT_USAGE;
+    cl.argc -= words;
+    cl.argv += words;
+    if (wants_help(cl.argc, cl.argv)) {
+        print_help(stdout, s);
+        return EXIT_DONE;
+    }
+    return s->run(&cl);
+}

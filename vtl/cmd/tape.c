@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* tape.c: s3vtl tape create, list, show, remove. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vtl/cmd/cmd.h"
+
+int cmd_tape_create(const struct command_line *given)
+{
+    struct command_line cl = *given;
+    const char *capacity = NULL;
+    uint64_t bytes = 0;
+    bool worm = take_flag(&cl, "--worm");
+    if (!take_value(&cl, "--capacity", &capacity) ||
+        !check_arguments(&cl, 1, true, "tape create BARCODE... [--capacity SIZE] [--worm]"))
+        return EXIT_USAGE;
+    if (capacity && (!config_parse_size(capacity, &bytes) || bytes < 1 << 20 || bytes > 1ull << 60))
+        return usage_error("--capacity %s: must be a size of at least 1M, such as 12T", capacity);
+    struct vtl_config *cfg = load_config(&cl);
+    if (!cfg)
+        return EXIT_FAILED;
+    json_t *barcodes = json_array();
+    for (int i = 0; i < cl.argc; i++)
+        json_array_append_new(barcodes, json_string(cl.argv[i]));
+    json_t *r = call_library(cfg, json_pack("{s:s, s:o, s:I, s:b}", "op", "tape-create", "barcodes", barcodes,
+                                            "capacity", (json_int_t)bytes, "worm", (int)worm));
+    if (r && cl.json) {
+        print_json(r);
+    } else if (r) {
+        size_t i;
+        json_t *t;
+        json_array_foreach(json_object_get(r, "created"), i, t)
+        {
+            char where[32];
+            printf("%s is in %s\n", json_string_value(json_object_get(t, "barcode")),
+                   element_name(json_integer_value(json_object_get(t, "address")), where));
+        }
+    }
+    json_decref(r);
+    config_free(cfg);
+    return r ? EXIT_DONE : EXIT_FAILED;
+}
+
+static json_int_t number(const json_t *j, const char *key)
+{
+    return json_integer_value(json_object_get(j, key));
+}
+
+static const char *text(const json_t *j, const char *key)
+{
+    const char *s = json_string_value(json_object_get(j, key));
+    return s ? s : "-";
+}
+
+static void print_cartridge(const json_t *t)
+{
+    char where[32], used[32], capacity[32], left[32];
+    printf("%-16s %-18s LTO-%d%s %12s of %-10s %12s %s\n", text(t, "barcode"),
+           element_name(number(t, "address"), where), (int)number(t, "generation"),
+           json_is_true(json_object_get(t, "worm")) ? " WORM" : "     ", human_size(number(t, "used_bytes"), used),
+           human_size(number(t, "capacity_bytes"), capacity), human_size(number(t, "not_remote_bytes"), left),
+           json_is_null(json_object_get(t, "trouble")) ? "" : text(t, "trouble"));
+}
+
+int cmd_tape_list(const struct command_line *cl)
+{
+    if (!check_arguments(cl, 0, false, "tape list"))
+        return EXIT_USAGE;
+    struct vtl_config *cfg = load_config(cl);
+    if (!cfg)
+        return EXIT_FAILED;
+    json_t *r = call_library(cfg, json_pack("{s:s}", "op", "tape-list"));
+    if (r && cl->json) {
+        print_json(r);
+    } else if (r) {
+        size_t i;
+        json_t *t;
+        printf("%-16s %-18s %-10s %12s    %-10s %12s\n", "BARCODE", "WHERE", "TYPE", "USED", "CAPACITY", "NOT STORED");
+        json_array_foreach(json_object_get(r, "cartridges"), i, t) print_cartridge(t);
+    }
+    json_decref(r);
+    config_free(cfg);
+    return r ? EXIT_DONE : EXIT_FAILED;
+}
+
+int cmd_tape_show(const struct command_line *cl)
+{
+    if (!check_arguments(cl, 1, false, "tape show BARCODE"))
+        return EXIT_USAGE;
+    struct vtl_config *cfg = load_config(cl);
+    if (!cfg)
+        return EXIT_FAILED;
+    json_t *r = call_library(cfg, json_pack("{s:s, s:s}", "op", "tape-show", "barcode", cl->argv[0]));
+    if (r && cl->json) {
+        print_json(r);
+    } else if (r) {
+        const char *key;
+        json_t *v;
+        json_object_foreach(r, key, v)
+        {
+            char *s = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
+            printf("%-18s %s\n", key, json_is_string(v) ? json_string_value(v) : s);
+            free(s);
+        }
+    }
+    json_decref(r);
+    config_free(cfg);
+    return r ? EXIT_DONE : EXIT_FAILED;
+}
+
+int cmd_tape_remove(const struct command_line *given)
+{
+    struct command_line cl = *given;
+    bool force = take_flag(&cl, "--force");
+    if (!check_arguments(&cl, 1, false, "tape remove BARCODE [--force]"))
+        return EXIT_USAGE;
+    struct vtl_config *cfg = load_config(&cl);
+    if (!cfg)
+        return EXIT_FAILED;
+    json_t *r = call_library(
+        cfg, json_pack("{s:s, s:s, s:b}", "op", "tape-remove", "barcode", cl.argv[0], "force", (int)force));
+    if (r && cl.json)
+        print_json(r);
+    else if (r)
+        printf("%s is removed\n", cl.argv[0]);
+    json_decref(r);
+    config_free(cfg);
+    return r ? EXIT_DONE : EXIT_FAILED;
+}

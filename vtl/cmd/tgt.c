@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* tgt.c: a tgtd of our own, started, configured and stopped. */
+#include "vtl/cmd/tgt.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vtl/cmd/tgt_request.h"
+
+#define MODULE_DIR "/usr/lib/tgt/backing-store" /* compiled into tgtd */
+#define CONTROL_PORT "1"                        /* ours alone: the management socket has a directory of its own */
+#define START_MS 20000
+#define STOP_MS 15000
+
+/* ---- start ---- */
+
+/* Steps of the child between fork and exec; a message and the end when one fails. */
+static void must(bool ok, const char *what)
+{
+    if (ok)
+        return;
+    dprintf(2, "%s: %s\n", what, strerror(errno));
+    _exit(127);
+}
+
+static void make_module_dir(void)
+{
+    must(!mkdir("/usr/lib/tgt", 0755) || errno == EEXIST, "/usr/lib/tgt");
+    must(!mkdir(MODULE_DIR, 0755) || errno == EEXIST, MODULE_DIR);
+}
+
+static void child(const struct vtl_config *cfg, const char *module, const char *ipc_base, int log_fd, pid_t parent)
+{
+    char portal[300];
+    const char *preload = getenv("S3VTL_TGTD_PRELOAD"); /* a sanitizer's library, for tests */
+    must(!prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl");
+    if (getppid() != parent)
+        _exit(127);
+    /* Signals of a terminal are for the parent, which flushes first. */
+    must(setsid() > 0, "setsid");
+    make_module_dir();
+    must(!unshare(CLONE_NEWNS), "unshare (root is needed)");
+    must(!mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), "mount namespace");
+    must(!mount("tmpfs", MODULE_DIR, "tmpfs", MS_NOSUID, "mode=0755"), MODULE_DIR);
+    must(!symlink(module, MODULE_DIR "/bs_s3vtl.so"), MODULE_DIR "/bs_s3vtl.so");
+    must(dup2(log_fd, 1) == 1 && dup2(log_fd, 2) == 2, "dup2");
+    setenv("TGT_IPC_SOCKET", ipc_base, 1);
+    setenv("S3VTL_CONFIG", cfg->file, 1);
+    unsetenv("NOTIFY_SOCKET");
+    if (preload)
+        setenv("LD_PRELOAD", preload, 1);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    (void)snprintf(portal, sizeof(portal), "portal=%s", cfg->iscsi.portal);
+    execlp("tgtd", "tgtd", "-f", "-C", CONTROL_PORT, "--iscsi", portal, (char *)NULL);
+    must(false, "tgtd");
+}
+
+static bool ended(struct tgt *t)
+{
+    if (t->pid && waitpid(t->pid, NULL, WNOHANG) == t->pid)
+        t->pid = 0;
+    return !t->pid;
+}
+
+static void pause_ms(long ms)
+{
+    struct timespec d = {ms / 1000, ms % 1000 * 1000000};
+    nanosleep(&d, NULL);
+}
+
+/* Asked for nothing it could refuse, an answering tgtd says that a target 1 does not exist: any answer will do. */
+static int wait_for_answer(struct tgt *t, struct errtext *err)
+{
+    for (int i = 0; i < START_MS / 20; i++) {
+        struct errtext why = {""};
+        if (ended(t))
+            return errtext_set(err, -EIO, "tgtd ended at once; its own words are above");
+        int rc = tgt_request(t->ipc, TGT_TARGET_UPDATE, 0, "MaxBurstLength=262144", &why);
+        if (!rc || rc == -EINVAL)
+            return 0;
+        pause_ms(20);
+    }
+    return errtext_set(err, -ETIMEDOUT, "tgtd does not answer on %s", t->ipc);
+}
+
+int tgt_start(struct tgt *t, const struct vtl_config *cfg, const char *module, struct errtext *err)
+{
+    char dir[100], base[104];
+    int pipes[2];
+    memset(t, 0, sizeof(*t));
+    t->log_fd = -1;
+    int n = snprintf(dir, sizeof(dir), "%s/tgtd", cfg->library.state_dir);
+    if (n < 0 || (size_t)n >= sizeof(dir) - 6)
+        return errtext_set(err, -ENAMETOOLONG,
+                           "%s: [library] state_dir = %s: too long for a socket below it: at most %zu characters",
+                           cfg->file, cfg->library.state_dir, sizeof(dir) - 12);
+    if (mkdir(dir, 0700) && errno != EEXIST)
+        return errtext_set(err, -errno, "%s: %s", dir, strerror(errno));
+    (void)snprintf(base, sizeof(base), "%s/ipc", dir);
+    (void)snprintf(t->ipc, sizeof(t->ipc), "%s." CONTROL_PORT, base);
+    (void)unlink(t->ipc);
+    if (pipe2(pipes, O_CLOEXEC))
+        return errtext_set(err, -errno, "pipe: %s", strerror(errno));
+    pid_t parent = getpid();
+    t->pid = fork();
+    if (!t->pid)
+        child(cfg, module, base, pipes[1], parent);
+    close(pipes[1]);
+    t->log_fd = pipes[0];
+    if (t->pid < 0) {
+        t->pid = 0;
+        return errtext_set(err, -errno, "fork: %s", strerror(errno));
+    }
+    int rc = wait_for_answer(t, err);
+    if (rc)
+        tgt_stop(t);
+    return rc;
+}
+
+/* ---- configure ---- */
+
+/* Measured: the difference between 0.6 and 3.3 GB/s at a queue depth of 1. */
+static const char *const parameters[] = {
+    "MaxRecvDataSegmentLength=1048576",
+    "MaxXmitDataSegmentLength=1048576",
+    "FirstBurstLength=1048576",
+    "MaxBurstLength=4194304",
+    "InitialR2T=No",
+    "ImmediateData=Yes",
+    "MaxOutstandingR2T=8",
+    "HeaderDigest=None,CRC32C",
+    "DataDigest=None,CRC32C",
+};
+
+static int read_password(const char *file, char *buf, size_t room, struct errtext *err)
+{
+    FILE *f = fopen(file, "re");
+    if (!f || !fgets(buf, (int)room, f)) {
+        int rc = errtext_set(err, -EINVAL, "%s: %s", file, f ? "holds no password" : strerror(errno));
+        if (f)
+            fclose(f);
+        return rc;
+    }
+    fclose(f);
+    buf[strcspn(buf, "\r\n")] = '\0';
+    size_t n = strlen(buf);
+    if (n < 12 || n > 16)
+        return errtext_set(err, -EINVAL,
+                           "%s: the password has %zu characters; must be 12 to 16 (initiators accept no others)", file,
+                           n);
+    if (strchr(buf, ','))
+        return errtext_set(err, -EINVAL, "%s: the password must have no comma", file);
+    return 0;
+}
+
+static int add_account(struct tgt *t, enum tgt_op bind, const char *user, const char *file, struct errtext *err)
+{
+    char password[300], params[600];
+    if (!user[0])
+        return 0;
+    int rc = read_password(file, password, sizeof(password), err);
+    (void)snprintf(params, sizeof(params), "user=%s,password=%s", user, password);
+    if (!rc)
+        rc = tgt_request(t->ipc, TGT_ACCOUNT_NEW, 0, params, err);
+    explicit_bzero(password, sizeof(password));
+    explicit_bzero(params, sizeof(params));
+    (void)snprintf(params, sizeof(params), "user=%s", user);
+    return rc ? rc : tgt_request(t->ipc, bind, 0, params, err);
+}
+
+/* Each word of a list separated by blanks or commas; none: otherwise, unless that is NULL. */
+static int bind_each(struct tgt *t, const char *what, const char *list, const char *otherwise, struct errtext *err)
+{
+    char *copy = strdup(list), *save = NULL, params[600];
+    int rc = copy ? 0 : -ENOMEM;
+    bool any = false;
+    for (char *w = copy ? strtok_r(copy, ", \t", &save) : NULL; w && !rc; w = strtok_r(NULL, ", \t", &save)) {
+        (void)snprintf(params, sizeof(params), "%s=%s", what, w);
+        rc = tgt_request(t->ipc, TGT_TARGET_BIND, 0, params, err);
+        any = true;
+    }
+    if (!rc && !any && otherwise) {
+        (void)snprintf(params, sizeof(params), "%s=%s", what, otherwise);
+        rc = tgt_request(t->ipc, TGT_TARGET_BIND, 0, params, err);
+    }
+    free(copy);
+    return rc;
+}
+
+int tgt_configure(struct tgt *t, const struct vtl_config *cfg, struct errtext *err)
+{
+    char params[600];
+    (void)snprintf(params, sizeof(params), "targetname=%s", cfg->iscsi.target);
+    int rc = tgt_request(t->ipc, TGT_TARGET_NEW, 0, params, err);
+    for (size_t i = 0; !rc && i < sizeof(parameters) / sizeof(parameters[0]); i++)
+        rc = tgt_request(t->ipc, TGT_TARGET_UPDATE, 0, parameters[i], err);
+    if (!rc)
+        rc = tgt_request(t->ipc, TGT_UNIT_NEW, 1, "path=changer,bstype=s3vtl", err);
+    for (unsigned i = 0; !rc && i < cfg->library.drives; i++) {
+        (void)snprintf(params, sizeof(params), "path=drive%u,bstype=s3vtl", i);
+        rc = tgt_request(t->ipc, TGT_UNIT_NEW, i + 2, params, err);
+    }
+    if (!rc)
+        rc = add_account(t, TGT_ACCOUNT_BIND, cfg->iscsi.chap_user, cfg->iscsi.chap_password_file, err);
+    if (!rc)
+        rc = add_account(t, TGT_ACCOUNT_BIND_OUT, cfg->iscsi.mutual_user, cfg->iscsi.mutual_password_file, err);
+    /* Last: until an address is bound, nobody may log in. */
+    if (!rc)
+        rc = bind_each(t, "initiator-name", cfg->iscsi.initiators, NULL, err);
+    if (!rc)
+        rc = bind_each(t, "initiator-address", cfg->iscsi.addresses, "ALL", err);
+    return rc;
+}
+
+/* ---- stop ---- */
+
+void tgt_stop(struct tgt *t)
+{
+    if (!ended(t)) {
+        (void)tgt_request(t->ipc, TGT_TARGET_DELETE, 0, NULL, NULL);
+        (void)tgt_request(t->ipc, TGT_SYSTEM_DELETE, 0, NULL, NULL);
+    }
+    for (int i = 0; i < STOP_MS / 20 && !ended(t); i++)
+        pause_ms(20);
+    if (!ended(t)) {
+        kill(t->pid, SIGKILL);
+        waitpid(t->pid, NULL, 0);
+        t->pid = 0;
+    }
+}

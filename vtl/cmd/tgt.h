@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* tgt.h: a tgtd of our own: starting it in a private mount namespace, and asking it over its management socket. */
+#ifndef S3VTL_TGT_H
+#define S3VTL_TGT_H
+
+#include <sys/types.h>
+
+#include "vtl/config.h"
+
+struct tgt {
+    pid_t pid;     /* 0: not running */
+    int log_fd;    /* what it writes; the caller reads */
+    char ipc[108]; /* management socket */
+};
+
+/*
+ * Starts tgtd in the foreground, listening on the configuration's portal only, with just our module in its
+ * backing-store directory (a tmpfs in its mount namespace: the host's is untouched) and a management socket below
+ * state_dir, so that a tgtd the host uses for other things is never met. It dies with this process. 0 once it answers;
+ * else a negative errno and *err.
+ */
+int tgt_start(struct tgt *t, const struct vtl_config *cfg, const char *module, struct errtext *err);
+/* One target with the changer and the drives, accounts and access lists; initiators may log in when it returns 0. The
+ * first logical unit opens the library inside tgtd, which may take a while. */
+int tgt_configure(struct tgt *t, const struct vtl_config *cfg, struct errtext *err);
+/* Takes the target away (which closes the library) and ends tgtd; kills it if it does not end in time. */
+void tgt_stop(struct tgt *t);
+
+#endif
