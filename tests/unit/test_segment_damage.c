@@ -171,6 +171,50 @@ static void index_that_lies_is_refused(void **state)
     free(q);
 }
 
+/* The sum is the one taken when the block arrived: what changed in memory since then must come out. */
+static void block_changed_before_it_was_written_is_found(void **state)
+{
+    (void)state;
+    uint8_t b[600], out[600];
+    for (int compress = 0; compress < 2; compress++) {
+        int fd = new_file();
+        struct seg_writer *w = new_segment(fd, 0, 0);
+        fill_block(b, sizeof(b), TEXT, 1);
+        uint32_t crc = crc32c(0, b, sizeof(b));
+        b[300] ^= 1;
+        assert_int_equal(seg_writer_block(w, b, sizeof(b), crc, compress), 0);
+        size_t len;
+        uint8_t *p = read_file(fd, &len);
+        struct seg_record r;
+        assert_int_equal(seg_record_decode(p + SEG_HEADER_SIZE, len - SEG_HEADER_SIZE, &r, NULL), 0);
+        assert_int_equal(r.flags, compress ? SEG_ZSTD : 0);
+        assert_int_equal(seg_record_open(&r, p + SEG_HEADER_SIZE, out, sizeof(out), NULL), -EBADMSG);
+        assert_int_equal(seg_record_open(&r, p + SEG_HEADER_SIZE, out, 1, NULL), -EBADMSG);
+        free(p);
+        seg_writer_free(w);
+        close(fd);
+    }
+}
+
+/* Each of the two sums of a raw block is checked, and with an extension before it too. */
+static void both_sums_of_a_raw_block_are_checked(void **state)
+{
+    (void)state;
+    for (uint16_t ext = 0; ext <= 16; ext = (uint16_t)(ext + 16))
+        for (int wrong = 0; wrong < 3; wrong++) {
+            uint8_t rec[SEG_RECORD_SIZE + 16 + 64], out[64];
+            fill_block(rec + SEG_RECORD_SIZE, 80, RANDOM, 5);
+            struct seg_record r = {.type = SEG_BLOCK, .ext_len = ext, .length = 64, .stored_len = 64};
+            r.crc_plain = crc32c(0, rec + SEG_RECORD_SIZE + ext, 64) ^ (wrong == 1);
+            r.crc_stored = crc32c(0, rec + SEG_RECORD_SIZE, (size_t)ext + 64) ^ (wrong == 2);
+            seg_record_encode(&r, rec);
+            assert_int_equal(seg_record_decode(rec, sizeof(rec), &r, NULL), 0);
+            assert_int_equal(seg_record_open(&r, rec, out, sizeof(out), NULL), wrong ? -EBADMSG : 0);
+            if (!wrong)
+                assert_memory_equal(out, rec + SEG_RECORD_SIZE + ext, 64);
+        }
+}
+
 /* ---- recovery ---- */
 
 /* Recovers the first n bytes of p, and checks that it has exactly these records; then it must go on as if nothing had
@@ -333,6 +377,29 @@ static void record_inside_a_block_is_no_record(void **state)
     free(p);
 }
 
+/* A good record, but not the next one: it is left from something else. */
+static void record_of_another_object_ends_the_prefix(void **state)
+{
+    (void)state;
+    const uint64_t numbers[] = {99, 101, 5000};
+    for (size_t i = 0; i < 3; i++) {
+        int fd = new_file();
+        struct seg_writer *w = new_segment(fd, 99, 4);
+        uint8_t b[40] = {0}, rec[SEG_RECORD_SIZE];
+        bool sealed;
+        add_block(w, b, sizeof(b), false); /* 99: the next one is 100 */
+        uint64_t end = file_size(fd);
+        seg_writer_free(w);
+        struct seg_record r = {.type = SEG_FILEMARKS, .object = numbers[i], .length = 1};
+        seg_record_encode(&r, rec);
+        assert_int_equal(pwrite(fd, rec, sizeof(rec), (off_t)end), sizeof(rec));
+        assert_int_equal(seg_writer_recover(fd, &w, &sealed, NULL), 0);
+        assert_int_equal(file_size(fd), end);
+        seg_writer_free(w);
+        close(fd);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -340,11 +407,14 @@ int main(void)
         cmocka_unit_test(truncated_object_is_found),
         cmocka_unit_test(garbage_never_decodes),
         cmocka_unit_test(index_that_lies_is_refused),
+        cmocka_unit_test(block_changed_before_it_was_written_is_found),
+        cmocka_unit_test(both_sums_of_a_raw_block_are_checked),
         cmocka_unit_test(torn_tail_gives_the_longest_good_prefix),
         cmocka_unit_test(lost_pages_end_the_prefix),
         cmocka_unit_test(bad_header_is_not_recovered),
         cmocka_unit_test(sealed_file_is_recognised),
         cmocka_unit_test(record_inside_a_block_is_no_record),
+        cmocka_unit_test(record_of_another_object_ends_the_prefix),
     };
     return cmocka_run_group_tests_name("segment_damage", tests, NULL, NULL);
 }
