@@ -5,7 +5,9 @@
 #   make test       every test                   make bench    speed, as ratios within one run
 # VARIANT=asan|tsan builds below build/asan, build/tsan; CC=clang works too.
 VARIANT ?= plain
-CC      ?= gcc
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
 B       := $(if $(filter plain,$(VARIANT)),build,build/$(VARIANT))
 
 SAN_plain :=
@@ -19,8 +21,10 @@ PKGS    := libcurl openssl libzstd sqlite3 jansson libsystemd
 TGT     := build/tgt/usr
 CFLAGS  ?= -g
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Werror
-ALL_CFLAGS = $(CFLAGS) $(OPT_$(VARIANT)) $(SAN_$(VARIANT)) -std=gnu17 -D_GNU_SOURCE -fPIC -pthread -fno-omit-frame-pointer -I. $(WARN) $(shell pkg-config --cflags $(PKGS))
-LIBS     = $(shell pkg-config --libs $(PKGS)) -linih -pthread
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+ALL_CFLAGS = $(CFLAGS) $(OPT_$(VARIANT)) $(SAN_$(VARIANT)) -std=gnu17 -D_GNU_SOURCE -fPIC -pthread -fno-omit-frame-pointer -I. $(WARN) $(PKG_CFLAGS)
+LIBS     = $(PKG_LIBS) -linih -pthread
 
 LIB_SRC    := $(wildcard scsi/*.c s3backend/*.c) $(filter-out vtl/target.c,$(wildcard vtl/*.c))
 CMD_SRC    := $(wildcard vtl/cmd/*.c)
@@ -46,7 +50,8 @@ $(B)/bs_s3vtl.so: $(call obj,$(TARGET_SRC)) $(B)/libs3vtl.a
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(EXTRA_$(subst /,_,$*)) -MMD -MP -c -o $@ $<
+	@echo "  CC    $@"
+	$(if $(V),,@)$(CC) $(ALL_CFLAGS) $(EXTRA_$(subst /,_,$*)) -MMD -MP -c -o $@ $<
 
 # tgt's own headers are not written for our warnings.
 EXTRA_vtl_target := -isystem $(TGT)

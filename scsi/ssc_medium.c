@@ -105,7 +105,7 @@ static size_t density_descriptor(uint8_t *d, const struct lto_generation *g, boo
         uint32_t bits_per_mm;
         uint16_t tracks;
     } physical[] = {{15142, 1280}, {15143, 2176}, {19107, 3584}, {20669, 6656}, {21480, 8960}}; /* LTO-5 to LTO-9 */
-    char name[16];
+    char name[24];
     memset(d, 0, 52);
     d[0] = d[1] = g->density;                                 /* PRIMARY, SECONDARY DENSITY CODE */
     d[2] = (uint8_t)(0x80 | (is_default ? 0x20 : 0));         /* WRTOK, DEFLT */
