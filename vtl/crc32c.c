@@ -155,13 +155,14 @@ static int cpu_can(void)
     return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul");
 }
 
-#elif defined(__aarch64__) && defined(__linux__)
+/* Clang 14 declares these instructions only when all code may use them. */
+#elif defined(__aarch64__) && defined(__linux__) && (!defined(__clang__) || defined(__ARM_FEATURE_CRC32))
 #include <arm_acle.h>
 #include <sys/auxv.h>
 #include <asm/hwcap.h>
 
 #ifdef __clang__
-#define ARM_CRC __attribute__((target("crc")))
+#define ARM_CRC
 #else
 #define ARM_CRC __attribute__((target("+crc")))
 #endif
