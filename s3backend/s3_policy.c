@@ -36,8 +36,8 @@ static const struct rule messages[] = {
 };
 
 static const struct rule codes[] = {
-    {"NoSuchKey", -ENOENT, false, "no such object"},
-    {"NoSuchBucket", -EIO, false, "the bucket does not exist"},
+    {"NoSuchKey", -ENOENT, false, NULL},
+    {"NoSuchBucket", -EIO, false, NULL},
     {"AccessDenied", -EACCES, false, WRONG_KEYS},
     {"SignatureDoesNotMatch", -EACCES, false, WRONG_KEYS},
     {"InvalidAccessKeyId", -EACCES, false, "the store doesn't know this access key"},
