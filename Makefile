@@ -64,6 +64,11 @@ $(B)/tests/%: $(B)/obj/tests/unit/%.o $(call obj,$(UNIT_HELP)) $(B)/libs3vtl.a
 	@mkdir -p $(@D)
 	$(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 
+# tests/s3/store_conformance is run against one store at a time, told by its environment.
+$(B)/tests/s3/%: $(B)/obj/tests/s3/%.o $(B)/libs3vtl.a
+	@mkdir -p $(@D)
+	$(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+
 unit: $(UNIT_BIN)
 	scripts/run-tests unit $(UNIT_BIN)
 
@@ -77,6 +82,15 @@ iscsi-programs: $(ISCSI_BIN)
 iscsi-tests: all
 	$(MAKE) VARIANT=plain iscsi-programs
 	tests/iscsi/run $(VARIANT)
+
+# Speed is measured on the plain build.
+build/bench/speed: build/obj/bench/speed.o
+	@mkdir -p $(@D)
+	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $^ -liscsi
+bench:
+	scripts/deps build
+	$(MAKE) VARIANT=plain all build/bench/speed
+	scripts/bench
 
 deps:
 	scripts/deps
