@@ -140,6 +140,22 @@ void executor_submit(struct executor *e, struct exec_job *job)
         pthread_cond_signal(&e->work);
 }
 
+bool executor_remove(struct executor *e, struct exec_job *job)
+{
+    pthread_mutex_lock(&e->lock);
+    struct exec_job **at = &e->queued.head;
+    while (*at && *at != job)
+        at = &(*at)->next;
+    bool found = *at != NULL;
+    if (found) {
+        *at = job->next;
+        if (!*at)
+            e->queued.tail = at;
+    }
+    pthread_mutex_unlock(&e->lock);
+    return found;
+}
+
 struct exec_job *executor_done(struct executor *e)
 {
     uint64_t count;

@@ -3,6 +3,8 @@
 #ifndef S3VTL_EXECUTOR_H
 #define S3VTL_EXECUTOR_H
 
+#include <stdbool.h>
+
 struct executor;
 struct exec_job {
     struct exec_job *next;
@@ -12,9 +14,12 @@ struct exec_job {
 struct executor *executor_new(const char *name);
 int executor_done_fd(const struct executor *e);
 void executor_submit(struct executor *e, struct exec_job *job);
+/* Takes back a job that did not begin yet; false: it runs, or ran. */
+bool executor_remove(struct executor *e, struct exec_job *job);
 /* The list (by next) of jobs that ran since the last call, in order; NULL if none. Clears the eventfd. */
 struct exec_job *executor_done(struct executor *e);
-/* Runs what is queued, then ends the thread. Jobs that ran and were not taken by executor_done are left to the caller. */
+/* Runs what is queued, then ends the thread. Jobs that ran and were not taken by executor_done are left to the caller.
+ */
 void executor_free(struct executor *e);
 
 #endif

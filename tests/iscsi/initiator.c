@@ -48,6 +48,14 @@ static uint64_t now_ms(void)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+/* S3VTL_TEST_FILTER=a_reset* runs the tests of that name only. */
+__attribute__((constructor)) static void set_filter(void)
+{
+    const char *filter = getenv("S3VTL_TEST_FILTER");
+    if (filter && *filter)
+        cmocka_set_test_filter(filter);
+}
+
 /* ---- sessions ---- */
 
 static void configure(struct iscsi_context *ctx, const struct session_options *o)

@@ -128,30 +128,75 @@ bool raw_receive(struct raw *r, struct pdu *p)
     return true;
 }
 
-void raw_open(struct raw *r, bool digests)
+static uint32_t add_key(char *out, size_t size, uint32_t at, const char *key, const char *value)
+{
+    assert_true(at + strlen(key) + strlen(value) + 2 <= size);
+    return at + (uint32_t)sprintf(out + at, "%s=%s", key, value) + 1; /* each ends with its NUL */
+}
+
+/* Of the security stage: who talks to whom. */
+static uint32_t names(char *out, size_t size, const char *name)
+{
+    char iqn[100];
+    const char *target = getenv("S3VTL_TEST_TARGET");
+    (void)snprintf(iqn, sizeof(iqn), "iqn.2026-11.s3vtl.test:%s", name);
+    uint32_t at = add_key(out, size, 0, "InitiatorName", iqn);
+    at = add_key(out, size, at, "TargetName", target ? target : "");
+    at = add_key(out, size, at, "SessionType", "Normal");
+    return add_key(out, size, at, "AuthMethod", "None");
+}
+
+static uint32_t parameters(char *out, size_t size, bool digests)
+{
+    static const char *const keys[][2] = {{"InitialR2T", "No"},
+                                          {"ImmediateData", "Yes"},
+                                          {"MaxRecvDataSegmentLength", "262144"},
+                                          {"FirstBurstLength", "1048576"},
+                                          {"MaxBurstLength", "4194304"},
+                                          {"MaxOutstandingR2T", "1"},
+                                          {"DefaultTime2Wait", "0"},
+                                          {"DefaultTime2Retain", "0"},
+                                          {"ErrorRecoveryLevel", "0"}};
+    uint32_t at = add_key(out, size, 0, "HeaderDigest", digests ? "CRC32C" : "None");
+    at = add_key(out, size, at, "DataDigest", digests ? "CRC32C" : "None");
+    for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+        at = add_key(out, size, at, keys[i][0], keys[i][1]);
+    return at;
+}
+
+enum { STAGE_SECURITY = 0, STAGE_OPERATIONAL = 1, STAGE_FULL = 3, TRANSIT = 0x80 };
+
+static void pass_stage(struct raw *r, uint32_t isid, uint8_t from, uint8_t to, const char *keys, uint32_t len)
+{
+    struct pdu p = {.data = NULL};
+    for (int step = 0; step < 4; step++) { /* the target may want to say something more before it lets us pass */
+        uint8_t login[BHS] = {0x43, (uint8_t)(TRANSIT | from << 2 | to)}; /* a login request is immediate */
+        put_be32(login + 8, 0x80000000u | isid);                          /* ISID, random; its last two bytes 0 */
+        put_be32(login + 24, r->cmdsn);
+        raw_send(r, login, keys, step ? 0 : len);
+        assert_true(raw_receive(r, &p));
+        assert_int_equal(p.bhs[0], 0x23);
+        assert_int_equal(get_be16(p.bhs + 36), 0); /* Status-Class, Status-Detail */
+        if (p.bhs[1] & TRANSIT)
+            break;
+    }
+    assert_int_equal(p.bhs[1] & (TRANSIT | 3), TRANSIT | to);
+    pdu_free(&p);
+}
+
+void raw_open_as(struct raw *r, bool digests, const char *name, uint32_t isid)
 {
     char keys[1024];
-    const char *digest = digests ? "CRC32C" : "None";
-    const char *target = getenv("S3VTL_TEST_TARGET");
     *r = (struct raw){.cmdsn = 1, .itt = 1};
     connect_portal(r);
-    int len = snprintf(
-        keys, sizeof(keys),
-        "InitiatorName=iqn.2026-11.s3vtl.test:raw%cTargetName=%s%cSessionType=Normal%cHeaderDigest=%s%c"
-        "DataDigest=%s%cInitialR2T=No%cImmediateData=Yes%cMaxRecvDataSegmentLength=262144%cFirstBurstLength=1048576%c"
-        "MaxBurstLength=4194304%cDefaultTime2Wait=0%cDefaultTime2Retain=0%cErrorRecoveryLevel=0%c",
-        0, target ? target : "", 0, 0, digest, 0, digest, 0, 0, 0, 0, 0, 0, 0, 0, 0);
-    uint8_t login[BHS] = {0x43, 0x87}; /* immediate; transit, from operational negotiation to full feature phase */
-    put_be32(login + 8, 0x80000000u | (uint32_t)getpid()); /* ISID, random */
-    put_be32(login + 24, r->cmdsn);
-    raw_send(r, login, keys, (uint32_t)len);
-    struct pdu p = {.data = NULL};
-    assert_true(raw_receive(r, &p));
-    assert_int_equal(p.bhs[0], 0x23);
-    assert_int_equal(get_be16(p.bhs + 36), 0); /* Status-Class, Status-Detail */
-    assert_int_equal(p.bhs[1] & 0x83, 0x83);
-    pdu_free(&p);
+    pass_stage(r, isid, STAGE_SECURITY, STAGE_OPERATIONAL, keys, names(keys, sizeof(keys), name));
+    pass_stage(r, isid, STAGE_OPERATIONAL, STAGE_FULL, keys, parameters(keys, sizeof(keys), digests));
     r->digests = digests;
+}
+
+void raw_open(struct raw *r, bool digests)
+{
+    raw_open_as(r, digests, "raw", 0x10000u + (uint32_t)getpid());
 }
 
 void raw_close(struct raw *r)

@@ -25,6 +25,9 @@ struct pdu {
 
 /* Logs in (no CHAP). The test fails if the target refuses. */
 void raw_open(struct raw *r, bool digests);
+/* The same as the initiator of this name and ISID (as session_options have them): a session of it that exists is
+ * reinstated. */
+void raw_open_as(struct raw *r, bool digests, const char *name, uint32_t isid);
 void raw_close(struct raw *r); /* without logout */
 void raw_send(struct raw *r, const uint8_t bhs[BHS], const void *data, uint32_t len);
 /* The next PDU, digests checked; NOP-In is answered. False: the target closed the connection. The test fails after 30

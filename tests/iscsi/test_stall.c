@@ -22,35 +22,43 @@
  * fills to max_dirty, and the next WRITE waits (I6): a command as long as the test wants. Each test has a cartridge of
  * its own.
  */
+static char stalled[400]; /* the file; "": none */
+
 struct stall {
     struct session *s;
-    char file[400];
     uint8_t *data;   /* of the write that waits, and of those behind it */
     unsigned blocks; /* that were accepted */
     struct pending *waits;
 };
 
-static void stall_store(struct stall *st, const char *barcode)
+static void stall_store(const char *barcode)
 {
     const char *store = getenv("S3VTL_TEST_STORE");
+    char dir[300];
     assert_non_null(store);
-    (void)snprintf(st->file, sizeof(st->file), "%s/tapes", store);
-    (void)mkdir(st->file, 0755);
-    (void)snprintf(st->file, sizeof(st->file), "%s/tapes/%s", store, barcode);
-    if (mkdir(st->file, 0755) && errno != EEXIST)
-        fail_msg("%s: %s", st->file, strerror(errno));
-    (void)snprintf(st->file, sizeof(st->file), "%s/tapes/%s/seg", store, barcode);
-    int fd = open(st->file, O_CREAT | O_EXCL | O_WRONLY, 0600);
+    (void)snprintf(dir, sizeof(dir), "%s/tapes", store);
+    (void)mkdir(dir, 0755);
+    (void)snprintf(dir, sizeof(dir), "%s/tapes/%s", store, barcode);
+    if (mkdir(dir, 0755) && errno != EEXIST)
+        fail_msg("%s: %s", dir, strerror(errno));
+    (void)snprintf(stalled, sizeof(stalled), "%s/seg", dir);
+    int fd = open(stalled, O_CREAT | O_EXCL | O_WRONLY, 0600);
     if (fd < 0)
-        fail_msg("%s: %s", st->file, strerror(errno));
+        fail_msg("%s: %s", stalled, strerror(errno));
     close(fd);
 }
 
-static void release_store(struct stall *st)
+static void release_store(void)
 {
-    if (st->file[0] && unlink(st->file))
-        fail_msg("%s: %s", st->file, strerror(errno));
-    st->file[0] = '\0';
+    if (stalled[0] && unlink(stalled))
+        fail_msg("%s: %s", stalled, strerror(errno));
+    stalled[0] = '\0';
+}
+
+static int end(void **state)
+{
+    release_store();
+    return sessions_end(state);
 }
 
 static struct pending *submit_write(struct stall *st, unsigned number)
@@ -70,7 +78,7 @@ static void stall(struct stall *st, const char *barcode)
     st->data = malloc(8 * BLOCK);
     assert_non_null(st->data);
     settle_all(st->s);
-    stall_store(st, barcode);
+    stall_store(barcode);
     load_tape(st->s, 0, barcode);
     for (;; st->blocks++) {
         st->waits = submit_write(st, st->blocks);
@@ -96,7 +104,7 @@ static void finish(struct stall *st, struct session *s, unsigned blocks)
     struct reply r;
     uint8_t *want = malloc(BLOCK), *got = malloc(BLOCK);
     assert_true(want && got);
-    release_store(st);
+    release_store();
     settle(s, D);
     filemarks(s, D, 1);
     rewind_tape(s, D);
@@ -143,7 +151,7 @@ static void what_moves_no_tape_answers_while_a_write_waits(void **state)
     assert_at_once(st.s, LUN_DRIVE1, CDB(0x4D, 0, 0x51, 0, 0, 0, 0, 0x20, 0, 0), buf, 8192);
     assert_at_once(st.s, LUN_CHANGER, CDB(0xB8, 0x10, 0, 0, 0xff, 0xff, 0, 0, 0x20, 0, 0, 0), buf, 8192);
     assert_false(pending_done(st.waits));
-    release_store(&st);
+    release_store();
     assert_good(await(st.waits)); /* back-pressure, not failure */
     pending_free(st.waits);
     finish(&st, st.s, st.blocks + 1);
@@ -168,7 +176,7 @@ static void ordered_commands_hold_nothing_back(void **state)
     assert_int_equal(p.bhs[3], 0);
     raw_close(&raw);
     pdu_free(&p);
-    release_store(&st);
+    release_store();
     assert_good(await(st.waits));
     pending_free(st.waits);
     finish(&st, st.s, st.blocks + 1);
@@ -200,11 +208,12 @@ static void aborting_one_of_many_ends_only_that_one(void **state)
     stall(&st, "STALL4L8");
     struct pending *second = submit_write(&st, st.blocks + 1);
     struct pending *third = submit_write(&st, st.blocks + 2);
+    serve_for(st.s, NULL, 300); /* all of it must be there: a task management request overtakes what waits to be sent */
     abort_task(third);
     serve_for(st.s, NULL, 300);
     assert_false(pending_done(st.waits));
     assert_false(pending_done(second));
-    release_store(&st);
+    release_store();
     assert_good(await(st.waits));
     assert_good(await(second));
     assert_int_not_equal(await(third)->status, 0);
@@ -224,6 +233,7 @@ static void a_reset_ends_everything_in_the_unit_and_nothing_else(void **state)
     for (unsigned i = 0; i < 3; i++)
         more[i] = submit_write(&st, st.blocks + 1 + i);
     settle(st.s, LUN_DRIVE1);
+    serve_for(st.s, NULL, 300);
     assert_int_equal(reset_lun(st.s, D), TMF_COMPLETE);
     assert_true(serve_for(st.s, st.waits, 5000));
     assert_int_not_equal(await(st.waits)->status, 0);
@@ -286,15 +296,16 @@ static void a_reinstated_session_frees_the_drive(void **state)
 {
     (void)state;
     struct stall st;
+    struct raw raw;
     stall(&st, "STALL8L8");
-    struct session *old = st.s;
-    struct pending *waits = st.waits;
+    raw_open_as(&raw, false, "stall", 3);
+    raw_close(&raw);
     next_session_has_the_drive(&st);
-    session_cut(old);
-    pending_free(waits);
+    session_cut(st.s);
+    pending_free(st.waits);
 }
 
-#define T(f) cmocka_unit_test_teardown(f, sessions_end)
+#define T(f) cmocka_unit_test_teardown(f, end)
 int main(void)
 {
     const struct CMUnitTest tests[] = {

@@ -167,6 +167,33 @@ static void free_runs_what_is_queued(void **state)
     gate_close(&g);
 }
 
+static void a_job_that_waits_can_be_taken_back(void **state)
+{
+    (void)state;
+    int ran = 0;
+    char c;
+    struct gate_job g;
+    struct counting_job a = {.job = {.run = count_run}, .ran = &ran}, b = a, d = a, last = a;
+    gate_open(&g);
+    struct executor *e = executor_new("remove");
+    executor_submit(e, &g.job);
+    assert_int_equal(read(g.enter[0], &c, 1), 1);
+    executor_submit(e, &a.job);
+    executor_submit(e, &b.job);
+    executor_submit(e, &d.job);
+    assert_false(executor_remove(e, &g.job)); /* it runs */
+    assert_true(executor_remove(e, &b.job));
+    assert_false(executor_remove(e, &b.job));
+    assert_true(executor_remove(e, &d.job)); /* the last one: what is submitted now stands behind a */
+    executor_submit(e, &last.job);
+    assert_int_equal(write(g.leave[1], "x", 1), 1);
+    executor_free(e);
+    assert_int_equal(ran, 2);
+    assert_int_equal(a.order, 0);
+    assert_int_equal(last.order, 1);
+    gate_close(&g);
+}
+
 static void mask_run(struct exec_job *job)
 {
     struct counting_job *c = (struct counting_job *)job;
@@ -198,6 +225,7 @@ int main(void)
         cmocka_unit_test(done_clears_the_eventfd),
         cmocka_unit_test(submit_does_not_wait_for_a_running_job),
         cmocka_unit_test(free_runs_what_is_queued),
+        cmocka_unit_test(a_job_that_waits_can_be_taken_back),
         cmocka_unit_test(signals_stay_with_the_callers_thread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
