@@ -180,10 +180,12 @@ static void note_result(struct cartridge *c, int rc, const struct errtext *err)
     if (rc) {
         speak = strcmp(c->trouble, err->text) != 0 || (c->failures & (c->failures + 1)) == 0;
         (void)snprintf(c->trouble, sizeof(c->trouble), "%s", err->text);
-        unsigned shift = c->failures < 6 ? c->failures : 6;
-        uint64_t wait = 1000ull << shift;
-        c->backoff_until = engine_ticks() + (wait < BACKOFF_MAX_MS ? wait : BACKOFF_MAX_MS);
-        c->failures++;
+        if (c->backoff_until <= engine_ticks()) { /* transfers that fail side by side are one failure */
+            unsigned shift = c->failures < 6 ? c->failures : 6;
+            uint64_t wait = 1000ull << shift;
+            c->backoff_until = engine_ticks() + (wait < BACKOFF_MAX_MS ? wait : BACKOFF_MAX_MS);
+            c->failures++;
+        }
     } else if (c->failures) {
         c->failures = 0;
         c->backoff_until = 0;
