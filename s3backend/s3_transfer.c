@@ -10,7 +10,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-enum { IO_BUFFER = 1 << 18, ERROR_TEXT = 1 << 16, SLOWEST = 1024 };
+enum { IO_BUFFER = 1 << 18, ERROR_TEXT = 1 << 16, SLOWEST = 1024, EXPECT_OVER = 1 << 20 };
 
 uint64_t transfer_now_ms(void)
 {
@@ -163,8 +163,8 @@ static size_t take_range(struct transfer *t, const char *data, size_t len)
     if (take)
         memcpy((char *)t->q->buf + r->received, data + skip, take);
     r->received += take;
-    /* The rest of a whole object is not wanted: end the exchange. */
-    t->enough = !r->has_range && r->received == t->q->len;
+    /* The rest of a whole object is not wanted: end the exchange, unless there is no rest. */
+    t->enough = !r->has_range && r->received == t->q->len && !(r->has_length && r->length == t->q->offset + t->q->len);
     return t->enough ? 0 : len;
 }
 
@@ -249,6 +249,13 @@ CURLcode transfer_set_up(struct transfer *t)
     set_method(t);
     for (size_t i = 0; i < q->n_headers; i++) {
         struct curl_slist *l = curl_slist_append(t->headers, q->headers[i]);
+        if (!l)
+            return CURLE_OUT_OF_MEMORY;
+        t->headers = l;
+    }
+    /* libcurl asks before any body; that pays for big ones only, which a refusal would cut in the middle. */
+    if (q->body && q->body->len <= EXPECT_OVER) {
+        struct curl_slist *l = curl_slist_append(t->headers, "Expect:");
         if (!l)
             return CURLE_OUT_OF_MEMORY;
         t->headers = l;
