@@ -52,6 +52,7 @@ struct s3_request {
     uint64_t offset, len;
     size_t text_limit;
     unsigned answer_ms; /* 0: tuning.reply_ms */
+    bool once;          /* sent once a try, also if the connection breaks */
     /* Looks at a 2xx answer; may set v->code (and retry, reason) when it isn't what it should be. NULL: any will do. */
     void (*inspect)(void *arg, const struct http_response *r, struct s3_verdict *v);
     void *arg;

@@ -119,6 +119,7 @@ void s3_try(struct s3_store *s, const struct s3_request *q, const struct obj_cal
             .stall_ms = s->tuning.stall_ms,
             .answer_ms = q->answer_ms ? q->answer_ms : s->tuning.reply_ms,
             .cancel = c ? c->cancel : NULL,
+            .once = q->once,
         };
         http_run(s->http, &h, r);
         s3_judge(r, time(NULL), v);

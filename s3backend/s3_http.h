@@ -29,6 +29,7 @@ struct http_request {
     unsigned stall_ms;             /* no byte in either direction */
     unsigned answer_ms;            /* all sent, and no answer begins */
     const atomic_bool *cancel;     /* NULL or polled every 100 ms */
+    bool once; /* never sent a second time by libcurl itself, as it does on a used connection that breaks */
 };
 
 enum http_outcome {

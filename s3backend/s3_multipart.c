@@ -289,6 +289,7 @@ static struct s3_request complete_request(const struct upload *u, const struct s
                                .body = body,
                                .payload_hash = hash,
                                .answer_ms = u->s->tuning.answer_ms,
+                               .once = true,
                                .inspect = inspect_complete};
 }
 

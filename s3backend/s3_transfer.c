@@ -275,6 +275,8 @@ CURLcode transfer_set_up(struct transfer *t)
     curl_easy_setopt(c, CURLOPT_BUFFERSIZE, (long)IO_BUFFER);
     curl_easy_setopt(c, CURLOPT_UPLOAD_BUFFERSIZE, (long)IO_BUFFER);
     curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    /* On a connection of its own libcurl doesn't repeat a request that was sent and not answered. */
+    curl_easy_setopt(c, CURLOPT_FRESH_CONNECT, q->once ? 1L : 0L);
     if (q->ca_file)
         curl_easy_setopt(c, CURLOPT_CAINFO, q->ca_file);
     return curl_easy_setopt(c, CURLOPT_URL, q->url);
