@@ -83,6 +83,23 @@ iscsi-tests: all
 	$(MAKE) VARIANT=plain iscsi-programs
 	tests/iscsi/run $(VARIANT)
 
+# The client of shell tests, of "make run" and of whoever wants to try a drive without a kernel.
+build/iscsi/tapeio: build/obj/tests/iscsi/tapeio.o
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ -liscsi
+
+run:
+	scripts/deps build
+	$(MAKE) VARIANT=plain all build/iscsi/tapeio
+	scripts/run
+
+test:
+	scripts/deps
+	scripts/test-all
+test-%:
+	scripts/deps
+	scripts/test-all build $*
+
 # Speed is measured on the plain build.
 build/bench/speed: build/obj/bench/speed.o
 	@mkdir -p $(@D)
@@ -99,6 +116,6 @@ format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
 clean:
-	rm -rf build/obj build/asan build/tsan build/tests build/s3vtl build/bs_s3vtl.so build/libs3vtl.a
+	rm -rf build/obj build/asan build/tsan build/clang build/tests build/iscsi build/s3vtl build/bs_s3vtl.so build/libs3vtl.a
 
--include $(shell find build -name '*.d' 2>/dev/null)
+-include $(shell find $(B)/obj build/obj -type f -name '*.d' 2>/dev/null)
