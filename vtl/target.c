@@ -327,14 +327,20 @@ static bool unwanted(const struct scsi_cmd *cmd)
     return !memcmp(reset->req.lun, cmd->lun, sizeof(cmd->lun));
 }
 
+/* Those that wait their turn end here: the one before them may take as long as the store is down. */
 static bool cancel_unwanted(struct target_lun *tl)
 {
-    struct target_job *j;
+    struct target_job *j, *next;
     bool wake = false;
-    list_for_each_entry(j, &tl->running, siblings)
-    {
-        if (unwanted(j->cmd) && !atomic_exchange(&j->cancelled, true))
+    list_for_each_entry_safe (j, next, &tl->running, siblings) {
+        if (!unwanted(j->cmd) || atomic_exchange(&j->cancelled, true))
+            continue;
+        if (executor_remove(tl->executor, &j->job)) {
+            cancelled_answer(&j->rq);
+            complete(j);
+        } else {
             wake = true;
+        }
     }
     if (wake)
         tl->unit.wake(tl->unit.self);
@@ -485,10 +491,12 @@ static int s3vtl_open(struct scsi_lu *lu, char *path, int *fd, uint64_t *size)
 static void finish_jobs(struct target_lun *tl)
 {
     struct target_job *j, *next;
-    list_for_each_entry(j, &tl->running, siblings) atomic_store(&j->cancelled, true);
+    list_for_each_entry (j, &tl->running, siblings)
+        atomic_store(&j->cancelled, true);
     tl->unit.wake(tl->unit.self);
     executor_free(tl->executor);
-    list_for_each_entry_safe(j, next, &tl->running, siblings) complete(j);
+    list_for_each_entry_safe (j, next, &tl->running, siblings)
+        complete(j);
 }
 
 static void s3vtl_close(struct scsi_lu *lu)
