@@ -645,6 +645,16 @@ static void a_wrong_access_key_is_refused(void **state)
     unlink(path);
 }
 
+/* Over TLS only: the store's certificate is our CA's, and the system doesn't know it. */
+static void an_unknown_certificate_is_refused(void **state)
+{
+    struct objstore_config cfg = s3_config(*state);
+    cfg.ca_file = NULL;
+    struct objstore *s = open_other(&cfg);
+    assert_all_fail(s, -EIO, -EIO, "certificate", "ca_file");
+    s->ops->close(s);
+}
+
 static void an_unreachable_port_is_an_error(void **state)
 {
     struct fixture *f = *state;
@@ -733,6 +743,9 @@ int main(void)
         cmocka_unit_test(a_wrong_access_key_is_refused),
         cmocka_unit_test(an_unreachable_port_is_an_error),
     };
+    const struct CMUnitTest tls_only[] = {
+        cmocka_unit_test(an_unknown_certificate_is_refused),
+    };
     const struct CMUnitTest dir_only[] = {
         cmocka_unit_test(other_content_is_refused_by_dir),
     };
@@ -740,7 +753,9 @@ int main(void)
     int failed = cmocka_run_group_tests_name("every store", all, set_up, tear_down);
     if (env("S3_URL"))
         failed += cmocka_run_group_tests_name("S3", s3_only, set_up, tear_down);
-    else
+    if (env("S3_CA_FILE"))
+        failed += cmocka_run_group_tests_name("TLS", tls_only, set_up, tear_down);
+    if (!env("S3_URL"))
         failed += cmocka_run_group_tests_name("dir", dir_only, set_up, tear_down);
     return failed != 0;
 }
