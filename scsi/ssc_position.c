@@ -137,6 +137,7 @@ void ssc_read_position(struct scsi_lun *lun, struct scsi_request *rq)
     }
     switch (form) {
     case 0x00:
+    case 0x01: /* vendor-specific addresses: the same here; the Linux st driver asks so */
         position_short(rq, &st);
         break;
     case 0x06:
