@@ -203,6 +203,10 @@ void http_run(struct http_engine *e, const struct http_request *q, struct http_r
     struct strbuf text = r->text;
     strbuf_reset(&text);
     *r = (struct http_response){.outcome = HTTP_ANSWERED, .text = text};
+    if (wants_cancel(&t)) {
+        r->outcome = HTTP_CANCELED;
+        return;
+    }
     pthread_mutex_lock(&e->lock);
     *e->waiting_tail = &t;
     e->waiting_tail = &t.next;
