@@ -60,7 +60,7 @@ enum fetch_state workers_fetch_state(struct workers *w, struct cartridge *c, con
     if (f && f->failed) {
         *err = f->err;
         f->c = NULL;
-        st = FETCH_FAILED;
+        st = f->no_room ? FETCH_NO_ROOM : FETCH_FAILED;
     } else if (f) {
         st = FETCH_BUSY;
     }
@@ -104,26 +104,31 @@ static int write_chunk(struct engine *e, int fd, const uint8_t *buf, uint64_t le
     return rc;
 }
 
-static int download(struct workers *w, struct cartridge *c, const struct seg_ref *r, uint8_t *buf, struct errtext *err)
+/* *local: what failed was the cache, not the store. */
+static int download(struct workers *w, struct cartridge *c, const struct seg_ref *r, uint8_t *buf, bool *local, struct errtext *err)
 {
     struct engine *e = w->eng;
     struct obj_call call = {.cancel = &w->stop};
     char key[DB_KEY_SIZE];
     object_key(key, c->row.barcode, "seg", &r->id);
     int fd = spool_download(e->spool, c->row.barcode, &r->id);
+    *local = fd < 0;
     if (fd < 0)
         return errtext_set(err, fd, "%s: cache: %s", key, strerror(-fd));
     int rc = 0;
     for (uint64_t at = 0; !rc && at < r->size; at += CHUNK) {
         uint64_t n = r->size - at < CHUNK ? r->size - at : CHUNK;
         rc = e->store->ops->get(e->store, key, at, n, buf, &call, err);
-        if (!rc && (rc = write_chunk(e, fd, buf, n, at)))
+        if (!rc && (rc = write_chunk(e, fd, buf, n, at))) {
             errtext_set(err, rc, "%s: cache: %s", key, strerror(-rc));
+            *local = true;
+        }
     }
     close(fd);
     int end = spool_download_end(e->spool, c->row.barcode, &r->id, r->size, rc == 0);
     if (!rc && end)
         rc = errtext_set(err, end, "%s: cache: %s", key, strerror(-end));
+    *local = *local || end;
     return rc;
 }
 
@@ -156,10 +161,12 @@ void *fetch_thread(void *arg)
         struct errtext err = {""};
         if (!buf)
             buf = malloc(CHUNK);
-        int rc = buf ? download(w, c, &ref, buf, &err) : errtext_set(&err, -ENOMEM, "fetch: out of memory");
+        bool local = true;
+        int rc = buf ? download(w, c, &ref, buf, &local, &err) : errtext_set(&err, -ENOMEM, "fetch: out of memory");
         pthread_mutex_lock(&w->fetch_lock);
         f->running = false;
         f->failed = rc != 0;
+        f->no_room = local;
         f->err = err;
         if (!rc)
             f->c = NULL;

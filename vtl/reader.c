@@ -241,7 +241,7 @@ static void fetch_ahead(struct reader *r, size_t i)
     }
 }
 
-/* Waits until the segment is a local file. */
+/* Waits until the segment is a local file. -ENOSPC: the cache has no room for it. */
 static int fetch_now(struct reader *r, const struct seg_ref *ref, const atomic_bool *cancel, struct errtext *err)
 {
     struct engine *e = r->c->eng;
@@ -250,6 +250,8 @@ static int fetch_now(struct reader *r, const struct seg_ref *ref, const atomic_b
         enum fetch_state st = workers_fetch_state(e->workers, r->c, &ref->id, err);
         if (st == FETCH_FAILED)
             return -EIO;
+        if (st == FETCH_NO_ROOM)
+            return -ENOSPC;
         if (st == FETCH_NONE && spool_has(e->spool, r->c->row.barcode, &ref->id))
             return 0;
         if (st == FETCH_NONE)
@@ -285,9 +287,10 @@ static int from_store(struct reader *r, const struct seg_ref *ref, size_t i, uin
     workers_fetch(r->c->eng->workers, r->c, ref);
     fetch_ahead(r, i);
     int rc = fetch_now(r, ref, cancel, err);
-    if (rc)
+    if (rc && rc != -ENOSPC)
         return rc;
-    rc = from_file(r, ref, object, buf, room, len, err);
+    /* Without room for the cache (or when it is gone again) a window of the object does. */
+    rc = rc ? -ENOENT : from_file(r, ref, object, buf, room, len, err);
     return rc == -ENOENT ? from_window(r, ref, object, buf, room, len, cancel, err) : rc;
 }
 

@@ -19,7 +19,7 @@ void workers_add(struct workers *w, struct cartridge *c);
 void workers_forget(struct workers *w, struct cartridge *c);
 
 /* Asks for a stored segment to become a local file. Returns at once; progress is posted when it ends. */
-enum fetch_state { FETCH_NONE, FETCH_BUSY, FETCH_FAILED };
+enum fetch_state { FETCH_NONE, FETCH_BUSY, FETCH_FAILED, FETCH_NO_ROOM };
 void workers_fetch(struct workers *w, struct cartridge *c, const struct seg_ref *ref);
 /* BUSY: wait for progress. FAILED: *err says why; the failure is forgotten by this call. NONE: not asked for, or done.
  */

@@ -16,7 +16,7 @@ struct active { /* a cartridge that there may be work for */
 struct fetch {           /* a segment on its way from the store */
     struct cartridge *c; /* NULL: free */
     struct seg_ref ref;
-    bool running, failed;
+    bool running, failed, no_room;
     uint64_t order;
     struct errtext err;
 };
