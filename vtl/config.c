@@ -12,6 +12,8 @@
 #include "vtl/config_private.h"
 
 #define MAX_KEYS 64
+#define TEXT_OF(macro) TEXT_OF_(macro)
+#define TEXT_OF_(value) #value
 
 struct loader {
     struct vtl_config *c;
@@ -21,18 +23,34 @@ struct loader {
     char values[MAX_KEYS][256];
     struct errtext *err;
     bool failed;
+    int read_error; /* errno */
 };
 
 /* ---- reading ---- */
 
-/* libinih calls the handler after the line was read: so the count is the handler's line. */
+/*
+ * libinih calls the handler after the line was read: so the count is the handler's line. It would take the rest of a
+ * line that is longer than its buffer for the next one, and an indented line for more of the value before: so the one
+ * is refused, and the other loses its indent.
+ */
 static char *read_line(char *buf, int room, void *stream)
 {
     struct loader *l = stream;
-    char *s = fgets(buf, room, l->f);
-    if (s)
-        l->line++;
-    return s;
+    if (l->failed || !fgets(buf, room, l->f)) {
+        l->read_error = ferror(l->f) ? errno : 0;
+        return NULL;
+    }
+    l->line++;
+    size_t n = strlen(buf), indent = strspn(buf, " \t");
+    if (n == (size_t)room - 1 && buf[n - 1] != '\n') {
+        errtext_set(l->err, 0,
+                    "%s:%d: the line is too long: at most %d characters (initiators and addresses may be repeated)",
+                    l->c->file, l->line, room - 2);
+        l->failed = true;
+        return NULL;
+    }
+    memmove(buf, buf + indent, n - indent + 1);
+    return buf;
 }
 
 /* Edit distance, short texts only: for "did you mean". */
@@ -58,6 +76,21 @@ static unsigned distance(const char *a, const char *b)
     return row[n];
 }
 
+static void unknown_section(struct loader *l, const char *section, const char *name)
+{
+    const char *nearest = config_keys[0].section;
+    for (size_t i = 1; i < config_n_keys; i++)
+        if (distance(section, config_keys[i].section) < distance(section, nearest))
+            nearest = config_keys[i].section;
+    if (!section[0])
+        errtext_set(l->err, 0, "%s:%d: %s: stands in no section; [library], [iscsi], [store] or [spool] must go before",
+                    l->c->file, l->line, name);
+    else
+        errtext_set(l->err, 0,
+                    "%s:%d: [%s]: unknown section; there are library, iscsi, store and spool: did you mean [%s]?",
+                    l->c->file, l->line, section, nearest);
+}
+
 static void unknown(struct loader *l, const char *section, const char *name)
 {
     const struct config_key *nearest = NULL;
@@ -73,15 +106,12 @@ static void unknown(struct loader *l, const char *section, const char *name)
             nearest = k;
         }
     }
-    if (!section_ok)
-        errtext_set(l->err, 0, "%s:%d: [%s]: unknown section; there are library, iscsi, store and spool", l->c->file,
-                    l->line, section);
-    else if (nearest && best <= 4)
-        errtext_set(l->err, 0, "%s:%d: [%s] %s: unknown key; did you mean [%s] %s?", l->c->file, l->line, section, name,
-                    nearest->section, nearest->name);
-    else
-        errtext_set(l->err, 0, "%s:%d: [%s] %s: unknown key", l->c->file, l->line, section, name);
     l->failed = true;
+    if (!section_ok)
+        unknown_section(l, section, name);
+    else
+        errtext_set(l->err, 0, "%s:%d: [%s] %s: unknown key; did you mean [%s] %s?", l->c->file, l->line, section, name,
+                    nearest ? nearest->section : "", nearest ? nearest->name : "");
 }
 
 static int take(void *user, const char *section, const char *name, const char *value)
@@ -96,13 +126,14 @@ static int take(void *user, const char *section, const char *name, const char *v
         unknown(l, section, name);
         return 1;
     }
-    if (l->line_of[i]) {
+    if (l->line_of[i] && !config_keys[i].list) {
         errtext_set(l->err, 0, "%s:%d: [%s] %s: set before, in line %d", l->c->file, l->line, section, name,
                     l->line_of[i]);
         l->failed = true;
         return 1;
     }
     l->line_of[i] = l->line;
+    l->c->given |= 1ull << i;
     (void)snprintf(l->values[i], sizeof(l->values[i]), "%s", value);
     const char *right = config_keys[i].set(l->c, value);
     if (right) {
@@ -160,9 +191,20 @@ static int check_pair(struct loader *l, const char *user, const char *user_key, 
     return check_secret(l, "iscsi", file_key, file);
 }
 
+static int check_readable(struct loader *l, const char *section, const char *name, const char *path)
+{
+    char right[200];
+    if (!path[0] || !access(path, R_OK))
+        return 0;
+    (void)snprintf(right, sizeof(right), "%s", strerror(errno));
+    return complain(l, section, name, right);
+}
+
 static int check_store(struct loader *l)
 {
     const struct vtl_config *c = l->c;
+    if (!strcmp(c->store.type, "dir") && !strcmp(c->store.path, c->library.state_dir))
+        return complain(l, "store", "path", "must not be the state_dir: give the store a directory of its own");
     if (!strcmp(c->store.type, "dir"))
         return c->store.path[0] ? 0 : complain(l, "store", "path", "a directory is needed with type = dir");
     if (!c->store.url[0])
@@ -171,7 +213,27 @@ static int check_store(struct loader *l)
         return complain(l, "store", "bucket", "needed with type = s3");
     if (!c->store.credentials_file[0])
         return complain(l, "store", "credentials_file", "needed with type = s3: access_key = ... and secret_key = ...");
-    return check_secret(l, "store", "credentials_file", c->store.credentials_file);
+    int rc = check_secret(l, "store", "credentials_file", c->store.credentials_file);
+    return rc ? rc : check_readable(l, "store", "ca_file", c->store.ca_file);
+}
+
+static int check_access(struct loader *l)
+{
+    const struct vtl_config *c = l->c;
+    int rc = check_pair(l, c->iscsi.chap_user, "chap_user", c->iscsi.chap_password_file, "chap_password_file");
+    if (!rc)
+        rc = check_pair(l, c->iscsi.mutual_user, "mutual_user", c->iscsi.mutual_password_file, "mutual_password_file");
+    if (!rc && c->iscsi.mutual_user[0] && !c->iscsi.chap_user[0])
+        rc = complain(l, "iscsi", "chap_user",
+                      "needed beside mutual_user: mutual CHAP is one-way CHAP and the other way");
+    if (!rc && c->iscsi.mutual_user[0] && !strcmp(c->iscsi.mutual_user, c->iscsi.chap_user))
+        rc = complain(l, "iscsi", "mutual_user", "must be another name than chap_user");
+    /* tgt lets in who is in either list; two lists in one file read as if both counted. */
+    if (!rc && c->iscsi.initiators[0] && c->iscsi.addresses[0])
+        rc = complain(l, "iscsi", "addresses",
+                      "must not stand beside initiators: tgt admits whoever is in one of the two lists; use one (and "
+                      "CHAP)");
+    return rc;
 }
 
 static int check_whole(struct loader *l)
@@ -179,14 +241,12 @@ static int check_whole(struct loader *l)
     const struct vtl_config *c = l->c;
     if (!c->library.state_dir[0])
         return complain(l, "library", "state_dir", "a directory for the library's state and spool is needed");
+    if (strlen(c->library.state_dir) > CONFIG_MAX_STATE_DIR)
+        return complain(l, "library", "state_dir",
+                        "must be at most " TEXT_OF(CONFIG_MAX_STATE_DIR) " characters: there are sockets below it");
     int rc = check_store(l);
     if (!rc)
-        rc = check_pair(l, c->iscsi.chap_user, "chap_user", c->iscsi.chap_password_file, "chap_password_file");
-    if (!rc)
-        rc = check_pair(l, c->iscsi.mutual_user, "mutual_user", c->iscsi.mutual_password_file, "mutual_password_file");
-    if (!rc && c->iscsi.mutual_user[0] && !c->iscsi.chap_user[0])
-        rc = complain(l, "iscsi", "chap_user",
-                      "needed beside mutual_user: mutual CHAP is one-way CHAP and the other way");
+        rc = check_access(l);
     if (!rc && c->spool.segment_size > 1ull << 30)
         rc = complain(l, "spool", "segment_size", "must be a size from 1M to 1G, such as 40M");
     if (!rc && c->spool.max_dirty < 4 * c->spool.segment_size)
@@ -254,6 +314,8 @@ int config_load(const char *file, struct vtl_config **out, struct errtext *err)
         int bad = ini_parse_stream(read_line, l, take, l);
         if (l->failed)
             rc = -EINVAL;
+        else if (l->read_error)
+            rc = errtext_set(err, -l->read_error, "%s: cannot be read: %s", file, strerror(l->read_error));
         else if (bad)
             rc = errtext_set(err, -EINVAL, "%s:%d: neither [section], key = value, nor a comment", file, bad);
     }

@@ -9,14 +9,18 @@
 #include "s3backend/errtext.h"
 #include "s3backend/objstore.h"
 
+/* UNIX sockets are made below state_dir, and a sockaddr_un has 107 characters. */
+#define CONFIG_MAX_STATE_DIR 88
+
 enum durability { DURABILITY_LOCAL, DURABILITY_REMOTE };
 
 /* All strings are owned by the struct and never NULL ("" = not set). Defaults in brackets. */
 struct vtl_config {
-    char *file; /* the path it was read from */
+    char *file;     /* the path it was read from */
+    uint64_t given; /* bit i: the file sets config_keys[i]; else its default is in force */
     struct {
         char *name;             /* [s3vtl] [A-Za-z0-9._-]{1,32} */
-        char *state_dir;        /* absolute; no default */
+        char *state_dir;        /* absolute, at most CONFIG_MAX_STATE_DIR characters; no default */
         unsigned drives;        /* [2] 1..64 */
         unsigned slots;         /* [40] 1..60000 */
         unsigned import_export; /* [4] 0..250 */
@@ -30,8 +34,8 @@ struct vtl_config {
         char *target; /* [iqn.2026-11.s3vtl:<name>] */
         char *chap_user, *chap_password_file;
         char *mutual_user, *mutual_password_file;
-        char *initiators; /* [""] = ALL: initiator names, blank or comma separated */
-        char *addresses;  /* [""] = ALL: addresses or networks */
+        char *initiators; /* [""] = ALL: initiator names, blank or comma separated; the key may be repeated */
+        char *addresses;  /* [""] = ALL: addresses or networks, likewise; not both: tgt admits who is in either */
     } iscsi;
     struct {
         char *type; /* [dir] dir | s3 */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* config_keys.c: every configuration key: section, name, default, check. */
+#include <arpa/inet.h>
 #include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +18,7 @@ bool config_parse_size(const char *s, uint64_t *bytes)
     char *end;
     if (!isdigit((unsigned char)s[0]))
         return false;
+    errno = 0;
     unsigned long long n = strtoull(s, &end, 10);
     unsigned shift = 0;
     const char *u = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
@@ -27,7 +30,7 @@ bool config_parse_size(const char *s, uint64_t *bytes)
     }
     if (*end == 'B')
         end++;
-    if (*end || n > UINT64_MAX >> shift)
+    if (*end || errno || n > (uint64_t)INT64_MAX >> shift)
         return false;
     *bytes = (uint64_t)n << shift;
     return true;
@@ -42,8 +45,9 @@ bool config_parse_time(const char *s, uint64_t *ms)
     char *end;
     if (!isdigit((unsigned char)s[0]))
         return false;
+    errno = 0;
     unsigned long long n = strtoull(s, &end, 10);
-    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+    for (size_t i = 0; !errno && i < sizeof(units) / sizeof(units[0]); i++)
         if (!strcmp(end, units[i].unit) && n < UINT64_MAX / units[i].ms) {
             *ms = n * units[i].ms;
             return true;
@@ -166,20 +170,35 @@ TEXT(library, serial_prefix)
 
 /* ---- [iscsi] ---- */
 
+static bool iscsi_name(const char *s)
+{
+    return (!strncmp(s, "iqn.", 4) || !strncmp(s, "eui.", 4) || !strncmp(s, "naa.", 4)) && only(s, ".:-_", 5, 223);
+}
+
+/* Nothing but an address and a port: the text becomes part of tgtd's options. */
 TEXT(iscsi, portal)
 {
-    const char *colon = strrchr(value, ':');
+    static const char right[] = "must be address:port or [v6-address]:port, such as 127.0.0.1:3260";
+    char host[256];
+    struct in6_addr v6;
     unsigned port = 0;
-    bool v6 = value[0] == '[';
-    if (!colon || colon == value || (v6 && colon[-1] != ']') || (!v6 && strchr(value, ':') != colon) ||
-        set_number(&port, colon + 1, 1, 65535, ""))
-        return "must be address:port or [v6-address]:port";
+    const char *colon = strrchr(value, ':');
+    size_t n = colon ? (size_t)(colon - value) : 0;
+    if (!n || n >= sizeof(host) || set_number(&port, colon + 1, 1, 65535, right))
+        return right;
+    (void)snprintf(host, sizeof(host), "%.*s", (int)n, value);
+    if (host[0] == '[') {
+        host[n - 1] = host[n - 1] == ']' ? '\0' : '?';
+        if (inet_pton(AF_INET6, host + 1, &v6) != 1)
+            return right;
+    } else if (!only(host, ".-", 1, 255)) {
+        return right;
+    }
     return set_text(&c->iscsi.portal, value);
 }
 TEXT(iscsi, target)
 {
-    bool ok = (!strncmp(value, "iqn.", 4) || !strncmp(value, "eui.", 4) || !strncmp(value, "naa.", 4)) &&
-              only(value, ".:-", 5, 223);
+    bool ok = iscsi_name(value) && !strchr(value, '_');
     return ok ? set_text(&c->iscsi.target, value) : "must be an iSCSI name: iqn.YYYY-MM.reversed.domain:name";
 }
 TEXT(iscsi, chap_user)
@@ -200,15 +219,66 @@ TEXT(iscsi, mutual_password_file)
 {
     return optional_path(&c->iscsi.mutual_password_file, value);
 }
+/* The words of value behind those of *field, blank between, if ok says so of each. */
+static const char *add_words(char **field, const char *value, bool (*ok)(const char *word), const char *right)
+{
+    char *copy = strdup(value), *save = NULL;
+    size_t room = (*field ? strlen(*field) : 0) + strlen(value) + 2;
+    char *all = malloc(room);
+    const char *wrong = copy && all ? NULL : "out of memory";
+    if (all)
+        (void)snprintf(all, room, "%s", *field ? *field : "");
+    for (char *w = wrong ? NULL : strtok_r(copy, ", \t", &save); w && !wrong; w = strtok_r(NULL, ", \t", &save)) {
+        if (all[0])
+            strcat(all, " "); /* what joins two words takes no more room than what parted them */
+        strcat(all, w);
+        wrong = ok(w) ? NULL : right;
+    }
+    free(copy);
+    if (wrong) {
+        free(all);
+        return wrong;
+    }
+    free(*field);
+    *field = all;
+    return NULL;
+}
+
+/* What tgt matches: an address, or a network written with zeros behind its prefix. */
+static bool address_or_network(const char *s)
+{
+    char text[64];
+    unsigned char a[16];
+    unsigned bits = 0;
+    const char *slash = strchr(s, '/');
+    size_t n = slash ? (size_t)(slash - s) : strlen(s);
+    if (n >= sizeof(text))
+        return false;
+    (void)snprintf(text, sizeof(text), "%.*s", (int)n, s);
+    bool v6 = strchr(text, ':');
+    if (inet_pton(v6 ? AF_INET6 : AF_INET, text, a) != 1)
+        return false;
+    if (!slash)
+        return true;
+    unsigned width = v6 ? 128 : 32;
+    if (set_number(&bits, slash + 1, 1, width - 1, ""))
+        return false;
+    for (unsigned i = bits; i < width; i++)
+        if (a[i / 8] & 0x80 >> i % 8)
+            return false;
+    return true;
+}
+
 TEXT(iscsi, initiators)
 {
-    return only(value, ".:-, \t", 0, 4000) ? set_text(&c->iscsi.initiators, value)
-                                           : "must be initiator names, separated by blanks or commas";
+    return add_words(&c->iscsi.initiators, value, iscsi_name,
+                     "must be initiator names (iqn...., eui...., naa....), separated by blanks or commas");
 }
 TEXT(iscsi, addresses)
 {
-    return only(value, ".:/[], \t", 0, 4000) ? set_text(&c->iscsi.addresses, value)
-                                             : "must be addresses or networks, separated by blanks or commas";
+    return add_words(&c->iscsi.addresses, value, address_or_network,
+                     "must be addresses, or networks such as 10.1.2.0/24 with zeros behind the prefix, separated by "
+                     "blanks or commas");
 }
 
 /* ---- [store] ---- */
@@ -228,14 +298,17 @@ TEXT(store, url)
 }
 TEXT(store, bucket)
 {
-    return only(value, ".-", 0, 63) ? set_text(&c->store.bucket, value)
-                                    : "must be a bucket name: 3 to 63 of a-z 0-9 . -";
+    bool ok = !value[0] || only(value, ".-", 3, 63);
+    for (const char *p = value; *p; p++)
+        ok = ok && !isupper((unsigned char)*p);
+    return ok ? set_text(&c->store.bucket, value) : "must be a bucket name: 3 to 63 of a-z 0-9 . -";
 }
 TEXT(store, prefix)
 {
-    size_t n = strlen(value);
-    bool ok = only(value, "._-/", 0, 200) && (!n || (value[0] != '/' && value[n - 1] != '/' && !strstr(value, "//")));
-    return ok ? set_text(&c->store.prefix, value) : "must be of A-Z a-z 0-9 . _ - /, with no slash at either end";
+    /* The rules of a key: room for what is behind it, and no "." or ".." between slashes. */
+    bool ok = !value[0] || (only(value, "._-/", 1, 200) && objstore_key_ok(value));
+    return ok ? set_text(&c->store.prefix, value)
+              : "must be of A-Z a-z 0-9 . _ - and single slashes, with none at either end and no . or .. between";
 }
 TEXT(store, region)
 {
@@ -281,15 +354,17 @@ static void show_spool_idle_seal(const struct vtl_config *c, char *buf, size_t r
 static const char *set_spool_idle_seal(struct vtl_config *c, const char *value)
 {
     uint64_t ms;
-    if (!config_parse_time(value, &ms) || ms < 100)
-        return "must be a time of at least 100ms, such as 30s";
+    if (!config_parse_time(value, &ms) || ms < 100 || ms > 24 * 3600 * 1000)
+        return "must be a time from 100ms to 24h, such as 30s";
     c->spool.idle_seal = ms;
     return NULL;
 }
 
-#define KEY(section, name, preset)                                                                                     \
+#define KEY(section, name, preset) KEY_(section, name, preset, false)
+#define LIST(section, name, preset) KEY_(section, name, preset, true)
+#define KEY_(section, name, preset, list)                                                                              \
     {                                                                                                                  \
-#section, #name, preset, set_##section##_##name, show_##section##_##name                                       \
+#section, #name, preset, list, set_##section##_##name, show_##section##_##name                                 \
     }
 
 const struct config_key config_keys[] = {
@@ -306,8 +381,8 @@ const struct config_key config_keys[] = {
     KEY(iscsi, chap_password_file, ""),
     KEY(iscsi, mutual_user, ""),
     KEY(iscsi, mutual_password_file, ""),
-    KEY(iscsi, initiators, ""),
-    KEY(iscsi, addresses, ""),
+    LIST(iscsi, initiators, ""),
+    LIST(iscsi, addresses, ""),
     KEY(store, type, "dir"),
     KEY(store, path, ""),
     KEY(store, url, ""),

@@ -8,6 +8,7 @@
 struct config_key {
     const char *section, *name;
     const char *preset; /* the default as it would be written; NULL: none ("" stays unset) */
+    bool list;          /* may be repeated: set appends to what is there */
     /* Takes the value; NULL, or what would be right. */
     const char *(*set)(struct vtl_config *c, const char *value);
     /* Writes what is in force. */

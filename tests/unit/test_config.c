@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test_config.c: what the configuration accepts, what is in force then, and the one line for each mistake. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "vtl/config_private.h"
+
+/* A directory of its own for each test, with the file that is read and a secret. */
+struct place {
+    char dir[64], conf[80], secret[80];
+};
+
+static void write_file(const char *path, const char *text, mode_t mode)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    assert_int_equal(fchmod(fd, mode), 0);
+    close(fd);
+}
+
+static int setup(void **state)
+{
+    struct place *p = calloc(1, sizeof(*p));
+    assert_non_null(p);
+    (void)snprintf(p->dir, sizeof(p->dir), "/tmp/s3vtl-config-XXXXXX");
+    assert_non_null(mkdtemp(p->dir));
+    (void)snprintf(p->conf, sizeof(p->conf), "%s/conf", p->dir);
+    (void)snprintf(p->secret, sizeof(p->secret), "%s/secret", p->dir);
+    write_file(p->secret, "correct-horse-1\n", 0600);
+    *state = p;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct place *p = *state;
+    unlink(p->conf);
+    unlink(p->secret);
+    rmdir(p->dir);
+    free(p);
+    return 0;
+}
+
+/* Every "@" in text stands for the secret's path. */
+static struct vtl_config *load(const struct place *p, const char *text, struct errtext *err)
+{
+    char full[8000] = "";
+    size_t n = 0;
+    for (; *text; text++)
+        n +=
+            (size_t)snprintf(full + n, sizeof(full) - n, *text == '@' ? "%s" : "%.1s", *text == '@' ? p->secret : text);
+    write_file(p->conf, full, 0644);
+    struct vtl_config *c = NULL;
+    err->text[0] = '\0';
+    int rc = config_load(p->conf, &c, err);
+    assert_int_equal(rc == 0, c != NULL);
+    assert_int_equal(rc == 0, err->text[0] == '\0');
+    return c;
+}
+
+static struct vtl_config *good(const struct place *p, const char *text)
+{
+    struct errtext err;
+    struct vtl_config *c = load(p, text, &err);
+    if (!c)
+        fail_msg("refused: %s", err.text);
+    return c;
+}
+
+/* The file is refused by a line that begins with its name and goes on with what is expected. */
+static void bad(const struct place *p, const char *text, const char *expected)
+{
+    struct errtext err;
+    struct vtl_config *c = load(p, text, &err);
+    if (c)
+        fail_msg("accepted: %s", text);
+    size_t n = strlen(p->conf);
+    if (strncmp(err.text, p->conf, n) || strncmp(err.text + n, expected, strlen(expected)) || strchr(err.text, '\n'))
+        fail_msg("expected \"FILE%s...\", got \"%s\"", expected, err.text);
+}
+
+#define DIR_STORE "[library]\nstate_dir = /s\n[store]\npath = /p\n"
+#define S3_STORE                                                                                                       \
+    "[library]\nstate_dir = /s\n[store]\ntype = s3\nurl = http://127.0.0.1:1\nbucket = tapes\ncredentials_file = @\n"
+
+/* ---- what is in force ---- */
+
+static void defaults_are_those_of_the_documentation(void **state)
+{
+    struct vtl_config *c = good(*state, DIR_STORE);
+    assert_string_equal(c->library.name, "s3vtl");
+    assert_string_equal(c->library.state_dir, "/s");
+    assert_int_equal(c->library.drives, 2);
+    assert_int_equal(c->library.slots, 40);
+    assert_int_equal(c->library.import_export, 4);
+    assert_int_equal(c->library.generation, 8);
+    assert_string_equal(c->iscsi.portal, "127.0.0.1:3260");
+    assert_string_equal(c->iscsi.target, "iqn.2026-11.s3vtl:s3vtl");
+    assert_string_equal(c->iscsi.chap_user, "");
+    assert_string_equal(c->iscsi.initiators, "");
+    assert_string_equal(c->store.type, "dir");
+    assert_string_equal(c->store.region, "us-east-1");
+    assert_string_equal(c->store.style, "path");
+    assert_int_equal(c->store.parallel, 4);
+    assert_int_equal(c->spool.durability, DURABILITY_LOCAL);
+    assert_int_equal(c->spool.max_dirty, 8ull << 30);
+    assert_int_equal(c->spool.cache_size, 16ull << 30);
+    assert_int_equal(c->spool.segment_size, 40ull << 20);
+    assert_int_equal(c->spool.idle_seal, 30000);
+    config_free(c);
+}
+
+static void every_key_of_the_file_is_taken(void **state)
+{
+    struct place *p = *state;
+    struct vtl_config *c = good(
+        p, "[library]\nname = vault_1\nstate_dir = /s\ndrives = 3\nslots = 7\nimport_export = 0\ndrive_type = LTO-9\n"
+           "serial_prefix = ABC\n[iscsi]\nportal = [::1]:99\ntarget = iqn.2001-04.com.example:x\nchap_user = u\n"
+           "chap_password_file = @\nmutual_user = m\nmutual_password_file = @\ninitiators = iqn.a, eui.b\n"
+           "[store]\ntype = s3\nurl = https://h\nbucket = tapes\nprefix = a/b\nregion = eu-1\ncredentials_file = @\n"
+           "ca_file = @\nstyle = virtual\nparallel = 9\n[spool]\ndurability = remote\nmax_dirty = 1T\ncache_size = 0\n"
+           "segment_size = 80M\nidle_seal = 1500ms\n");
+    assert_string_equal(c->library.name, "vault_1");
+    assert_int_equal(c->library.drives, 3);
+    assert_int_equal(c->library.slots, 7);
+    assert_int_equal(c->library.import_export, 0);
+    assert_int_equal(c->library.generation, 9);
+    assert_string_equal(c->library.serial_prefix, "ABC");
+    assert_string_equal(c->iscsi.portal, "[::1]:99");
+    assert_string_equal(c->iscsi.target, "iqn.2001-04.com.example:x");
+    assert_string_equal(c->iscsi.chap_user, "u");
+    assert_string_equal(c->iscsi.chap_password_file, p->secret);
+    assert_string_equal(c->iscsi.mutual_user, "m");
+    assert_string_equal(c->iscsi.mutual_password_file, p->secret);
+    assert_string_equal(c->iscsi.initiators, "iqn.a eui.b");
+    assert_int_equal(c->spool.durability, DURABILITY_REMOTE);
+    assert_int_equal(c->spool.max_dirty, 1ull << 40);
+    assert_int_equal(c->spool.cache_size, 0);
+    assert_int_equal(c->spool.segment_size, 80ull << 20);
+    assert_int_equal(c->spool.idle_seal, 1500);
+    struct objstore_config o;
+    config_store(c, &o);
+    assert_string_equal(o.type, "s3");
+    assert_string_equal(o.url, "https://h");
+    assert_string_equal(o.bucket, "tapes");
+    assert_string_equal(o.prefix, "a/b");
+    assert_string_equal(o.region, "eu-1");
+    assert_string_equal(o.credentials_file, p->secret);
+    assert_string_equal(o.ca_file, p->secret);
+    assert_string_equal(o.style, "virtual");
+    assert_int_equal(o.parallel, 9);
+    config_free(c);
+}
+
+static void what_the_file_gives_is_told_from_defaults(void **state)
+{
+    struct vtl_config *c = good(*state, DIR_STORE "[spool]\nidle_seal = 30s\n");
+    for (size_t i = 0; i < config_n_keys; i++) {
+        const char *name = config_keys[i].name;
+        bool given = !strcmp(name, "state_dir") || !strcmp(name, "path") || !strcmp(name, "idle_seal");
+        assert_int_equal(c->given >> i & 1, given);
+    }
+    config_free(c);
+}
+
+static void what_is_shown_reads_back_the_same(void **state)
+{
+    const struct place *p = *state;
+    char text[8000] = "", again[5000], shown[5000];
+    size_t n = 0;
+    struct vtl_config *c = good(p, S3_STORE "[iscsi]\naddresses = 10.0.0.0/8 ::1\n[spool]\nsegment_size = 1536K\n"
+                                            "idle_seal = 2m\nmax_dirty = 33554433\n");
+    for (size_t i = 0; i < config_n_keys; i++) {
+        config_keys[i].show(c, shown, sizeof(shown));
+        n += (size_t)snprintf(text + n, sizeof(text) - n, "[%s]\n%s = %s\n", config_keys[i].section,
+                              config_keys[i].name, shown);
+    }
+    struct vtl_config *d = good(p, text);
+    for (size_t i = 0; i < config_n_keys; i++) {
+        config_keys[i].show(c, shown, sizeof(shown));
+        config_keys[i].show(d, again, sizeof(again));
+        assert_string_equal(shown, again);
+    }
+    config_free(c);
+    config_free(d);
+}
+
+static void defaults_that_follow_from_the_name_differ_between_names(void **state)
+{
+    struct vtl_config *a = good(*state, DIR_STORE "[library]\nname = vault_A\n");
+    struct vtl_config *b = good(*state, DIR_STORE "[library]\nname = vault_B\n");
+    struct vtl_config *again = good(*state, DIR_STORE "[library]\nname = vault_A\n");
+    assert_string_equal(a->iscsi.target, "iqn.2026-11.s3vtl:vault-A");
+    assert_string_not_equal(a->iscsi.target, b->iscsi.target);
+    assert_string_not_equal(a->library.serial_prefix, b->library.serial_prefix);
+    assert_string_equal(a->library.serial_prefix, again->library.serial_prefix);
+    assert_int_equal(strlen(a->library.serial_prefix), 7);
+    assert_memory_equal(a->library.serial_prefix, "S3", 2);
+    config_free(a);
+    config_free(b);
+    config_free(again);
+}
+
+static void a_file_may_have_comments_blanks_indents_and_dos_lines(void **state)
+{
+    struct vtl_config *c = good(*state, "; a comment\r\n# another\r\n\r\n[library] ; here\r\n  state_dir=/s\r\n"
+                                        "\tdrives  =  5   ; five\r\n  slots = 6\r\n[store]\r\npath: /p");
+    assert_string_equal(c->library.state_dir, "/s");
+    assert_int_equal(c->library.drives, 5);
+    assert_int_equal(c->library.slots, 6);
+    assert_string_equal(c->store.path, "/p");
+    config_free(c);
+}
+
+static void lists_may_be_repeated(void **state)
+{
+    struct vtl_config *c = good(*state, DIR_STORE "[iscsi]\ninitiators = iqn.a:1,iqn.b:2\ninitiators = iqn.c:3\n");
+    assert_string_equal(c->iscsi.initiators, "iqn.a:1 iqn.b:2 iqn.c:3");
+    config_free(c);
+}
+
+/* ---- sizes and times ---- */
+
+static void sizes_have_binary_multiples(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t bytes;
+    } right[] = {{"0", 0},
+                 {"512", 512},
+                 {"1K", 1 << 10},
+                 {"40M", 40 << 20},
+                 {"8g", 8ull << 30},
+                 {"12T", 12ull << 40},
+                 {"1P", 1ull << 50},
+                 {"3MiB", 3 << 20},
+                 {"3MB", 3 << 20},
+                 {"7B", 7},
+                 {"9223372036854775807", INT64_MAX}};
+    static const char *const wrong[] = {"",
+                                        "M",
+                                        "-1",
+                                        "1.5G",
+                                        "1 M",
+                                        "1X",
+                                        "1MiBs",
+                                        "+1",
+                                        "0x1",
+                                        "8192P",
+                                        " 1",
+                                        "1Mi ",
+                                        "99999999999999999999",
+                                        "9223372036854775808"};
+    (void)state;
+    for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++) {
+        uint64_t n = ~0ull;
+        assert_true(config_parse_size(right[i].text, &n));
+        assert_int_equal(n, right[i].bytes);
+    }
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        uint64_t n;
+        if (config_parse_size(wrong[i], &n))
+            fail_msg("accepted: %s", wrong[i]);
+    }
+}
+
+static void times_need_a_unit(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t ms;
+    } right[] = {{"500ms", 500}, {"5s", 5000}, {"2m", 120000}, {"1h", 3600000}, {"0s", 0}};
+    static const char *const wrong[] = {
+        "", "5", "s", "5 s", "-5s", "1.5s", "5d", "5sec", "99999999999999999999s", "18446744073709551615h"};
+    (void)state;
+    for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++) {
+        uint64_t n = ~0ull;
+        assert_true(config_parse_time(right[i].text, &n));
+        assert_int_equal(n, right[i].ms);
+    }
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        uint64_t n;
+        if (config_parse_time(wrong[i], &n))
+            fail_msg("accepted: %s", wrong[i]);
+    }
+}
+
+/* ---- mistakes ---- */
+
+static void an_unknown_key_is_named_with_the_nearest_known(void **state)
+{
+    bad(*state, DIR_STORE "[spool]\ndurabilty = local\n",
+        ":6: [spool] durabilty: unknown key; did you mean [spool] durability?");
+    bad(*state, DIR_STORE "bukcet = x\n", ":5: [store] bukcet: unknown key; did you mean [store] bucket?");
+    bad(*state, DIR_STORE "drives = 2\n", ":5: [store] drives: unknown key; did you mean [library] drives?");
+}
+
+static void an_unknown_section_is_named_with_the_nearest_known(void **state)
+{
+    bad(*state, "[libary]\nname = x\n",
+        ":2: [libary]: unknown section; there are library, iscsi, store and spool: did you mean [library]?");
+}
+
+static void a_key_before_any_section_is_refused(void **state)
+{
+    bad(*state, "name = x\n", ":1: name: stands in no section; [library], [iscsi], [store] or [spool] must go before");
+}
+
+static void a_line_that_is_neither_key_nor_section_is_refused(void **state)
+{
+    bad(*state, "[library]\nstate_dir /s\n", ":2: neither [section], key = value, nor a comment");
+    bad(*state, "[library\n", ":1: neither [section], key = value, nor a comment");
+}
+
+static void a_line_too_long_is_refused_not_cut(void **state)
+{
+    char text[1000] = DIR_STORE "[iscsi]\ninitiators =";
+    for (int i = 0; i < 40; i++)
+        strcat(text, " iqn.a:b");
+    bad(*state, text, ":6: the line is too long: at most ");
+}
+
+static void a_key_set_twice_is_refused_with_both_lines(void **state)
+{
+    bad(*state, DIR_STORE "[library]\ndrives = 1\n\ndrives = 2\n", ":8: [library] drives: set before, in line 6");
+}
+
+static void a_value_out_of_range_says_what_would_be_right(void **state)
+{
+    static const struct {
+        const char *line, *right;
+    } t[] = {
+        {"[library]\nname =", "[library] name = : must be 1 to 32 of"},
+        {"[library]\nname = a b", "[library] name = a b: must be 1 to 32 of"},
+        {"[library]\ndrives = 0", "[library] drives = 0: must be a number from 1 to 64"},
+        {"[library]\ndrives = 65", "[library] drives = 65: must be a number from 1 to 64"},
+        {"[library]\ndrives = two", "[library] drives = two: must be a number from 1 to 64"},
+        {"[library]\ndrives = 2x", "[library] drives = 2x: must be a number from 1 to 64"},
+        {"[library]\ndrives = -1", "[library] drives = -1: must be a number from 1 to 64"},
+        {"[library]\nslots = 60001", "[library] slots = 60001: must be a number from 1 to 60000"},
+        {"[library]\nslots = 4294967297", "[library] slots = 4294967297: must be a number from 1 to 60000"},
+        {"[library]\nimport_export = 251", "[library] import_export = 251: must be a number from 0 to 250"},
+        {"[library]\ndrive_type = LTO-4", "[library] drive_type = LTO-4: must be LTO-5, LTO-6"},
+        {"[library]\ndrive_type = LTO-10", "[library] drive_type = LTO-10: must be LTO-5, LTO-6"},
+        {"[library]\nserial_prefix = ABCDEFGH", "[library] serial_prefix = ABCDEFGH: must be 1 to 7 of"},
+        {"[iscsi]\nportal = 127.0.0.1", "[iscsi] portal = 127.0.0.1: must be address:port"},
+        {"[iscsi]\nportal = 127.0.0.1:0", "[iscsi] portal = 127.0.0.1:0: must be address:port"},
+        {"[iscsi]\nportal = 127.0.0.1:65536", "[iscsi] portal = 127.0.0.1:65536: must be address:port"},
+        {"[iscsi]\nportal = :3260", "[iscsi] portal = :3260: must be address:port"},
+        {"[iscsi]\nportal = ::1:3260", "[iscsi] portal = ::1:3260: must be address:port"},
+        {"[iscsi]\nportal = [::1:3260", "[iscsi] portal = [::1:3260: must be address:port"},
+        {"[iscsi]\nportal = 1.2.3.4,portal=5.6.7.8:1",
+         "[iscsi] portal = 1.2.3.4,portal=5.6.7.8:1: must be address:port"},
+        {"[iscsi]\ntarget = x", "[iscsi] target = x: must be an iSCSI name"},
+        {"[iscsi]\ntarget = iqn.a,b", "[iscsi] target = iqn.a,b: must be an iSCSI name"},
+        {"[iscsi]\nchap_user = a,b", "[iscsi] chap_user = a,b: must be at most 63 of"},
+        {"[iscsi]\ninitiators = iqn.a backup", "[iscsi] initiators = iqn.a backup: must be initiator names"},
+        {"[iscsi]\naddresses = 10.0.0.1 here", "[iscsi] addresses = 10.0.0.1 here: must be addresses, or networks"},
+        {"[iscsi]\naddresses = 10.0.0.1/8", "[iscsi] addresses = 10.0.0.1/8: must be addresses, or networks"},
+        {"[iscsi]\naddresses = 10.0.0.0/33", "[iscsi] addresses = 10.0.0.0/33: must be addresses, or networks"},
+        {"[iscsi]\naddresses = 10.0.0.256", "[iscsi] addresses = 10.0.0.256: must be addresses, or networks"},
+        {"[store]\ntype = azure", "[store] type = azure: must be dir or s3"},
+        {"[store]\nurl = ftp://x", "[store] url = ftp://x: must be http://host"},
+        {"[store]\nbucket = ab", "[store] bucket = ab: must be a bucket name"},
+        {"[store]\nbucket = Tapes", "[store] bucket = Tapes: must be a bucket name"},
+        {"[store]\nprefix = /a", "[store] prefix = /a: must be of A-Z"},
+        {"[store]\nprefix = a/", "[store] prefix = a/: must be of A-Z"},
+        {"[store]\nprefix = a/../b", "[store] prefix = a/../b: must be of A-Z"},
+        {"[store]\nstyle = dns", "[store] style = dns: must be path or virtual"},
+        {"[store]\nparallel = 0", "[store] parallel = 0: must be a number from 1 to 64"},
+        {"[store]\ncredentials_file = keys", "[store] credentials_file = keys: must be an absolute path"},
+        {"[spool]\ndurability = both", "[spool] durability = both: must be local or remote"},
+        {"[spool]\nmax_dirty = 31M", "[spool] max_dirty = 31M: must be a size of at least 32M"},
+        {"[spool]\ncache_size = lots", "[spool] cache_size = lots: must be a size"},
+        {"[spool]\nsegment_size = 1023K", "[spool] segment_size = 1023K: must be a size from 1M to 1G"},
+        {"[spool]\nsegment_size = 1025M", "[spool] segment_size = 1025M: must be a size from 1M to 1G"},
+        {"[spool]\nidle_seal = 30", "[spool] idle_seal = 30: must be a time from 100ms to 24h"},
+        {"[spool]\nidle_seal = 25h", "[spool] idle_seal = 25h: must be a time from 100ms to 24h"},
+    };
+    for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+        char text[600], right[300];
+        (void)snprintf(text, sizeof(text), DIR_STORE "%s\n", t[i].line);
+        (void)snprintf(right, sizeof(right), ":6: %s", t[i].right);
+        bad(*state, text, right);
+    }
+}
+
+static void keys_without_a_default_are_demanded(void **state)
+{
+    bad(*state, "", ": [library] state_dir is not set: a directory for the library's state and spool is needed");
+    bad(*state, "[library]\nstate_dir = /s\n", ": [store] path is not set: a directory is needed with type = dir");
+    bad(*state, "[library]\nstate_dir = /s\n[store]\ntype = s3\n", ": [store] url is not set: ");
+    bad(*state, "[library]\nstate_dir = /s\n[store]\ntype = s3\nurl = http://h\n", ": [store] bucket is not set: ");
+    bad(*state, "[library]\nstate_dir = /s\n[store]\ntype = s3\nurl = http://h\nbucket = tapes\n",
+        ": [store] credentials_file is not set: ");
+}
+
+static void directories_must_be_absolute_apart_and_short_enough(void **state)
+{
+    char text[300];
+    bad(*state, "[library]\nstate_dir = var/s3vtl\n", ":2: [library] state_dir = var/s3vtl: must be an absolute path");
+    bad(*state, "[library]\nstate_dir = /a\n[store]\npath = /a\n", ":4: [store] path = /a: must not be the state_dir");
+    (void)snprintf(text, sizeof(text), "[library]\nstate_dir = /%0*d\n[store]\npath = /p\n", CONFIG_MAX_STATE_DIR, 0);
+    struct errtext err;
+    assert_null(load(*state, text, &err));
+    assert_non_null(strstr(err.text, ":2: [library] state_dir = /000"));
+    assert_non_null(strstr(err.text, "must be at most 88 characters"));
+    (void)snprintf(text, sizeof(text), "[library]\nstate_dir = /%0*d\n[store]\npath = /p\n", CONFIG_MAX_STATE_DIR - 1,
+                   0);
+    config_free(good(*state, text));
+}
+
+static void values_that_disagree_are_refused(void **state)
+{
+    bad(*state, DIR_STORE "[spool]\nmax_dirty = 100M\n",
+        ":6: [spool] max_dirty = 100M: must be at least four times segment_size");
+    bad(*state, DIR_STORE "[iscsi]\ninitiators = iqn.a\naddresses = 10.0.0.1\n",
+        ":7: [iscsi] addresses = 10.0.0.1: must not stand beside initiators");
+}
+
+/* ---- accounts and secrets ---- */
+
+static void a_user_needs_a_password_file_and_the_other_way(void **state)
+{
+    bad(*state, DIR_STORE "[iscsi]\nchap_user = u\n",
+        ": [iscsi] chap_password_file is not set: needed beside the user");
+    bad(*state, DIR_STORE "[iscsi]\nchap_password_file = @\n", ": [iscsi] chap_user is not set: needed beside");
+    bad(*state, DIR_STORE "[iscsi]\nmutual_user = m\nmutual_password_file = @\n",
+        ": [iscsi] chap_user is not set: needed beside mutual_user");
+    bad(*state, DIR_STORE "[iscsi]\nchap_user = u\nchap_password_file = @\nmutual_user = u\nmutual_password_file = @\n",
+        ":8: [iscsi] mutual_user = u: must be another name than chap_user");
+}
+
+static void secrets_that_others_may_read_are_refused(void **state)
+{
+    const struct place *p = *state;
+    static const mode_t open_modes[] = {0640, 0604, 0660, 0622, 0601};
+    for (size_t i = 0; i < sizeof(open_modes) / sizeof(open_modes[0]); i++) {
+        struct errtext err;
+        char expected[400];
+        assert_int_equal(chmod(p->secret, open_modes[i]), 0);
+        assert_null(load(p, S3_STORE, &err));
+        (void)snprintf(expected, sizeof(expected),
+                       "%s:7: [store] credentials_file = %s: its mode is %04o, must be 0600", p->conf, p->secret,
+                       open_modes[i]);
+        assert_memory_equal(err.text, expected, strlen(expected));
+        assert_null(load(p, DIR_STORE "[iscsi]\nchap_user = u\nchap_password_file = @\n", &err));
+        assert_non_null(strstr(err.text, ":7: [iscsi] chap_password_file = "));
+    }
+    assert_int_equal(chmod(p->secret, 0400), 0);
+    config_free(good(p, S3_STORE));
+}
+
+static void secrets_that_are_missing_or_no_files_are_refused(void **state)
+{
+    bad(*state, DIR_STORE "[iscsi]\nchap_user = u\nchap_password_file = /nonexistent/x\n",
+        ":7: [iscsi] chap_password_file = /nonexistent/x: No such file or directory");
+    bad(*state, DIR_STORE "[iscsi]\nchap_user = u\nchap_password_file = /tmp\n",
+        ":7: [iscsi] chap_password_file = /tmp: must be a regular file");
+    bad(*state, S3_STORE "ca_file = /nonexistent/ca\n", ":8: [store] ca_file = /nonexistent/ca: No such file");
+}
+
+static void a_secret_in_the_configuration_is_not_repeated(void **state)
+{
+    struct errtext err;
+    assert_null(load(*state, DIR_STORE "[store]\nsecret_key = hunter2hunter2\n", &err));
+    assert_null(strstr(err.text, "hunter2"));
+}
+
+/* ---- the file itself ---- */
+
+static void a_file_that_cannot_be_read_is_named(void **state)
+{
+    struct place *p = *state;
+    struct vtl_config *c = NULL;
+    struct errtext err = {""};
+    char expected[400];
+    assert_int_equal(config_load("/nonexistent/s3vtl.conf", &c, &err), -ENOENT);
+    assert_string_equal(err.text, "/nonexistent/s3vtl.conf: No such file or directory");
+    assert_int_equal(config_load(p->dir, &c, &err), -EISDIR);
+    (void)snprintf(expected, sizeof(expected), "%s: cannot be read: Is a directory", p->dir);
+    assert_string_equal(err.text, expected);
+    assert_null(c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        T(defaults_are_those_of_the_documentation),
+        T(every_key_of_the_file_is_taken),
+        T(what_the_file_gives_is_told_from_defaults),
+        T(what_is_shown_reads_back_the_same),
+        T(defaults_that_follow_from_the_name_differ_between_names),
+        T(a_file_may_have_comments_blanks_indents_and_dos_lines),
+        T(lists_may_be_repeated),
+        T(sizes_have_binary_multiples),
+        T(times_need_a_unit),
+        T(an_unknown_key_is_named_with_the_nearest_known),
+        T(an_unknown_section_is_named_with_the_nearest_known),
+        T(a_key_before_any_section_is_refused),
+        T(a_line_that_is_neither_key_nor_section_is_refused),
+        T(a_line_too_long_is_refused_not_cut),
+        T(a_key_set_twice_is_refused_with_both_lines),
+        T(a_value_out_of_range_says_what_would_be_right),
+        T(keys_without_a_default_are_demanded),
+        T(directories_must_be_absolute_apart_and_short_enough),
+        T(values_that_disagree_are_refused),
+        T(a_user_needs_a_password_file_and_the_other_way),
+        T(secrets_that_others_may_read_are_refused),
+        T(secrets_that_are_missing_or_no_files_are_refused),
+        T(a_secret_in_the_configuration_is_not_repeated),
+        T(a_file_that_cannot_be_read_is_named),
+    };
+    return cmocka_run_group_tests_name("config", tests, NULL, NULL);
+}
