@@ -3,8 +3,10 @@
 #include "vtl/control.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,10 +16,12 @@
 #include <unistd.h>
 
 #include "vtl/control_private.h"
+#include "vtl/jsontext.h"
 
 #define MAX_CLIENTS 16
 #define MAX_LINE (1u << 20)
 #define CLIENT_SILENCE_S 60
+#define OUT_OF_FILES_MS 100
 
 struct control_server {
     struct library *lib;
@@ -73,20 +77,33 @@ static bool send_json(int fd, json_t *j)
     return ok;
 }
 
+static bool send_error(int fd, const char *text)
+{
+    json_t *j = json_pack("{s:b, s:o}", "ok", 0, "error", json_text(text));
+    bool sent = j && send_json(fd, j);
+    json_decref(j);
+    return sent;
+}
+
 static bool answer(struct control_server *s, int fd, const char *line, size_t len)
 {
     struct errtext err = {""};
+    if (!may_talk(fd)) {
+        (void)send_error(fd, "not allowed: only root and the user and group that the library runs as may ask");
+        return false;
+    }
     json_t *request = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
     json_t *result = NULL;
     if (!json_is_object(request))
         errtext_set(&err, 0, "the request is not a JSON object");
     else
         result = library_call(s->lib, request, &err);
-    json_t *j = result ? json_pack("{s:b, s:o}", "ok", 1, "result", result)
-                       : json_pack("{s:b, s:s}", "ok", 0, "error", err.text);
+    json_decref(request);
+    if (!result)
+        return send_error(fd, err.text);
+    json_t *j = json_pack("{s:b, s:o}", "ok", 1, "result", result);
     bool sent = j && send_json(fd, j);
     json_decref(j);
-    json_decref(request);
     return sent;
 }
 
@@ -97,7 +114,7 @@ static void serve(struct control_server *s, int fd)
     char *buf = malloc(room);
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence));
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &silence, sizeof(silence));
-    bool going = buf && may_talk(fd);
+    bool going = buf != NULL;
     while (going) {
         char *end = memchr(buf, '\n', have);
         if (end) {
@@ -109,8 +126,10 @@ static void serve(struct control_server *s, int fd)
         }
         if (have == room) {
             char *more = room < MAX_LINE ? realloc(buf, 2 * room) : NULL;
-            if (!more)
+            if (!more) {
+                (void)send_error(fd, room < MAX_LINE ? "out of memory" : "the request is longer than 1 MiB");
                 break;
+            }
             buf = more;
             room *= 2;
         }
@@ -153,6 +172,7 @@ static void start_client(struct control_server *s, int fd)
         if (c)
             s->clients[slot] = -1;
         free(c);
+        (void)send_error(fd, "too many ask at once: try again"); /* fits the empty socket: cannot block */
         close(fd);
     }
     pthread_attr_destroy(&attr);
@@ -169,28 +189,51 @@ static void *accept_thread(void *arg)
         int fd = p[0].revents ? accept4(s->fd, NULL, NULL, SOCK_CLOEXEC) : -1;
         if (fd >= 0)
             start_client(s, fd);
+        else if (p[0].revents)
+            (void)poll(&p[1], 1, OUT_OF_FILES_MS); /* whoever waits stays readable: not in a circle at full speed */
         p[0].revents = 0;
     }
     return NULL;
 }
 
 /* A socket file that nobody answers is left from before; one that somebody answers is not ours to take. */
+static int make_room(const struct sockaddr_un *addr, struct errtext *err)
+{
+    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int rc = probe < 0 || connect(probe, (const struct sockaddr *)addr, sizeof(*addr)) ? -errno : 0;
+    if (probe >= 0)
+        close(probe);
+    if (!rc || rc == -EAGAIN) /* EAGAIN: it has many callers */
+        return errtext_set(err, -EADDRINUSE, "%s: another library answers there", addr->sun_path);
+    if (rc == -ECONNREFUSED && unlink(addr->sun_path))
+        rc = -errno;
+    return rc == -ENOENT || rc == -ECONNREFUSED ? 0 : errtext_set(err, rc, "%s: %s", addr->sun_path, strerror(-rc));
+}
+
 static int make_socket(struct control_server *s, struct errtext *err)
 {
     const char *path = s->addr.sun_path;
-    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (probe < 0)
+    int rc = make_room(&s->addr, err);
+    if (rc)
+        return rc;
+    s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    /* The file gets the socket's mode less the umask (which is the whole process's: not ours to change), and is never
+     * open to others. */
+    if (s->fd < 0 || fchmod(s->fd, 0660) || bind(s->fd, (struct sockaddr *)&s->addr, sizeof(s->addr)) ||
+        chmod(path, 0660) || listen(s->fd, 16))
         return errtext_set(err, -errno, "%s: %s", path, strerror(errno));
-    bool taken = !connect(probe, (struct sockaddr *)&s->addr, sizeof(s->addr));
-    close(probe);
-    if (taken)
-        return errtext_set(err, -EADDRINUSE, "%s: another library answers there", path);
-    (void)unlink(path);
-    s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    mode_t old = umask(0117); /* 0660 from the first moment */
-    int rc = s->fd < 0 || bind(s->fd, (struct sockaddr *)&s->addr, sizeof(s->addr)) || listen(s->fd, 16) ? -errno : 0;
-    umask(old);
-    return rc ? errtext_set(err, rc, "%s: %s", path, strerror(-rc)) : 0;
+    return 0;
+}
+
+/* Signals are the process's; its clients' threads inherit that. */
+static int start_accepting(struct control_server *s)
+{
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int rc = pthread_create(&s->thread, NULL, accept_thread, s);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return rc;
 }
 
 int control_server_start(struct library *lib, const struct vtl_config *cfg, struct control_server **out,
@@ -209,11 +252,15 @@ int control_server_start(struct library *lib, const struct vtl_config *cfg, stru
     int rc = control_address(cfg, &s->addr, err);
     if (!rc)
         rc = make_socket(s, err);
-    if (!rc && (pipe(s->stop_pipe) || pthread_create(&s->thread, NULL, accept_thread, s)))
+    if (!rc && (pipe2(s->stop_pipe, O_CLOEXEC) || start_accepting(s))) {
+        (void)unlink(s->addr.sun_path);
         rc = errtext_set(err, -EAGAIN, "%s: cannot start its thread", s->addr.sun_path);
+    }
     if (rc) {
-        if (s->fd >= 0)
-            close(s->fd);
+        const int fds[] = {s->fd, s->stop_pipe[0], s->stop_pipe[1]};
+        for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+            if (fds[i] >= 0)
+                close(fds[i]);
         free(s);
         return rc;
     }

@@ -68,7 +68,7 @@ static int ask(int fd, const json_t *request, json_t **answer)
     free(text);
     if (!rc)
         rc = send_all(fd, "\n", 1);
-    if (!rc)
+    if (!rc || rc == -EPIPE) /* who hangs up on us may have said why */
         rc = read_line(fd, &line, &len);
     if (rc)
         return rc;
@@ -90,6 +90,7 @@ int control_call(const struct vtl_config *cfg, const json_t *request, unsigned t
         return errtext_set(err, -errno, "%s: %s", addr.sun_path, strerror(errno));
     struct timeval limit = {.tv_sec = timeout_ms / 1000, .tv_usec = (long)(timeout_ms % 1000) * 1000};
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)); /* connect waits as long, too */
     json_t *answer = NULL;
     if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
         rc = errtext_set(err, -errno, "%s: no library answers: %s", addr.sun_path, strerror(errno));

@@ -9,6 +9,7 @@
 
 #include "vtl/barcode.h"
 #include "vtl/commit.h"
+#include "vtl/jsontext.h"
 #include "vtl/library_private.h"
 
 #define PATH_SIZE 4200
@@ -213,7 +214,7 @@ static int rebuild_one(struct rebuild *r, const char *barcode, uint16_t address)
     if (rc == -ENOENT && strstr(why.text, "no complete head"))
         return 0; /* a claim that came to nothing */
     if (rc) {
-        json_array_append_new(r->failed, json_pack("{s:s, s:s}", "barcode", barcode, "error", why.text));
+        json_array_append_new(r->failed, json_pack("{s:s, s:o}", "barcode", barcode, "error", json_text(why.text)));
         return 0;
     }
     rc = add_cartridge(r, &h, &x, address);

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "vtl/jsontext.h"
 #include "vtl/library_private.h"
 #include "vtl/tapes.h"
 
@@ -34,7 +35,7 @@ static json_t *integer(uint64_t n)
 
 static json_t *text_or_null(const char *s)
 {
-    return s && s[0] ? json_string(s) : json_null();
+    return s && s[0] ? json_text(s) : json_null();
 }
 
 static json_t *elements_json(struct library *lib)

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* jsontext.h: any text as a JSON string. */
+#ifndef S3VTL_JSONTEXT_H
+#define S3VTL_JSONTEXT_H
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A new JSON string. jansson makes none of what is not UTF-8 (a message of the store, or one that was cut within a
+ * character): then every byte beyond ASCII becomes "?". NULL when out of memory. */
+static inline json_t *json_text(const char *s)
+{
+    json_t *j = json_string(s);
+    char *copy = j ? NULL : strdup(s);
+    for (char *p = copy; p && *p; p++)
+        if ((unsigned char)*p >= 0x80)
+            *p = '?';
+    if (copy)
+        j = json_string(copy);
+    free(copy);
+    return j;
+}
+
+#endif
