@@ -19,4 +19,6 @@ static inline bool barcode_ok(const char *s)
     return true;
 }
 
+#define BARCODE_RULE "barcode \"%s\": must be 2 to 32 of A-Z a-z 0-9 . _ -, beginning with a letter, digit or _"
+
 #endif

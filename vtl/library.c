@@ -324,13 +324,18 @@ int library_open(const struct vtl_config *cfg, unsigned flags, struct library **
     return 0;
 }
 
+void library_stop_waiting(struct library *lib)
+{
+    atomic_store(&lib->no_waiting, true);
+    progress_post(&lib->eng.progress);
+}
+
 int library_close(struct library *lib, struct errtext *err)
 {
-    static const atomic_bool never = false;
     int rc = 0;
     for (unsigned i = 0; lib->eng.workers && i < lib->n_drives; i++) {
         struct errtext why = {""};
-        int one = drive_flush(&lib->drives[i], &never, &why);
+        int one = drive_flush(&lib->drives[i], &lib->no_waiting, &why);
         if (one && !rc) {
             rc = one;
             errtext_set(err, rc, "%s", why.text);

@@ -28,6 +28,9 @@ enum {
 int library_open(const struct vtl_config *cfg, unsigned flags, struct library **out, struct errtext *err);
 /* Flushes every drive (to the configured durability at least) and closes. 0, or the first error, with everything closed all the same. */
 int library_close(struct library *lib, struct errtext *err);
+/* From now on no operation waits for the store: those that do end with an error, and library_close makes everything safe on the
+ * local disk only, whatever the durability. Any thread. */
+void library_stop_waiting(struct library *lib);
 void library_set_listener(struct library *lib, library_event_fn fn, void *arg);
 
 /* For the logical units. Pointers live as long as the library. i < drives of the configuration. */
@@ -41,7 +44,10 @@ const struct changer_ops *library_changer_ops(void); /* self is the struct libra
  * One operation of the command, asked in JSON and answered in JSON, whether over the control socket or in the same process:
  *   {"op":"status"}                                -> {"elements":[...],"drives":[...],"cartridges":[...], ...}
  *   {"op":"tape-list"} {"op":"tape-show","barcode":B} {"op":"tape-create","barcodes":[..],"capacity":N,"worm":false}
- *   {"op":"tape-remove","barcode":B,"force":false} {"op":"flush"}
+ *   {"op":"tape-remove","barcode":B,"force":false}
+ *   {"op":"flush"}                                 -> {}: every drive is at the configured durability
+ *   {"op":"flush","remote":true,"timeout_ms":N}    -> {"remote":bool,"waiting":text}: is all of it in the store; what was not when
+ *                                                     the time (10 s at most) was over
  * Returns a new reference, or NULL and *err (one line). Any thread but the transport's; may block.
  */
 json_t *library_call(struct library *lib, const json_t *request, struct errtext *err);

@@ -43,6 +43,7 @@ struct library {
     pthread_t inventory_thread;
     bool inventory_runs;
     atomic_bool stop;
+    atomic_bool no_waiting; /* library_stop_waiting */
 
     library_event_fn listener;
     void *listener_arg;

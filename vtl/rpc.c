@@ -8,6 +8,8 @@
 #include "vtl/library_private.h"
 #include "vtl/tapes.h"
 
+#define FLUSH_WAIT_MS 10000
+
 static const char *const type_names[] = {
     [ELEMENT_TRANSPORT] = "transport",
     [ELEMENT_STORAGE] = "slot",
@@ -168,42 +170,54 @@ static json_t *op_tape_show(struct library *lib, const json_t *request, struct e
     return j;
 }
 
-/* Everything of every cartridge is in a head, or the time is over. */
-static int wait_all_remote(struct library *lib, uint64_t timeout_ms, struct errtext *err)
+/* The first cartridge of which not everything is in a head, in words; "" when there is none. */
+static int not_remote(struct library *lib, struct errtext *waiting, struct errtext *err)
 {
-    uint64_t until = engine_ticks() + timeout_ms;
+    waiting->text[0] = '\0';
     for (size_t i = 0; i < lib->n_cartridges; i++) {
         struct cartridge *c = lib->cartridges[i];
-        for (;;) {
-            uint64_t seen = progress_now(&lib->eng.progress);
-            int rc = cartridge_flush(c);
-            if (rc)
-                return errtext_set(err, rc, "%s: spool: %s", c->row.barcode, strerror(-rc));
-            if (cartridge_is_remote(c))
-                break;
-            if (engine_ticks() >= until) {
-                pthread_mutex_lock(&c->lock);
-                rc = errtext_set(err, -ETIMEDOUT, "%s: %" PRIu64 " bytes are still only local%s%s", c->row.barcode,
-                                 cartridge_not_remote(c), c->trouble[0] ? ": " : "", c->trouble);
-                pthread_mutex_unlock(&c->lock);
-                return rc;
-            }
-            progress_wait(&lib->eng.progress, seen, 500);
-        }
+        int rc = cartridge_flush(c);
+        if (rc)
+            return errtext_set(err, rc, "%s: spool: %s", c->row.barcode, strerror(-rc));
+        if (cartridge_is_remote(c))
+            continue;
+        pthread_mutex_lock(&c->lock);
+        errtext_set(waiting, 0, "%s: %" PRIu64 " bytes are still only local%s%s", c->row.barcode,
+                    cartridge_not_remote(c), c->trouble[0] ? ": " : "", c->trouble);
+        pthread_mutex_unlock(&c->lock);
+        return 0;
     }
     return 0;
 }
 
+/* Waits a short while only: who asks may leave, and nobody makes a cartridge meanwhile. So the asker repeats. */
+static json_t *wait_all_remote(struct library *lib, uint64_t timeout_ms, struct errtext *err)
+{
+    uint64_t until = engine_ticks() + (timeout_ms < FLUSH_WAIT_MS ? timeout_ms : FLUSH_WAIT_MS);
+    struct errtext waiting;
+    for (;;) {
+        uint64_t seen = progress_now(&lib->eng.progress);
+        if (not_remote(lib, &waiting, err))
+            return NULL;
+        if (waiting.text[0] && (!lib->eng.workers || atomic_load(&lib->no_waiting))) {
+            errtext_set(err, -EAGAIN, "%s; only a library that serves stores it", waiting.text);
+            return NULL;
+        }
+        if (!waiting.text[0] || engine_ticks() >= until)
+            break;
+        progress_wait(&lib->eng.progress, seen, 500);
+    }
+    return json_pack("{s:b, s:o}", "remote", !waiting.text[0], "waiting", text_or_null(waiting.text));
+}
+
 static json_t *op_flush(struct library *lib, const json_t *request, struct errtext *err)
 {
-    static const atomic_bool never = false;
     for (unsigned i = 0; i < lib->n_drives; i++)
-        if (drive_flush(&lib->drives[i], &never, err))
+        if (drive_flush(&lib->drives[i], &lib->no_waiting, err))
             return NULL;
     json_int_t ms = json_integer_value(json_object_get(request, "timeout_ms"));
-    if (json_is_true(json_object_get(request, "remote")) &&
-        wait_all_remote(lib, ms > 0 ? (uint64_t)ms : 24ull * 3600 * 1000, err))
-        return NULL;
+    if (json_is_true(json_object_get(request, "remote")))
+        return wait_all_remote(lib, ms > 0 ? (uint64_t)ms : 0, err);
     return json_object();
 }
 

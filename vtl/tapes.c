@@ -27,9 +27,7 @@ static uint16_t free_slot(struct library *lib)
 static int check_new(struct library *lib, const char *barcode, struct errtext *err)
 {
     if (!barcode || !barcode_ok(barcode))
-        return errtext_set(err, -EINVAL,
-                           "barcode \"%s\": must be 2 to 32 of A-Z a-z 0-9 . _ -, beginning with a letter, digit or _",
-                           barcode ? barcode : "");
+        return errtext_set(err, -EINVAL, BARCODE_RULE, barcode ? barcode : "");
     if (library_cartridge(lib, barcode))
         return errtext_set(err, -EEXIST, "%s: this library has a cartridge of that barcode", barcode);
     struct seg_id *heads = NULL;

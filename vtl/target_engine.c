@@ -34,6 +34,8 @@ int target_engine_open(struct target_engine *e, struct errtext *err)
 void target_engine_close(struct target_engine *e)
 {
     struct errtext err = {""};
+    /* A clean stop asked for a flush before, and waited as long as somebody wished. */
+    library_stop_waiting(e->lib);
     if (e->control)
         control_server_stop(e->control);
     if (library_close(e->lib, &err))

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* library.c: s3vtl library init and rebuild, status, flush, config check. */
+/* library.c: s3vtl library init and rebuild, status, flush. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "vtl/cmd/cmd.h"
-#include "vtl/config_private.h"
 #include "vtl/library.h"
+
+#define FLUSH_REMOTE_STEP_MS 5000
 
 int cmd_library_init(const struct command_line *cl)
 {
@@ -69,6 +70,25 @@ int cmd_library_rebuild(const struct command_line *given)
     return rc || bad ? EXIT_FAILED : EXIT_DONE;
 }
 
+/* The library waits a short while at a time, so that nothing goes on in it when we are interrupted. */
+static bool flush_remote(const struct vtl_config *cfg)
+{
+    char told[600] = "";
+    for (;;) {
+        json_t *r = call_library(
+            cfg, json_pack("{s:s, s:b, s:i}", "op", "flush", "remote", 1, "timeout_ms", FLUSH_REMOTE_STEP_MS));
+        bool done = json_is_true(json_object_get(r, "remote")), failed = !r;
+        const char *waiting = json_string_value(json_object_get(r, "waiting"));
+        if (waiting && strcmp(told, waiting) != 0) {
+            (void)snprintf(told, sizeof(told), "%s", waiting);
+            fprintf(stderr, "s3vtl: waiting: %s\n", told);
+        }
+        json_decref(r);
+        if (done || failed)
+            return done;
+    }
+}
+
 int cmd_flush(const struct command_line *given)
 {
     struct command_line cl = *given;
@@ -78,10 +98,16 @@ int cmd_flush(const struct command_line *given)
     struct vtl_config *cfg = load_config(&cl);
     if (!cfg)
         return EXIT_FAILED;
-    json_t *r = call_library(cfg, json_pack("{s:s, s:b}", "op", "flush", "remote", (int)remote));
-    json_decref(r);
+    bool done;
+    if (remote) {
+        done = flush_remote(cfg);
+    } else {
+        json_t *r = call_library(cfg, json_pack("{s:s}", "op", "flush"));
+        done = r != NULL;
+        json_decref(r);
+    }
     config_free(cfg);
-    return r ? EXIT_DONE : EXIT_FAILED;
+    return done ? EXIT_DONE : EXIT_FAILED;
 }
 
 /* ---- status ---- */
@@ -156,58 +182,4 @@ int cmd_status(const struct command_line *cl)
     json_decref(r);
     config_free(cfg);
     return r ? EXIT_DONE : EXIT_FAILED;
-}
-
-/* ---- config check ---- */
-
-static bool is_loopback(const char *portal)
-{
-    return !strncmp(portal, "127.", 4) || !strncmp(portal, "[::1]", 5) || !strncmp(portal, "localhost:", 10);
-}
-
-static void hints(const struct vtl_config *c)
-{
-    if (!is_loopback(c->iscsi.portal) && !c->iscsi.chap_user[0])
-        fprintf(stderr,
-                "s3vtl: hint: [iscsi] portal = %s can be reached from elsewhere, and no chap_user is set: anybody may "
-                "log in\n",
-                c->iscsi.portal);
-    if (!strcmp(c->store.type, "s3") && !strncmp(c->store.url, "http://", 7) &&
-        strncmp(c->store.url, "http://127.", 11) && strncmp(c->store.url, "http://localhost", 16))
-        fprintf(stderr, "s3vtl: hint: [store] url = %s sends without TLS over a network\n", c->store.url);
-    if (!strcmp(c->store.type, "s3") && c->spool.segment_size % (40u << 20))
-        fprintf(stderr,
-                "s3vtl: hint: [spool] segment_size is not a multiple of 40M, the slab of a renterd at 10-of-30\n");
-}
-
-int cmd_config_check(const struct command_line *cl)
-{
-    if (!check_arguments(cl, 0, false, "config check"))
-        return EXIT_USAGE;
-    struct vtl_config *cfg = load_config(cl);
-    if (!cfg)
-        return EXIT_FAILED;
-    json_t *all = json_object();
-    const char *section = "";
-    for (size_t i = 0; i < config_n_keys; i++) {
-        const struct config_key *k = &config_keys[i];
-        char value[4200];
-        k->show(cfg, value, sizeof(value));
-        if (cl->json) {
-            if (!json_object_get(all, k->section))
-                json_object_set_new(all, k->section, json_object());
-            json_object_set_new(json_object_get(all, k->section), k->name, json_string(value));
-            continue;
-        }
-        if (strcmp(section, k->section))
-            printf("%s[%s]\n", section[0] ? "\n" : "", k->section);
-        section = k->section;
-        printf("%s = %s\n", k->name, value);
-    }
-    if (cl->json)
-        print_json(all);
-    json_decref(all);
-    hints(cfg);
-    config_free(cfg);
-    return EXIT_DONE;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* main.c: the command s3vtl: one table of subcommands. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +16,7 @@ static const struct subcommand {
 } table[] = {
     {NULL, "serve", "[--offline]",
      "run the library in the foreground; \"ready ...\" when initiators can log in. --offline: start even if the store "
-     "does not "
-     "answer",
+     "does not answer",
      cmd_serve},
     {NULL, "status", "", "elements, drives and cartridges; what is not in the store yet", cmd_status},
     {NULL, "flush", "[--remote]", "make everything written safe; --remote: wait until all of it is in the store",
@@ -35,21 +35,47 @@ static const struct subcommand {
 };
 #define N_COMMANDS (sizeof(table) / sizeof(table[0]))
 
-static void print_help(FILE *to, const struct subcommand *only)
+static void print_command(FILE *to, const struct subcommand *s)
 {
-    if (!only)
-        fputs("usage: s3vtl [-c FILE] [--json] COMMAND ...\n"
-              "A virtual tape library whose cartridges are S3 objects.\n"
-              "  -c FILE     configuration; default $S3VTL_CONFIG or /etc/s3vtl/s3vtl.conf\n"
-              "  --json      listings as JSON\n"
-              "  --version   --help   COMMAND --help\n\n",
-              to);
-    for (size_t i = 0; i < N_COMMANDS; i++) {
-        const struct subcommand *s = &table[i];
-        if (!only || only == s)
-            fprintf(to, "%ss3vtl %s%s%s%s%s\n      %s\n", only ? "usage: " : "  ", s->group ? s->group : "",
-                    s->group ? " " : "", s->name, s->arguments[0] ? " " : "", s->arguments, s->help);
-    }
+    fprintf(to, "  s3vtl %s%s%s%s%s\n      %s\n", s->group ? s->group : "", s->group ? " " : "", s->name,
+            s->arguments[0] ? " " : "", s->arguments, s->help);
+}
+
+static void print_help(FILE *to)
+{
+    fputs("usage: s3vtl [-c FILE] [--json] COMMAND ...\n"
+          "A virtual tape library whose cartridges are S3 objects.\n"
+          "  -c FILE     configuration; default $S3VTL_CONFIG or /etc/s3vtl/s3vtl.conf\n"
+          "  --json      listings as JSON\n"
+          "  --version   --help   COMMAND --help\n\n",
+          to);
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        print_command(to, &table[i]);
+}
+
+/* "s3vtl tape --help": all of a group. False: there is no such group. */
+static bool print_group(const char *group)
+{
+    bool any = false;
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        if (table[i].group && !strcmp(group, table[i].group)) {
+            print_command(stdout, &table[i]);
+            any = true;
+        }
+    return any;
+}
+
+static bool is_help(const char *word)
+{
+    return !strcmp(word, "--help") || !strcmp(word, "-h");
+}
+
+static bool wants_help(int argc, char **argv)
+{
+    for (int i = 0; i < argc; i++)
+        if (is_help(argv[i]))
+            return true;
+    return false;
 }
 
 /* The command that the words name; *words how many. NULL after a message. */
@@ -63,21 +89,25 @@ static const struct subcommand *find(int argc, char **argv, int *words)
         if (s->group && argc > 1 && !strcmp(argv[0], s->group) && !strcmp(argv[1], s->name))
             return s;
     }
+    bool group = false;
     for (size_t i = 0; i < N_COMMANDS; i++)
-        if (table[i].group && !strcmp(argv[0], table[i].group)) {
-            usage_error("%s %s: there is no such command; see s3vtl --help", argv[0], argc > 1 ? argv[1] : "");
-            return NULL;
-        }
-    usage_error("%s: there is no such command; see s3vtl --help", argv[0]);
+        group = group || (table[i].group && !strcmp(argv[0], table[i].group));
+    if (group && argc == 1)
+        usage_error("%s: a word is missing; see s3vtl %s --help", argv[0], argv[0]);
+    else if (group)
+        usage_error("%s %s: there is no such command; see s3vtl %s --help", argv[0], argv[1], argv[0]);
+    else
+        usage_error("%s: there is no such command; see s3vtl --help", argv[0]);
     return NULL;
 }
 
-static bool wants_help(int argc, char **argv)
+/* What was printed must have arrived: a full disk or a closed pipe is a failure. */
+static int finish(int status)
 {
-    for (int i = 0; i < argc; i++)
-        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
-            return true;
-    return false;
+    bool bad = ferror(stdout) != 0;
+    if (fflush(stdout))
+        bad = true;
+    return bad && status == EXIT_DONE ? fail("standard output: %s", strerror(errno)) : status;
 }
 
 int main(int argc, char **argv)
@@ -98,10 +128,14 @@ int main(int argc, char **argv)
         printf("s3vtl %s\n", S3VTL_VERSION);
         return EXIT_DONE;
     }
-    if (!cl.argc || !strcmp(cl.argv[0], "--help") || !strcmp(cl.argv[0], "-h")) {
-        print_help(cl.argc ? stdout : stderr, NULL);
-        return cl.argc ? EXIT_DONE : EXIT_USAGE;
+    if (!cl.argc)
+        return usage_error("a command is missing; see s3vtl --help");
+    if (is_help(cl.argv[0])) {
+        print_help(stdout);
+        return finish(EXIT_DONE);
     }
+    if (cl.argc == 2 && is_help(cl.argv[1]) && print_group(cl.argv[0]))
+        return finish(EXIT_DONE);
     int words = 1;
     const struct subcommand *s = find(cl.argc, cl.argv, &words);
     if (!s)
@@ -109,8 +143,8 @@ int main(int argc, char **argv)
     cl.argc -= words;
     cl.argv += words;
     if (wants_help(cl.argc, cl.argv)) {
-        print_help(stdout, s);
-        return EXIT_DONE;
+        print_command(stdout, s);
+        return finish(EXIT_DONE);
     }
-    return s->run(&cl);
+    return finish(s->run(&cl));
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -18,6 +19,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "vtl/cmd/cmd.h"
+#include "vtl/cmd/password.h"
 #include "vtl/cmd/tgt.h"
 #include "vtl/control.h"
 
@@ -134,26 +136,87 @@ static void print_ready(const struct vtl_config *cfg)
     sd_notifyf(0, "READY=1\nSTATUS=serving %s at %s", cfg->iscsi.target, cfg->iscsi.portal);
 }
 
-/* The signal that ends it, or 0 when tgtd ended by itself. */
-static int wait_for_end(int signals)
+/* A signal that came, or 0. */
+static int take_signal(int signals)
+{
+    struct signalfd_siginfo s;
+    return read(signals, &s, sizeof(s)) == (ssize_t)sizeof(s) ? (int)s.ssi_signo : 0;
+}
+
+/* True: by a signal. False: tgtd ended by itself. */
+static bool wait_for_end(struct tgt *t, int signals)
 {
     for (;;) {
-        struct signalfd_siginfo s;
-        if (read(signals, &s, sizeof(s)) != (ssize_t)sizeof(s))
-            continue;
-        if (s.ssi_signo == SIGCHLD)
-            return 0;
-        return (int)s.ssi_signo;
+        int sig = take_signal(signals);
+        if (sig && sig != SIGCHLD)
+            return true;
+        if (tgt_ended(t))
+            return false;
     }
 }
 
-static int flush(const struct vtl_config *cfg, struct errtext *err)
+/* ---- the end ---- */
+
+struct flush {
+    const struct vtl_config *cfg;
+    struct errtext err;
+    int rc, done_fd; /* an eventfd */
+};
+
+static void *flush_thread(void *arg)
 {
+    struct flush *f = arg;
     json_t *request = json_pack("{s:s}", "op", "flush"), *result = NULL;
-    int rc = control_call(cfg, request, 0, &result, err);
+    f->rc = control_call(f->cfg, request, 0, &result, &f->err);
     json_decref(request);
     json_decref(result);
-    return rc;
+    (void)eventfd_write(f->done_fd, 1);
+    return NULL;
+}
+
+/* Until the flush is done, a second signal comes, or nobody is left to do it. */
+static void wait_for_flush(const struct flush *f, struct tgt *t, int signals)
+{
+    struct pollfd p[2] = {{.fd = f->done_fd, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+    while (!p[0].revents && !tgt_ended(t)) {
+        if (poll(p, 2, -1) < 0 || !p[1].revents)
+            continue;
+        int sig = take_signal(signals);
+        if (sig && sig != SIGCHLD) {
+            fprintf(stderr, "s3vtl: told a second time: not waiting for the store any longer\n");
+            return;
+        }
+    }
+}
+
+/* Everything to the configured durability, then tgtd's end. With durability = remote and a store that does not answer
+ * this waits for minutes; a second signal cuts it short, and the module then answers the flush with what is left. */
+static int flush_and_stop(struct tgt *t, const struct vtl_config *cfg, int signals, struct errtext *err)
+{
+    struct flush f = {.cfg = cfg, .err = {""}, .done_fd = eventfd(0, EFD_CLOEXEC)};
+    pthread_t thread;
+    struct errtext why = {""};
+    int made = f.done_fd < 0 ? errno : pthread_create(&thread, NULL, flush_thread, &f);
+    sd_notify(0, "STOPPING=1\nEXTEND_TIMEOUT_USEC=600000000");
+    if (made)
+        f.rc = errtext_set(&f.err, -made, "cannot flush: %s", strerror(made));
+    else
+        wait_for_flush(&f, t, signals);
+    int rc = tgt_stop(t, &why);
+    if (!made)
+        pthread_join(thread, NULL);
+    if (f.done_fd >= 0)
+        close(f.done_fd);
+    if (f.rc)
+        return errtext_set(err, f.rc, "%s", f.err.text);
+    return rc ? errtext_set(err, rc, "%s", why.text) : 0;
+}
+
+static int ended_by_itself(struct tgt *t, struct errtext *err)
+{
+    struct errtext why = {""};
+    return errtext_set(err, -EIO, "tgtd ended by itself; what it wrote is above (%s). Start again: serve recovers",
+                       tgt_stop(t, &why) ? why.text : "it ended with status 0");
 }
 
 static int run(const struct vtl_config *cfg, const char *module, int signals)
@@ -163,30 +226,50 @@ static int run(const struct vtl_config *cfg, const char *module, int signals)
     pthread_t pump;
     int rc = tgt_start(&t, cfg, module, &err);
     struct log_pump p = {t.log_fd};
-    bool pumping = t.log_fd >= 0 && !pthread_create(&pump, NULL, pump_log, &p);
-    int status = EXIT_DONE;
+    int no_pump = t.log_fd < 0 ? EBADF : pthread_create(&pump, NULL, pump_log, &p);
+    if (!rc && no_pump)
+        rc = errtext_set(&err, -no_pump, "no thread for tgtd's log: %s", strerror(no_pump));
     if (!rc)
         rc = tgt_configure(&t, cfg, &err);
     if (rc) {
-        status = EXIT_FAILED;
+        (void)tgt_stop(&t, NULL); /* the first error tells more */
     } else {
         print_ready(cfg);
-        if (!wait_for_end(signals)) {
-            status = EXIT_FAILED;
-            errtext_set(&err, 0,
-                        "tgtd ended by itself; what it wrote is above. Nothing acknowledged is lost: start again");
-        } else {
-            sd_notify(0, "STOPPING=1");
-            if (flush(cfg, &err))
-                status = EXIT_FAILED;
-        }
+        rc = wait_for_end(&t, signals) ? flush_and_stop(&t, cfg, signals, &err) : ended_by_itself(&t, &err);
     }
-    tgt_stop(&t);
-    if (pumping)
+    if (!no_pump)
         pthread_join(pump, NULL);
-    if (status != EXIT_DONE)
-        fail("%s", err.text);
-    return status;
+    return rc ? fail("%s", err.text) : EXIT_DONE;
+}
+
+/* All that can be known before anything starts. */
+static int check_all(const struct vtl_config *cfg, bool offline, struct errtext *err)
+{
+    int rc = geteuid() ? errtext_set(err, -EPERM, "serve: root is needed (a mount namespace for tgtd)") : 0;
+    if (!rc)
+        rc = password_check(cfg, err);
+    if (!rc)
+        rc = check_state(cfg, err);
+    if (!rc)
+        rc = check_store(cfg, offline, err);
+    if (!rc)
+        rc = check_portal(cfg, err);
+    return rc;
+}
+
+/* SIGHUP too: a terminal that closes must not end it without a flush. */
+static int block_signals(struct errtext *err)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGCHLD);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    (void)signal(SIGPIPE, SIG_IGN); /* nobody may read what we print */
+    int fd = signalfd(-1, &set, SFD_CLOEXEC);
+    return fd < 0 ? errtext_set(err, -errno, "signalfd: %s", strerror(errno)) : fd;
 }
 
 int cmd_serve(const struct command_line *given)
@@ -200,8 +283,8 @@ int cmd_serve(const struct command_line *given)
         return EXIT_FAILED;
     struct errtext err = {""};
     char module[PATH_MAX], file[PATH_MAX];
-    int rc = geteuid() ? errtext_set(&err, -EPERM, "serve: root is needed (a mount namespace for tgtd)") : 0;
-    if (!rc && realpath(cfg->file, file)) {
+    int signals = -1, rc = 0;
+    if (realpath(cfg->file, file)) {
         free(cfg->file);
         cfg->file = strdup(file); /* tgtd has a working directory of its own */
         rc = cfg->file ? 0 : errtext_set(&err, -ENOMEM, "out of memory");
@@ -209,21 +292,12 @@ int cmd_serve(const struct command_line *given)
     if (!rc)
         rc = find_module(module, &err);
     if (!rc)
-        rc = check_state(cfg, &err);
-    if (!rc)
-        rc = check_store(cfg, offline, &err);
-    if (!rc)
-        rc = check_portal(cfg, &err);
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGCHLD);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
-    int signals = signalfd(-1, &set, SFD_CLOEXEC);
-    if (!rc && signals < 0)
-        rc = errtext_set(&err, -errno, "signalfd: %s", strerror(errno));
+        rc = check_all(cfg, offline, &err);
+    if (!rc && (signals = block_signals(&err)) < 0)
+        rc = signals;
     int status = rc ? fail("%s", err.text) : run(cfg, module, signals);
+    if (signals >= 0)
+        close(signals);
     config_free(cfg);
     return status;
 }

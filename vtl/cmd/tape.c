@@ -4,7 +4,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vtl/barcode.h"
 #include "vtl/cmd/cmd.h"
+
+/* Before the first is made, so that a typing mistake makes none. */
+static bool check_barcodes(const struct command_line *cl)
+{
+    for (int i = 0; i < cl->argc; i++) {
+        if (!barcode_ok(cl->argv[i])) {
+            fail(BARCODE_RULE, cl->argv[i]);
+            return false;
+        }
+        for (int k = 0; k < i; k++)
+            if (!strcmp(cl->argv[i], cl->argv[k])) {
+                fail("barcode %s: given twice", cl->argv[i]);
+                return false;
+            }
+    }
+    return true;
+}
 
 int cmd_tape_create(const struct command_line *given)
 {
@@ -20,6 +38,10 @@ int cmd_tape_create(const struct command_line *given)
     struct vtl_config *cfg = load_config(&cl);
     if (!cfg)
         return EXIT_FAILED;
+    if (!check_barcodes(&cl)) {
+        config_free(cfg);
+        return EXIT_FAILED;
+    }
     json_t *barcodes = json_array();
     for (int i = 0; i < cl.argc; i++)
         json_array_append_new(barcodes, json_string(cl.argv[i]));

@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "vtl/cmd/password.h"
 #include "vtl/cmd/tgt_request.h"
 
 #define MODULE_DIR "/usr/lib/tgt/backing-store" /* compiled into tgtd */
@@ -61,6 +62,7 @@ static void child(const struct vtl_config *cfg, const char *module, const char *
     unsetenv("NOTIFY_SOCKET");
     if (preload)
         setenv("LD_PRELOAD", preload, 1);
+    (void)signal(SIGPIPE, SIG_DFL); /* else inherited by exec */
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -69,9 +71,9 @@ static void child(const struct vtl_config *cfg, const char *module, const char *
     must(false, "tgtd");
 }
 
-static bool ended(struct tgt *t)
+bool tgt_ended(struct tgt *t)
 {
-    if (t->pid && waitpid(t->pid, NULL, WNOHANG) == t->pid)
+    if (t->pid && waitpid(t->pid, &t->status, WNOHANG) == t->pid)
         t->pid = 0;
     return !t->pid;
 }
@@ -87,7 +89,7 @@ static int wait_for_answer(struct tgt *t, struct errtext *err)
 {
     for (int i = 0; i < START_MS / 20; i++) {
         struct errtext why = {""};
-        if (ended(t))
+        if (tgt_ended(t))
             return errtext_set(err, -EIO, "tgtd ended at once; its own words are above");
         int rc = tgt_request(t->ipc, TGT_TARGET_UPDATE, 0, "MaxBurstLength=262144", &why);
         if (!rc || rc == -EINVAL)
@@ -127,7 +129,7 @@ int tgt_start(struct tgt *t, const struct vtl_config *cfg, const char *module, s
     }
     int rc = wait_for_answer(t, err);
     if (rc)
-        tgt_stop(t);
+        (void)tgt_stop(t, NULL); /* the first error tells more */
     return rc;
 }
 
@@ -146,59 +148,43 @@ static const char *const parameters[] = {
     "DataDigest=None,CRC32C",
 };
 
-static int read_password(const char *file, char *buf, size_t room, struct errtext *err)
-{
-    FILE *f = fopen(file, "re");
-    if (!f || !fgets(buf, (int)room, f)) {
-        int rc = errtext_set(err, -EINVAL, "%s: %s", file, f ? "holds no password" : strerror(errno));
-        if (f)
-            fclose(f);
-        return rc;
-    }
-    fclose(f);
-    buf[strcspn(buf, "\r\n")] = '\0';
-    size_t n = strlen(buf);
-    if (n < 12 || n > 16)
-        return errtext_set(err, -EINVAL,
-                           "%s: the password has %zu characters; must be 12 to 16 (initiators accept no others)", file,
-                           n);
-    if (strchr(buf, ','))
-        return errtext_set(err, -EINVAL, "%s: the password must have no comma", file);
-    return 0;
-}
-
 static int add_account(struct tgt *t, enum tgt_op bind, const char *user, const char *file, struct errtext *err)
 {
-    char password[300], params[600];
+    struct password password;
+    char params[600];
     if (!user[0])
         return 0;
-    int rc = read_password(file, password, sizeof(password), err);
-    (void)snprintf(params, sizeof(params), "user=%s,password=%s", user, password);
-    if (!rc)
-        rc = tgt_request(t->ipc, TGT_ACCOUNT_NEW, 0, params, err);
-    explicit_bzero(password, sizeof(password));
+    int rc = password_read(file, &password, err);
+    if (rc)
+        return rc;
+    (void)snprintf(params, sizeof(params), "user=%s,password=%s", user, password.text);
+    rc = tgt_request(t->ipc, TGT_ACCOUNT_NEW, 0, params, err);
+    explicit_bzero(&password, sizeof(password));
     explicit_bzero(params, sizeof(params));
     (void)snprintf(params, sizeof(params), "user=%s", user);
     return rc ? rc : tgt_request(t->ipc, bind, 0, params, err);
 }
 
-/* Each word of a list separated by blanks or commas; none: otherwise, unless that is NULL. */
-static int bind_each(struct tgt *t, const char *what, const char *list, const char *otherwise, struct errtext *err)
+/* Each word of a list separated by blanks. */
+static int bind_each(struct tgt *t, const char *what, const char *list, struct errtext *err)
 {
     char *copy = strdup(list), *save = NULL, params[600];
-    int rc = copy ? 0 : -ENOMEM;
-    bool any = false;
-    for (char *w = copy ? strtok_r(copy, ", \t", &save) : NULL; w && !rc; w = strtok_r(NULL, ", \t", &save)) {
+    int rc = copy ? 0 : errtext_set(err, -ENOMEM, "out of memory");
+    for (char *w = copy ? strtok_r(copy, " ", &save) : NULL; w && !rc; w = strtok_r(NULL, " ", &save)) {
         (void)snprintf(params, sizeof(params), "%s=%s", what, w);
-        rc = tgt_request(t->ipc, TGT_TARGET_BIND, 0, params, err);
-        any = true;
-    }
-    if (!rc && !any && otherwise) {
-        (void)snprintf(params, sizeof(params), "%s=%s", what, otherwise);
         rc = tgt_request(t->ipc, TGT_TARGET_BIND, 0, params, err);
     }
     free(copy);
     return rc;
+}
+
+/* tgt lets in whoever is in one of its two lists, so "ALL" in one makes the other worthless (config.c allows one
+ * only). */
+static int open_door(struct tgt *t, const struct vtl_config *cfg, struct errtext *err)
+{
+    if (cfg->iscsi.initiators[0])
+        return bind_each(t, "initiator-name", cfg->iscsi.initiators, err);
+    return bind_each(t, "initiator-address", cfg->iscsi.addresses[0] ? cfg->iscsi.addresses : "ALL", err);
 }
 
 int tgt_configure(struct tgt *t, const struct vtl_config *cfg, struct errtext *err)
@@ -218,27 +204,30 @@ int tgt_configure(struct tgt *t, const struct vtl_config *cfg, struct errtext *e
         rc = add_account(t, TGT_ACCOUNT_BIND, cfg->iscsi.chap_user, cfg->iscsi.chap_password_file, err);
     if (!rc)
         rc = add_account(t, TGT_ACCOUNT_BIND_OUT, cfg->iscsi.mutual_user, cfg->iscsi.mutual_password_file, err);
-    /* Last: until an address is bound, nobody may log in. */
-    if (!rc)
-        rc = bind_each(t, "initiator-name", cfg->iscsi.initiators, NULL, err);
-    if (!rc)
-        rc = bind_each(t, "initiator-address", cfg->iscsi.addresses, "ALL", err);
-    return rc;
+    /* Last: until somebody is in a list, nobody may log in. */
+    return rc ? rc : open_door(t, cfg, err);
 }
 
 /* ---- stop ---- */
 
-void tgt_stop(struct tgt *t)
+int tgt_stop(struct tgt *t, struct errtext *err)
 {
-    if (!ended(t)) {
+    if (!tgt_ended(t)) {
         (void)tgt_request(t->ipc, TGT_TARGET_DELETE, 0, NULL, NULL);
         (void)tgt_request(t->ipc, TGT_SYSTEM_DELETE, 0, NULL, NULL);
     }
-    for (int i = 0; i < STOP_MS / 20 && !ended(t); i++)
+    for (int i = 0; i < STOP_MS / 20 && !tgt_ended(t); i++)
         pause_ms(20);
-    if (!ended(t)) {
+    (void)unlink(t->ipc);
+    if (!tgt_ended(t)) {
         kill(t->pid, SIGKILL);
         waitpid(t->pid, NULL, 0);
         t->pid = 0;
+        return errtext_set(err, -ETIMEDOUT, "tgtd did not end in time and was killed: what was synced is safe");
     }
+    if (t->status)
+        return errtext_set(err, -EIO, "tgtd ended with %s %d: what was synced is safe",
+                           WIFSIGNALED(t->status) ? "signal" : "status",
+                           WIFSIGNALED(t->status) ? WTERMSIG(t->status) : WEXITSTATUS(t->status));
+    return 0;
 }

@@ -3,12 +3,14 @@
 #ifndef S3VTL_TGT_H
 #define S3VTL_TGT_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "vtl/config.h"
 
 struct tgt {
     pid_t pid;     /* 0: not running */
+    int status;    /* waitpid's, once it ended */
     int log_fd;    /* what it writes; the caller reads */
     char ipc[108]; /* management socket */
 };
@@ -23,7 +25,10 @@ int tgt_start(struct tgt *t, const struct vtl_config *cfg, const char *module, s
 /* One target with the changer and the drives, accounts and access lists; initiators may log in when it returns 0. The
  * first logical unit opens the library inside tgtd, which may take a while. */
 int tgt_configure(struct tgt *t, const struct vtl_config *cfg, struct errtext *err);
-/* Takes the target away (which closes the library) and ends tgtd; kills it if it does not end in time. */
-void tgt_stop(struct tgt *t);
+/* True once it ended, by itself or told to. */
+bool tgt_ended(struct tgt *t);
+/* Takes the target away (which closes the library) and ends tgtd; kills it if it does not end in time. 0 after a clean
+ * end. */
+int tgt_stop(struct tgt *t, struct errtext *err);
 
 #endif

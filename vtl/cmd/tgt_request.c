@@ -75,6 +75,8 @@ int tgt_request(const char *ipc, enum tgt_op op, uint64_t lun, const char *param
     if (rc)
         return errtext_set(err, rc, "tgtd: %s: no answer", requests[op].what);
     if (rsp.err != TGTADM_SUCCESS)
-        return errtext_set(err, -EINVAL, "tgtd: %s: refused (error %u)", requests[op].what, rsp.err);
+        return errtext_set(err, -EINVAL, "tgtd refused: %s%s%s (error %u)", requests[op].what,
+                           len && op != TGT_ACCOUNT_NEW ? " " : "", len && op != TGT_ACCOUNT_NEW ? params : "",
+                           rsp.err);
     return 0;
 }

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* config_check.c: s3vtl config check: what is in force, and what may surprise. */
+#include <stdio.h>
+#include <string.h>
+
+#include "vtl/cmd/cmd.h"
+#include "vtl/cmd/password.h"
+#include "vtl/config_private.h"
+
+static bool is_loopback(const char *portal)
+{
+    return !strncmp(portal, "127.", 4) || !strncmp(portal, "[::1]", 5) || !strncmp(portal, "localhost:", 10);
+}
+
+static void hints(const struct vtl_config *c)
+{
+    bool s3 = !strcmp(c->store.type, "s3");
+    if (!is_loopback(c->iscsi.portal) && !c->iscsi.chap_user[0])
+        fprintf(stderr,
+                "s3vtl: hint: [iscsi] portal = %s can be reached from elsewhere, and no chap_user is set: %s may log "
+                "in without a password\n",
+                c->iscsi.portal,
+                c->iscsi.initiators[0]  ? "whoever claims one of these initiator names"
+                : c->iscsi.addresses[0] ? "whoever has one of these addresses"
+                                        : "anybody");
+    if (s3 && !strncmp(c->store.url, "http://", 7) && strncmp(c->store.url, "http://127.", 11) &&
+        strncmp(c->store.url, "http://localhost", 16) && strncmp(c->store.url, "http://[::1]", 12))
+        fprintf(stderr, "s3vtl: hint: [store] url = %s sends without TLS over a network\n", c->store.url);
+    if (s3 && c->spool.segment_size % (40u << 20))
+        fprintf(stderr,
+                "s3vtl: hint: [spool] segment_size is not a multiple of 40M, the slab of a renterd at 10-of-30\n");
+}
+
+/* What the configuration points to is read too; a dir store is left alone, as opening makes its directory. */
+static int check_files(const struct vtl_config *cfg)
+{
+    struct errtext err = {""};
+    struct objstore_config oc;
+    struct objstore *store = NULL;
+    if (password_check(cfg, &err))
+        return fail("%s", err.text);
+    if (strcmp(cfg->store.type, "s3") != 0)
+        return EXIT_DONE;
+    config_store(cfg, &oc);
+    if (objstore_open(&oc, &store, &err))
+        return fail("%s: %s", cfg->file, err.text);
+    store->ops->close(store);
+    return EXIT_DONE;
+}
+
+/* In the form of the file itself. */
+static void print_text(const struct vtl_config *cfg)
+{
+    const char *section = "";
+    for (size_t i = 0; i < config_n_keys; i++) {
+        const struct config_key *k = &config_keys[i];
+        char value[4200];
+        k->show(cfg, value, sizeof(value));
+        if (strcmp(section, k->section) != 0)
+            printf("%s[%s]\n", section[0] ? "\n" : "", k->section);
+        section = k->section;
+        printf("%s = %s%s\n", k->name, value, cfg->given >> i & 1 ? "" : " ; default");
+    }
+}
+
+/* {section: {key: value}, ..., "defaults": ["section.key", ...]} */
+static void print_object(const struct vtl_config *cfg)
+{
+    json_t *all = json_object(), *defaults = json_array();
+    for (size_t i = 0; i < config_n_keys; i++) {
+        const struct config_key *k = &config_keys[i];
+        char value[4200];
+        k->show(cfg, value, sizeof(value));
+        if (!json_object_get(all, k->section))
+            json_object_set_new(all, k->section, json_object());
+        json_object_set_new(json_object_get(all, k->section), k->name, json_string(value));
+        if (!(cfg->given >> i & 1))
+            json_array_append_new(defaults, json_sprintf("%s.%s", k->section, k->name));
+    }
+    json_object_set_new(all, "defaults", defaults);
+    print_json(all);
+    json_decref(all);
+}
+
+int cmd_config_check(const struct command_line *cl)
+{
+    if (!check_arguments(cl, 0, false, "config check"))
+        return EXIT_USAGE;
+    struct vtl_config *cfg = load_config(cl);
+    if (!cfg)
+        return EXIT_FAILED;
+    int status = check_files(cfg);
+    if (status == EXIT_DONE) {
+        if (cl->json)
+            print_object(cfg);
+        else
+            print_text(cfg);
+        hints(cfg);
+    }
+    config_free(cfg);
+    return status;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* password.c: CHAP passwords from their files. */
+#include "vtl/cmd/password.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PASSWORD_MIN 12
+
+/* No stdio: its buffer would keep a copy. */
+int password_read(const char *file, struct password *out, struct errtext *err)
+{
+    char buf[256];
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
+    int rc = n < 0 ? errtext_set(err, -errno, "%s: %s", file, strerror(errno)) : 0;
+    if (fd >= 0)
+        close(fd);
+    buf[n < 0 ? 0 : n] = '\0';
+    size_t len = strcspn(buf, "\r\n");
+    memset(out, 0, sizeof(*out));
+    if (!rc && (len < PASSWORD_MIN || len > PASSWORD_MAX))
+        rc = errtext_set(err, -EINVAL,
+                         "%s: the password has %s characters; must be 12 to 16, which every initiator takes", file,
+                         len < PASSWORD_MIN ? "less than 12" : "more than 16");
+    if (!rc)
+        memcpy(out->text, buf, len);
+    explicit_bzero(buf, sizeof(buf));
+    return rc;
+}
+
+int password_check(const struct vtl_config *cfg, struct errtext *err)
+{
+    struct password chap = {""}, mutual = {""};
+    int rc = cfg->iscsi.chap_user[0] ? password_read(cfg->iscsi.chap_password_file, &chap, err) : 0;
+    if (!rc && cfg->iscsi.mutual_user[0])
+        rc = password_read(cfg->iscsi.mutual_password_file, &mutual, err);
+    /* RFC 7143 9.2.1: else whoever answers one direction could answer the other by reflecting it. */
+    if (!rc && cfg->iscsi.mutual_user[0] && !strcmp(chap.text, mutual.text))
+        rc = errtext_set(err, -EINVAL,
+                         "%s: chap_password_file and mutual_password_file hold the same password; they must differ",
+                         cfg->file);
+    explicit_bzero(&chap, sizeof(chap));
+    explicit_bzero(&mutual, sizeof(mutual));
+    return rc;
+}
