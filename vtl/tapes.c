@@ -46,13 +46,12 @@ static int check_new(struct library *lib, const char *barcode, struct errtext *e
 /* The first claim and head, here and now. */
 static int first_commit(struct cartridge *c, struct errtext *err)
 {
-    int rc = cartridge_load(c, err);
-    if (rc)
-        return rc;
     pthread_mutex_lock(&c->lock);
-    c->committing = true;
+    c->committing = true; /* before loading, which shows it to the workers: else one of them commits it, too */
     pthread_mutex_unlock(&c->lock);
-    rc = commit_head(c, &impatient, err);
+    int rc = cartridge_load(c, err);
+    if (!rc)
+        rc = commit_head(c, &impatient, err);
     pthread_mutex_lock(&c->lock);
     c->committing = false;
     pthread_mutex_unlock(&c->lock);
