@@ -115,14 +115,14 @@ struct log_pump {
     int fd;
 };
 
-/* tgtd's own lines get a name in front; ours have one. */
+/* Its lines bear the name of who wrote them, ours or tgtd's own; others get one. */
 static void *pump_log(void *arg)
 {
     struct log_pump *p = arg;
     FILE *f = fdopen(p->fd, "r");
     char line[2000];
     while (f && fgets(line, sizeof(line), f))
-        fprintf(stderr, "%s%s", strncmp(line, "s3vtl: ", 7) ? "tgtd: " : "", line);
+        fprintf(stderr, "%s%s", strncmp(line, "s3vtl: ", 7) && strncmp(line, "tgtd: ", 6) ? "tgtd: " : "", line);
     if (f)
         fclose(f);
     return NULL;
