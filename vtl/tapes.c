@@ -43,12 +43,11 @@ static int check_new(struct library *lib, const char *barcode, struct errtext *e
     return rc;
 }
 
-/* The first claim and head, here and now. */
+/* The first claim and head, here and now. Nobody else knows the cartridge yet; committing keeps the workers, whom loading tells of it, from
+ * claiming it as well. */
 static int first_commit(struct cartridge *c, struct errtext *err)
 {
-    pthread_mutex_lock(&c->lock);
-    c->committing = true; /* before loading, which shows it to the workers: else one of them commits it, too */
-    pthread_mutex_unlock(&c->lock);
+    c->committing = true;
     int rc = cartridge_load(c, err);
     if (!rc)
         rc = commit_head(c, &impatient, err);

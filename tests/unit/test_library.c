@@ -324,9 +324,12 @@ struct told {
     uint64_t n, last, synced;
 };
 
-static void work_until_killed(const struct vtl_config *c, int fd)
+static void work_until_killed(const char *conf, int fd)
 {
     static struct model m;
+    struct vtl_config *c = NULL;
+    if (config_load(conf, &c, NULL))
+        _exit(1);
     struct library *lib = open_library(c);
     void *d = library_drive(lib, 0);
     uint64_t id = 1, synced = 0;
@@ -365,9 +368,12 @@ static void kill_9_loses_nothing_acknowledged(void **state)
         int p[2];
         assert_int_equal(pipe(p), 0);
         pid_t pid = fork();
-        if (!pid) {
+        if (!pid) { /* this program again, in a process without threads so far */
+            char fd[12];
+            (void)snprintf(fd, sizeof(fd), "%d", p[1]);
             close(p[0]);
-            work_until_killed(c, p[1]);
+            execl("/proc/self/exe", "test_library", "--work", c->file, fd, (char *)NULL);
+            _exit(1);
         }
         close(p[1]);
         struct told t = {0, 0, 0}, next;
@@ -510,8 +516,10 @@ static void positions_are_exact(void **state)
     config_free(c);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc == 4 && !strcmp(argv[1], "--work"))
+        work_until_killed(argv[2], atoi(argv[3]));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(maps_survive_cuts_and_a_rebuild, setup, teardown),
         cmocka_unit_test_setup_teardown(remote_sync_means_in_the_store, setup, teardown),
