@@ -125,7 +125,13 @@ static struct library *new_library(const struct vtl_config *c, const char *barco
 
 static void flush_remote(struct library *lib)
 {
-    json_decref(call(lib, json_pack("{s:s, s:b, s:i}", "op", "flush", "remote", 1, "timeout_ms", 60000)));
+    bool remote = false;
+    for (int i = 0; i < 12 && !remote; i++) { /* each waits 10 s at most */
+        json_t *r = call(lib, json_pack("{s:s, s:b, s:i}", "op", "flush", "remote", 1, "timeout_ms", 10000));
+        remote = json_is_true(json_object_get(r, "remote"));
+        json_decref(r);
+    }
+    assert_true(remote);
 }
 
 static void move(struct library *lib, uint16_t from, uint16_t to)
