@@ -29,6 +29,15 @@ static void count_writer(struct cartridge *c, uint64_t size)
     c->writer_size = size;
 }
 
+void cartridge_uncount(struct cartridge *c)
+{
+    for (size_t i = 0; i < c->n_pending; i++) {
+        atomic_fetch_sub(&c->eng->dirty_bytes, c->pending[i].size);
+        c->pending[i].size = 0;
+    }
+    count_writer(c, 0);
+}
+
 static void close_writer(struct cartridge *c)
 {
     seg_writer_free(c->writer);
@@ -69,14 +78,22 @@ static void remove_pending(struct cartridge *c, size_t i)
     c->n_pending--;
 }
 
-/* Files of overwritten segments that were never stored go, once no row names them. */
+/* Files of overwritten segments go, once no row names them. If a worker has had one, an object of that name may be in
+ * the store, whatever was answered: it is garbage. */
 static void bury_dead(struct cartridge *c)
 {
-    for (size_t i = c->n_pending; i-- > 0;)
-        if (c->pending[i].dead && !c->pending[i].busy) {
-            spool_remove(c->eng->spool, c->row.barcode, &c->pending[i].id);
-            remove_pending(c, i);
-        }
+    for (size_t i = c->n_pending; i-- > 0;) {
+        struct pending *p = &c->pending[i];
+        if (!p->dead || p->busy)
+            continue;
+        char key[DB_KEY_SIZE];
+        object_key(key, c->row.barcode, "seg", &p->id);
+        const char *keys[] = {key};
+        if (p->tried && db_garbage_add(c->eng->db, c->row.rowid, keys, 1))
+            engine_log("%s: state: %s: %s stays in the store", c->row.barcode, db_error(c->eng->db), key);
+        spool_remove(c->eng->spool, c->row.barcode, &p->id);
+        remove_pending(c, i);
+    }
 }
 
 void cartridge_cut_live(struct cartridge *c, uint64_t object)
@@ -145,12 +162,22 @@ static int apply_overwrite(struct cartridge *c)
     return 0;
 }
 
+/* A failed fdatasync is final for this file: the kernel has dropped what it could not write, and the next call would
+ * say 0. */
+static int sync_file(struct cartridge *c)
+{
+    if (!c->writer_error && !c->writer_synced && fdatasync(c->writer_fd))
+        c->writer_error = -errno;
+    return c->writer_error;
+}
+
 static int sync_locked(struct cartridge *c)
 {
     if (!c->writer)
         return 0;
-    if (!c->writer_synced && fdatasync(c->writer_fd))
-        return -errno;
+    int rc = sync_file(c);
+    if (rc)
+        return rc;
     c->writer_synced = true;
     return c->apply_due ? apply_overwrite(c) : 0;
 }
@@ -159,10 +186,11 @@ static int seal_locked(struct cartridge *c)
 {
     if (!c->writer)
         return 0;
-    int rc = c->writer_sealed ? 0 : seg_writer_seal(c->writer);
+    int rc = c->writer_error ? c->writer_error : c->writer_sealed ? 0 : seg_writer_seal(c->writer);
     c->writer_sealed = c->writer_sealed || !rc;
-    if (!rc && fdatasync(c->writer_fd))
-        rc = -errno;
+    c->writer_synced = false;
+    if (!rc)
+        rc = sync_file(c);
     if (rc)
         return rc;
     struct seg_totals t;
@@ -230,6 +258,7 @@ static int open_writer(struct cartridge *c, uint64_t object)
         return rc;
     }
     c->writer_fd = fd;
+    c->writer_error = 0;
     c->writer_synced = c->writer_sealed = false;
     c->apply_due = h.overwrites;
     c->apply_object = object;
@@ -240,6 +269,8 @@ static int open_writer(struct cartridge *c, uint64_t object)
 /* A writer whose next record is object, with room for len more bytes. */
 static int ready_writer(struct cartridge *c, uint64_t object, uint32_t len)
 {
+    if (c->writer && c->writer_error)
+        return c->writer_error;
     bool fits = c->writer && !c->writer_sealed && object == tape_index_end_object(&c->live) &&
                 seg_writer_size_with(c->writer, len) <= c->eng->cfg->spool.segment_size;
     if (fits)
@@ -307,30 +338,51 @@ int cartridge_filemarks(struct cartridge *c, uint64_t object, uint32_t count)
     return append(c, object, NULL, 0, 0, false, count);
 }
 
+/* The rows first, with figures from a copy: if they cannot be changed, nothing has been. */
+static int truncate_rows(struct cartridge *c, uint64_t object)
+{
+    struct tape_index cut;
+    struct db_change ch = {.truncate = true, .object = object};
+    struct seg_fm_run *runs = NULL;
+    struct db_cartridge row = c->row;
+    int rc = tape_index_copy(&cut, &c->live);
+    if (rc)
+        return rc;
+    tape_index_truncate(&cut, object);
+    if (cut.n_segs) {
+        ch.cut = &cut.segs[cut.n_segs - 1];
+        rc = tape_index_runs(&cut, ch.cut->first_object, object, &runs, &ch.n_cut_fms);
+        ch.cut_fms = runs;
+    }
+    row.floor = object;
+    row.dirty = true;
+    row.modified = engine_time();
+    if (row.commit_segs > cut.n_segs)
+        row.commit_segs = cut.n_segs;
+    if (!rc)
+        rc = db_change(c->eng->db, &row, &ch);
+    if (!rc)
+        c->row = row;
+    free(runs);
+    tape_index_free(&cut);
+    return rc;
+}
+
 int cartridge_truncate(struct cartridge *c, uint64_t object)
 {
     pthread_mutex_lock(&c->lock);
-    int rc = 0;
-    if (object < tape_index_end_object(&c->live)) {
-        rc = seal_locked(c);
-        if (!rc) {
-            cartridge_cut_live(c, object);
-            c->row.floor = object;
-            c->row.dirty = true;
-            touch(c);
-            struct db_change ch = {0};
-            struct seg_fm_run *runs = NULL;
-            rc = cartridge_change_cut(c, object, &ch, &runs);
-            if (!rc)
-                rc = db_change(c->eng->db, &c->row, &ch);
-            free(runs);
-            if (!rc)
-                bury_dead(c);
-            c->commit_soon = true;
-        }
+    bool cut = object < tape_index_end_object(&c->live);
+    int rc = cut ? seal_locked(c) : 0;
+    if (!rc && cut)
+        rc = truncate_rows(c, object);
+    if (!rc && cut) {
+        cartridge_cut_live(c, object);
+        touch(c);
+        bury_dead(c);
+        c->commit_soon = true;
     }
     pthread_mutex_unlock(&c->lock);
-    if (!rc)
+    if (!rc && cut)
         workers_add(c->eng->workers, c);
     return rc;
 }
@@ -347,10 +399,10 @@ int cartridge_flush(struct cartridge *c)
 {
     pthread_mutex_lock(&c->lock);
     int rc = seal_locked(c);
+    bool ask = !c->commit_soon && c->changes != c->committed; /* asked before: the workers are at it */
     c->commit_soon = true;
-    bool due = c->changes != c->committed;
     pthread_mutex_unlock(&c->lock);
-    if (!rc && due)
+    if (!rc && ask)
         workers_add(c->eng->workers, c);
     return rc;
 }
@@ -400,7 +452,7 @@ bool cartridge_pick_pending(struct cartridge *c, struct pending *out)
 {
     for (size_t i = 0; i < c->n_pending; i++)
         if (!c->pending[i].busy && !c->pending[i].dead) {
-            c->pending[i].busy = true;
+            c->pending[i].busy = c->pending[i].tried = true;
             *out = c->pending[i];
             return true;
         }
@@ -417,14 +469,9 @@ int cartridge_pending_done(struct cartridge *c, const struct seg_id *id, bool st
     struct pending *p = &c->pending[i];
     p->busy = false;
     if (p->dead) {
-        /* Stored or not (an answer may be lost): whatever is in the store under this name, nobody will name it. */
-        char key[DB_KEY_SIZE];
-        object_key(key, c->row.barcode, "seg", id);
-        const char *keys[] = {key};
-        int rc = db_garbage_add(c->eng->db, c->row.rowid, keys, 1);
         if (!c->apply_due)
             bury_dead(c);
-        return rc;
+        return 0;
     }
     if (!stored)
         return 0;

@@ -22,8 +22,9 @@
 struct pending { /* a sealed segment that is not stored yet */
     struct seg_id id;
     uint64_t size;
-    bool busy; /* a worker is storing it */
-    bool dead; /* overwritten: its file goes as soon as the overwrite is applied and no worker has it */
+    bool busy;  /* a worker is storing it */
+    bool tried; /* a worker has had it: the store may hold it, whatever it answered */
+    bool dead;  /* overwritten: its file goes as soon as the overwrite is applied and no worker has it */
 };
 
 struct cartridge {
@@ -41,6 +42,7 @@ struct cartridge {
     struct seg_id writer_id;
     uint64_t writer_size; /* counted in dirty_bytes */
     bool writer_synced;   /* nothing appended since the last fdatasync */
+    int writer_error;     /* fdatasync failed once: what it held is in doubt, and a second call would not tell (I1) */
     bool writer_sealed;   /* index and footer are written, but its row could not be changed yet */
     uint64_t written_at;  /* ticks of the last append */
     bool apply_due;       /* the open segment overwrites at apply_object; rows not changed yet */

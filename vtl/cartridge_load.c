@@ -69,13 +69,13 @@ static int load_segment(void *arg, enum seg_state state, const struct seg_ref *r
         return 0;
     }
     int rc = tape_index_append(&c->live, ref, fms, n);
+    if (!rc && state == SEG_STORED)
+        spool_stored(c->eng->spool, c->row.barcode, &ref->id, ref->size);
     if (rc || state == SEG_STORED)
         return rc;
     rc = cartridge_push_pending(c, &ref->id, ref->size);
-    if (!rc) {
+    if (!rc)
         atomic_fetch_add(&c->eng->dirty_bytes, ref->size);
-        spool_keep(c->eng->spool, c->row.barcode, &ref->id);
-    }
     return rc;
 }
 
@@ -149,16 +149,14 @@ static int recover_open(struct cartridge *c, const struct seg_id *id, struct err
     struct seg_writer *w = NULL;
     struct seg_totals t = {0};
     int fd = spool_reopen(c->eng->spool, c->row.barcode, id);
-    int rc = fd == -ENOENT ? -ENODATA : fd;
-    if (fd >= 0)
-        rc = seal_recovered(fd, &w, &t, err);
+    /* The file was made safe before its row: if it is not there, something was taken away. */
+    int rc = fd < 0 ? fd : seal_recovered(fd, &w, &t, err);
     if (!rc && t.header.first_object > tape_index_end_object(&c->live)) {
         engine_log("%s: open segment %s begins at object %llu, behind the end %llu: not used", c->row.barcode, name,
                    (unsigned long long)t.header.first_object, (unsigned long long)tape_index_end_object(&c->live));
         rc = -ENODATA;
     }
     if (!rc) {
-        spool_keep(c->eng->spool, c->row.barcode, id);
         rc = take_recovered(c, id, &t);
         engine_log("%s: recovered segment %s: objects %llu to %llu", c->row.barcode, name,
                    (unsigned long long)t.header.first_object, (unsigned long long)(t.header.first_object + t.objects));
@@ -167,8 +165,10 @@ static int recover_open(struct cartridge *c, const struct seg_id *id, struct err
     if (fd >= 0)
         close(fd);
     if (rc != -ENODATA)
-        return rc ? errtext_set(err, rc, "%s: segment %s: %s", c->row.barcode, name, strerror(-rc)) : 0;
-    spool_remove(c->eng->spool, c->row.barcode, id);
+        return rc ? errtext_set(err, rc, "%s: open segment %s: %s", c->row.barcode, name, strerror(-rc)) : 0;
+    engine_log("%s: open segment %s holds no whole record: the tape is what it was before (the file is kept as %s.bad)",
+               c->row.barcode, name, name);
+    spool_set_aside(c->eng->spool, c->row.barcode, id);
     return db_segment_drop(c->eng->db, c->row.rowid, id);
 }
 

@@ -13,6 +13,9 @@ void cartridge_cut_maps(struct cartridge *c);
 int cartridge_change_cut(const struct cartridge *c, uint64_t object, struct db_change *ch, struct seg_fm_run **runs);
 /* Notes a sealed segment that is not stored. Does not count its bytes. */
 int cartridge_push_pending(struct cartridge *c, const struct seg_id *id, uint64_t size);
+/* What a fenced cartridge holds can never be stored: it no longer counts against the spool's limit, so that it stops
+ * nobody else. */
+void cartridge_uncount(struct cartridge *c);
 void cartridge_free_doomed(struct cartridge *c);
 
 #endif

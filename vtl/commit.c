@@ -49,6 +49,7 @@ static int fence(struct cartridge *c, const struct seg_id *winner, struct errtex
     pthread_mutex_lock(&c->lock);
     c->fenced = true;
     c->owned = false;
+    cartridge_uncount(c);
     pthread_mutex_unlock(&c->lock);
     return errtext_set(
         err, -EPERM,
@@ -67,7 +68,10 @@ static int check_highest(struct cartridge *c, const struct seg_id *mine, bool cl
     if (!rc && !n)
         rc = errtext_set(err, -EIO, "tapes/%s/head/: the store does not list the head just put", c->row.barcode);
     else if (!rc && seg_id_compare(&heads[n - 1], mine) > 0)
-        rc = fence(c, &heads[n - 1], err);
+        rc = heads[n - 1].writer == mine->writer
+                 ? errtext_set(err, -EIO, "tapes/%s/head/: a head of this gateway is above the one just put",
+                               c->row.barcode)
+                 : fence(c, &heads[n - 1], err);
     else if (!rc && seg_id_compare(&heads[n - 1], mine) < 0)
         rc = errtext_set(err, -EIO, "tapes/%s/head/: the store does not list the head just put", c->row.barcode);
     else if (!rc && clean)
@@ -110,7 +114,10 @@ static int take_over(struct cartridge *c, const struct seg_id *claim, struct hea
         return errtext_set(err, -EIO, "%s: the head that this gateway wrote is gone from the store", c->row.barcode);
     if (rc)
         return rc;
-    bool same = ours && (h->id.writer == c->eng->writer || !seg_id_compare(&h->id, &c->row.head));
+    /* A head of ours that knows segments this state does not: the state is a copy from earlier (a restored snapshot).
+     */
+    bool same = ours && ((h->id.writer == c->eng->writer && h->next_segment <= c->row.next_segment) ||
+                         !seg_id_compare(&h->id, &c->row.head));
     if (!same) {
         struct seg_id winner = h->id;
         head_free(h);
@@ -119,16 +126,41 @@ static int take_over(struct cartridge *c, const struct seg_id *claim, struct hea
     return 0;
 }
 
+/* Looks before it claims, so that a gateway that comes back late does not disturb the one that took over. Claims that
+ * came to nothing are passed over. */
+static int may_claim(struct cartridge *c, const struct seg_id *heads, size_t n, struct errtext *err)
+{
+    while (n && !heads[n - 1].number)
+        n--;
+    if (!n || heads[n - 1].writer == c->eng->writer || !seg_id_compare(&heads[n - 1], &c->row.head))
+        return 0;
+    return fence(c, &heads[n - 1], err);
+}
+
+/* No epoch is used twice by this gateway, also not for a barcode that was removed and made again (I2). */
+static int next_epoch(struct engine *e, uint64_t highest, uint64_t *epoch, struct errtext *err)
+{
+    char floor[32];
+    if (db_meta_get(e->db, EPOCH_FLOOR, floor, sizeof(floor)))
+        return errtext_set(err, -EIO, "state: %s", db_error(e->db));
+    uint64_t n = strtoull(floor, NULL, 10);
+    *epoch = (n > highest ? n : highest) + 1;
+    return 0;
+}
+
 static int claim(struct cartridge *c, const struct obj_call *call, struct errtext *err)
 {
     struct engine *e = c->eng;
-    struct seg_id *heads = NULL;
+    struct seg_id *heads = NULL, mine = {0, e->writer, 0};
     size_t n = 0;
     int rc = commit_list_heads(e->store, c->row.barcode, &heads, &n, call, err);
+    if (!rc)
+        rc = may_claim(c, heads, n, err);
+    if (!rc)
+        rc = next_epoch(e, n ? heads[n - 1].epoch : 0, &mine.epoch, err);
+    free(heads);
     if (rc)
         return rc;
-    struct seg_id mine = {(n ? heads[n - 1].epoch : 0) + 1, e->writer, 0};
-    free(heads);
     struct head h;
     head_init(&h);
     h.claim = true;
@@ -353,14 +385,18 @@ static int record(struct cartridge *c, struct snapshot *s)
     return rc;
 }
 
-/* Maps of a commit that failed: the next one makes its own, and after it these are nobody's. */
-static void disown_maps(struct cartridge *c, const struct snapshot *s)
+/* A commit that failed: the next one makes its own maps, and after it these are nobody's. What was found to be garbage
+ * may still be named by the head that stays the winner. */
+static void give_up(struct cartridge *c, const struct snapshot *s)
 {
     for (size_t i = 0; i < s->n_puts; i++) {
         const char *keys[] = {s->puts[i].key};
         if (db_garbage_add(c->eng->db, c->row.rowid, keys, 1))
             engine_log("%s: state: %s", c->row.barcode, db_error(c->eng->db));
     }
+    pthread_mutex_lock(&c->lock);
+    cartridge_free_doomed(c);
+    pthread_mutex_unlock(&c->lock);
 }
 
 int commit_head(struct cartridge *c, const struct obj_call *call, struct errtext *err)
@@ -386,7 +422,7 @@ int commit_head(struct cartridge *c, const struct obj_call *call, struct errtext
     if (!rc && (rc = record(c, &s)))
         errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
     if (rc)
-        disown_maps(c, &s);
+        give_up(c, &s);
     snapshot_free(&s);
     if (!rc)
         rc = check_highest(c, &mine, true, call, err);

@@ -44,6 +44,8 @@ void db_close(struct db *db);
 /* Text of the last failed call; for the log and the operator. Valid until the next call of this thread. */
 const char *db_error(struct db *db);
 
+/* The highest epoch of cartridges that were removed. */
+#define EPOCH_FLOOR "epoch_floor"
 /* "" when the key is not there. */
 int db_meta_get(struct db *db, const char *key, char *buf, size_t room);
 int db_meta_set(struct db *db, const char *key, const char *value);

@@ -7,6 +7,8 @@
 
 /* A flush that cannot end answers before the initiator gives up (PBS: 600 s). */
 #define FLUSH_LIMIT_MS 540000
+/* The same for a MOVE MEDIUM out of the drive (PBS: 300 s). */
+#define REMOVE_LIMIT_MS 280000
 
 void drive_init(struct drive *d, struct engine *eng, unsigned number, const char *serial)
 {
@@ -112,10 +114,10 @@ static int not_remote(struct drive *d, int rc, struct errtext *err)
     return rc;
 }
 
-int drive_wait_remote(struct drive *d, const atomic_bool *cancel, struct errtext *err)
+static int wait_remote(struct drive *d, uint64_t limit_ms, const atomic_bool *cancel, struct errtext *err)
 {
     struct engine *e = d->eng;
-    uint64_t until = engine_ticks() + FLUSH_LIMIT_MS;
+    uint64_t until = engine_ticks() + limit_ms;
     if (!e->workers)
         return errtext_set(err, -EIO, "no background work runs");
     for (;;) {
@@ -137,16 +139,21 @@ int drive_wait_remote(struct drive *d, const atomic_bool *cancel, struct errtext
 
 /* I1: what was acknowledged is at the configured level when this returns 0. seal: also start its upload. op_lock held.
  */
-int drive_make_safe(struct drive *d, bool seal, const atomic_bool *cancel, struct errtext *err)
+static int make_safe(struct drive *d, bool seal, uint64_t limit_ms, const atomic_bool *cancel, struct errtext *err)
 {
     bool remote = d->eng->cfg->spool.durability == DURABILITY_REMOTE;
     int rc = seal || remote ? cartridge_flush(d->c) : cartridge_sync(d->c);
     if (rc)
         return errtext_set(err, rc, "drive %u, %s: spool: %s", d->number, d->c->row.barcode, strerror(-rc));
-    if (remote && (rc = drive_wait_remote(d, cancel, err)))
+    if (remote && (rc = wait_remote(d, limit_ms, cancel, err)))
         return rc;
     d->unsynced_blocks = d->unsynced_bytes = 0;
     return 0;
+}
+
+int drive_make_safe(struct drive *d, bool seal, const atomic_bool *cancel, struct errtext *err)
+{
+    return make_safe(d, seal, FLUSH_LIMIT_MS, cancel, err);
 }
 
 enum tape_result drive_failed(struct drive *d, int rc, const struct errtext *err, enum tape_result otherwise)
@@ -210,9 +217,9 @@ int drive_insert(struct drive *d, struct cartridge *c, struct errtext *err)
 }
 
 /* op_lock held. */
-static int unthread(struct drive *d, const atomic_bool *cancel, struct errtext *err)
+static int unthread(struct drive *d, uint64_t limit_ms, const atomic_bool *cancel, struct errtext *err)
 {
-    int rc = d->loaded ? drive_make_safe(d, true, cancel, err) : 0;
+    int rc = d->loaded ? make_safe(d, true, limit_ms, cancel, err) : 0;
     if (rc)
         return rc;
     d->loaded = false;
@@ -228,7 +235,7 @@ int drive_remove(struct drive *d, const atomic_bool *cancel, struct errtext *err
     pthread_mutex_lock(&d->op_lock);
     drive_publish(d, TAPE_UNLOADING);
     struct cartridge *c = d->c;
-    int rc = c ? unthread(d, cancel, err) : 0;
+    int rc = c ? unthread(d, REMOVE_LIMIT_MS, cancel, err) : 0;
     if (!rc && c) {
         pthread_mutex_lock(&c->lock);
         c->users--;
@@ -272,7 +279,7 @@ static enum tape_result drive_unload(void *self, const atomic_bool *cancel)
     }
     drive_publish(d, TAPE_UNLOADING);
     bool was = d->loaded;
-    int rc = unthread(d, cancel, &err);
+    int rc = unthread(d, FLUSH_LIMIT_MS, cancel, &err);
     if (!rc && was)
         d->medium_changes++;
     return drive_end(d, rc ? drive_failed(d, rc, &err, TAPE_WRITE_ERROR) : TAPE_OK);

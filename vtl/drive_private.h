@@ -18,7 +18,6 @@ enum tape_result drive_end(struct drive *d, enum tape_result result);
 void drive_publish(struct drive *d, enum tape_activity activity);
 uint64_t drive_end_object(struct drive *d);
 int drive_make_safe(struct drive *d, bool seal, const atomic_bool *cancel, struct errtext *err);
-int drive_wait_remote(struct drive *d, const atomic_bool *cancel, struct errtext *err);
 /* Logs err, sets the TapeAlert flag, and says which result the command ends with. */
 enum tape_result drive_failed(struct drive *d, int rc, const struct errtext *err, enum tape_result otherwise);
 

@@ -39,6 +39,7 @@ static enum tape_result claim_first(struct drive *d, const atomic_bool *cancel)
     struct cartridge *c = d->c;
     struct engine *e = d->eng;
     uint64_t until = engine_ticks() + CLAIM_WAIT_MS;
+    bool asked = false;
     for (;;) {
         uint64_t seen = progress_now(&e->progress);
         pthread_mutex_lock(&c->lock);
@@ -51,7 +52,11 @@ static enum tape_result claim_first(struct drive *d, const atomic_bool *cancel)
             break;
         if (atomic_load(cancel))
             return TAPE_CANCELLED;
-        workers_add(e->workers, c);
+        if (!asked) {
+            workers_add(e->workers, c); /* which is news itself */
+            asked = true;
+            continue;
+        }
         progress_wait(&e->progress, seen, 500);
     }
     d->claim_asked = true;

@@ -105,7 +105,8 @@ static int write_chunk(struct engine *e, int fd, const uint8_t *buf, uint64_t le
 }
 
 /* *local: what failed was the cache, not the store. */
-static int download(struct workers *w, struct cartridge *c, const struct seg_ref *r, uint8_t *buf, bool *local, struct errtext *err)
+static int download(struct workers *w, struct cartridge *c, const struct seg_ref *r, uint8_t *buf, bool *local,
+                    struct errtext *err)
 {
     struct engine *e = w->eng;
     struct obj_call call = {.cancel = &w->stop};

@@ -15,13 +15,20 @@ static json_t *describe(struct library *lib)
     json_t *list = json_array();
     pthread_mutex_lock(&lib->lock);
     lib->inventory_dirty = false;
-    for (size_t i = 0; i < lib->n_elements; i++) {
-        const struct element *e = &lib->elements[i];
+    pthread_mutex_unlock(&lib->lock);
+    struct element *now = library_elements_now(lib);
+    for (size_t i = 0; now && i < lib->n_elements; i++) {
+        const struct element *e = &now[i];
         if (e->barcode[0])
             json_array_append_new(list, json_pack("{s:i, s:s, s:i}", "address", (int)e->address, "barcode", e->barcode,
                                                   "source", (int)e->source));
     }
-    pthread_mutex_unlock(&lib->lock);
+    bool copied = now != NULL;
+    free(now);
+    if (!copied) {
+        json_decref(list);
+        return NULL;
+    }
     return json_pack("{s:i, s:s, s:s, s:I, s:o}", "format", 1, "library", lib->id, "name", lib->cfg->library.name,
                      "time", (json_int_t)engine_time(), "elements", list);
 }

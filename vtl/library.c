@@ -28,6 +28,16 @@ struct element *library_element(struct library *lib, uint16_t address)
     return lo < lib->n_elements && lib->elements[lo].address == address ? &lib->elements[lo] : NULL;
 }
 
+struct element *library_elements_now(struct library *lib)
+{
+    struct element *copy = malloc(lib->n_elements * sizeof(*copy));
+    pthread_mutex_lock(&lib->lock);
+    if (copy)
+        memcpy(copy, lib->elements, lib->n_elements * sizeof(*copy));
+    pthread_mutex_unlock(&lib->lock);
+    return copy;
+}
+
 /* Where barcode is, or would go. */
 static size_t position(const struct library *lib, const char *barcode)
 {
@@ -163,8 +173,15 @@ static int load_element(void *arg, const struct db_element *row)
 
 /* Drives that hold a cartridge thread it again; what was open is recovered, what is not stored goes on. A cartridge
  * that fails is told and left: the others must not suffer. */
+static bool all_stored(void *arg, const char *barcode)
+{
+    const struct cartridge *c = library_cartridge(arg, barcode);
+    return c && !c->row.unsettled;
+}
+
 static void settle(struct library *lib)
 {
+    spool_settle(lib->eng.spool, all_stored, lib);
     struct errtext err = {""};
     for (size_t i = 0; i < lib->n_cartridges; i++) {
         struct cartridge *c = lib->cartridges[i];

@@ -50,6 +50,9 @@ struct library {
 };
 
 struct element *library_element(struct library *lib, uint16_t address); /* lock held; NULL: no such address */
+/* A copy of all elements as they are now, malloc'd; NULL when out of memory. What takes its time is done on the copy:
+ * the transport's thread takes the lock too (I5). */
+struct element *library_elements_now(struct library *lib);
 /* NULL: unknown. lock held, or move_lock. */
 struct cartridge *library_cartridge(struct library *lib, const char *barcode);
 int library_add_cartridge(struct library *lib, struct cartridge *c);

@@ -2,6 +2,7 @@
 /* rpc.c: the operations of the command, asked and answered in JSON: one table. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "vtl/jsontext.h"
@@ -43,14 +44,14 @@ static json_t *text_or_null(const char *s)
 static json_t *elements_json(struct library *lib)
 {
     json_t *list = json_array();
-    pthread_mutex_lock(&lib->lock);
-    for (size_t i = 0; i < lib->n_elements; i++) {
-        const struct element *e = &lib->elements[i];
+    struct element *now = library_elements_now(lib);
+    for (size_t i = 0; now && i < lib->n_elements; i++) {
+        const struct element *e = &now[i];
         json_array_append_new(list, json_pack("{s:i, s:s, s:o, s:o}", "address", (int)e->address, "type",
                                               type_names[e->type], "barcode", text_or_null(e->barcode), "source",
                                               e->source ? json_integer(e->source) : json_null()));
     }
-    pthread_mutex_unlock(&lib->lock);
+    free(now);
     return list;
 }
 

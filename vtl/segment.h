@@ -19,7 +19,7 @@ struct seg_id {
 };
 #define SEG_NAME_SIZE 29 /* with the NUL */
 void seg_id_format(const struct seg_id *id, char out[SEG_NAME_SIZE]);
-bool seg_id_parse(const char *name, struct seg_id *out); /* exactly this form, nothing behind it */
+bool seg_id_parse(const char *name, struct seg_id *out);            /* exactly this form, nothing behind it */
 int seg_id_compare(const struct seg_id *a, const struct seg_id *b); /* epoch, writer, number */
 
 struct seg_header {
@@ -41,12 +41,12 @@ enum seg_record_flags { SEG_ZSTD = 1, SEG_AES256_GCM = 2 };
 struct seg_record {
     enum seg_record_type type;
     uint8_t flags;
-    uint16_t ext_len;     /* bytes of extension before the payload (key-associated data); 0 for now */
-    uint64_t object;      /* its logical object number (the first, for a run of filemarks) */
-    uint32_t length;      /* block: plain bytes; filemarks: how many */
-    uint32_t stored_len;  /* bytes of payload */
-    uint32_t crc_plain;   /* over the plain block */
-    uint32_t crc_stored;  /* over extension and payload as stored */
+    uint16_t ext_len;    /* bytes of extension before the payload (key-associated data); 0 for now */
+    uint64_t object;     /* its logical object number (the first, for a run of filemarks) */
+    uint32_t length;     /* block: plain bytes; filemarks: how many */
+    uint32_t stored_len; /* bytes of payload */
+    uint32_t crc_plain;  /* over the plain block */
+    uint32_t crc_stored; /* over extension and payload as stored */
 };
 #define SEG_HEADER_SIZE 192
 #define SEG_RECORD_SIZE 40
@@ -58,14 +58,14 @@ struct seg_writer;
 
 /* Starts a segment in an empty file. fd stays the caller's and must outlive the writer. */
 int seg_writer_create(int fd, const struct seg_header *h, struct seg_writer **out);
-/* Takes up a segment after a crash: checks the header and each record (header CRC, stored CRC, running object numbers), cuts the
- * file after the last good one (also an index or footer that stood there: the segment is open again) and positions behind
- * it. -EINVAL with *err when the header itself is no good. *sealed: the file was whole, index and footer included; then nothing
- * was cut and append is not allowed. */
+/* Takes up a segment after a crash: checks the header and each record (header CRC, stored CRC, running object numbers),
+ * cuts the file after the last good one (also an index or footer that stood there: the segment is open again) and
+ * positions behind it. -EINVAL with *err when the header itself is no good. *sealed: the file was whole, index and
+ * footer included; then nothing was cut and append is not allowed. */
 int seg_writer_recover(int fd, struct seg_writer **out, bool *sealed, struct errtext *err);
-/* Appends one block (1..TAPE_MAX_BLOCK bytes); crc_plain is the caller's, taken when the block arrived (I3). compress: try zstd;
- * what does not shrink is stored raw, and a run of incompressible blocks is detected cheaply. On failure the file is cut
- * back to where it was. */
+/* Appends one block (1..TAPE_MAX_BLOCK bytes); crc_plain is the caller's, taken when the block arrived (I3). compress:
+ * try zstd; what does not shrink is stored raw, and a run of incompressible blocks is detected cheaply. On failure the
+ * file is cut back to where it was. */
 int seg_writer_block(struct seg_writer *w, const void *block, uint32_t len, uint32_t crc_plain, bool compress);
 int seg_writer_filemarks(struct seg_writer *w, uint32_t count);
 /* Bytes that the sealed segment would have now, and if one more block of len bytes (worst case) were added. */
@@ -81,25 +81,26 @@ struct seg_fm_run {
 };
 struct seg_totals {
     struct seg_header header;
-    uint64_t objects;   /* blocks and filemarks */
+    uint64_t objects; /* blocks and filemarks */
     uint64_t filemarks;
-    uint64_t plain_bytes;  /* of blocks */
-    uint64_t stored_bytes; /* of the file so far, or of the sealed file */
+    uint64_t plain_bytes;         /* of blocks */
+    uint64_t stored_bytes;        /* of the file so far, or of the sealed file */
     const struct seg_fm_run *fms; /* in order, neighbours merged; valid until the next call on the writer */
     size_t n_fms;
 };
 void seg_writer_totals(const struct seg_writer *w, struct seg_totals *out);
-/* Where the record of an object begins in the file, and how many bytes it has (header, extension, payload, padding). -ENOENT if it's
- * not in the segment. For reading from an open segment. */
+/* Where the record of an object begins in the file, and how many bytes it has (header, extension, payload, padding).
+ * -ENOENT if it's not in the segment. For reading from an open segment. */
 int seg_writer_find(const struct seg_writer *w, uint64_t object, uint64_t *offset, uint32_t *size);
 
 /* ---- reading: any thread ---- */
 struct seg_index; /* of a sealed segment, decoded and checked */
 
-/* How many bytes at the end of an object of size bytes to fetch first, so that footer and (nearly always) index are in it. */
+/* How many bytes at the end of an object of size bytes to fetch first, so that footer and (nearly always) index are in
+ * it. */
 uint64_t seg_tail_size(uint64_t size);
-/* Decodes footer and index from the last tail_len bytes of a segment of size bytes. -EAGAIN with *need: fetch that many bytes
- * from the end and call again. -EBADMSG with *err: damaged. */
+/* Decodes footer and index from the last tail_len bytes of a segment of size bytes. -EAGAIN with *need: fetch that many
+ * bytes from the end and call again. -EBADMSG with *err: damaged. */
 int seg_index_decode(const void *tail, uint64_t tail_len, uint64_t size, struct seg_index **out, uint64_t *need,
                      struct errtext *err);
 int seg_index_find(const struct seg_index *x, uint64_t object, uint64_t *offset, uint32_t *size);
@@ -107,10 +108,11 @@ void seg_index_totals(const struct seg_index *x, struct seg_totals *out); /* hea
 void seg_index_free(struct seg_index *x);
 
 int seg_header_decode(const void *buf, size_t len, struct seg_header *out, struct errtext *err);
-/* Decodes and checks one record whose bytes [rec, rec + len) were read: header CRC, type, lengths within len (else -EBADMSG). */
+/* Decodes and checks one record whose bytes [rec, rec + len) were read: header CRC, type, lengths within len (else
+ * -EBADMSG). */
 int seg_record_decode(const void *rec, size_t len, struct seg_record *out, struct errtext *err);
-/* Checks the stored CRC, decompresses, checks the plain CRC: up to room bytes of the block go to buf (which may be NULL with room 0:
- * then only the stored CRC is checked). -EBADMSG: damaged, buf undefined. */
+/* Checks the stored CRC, decompresses, checks the plain CRC: up to room bytes of the block go to buf (which may be NULL
+ * with room 0: then only the stored CRC is checked). -EBADMSG: damaged, buf undefined. */
 int seg_record_open(const struct seg_record *r, const void *rec, void *buf, size_t room, struct errtext *err);
 
 #endif

@@ -124,15 +124,17 @@ static int scan_cartridge(struct spool *s, const char *barcode)
         struct stat st;
         if (e->d_name[0] == '.')
             continue;
-        if (!seg_id_parse(e->d_name, &id)) { /* an unfinished download */
-            (void)unlinkat(dirfd(d), e->d_name, 0);
+        if (!seg_id_parse(e->d_name, &id)) {
+            size_t n = strlen(e->d_name);
+            if (n > 5 && !strcmp(e->d_name + n - 5, ".part")) /* an unfinished download */
+                (void)unlinkat(dirfd(d), e->d_name, 0);
             continue;
         }
         if (fstatat(dirfd(d), e->d_name, &st, 0))
             continue;
         struct file *f = find_or_add(s, barcode, &id);
         if (f)
-            set_cached(s, f, (uint64_t)st.st_size);
+            f->size = (uint64_t)st.st_size;
     }
     closedir(d);
     return 0;
@@ -254,14 +256,27 @@ bool spool_has(struct spool *s, const char *barcode, const struct seg_id *id)
     return there;
 }
 
-void spool_keep(struct spool *s, const char *barcode, const struct seg_id *id)
+void spool_settle(struct spool *s, bool (*fn)(void *arg, const char *barcode), void *arg)
 {
     pthread_mutex_lock(&s->lock);
-    struct file *f = *find(s, barcode, id);
-    if (f && !f->keep) {
-        s->cache_bytes -= f->size;
-        f->keep = true;
-    }
+    for (unsigned b = 0; b < BUCKETS; b++)
+        for (struct file *f = s->bucket[b]; f; f = f->next)
+            if (f->keep && fn(arg, f->barcode))
+                set_cached(s, f, f->size);
+    evict(s);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void spool_set_aside(struct spool *s, const char *barcode, const struct seg_id *id)
+{
+    char path[PATH_SIZE], bad[PATH_SIZE];
+    path_of(s, barcode, id, "", path, sizeof(path));
+    path_of(s, barcode, id, ".bad", bad, sizeof(bad));
+    pthread_mutex_lock(&s->lock);
+    struct file **f = find(s, barcode, id);
+    if (*f)
+        forget(s, f);
+    (void)rename(path, bad);
     pthread_mutex_unlock(&s->lock);
 }
 

@@ -13,7 +13,8 @@
  */
 struct spool;
 
-/* Takes stock of dir (made if missing): each file found counts as cache until spool_keep says otherwise; unfinished
+/* Takes stock of dir (made if missing): each file found counts as the only copy until
+ * spool_stored or spool_settle says otherwise; unfinished
  * downloads go. */
 int spool_open(const char *dir, uint64_t cache_size, struct spool **out, struct errtext *err);
 void spool_close(struct spool *s);
@@ -25,8 +26,11 @@ int spool_read(struct spool *s, const char *barcode, const struct seg_id *id);
 bool spool_has(struct spool *s, const char *barcode, const struct seg_id *id);
 /* Opens an existing file for writing too (recovery). */
 int spool_reopen(struct spool *s, const char *barcode, const struct seg_id *id);
-/* This file is the only copy: it stays. / Its object is stored: it is cache of size bytes from now on. */
-void spool_keep(struct spool *s, const char *barcode, const struct seg_id *id);
+/* The files of each cartridge that fn says true of are cache: every segment of it is stored. */
+void spool_settle(struct spool *s, bool (*fn)(void *arg, const char *barcode), void *arg);
+/* A file that is no good stays beside the others as <name>.bad, out of the way. */
+void spool_set_aside(struct spool *s, const char *barcode, const struct seg_id *id);
+/* Its object is stored: the file, if it is here, is cache of size bytes from now on. */
 void spool_stored(struct spool *s, const char *barcode, const struct seg_id *id, uint64_t size);
 void spool_remove(struct spool *s, const char *barcode, const struct seg_id *id);
 /* Removes every file of a cartridge. */

@@ -17,14 +17,14 @@ struct seg_ref {
 };
 
 /*
- * Invariants: segs[0].first_object == 0; segs[i + 1].first_object == segs[i].first_object + segs[i].objects; the same for
- * files; fms sorted, neighbours merged, and their total equals the sum of filemarks.
- * Everything positional is arithmetic and binary search here; nothing is ever fetched to move a tape.
+ * Invariants: segs[0].first_object == 0; segs[i + 1].first_object == segs[i].first_object + segs[i].objects; the same
+ * for files; fms sorted, neighbours merged, and their total equals the sum of filemarks. Everything positional is
+ * arithmetic and binary search here; nothing is ever fetched to move a tape.
  */
 struct tape_fm {
     uint64_t object; /* of the first filemark of the run */
     uint64_t count;
-    uint64_t file;   /* filemarks before it */
+    uint64_t file; /* filemarks before it */
 };
 struct tape_index {
     struct seg_ref *segs;
@@ -41,13 +41,15 @@ uint64_t tape_index_end_object(const struct tape_index *x);
 uint64_t tape_index_end_file(const struct tape_index *x);
 uint64_t tape_index_plain_bytes(const struct tape_index *x);
 
-/* Puts a segment behind the last one (ref->first_object and first_file must be the end: else -EINVAL) with its filemarks
- * (absolute object numbers). -ENOMEM leaves the index as it was. */
+/* Puts a segment behind the last one (ref->first_object and first_file must be the end: else -EINVAL) with its
+ * filemarks (absolute object numbers). -ENOMEM leaves the index as it was. */
 int tape_index_append(struct tape_index *x, const struct seg_ref *ref, const struct seg_fm_run *fms, size_t n_fms);
 /* The same with several segments in order; all or none. */
-int tape_index_append_many(struct tape_index *x, const struct seg_ref *refs, size_t n, const struct seg_fm_run *fms, size_t n_fms);
+int tape_index_append_many(struct tape_index *x, const struct seg_ref *refs, size_t n, const struct seg_fm_run *fms,
+                           size_t n_fms);
 /* An index of these segments, which may begin at any object. x is initialised by the call. 0, -EINVAL or -ENOMEM. */
-int tape_index_build(struct tape_index *x, const struct seg_ref *refs, size_t n, const struct seg_fm_run *fms, size_t n_fms);
+int tape_index_build(struct tape_index *x, const struct seg_ref *refs, size_t n, const struct seg_fm_run *fms,
+                     size_t n_fms);
 /* The last segment has grown: n more blocks (with their bytes), or count more filemarks. */
 int tape_index_grow_block(struct tape_index *x, uint32_t len);
 int tape_index_grow_filemarks(struct tape_index *x, uint64_t count);
@@ -65,10 +67,11 @@ bool tape_index_file_start(const struct tape_index *x, uint64_t f, uint64_t *obj
 bool tape_index_next_filemark(const struct tape_index *x, uint64_t object, uint64_t *fm);
 bool tape_index_prev_filemark(const struct tape_index *x, uint64_t object, uint64_t *fm);
 
-/* The filemark runs within objects [first, end), clipped to them. *out is malloc'd, NULL when there are none. 0 or -ENOMEM. */
+/* The filemark runs within objects [first, end), clipped to them. *out is malloc'd, NULL when there are none. 0 or
+ * -ENOMEM. */
 int tape_index_runs(const struct tape_index *x, uint64_t first, uint64_t end, struct seg_fm_run **out, size_t *n);
-/* Segments [first, first + n) with their filemarks as an index of their own, which may begin at any object (a head's inline part).
- * dst is initialised by the call. 0 or -ENOMEM. */
+/* Segments [first, first + n) with their filemarks as an index of their own, which may begin at any object (a head's
+ * inline part). dst is initialised by the call. 0 or -ENOMEM. */
 int tape_index_slice(struct tape_index *dst, const struct tape_index *src, size_t first, size_t n);
 
 #endif

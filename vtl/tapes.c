@@ -43,8 +43,8 @@ static int check_new(struct library *lib, const char *barcode, struct errtext *e
     return rc;
 }
 
-/* The first claim and head, here and now. Nobody else knows the cartridge yet; committing keeps the workers, whom loading tells of it, from
- * claiming it as well. */
+/* The first claim and head, here and now. Nobody else knows the cartridge yet; committing keeps the workers, whom
+ * loading tells of it, from claiming it as well. */
 static int first_commit(struct cartridge *c, struct errtext *err)
 {
     c->committing = true;
@@ -180,7 +180,7 @@ static int may_remove(struct cartridge *c, bool force, struct errtext *err)
 {
     pthread_mutex_lock(&c->lock);
     bool mounted = c->users != 0;
-    uint64_t used = c->loaded ? tape_index_plain_bytes(&c->live) : c->row.used_bytes;
+    uint64_t used = c->loaded ? tape_index_plain_bytes(&c->live) : c->row.used_bytes + c->row.unsettled;
     pthread_mutex_unlock(&c->lock);
     if (mounted)
         return errtext_set(err, -EBUSY, "%s: it is in a drive: move it to a slot first", c->row.barcode);
@@ -188,6 +188,18 @@ static int may_remove(struct cartridge *c, bool force, struct errtext *err)
         return errtext_set(err, -ENOTEMPTY, "%s: it holds %" PRIu64 " bytes of data: --force removes it with them",
                            c->row.barcode, used);
     return 0;
+}
+
+/* A cartridge made anew under this barcode begins above the epochs of this one. */
+static int keep_epoch(struct library *lib, const struct cartridge *c, struct errtext *err)
+{
+    char floor[32];
+    int rc = db_meta_get(lib->eng.db, EPOCH_FLOOR, floor, sizeof(floor));
+    if (!rc && strtoull(floor, NULL, 10) < c->row.head.epoch) {
+        (void)snprintf(floor, sizeof(floor), "%" PRIu64, c->row.head.epoch);
+        rc = db_meta_set(lib->eng.db, EPOCH_FLOOR, floor);
+    }
+    return rc ? errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(lib->eng.db)) : 0;
 }
 
 json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext *err)
@@ -201,7 +213,8 @@ json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext 
     if (may_remove(c, json_is_true(json_object_get(request, "force")), err))
         return NULL;
     workers_forget(lib->eng.workers, c);
-    if (delete_objects(lib, barcode, err)) {
+    /* Only the owner removes (I7). */
+    if (commit_claim(c, &impatient, err) || keep_epoch(lib, c, err) || delete_objects(lib, barcode, err)) {
         workers_add(lib->eng.workers, c);
         return NULL;
     }
