@@ -7,6 +7,7 @@
 #include "vtl/drive_private.h"
 
 #define CLAIM_WAIT_MS 10000
+#define DISK_WAIT_MS 30000
 
 /* How much goes on the tape behind early warning: room for PBS's catalog, which it writes there (2 %, or 4 GiB where
  * that is more and the tape isn't smaller). */
@@ -99,8 +100,9 @@ static enum tape_result wait_for_room(struct drive *d, uint32_t len, const atomi
     }
 }
 
-/* The disk is full although the spool may still grow: the cache goes first, then wait for uploads. */
-static bool make_disk_room(struct drive *d, uint32_t len, const atomic_bool *cancel)
+/* The disk is full although the spool may still grow: the cache goes first, then wait for uploads, but not for ever: when the state
+ * cannot be written either, they never end. *until is 0 at the first call. */
+static bool make_disk_room(struct drive *d, uint32_t len, uint64_t *until, const atomic_bool *cancel)
 {
     struct engine *e = d->eng;
     uint64_t seen = progress_now(&e->progress);
@@ -109,7 +111,9 @@ static bool make_disk_room(struct drive *d, uint32_t len, const atomic_bool *can
     pthread_mutex_lock(&d->c->lock);
     bool coming = d->c->n_pending && !d->c->fenced;
     pthread_mutex_unlock(&d->c->lock);
-    if (!coming || !e->workers || atomic_load(cancel))
+    uint64_t now = engine_ticks();
+    *until = *until ? *until : now + DISK_WAIT_MS;
+    if (!coming || !e->workers || atomic_load(cancel) || now >= *until)
         return false;
     progress_wait(&e->progress, seen, 1000);
     return true;
@@ -152,9 +156,10 @@ enum tape_result drive_write(void *self, const void *block, uint32_t len, bool c
         result = wait_for_room(d, len, cancel);
     int rc = 0;
     if (!result) {
+        uint64_t until = 0;
         do
             rc = cartridge_write(d->c, d->pos, block, len, crc, compress);
-        while (rc == -ENOSPC && make_disk_room(d, len, cancel));
+        while (rc == -ENOSPC && make_disk_room(d, len, &until, cancel));
         result = rc ? write_failed(d, rc) : written(d, 1, len);
     }
     if (result != TAPE_OK && result != TAPE_EARLY_WARNING)
@@ -172,10 +177,11 @@ enum tape_result drive_write_filemarks(void *self, uint64_t count, bool immed, c
         result = may_write(d, cancel);
     if (!result && count && is_full(d, 0))
         result = TAPE_OVERFLOW;
+    uint64_t until = 0;
     while (!result && count) {
         uint32_t n = count > UINT32_MAX ? UINT32_MAX : (uint32_t)count;
         int rc = cartridge_filemarks(d->c, d->pos, n);
-        if (rc == -ENOSPC && make_disk_room(d, 0, cancel))
+        if (rc == -ENOSPC && make_disk_room(d, 0, &until, cancel))
             continue;
         if (rc)
             result = write_failed(d, rc);

@@ -259,6 +259,7 @@ static void *idle_thread(void *arg)
 {
     struct workers *w = arg;
     uint64_t idle = w->eng->cfg->spool.idle_seal;
+    int told = 0; /* the last failure: the same one is not told again and again */
     unsigned step = (unsigned)(idle / 4 < 100 ? 100 : idle / 4 > 2000 ? 2000 : idle / 4);
     pthread_mutex_lock(&w->idle_lock);
     while (!atomic_load(&w->stop)) {
@@ -272,8 +273,9 @@ static void *idle_thread(void *arg)
         struct cartridge *c;
         for (size_t i = 0; !atomic_load(&w->stop) && (c = hold(w, i)); i++) {
             int rc = cartridge_idle(c, idle);
-            if (rc)
+            if (rc && rc != told)
                 engine_log("%s: sealing the idle segment: %s", c->row.barcode, strerror(-rc));
+            told = rc ? rc : told;
             release(w, c, false);
         }
     }
