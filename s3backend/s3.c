@@ -24,6 +24,16 @@ const struct s3_tuning s3_default_tuning = {
     .delete_batch = 1000,
 };
 
+/* "No such object" is also what renterd says when there is no such bucket (trap 13), and callers do without an object
+ * that isn't there: -ENOENT, with the line that *err holds, only if the bucket exists. */
+static int confirm_gone(struct s3_store *s, const char *op, const char *key, const struct obj_call *c,
+                        struct errtext *err)
+{
+    struct errtext bucket = {""};
+    int rc = s3_need_bucket(s, op, key, c, &bucket);
+    return rc ? errtext_set(err, rc, "%s", bucket.text) : -ENOENT;
+}
+
 /* Traps 1 to 4: one closed range inside the size that the caller knows, and the answer compared with it. */
 static int get_range(struct s3_store *s, const char *key, uint64_t offset, uint64_t len, void *buf,
                      const struct obj_call *c, struct errtext *err)
@@ -41,7 +51,7 @@ static int get_range(struct s3_store *s, const char *key, uint64_t offset, uint6
     struct http_response r = {0};
     int rc = s3_call(s, &q, c, &r, err);
     strbuf_free(&r.text);
-    return rc;
+    return rc == -ENOENT ? confirm_gone(s, "get", key, c, err) : rc;
 }
 
 int s3_get(struct objstore *o, const char *key, uint64_t offset, uint64_t len, void *buf, const struct obj_call *c,
@@ -68,18 +78,25 @@ static void inspect_length(void *arg, const struct http_response *r, struct s3_v
     *v = (struct s3_verdict){.code = -EIO, .reason = "the store's answer has no Content-Length"};
 }
 
-int s3_head(struct objstore *o, const char *key, uint64_t *size, const struct obj_call *c, struct errtext *err)
+int s3_head_object(struct s3_store *s, const char *op, const char *key, uint64_t *size, const struct obj_call *c,
+                   struct errtext *err)
 {
-    int rc = s3_check_key("head", key, err);
-    if (rc)
-        return rc;
-    const struct s3_request q = {.op = "head", .what = key, .method = "HEAD", .key = key, .inspect = inspect_length};
+    const struct s3_request q = {.op = op, .what = key, .method = "HEAD", .key = key, .inspect = inspect_length};
     struct http_response r = {0};
-    rc = s3_call((struct s3_store *)o, &q, c, &r, err);
+    int rc = s3_call(s, &q, c, &r, err);
     if (rc == 0)
         *size = r.length;
     strbuf_free(&r.text);
     return rc;
+}
+
+int s3_head(struct objstore *o, const char *key, uint64_t *size, const struct obj_call *c, struct errtext *err)
+{
+    struct s3_store *s = (struct s3_store *)o;
+    int rc = s3_check_key("head", key, err);
+    if (rc == 0)
+        rc = s3_head_object(s, "head", key, size, c, err);
+    return rc == -ENOENT ? confirm_gone(s, "head", key, c, err) : rc;
 }
 
 /* ---- check ---- */

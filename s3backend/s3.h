@@ -103,6 +103,9 @@ int s3_head(struct objstore *o, const char *key, uint64_t *size, const struct ob
 int s3_list(struct objstore *o, const char *prefix, const char *start_after, bool slash, obj_list_fn fn, void *arg,
             const struct obj_call *c, struct errtext *err);
 int s3_delete(struct objstore *o, const char *const *keys, size_t n, const struct obj_call *c, struct errtext *err);
+/* The object's size, without a look at the bucket: -ENOENT may mean either is missing. */
+int s3_head_object(struct s3_store *s, const char *op, const char *key, uint64_t *size, const struct obj_call *c,
+                   struct errtext *err);
 /* As objstore's check, but by default with few and quick retries: a person waits. A missing bucket is -ENOENT here. */
 int s3_check(struct objstore *o, const struct obj_call *c, struct errtext *err);
 /* -EIO with its line when the bucket is missing: an empty list alone does not tell. */

@@ -297,7 +297,7 @@ static struct s3_request complete_request(const struct upload *u, const struct s
 static int settle(struct upload *u)
 {
     uint64_t size = 0;
-    int rc = s3_head(&u->s->base, u->key, &size, u->c, u->err);
+    int rc = s3_head_object(u->s, "put", u->key, &size, u->c, u->err);
     if (rc)
         return rc == -ENOENT ? 1 : rc;
     if (size == u->src->len)

@@ -407,19 +407,50 @@ static void pages_are_followed(void **state)
         s->ops->close(s);
 }
 
+struct filler {
+    struct objstore *s;
+    int first, step, n, failed;
+    pthread_t thread;
+};
+
+static void *put_every_nth(void *arg)
+{
+    struct filler *f = arg;
+    const struct obj_source src = {.mem = "", .fd = -1, .len = 0};
+    for (int i = f->first; i < f->n && !f->failed; i += f->step) {
+        char key[32];
+        struct errtext err = {""};
+        snprintf(key, sizeof(key), "k/%05d", i);
+        if (f->s->ops->put(f->s, key, &src, NULL, &err)) {
+            fprintf(stderr, "# %s\n", err.text);
+            f->failed = 1;
+        }
+    }
+    return NULL;
+}
+
+/* More than one page of the usual size. Empty objects: a renterd without packing keeps 12 MiB and more for a single
+ * byte. */
 static void a_thousand_keys_and_more(void **state)
 {
     struct fixture *f = *state;
     struct objstore *s = f->store;
-    const int N = f->slow ? 23 : 1003;
-    for (int i = 0; i < N; i++) {
-        char key[32];
-        snprintf(key, sizeof(key), "k/%05d", i);
-        put_text(s, key, "x");
+    enum { THREADS = 8 };
+    struct filler fill_by[THREADS];
+    const int n = f->slow ? 23 : 1003;
+    for (int i = 0; i < THREADS; i++) {
+        fill_by[i] = (struct filler){.s = s, .first = i, .step = THREADS, .n = n};
+        assert_int_equal(pthread_create(&fill_by[i].thread, NULL, put_every_nth, &fill_by[i]), 0);
     }
+    int failed = 0;
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(fill_by[i].thread, NULL);
+        failed += fill_by[i].failed;
+    }
+    assert_int_equal(failed, 0);
     struct keys *k = list(s, "k/", NULL, false);
-    assert_int_equal(k->n, N);
-    for (int i = 0; i < N; i++) {
+    assert_int_equal(k->n, n);
+    for (int i = 0; i < n; i++) {
         char key[32];
         snprintf(key, sizeof(key), "k/%05d", i);
         assert_string_equal(k->v[i], key);

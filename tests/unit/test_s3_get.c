@@ -180,14 +180,32 @@ static void trap4_a_short_body_without_any_length(void **state)
     stand_in_stop(si);
 }
 
+#define NO_SUCH_KEY "<Error><Code>NoSuchKey</Code><Message>none</Message></Error>"
+
 static void a_missing_object_is_enoent_and_not_tried_again(void **state)
 {
     (void)state;
     struct stand_in *si =
-        stand_in_start(SCRIPT({.status = 404, .body = "<Error><Code>NoSuchKey</Code><Message>none</Message></Error>"}));
+        stand_in_start(SCRIPT({.status = 404, .body = NO_SUCH_KEY}, {.expect = "HEAD /bkt HTTP", .status = 200}));
     struct got g = get(si, 0, 1, NULL);
     assert_int_equal(g.rc, -ENOENT);
     assert_non_null(strstr(g.err.text, "get k: bucket bkt"));
+    stand_in_stop(si);
+}
+
+/* renterd says NoSuchKey for a bucket that isn't there. */
+static void trap13_an_object_is_missing_only_in_a_bucket(void **state)
+{
+    (void)state;
+    struct stand_in *si = stand_in_start(
+        SCRIPT({.status = 404, .body = NO_SUCH_KEY}, {.expect = "HEAD /bkt HTTP", .status = 404},
+               {.expect = "HEAD /bkt/pre/k", .status = 404}, {.expect = "HEAD /bkt HTTP", .status = 404}));
+    struct got g = get(si, 0, 1, NULL);
+    assert_int_equal(g.rc, -EIO);
+    assert_non_null(strstr(g.err.text, "bucket bkt does not exist"));
+    g = get(si, 0, 0, NULL);
+    assert_int_equal(g.rc, -EIO);
+    assert_non_null(strstr(g.err.text, "bucket bkt does not exist"));
     stand_in_stop(si);
 }
 
@@ -276,6 +294,7 @@ int main(void)
         cmocka_unit_test(trap4_a_body_that_stays_short_is_an_error),
         cmocka_unit_test(trap4_a_short_body_without_any_length),
         cmocka_unit_test(a_missing_object_is_enoent_and_not_tried_again),
+        cmocka_unit_test(trap13_an_object_is_missing_only_in_a_bucket),
         cmocka_unit_test(a_404_of_another_server_is_not_enoent),
         cmocka_unit_test(errors_of_the_server_are_tried_again),
         cmocka_unit_test(a_connection_is_used_again),
