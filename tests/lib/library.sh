@@ -101,12 +101,20 @@ library_make() { # DIR [BARCODE...]
     [ $# -eq 0 ] || s3vtl "$dir" tape create "$@" >>"$dir/init.log" 2>&1 || { cat "$dir/init.log" >&2; return 1; }
 }
 
+# ASan starts at the first malloc. In tgtd that is one of libgpg-error's constructor, in bindtextdomain, which holds a lock of libc that
+# ASan's start takes too (by dlerror) and then unlocks twice: the next bindtextdomain, of gnutls when the module is loaded, waits for ever.
+# Nobody translates anything here.
+_lib_no_translation() { # DIR
+    echo 'char *bindtextdomain(const char *d, const char *p) { return d ? (char *)p : 0; }' |
+        gcc -shared -fPIC -x c -o "$1/notranslation.so" - && echo "$1/notranslation.so"
+}
+
 # tgtd itself is Debian's; a sanitizer's runtime must be there before it loads the module.
 _lib_sanitizer() { # DIR
     case ${VARIANT:-plain} in
         asan)
             export S3VTL_TGTD_PRELOAD
-            S3VTL_TGTD_PRELOAD=$(gcc -print-file-name=libasan.so)
+            S3VTL_TGTD_PRELOAD=$(gcc -print-file-name=libasan.so):$(_lib_no_translation "$1")
             export ASAN_OPTIONS="log_path=$1/sanitizer:detect_leaks=1:exitcode=0:halt_on_error=0:detect_odr_violation=0"
             export UBSAN_OPTIONS="log_path=$1/sanitizer:print_stacktrace=1"
             ;;
@@ -120,7 +128,7 @@ _lib_sanitizer() { # DIR
 }
 
 library_start() { # DIR
-    local dir=$1 line
+    local dir=$1 line left=120
     rm -f "$dir"/ready "$dir"/sanitizer.*
     mkfifo "$dir/ready" || return
     # Opened for reading and writing, so that serve never writes to a pipe without a reader.
@@ -135,6 +143,13 @@ library_start() { # DIR
             echo "library in $dir did not start:" >&2
             tail -5 "$dir/serve.log" >&2
             exec {_lib_fd}<&-
+            return 1
+        fi
+        if [ $((left -= 1)) -eq 0 ]; then
+            echo "library in $dir is not ready after 120 s:" >&2
+            tail -5 "$dir/serve.log" >&2
+            exec {_lib_fd}<&-
+            library_kill "$dir"
             return 1
         fi
     done
