@@ -35,18 +35,19 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 UNIT_BIN   := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SRC))
 
 .PHONY: all deps run test bench unit clean format tidy
+.SECONDARY:
 all: $(B)/s3vtl $(B)/bs_s3vtl.so
 
 $(B)/libs3vtl.a: $(call obj,$(LIB_SRC))
 	@rm -f $@
-	ar rcs $@ $^
+	@echo "  AR    $@"; ar rcs $@ $^
 
 $(B)/s3vtl: $(call obj,$(CMD_SRC)) $(B)/libs3vtl.a
-	$(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $(call obj,$(CMD_SRC)) $(B)/libs3vtl.a $(LIBS)
+	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $(call obj,$(CMD_SRC)) $(B)/libs3vtl.a $(LIBS)
 
 # tgtd's symbols are resolved when it loads the module.
 $(B)/bs_s3vtl.so: $(call obj,$(TARGET_SRC)) $(B)/libs3vtl.a
-	$(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -shared -Wl,-Bsymbolic -Wl,--exclude-libs,ALL -o $@ $(call obj,$(TARGET_SRC)) $(B)/libs3vtl.a $(LIBS)
+	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -shared -Wl,-Bsymbolic -Wl,--exclude-libs,ALL -o $@ $(call obj,$(TARGET_SRC)) $(B)/libs3vtl.a $(LIBS)
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -62,12 +63,12 @@ $(TGT)/tgtd.h:
 
 $(B)/tests/%: $(B)/obj/tests/unit/%.o $(call obj,$(UNIT_HELP)) $(B)/libs3vtl.a
 	@mkdir -p $(@D)
-	$(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 
 # tests/s3/store_conformance is run against one store at a time, told by its environment.
 $(B)/tests/s3/%: $(B)/obj/tests/s3/%.o $(B)/libs3vtl.a
 	@mkdir -p $(@D)
-	$(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 
 unit: $(UNIT_BIN)
 	scripts/run-tests unit $(UNIT_BIN)
@@ -76,7 +77,7 @@ unit: $(UNIT_BIN)
 ISCSI_BIN := $(patsubst tests/iscsi/%.c,$(B)/iscsi/%,$(wildcard tests/iscsi/test_*.c))
 $(B)/iscsi/%: $(call obj,tests/iscsi/%.c tests/iscsi/initiator.c tests/iscsi/library.c tests/iscsi/raw.c vtl/crc32c.c)
 	@mkdir -p $(@D)
-	$(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ -liscsi -lcmocka
+	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ -liscsi -lcmocka
 .PHONY: iscsi-programs iscsi-tests
 iscsi-programs: $(ISCSI_BIN)
 iscsi-tests: all

@@ -81,7 +81,8 @@ static void every_flipped_byte_is_found(void **state)
     for (size_t at = 0; at < len; at++)
         for (int bit = 0; bit < 9; bit++) { /* each bit, and all of them */
             memcpy(q, p, len);
-            q[at] ^= bit < 8 ? (uint8_t)(1 << bit) : 0xff;
+            unsigned mask = bit < 8 ? 1u << bit : 0xffu;
+            q[at] = (uint8_t)(q[at] ^ mask);
             int rc = read_all(q, len, &got);
             if (is_padding(p, at, starts)) {
                 assert_int_equal(rc, 0);
