@@ -362,7 +362,7 @@ static int truncate_rows(struct cartridge *c, uint64_t object)
     if (!rc)
         rc = db_change(c->eng->db, &row, &ch);
     if (!rc)
-        c->row = row;
+        cartridge_set_row(c, &row);
     free(runs);
     tape_index_free(&cut);
     return rc;

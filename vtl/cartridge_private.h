@@ -3,7 +3,18 @@
 #ifndef S3VTL_CARTRIDGE_PRIVATE_H
 #define S3VTL_CARTRIDGE_PRIVATE_H
 
+#include <stddef.h>
+#include <string.h>
+
 #include "vtl/cartridge.h"
+
+/* Takes a changed row over. What stands before created says which cartridge it is, never changes while it is in memory,
+ * and is read without the lock: so it is not written either. Lock held. */
+static inline void cartridge_set_row(struct cartridge *c, const struct db_cartridge *row)
+{
+    const size_t from = offsetof(struct db_cartridge, created);
+    memcpy((char *)&c->row + from, (const char *)row + from, sizeof(*row) - from);
+}
 
 /* Cuts live at object, and with it pending segments, maps and what the last head still holds. */
 void cartridge_cut_live(struct cartridge *c, uint64_t object);

@@ -370,7 +370,7 @@ static int record(struct cartridge *c, struct snapshot *s)
     cartridge_cut_maps(c);
     int rc = db_committed(c->eng->db, &c->row, c->maps, c->n_maps);
     if (rc) {
-        c->row = old;
+        cartridge_set_row(c, &old);
         free(c->maps);
         c->maps = old_maps;
         c->n_maps = old_n_maps;
