@@ -101,8 +101,8 @@ library_make() { # DIR [BARCODE...]
     [ $# -eq 0 ] || s3vtl "$dir" tape create "$@" >>"$dir/init.log" 2>&1 || { cat "$dir/init.log" >&2; return 1; }
 }
 
-# ASan starts at the first malloc. In tgtd that is one of libgpg-error's constructor, in bindtextdomain, which holds a lock of libc that
-# ASan's start takes too (by dlerror) and then unlocks twice: the next bindtextdomain, of gnutls when the module is loaded, waits for ever.
+# A sanitizer starts at the first malloc. In tgtd that is one of libgpg-error's constructor, in bindtextdomain, which holds a lock of libc
+# that the start takes too (by dlerror) and then unlocks twice: the next bindtextdomain, of gnutls when the module is loaded, waits for ever.
 # Nobody translates anything here.
 _lib_no_translation() { # DIR
     echo 'char *bindtextdomain(const char *d, const char *p) { return d ? (char *)p : 0; }' |
@@ -120,7 +120,7 @@ _lib_sanitizer() { # DIR
             ;;
         tsan)
             export S3VTL_TGTD_PRELOAD
-            S3VTL_TGTD_PRELOAD=$(gcc -print-file-name=libtsan.so)
+            S3VTL_TGTD_PRELOAD=$(gcc -print-file-name=libtsan.so):$(_lib_no_translation "$1")
             export TSAN_OPTIONS="log_path=$1/sanitizer:ignore_noninstrumented_modules=1:exitcode=0:second_deadlock_stack=1"
             ;;
         *) unset S3VTL_TGTD_PRELOAD ;;
