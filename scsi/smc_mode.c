@@ -31,9 +31,9 @@ static const uint8_t capabilities[20] = {
 };
 
 static const struct mode_page pages[] = {
-    {0x1D, 0, sizeof(addresses), addresses, NULL, fill_addresses, NULL},
-    {0x1E, 0, sizeof(geometry), geometry, NULL, NULL, NULL},
-    {0x1F, 0, sizeof(capabilities), capabilities, NULL, NULL, NULL},
+    {0x1D, 0, sizeof(addresses), addresses, NULL, fill_addresses, NULL, NULL},
+    {0x1E, 0, sizeof(geometry), geometry, NULL, NULL, NULL, NULL},
+    {0x1F, 0, sizeof(capabilities), capabilities, NULL, NULL, NULL, NULL},
 };
 
 static void header(struct scsi_lun *lun, uint8_t *medium_type, uint8_t *device_specific)

@@ -21,6 +21,9 @@ struct mode_page {
     const uint8_t *defaults;   /* len bytes, header included (PS 0, SPF, codes and length right) */
     const uint8_t *changeable; /* len bytes, header 0; NULL: nothing is */
     void (*fill)(struct scsi_lun *lun, uint8_t *page);        /* puts current values over the defaults; may be NULL */
+    /* Values of changeable fields that cannot be: makes the sense, false; at is the page's place in the list. May be
+     * NULL. */
+    bool (*check)(struct scsi_lun *lun, struct scsi_request *rq, const uint8_t *page, unsigned at);
     void (*apply)(struct scsi_lun *lun, const uint8_t *page); /* takes what MODE SELECT set; NULL: nothing changes */
 };
 
@@ -31,7 +34,7 @@ struct mode_device {
     /* MEDIUM TYPE and DEVICE-SPECIFIC PARAMETER of the header; block descriptor (8 bytes), or NULL: the device has
      * none. */
     void (*header)(struct scsi_lun *lun, uint8_t *medium_type, uint8_t *device_specific);
-    void (*descriptor)(struct scsi_lun *lun, int pc, uint8_t descriptor[8]);
+    void (*descriptor)(struct scsi_lun *lun, uint8_t descriptor[8]);
     /* MODE SELECT: checks what came (sense made, false) and, when apply is true, takes it. descriptor NULL: none came.
      */
     bool (*select)(struct scsi_lun *lun, struct scsi_request *rq, uint8_t device_specific, const uint8_t *descriptor,

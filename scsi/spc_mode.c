@@ -24,9 +24,12 @@ static size_t make_page(struct scsi_lun *lun, const struct mode_page *p, int pc,
     return p->len;
 }
 
+#define ALL_PAGES 0x3f
+#define ALL_SUBPAGES 0xff
+
 static bool wanted(const struct mode_page *p, uint8_t page, uint8_t subpage)
 {
-    return (page == 0x3f || p->page == page) && (subpage == 0xff || p->subpage == subpage);
+    return (page == ALL_PAGES || p->page == page) && (subpage == ALL_SUBPAGES || p->subpage == subpage);
 }
 
 void spc_mode_sense(struct scsi_lun *lun, struct scsi_request *rq, const struct mode_device *dev)
@@ -39,14 +42,19 @@ void spc_mode_sense(struct scsi_lun *lun, struct scsi_request *rq, const struct 
         scsi_check(rq, KEY_ILLEGAL_REQUEST, ASC_SAVING_PARAMETERS_NOT_SUPPORTED);
         return;
     }
+    if (page == ALL_PAGES && subpage != 0x00 && subpage != ALL_SUBPAGES) { /* table 166: reserved */
+        scsi_check_cdb_field(rq, 3, -1);
+        return;
+    }
     uint8_t b[MAX_DATA] = {0};
     size_t head = ten ? 8 : 4, at = head;
     uint8_t medium = 0, specific = 0;
     dev->header(lun, &medium, &specific);
     b[ten ? 2 : 1] = medium;   /* MEDIUM TYPE */
     b[ten ? 3 : 2] = specific; /* DEVICE-SPECIFIC PARAMETER */
+    /* Header and descriptor have current values whatever PC says: it is about pages only (6.14.1). */
     if (dev->descriptor && !dbd) {
-        dev->descriptor(lun, pc, b + at);
+        dev->descriptor(lun, b + at);
         b[ten ? 7 : 3] = 8; /* BLOCK DESCRIPTOR LENGTH */
         at += 8;
     }
@@ -87,12 +95,16 @@ static bool check_page(struct scsi_lun *lun, struct scsi_request *rq, const stru
     make_page(lun, p, MODE_CURRENT, now);
     for (size_t i = p->subpage ? 4 : 2; i < p->len; i++) {
         uint8_t may = p->changeable ? p->changeable[i] : 0;
-        if ((now[i] ^ in[i]) & (uint8_t)~may) {
-            scsi_check_param_field(rq, (unsigned)(at + i), -1);
+        uint8_t wrong = (now[i] ^ in[i]) & (uint8_t)~may;
+        int bit = 7;
+        while (wrong && !(wrong & (1u << bit)))
+            bit--;
+        if (wrong) {
+            scsi_check_param_field(rq, (unsigned)(at + i), bit);
             return false;
         }
     }
-    return true;
+    return !p->check || p->check(lun, rq, in, (unsigned)at);
 }
 
 /* Walks the pages of a parameter list, first to check, then to apply. */

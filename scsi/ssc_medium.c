@@ -29,6 +29,7 @@ void ssc_load_unload(struct scsi_lun *lun, struct scsi_request *rq)
     if (hold && load) /* in the drive, not threaded: it is in the drive */
         return;
     bool fresh = st.medium != TAPE_MEDIUM_LOADED;
+    ssc_moved(ssc);
     if (!load && scsi_prevented(lun)) {
         scsi_check(rq, KEY_ILLEGAL_REQUEST, ASC_MEDIUM_REMOVAL_PREVENTED);
         return;
@@ -48,30 +49,27 @@ void ssc_prevent_allow(struct scsi_lun *lun, struct scsi_request *rq)
 void ssc_erase(struct scsi_lun *lun, struct scsi_request *rq)
 {
     struct ssc_lun *ssc = ssc_of(lun);
+    if (!ssc_may_overwrite(ssc, rq, false))
+        return;
     ssc_end(rq, ssc->ops->erase(ssc->self, rq->cdb[1] & 0x01, rq->cancelled), 0);
 }
 
+/* VERIFY and TRANSFER LENGTH (vendor-specific parameters) are not in the usage map: 5/24/00 before it gets here. */
 void ssc_format_medium(struct scsi_lun *lun, struct scsi_request *rq)
 {
     struct ssc_lun *ssc = ssc_of(lun);
     struct tape_status st;
     ssc_status(ssc, &st);
-    if (rq->cdb[1] & 0x02) { /* VERIFY */
-        scsi_check_cdb_field(rq, 1, 1);
-        return;
-    }
-    if (rq->cdb[2] & 0x0f) { /* FORMAT: only the default, one partition */
+    if ((rq->cdb[2] & 0x0f) > 2) { /* FORMAT: default, partition, or both: there is one partition in any case */
         scsi_check_cdb_field(rq, 2, 3);
-        return;
-    }
-    if (get_be16(rq->cdb + 3)) { /* TRANSFER LENGTH: vendor-specific parameters */
-        scsi_check_cdb_field(rq, 3, -1);
         return;
     }
     if (st.object) { /* SSC-5 7.1 */
         scsi_check(rq, KEY_ILLEGAL_REQUEST, ASC_POSITION_PAST_BEGINNING_OF_MEDIUM);
         return;
     }
+    if (!ssc_may_overwrite(ssc, rq, true))
+        return;
     ssc_end(rq, ssc->ops->format(ssc->self, rq->cancelled), 0);
 }
 

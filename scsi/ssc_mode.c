@@ -5,22 +5,33 @@
 #include "scsi/be.h"
 #include "scsi/ssc_private.h"
 
+/* What is not changeable is either true of this drive, or what LTO drives report too. Values stand as they are read
+ * with PC "default". */
+
 /* 01h Read-Write Error Recovery, SSC-5 8.3.5: nothing is retried on the initiator's behalf. */
 static const uint8_t error_recovery[12] = {0x01, 0x0A};
-/* 02h Disconnect-Reconnect, SPC-5 7.5.9 */
+/* 02h Disconnect-Reconnect, SPC-5 7.5.9: iSCSI negotiates what it would say. */
 static const uint8_t disconnect[16] = {0x02, 0x0E};
-/* 0Ah Control, SPC-5 7.5.10: D_SENSE 0 (fixed format), QUEUE ALGORITHM MODIFIER 0 */
+/* 0Ah Control, SPC-5 7.5.10: D_SENSE 0 (fixed format), QUEUE ALGORITHM MODIFIER 0, TAS 0, AUTOLOAD MODE 0 */
 static const uint8_t control[12] = {0x0A, 0x0A};
-/* 0Fh Data Compression, SSC-5 8.3.2: DCC, DDE; algorithm 1 (as LTO drives name theirs; the medium keeps zstd) */
+/* 0Ah/F0h Control Data Protection, SSC-5 8.3.9: LOGICAL BLOCK PROTECTION METHOD 0, there is none */
+static const uint8_t protection[32] = {0x4A, 0xF0, 0x00, 0x1C};
+/* 0Fh Data Compression, SSC-5 8.3.2: DCE, DCC, DDE; algorithm 1 (as LTO drives name theirs; the medium keeps zstd) */
 static const uint8_t compression[16] = {0x0F, 0x0E, 0xC0, 0x80, 0, 0, 0, 0x01, 0, 0, 0, 0x01};
 static const uint8_t compression_changeable[16] = {0, 0, 0x80}; /* DCE */
-/* 10h Device Configuration, SSC-5 8.3.3: LOIS; EEG, SEW */
-static const uint8_t configuration[16] = {0x10, 0x0E, 0, 0, 0, 0, 0, 0, 0x40, 0, 0x18};
-/* 10h/01h Device Configuration Extension, SSC-5 8.3.8: PEWS 0 */
-static const uint8_t extension[32] = {0x50, 0x01, 0x00, 0x1C};
-/* 11h Medium Partition, SSC-5 8.3.4: one partition; sizes in megabytes */
-static const uint8_t partition[10] = {0x11, 0x08, 0x00, 0x00, 0x10, 0x03, 0, 0, 0xFF, 0xFF};
-/* 1Ch Informational Exceptions Control, SSC-5 8.3.6: DEXCPT; alerts are told in log page 12h */
+/* 10h Device Configuration, SSC-5 8.3.3: LOIS (READ POSITION knows objects); EEG; SEW 0: writes stay buffered behind
+ * early warning; SELECT DATA COMPRESSION ALGORITHM 1 */
+static const uint8_t configuration[16] = {0x10, 0x0E, 0, 0, 0, 0, 0, 0, 0x40, 0, 0x10, 0, 0, 0, 0x01};
+static const uint8_t configuration_changeable[16] = {[14] = 0xFF}; /* SELECT DATA COMPRESSION ALGORITHM */
+/* 10h/01h Device Configuration Extension, SSC-5 8.3.8: SHORT ERASE MODE 2 (end of data is recorded), PEWS 0 */
+static const uint8_t extension[32] = {0x50, 0x01, 0x00, 0x1C, 0x00, 0x02};
+static const uint8_t extension_changeable[32] = {[5] = 0xF0, [6] = 0xFF, [7] = 0xFF}; /* WRITE MODE, PEWS */
+/* 11h Medium Partition, SSC-5 8.3.4: MAXIMUM ADDITIONAL PARTITIONS 0; PSUM 11b (10^PARTITION UNITS bytes); MEDIUM
+ * FORMAT RECOGNITION 3 (format and partitions) */
+static const uint8_t partition[10] = {0x11, 0x08, 0x00, 0x00, 0x18, 0x03, 0x09};
+/* 1Ah Power Condition, SPC-5 7.5.13: no timer runs, this drive never sleeps */
+static const uint8_t power[40] = {0x1A, 0x26};
+/* 1Ch Informational Exceptions Control, SSC-5 8.3.6: DEXCPT; alerts are told by the log pages */
 static const uint8_t exceptions[12] = {0x1C, 0x0A, 0x08};
 /* 1Dh Medium Configuration, SSC-5 8.3.7 */
 static const uint8_t medium_configuration[32] = {0x1D, 0x1E};
@@ -37,7 +48,70 @@ static void apply_compression(struct scsi_lun *lun, const uint8_t *p)
 
 static void fill_configuration(struct scsi_lun *lun, uint8_t *p)
 {
-    p[14] = ssc_of(lun)->compress; /* SELECT DATA COMPRESSION ALGORITHM */
+    p[14] = ssc_of(lun)->compress; /* SELECT DATA COMPRESSION ALGORITHM: DCE by another name */
+}
+
+/* A list that changes DCE and echoes this page as it was read means the change. */
+static bool check_configuration(struct scsi_lun *lun, struct scsi_request *rq, const uint8_t *p, unsigned at)
+{
+    struct ssc_lun *ssc = ssc_of(lun);
+    if (p[14] > 1)
+        scsi_check_param_field(rq, at + 14, -1);
+    ssc->algorithm_given = p[14] != ssc->compress;
+    return p[14] <= 1;
+}
+
+static void apply_configuration(struct scsi_lun *lun, const uint8_t *p)
+{
+    struct ssc_lun *ssc = ssc_of(lun);
+    if (ssc->algorithm_given)
+        ssc->compress = p[14] == 1;
+}
+
+enum { OVERWRITE_ALLOWED = 0, APPEND_ONLY = 1 }; /* WRITE MODE, table 185 */
+
+static void fill_extension(struct scsi_lun *lun, uint8_t *p)
+{
+    struct ssc_lun *ssc = ssc_of(lun);
+    p[5] = (uint8_t)((ssc->append_only ? APPEND_ONLY : OVERWRITE_ALLOWED) << 4 | (p[5] & 0x0f));
+    put_be16(p + 6, ssc->pews); /* PEWS */
+}
+
+/* Append-only mode cannot be left while a volume is mounted: who protects a tape so is sure of it (SSC-5 4.2.17.3). */
+static bool check_extension(struct scsi_lun *lun, struct scsi_request *rq, const uint8_t *p, unsigned at)
+{
+    struct ssc_lun *ssc = ssc_of(lun);
+    struct tape_status st;
+    unsigned mode = p[5] >> 4;
+    ssc_status(ssc, &st);
+    bool leaves = ssc->append_only && mode == OVERWRITE_ALLOWED && st.medium == TAPE_MEDIUM_LOADED;
+    if (mode <= APPEND_ONLY && !leaves)
+        return true;
+    scsi_check_param_field(rq, at + 5, 7);
+    return false;
+}
+
+static void apply_extension(struct scsi_lun *lun, const uint8_t *p)
+{
+    struct ssc_lun *ssc = ssc_of(lun);
+    if (get_be16(p + 6) != ssc->pews)
+        ssc_moved(ssc); /* a new zone is told of anew */
+    ssc->append_only = p[5] >> 4 == APPEND_ONLY;
+    ssc->pews = get_be16(p + 6);
+}
+
+/* PARTITION SIZE[0] in the largest unit that loses nothing worth telling: 10^9, 10^6 or 10^3 bytes. */
+static void fill_partition(struct scsi_lun *lun, uint8_t *p)
+{
+    struct tape_status st;
+    ssc_status(ssc_of(lun), &st);
+    uint64_t unit = 1000;
+    p[6] = 3; /* PARTITION UNITS */
+    while (st.capacity / unit > 0xFFFE && p[6] < 9) {
+        unit *= 1000;
+        p[6] = (uint8_t)(p[6] + 3);
+    }
+    put_be16(p + 8, (uint16_t)(st.capacity / unit > 0xFFFF ? 0xFFFF : st.capacity / unit));
 }
 
 static void fill_medium_configuration(struct scsi_lun *lun, uint8_t *p)
@@ -47,20 +121,24 @@ static void fill_medium_configuration(struct scsi_lun *lun, uint8_t *p)
     if (!st.worm)
         return;
     p[2] = 0x01; /* WORMM */
-    p[4] = 0x01; /* WORM MODE LABEL RESTRICTIONS: none may be overwritten */
-    p[5] = 0x01; /* WORM MODE FILEMARKS RESTRICTIONS: likewise */
+    p[4] = 0x00; /* WORM MODE LABEL RESTRICTIONS: no block may be overwritten */
+    p[5] = 0x02; /* WORM MODE FILEMARKS RESTRICTIONS: those just before end of data may be, but for the one closest to
+                    BOP */
 }
 
 static const struct mode_page pages[] = {
-    {0x01, 0, sizeof(error_recovery), error_recovery, NULL, NULL, NULL},
-    {0x02, 0, sizeof(disconnect), disconnect, NULL, NULL, NULL},
-    {0x0A, 0, sizeof(control), control, NULL, NULL, NULL},
-    {0x0F, 0, sizeof(compression), compression, compression_changeable, fill_compression, apply_compression},
-    {0x10, 0, sizeof(configuration), configuration, NULL, fill_configuration, NULL},
-    {0x10, 1, sizeof(extension), extension, NULL, NULL, NULL},
-    {0x11, 0, sizeof(partition), partition, NULL, NULL, NULL},
-    {0x1C, 0, sizeof(exceptions), exceptions, NULL, NULL, NULL},
-    {0x1D, 0, sizeof(medium_configuration), medium_configuration, NULL, fill_medium_configuration, NULL},
+    {0x01, 0, sizeof(error_recovery), error_recovery, NULL, NULL, NULL, NULL},
+    {0x02, 0, sizeof(disconnect), disconnect, NULL, NULL, NULL, NULL},
+    {0x0A, 0, sizeof(control), control, NULL, NULL, NULL, NULL},
+    {0x0A, 0xF0, sizeof(protection), protection, NULL, NULL, NULL, NULL},
+    {0x0F, 0, sizeof(compression), compression, compression_changeable, fill_compression, NULL, apply_compression},
+    {0x10, 0, sizeof(configuration), configuration, configuration_changeable, fill_configuration, check_configuration,
+     apply_configuration},
+    {0x10, 1, sizeof(extension), extension, extension_changeable, fill_extension, check_extension, apply_extension},
+    {0x11, 0, sizeof(partition), partition, NULL, fill_partition, NULL, NULL},
+    {0x1A, 0, sizeof(power), power, NULL, NULL, NULL, NULL},
+    {0x1C, 0, sizeof(exceptions), exceptions, NULL, NULL, NULL, NULL},
+    {0x1D, 0, sizeof(medium_configuration), medium_configuration, NULL, fill_medium_configuration, NULL, NULL},
 };
 
 static void header(struct scsi_lun *lun, uint8_t *medium_type, uint8_t *device_specific)
@@ -72,19 +150,14 @@ static void header(struct scsi_lun *lun, uint8_t *medium_type, uint8_t *device_s
     *device_specific = (uint8_t)((st.write_protected ? 0x80 : 0) | ssc->buffered_mode << 4); /* WP, BUFFERED MODE */
 }
 
-static void descriptor(struct scsi_lun *lun, int pc, uint8_t d[8])
+static void descriptor(struct scsi_lun *lun, uint8_t d[8])
 {
     struct ssc_lun *ssc = ssc_of(lun);
     struct tape_status st;
     ssc_status(ssc, &st);
-    memset(d, 0, 8);
-    if (pc == MODE_CHANGEABLE) {
-        put_be24(d + 5, 0xffffff); /* BLOCK LENGTH */
-        return;
-    }
-    d[0] = pc == MODE_DEFAULT ? ssc->drive->density : st.density; /* DENSITY CODE */
-    if (pc == MODE_CURRENT)
-        put_be24(d + 5, ssc->block_length);
+    memset(d, 0, 8);                    /* NUMBER OF LOGICAL BLOCKS 0: all of the tape */
+    d[0] = st.density;                  /* DENSITY CODE */
+    put_be24(d + 5, ssc->block_length); /* BLOCK LENGTH */
 }
 
 /* Density: what is there, 00h (default) or 7Fh (no change), SSC-5 8.3.1. WP and SPEED come as they were sensed. */
@@ -109,12 +182,9 @@ static bool select_parameters(struct scsi_lun *lun, struct scsi_request *rq, uin
     }
     if (!apply)
         return true;
-    bool changed = ssc->buffered_mode != mode || (d && ssc->block_length != get_be24(d + 5));
     ssc->buffered_mode = (uint8_t)mode;
     if (d)
         ssc->block_length = get_be24(d + 5);
-    if (changed)
-        scsi_ua_raise(lun, 0, rq->nexus, ASC_MODE_PARAMETERS_CHANGED);
     return true;
 }
 
@@ -131,10 +201,17 @@ void ssc_mode_sense(struct scsi_lun *lun, struct scsi_request *rq)
     spc_mode_sense(lun, rq, &device);
 }
 
+/* All that MODE SELECT can change, in one number. */
+static uint64_t parameters(const struct ssc_lun *ssc)
+{
+    return (uint64_t)ssc->block_length << 32 | (uint64_t)ssc->pews << 8 | (uint64_t)ssc->buffered_mode << 2 |
+           (uint64_t)ssc->compress << 1 | (uint64_t)ssc->append_only;
+}
+
 void ssc_mode_select(struct scsi_lun *lun, struct scsi_request *rq)
 {
-    bool before = ssc_of(lun)->compress;
+    uint64_t before = parameters(ssc_of(lun));
     spc_mode_select(lun, rq, &device);
-    if (ssc_of(lun)->compress != before)
+    if (parameters(ssc_of(lun)) != before)
         scsi_ua_raise(lun, 0, rq->nexus, ASC_MODE_PARAMETERS_CHANGED);
 }

@@ -9,6 +9,7 @@
 void ssc_rewind(struct scsi_lun *lun, struct scsi_request *rq)
 {
     struct ssc_lun *ssc = ssc_of(lun);
+    ssc_moved(ssc);
     ssc_end(rq, ssc->ops->rewind(ssc->self, rq->cancelled), 0);
 }
 
@@ -16,6 +17,7 @@ void ssc_space(struct scsi_lun *lun, struct scsi_request *rq)
 {
     struct ssc_lun *ssc = ssc_of(lun);
     int64_t count = rq->cdb[0] == 0x91 ? (int64_t)get_be64(rq->cdb + 4) : (int32_t)(get_be24(rq->cdb + 2) << 8) >> 8;
+    ssc_moved(ssc);
     switch (rq->cdb[1] & 0x0f) { /* CODE */
     case 0x0: {
         enum tape_result r = count ? ssc->ops->space_blocks(ssc->self, &count, rq->cancelled) : TAPE_OK;
@@ -45,7 +47,8 @@ void ssc_locate(struct scsi_lun *lun, struct scsi_request *rq)
 {
     struct ssc_lun *ssc = ssc_of(lun);
     bool cp = rq->cdb[1] & 0x02; /* CP: change to PARTITION */
-    if (rq->cdb[0] == 0x2B) {    /* LOCATE(10): BT has no other address type here */
+    ssc_moved(ssc);
+    if (rq->cdb[0] == 0x2B) { /* LOCATE(10): BT has no other address type here */
         locate_object(ssc, rq, cp ? rq->cdb[8] : 0, get_be32(rq->cdb + 3));
         return;
     }
@@ -78,18 +81,19 @@ void ssc_locate(struct scsi_lun *lun, struct scsi_request *rq)
 #define BYCU 0x10
 #define BPEW 0x01
 
-static uint8_t position_flags(const struct tape_status *st)
+/* EOP is set from early warning on, BPEW from programmable early warning on: SSC-5 table 48. pews: as ssc_in_pews says.
+ */
+static uint8_t position_flags(const struct tape_status *st, bool pews)
 {
-    /* EOP is set from early warning on, SSC-5 table 48. Programmable early warning is not used: BPEW 0. */
-    return (uint8_t)((st->object == 0 ? BOP : 0) | (st->past_early_warning ? EOP : 0));
+    return (uint8_t)((st->object == 0 ? BOP : 0) | (st->past_early_warning ? EOP : 0) | (pews ? BPEW : 0));
 }
 
-static void position_short(struct scsi_request *rq, const struct tape_status *st)
+static void position_short(struct scsi_request *rq, const struct tape_status *st, bool pews)
 {
     uint8_t b[20] = {0};
     bool fits = st->object <= UINT32_MAX && st->blocks_in_buffer <= 0xffffff && st->bytes_in_buffer <= UINT32_MAX;
     uint64_t first = st->object, last = st->object - st->blocks_in_buffer;
-    b[0] = position_flags(st);
+    b[0] = position_flags(st, pews);
     if (fits) {
         b[1] = (uint8_t)st->partition;
         put_be32(b + 4, (uint32_t)first); /* FIRST LOGICAL OBJECT LOCATION */
@@ -102,20 +106,20 @@ static void position_short(struct scsi_request *rq, const struct tape_status *st
     scsi_reply(rq, b, sizeof(b), sizeof(b));
 }
 
-static void position_long(struct scsi_request *rq, const struct tape_status *st)
+static void position_long(struct scsi_request *rq, const struct tape_status *st, bool pews)
 {
     uint8_t b[32] = {0};
-    b[0] = position_flags(st);
+    b[0] = position_flags(st, pews);
     put_be32(b + 4, st->partition); /* PARTITION NUMBER */
     put_be64(b + 8, st->object);    /* LOGICAL OBJECT NUMBER */
     put_be64(b + 16, st->file);     /* LOGICAL FILE IDENTIFIER */
     scsi_reply(rq, b, sizeof(b), sizeof(b));
 }
 
-static void position_extended(struct scsi_request *rq, const struct tape_status *st, size_t alloc)
+static void position_extended(struct scsi_request *rq, const struct tape_status *st, bool pews, size_t alloc)
 {
     uint8_t b[32] = {0};
-    b[0] = position_flags(st);
+    b[0] = position_flags(st, pews);
     b[1] = (uint8_t)st->partition;
     put_be16(b + 2, sizeof(b) - 4); /* ADDITIONAL LENGTH */
     put_be24(b + 5, (uint32_t)(st->blocks_in_buffer > 0xffffff ? 0xffffff : st->blocks_in_buffer));
@@ -131,6 +135,7 @@ void ssc_read_position(struct scsi_lun *lun, struct scsi_request *rq)
     size_t alloc = get_be16(rq->cdb + 7);
     unsigned form = rq->cdb[1] & 0x1f; /* SERVICE ACTION */
     ssc_status(ssc_of(lun), &st);
+    bool pews = ssc_in_pews(ssc_of(lun), &st);
     if (form != 0x08 && alloc) { /* only the extended form has an allocation length: SSC-5 7.7.1 */
         scsi_check_cdb_field(rq, 7, -1);
         return;
@@ -138,13 +143,13 @@ void ssc_read_position(struct scsi_lun *lun, struct scsi_request *rq)
     switch (form) {
     case 0x00:
     case 0x01: /* vendor-specific addresses: the same here; the Linux st driver asks so */
-        position_short(rq, &st);
+        position_short(rq, &st, pews);
         break;
     case 0x06:
-        position_long(rq, &st);
+        position_long(rq, &st, pews);
         break;
     case 0x08:
-        position_extended(rq, &st, alloc);
+        position_extended(rq, &st, pews, alloc);
         break;
     default:
         scsi_check_cdb_field(rq, 1, 4);

@@ -18,6 +18,15 @@ struct ssc_lun {
     uint32_t block_length; /* of the mode block descriptor; 0: variable */
     uint8_t buffered_mode; /* 0 or 1 */
     bool compress;         /* DCE */
+    bool algorithm_given;  /* while a MODE SELECT is checked and applied: page 10h asks for another compress */
+    bool append_only;      /* WRITE MODE */
+    atomic_ushort pews;    /* programmable early warning size, megabytes; 0: none. READ POSITION looks at it at once */
+    bool in_pews;          /* the last write ended in the zone, and its warning was given */
+    uint64_t pews_medium;  /* medium_changes then */
+    struct ssc_overwrite {
+        enum { OVERWRITE_NONE = 0, OVERWRITE_HERE = 1, OVERWRITE_FORMAT = 2 } allowed; /* by ALLOW OVERWRITE */
+        uint64_t object, medium;
+    } overwrite;
 };
 
 static inline struct ssc_lun *ssc_of(struct scsi_lun *lun)
@@ -34,6 +43,18 @@ static inline void ssc_status(struct ssc_lun *ssc, struct tape_status *st)
 void ssc_end(struct scsi_request *rq, enum tape_result r, int64_t residual);
 /* 2/3A/00, 2/04/01 or 2/04/02 for a medium that is not loaded; false then. */
 bool ssc_medium_ready(struct scsi_lun *lun, struct scsi_request *rq);
+
+/* ssc_append.c */
+/* A command of the host moved the tape, or is about to: what holds for one position only is over. */
+void ssc_moved(struct ssc_lun *ssc);
+/* May a command write at the position, in append-only mode? Makes the sense, false. format: FORMAT MEDIUM. */
+bool ssc_may_overwrite(struct ssc_lun *ssc, struct scsi_request *rq, bool format);
+/* Is the position in the programmable early warning zone? */
+bool ssc_in_pews(const struct ssc_lun *ssc, const struct tape_status *st);
+/* After a write or filemarks that succeeded: makes the warning's sense when this one entered the zone, unless early
+ * warning is told already. */
+void ssc_note_pews(struct ssc_lun *ssc, struct scsi_request *rq);
+void ssc_allow_overwrite(struct scsi_lun *lun, struct scsi_request *rq);
 
 /* ssc_rw.c */
 void ssc_read(struct scsi_lun *lun, struct scsi_request *rq);

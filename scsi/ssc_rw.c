@@ -102,6 +102,8 @@ void ssc_write(struct scsi_lun *lun, struct scsi_request *rq)
         scsi_check_cdb_field(rq, 2, -1);
         return;
     }
+    if (!ssc_may_overwrite(ssc, rq, false))
+        return;
     bool warned = false;
     for (uint32_t done = 0; done < t.count; done++) {
         enum tape_result r =
@@ -120,6 +122,7 @@ void ssc_write(struct scsi_lun *lun, struct scsi_request *rq)
         ssc_end(rq, safe, 0);
     else if (warned)
         ssc_end(rq, TAPE_EARLY_WARNING, 0);
+    ssc_note_pews(ssc, rq);
 }
 
 void ssc_verify(struct scsi_lun *lun, struct scsi_request *rq)
@@ -156,5 +159,9 @@ void ssc_write_filemarks(struct scsi_lun *lun, struct scsi_request *rq)
         scsi_check_cdb_field(rq, 1, 1);
         return;
     }
+    if (count && !ssc_may_overwrite(ssc, rq, false))
+        return;
     ssc_end(rq, ssc->ops->write_filemarks(ssc->self, count, immed, rq->cancelled), 0);
+    if (count)
+        ssc_note_pews(ssc, rq);
 }

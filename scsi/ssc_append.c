@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* ssc_append.c: what a write meets before and after it: append-only mode and ALLOW OVERWRITE, programmable early
+ * warning (SSC-5 4.2.6, 4.2.17, 7.1). */
+#include "scsi/be.h"
+#include "scsi/ssc_private.h"
+
+void ssc_moved(struct ssc_lun *ssc)
+{
+    ssc->in_pews = false;
+    ssc->overwrite.allowed = OVERWRITE_NONE;
+}
+
+/* ---- append-only mode ---- */
+
+/* Filemarks just before end of data may go, as on a WORM medium: programs end a tape with two and append at the second.
+ */
+static bool at_end(const struct tape_status *st)
+{
+    return st->object == st->end_object || (st->file > 0 && st->end_object - st->object == st->end_file - st->file);
+}
+
+bool ssc_may_overwrite(struct ssc_lun *ssc, struct scsi_request *rq, bool format)
+{
+    struct tape_status st;
+    if (!ssc->append_only)
+        return true;
+    ssc_status(ssc, &st);
+    const struct ssc_overwrite o = ssc->overwrite;
+    if (st.write_protected || (!format && at_end(&st)) || (format && !st.end_object))
+        return true; /* a write protected tape says so itself */
+    bool here = o.medium == st.medium_changes && o.object == st.object;
+    if (here && o.allowed == (format ? OVERWRITE_FORMAT : OVERWRITE_HERE)) {
+        ssc->overwrite.allowed = OVERWRITE_NONE; /* once */
+        return true;
+    }
+    ssc_end(rq, TAPE_WORM_OVERWRITE, 0);
+    return false;
+}
+
+/* ALLOW OVERWRITE, SSC-5 7.1: the next overwrite in append-only mode, at this very position. */
+void ssc_allow_overwrite(struct scsi_lun *lun, struct scsi_request *rq)
+{
+    struct ssc_lun *ssc = ssc_of(lun);
+    struct tape_status st;
+    unsigned what = rq->cdb[2] & 0x0f; /* ALLOW OVERWRITE */
+    ssc_status(ssc, &st);
+    if (what > OVERWRITE_FORMAT) {
+        scsi_check_cdb_field(rq, 2, 3);
+        return;
+    }
+    ssc->overwrite.allowed = OVERWRITE_NONE;
+    if (what == OVERWRITE_NONE)
+        return;
+    if (rq->cdb[3]) { /* PARTITION */
+        scsi_check_cdb_field(rq, 3, -1);
+        return;
+    }
+    bool here = what == OVERWRITE_HERE ? get_be64(rq->cdb + 4) == st.object : st.object == 0;
+    if (!here) { /* LOGICAL OBJECT IDENTIFIER is not the position, or a format would not begin at BOP */
+        scsi_check(rq, KEY_ILLEGAL_REQUEST, ASC_SEQUENTIAL_POSITIONING_ERROR);
+        return;
+    }
+    ssc->overwrite = (struct ssc_overwrite){.allowed = what, .object = st.object, .medium = st.medium_changes};
+}
+
+/* ---- programmable early warning ---- */
+
+/* The zone begins PEWS megabytes before early warning. What lies before a position is known at end of data only, where
+ * all writes are. */
+bool ssc_in_pews(const struct ssc_lun *ssc, const struct tape_status *st)
+{
+    return ssc->pews && st->medium == TAPE_MEDIUM_LOADED && st->object == st->end_object &&
+           st->used + ssc->pews * 1000000ull >= st->capacity;
+}
+
+/* Told once each time the zone is entered. EOM stays 0: that bit is for early warning itself (SPC-5 4.4.2). */
+void ssc_note_pews(struct ssc_lun *ssc, struct scsi_request *rq)
+{
+    struct tape_status st;
+    if (!ssc->pews)
+        return;
+    ssc_status(ssc, &st);
+    bool told = ssc->in_pews && ssc->pews_medium == st.medium_changes;
+    ssc->in_pews = ssc_in_pews(ssc, &st);
+    ssc->pews_medium = st.medium_changes;
+    if (!ssc->in_pews || told || rq->status != SCSI_GOOD)
+        return;
+    scsi_check(rq, KEY_NO_SENSE, ASC_PROGRAMMABLE_EARLY_WARNING_DETECTED);
+    scsi_sense_info(rq, 0); /* nothing is left over */
+}
