@@ -64,13 +64,26 @@ static enum tape_result claim_first(struct drive *d, const atomic_bool *cancel)
     return TAPE_OK;
 }
 
+/* A WORM medium lets filemarks before its end be overwritten, as LTO does (mode page 1Dh says so): programs end a tape
+ * with two and append at the second. But never the one closest to BOP, nor a block. Lock held. */
+static bool worm_allows(const struct drive *d, uint64_t end)
+{
+    const struct tape_index *x = &d->c->live;
+    uint64_t file = tape_index_file_of(x, d->pos);
+    return d->pos == end || (file > 0 && end - d->pos == tape_index_end_file(x) - file);
+}
+
 /* May the tape be written here? What stands behind the position will be gone. */
 static enum tape_result may_write(struct drive *d, const atomic_bool *cancel)
 {
-    if (d->c->row.write_protected)
+    struct cartridge *c = d->c;
+    pthread_mutex_lock(&c->lock);
+    uint64_t end = tape_index_end_object(&c->live);
+    bool protected = c->row.write_protected, worm_stops = c->row.worm && !worm_allows(d, end);
+    pthread_mutex_unlock(&c->lock);
+    if (protected)
         return TAPE_WRITE_PROTECTED;
-    uint64_t end = drive_end_object(d);
-    if (d->pos < end && d->c->row.worm)
+    if (worm_stops)
         return TAPE_WORM_OVERWRITE;
     enum tape_result result = claim_first(d, cancel);
     if (!result && d->pos < end)
@@ -100,8 +113,8 @@ static enum tape_result wait_for_room(struct drive *d, uint32_t len, const atomi
     }
 }
 
-/* The disk is full although the spool may still grow: the cache goes first, then wait for uploads, but not for ever: when the state
- * cannot be written either, they never end. *until is 0 at the first call. */
+/* The disk is full although the spool may still grow: the cache goes first, then wait for uploads, but not for ever:
+ * when the state cannot be written either, they never end. *until is 0 at the first call. */
 static bool make_disk_room(struct drive *d, uint32_t len, uint64_t *until, const atomic_bool *cancel)
 {
     struct engine *e = d->eng;

@@ -48,7 +48,7 @@ const struct changer_ops *library_changer_ops(void); /* self is the struct libra
  * process:
  *   {"op":"status"}                                -> {"elements":[...],"drives":[...],"cartridges":[...], ...}
  *   {"op":"tape-list"} {"op":"tape-show","barcode":B} {"op":"tape-create","barcodes":[..],"capacity":N,"worm":false}
- *   {"op":"tape-remove","barcode":B,"force":false}
+ *   {"op":"tape-remove","barcode":B,"force":false} {"op":"tape-protect","barcode":B,"on":true}
  *   {"op":"flush"}                                 -> {}: every drive is at the configured durability
  *   {"op":"flush","remote":true,"timeout_ms":N}    -> {"remote":bool,"waiting":text}: is all of it in the store; what
  * was not when the time (10 s at most) was over Returns a new reference, or NULL and *err (one line). Any thread but

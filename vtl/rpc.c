@@ -229,6 +229,7 @@ static const struct {
 } table[] = {
     {"status", op_status, false}, {"tape-list", op_tape_list, false},  {"tape-show", op_tape_show, false},
     {"flush", op_flush, false},   {"tape-create", tapes_create, true}, {"tape-remove", tapes_remove, true},
+    {"tape-protect", tapes_protect, true},
 };
 
 static json_t *run(struct library *lib, size_t i, const json_t *request, struct errtext *err)

@@ -11,5 +11,8 @@ json_t *tapes_create(struct library *lib, const json_t *request, struct errtext 
 /* {"barcode":B,"force":BOOL}: with its objects. Refuses a cartridge in a drive, and one that holds data unless force.
  */
 json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext *err);
+/* {"barcode":B,"on":BOOL} -> {"barcode","write_protected","committed"}: the write protect tab. Refuses a cartridge in a
+ * drive. */
+json_t *tapes_protect(struct library *lib, const json_t *request, struct errtext *err);
 
 #endif

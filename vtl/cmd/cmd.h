@@ -24,6 +24,7 @@ int cmd_library_rebuild(const struct command_line *cl);
 int cmd_tape_create(const struct command_line *cl);
 int cmd_tape_list(const struct command_line *cl);
 int cmd_tape_show(const struct command_line *cl);
+int cmd_tape_protect(const struct command_line *cl);
 int cmd_tape_remove(const struct command_line *cl);
 int cmd_status(const struct command_line *cl);
 int cmd_flush(const struct command_line *cl);

@@ -29,6 +29,8 @@ static const struct subcommand {
      cmd_tape_create},
     {"tape", "list", "", "all cartridges", cmd_tape_list},
     {"tape", "show", "BARCODE", "one cartridge", cmd_tape_show},
+    {"tape", "protect", "BARCODE on|off", "set the write protect tab of a cartridge that is in no drive",
+     cmd_tape_protect},
     {"tape", "remove", "BARCODE [--force]", "delete a cartridge, with its objects; --force: although it holds data",
      cmd_tape_remove},
     {"config", "check", "", "check the configuration and print what is in force", cmd_config_check},
