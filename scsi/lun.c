@@ -181,6 +181,9 @@ enum scsi_route scsi_lun_route(struct scsi_lun *lun, struct scsi_request *rq, co
         scsi_check_cdb_field(rq, byte, bit);
         return SCSI_ROUTE_DONE;
     }
+    /* What needs the medium does not wait for such an operation: it is told (SSC-5 4.2.10). */
+    if ((row->flags & CMD_NEEDS_MEDIUM) && lun->in_progress && lun->in_progress(lun, rq))
+        return SCSI_ROUTE_DONE;
     *out = row;
     return row->flags & CMD_IMMEDIATE ? SCSI_ROUTE_IMMEDIATE : SCSI_ROUTE_EXECUTOR;
 }

@@ -71,6 +71,8 @@ struct scsi_lun {
     uint16_t version_descriptors[8];  /* SPC-5 table 150 */
     bool (*medium_ready)(struct scsi_lun *lun,
                          struct scsi_request *rq); /* for CMD_NEEDS_MEDIUM: makes the sense, false */
+    /* Does an operation go on behind its answer (IMMED)? Then the sense that says so, true. Any thread. May be NULL. */
+    bool (*in_progress)(struct scsi_lun *lun, struct scsi_request *rq);
     void (*destroy)(struct scsi_lun *lun);
     pthread_mutex_t lock; /* a leaf: held for a few instructions only, never while anything blocks. Guards nexus[] */
     struct scsi_nexus nexus[SCSI_MAX_NEXUS];

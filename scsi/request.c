@@ -10,6 +10,7 @@ void scsi_request_init(struct scsi_request *rq)
     rq->sense_len = 0;
     rq->in_actual = 0;
     rq->out_actual = 0;
+    rq->after = NULL;
 }
 
 void scsi_reply(struct scsi_request *rq, const void *data, size_t len, size_t alloc)

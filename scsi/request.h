@@ -21,6 +21,8 @@ enum scsi_status {
 
 #define SCSI_SENSE_LEN 18 /* fixed format 70h, SPC-5 4.4.3, additional length 0Ah */
 
+struct scsi_lun;
+
 /*
  * The transport fills the first part and owns all memory; a handler fills the answer. A request is used by one thread
  * at a time. scsi_request_init (request.c) gives GOOD, no sense, nothing transferred.
@@ -36,12 +38,17 @@ struct scsi_request {
     const atomic_bool
         *cancelled; /* set by the transport on abort, reset, lost session; long operations poll it; never NULL */
 
+    bool can_defer; /* the transport answers before it calls after; else IMMED is done at once all the same */
+
     uint8_t status; /* enum scsi_status */
     uint8_t sense[SCSI_SENSE_LEN];
     uint8_t sense_len;  /* 0 or SCSI_SENSE_LEN */
     uint32_t in_actual; /* bytes valid in in: <= in_len. The transport reports in_len - in_actual as residual, U only if
                            > 0 */
     uint32_t out_actual; /* bytes of out that were used, for the residual of data-out */
+    /* What goes on behind the answer (IMMED), or NULL; only with can_defer. Called on the executor's thread, before any
+     * other request; the request is gone by then. *cancelled becomes true when the logical unit ends. */
+    void (*after)(struct scsi_lun *lun, const atomic_bool *cancelled);
 };
 
 void scsi_request_init(struct scsi_request *rq);

@@ -48,3 +48,14 @@ void scsi_sense_flags(struct scsi_request *rq, uint8_t flags)
 {
     rq->sense[2] |= flags;
 }
+
+void scsi_sense_progress(struct scsi_request *rq, uint16_t progress)
+{
+    rq->sense[15] = 0x80; /* SKSV */
+    put_be16(rq->sense + 16, progress);
+}
+
+void scsi_sense_deferred(struct scsi_request *rq)
+{
+    rq->sense[0] = (uint8_t)((rq->sense[0] & 0x80) | 0x71); /* RESPONSE CODE: deferred, fixed */
+}

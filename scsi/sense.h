@@ -30,6 +30,8 @@ enum scsi_asc {
     ASC_PROGRAMMABLE_EARLY_WARNING_DETECTED = 0x0007,
     ASC_BECOMING_READY = 0x0401,
     ASC_INITIALIZING_COMMAND_REQUIRED = 0x0402,
+    ASC_FORMAT_IN_PROGRESS = 0x0404,
+    ASC_OPERATION_IN_PROGRESS = 0x0407,
     ASC_WRITE_ERROR = 0x0C00,
     ASC_MECHANICAL_POSITIONING_ERROR = 0x1501,
     ASC_UNRECOVERED_READ_ERROR = 0x1100,
@@ -66,6 +68,10 @@ void scsi_check_param_field(struct scsi_request *rq, unsigned byte, int bit);
 /* Adds to the sense just made: VALID with INFORMATION (two's complement, cut to 32 bits), FILEMARK, EOM, ILI bits
  * (SPC-5 table 53; SSC-5 4.2.18). */
 void scsi_sense_info(struct scsi_request *rq, int64_t information);
+/* PROGRESS INDICATION of NOT READY and NO SENSE, in 65536ths: 4.4.2.4.6 */
+void scsi_sense_progress(struct scsi_request *rq, uint16_t progress);
+/* The sense just made is about an operation that was answered before: response code 71h, 4.4.5. */
+void scsi_sense_deferred(struct scsi_request *rq);
 enum { SENSE_FILEMARK = 0x80, SENSE_EOM = 0x40, SENSE_ILI = 0x20 };
 void scsi_sense_flags(struct scsi_request *rq, uint8_t flags);
 

@@ -147,7 +147,7 @@ void spc_request_sense(struct scsi_lun *lun, struct scsi_request *rq)
     struct scsi_request made = *rq;
     if (ua)
         scsi_check(&made, KEY_UNIT_ATTENTION, ua);
-    else
+    else if (!lun->in_progress || !lun->in_progress(lun, &made)) /* progress is told, 6.39 */
         scsi_check(&made, KEY_NO_SENSE, ASC_NONE);
     scsi_reply(rq, made.sense, made.sense_len, rq->cdb[4]);
 }

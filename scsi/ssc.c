@@ -200,6 +200,8 @@ void ssc_end(struct scsi_request *rq, enum tape_result r, int64_t residual)
 bool ssc_medium_ready(struct scsi_lun *lun, struct scsi_request *rq)
 {
     struct tape_status st;
+    if (ssc_work_goes_on(lun, rq) || ssc_work_failed(ssc_of(lun), rq))
+        return false;
     ssc_status(ssc_of(lun), &st);
     switch (st.medium) {
     case TAPE_MEDIUM_LOADED:
@@ -235,6 +237,7 @@ struct scsi_lun *ssc_lun_new(const struct scsi_identity *id, const struct ssc_op
     static const uint16_t versions[] = {0x00A0, 0x0460, 0x0520, 0x0960};
     memcpy(ssc->lun.version_descriptors, versions, sizeof(versions));
     ssc->lun.medium_ready = ssc_medium_ready;
+    ssc->lun.in_progress = ssc_work_goes_on;
     ssc->lun.destroy = destroy;
     ssc->ops = ops;
     ssc->self = self;

@@ -14,7 +14,7 @@ void ssc_moved(struct ssc_lun *ssc)
 
 /* Filemarks just before end of data may go, as on a WORM medium: programs end a tape with two and append at the second.
  */
-static bool at_end(const struct tape_status *st)
+bool ssc_at_end(const struct tape_status *st)
 {
     return st->object == st->end_object || (st->file > 0 && st->end_object - st->object == st->end_file - st->file);
 }
@@ -26,7 +26,7 @@ bool ssc_may_overwrite(struct ssc_lun *ssc, struct scsi_request *rq, bool format
         return true;
     ssc_status(ssc, &st);
     const struct ssc_overwrite o = ssc->overwrite;
-    if (st.write_protected || (!format && at_end(&st)) || (format && !st.end_object))
+    if (st.write_protected || (!format && ssc_at_end(&st)) || (format && !st.end_object))
         return true; /* a write protected tape says so itself */
     bool here = o.medium == st.medium_changes && o.object == st.object;
     if (here && o.allowed == (format ? OVERWRITE_FORMAT : OVERWRITE_HERE)) {

@@ -46,12 +46,23 @@ void ssc_prevent_allow(struct scsi_lun *lun, struct scsi_request *rq)
     ssc->ops->prevent(ssc->self, scsi_prevent_set(lun, rq->nexus, rq->cdb[4] & 0x01));
 }
 
+static enum tape_result run_erase(struct ssc_lun *ssc, const atomic_bool *cancel)
+{
+    return ssc->ops->erase(ssc->self, ssc->work.long_erase, cancel);
+}
+
 void ssc_erase(struct scsi_lun *lun, struct scsi_request *rq)
 {
     struct ssc_lun *ssc = ssc_of(lun);
     if (!ssc_may_overwrite(ssc, rq, false))
         return;
-    ssc_end(rq, ssc->ops->erase(ssc->self, rq->cdb[1] & 0x01, rq->cancelled), 0);
+    ssc->work.long_erase = rq->cdb[1] & 0x01; /* LONG */
+    ssc_work_do(ssc, rq, rq->cdb[1] & 0x02, ASC_OPERATION_IN_PROGRESS, run_erase);
+}
+
+static enum tape_result run_format(struct ssc_lun *ssc, const atomic_bool *cancel)
+{
+    return ssc->ops->format(ssc->self, cancel);
 }
 
 /* VERIFY and TRANSFER LENGTH (vendor-specific parameters) are not in the usage map: 5/24/00 before it gets here. */
@@ -70,7 +81,7 @@ void ssc_format_medium(struct scsi_lun *lun, struct scsi_request *rq)
     }
     if (!ssc_may_overwrite(ssc, rq, true))
         return;
-    ssc_end(rq, ssc->ops->format(ssc->self, rq->cancelled), 0);
+    ssc_work_do(ssc, rq, rq->cdb[1] & 0x01, ASC_FORMAT_IN_PROGRESS, run_format);
 }
 
 void ssc_read_block_limits(struct scsi_lun *lun, struct scsi_request *rq)

@@ -8,6 +8,16 @@
 
 #define SSC_MAX_BLOCK 8388608u /* bytes; READ BLOCK LIMITS */
 
+struct ssc_lun;
+
+/* What an IMMED command left to be done behind its answer. */
+struct ssc_work {
+    atomic_int asc;    /* of the NOT READY that commands meet meanwhile (enum scsi_asc); 0: nothing goes on */
+    atomic_int failed; /* enum tape_result of what failed so, until it is told */
+    enum tape_result (*run)(struct ssc_lun *ssc, const atomic_bool *cancel);
+    bool long_erase; /* for ERASE */
+};
+
 /* options are read and written by the executor only (MODE SENSE runs there too, so that it follows a MODE SELECT before
  * it). */
 struct ssc_lun {
@@ -27,6 +37,7 @@ struct ssc_lun {
         enum { OVERWRITE_NONE = 0, OVERWRITE_HERE = 1, OVERWRITE_FORMAT = 2 } allowed; /* by ALLOW OVERWRITE */
         uint64_t object, medium;
     } overwrite;
+    struct ssc_work work;
 };
 
 static inline struct ssc_lun *ssc_of(struct scsi_lun *lun)
@@ -44,7 +55,18 @@ void ssc_end(struct scsi_request *rq, enum tape_result r, int64_t residual);
 /* 2/3A/00, 2/04/01 or 2/04/02 for a medium that is not loaded; false then. */
 bool ssc_medium_ready(struct scsi_lun *lun, struct scsi_request *rq);
 
+/* ssc_work.c */
+/* Does run now, or behind the answer when immed allows it: then asc is what others are told until it ended. */
+void ssc_work_do(struct ssc_lun *ssc, struct scsi_request *rq, bool immed, enum scsi_asc asc,
+                 enum tape_result (*run)(struct ssc_lun *ssc, const atomic_bool *cancel));
+/* Makes NOT READY with progress and returns true while something goes on. Any thread. */
+bool ssc_work_goes_on(struct scsi_lun *lun, struct scsi_request *rq);
+/* Tells, once, that it failed: a deferred error; true then. */
+bool ssc_work_failed(struct ssc_lun *ssc, struct scsi_request *rq);
+
 /* ssc_append.c */
+/* End of data, but for filemarks, which may go: see mode page 1Dh. */
+bool ssc_at_end(const struct tape_status *st);
 /* A command of the host moved the tape, or is about to: what holds for one position only is over. */
 void ssc_moved(struct ssc_lun *ssc);
 /* May a command write at the position, in append-only mode? Makes the sense, false. format: FORMAT MEDIUM. */

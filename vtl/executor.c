@@ -22,6 +22,7 @@ struct executor {
     struct list queued, ran;
     bool idle; /* the thread waits: only then is waking it worth a system call */
     bool stop;
+    bool handed_back; /* the job that runs; the thread's own */
     int fd;
     pthread_t thread;
 };
@@ -69,6 +70,17 @@ static struct exec_job *next_job(struct executor *e)
     return list_pop(&e->queued);
 }
 
+void executor_hand_back(struct executor *e, struct exec_job *job)
+{
+    e->handed_back = true;
+    pthread_mutex_lock(&e->lock);
+    bool first = !e->ran.head;
+    list_add_job(&e->ran, job);
+    pthread_mutex_unlock(&e->lock);
+    if (first) /* else the eventfd is readable already, and executor_done will take this one too */
+        signal_done(e->fd);
+}
+
 static void *executor_main(void *arg)
 {
     struct executor *e = arg;
@@ -77,15 +89,11 @@ static void *executor_main(void *arg)
     pthread_mutex_lock(&e->lock);
     while ((job = next_job(e)) != NULL) {
         pthread_mutex_unlock(&e->lock);
+        e->handed_back = false;
         job->run(job);
+        if (!e->handed_back)
+            executor_hand_back(e, job);
         pthread_mutex_lock(&e->lock);
-        bool first = !e->ran.head;
-        list_add_job(&e->ran, job);
-        if (first) { /* else the eventfd is readable already, and executor_done will take this one too */
-            pthread_mutex_unlock(&e->lock);
-            signal_done(e->fd);
-            pthread_mutex_lock(&e->lock);
-        }
     }
     pthread_mutex_unlock(&e->lock);
     return NULL;

@@ -16,6 +16,8 @@ int executor_done_fd(const struct executor *e);
 void executor_submit(struct executor *e, struct exec_job *job);
 /* Takes back a job that did not begin yet; false: it runs, or ran. */
 bool executor_remove(struct executor *e, struct exec_job *job);
+/* For a job that goes on after its answer: hands it back now. Called by its run, once; run does not touch it afterwards. */
+void executor_hand_back(struct executor *e, struct exec_job *job);
 /* The list (by next) of jobs that ran since the last call, in order; NULL if none. Clears the eventfd. */
 struct exec_job *executor_done(struct executor *e);
 /* Runs what is queued, then ends the thread. Jobs that ran and were not taken by executor_done are left to the caller.

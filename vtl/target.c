@@ -52,6 +52,7 @@ struct target_lun {
     struct scsi_lu *lu; /* NULL: not open */
     struct target_unit unit;
     struct executor *executor;
+    atomic_bool closing; /* ends what goes on behind its answer */
     struct list_head running; /* jobs at the executor */
 };
 
@@ -106,6 +107,7 @@ static void request_init(struct scsi_request *rq, struct scsi_cmd *cmd, const at
                                 .out_len = scsi_get_out_length(cmd),
                                 .in = scsi_get_in_buffer(cmd),
                                 .in_len = scsi_get_in_length(cmd),
+                                .can_defer = true,
                                 .cancelled = cancelled};
     scsi_request_init(rq);
 }
@@ -141,10 +143,16 @@ static void set_tick(int ms)
 static void run_job(struct exec_job *job)
 {
     struct target_job *j = container_of(job, struct target_job, job);
+    struct target_lun *tl = j->tl;
     if (atomic_load(&j->cancelled))
         cancelled_answer(&j->rq);
     else
-        scsi_lun_run(j->tl->unit.lun, j->row, &j->rq);
+        scsi_lun_run(tl->unit.lun, j->row, &j->rq);
+    void (*after)(struct scsi_lun *, const atomic_bool *) = j->rq.after;
+    if (!after)
+        return;
+    executor_hand_back(tl->executor, job); /* the answer goes out, and the job with it */
+    after(tl->unit.lun, &tl->closing);
 }
 
 static int to_executor(struct target_lun *tl, struct scsi_cmd *cmd, const struct scsi_request *rq,
@@ -442,6 +450,7 @@ static int open_lun(struct target_lun *tl, struct scsi_lu *lu, const char *path,
         goto fail;
     }
     INIT_LIST_HEAD(&tl->running);
+    atomic_init(&tl->closing, false);
     tl->executor = executor_new(path);
     if (!tl->executor) {
         rc = errtext_set(err, -EAGAIN, "logical unit \"%s\": no thread", path);
@@ -493,6 +502,7 @@ static void finish_jobs(struct target_lun *tl)
     struct target_job *j, *next;
     list_for_each_entry (j, &tl->running, siblings)
         atomic_store(&j->cancelled, true);
+    atomic_store(&tl->closing, true);
     tl->unit.wake(tl->unit.self);
     executor_free(tl->executor);
     list_for_each_entry_safe (j, next, &tl->running, siblings)

@@ -115,6 +115,7 @@ static struct scsi_lun *drive;
 static uint8_t in[4096];
 static struct scsi_request rq;
 static const atomic_bool never = false;
+static bool can_defer; /* of the transport */
 
 static void command_of(uint64_t nexus, const uint8_t *cdb, size_t len, uint32_t room, const void *out, uint32_t out_len)
 {
@@ -128,6 +129,7 @@ static void command_of(uint64_t nexus, const uint8_t *cdb, size_t len, uint32_t 
                                .in_len = room,
                                .out = out,
                                .out_len = out_len,
+                               .can_defer = can_defer,
                                .cancelled = &never};
     memset(in, 0xEE, sizeof(in));
     if (scsi_lun_route(drive, &rq, &row) != SCSI_ROUTE_DONE)
@@ -154,6 +156,7 @@ static int model_setup(void **state)
     const struct ssc_options o = {.generation = 8};
     tape = (struct tape_status){.medium = TAPE_MEDIUM_LOADED, .density = 0x5e, .capacity = 12000000000000u};
     tape_calls = 0;
+    can_defer = false;
     drive = ssc_lun_new(&id, &o, &model_ops, NULL);
     return drive ? 0 : -1;
 }

@@ -39,6 +39,44 @@ static struct exec_job *await_done(struct executor *e)
     return executor_done(e);
 }
 
+struct long_job {
+    struct exec_job job;
+    struct executor *executor;
+    atomic_bool may_end;
+    bool ended;
+};
+
+static void hand_back_and_go_on(struct exec_job *job)
+{
+    struct long_job *l = (struct long_job *)job;
+    executor_hand_back(l->executor, job);
+    while (!atomic_load(&l->may_end)) /* the test says when; it holds the memory longer than a caller need */
+        (void)poll(NULL, 0, 1);
+    l->ended = true;
+}
+
+static void a_job_that_goes_on_is_handed_back_before_its_end_and_once(void **state)
+{
+    (void)state;
+    int ran = 0;
+    struct executor *e = executor_new("after");
+    assert_non_null(e);
+    struct long_job first = {.job = {.run = hand_back_and_go_on}, .executor = e};
+    struct counting_job second = {.job = {.run = count_run}, .ran = &ran};
+    executor_submit(e, &first.job);
+    executor_submit(e, &second.job);
+    assert_ptr_equal(await_done(e), &first.job);
+    assert_null(first.job.next);
+    assert_false(first.ended);
+    assert_null(executor_done(e)); /* the second waits for the whole of the first */
+    atomic_store(&first.may_end, true);
+    assert_ptr_equal(await_done(e), &second.job);
+    assert_null(second.job.next);
+    assert_true(first.ended);
+    assert_null(executor_done(e));
+    executor_free(e);
+}
+
 static void runs_jobs_in_order_and_returns_them_in_order(void **state)
 {
     (void)state;
@@ -220,6 +258,7 @@ static void signals_stay_with_the_callers_thread(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_job_that_goes_on_is_handed_back_before_its_end_and_once),
         cmocka_unit_test(runs_jobs_in_order_and_returns_them_in_order),
         cmocka_unit_test(runs_on_one_thread_that_is_not_the_callers),
         cmocka_unit_test(done_clears_the_eventfd),
