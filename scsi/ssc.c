@@ -19,7 +19,7 @@ static const struct scsi_command table[] = {
     {0x05, SA_NONE, 6, NOW, "READ BLOCK LIMITS", {0x05, 0x01}, 60, ssc_read_block_limits},
     {0x08, SA_NONE, 6, MEDIUM, "READ(6)", {0x08, 0x03, 0xff, 0xff, 0xff}, 1200, ssc_read},
     {0x0A, SA_NONE, 6, MEDIUM, "WRITE(6)", {0x0A, 0x01, 0xff, 0xff, 0xff}, 1200, ssc_write},
-    {0x0B, SA_NONE, 6, CMD_UNSUPPORTED, "SET CAPACITY", {0x0B}, 600, NULL},
+    {0x0B, SA_NONE, 6, MEDIUM, "SET CAPACITY", {0x0B, 0x01, 0, 0xff, 0xff}, 3000, ssc_set_capacity},
     {0x10, SA_NONE, 6, MEDIUM, "WRITE FILEMARKS(6)", {0x10, 0x03, 0xff, 0xff, 0xff}, 1200, ssc_write_filemarks},
     {0x11, SA_NONE, 6, MEDIUM, "SPACE(6)", {0x11, 0x0f, 0xff, 0xff, 0xff}, 2400, ssc_space},
     {0x12, SA_NONE, 6, NOW | CMD_IGNORES_UA, "INQUIRY", {0x12, 0x01, 0xff, 0xff, 0xff}, 60, spc_inquiry},

@@ -65,21 +65,42 @@ static enum tape_result run_format(struct ssc_lun *ssc, const atomic_bool *cance
     return ssc->ops->format(ssc->self, cancel);
 }
 
+static enum tape_result run_set_capacity(struct ssc_lun *ssc, const atomic_bool *cancel)
+{
+    return ssc->ops->set_capacity(ssc->self, ssc->work.proportion, cancel);
+}
+
+/* At BOP only; makes blank what cannot be in append-only mode or on a WORM medium. False with the sense. */
+static bool may_format(struct ssc_lun *ssc, struct scsi_request *rq)
+{
+    struct tape_status st;
+    ssc_status(ssc, &st);
+    if (st.object) {
+        scsi_check(rq, KEY_ILLEGAL_REQUEST, ASC_POSITION_PAST_BEGINNING_OF_MEDIUM);
+        return false;
+    }
+    return ssc_may_overwrite(ssc, rq, true);
+}
+
+/* SSC-5 7.12: a part of the medium that the initiator may use from now on. What was on it is gone. */
+void ssc_set_capacity(struct scsi_lun *lun, struct scsi_request *rq)
+{
+    struct ssc_lun *ssc = ssc_of(lun);
+    if (!may_format(ssc, rq))
+        return;
+    ssc->work.proportion = get_be16(rq->cdb + 3); /* CAPACITY PROPORTION VALUE, 65535ths */
+    ssc_work_do(ssc, rq, rq->cdb[1] & 0x01, ASC_OPERATION_IN_PROGRESS, run_set_capacity);
+}
+
 /* VERIFY and TRANSFER LENGTH (vendor-specific parameters) are not in the usage map: 5/24/00 before it gets here. */
 void ssc_format_medium(struct scsi_lun *lun, struct scsi_request *rq)
 {
     struct ssc_lun *ssc = ssc_of(lun);
-    struct tape_status st;
-    ssc_status(ssc, &st);
     if ((rq->cdb[2] & 0x0f) > 2) { /* FORMAT: default, partition, or both: there is one partition in any case */
         scsi_check_cdb_field(rq, 2, 3);
         return;
     }
-    if (st.object) { /* SSC-5 7.1 */
-        scsi_check(rq, KEY_ILLEGAL_REQUEST, ASC_POSITION_PAST_BEGINNING_OF_MEDIUM);
-        return;
-    }
-    if (!ssc_may_overwrite(ssc, rq, true))
+    if (!may_format(ssc, rq))
         return;
     ssc_work_do(ssc, rq, rq->cdb[1] & 0x01, ASC_FORMAT_IN_PROGRESS, run_format);
 }

@@ -15,7 +15,8 @@ struct ssc_work {
     atomic_int asc;    /* of the NOT READY that commands meet meanwhile (enum scsi_asc); 0: nothing goes on */
     atomic_int failed; /* enum tape_result of what failed so, until it is told */
     enum tape_result (*run)(struct ssc_lun *ssc, const atomic_bool *cancel);
-    bool long_erase; /* for ERASE */
+    bool long_erase;     /* for ERASE */
+    uint16_t proportion; /* for SET CAPACITY */
 };
 
 /* options are read and written by the executor only (MODE SENSE runs there too, so that it follows a MODE SELECT before
@@ -93,6 +94,7 @@ void ssc_test_unit_ready(struct scsi_lun *lun, struct scsi_request *rq);
 void ssc_load_unload(struct scsi_lun *lun, struct scsi_request *rq);
 void ssc_prevent_allow(struct scsi_lun *lun, struct scsi_request *rq);
 void ssc_erase(struct scsi_lun *lun, struct scsi_request *rq);
+void ssc_set_capacity(struct scsi_lun *lun, struct scsi_request *rq);
 void ssc_format_medium(struct scsi_lun *lun, struct scsi_request *rq);
 void ssc_read_block_limits(struct scsi_lun *lun, struct scsi_request *rq);
 void ssc_report_density_support(struct scsi_lun *lun, struct scsi_request *rq);

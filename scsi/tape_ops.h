@@ -110,6 +110,8 @@ struct tape_ops {
     enum tape_result (*erase)(void *self, bool long_erase, const atomic_bool *cancel);
     /* FORMAT MEDIUM at BOP: blank, one partition. */
     enum tape_result (*format)(void *self, const atomic_bool *cancel);
+    /* SET CAPACITY at BOP: blank, and of proportion 65535ths of what the cartridge was made with, from now on. */
+    enum tape_result (*set_capacity)(void *self, uint16_t proportion, const atomic_bool *cancel);
     /* PREVENT ALLOW MEDIUM REMOVAL: the changer refuses to take the cartridge out while true. Never blocks. */
     void (*prevent)(void *self, bool prevented);
 };

@@ -86,6 +86,9 @@ int cartridge_write(struct cartridge *c, uint64_t object, const void *block, uin
 int cartridge_filemarks(struct cartridge *c, uint64_t object, uint32_t count);
 /* Cuts everything at object and behind it; safe on the local disk when it returns. */
 int cartridge_truncate(struct cartridge *c, uint64_t object);
+/* The cartridge holds proportion 65535ths of what it was made with, from now on; in the state when it returns 0,
+ * and *capacity is how much that is. */
+int cartridge_set_capacity(struct cartridge *c, uint16_t proportion, uint64_t *capacity);
 /* Everything acknowledged is on the local disk. */
 int cartridge_sync(struct cartridge *c);
 /* Seals the open segment, if any, and asks for a commit. */

@@ -16,6 +16,8 @@ static inline void cartridge_set_row(struct cartridge *c, const struct db_cartri
     memcpy((char *)&c->row + from, (const char *)row + from, sizeof(*row) - from);
 }
 
+/* Writes a changed row to the state and takes it over; a head will hold it soon. Lock held. */
+int cartridge_change_row(struct cartridge *c, struct db_cartridge *row);
 /* Cuts live at object, and with it pending segments, maps and what the last head still holds. */
 void cartridge_cut_live(struct cartridge *c, uint64_t object);
 /* Maps hold no more than the leading segments that the last head still names as they are. */

@@ -87,6 +87,7 @@ static void fill_identity(const struct cartridge *c, struct head *h)
     memcpy(h->barcode, c->row.barcode, sizeof(h->barcode));
     h->generation = c->row.generation;
     h->capacity = c->row.capacity;
+    h->full_capacity = c->row.full_capacity;
     h->worm = c->row.worm;
     h->write_protected = c->row.write_protected;
     h->created = c->row.created;

@@ -25,9 +25,11 @@ struct db_cartridge {
     char barcode[33];
     uint8_t id[16];
     int generation;
-    uint64_t capacity;
-    bool worm, write_protected;
+    bool worm;
     uint64_t created, modified;
+    uint64_t capacity;      /* available: SET CAPACITY may have made it less */
+    uint64_t full_capacity; /* then what it was made with; else 0 */
+    bool write_protected;
     uint64_t next_segment, next_map;
     struct seg_id head;   /* the last head that this gateway committed or adopted; epoch 0: none */
     uint64_t commit_segs; /* how many leading segments that head names as they are now */

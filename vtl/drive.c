@@ -190,6 +190,7 @@ static int thread_tape(struct drive *d, struct errtext *err)
         return rc;
     pthread_mutex_lock(&d->c->lock);
     d->used = tape_index_plain_bytes(&d->c->live);
+    d->capacity = d->c->row.capacity;
     pthread_mutex_unlock(&d->c->lock);
     d->loaded = true;
     d->pos = 0;
@@ -452,5 +453,6 @@ const struct tape_ops drive_tape_ops = {
     .unload = drive_unload,
     .erase = drive_erase,
     .format = drive_format,
+    .set_capacity = drive_set_capacity,
     .prevent = drive_prevent,
 };

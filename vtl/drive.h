@@ -22,6 +22,7 @@ struct drive {
     bool loaded;         /* threaded */
     uint64_t pos;        /* logical object number */
     uint64_t used;       /* bytes of host data before the end of data */
+    uint64_t capacity;   /* of the cartridge */
     uint64_t unsynced_blocks, unsynced_bytes;
     bool claim_asked;
     uint64_t alerts;

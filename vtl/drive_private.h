@@ -25,6 +25,7 @@ enum tape_result drive_write(void *self, const void *block, uint32_t len, bool c
 enum tape_result drive_write_filemarks(void *self, uint64_t count, bool immed, const atomic_bool *cancel);
 enum tape_result drive_read(void *self, void *buf, uint32_t *len, const atomic_bool *cancel);
 enum tape_result drive_erase(void *self, bool long_erase, const atomic_bool *cancel);
+enum tape_result drive_set_capacity(void *self, uint16_t proportion, const atomic_bool *cancel);
 enum tape_result drive_format(void *self, const atomic_bool *cancel);
 
 #endif

@@ -146,12 +146,12 @@ static enum tape_result written(struct drive *d, uint64_t objects, uint64_t byte
     d->used += bytes;
     d->unsynced_blocks += objects;
     d->unsynced_bytes += bytes;
-    return d->used >= d->c->row.capacity ? TAPE_EARLY_WARNING : TAPE_OK;
+    return d->used >= d->capacity ? TAPE_EARLY_WARNING : TAPE_OK;
 }
 
 static bool is_full(const struct drive *d, uint32_t len)
 {
-    return d->used + len > d->c->row.capacity + margin(d->c->row.capacity);
+    return d->used + len > d->capacity + margin(d->capacity);
 }
 
 enum tape_result drive_write(void *self, const void *block, uint32_t len, bool compress, const atomic_bool *cancel)
@@ -268,4 +268,16 @@ enum tape_result drive_format(void *self, const atomic_bool *cancel)
         return result;
     d->pos = 0;
     return drive_end(d, cut_here(d, cancel));
+}
+
+enum tape_result drive_set_capacity(void *self, uint16_t proportion, const atomic_bool *cancel)
+{
+    struct drive *d = self;
+    enum tape_result result = drive_begin(d, TAPE_FORMATTING);
+    if (result)
+        return result;
+    d->pos = 0;
+    result = cut_here(d, cancel);
+    int rc = result ? 0 : cartridge_set_capacity(d->c, proportion, &d->capacity);
+    return drive_end(d, rc ? write_failed(d, rc) : result);
 }

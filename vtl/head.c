@@ -76,8 +76,9 @@ const char *head_wrong(const struct head *h)
         return NULL;
     if (h->generation < 5 || h->generation > 9)
         return "generation";
-    if (h->capacity > SEG_MAX_NUMBER)
-        return "capacity";
+    if (h->capacity > SEG_MAX_NUMBER || h->full_capacity > SEG_MAX_NUMBER ||
+        (h->full_capacity && h->full_capacity < h->capacity))
+        return "capacity, full_capacity";
     if (h->created > SEG_MAX_NUMBER || h->modified > SEG_MAX_NUMBER)
         return "created, modified";
     if (h->next_segment > SEG_MAX_SEQUENCE + 1 || h->next_map > SEG_MAX_SEQUENCE + 1)
@@ -172,6 +173,7 @@ static bool put_identity(json_t *j, const struct head *h)
 static bool put_state(json_t *j, const struct head *h)
 {
     return put_number(j, "generation", (uint64_t)h->generation) && put_number(j, "capacity", h->capacity) &&
+           (!h->full_capacity || put_number(j, "full_capacity", h->full_capacity)) &&
            put(j, "worm", json_boolean(h->worm)) && put(j, "write_protected", json_boolean(h->write_protected)) &&
            put_number(j, "created", h->created) && put_number(j, "modified", h->modified) &&
            put_number(j, "next_segment", h->next_segment) && put_number(j, "next_map", h->next_map) &&

@@ -21,7 +21,8 @@ struct head {
     uint8_t cartridge[16];
     char barcode[33];
     int generation;    /* LTO 5..9 */
-    uint64_t capacity; /* bytes */
+    uint64_t capacity;      /* bytes that are available */
+    uint64_t full_capacity; /* what it was made with, if SET CAPACITY changed that; else 0 */
     bool worm;
     bool write_protected;
     uint64_t created, modified; /* seconds since 1970 */

@@ -189,6 +189,9 @@ static bool get_state(const json_t *j, struct head *h, const char **what)
     if (!get_number(j, "generation", 9, &generation) || !get_number(j, "capacity", SEG_MAX_NUMBER, &h->capacity))
         return false;
     h->generation = (int)generation;
+    *what = "full_capacity";
+    if (json_object_get(j, "full_capacity") && !get_number(j, "full_capacity", SEG_MAX_NUMBER, &h->full_capacity))
+        return false;
     *what = "worm, write_protected";
     if (!get_flag(j, "worm", &h->worm) || !get_flag(j, "write_protected", &h->write_protected))
         return false;

@@ -9,30 +9,16 @@
 
 static const struct obj_call impatient = {.max_tries = 3}; /* somebody waits at a terminal */
 
-/* In the state first, so that it holds from now on; dirty, so that a head comes to hold it too, be it after a restart.
- */
 static int set_tab(struct cartridge *c, bool on, struct errtext *err)
 {
     int rc = 0;
     pthread_mutex_lock(&c->lock);
-    if (c->users) { /* as with a real one: nobody reaches the tab in a drive */
+    struct db_cartridge row = c->row;
+    row.write_protected = on;
+    if (c->users) /* as with a real one: nobody reaches the tab in a drive */
         rc = errtext_set(err, -EBUSY, "%s: it is in a drive: move it to a slot first", c->row.barcode);
-    } else if (c->row.write_protected != on) {
-        struct db_cartridge row = c->row;
-        row.write_protected = on;
-        row.dirty = true;
-        row.modified = engine_time();
-        rc = db_cartridge_update(c->eng->db, &row);
-        if (rc)
-            errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
-    }
-    if (!rc && c->row.write_protected != on) {
-        c->row.write_protected = on;
-        c->row.dirty = true;
-        c->row.modified = engine_time();
-        c->changes++;
-        c->commit_soon = true;
-    }
+    else if (c->row.write_protected != on && (rc = cartridge_change_row(c, &row)))
+        errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
     pthread_mutex_unlock(&c->lock);
     return rc;
 }

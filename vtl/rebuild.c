@@ -162,6 +162,7 @@ static void fill_row(const struct head *h, const struct tape_index *x, struct db
 {
     *row = (struct db_cartridge){.generation = h->generation,
                                  .capacity = h->capacity,
+                                 .full_capacity = h->full_capacity,
                                  .worm = h->worm,
                                  .write_protected = h->write_protected,
                                  .created = h->created,

@@ -230,6 +230,50 @@ static void append_only_mode_protects_what_is_there(void **state)
     session_close(s);
 }
 
+/* What mode page 11h says of the one partition: 10^n bytes. */
+static uint64_t partition_size(struct session *s)
+{
+    uint8_t b[64];
+    struct reply r;
+    command(s, D, CDB(0x5A, 8, 0x11, 0, 0, 0, 0, 0, 64, 0), DATA_IN, b, sizeof(b), &r);
+    assert_good(&r);
+    uint64_t size = get_be16(b + 8 + 8);
+    for (unsigned i = 0; i < b[8 + 6]; i++)
+        size *= 10;
+    return size;
+}
+
+static void set_capacity_brings_early_warning_nearer(void **state)
+{
+    (void)state;
+    struct session *s = open_blank();
+    struct reply r;
+    write_mib(s, 0, &r);
+    command(s, D, CDB(0x0B, 0, 0, 0x40, 0, 0), NO_DATA, NULL, 0, &r);
+    assert_sense(&r, 5, 0x3B0C); /* not at BOP */
+    rewind_tape(s, D);
+    command(s, D, CDB(0x0B, 0, 0, 0x40, 0, 0), NO_DATA, NULL, 0, &r); /* a quarter: 2 MiB and 32 bytes */
+    assert_good(&r);
+    assert_position(s, D, 0, 0);
+    read_block(s, D, data, 512, &r);
+    assert_sense(&r, 8, 0x0005); /* blank */
+    assert_int_equal(partition_size(s), 2097000);
+    for (unsigned i = 0; i < 2; i++) {
+        write_mib(s, i, &r);
+        assert_good(&r);
+    }
+    write_mib(s, 2, &r);
+    assert_early_warning(&r);
+    empty_drive(s, 0); /* it is the cartridge's */
+    load_tape(s, 0, "SMALL1L8");
+    assert_int_equal(partition_size(s), 2097000);
+    command(s, D, CDB(0x0B, 0, 0, 0xff, 0xff, 0), NO_DATA, NULL, 0, &r); /* and can be taken back */
+    assert_good(&r);
+    assert_int_equal(partition_size(s), 8388000);
+    write_to_early_warning(s);
+    session_close(s);
+}
+
 static int make_data(void **state)
 {
     (void)state;
@@ -252,6 +296,7 @@ int main(void)
         T(there_is_room_behind_early_warning_and_then_an_end),
         T(fixed_blocks_over_the_warning_are_all_written),
         T(programmable_early_warning_comes_once_before),
+        T(set_capacity_brings_early_warning_nearer),
         T(append_only_mode_protects_what_is_there),
     };
     return cmocka_run_group_tests(tests, make_data, free_data);

@@ -130,6 +130,7 @@ static void what_is_on_a_worm_tape_stays(void **state)
     rewind_tape(s, D);
     refuse(s, CDB(0x04, 0, 0, 0, 0, 0), 7, 0x300C);
     refuse(s, CDB(0x04, 1, 0, 0, 0, 0), 7, 0x300C);
+    refuse(s, CDB(0x0B, 0, 0, 0x80, 0, 0), 7, 0x300C);
     to_end(s);
     assert_position(s, D, 7, 3);
     rewind_tape(s, D);
@@ -204,6 +205,7 @@ static void a_protected_tape_is_read_only(void **state)
         if (!at_end) {
             refuse(s, CDB(0x04, 0, 0, 0, 0, 0), 7, 0x2700);
             refuse(s, CDB(0x04, 1, 0, 0, 0, 0), 7, 0x2700);
+            refuse(s, CDB(0x0B, 0, 0, 0x80, 0, 0), 7, 0x2700);
         }
         command(s, D, CDB(0x10, 0, 0, 0, 0, 0), NO_DATA, NULL, 0, &r);
         assert_good(&r);

@@ -89,6 +89,14 @@ static enum tape_result model_format(void *self, const atomic_bool *cancel)
     return model_cut();
 }
 
+static enum tape_result model_set_capacity(void *self, uint16_t proportion, const atomic_bool *cancel)
+{
+    (void)self, (void)cancel;
+    enum tape_result r = model_cut();
+    if (r == TAPE_OK)
+        tape.capacity = proportion;
+    return r;
+}
 static enum tape_result model_write(void *self, const void *block, uint32_t len, bool compress,
                                     const atomic_bool *cancel)
 {
@@ -106,6 +114,7 @@ static const struct tape_ops model_ops = {
     .load = model_rewind,
     .erase = model_erase,
     .format = model_format,
+    .set_capacity = model_set_capacity,
     .prevent = model_prevent,
 };
 

@@ -22,7 +22,8 @@ static void make_head(struct head *h)
         h->cartridge[i] = (uint8_t)(i * 16 + 1);
     strcpy(h->barcode, "S3V001L8");
     h->generation = 8;
-    h->capacity = 12000000000000;
+    h->capacity = 6000000000000;
+    h->full_capacity = 12000000000000;
     h->worm = true;
     h->created = 1700000000;
     h->modified = 1700000100;
@@ -76,6 +77,7 @@ static void head_round_trip(void **state)
     assert_memory_equal(back.cartridge, h.cartridge, 16);
     assert_string_equal(back.barcode, h.barcode);
     assert_int_equal(back.capacity, h.capacity);
+    assert_int_equal(back.full_capacity, h.full_capacity);
     assert_true(back.worm);
     assert_false(back.write_protected);
     assert_true(json_equal(back.mam, h.mam));
@@ -156,7 +158,7 @@ static void open_segment_is_never_encoded(void **state)
 static void rules_hold_for_encoding(void **state)
 {
     (void)state;
-    for (int i = 0; i < 14; i++) {
+    for (int i = 0; i < 16; i++) {
         struct head h;
         char *buf;
         size_t len;
@@ -204,6 +206,12 @@ static void rules_hold_for_encoding(void **state)
         case 13:
             json_decref(h.mam);
             h.mam = json_integer(3);
+            break;
+        case 14:
+            h.full_capacity = h.capacity - 1;
+            break;
+        case 15:
+            h.full_capacity = UINT64_MAX;
             break;
         }
         assert_int_equal(head_encode(&h, &buf, &len), -EINVAL);

@@ -8,6 +8,7 @@
 
 #include <ftw.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -522,6 +523,82 @@ static void positions_are_exact(void **state)
     config_free(c);
 }
 
+static uint64_t capacity_of(struct library *lib)
+{
+    move(lib, SLOT, DRIVE);
+    return status(library_drive(lib, 0)).capacity;
+}
+
+/* SET CAPACITY is the cartridge's: it outlives the process and the gateway, and the whole can be had back. */
+static void a_changed_capacity_survives_a_restart_and_a_rebuild(void **state)
+{
+    (void)state;
+    const uint64_t full = 12000000000000u, half = full / 65535 * 0x8000 + full % 65535 * 0x8000 / 65535;
+    struct vtl_config *c = config("one", "local", "64M");
+    struct library *lib = new_library(c, "CAP001L8");
+    const struct tape_ops *ops = library_drive_ops();
+    void *d = library_drive(lib, 0);
+    assert_int_equal(capacity_of(lib), full);
+    assert_int_equal(write_id(d, 1), TAPE_OK);
+    assert_int_equal(ops->rewind(d, &never), TAPE_OK);
+    assert_int_equal(ops->set_capacity(d, 0x8000, &never), TAPE_OK);
+    assert_int_equal(status(d).capacity, half);
+    assert_int_equal(status(d).end_object, 0);
+    flush_remote(lib);
+    move(lib, DRIVE, SLOT);
+    close_library(lib);
+    lib = open_library(c);
+    assert_int_equal(capacity_of(lib), half);
+    close_library(lib);
+    char path[100];
+    (void)snprintf(path, sizeof(path), "%s/one", dir);
+    remove_tree(path);
+    rebuild_library(c);
+    lib = open_library(c);
+    d = library_drive(lib, 0);
+    assert_int_equal(capacity_of(lib), half);
+    assert_int_equal(ops->set_capacity(d, 0, &never), TAPE_OK); /* not nothing: as little as a new one may have */
+    assert_int_equal(status(d).capacity, 1 << 20);
+    assert_int_equal(ops->set_capacity(d, 0xffff, &never), TAPE_OK);
+    assert_int_equal(status(d).capacity, full);
+    close_library(lib);
+    config_free(c);
+}
+
+/* The write protect tab is set on the shelf, also with a state that an earlier build made. */
+static void the_write_protect_tab_is_kept(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "64M");
+    struct library *lib = new_library(c, "TAB001L8");
+    json_decref(call(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-protect", "barcode", "TAB001L8", "on", 1)));
+    flush_remote(lib);
+    close_library(lib);
+    sqlite3 *sql = NULL;
+    char path[120];
+    (void)snprintf(path, sizeof(path), "%s/one/state.db", dir);
+    assert_int_equal(sqlite3_open(path, &sql), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(sql, "ALTER TABLE cartridge DROP COLUMN full_capacity", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(sql);
+    lib = open_library(c);
+    void *d = library_drive(lib, 0);
+    assert_int_equal(capacity_of(lib), 12000000000000u);
+    assert_true(status(d).write_protected);
+    assert_int_equal(write_id(d, 1), TAPE_WRITE_PROTECTED);
+    assert_int_equal(library_drive_ops()->erase(d, false, &never), TAPE_WRITE_PROTECTED);
+    assert_int_equal(library_drive_ops()->set_capacity(d, 1, &never), TAPE_WRITE_PROTECTED);
+    struct errtext err = {""};
+    json_t *q = json_pack("{s:s, s:s, s:b}", "op", "tape-protect", "barcode", "TAB001L8", "on", 0);
+    assert_null(library_call(lib, q, &err)); /* nobody reaches it in the drive */
+    json_decref(q);
+    move(lib, DRIVE, SLOT);
+    json_decref(call(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-protect", "barcode", "TAB001L8", "on", 0)));
+    move(lib, SLOT, DRIVE);
+    assert_int_equal(write_id(d, 1), TAPE_OK);
+    close_library(lib);
+    config_free(c);
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 4 && !strcmp(argv[1], "--work"))
@@ -534,6 +611,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(an_erased_tape_is_blank_and_its_objects_go, setup, teardown),
         cmocka_unit_test_setup_teardown(damage_is_an_error_never_data, setup, teardown),
         cmocka_unit_test_setup_teardown(positions_are_exact, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_changed_capacity_survives_a_restart_and_a_rebuild, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_write_protect_tab_is_kept, setup, teardown),
     };
     return cmocka_run_group_tests_name("library", tests, NULL, NULL);
 }

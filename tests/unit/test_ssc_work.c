@@ -200,14 +200,48 @@ static void format_wants_bop_and_fields_that_exist(void **state)
     }
 }
 
+static void set_capacity_makes_a_blank_part_of_the_tape(void **state)
+{
+    (void)state;
+    fill_tape(1);
+    COMMAND(0x0B, 0, 0, 0x80, 0x00, 0);
+    assert_sense(5, 0x3B0C);
+    assert_int_equal(tape_calls, 0);
+    fill_tape(0);
+    COMMAND(0x0B, 0, 0, 0x80, 0x00, 0);
+    assert_good();
+    assert_int_equal(tape.capacity, 0x8000);
+    assert_int_equal(tape.end_object, 0);
+    can_defer = true;
+    tape_calls = 0;
+    fill_tape(0);
+    COMMAND(0x0B, 1, 0, 0xff, 0xff, 0);
+    assert_deferred();
+    COMMAND(TEST_UNIT_READY);
+    assert_sense(2, 0x0407);
+    finish(&never);
+    assert_int_equal(tape.capacity, 0xffff);
+    fill_tape(0);
+    tape.worm = true;
+    COMMAND(0x0B, 1, 0, 0, 1, 0);
+    assert_sense(7, 0x300C);
+    tape.worm = false;
+    tape.write_protected = true;
+    COMMAND(0x0B, 0, 0, 0, 1, 0);
+    assert_sense(7, 0x2700);
+    COMMAND(0x0B, 2, 0, 0, 1, 0);
+    assert_sense(5, 0x2400);
+    assert_int_equal(tape.capacity, 0xffff);
+}
+
 static void an_empty_drive_has_nothing_to_format(void **state)
 {
     (void)state;
-    static const uint8_t cdbs[][6] = {{FORMAT}, {FORMAT_IMMED}, {ERASE}, {ERASE_IMMED}};
+    static const uint8_t cdbs[][6] = {{FORMAT}, {FORMAT_IMMED}, {ERASE}, {ERASE_IMMED}, {0x0B, 0, 0, 1, 0, 0}};
     can_defer = true;
     for (int unloaded = 0; unloaded < 2; unloaded++) {
         tape = (struct tape_status){.medium = unloaded ? TAPE_MEDIUM_UNLOADED : TAPE_MEDIUM_NONE};
-        for (size_t i = 0; i < 4; i++) {
+        for (size_t i = 0; i < 5; i++) {
             command_of(7, cdbs[i], 6, sizeof(in), NULL, 0);
             assert_sense(2, unloaded ? 0x0402 : 0x3A00);
             assert_null(rq.after);
@@ -227,6 +261,7 @@ int main(void)
         T(a_failure_behind_the_answer_is_a_deferred_error),
         T(the_end_of_the_logical_unit_ends_it_silently),
         T(format_wants_bop_and_fields_that_exist),
+        T(set_capacity_makes_a_blank_part_of_the_tape),
         T(an_empty_drive_has_nothing_to_format),
     };
     return cmocka_run_group_tests_name("ssc work", tests, NULL, NULL);
