@@ -39,34 +39,35 @@ void ssc_space(struct scsi_lun *lun, struct scsi_request *rq)
     }
 }
 
-static void locate_object(struct ssc_lun *ssc, struct scsi_request *rq, uint32_t partition, uint64_t object)
+static void locate_object(struct ssc_lun *ssc, struct scsi_request *rq, uint64_t object)
 {
-    ssc_end(rq, ssc->ops->locate_object(ssc->self, partition, object, rq->cancelled), 0);
+    ssc_end(rq, ssc->ops->locate_object(ssc->self, 0, object, rq->cancelled), 0);
 }
 
 void ssc_locate(struct scsi_lun *lun, struct scsi_request *rq)
 {
     struct ssc_lun *ssc = ssc_of(lun);
-    bool cp = rq->cdb[1] & 0x02; /* CP: change to PARTITION */
-    ssc_moved(ssc);
-    if (rq->cdb[0] == 0x2B) { /* LOCATE(10): BT has no other address type here */
-        locate_object(ssc, rq, cp ? rq->cdb[8] : 0, get_be32(rq->cdb + 3));
+    bool ten = rq->cdb[0] == 0x2B;
+    unsigned partition = ten ? 8 : 3; /* PARTITION, and CP: change to it */
+    if ((rq->cdb[1] & 0x02) && rq->cdb[partition]) {
+        scsi_check_cdb_field(rq, partition, -1);
         return;
     }
-    uint32_t partition = cp ? rq->cdb[3] : 0;
+    ssc_moved(ssc);
+    if (ten) { /* BT: there is no other address type here */
+        locate_object(ssc, rq, get_be32(rq->cdb + 3));
+        return;
+    }
     uint64_t place = get_be64(rq->cdb + 4);
     switch ((rq->cdb[1] >> 3) & 0x07) { /* DEST_TYPE */
     case 0x0:
-        locate_object(ssc, rq, partition, place);
+        locate_object(ssc, rq, place);
         break;
     case 0x1:
-        ssc_end(rq, ssc->ops->locate_file(ssc->self, partition, place, rq->cancelled), 0);
+        ssc_end(rq, ssc->ops->locate_file(ssc->self, 0, place, rq->cancelled), 0);
         break;
     case 0x3:
-        if (partition)
-            ssc_end(rq, TAPE_NO_SUCH_PLACE, 0);
-        else
-            ssc_end(rq, ssc->ops->space_end_of_data(ssc->self, rq->cancelled), 0);
+        ssc_end(rq, ssc->ops->space_end_of_data(ssc->self, rq->cancelled), 0);
         break;
     default:
         scsi_check_cdb_field(rq, 1, 5);

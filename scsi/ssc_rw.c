@@ -130,10 +130,6 @@ void ssc_verify(struct scsi_lun *lun, struct scsi_request *rq)
     struct ssc_lun *ssc = ssc_of(lun);
     struct transfer t;
     bool fixed = rq->cdb[1] & FIXED;
-    if (rq->cdb[1] & 0x02) { /* BYTCMP */
-        scsi_check_cdb_field(rq, 1, 1);
-        return;
-    }
     if (!decode(ssc, rq, &t))
         return;
     for (uint32_t done = 0; done < t.count; done++) {
@@ -155,10 +151,6 @@ void ssc_write_filemarks(struct scsi_lun *lun, struct scsi_request *rq)
     struct ssc_lun *ssc = ssc_of(lun);
     bool sixteen = rq->cdb[0] == 0x80, immed = rq->cdb[1] & 0x01;
     uint32_t count = get_be24(rq->cdb + (sixteen ? 12 : 2));
-    if (rq->cdb[1] & 0x02) { /* setmarks are obsolete */
-        scsi_check_cdb_field(rq, 1, 1);
-        return;
-    }
     if (count && !ssc_may_overwrite(ssc, rq, false))
         return;
     ssc_end(rq, ssc->ops->write_filemarks(ssc->self, count, immed, rq->cancelled), 0);
