@@ -132,5 +132,9 @@ struct lto_generation {
 };
 /* NULL for generations outside 5..9. */
 const struct lto_generation *lto_generation(int generation);
+/* The one of a density code, or NULL. */
+const struct lto_generation *lto_by_density(uint8_t density);
+/* MEDIUM TYPE of mode parameter header and REPORT DENSITY SUPPORT, as LTO drives code it: 88h LTO-8 data, 8Ch LTO-8 WORM. */
+uint8_t lto_medium_type(const struct lto_generation *g, bool worm);
 
 #endif

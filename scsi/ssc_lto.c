@@ -15,3 +15,16 @@ const struct lto_generation *lto_generation(int generation)
             return &table[i];
     return NULL;
 }
+
+const struct lto_generation *lto_by_density(uint8_t density)
+{
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+        if (table[i].density == density)
+            return &table[i];
+    return NULL;
+}
+
+uint8_t lto_medium_type(const struct lto_generation *g, bool worm)
+{
+    return (uint8_t)(g->generation << 4 | (worm ? 0x0C : 0x08));
+}

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ssc_medium.c: LOAD UNLOAD, PREVENT ALLOW, ERASE, FORMAT MEDIUM, READ BLOCK LIMITS, REPORT DENSITY SUPPORT. */
-#include <stdio.h>
-#include <string.h>
-
+/* ssc_medium.c: LOAD UNLOAD, PREVENT ALLOW, ERASE, FORMAT MEDIUM, SET CAPACITY, READ BLOCK LIMITS. */
 #include "scsi/be.h"
 #include "scsi/ssc_private.h"
 
@@ -118,61 +115,4 @@ void ssc_read_block_limits(struct scsi_lun *lun, struct scsi_request *rq)
     put_be24(b + 1, SSC_MAX_BLOCK); /* MAXIMUM LOGICAL BLOCK LENGTH LIMIT */
     put_be16(b + 4, 1);             /* MINIMUM */
     scsi_reply(rq, b, sizeof(b), sizeof(b));
-}
-
-/* ---- REPORT DENSITY SUPPORT ---- */
-
-static void put_text(uint8_t *p, const char *s, size_t len)
-{
-    memset(p, ' ', len);
-    memcpy(p, s, strnlen(s, len));
-}
-
-/* Density support data block descriptor, SSC-5 table 66; the generations' physical figures. */
-static size_t density_descriptor(uint8_t *d, const struct lto_generation *g, bool is_default)
-{
-    static const struct {
-        uint32_t bits_per_mm;
-        uint16_t tracks;
-    } physical[] = {{15142, 1280}, {15143, 2176}, {19107, 3584}, {20669, 6656}, {21480, 8960}}; /* LTO-5 to LTO-9 */
-    char name[24];
-    memset(d, 0, 52);
-    d[0] = d[1] = g->density;                                 /* PRIMARY, SECONDARY DENSITY CODE */
-    d[2] = (uint8_t)(0x80 | (is_default ? 0x20 : 0));         /* WRTOK, DEFLT */
-    put_be24(d + 5, physical[g->generation - 5].bits_per_mm); /* BITS PER MM */
-    put_be16(d + 8, 127);                                     /* MEDIA WIDTH, tenths of mm */
-    put_be16(d + 10, physical[g->generation - 5].tracks);     /* TRACKS */
-    put_be32(d + 12, (uint32_t)(g->capacity / 1000000));      /* CAPACITY, megabytes */
-    put_text(d + 16, "LTO-CVE", 8);                           /* ASSIGNING ORGANIZATION */
-    (void)snprintf(name, sizeof(name), "U-%d", g->generation);
-    put_text(d + 24, name, 8); /* DENSITY NAME */
-    (void)snprintf(name, sizeof(name), "Ultrium %d/16T", g->generation);
-    put_text(d + 32, name, 20); /* DESCRIPTION */
-    return 52;
-}
-
-void ssc_report_density_support(struct scsi_lun *lun, struct scsi_request *rq)
-{
-    struct ssc_lun *ssc = ssc_of(lun);
-    bool media = rq->cdb[1] & 0x01;
-    uint8_t b[4 + 5 * 52] = {0};
-    size_t at = 4;
-    struct tape_status st;
-    if (rq->cdb[1] & 0x02) { /* MEDIUM TYPE descriptors */
-        scsi_check_cdb_field(rq, 1, 1);
-        return;
-    }
-    ssc_status(ssc, &st);
-    if (media && st.medium != TAPE_MEDIUM_LOADED) {
-        (void)ssc_medium_ready(lun, rq);
-        return;
-    }
-    /* Nothing wears or shrinks here: a drive reads and writes every generation up to its own. */
-    for (int g = 5; g <= ssc->drive->generation; g++) {
-        const struct lto_generation *gen = lto_generation(g);
-        if (!media || gen->density == st.density)
-            at += density_descriptor(b + at, gen, gen == ssc->drive);
-    }
-    put_be16(b, (uint16_t)(at - 2)); /* AVAILABLE DENSITY SUPPORT LENGTH */
-    scsi_reply(rq, b, at, get_be16(rq->cdb + 7));
 }

@@ -146,7 +146,8 @@ static void header(struct scsi_lun *lun, uint8_t *medium_type, uint8_t *device_s
     struct ssc_lun *ssc = ssc_of(lun);
     struct tape_status st;
     ssc_status(ssc, &st);
-    *medium_type = 0;
+    const struct lto_generation *medium = lto_by_density(st.density);
+    *medium_type = medium ? lto_medium_type(medium, st.worm) : 0; /* programs tell WORM media by it */
     *device_specific = (uint8_t)((st.write_protected ? 0x80 : 0) | ssc->buffered_mode << 4); /* WP, BUFFERED MODE */
 }
 

@@ -182,7 +182,7 @@ static void expect_sense(unsigned key, unsigned asc)
 
 /* ---- drive ---- */
 
-static const uint8_t compression[32] = {0x00, 0x1e, 0x00, 0x10, 0, 0, 0, 0x08, 0x5e, 0, 0, 0, 0, 0, 0, 0,
+static const uint8_t compression[32] = {0x00, 0x1e, 0x88, 0x10, 0, 0, 0, 0x08, 0x5e, 0, 0, 0, 0, 0, 0, 0,
                                         0x0f, 0x0e, 0xc0, 0x80, 0, 0, 0, 0x01, 0,    0, 0, 1, 0, 0, 0, 0};
 
 static void mode_sense_of_data_compression(void **state)
@@ -220,7 +220,7 @@ static void mode_select_takes_what_pbs_sends(void **state)
 static void mode_sense_of_medium_configuration(void **state)
 {
     (void)state;
-    uint8_t want[48] = {0x00, 0x2e, 0x00, 0x10, 0, 0, 0, 0x08, 0x5e, 0, 0, 0, 0, 0, 0, 0, 0x1d, 0x1e};
+    uint8_t want[48] = {0x00, 0x2e, 0x88, 0x10, 0, 0, 0, 0x08, 0x5e, 0, 0, 0, 0, 0, 0, 0, 0x1d, 0x1e};
     COMMAND(drive, 4096, 0x5A, 0, 0x1D, 0, 0, 0, 0, 0x10, 0, 0);
     expect_bytes(want, 48);
     tape.worm = true;

@@ -36,7 +36,7 @@ static void each_page_has_the_bytes_of_its_standard(void **state)
     (void)state;
     for (size_t i = 0; i < N_PAGES; i++) {
         const struct golden *g = &goldens[i];
-        uint8_t head[16] = {0, (uint8_t)(14 + g->len), 0, 0x10, 0, 0, 0, 8, 0x5e};
+        uint8_t head[16] = {0, (uint8_t)(14 + g->len), 0x88, 0x10, 0, 0, 0, 8, 0x5e};
         sense10(0, g->page, g->subpage);
         assert_good();
         assert_int_equal(rq.in_actual, 16 + g->len);
@@ -95,7 +95,7 @@ static void page_zero_is_header_and_descriptor(void **state)
     assert_int_equal(rq.in_actual, 16);
     COMMAND(0x1A, 0, 0, 0, 12, 0); /* the Linux st driver asks so */
     assert_good();
-    const uint8_t want[12] = {11, 0, 0x10, 8, 0x5e};
+    const uint8_t want[12] = {11, 0x88, 0x10, 8, 0x5e};
     assert_int_equal(rq.in_actual, 12);
     assert_memory_equal(in, want, 12);
 }
@@ -159,6 +159,7 @@ static void an_empty_drive_tells_its_pages_too(void **state)
     tape = (struct tape_status){.medium = TAPE_MEDIUM_NONE};
     sense10(0, 0x3f, 0xff);
     assert_good();
+    assert_int_equal(in[2], 0); /* MEDIUM TYPE */
     assert_int_equal(in[8], 0); /* DENSITY CODE */
     sense10(0, 0x0f, 0);
     assert_int_equal(rq.in_actual, 32);
@@ -182,6 +183,7 @@ static void a_worm_medium_tells_its_rules(void **state)
     const uint8_t want[32] = {0x1d, 0x1e, 0x01, 0, 0x00, 0x02};
     tape.worm = true;
     sense10(0, 0x1d, 0);
+    assert_int_equal(in[2], 0x8c); /* MEDIUM TYPE */
     assert_memory_equal(in + 16, want, 32);
 }
 
