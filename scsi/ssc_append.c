@@ -19,7 +19,7 @@ bool ssc_at_end(const struct tape_status *st)
     return st->object == st->end_object || (st->file > 0 && st->end_object - st->object == st->end_file - st->file);
 }
 
-bool ssc_may_overwrite(struct ssc_lun *ssc, struct scsi_request *rq, bool format)
+bool ssc_may_overwrite(struct ssc_lun *ssc, struct scsi_request *rq, bool format, int64_t residual)
 {
     struct tape_status st;
     if (!ssc->append_only)
@@ -33,7 +33,7 @@ bool ssc_may_overwrite(struct ssc_lun *ssc, struct scsi_request *rq, bool format
         ssc->overwrite.allowed = OVERWRITE_NONE; /* once */
         return true;
     }
-    ssc_end(rq, TAPE_WORM_OVERWRITE, 0);
+    ssc_end(rq, TAPE_WORM_OVERWRITE, residual);
     return false;
 }
 

@@ -51,7 +51,7 @@ static enum tape_result run_erase(struct ssc_lun *ssc, const atomic_bool *cancel
 void ssc_erase(struct scsi_lun *lun, struct scsi_request *rq)
 {
     struct ssc_lun *ssc = ssc_of(lun);
-    if (!ssc_may_overwrite(ssc, rq, false))
+    if (!ssc_may_overwrite(ssc, rq, false, 0))
         return;
     ssc->work.long_erase = rq->cdb[1] & 0x01; /* LONG */
     ssc_work_do(ssc, rq, rq->cdb[1] & 0x02, ASC_OPERATION_IN_PROGRESS, run_erase);
@@ -76,7 +76,7 @@ static bool may_format(struct ssc_lun *ssc, struct scsi_request *rq)
         scsi_check(rq, KEY_ILLEGAL_REQUEST, ASC_POSITION_PAST_BEGINNING_OF_MEDIUM);
         return false;
     }
-    return ssc_may_overwrite(ssc, rq, true);
+    return ssc_may_overwrite(ssc, rq, true, 0);
 }
 
 /* SSC-5 7.12: a part of the medium that the initiator may use from now on. What was on it is gone. */

@@ -102,7 +102,7 @@ void ssc_write(struct scsi_lun *lun, struct scsi_request *rq)
         scsi_check_cdb_field(rq, 2, -1);
         return;
     }
-    if (!ssc_may_overwrite(ssc, rq, false))
+    if (!ssc_may_overwrite(ssc, rq, false, rq->cdb[1] & FIXED ? t.count : t.block))
         return;
     bool warned = false;
     for (uint32_t done = 0; done < t.count; done++) {
@@ -151,9 +151,10 @@ void ssc_write_filemarks(struct scsi_lun *lun, struct scsi_request *rq)
     struct ssc_lun *ssc = ssc_of(lun);
     bool sixteen = rq->cdb[0] == 0x80, immed = rq->cdb[1] & 0x01;
     uint32_t count = get_be24(rq->cdb + (sixteen ? 12 : 2));
-    if (count && !ssc_may_overwrite(ssc, rq, false))
+    if (count && !ssc_may_overwrite(ssc, rq, false, count))
         return;
-    ssc_end(rq, ssc->ops->write_filemarks(ssc->self, count, immed, rq->cancelled), 0);
+    enum tape_result r = ssc->ops->write_filemarks(ssc->self, count, immed, rq->cancelled);
+    ssc_end(rq, r, r == TAPE_EARLY_WARNING ? 0 : count); /* then all are written, else none is */
     if (count)
         ssc_note_pews(ssc, rq);
 }

@@ -150,6 +150,9 @@ static void a_failed_write_tells_its_own_sense(void **state)
     extension(0, 1);
     write_bytes(1);
     assert_sense(7, 0x2700);
+    filemarks(2);
+    assert_sense(7, 0x2700);
+    assert_int_equal(get_be32(rq.sense + 3), 2);
 }
 
 /* ---- append-only mode ---- */
@@ -186,8 +189,10 @@ static void append_only_appends_and_does_not_overwrite(void **state)
         go(places[i][0], places[i][1]);
         write_bytes(10);
         assert_sense(7, 0x300C);
-        filemarks(1);
+        assert_int_equal(get_be32(rq.sense + 3), 10); /* INFORMATION: what is not written */
+        filemarks(3);
         assert_sense(7, 0x300C);
+        assert_int_equal(get_be32(rq.sense + 3), 3);
         COMMAND(0x19, 0, 0, 0, 0, 0); /* ERASE */
         assert_sense(7, 0x300C);
         filemarks(0);
