@@ -128,13 +128,13 @@ static int take_recovered(struct cartridge *c, const struct seg_id *id, const st
         c->row.floor = object + 1;
         rc = cartridge_change_cut(c, object, &ch, &runs);
     }
-    if (!rc)
-        rc = tape_index_append(&c->live, &r, t->fms, t->n_fms);
     c->row.dirty = true;
     c->committed = 0;
     if (!rc)
         rc = db_change(c->eng->db, &c->row, &ch);
     free(runs);
+    if (!rc) /* only now: ch.cut is a segment of live, which this may move */
+        rc = tape_index_append(&c->live, &r, t->fms, t->n_fms);
     if (!rc)
         rc = cartridge_push_pending(c, id, r.size);
     if (!rc)
