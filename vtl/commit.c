@@ -282,10 +282,24 @@ static int plan_maps(struct cartridge *c, struct snapshot *s, uint64_t *mapped)
     return rc;
 }
 
+/* Deleted before its upload is over, it would be there again, and nobody would know. Lock held. */
+static bool is_being_stored(const struct cartridge *c, const char *key)
+{
+    for (size_t i = 0; i < c->n_pending; i++) {
+        char busy[DB_KEY_SIZE];
+        object_key(busy, c->row.barcode, "seg", &c->pending[i].id);
+        if (c->pending[i].busy && !strcmp(busy, key))
+            return true;
+    }
+    return false;
+}
+
 static int keep_key(void *arg, const char *key)
 {
     struct cartridge *c = arg;
     size_t n = c->doomed_next;
+    if (is_being_stored(c, key))
+        return 0;
     if (n % 256 == 0) {
         char **d = realloc(c->doomed, (n + 257) * sizeof(*d));
         if (!d)

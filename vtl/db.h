@@ -87,7 +87,7 @@ struct db_change {
     size_t n_sealed_fms;
     bool sealed_stays_open; /* only truncate on behalf of an OPEN segment that is safe now; it goes on growing */
 };
-/* Keys of STORED segments that fell out become garbage rows. */
+/* Keys of STORED and SEALED segments that fell out become garbage rows. */
 int db_change(struct db *db, const struct db_cartridge *c, const struct db_change *ch);
 int db_segment_stored(struct db *db, int64_t cartridge, const struct seg_id *id);
 /* Adds STORED rows (rebuild). */

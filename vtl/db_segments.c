@@ -140,11 +140,12 @@ static int garbage_insert(struct db *db, int64_t cartridge, const char *key)
     return db_step(st);
 }
 
-/* Everything at object and behind it goes, but the OPEN row; stored objects become garbage. */
+/* Everything at object and behind it goes, but the OPEN row. Stored objects become garbage, and so do sealed ones: an upload of
+ * them may have begun, and a crash now would leave nobody who knows. */
 static int truncate_rows(struct db *db, const struct db_cartridge *c, uint64_t object)
 {
     DB_STMT st =
-        db_prepare(db, "SELECT epoch, writer, number FROM segment WHERE cartridge=? AND first_object>=? AND state=2");
+        db_prepare(db, "SELECT epoch, writer, number FROM segment WHERE cartridge=? AND first_object>=? AND state<>0");
     if (!st)
         return -EIO;
     sqlite3_bind_int64(st, 1, c->rowid);
