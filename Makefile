@@ -84,6 +84,17 @@ iscsi-tests: all
 	$(MAKE) VARIANT=plain iscsi-programs
 	tests/iscsi/run $(VARIANT)
 
+# Crashes: a recorded run of operations, and the disks that a power loss at any of its events leaves.
+CRASH := $(B)/crash
+$(CRASH)/record.so: tests/crash/record.c tests/crash/record.h
+	@mkdir -p $(@D)
+	@echo "  LD    $@"; $(CC) -O2 -g -std=gnu17 -D_GNU_SOURCE -fPIC -shared -I. $(WARN) -o $@ $< -ldl
+$(CRASH)/%: $(call obj,tests/crash/%.c tests/crash/ops.c tests/crash/lib.c tests/crash/disk.c) $(B)/libs3vtl.a
+	@mkdir -p $(@D)
+	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ $(LIBS)
+.PHONY: crash-programs
+crash-programs: $(CRASH)/record.so $(CRASH)/workload $(CRASH)/replay
+
 # The client of shell tests, of "make run" and of whoever wants to try a drive without a kernel.
 build/iscsi/tapeio: build/obj/tests/iscsi/tapeio.o
 	@mkdir -p $(@D)
