@@ -188,8 +188,15 @@ enum scsi_route scsi_lun_route(struct scsi_lun *lun, struct scsi_request *rq, co
     return row->flags & CMD_IMMEDIATE ? SCSI_ROUTE_IMMEDIATE : SCSI_ROUTE_EXECUTOR;
 }
 
+void scsi_lun_reset(struct scsi_lun *lun)
+{
+    atomic_store(&lun->reset_due, true);
+}
+
 void scsi_lun_run(struct scsi_lun *lun, const struct scsi_command *row, struct scsi_request *rq)
 {
+    if (!(row->flags & CMD_IMMEDIATE) && lun->reset && atomic_exchange(&lun->reset_due, false))
+        lun->reset(lun);
     if ((row->flags & CMD_NEEDS_MEDIUM) && lun->medium_ready && !lun->medium_ready(lun, rq))
         return;
     row->run(lun, rq);

@@ -5,6 +5,7 @@
 #define S3VTL_LUN_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include "scsi/request.h"
 #include "scsi/sense.h"
 
@@ -73,6 +74,10 @@ struct scsi_lun {
                          struct scsi_request *rq); /* for CMD_NEEDS_MEDIUM: makes the sense, false */
     /* Does an operation go on behind its answer (IMMED)? Then the sense that says so, true. Any thread. May be NULL. */
     bool (*in_progress)(struct scsi_lun *lun, struct scsi_request *rq);
+    /* A logical unit reset: parameters get their defaults (SPC-5 5.14, SAM-6 6.3.3). On the executor's thread. May be NULL.
+     */
+    void (*reset)(struct scsi_lun *lun);
+    atomic_bool reset_due;
     void (*destroy)(struct scsi_lun *lun);
     pthread_mutex_t lock; /* a leaf: held for a few instructions only, never while anything blocks. Guards nexus[] */
     struct scsi_nexus nexus[SCSI_MAX_NEXUS];
@@ -88,6 +93,8 @@ enum scsi_route { SCSI_ROUTE_DONE, SCSI_ROUTE_IMMEDIATE, SCSI_ROUTE_EXECUTOR };
  * nothing when DONE).
  */
 enum scsi_route scsi_lun_route(struct scsi_lun *lun, struct scsi_request *rq, const struct scsi_command **row);
+/* The logical unit was reset; takes effect before the next request runs on the executor. Any thread, never blocks. */
+void scsi_lun_reset(struct scsi_lun *lun);
 /* Runs the row's handler (and the medium check). */
 void scsi_lun_run(struct scsi_lun *lun, const struct scsi_command *row, struct scsi_request *rq);
 

@@ -219,6 +219,17 @@ bool ssc_medium_ready(struct scsi_lun *lun, struct scsi_request *rq)
     return false;
 }
 
+/* Append-only mode stays: a reset must not open a tape that somebody protects. */
+static void reset(struct scsi_lun *lun)
+{
+    struct ssc_lun *ssc = ssc_of(lun);
+    ssc->block_length = 0;
+    ssc->buffered_mode = 1;
+    ssc->compress = true;
+    ssc->pews = 0;
+    ssc_moved(ssc);
+}
+
 static void destroy(struct scsi_lun *lun)
 {
     scsi_lun_fini(lun);
@@ -238,11 +249,11 @@ struct scsi_lun *ssc_lun_new(const struct scsi_identity *id, const struct ssc_op
     memcpy(ssc->lun.version_descriptors, versions, sizeof(versions));
     ssc->lun.medium_ready = ssc_medium_ready;
     ssc->lun.in_progress = ssc_work_goes_on;
+    ssc->lun.reset = reset;
     ssc->lun.destroy = destroy;
     ssc->ops = ops;
     ssc->self = self;
     ssc->drive = drive;
-    ssc->buffered_mode = 1;
-    ssc->compress = true;
+    reset(&ssc->lun);
     return &ssc->lun;
 }

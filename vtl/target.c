@@ -255,13 +255,23 @@ static void allow_removal(struct target_lun *tl, uint64_t nexus)
     tl->unit.prevent(tl->unit.self, any);
 }
 
-/* SPC-5 6.14: a logical unit reset ends every PREVENT. */
-static void reset_prevents(struct target_lun *tl)
+/* A logical unit reset ends every PREVENT (SPC-5 6.14) and gives parameters their defaults. tgt tells of it by a unit
+ * attention for each nexus: those of the others are taken over now, so that it counts once, and not again when they are
+ * heard of. */
+static void note_reset(struct target_lun *tl)
 {
     uint64_t ids[SCSI_MAX_NEXUS];
     size_t n = nexus_list(tl->unit.lun, ids);
     for (size_t i = 0; i < n; i++)
         allow_removal(tl, ids[i]);
+    scsi_lun_reset(tl->unit.lun);
+    struct it_nexus_lu_info *other;
+    list_for_each_entry (other, &tl->lu->lu_itl_info_list, lu_itl_info_siblings) {
+        if (list_empty(&other->pending_ua_sense_list) || !nexus_known(tl->unit.lun, other->itn_id))
+            continue;
+        ua_sense_clear(other, ASC_POWER_ON_RESET);
+        scsi_ua_raise(tl->unit.lun, other->itn_id, 0, ASC_POWER_ON_RESET);
+    }
 }
 
 /*
@@ -275,7 +285,7 @@ static void take_unit_attentions(struct target_lun *tl, struct scsi_cmd *cmd)
             (unsigned)cmd->sense_buffer[12] << 8 | cmd->sense_buffer[13]; /* fixed format: sense_format is 0 */
         cmd->sense_len = 0;
         if (asc == ASC_POWER_ON_RESET && nexus_known(tl->unit.lun, cmd->cmd_itn_id))
-            reset_prevents(tl);
+            note_reset(tl);
         scsi_ua_raise(tl->unit.lun, cmd->cmd_itn_id, 0, (enum scsi_asc)asc);
     }
 }

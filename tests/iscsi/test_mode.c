@@ -129,6 +129,44 @@ static void a_list_that_disagrees_with_its_command(void **state)
     session_close(s);
 }
 
+static void set_block_length(struct session *s, uint32_t len)
+{
+    uint8_t list[12] = {0, 0, 0x10, 8};
+    struct reply r;
+    put_be24(list + 9, len);
+    command(s, D, CDB(0x15, 0x10, 0, 0, sizeof(list), 0), DATA_OUT, list, sizeof(list), &r);
+    assert_good(&r);
+}
+
+static uint32_t block_length(struct session *s)
+{
+    uint8_t b[4096];
+    (void)sense(s, 0, 0, b);
+    return get_be24(b + 13);
+}
+
+static void a_reset_brings_the_defaults_back_once(void **state)
+{
+    (void)state;
+    struct session *s = open_loaded(), *t = session_open(&(struct session_options){.name = "other"});
+    struct reply r;
+    settle_all(t);
+    set_block_length(s, 512);
+    settle(t, D);
+    assert_int_equal(reset_lun(s, D), TMF_COMPLETE);
+    command(s, D, CDB(0, 0, 0, 0, 0, 0), NO_DATA, NULL, 0, &r);
+    assert_sense(&r, 6, 0x2900);
+    assert_int_equal(block_length(s), 0);
+    set_block_length(s, 1024);
+    command(t, D, CDB(0, 0, 0, 0, 0, 0), NO_DATA, NULL, 0, &r); /* hears of the reset late */
+    assert_sense(&r, 6, 0x2900);
+    settle(t, D);
+    assert_int_equal(block_length(t), 1024);
+    set_block_length(s, 0);
+    session_close(t);
+    session_close(s);
+}
+
 static void all_pages_come_by_both_commands(void **state)
 {
     (void)state;
@@ -152,6 +190,7 @@ int main(void)
         T(pbs_opens_a_drive_again_and_again),
         T(a_change_is_told_to_the_other_initiator_only),
         T(a_list_that_disagrees_with_its_command),
+        T(a_reset_brings_the_defaults_back_once),
         T(all_pages_come_by_both_commands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
