@@ -599,6 +599,38 @@ static void the_write_protect_tab_is_kept(void **state)
     config_free(c);
 }
 
+/* The store was down when the tab was set: the next start commits it. */
+static void a_tab_that_was_not_stored_is_stored_later(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "64M");
+    struct library *lib = new_library(c, "LAT001L8");
+    flush_remote(lib);
+    char head[120], away[120], path[120];
+    struct errtext err = {""};
+    (void)snprintf(head, sizeof(head), "%s/store/tapes/LAT001L8/head", dir);
+    (void)snprintf(away, sizeof(away), "%s/away", dir);
+    assert_int_equal(rename(head, away), 0);
+    FILE *f = fopen(head, "w"); /* a file where the directory was: nothing can be put below it */
+    assert_non_null(f);
+    fclose(f);
+    json_decref(call(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-protect", "barcode", "LAT001L8", "on", 1)));
+    (void)library_close(lib, &err); /* says what is only local */
+    assert_int_equal(remove(head), 0);
+    assert_int_equal(rename(away, head), 0);
+    lib = open_library(c);
+    flush_remote(lib);
+    close_library(lib);
+    (void)snprintf(path, sizeof(path), "%s/one", dir);
+    remove_tree(path);
+    rebuild_library(c);
+    lib = open_library(c);
+    (void)capacity_of(lib);
+    assert_true(status(library_drive(lib, 0)).write_protected);
+    close_library(lib);
+    config_free(c);
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 4 && !strcmp(argv[1], "--work"))
@@ -613,6 +645,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(positions_are_exact, setup, teardown),
         cmocka_unit_test_setup_teardown(a_changed_capacity_survives_a_restart_and_a_rebuild, setup, teardown),
         cmocka_unit_test_setup_teardown(the_write_protect_tab_is_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_tab_that_was_not_stored_is_stored_later, setup, teardown),
     };
     return cmocka_run_group_tests_name("library", tests, NULL, NULL);
 }
