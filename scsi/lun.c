@@ -135,8 +135,9 @@ const struct scsi_command *scsi_find_command(const struct scsi_lun *lun, uint8_t
     return NULL;
 }
 
-/* A bit that the usage map does not have: *byte and *bit of the highest one in the first such byte. In CDBs of up to 12 bytes the three
- * highest bits of byte 1 were SCSI-2's LOGICAL UNIT NUMBER: mtx still fills them, so they are passed over. */
+/* A bit that the usage map does not have: *byte and *bit of the highest one in the first such byte. In CDBs of up to 12
+ * bytes the three highest bits of byte 1 were SCSI-2's LOGICAL UNIT NUMBER: mtx still fills them, so they are passed
+ * over. */
 static bool reserved_bit_set(const struct scsi_command *row, const uint8_t *cdb, unsigned *byte, int *bit)
 {
     for (unsigned i = 1; i < row->cdb_len; i++) {

@@ -74,7 +74,8 @@ struct scsi_lun {
                          struct scsi_request *rq); /* for CMD_NEEDS_MEDIUM: makes the sense, false */
     /* Does an operation go on behind its answer (IMMED)? Then the sense that says so, true. Any thread. May be NULL. */
     bool (*in_progress)(struct scsi_lun *lun, struct scsi_request *rq);
-    /* A logical unit reset: parameters get their defaults (SPC-5 5.14, SAM-6 6.3.3). On the executor's thread. May be NULL.
+    /* A logical unit reset: parameters get their defaults (SPC-5 5.14, SAM-6 6.3.3). On the executor's thread. May be
+     * NULL.
      */
     void (*reset)(struct scsi_lun *lun);
     atomic_bool reset_due;
@@ -141,7 +142,8 @@ struct lto_generation {
 const struct lto_generation *lto_generation(int generation);
 /* The one of a density code, or NULL. */
 const struct lto_generation *lto_by_density(uint8_t density);
-/* MEDIUM TYPE of mode parameter header and REPORT DENSITY SUPPORT, as LTO drives code it: 88h LTO-8 data, 8Ch LTO-8 WORM. */
+/* MEDIUM TYPE of mode parameter header and REPORT DENSITY SUPPORT, as LTO drives code it: 88h LTO-8 data, 8Ch LTO-8
+ * WORM. */
 uint8_t lto_medium_type(const struct lto_generation *g, bool worm);
 
 #endif

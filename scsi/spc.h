@@ -20,7 +20,7 @@ struct mode_page {
     uint8_t len;               /* of the whole page with its header */
     const uint8_t *defaults;   /* len bytes, header included (PS 0, SPF, codes and length right) */
     const uint8_t *changeable; /* len bytes, header 0; NULL: nothing is */
-    void (*fill)(struct scsi_lun *lun, uint8_t *page);        /* puts current values over the defaults; may be NULL */
+    void (*fill)(struct scsi_lun *lun, uint8_t *page); /* puts current values over the defaults; may be NULL */
     /* Values of changeable fields that cannot be: makes the sense, false; at is the page's place in the list. May be
      * NULL. */
     bool (*check)(struct scsi_lun *lun, struct scsi_request *rq, const uint8_t *page, unsigned at);

@@ -10,7 +10,9 @@
 
 /* Usage maps: byte 0 is the opcode, then the bits that may be set (SPC-5 6.32.3). Time-outs in seconds, as LTO drives
  * give them; PBS waits 600 s for most. Rows marked CMD_UNSUPPORTED have their place here, but answer INVALID COMMAND
- * OPERATION CODE until they are done for real. */
+ * OPERATION CODE until they are done for real. The 16 byte forms of READ, WRITE, WRITE FILEMARKS, VERIFY and ERASE
+ * belong to explicit address mode (SSC-5 4.2.7), which LTO drives do not have: page 10h says BAM 0, and not changeable.
+ */
 static const struct scsi_command table[] = {
     {0x00, SA_NONE, 6, NOW, "TEST UNIT READY", {0x00}, 60, ssc_test_unit_ready},
     {0x01, SA_NONE, 6, MEDIUM, "REWIND", {0x01, 0x01}, 600, ssc_rewind},
@@ -116,14 +118,6 @@ static const struct scsi_command table[] = {
      {0x5F, 0x1f, 0xff, 0, 0, 0xff, 0xff, 0xff, 0xff},
      60,
      NULL},
-    {0x80,
-     SA_NONE,
-     16,
-     MEDIUM,
-     "WRITE FILEMARKS(16)",
-     {0x80, 0x01, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff},
-     1200,
-     ssc_write_filemarks},
     {0x82,
      SA_NONE,
      16,

@@ -5,8 +5,8 @@
 #include "scsi/be.h"
 #include "scsi/ssc_private.h"
 
-/* IMMED is taken, and the work is done before the answer all the same: what is buffered goes to the medium before it anyway
- * (SSC-5 7.6), and moving this tape takes no time. */
+/* IMMED is taken, and the work is done before the answer all the same: what is buffered goes to the medium before it
+ * anyway (SSC-5 7.6), and moving this tape takes no time. */
 void ssc_rewind(struct scsi_lun *lun, struct scsi_request *rq)
 {
     struct ssc_lun *ssc = ssc_of(lun);

@@ -70,8 +70,8 @@ bool ssc_work_failed(struct ssc_lun *ssc, struct scsi_request *rq);
 bool ssc_at_end(const struct tape_status *st);
 /* A command of the host moved the tape, or is about to: what holds for one position only is over. */
 void ssc_moved(struct ssc_lun *ssc);
-/* May a command write at the position, in append-only mode? Makes the sense, with residual as INFORMATION, false. format:
- * FORMAT MEDIUM. */
+/* May a command write at the position, in append-only mode? Makes the sense, with residual as INFORMATION, false.
+ * format: FORMAT MEDIUM. */
 bool ssc_may_overwrite(struct ssc_lun *ssc, struct scsi_request *rq, bool format, int64_t residual);
 /* Is the position in the programmable early warning zone? */
 bool ssc_in_pews(const struct ssc_lun *ssc, const struct tape_status *st);

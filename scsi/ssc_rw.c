@@ -149,8 +149,8 @@ void ssc_verify(struct scsi_lun *lun, struct scsi_request *rq)
 void ssc_write_filemarks(struct scsi_lun *lun, struct scsi_request *rq)
 {
     struct ssc_lun *ssc = ssc_of(lun);
-    bool sixteen = rq->cdb[0] == 0x80, immed = rq->cdb[1] & 0x01;
-    uint32_t count = get_be24(rq->cdb + (sixteen ? 12 : 2));
+    bool immed = rq->cdb[1] & 0x01;
+    uint32_t count = get_be24(rq->cdb + 2);
     if (count && !ssc_may_overwrite(ssc, rq, false, count))
         return;
     enum tape_result r = ssc->ops->write_filemarks(ssc->self, count, immed, rq->cancelled);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ssc_work.c: ERASE, FORMAT MEDIUM and SET CAPACITY with IMMED: answered when all is checked, done behind the answer. */
+/* ssc_work.c: ERASE, FORMAT MEDIUM and SET CAPACITY with IMMED: answered when all is checked, done behind the answer.
+ */
 #include "scsi/ssc_private.h"
 
 static void work_after(struct scsi_lun *lun, const atomic_bool *cancelled)

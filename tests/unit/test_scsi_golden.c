@@ -336,6 +336,17 @@ static void what_is_not_there_yet_says_so(void **state)
     }
 }
 
+/* Those of explicit address mode name a place; taken for "here", they would write where nobody meant. */
+static void commands_of_explicit_address_mode_are_refused(void **state)
+{
+    (void)state;
+    static const uint8_t opcodes[] = {0x80, 0x81, 0x88, 0x8A, 0x8F, 0x93};
+    for (size_t i = 0; i < sizeof(opcodes); i++) {
+        COMMAND(drive, 4096, opcodes[i], 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0);
+        expect_sense(5, 0x2000);
+    }
+}
+
 static void reserved_bits_are_pointed_at(void **state)
 {
     (void)state;
@@ -510,6 +521,7 @@ int main(void)
         T(read_position_long_form),
         T(an_empty_drive_answers_at_once),
         T(what_is_not_there_yet_says_so),
+        T(commands_of_explicit_address_mode_are_refused),
         T(reserved_bits_are_pointed_at),
         T(unit_attentions_come_once_and_never_to_inquiry),
         T(the_serial_number_is_what_udev_needs),
