@@ -98,10 +98,15 @@ static bool is_md5(const char *etag)
     return strlen(etag) == 32 && strspn(etag, "0123456789abcdefABCDEF") == 32;
 }
 
-/* Trap 6: anything that isn't 32 hex digits says nothing; nor does the ETag of an object that KMS encrypts. */
+/* Trap 6: an ETag that isn't 32 hex digits says nothing; nor does the ETag of an object that KMS encrypts. */
 void s3_inspect_etag(void *arg, const struct http_response *r, struct s3_verdict *v)
 {
     const char *md5 = arg;
+    if (!r->etag[0]) { /* every S3 sends one: what answered is something in between */
+        *v = (struct s3_verdict){.code = -EIO, .retry = true};
+        snprintf(v->reason, sizeof(v->reason), "the answer has no ETag: nothing says that the store took it");
+        return;
+    }
     if (r->kms || !is_md5(r->etag) || !strcasecmp(r->etag, md5))
         return;
     *v = (struct s3_verdict){.code = -EIO, .retry = true};

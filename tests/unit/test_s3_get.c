@@ -113,6 +113,8 @@ static void trap3_a_200_without_content_range_is_the_whole_object(void **state)
     stand_in_stop(si);
 }
 
+static const struct obj_call once = {.max_tries = 1};
+
 static void trap3_another_range_is_no_data(void **state)
 {
     (void)state;
@@ -120,7 +122,7 @@ static void trap3_another_range_is_no_data(void **state)
                                         "Content-Range: bytes 5-10/20\r\n"};
     for (size_t i = 0; i < 3; i++) {
         struct stand_in *si = stand_in_start(SCRIPT({.status = 206, .headers = wrong[i], .body = "45678"}));
-        struct got g = get(si, 5, 5, NULL);
+        struct got g = get(si, 5, 5, &once);
         assert_int_equal(g.rc, -EIO);
         assert_non_null(strstr(g.err.text, "another range"));
         stand_in_stop(si);
@@ -132,7 +134,7 @@ static void trap3_a_206_or_a_small_200_without_content_range_is_no_data(void **s
     (void)state;
     for (int status = 200; status <= 206; status += 6) {
         struct stand_in *si = stand_in_start(SCRIPT({.status = status, .body = "56789"}));
-        struct got g = get(si, 5, 5, NULL);
+        struct got g = get(si, 5, 5, &once);
         assert_int_equal(g.rc, -EIO);
         stand_in_stop(si);
     }
@@ -173,7 +175,6 @@ static void trap4_a_short_body_without_any_length(void **state)
                 .headers = "Content-Range: bytes 0-9/20\r\nConnection: close\r\nX-Not-Content-Length: 1\r\n",
                 .body = "01234",
                 .way = SI_CLOSE}));
-    struct obj_call once = {.max_tries = 1};
     struct got g = get(si, 0, 10, &once);
     assert_int_equal(g.rc, -EIO);
     assert_non_null(strstr(g.err.text, "ends early"));

@@ -122,7 +122,7 @@ static void the_other_outcomes(void **state)
     r.outcome = HTTP_MISMATCH;
     s3_judge(&r, 0, &v);
     assert_int_equal(v.code, -EIO);
-    assert_false(v.retry);
+    assert_true(v.retry);
 }
 
 static void pauses_double_with_chance_up_to_a_limit(void **state)
