@@ -95,6 +95,11 @@ $(CRASH)/%: $(call obj,tests/crash/%.c tests/crash/ops.c tests/crash/lib.c tests
 .PHONY: crash-programs
 crash-programs: $(CRASH)/record.so $(CRASH)/workload $(CRASH)/replay
 
+# Faults of the store: a library behind a proxy that breaks requests.
+$(B)/faults/faults: $(call obj,tests/faults/faults.c tests/crash/ops.c) $(B)/libs3vtl.a
+	@mkdir -p $(@D)
+	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ $(LIBS)
+
 # The client of shell tests, of "make run" and of whoever wants to try a drive without a kernel.
 build/iscsi/tapeio: build/obj/tests/iscsi/tapeio.o
 	@mkdir -p $(@D)
