@@ -297,21 +297,37 @@ static void path_in(const struct vtl_config *cfg, const char *name, const char *
     (void)snprintf(buf, PATH_SIZE, "%s/%s%s", cfg->library.state_dir, name, suffix);
 }
 
-/* The old state stays beside the new one: it may hold what was never stored. */
+static const char *const state_names[] = {"state.db", "state.db-wal", "state.db-shm", "spool"};
+#define N_STATE_NAMES (sizeof(state_names) / sizeof(state_names[0]))
+
+static bool is_taken(const struct vtl_config *cfg, const char *suffix)
+{
+    char path[PATH_SIZE];
+    for (size_t i = 0; i < N_STATE_NAMES; i++) {
+        path_in(cfg, state_names[i], suffix, path);
+        if (!access(path, F_OK))
+            return true;
+    }
+    return false;
+}
+
+/* The old state stays beside the new one, and beside older ones: it may hold what was never stored. */
 static int move_aside(const struct vtl_config *cfg, struct errtext *err)
 {
-    static const char *const names[] = {"state.db", "state.db-wal", "state.db-shm", "spool"};
     char suffix[64], from[PATH_SIZE], to[PATH_SIZE];
-    (void)snprintf(suffix, sizeof(suffix), ".before-%" PRIu64, engine_time());
+    uint64_t time = engine_time();
+    (void)snprintf(suffix, sizeof(suffix), ".before-%" PRIu64, time);
+    for (unsigned i = 1; is_taken(cfg, suffix); i++)
+        (void)snprintf(suffix, sizeof(suffix), ".before-%" PRIu64 "-%u", time, i);
     struct library *lib = NULL; /* nobody else may be using it */
     int rc = library_open(cfg, 0, &lib, err);
     if (rc == -EBUSY)
         return rc;
     if (!rc)
         (void)library_close(lib, NULL);
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        path_in(cfg, names[i], "", from);
-        path_in(cfg, names[i], suffix, to);
+    for (size_t i = 0; i < N_STATE_NAMES; i++) {
+        path_in(cfg, state_names[i], "", from);
+        path_in(cfg, state_names[i], suffix, to);
         if (rename(from, to) && errno != ENOENT)
             return errtext_set(err, -errno, "%s: %s", from, strerror(errno));
     }

@@ -33,6 +33,11 @@ static const struct subcommand {
      cmd_tape_protect},
     {"tape", "remove", "BARCODE [--force]", "delete a cartridge, with its objects; --force: although it holds data",
      cmd_tape_remove},
+    {NULL, "verify", "BARCODE...|--all [--rate SIZE] [--resume]",
+     "read cartridges whole from the store and tell what is damaged; needs no running library, and disturbs none. "
+     "--rate: "
+     "bytes a second. --resume: go on where an interrupted run was",
+     cmd_verify},
     {"config", "check", "", "check the configuration and print what is in force", cmd_config_check},
 };
 #define N_COMMANDS (sizeof(table) / sizeof(table[0]))

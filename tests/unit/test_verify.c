@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test_verify.c: whatever byte of a cartridge's objects is changed, verify finds it, and a reader gets what was written
+ * or an error (I3). */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vtl/library.h"
+#include "vtl/verify.h"
+
+#define BARCODE "VER001L8"
+static const atomic_bool never = false;
+static char dir[64];
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *f)
+{
+    (void)st;
+    (void)type;
+    (void)f;
+    return remove(path);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    (void)snprintf(dir, sizeof(dir), "/tmp/s3vtl-verify-XXXXXX");
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    return nftw(dir, remove_one, 32, FTW_DEPTH | FTW_PHYS);
+}
+
+/* ---- a cartridge with a compressed block, a raw one, filemarks, and blocks whose records need padding ---- */
+
+static const char *const texts[] = {
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "The second block.",
+    NULL,
+    NULL,
+    "x",
+    "The last: 21 characters",
+    NULL};
+#define N_OBJECTS (sizeof(texts) / sizeof(texts[0]))
+
+static struct vtl_config *config(const char *name)
+{
+    char path[100];
+    struct errtext err;
+    struct vtl_config *c = NULL;
+    (void)snprintf(path, sizeof(path), "%s/%s.conf", dir, name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fprintf(f, "[library]\nname = %s\nstate_dir = %s/%s\nslots = 2\ndrives = 1\n[store]\npath = %s/store\n", name, dir,
+            name, dir);
+    fclose(f);
+    if (config_load(path, &c, &err))
+        fail_msg("%s", err.text);
+    return c;
+}
+
+static void must(int rc, const struct errtext *err)
+{
+    if (rc)
+        fail_msg("%d: %s", rc, err ? err->text : "");
+}
+
+static json_t *call(struct library *lib, json_t *request)
+{
+    struct errtext err = {""};
+    json_t *r = library_call(lib, request, &err);
+    json_decref(request);
+    if (!r)
+        fail_msg("%s", err.text);
+    return r;
+}
+
+static void make_cartridge(void)
+{
+    struct vtl_config *c = config("one");
+    struct library *lib = NULL;
+    struct errtext err = {""};
+    json_t *r = NULL;
+    must(library_init(c, &r, &err), &err);
+    json_decref(r);
+    must(library_open(c, LIBRARY_SERVE, &lib, &err), &err);
+    json_decref(call(lib, json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", BARCODE, "capacity", 0)));
+    must((int)library_changer_ops()->move(lib, 0, ELEMENT_FIRST_STORAGE, ELEMENT_FIRST_DRIVE, &never), NULL);
+    void *d = library_drive(lib, 0);
+    const struct tape_ops *t = library_drive_ops();
+    for (size_t i = 0; i < N_OBJECTS; i++)
+        must(texts[i] ? (int)t->write(d, texts[i], (uint32_t)strlen(texts[i]), true, &never)
+                      : (int)t->write_filemarks(d, 1, true, &never),
+             NULL);
+    bool remote = false;
+    while (!remote) {
+        r = call(lib, json_pack("{s:s, s:b, s:i}", "op", "flush", "remote", 1, "timeout_ms", 10000));
+        remote = json_is_true(json_object_get(r, "remote"));
+        json_decref(r);
+    }
+    must(library_close(lib, &err), &err);
+    config_free(c);
+}
+
+/* ---- verifying ---- */
+
+struct heard {
+    unsigned n;
+    uint64_t objects, first, file;
+    char what[600];
+};
+
+static void hear(void *arg, const struct verify_problem *p)
+{
+    struct heard *h = arg;
+    if (!h->n++) {
+        h->first = p->first_object;
+        h->file = p->file;
+        (void)snprintf(h->what, sizeof(h->what), "%s", p->what);
+    }
+    h->objects += p->objects;
+}
+
+static int verify(struct heard *h, struct verify_result *result)
+{
+    char path[100];
+    struct objstore *store = NULL;
+    struct errtext err = {""};
+    (void)snprintf(path, sizeof(path), "%s/store", dir);
+    const struct objstore_config oc = {.type = "dir", .path = path, .prefix = ""};
+    must(objstore_open(&oc, &store, &err), &err);
+    const struct verify_options o = {.parallel = 1, .problem = hear, .arg = h};
+    *h = (struct heard){0};
+    int rc = verify_cartridge(store, BARCODE, &o, result, &err);
+    store->ops->close(store);
+    return rc;
+}
+
+static void a_whole_cartridge_is_good(void **state)
+{
+    (void)state;
+    struct heard h;
+    struct verify_result r;
+    make_cartridge();
+    assert_int_equal(verify(&h, &r), 0);
+    assert_int_equal(h.n, 0);
+    assert_int_equal(r.problems, 0);
+    assert_int_equal(r.segments, 1);
+    assert_int_equal(r.blocks, 4);
+    assert_int_equal(r.filemarks, 3);
+    assert_int_equal(r.end_object, N_OBJECTS);
+}
+
+static void an_unknown_cartridge_is_told(void **state)
+{
+    (void)state;
+    struct heard h;
+    struct verify_result r;
+    make_cartridge();
+    char from[100], to[100];
+    (void)snprintf(from, sizeof(from), "%s/store/tapes/" BARCODE, dir);
+    (void)snprintf(to, sizeof(to), "%s/store/tapes/OTHER", dir);
+    assert_int_equal(rename(from, to), 0);
+    assert_int_equal(verify(&h, &r), -ENOENT);
+}
+
+/* ---- every byte ---- */
+
+static char found_path[300];
+
+static int find_file(const char *path, const struct stat *st, int type, struct FTW *f)
+{
+    (void)st;
+    (void)f;
+    if (type == FTW_F)
+        (void)snprintf(found_path, sizeof(found_path), "%s", path);
+    return 0;
+}
+
+/* The only object of a kind. */
+static int open_only(const char *kind, off_t *size)
+{
+    char path[200];
+    struct stat st;
+    (void)snprintf(path, sizeof(path), "%s/store/tapes/" BARCODE "/%s", dir, kind);
+    assert_int_equal(nftw(path, find_file, 8, FTW_PHYS), 0);
+    assert_int_equal(chmod(found_path, 0600), 0);
+    int fd = open(found_path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0 && !fstat(fd, &st));
+    *size = st.st_size;
+    return fd;
+}
+
+static void flip(int fd, off_t at, uint8_t mask)
+{
+    uint8_t b;
+    assert_int_equal(pread(fd, &b, 1, at), 1);
+    b ^= mask;
+    assert_int_equal(pwrite(fd, &b, 1, at), 1);
+}
+
+/* A fresh library from the bucket: every object is what was written, or an error. Returns how many were errors. */
+static unsigned read_all(const char *name)
+{
+    struct vtl_config *c = config(name);
+    struct library *lib = NULL;
+    struct errtext err = {""};
+    json_t *r = NULL;
+    unsigned bad = 0;
+    must(library_rebuild(c, true, &r, &err), &err);
+    bool failed = json_array_size(json_object_get(r, "failed"));
+    json_decref(r);
+    if (failed) {
+        config_free(c);
+        return N_OBJECTS;
+    }
+    must(library_open(c, LIBRARY_SERVE, &lib, &err), &err);
+    must((int)library_changer_ops()->move(lib, 0, ELEMENT_FIRST_STORAGE, ELEMENT_FIRST_DRIVE, &never), NULL);
+    void *d = library_drive(lib, 0);
+    for (size_t i = 0; i < N_OBJECTS; i++) {
+        char buf[1000];
+        uint32_t len = sizeof(buf);
+        must((int)library_drive_ops()->locate_object(d, 0, i, &never), NULL);
+        enum tape_result t = library_drive_ops()->read(d, buf, &len, &never);
+        if (t == TAPE_READ_ERROR) {
+            bad++;
+        } else if (!texts[i]) {
+            assert_int_equal(t, TAPE_FILEMARK);
+        } else {
+            assert_int_equal(t, TAPE_OK);
+            assert_int_equal(len, strlen(texts[i]));
+            assert_memory_equal(buf, texts[i], len);
+        }
+    }
+    must(library_close(lib, &err), &err);
+    config_free(c);
+    return bad;
+}
+
+static void every_byte_of_a_segment_is_checked(void **state)
+{
+    (void)state;
+    struct heard h;
+    struct verify_result r;
+    off_t size = 0;
+    make_cartridge();
+    int fd = open_only("seg", &size);
+    for (off_t i = 0; i < size; i++) {
+        uint8_t mask = (uint8_t)(1u << (i % 8));
+        flip(fd, i, mask);
+        assert_int_equal(verify(&h, &r), 0);
+        if (!r.problems)
+            fail_msg("byte %ld of %ld: nothing was found", (long)i, (long)size);
+        unsigned bad = i % 7 == 0 ? read_all("again") : 0;
+        /* What a reader cannot get must have been told as lost. */
+        if (bad > r.lost_objects)
+            fail_msg("byte %ld: %u objects cannot be read, %llu were told: %s", (long)i, bad,
+                     (unsigned long long)r.lost_objects, h.what);
+        flip(fd, i, mask);
+    }
+    assert_int_equal(verify(&h, &r), 0);
+    assert_int_equal(r.problems, 0);
+    close(fd);
+}
+
+static void every_byte_of_a_head_is_checked(void **state)
+{
+    (void)state;
+    struct heard h;
+    struct verify_result r;
+    off_t size = 0;
+    make_cartridge();
+    int fd = open_only("head", &size);
+    for (off_t i = 0; i < size; i++) {
+        flip(fd, i, 1);
+        assert_int_equal(verify(&h, &r), -EBADMSG);
+        if (i % 40 == 0)
+            assert_int_equal(read_all("again"), N_OBJECTS);
+        flip(fd, i, 1);
+    }
+    assert_int_equal(verify(&h, &r), 0);
+    close(fd);
+}
+
+static void a_damaged_block_is_told_by_file_and_object(void **state)
+{
+    (void)state;
+    struct heard h;
+    struct verify_result r;
+    off_t size = 0;
+    uint8_t bytes[4000];
+    make_cartridge();
+    int fd = open_only("seg", &size);
+    assert_true(size < (off_t)sizeof(bytes) && pread(fd, bytes, (size_t)size, 0) == size);
+    uint8_t *at = memmem(bytes, (size_t)size, "The last", 8);
+    assert_non_null(at);
+    flip(fd, at - bytes, 1);
+    assert_int_equal(verify(&h, &r), 0);
+    assert_int_equal(r.problems, 1);
+    assert_int_equal(h.first, 5);
+    assert_int_equal(h.objects, 1);
+    assert_int_equal(h.file, 2);
+    assert_non_null(strstr(h.what, "CRC"));
+    close(fd);
+}
+
+static void a_lost_segment_is_told_whole(void **state)
+{
+    (void)state;
+    struct heard h;
+    struct verify_result r;
+    off_t size = 0;
+    make_cartridge();
+    close(open_only("seg", &size));
+    assert_int_equal(unlink(found_path), 0);
+    assert_int_equal(verify(&h, &r), 0);
+    assert_int_equal(r.problems, 1);
+    assert_int_equal(r.lost_objects, N_OBJECTS);
+}
+
+static void a_shortened_segment_is_told(void **state)
+{
+    (void)state;
+    struct heard h;
+    struct verify_result r;
+    off_t size = 0;
+    make_cartridge();
+    int fd = open_only("seg", &size);
+    assert_int_equal(ftruncate(fd, size - 8), 0);
+    close(fd);
+    assert_int_equal(verify(&h, &r), 0);
+    assert_int_equal(r.lost_objects, N_OBJECTS);
+    assert_non_null(strstr(h.what, "bytes, should have"));
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_whole_cartridge_is_good, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_unknown_cartridge_is_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(every_byte_of_a_segment_is_checked, setup, teardown),
+        cmocka_unit_test_setup_teardown(every_byte_of_a_head_is_checked, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_damaged_block_is_told_by_file_and_object, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_lost_segment_is_told_whole, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_shortened_segment_is_told, setup, teardown),
+    };
+    return cmocka_run_group_tests_name("verify", tests, NULL, NULL);
+}
