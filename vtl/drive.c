@@ -304,6 +304,13 @@ static enum tape_result leave_end(struct drive *d)
     return rc ? drive_failed(d, rc, &err, TAPE_WRITE_ERROR) : TAPE_OK;
 }
 
+/* The same after a SPACE, which says only when it has ended where that is. */
+static enum tape_result spaced(struct drive *d, enum tape_result result)
+{
+    enum tape_result failed = d->pos < drive_end_object(d) ? leave_end(d) : TAPE_OK;
+    return drive_end(d, failed ? failed : result);
+}
+
 static enum tape_result drive_rewind(void *self, const atomic_bool *cancel)
 {
     (void)cancel;
@@ -347,7 +354,7 @@ static enum tape_result drive_space_blocks(void *self, int64_t *count, const ato
         *count = -(int64_t)(n - done);
     }
     pthread_mutex_unlock(&d->c->lock);
-    return drive_end(d, result);
+    return spaced(d, result);
 }
 
 static enum tape_result drive_space_filemarks(void *self, int64_t *count, const atomic_bool *cancel)
@@ -382,7 +389,7 @@ static enum tape_result drive_space_filemarks(void *self, int64_t *count, const 
         result = TAPE_BOP;
     }
     pthread_mutex_unlock(&d->c->lock);
-    return drive_end(d, result);
+    return spaced(d, result);
 }
 
 static enum tape_result drive_space_end(void *self, const atomic_bool *cancel)

@@ -113,10 +113,12 @@ static bool receive_one(struct raw *r, struct pdu *p)
 
 bool raw_receive(struct raw *r, struct pdu *p)
 {
-    do {
+    for (;;) {
         if (!receive_one(r, p))
             return false;
-        if ((p->bhs[0] & 0x3f) == 0x20 && get_be32(p->bhs + 20) != 0xffffffff) { /* NOP-In that wants an answer */
+        if ((p->bhs[0] & 0x3f) != 0x20 || get_be32(p->bhs + 16) != 0xffffffff) /* an answer to our own ping is kept */
+            return true;
+        if (get_be32(p->bhs + 20) != 0xffffffff) { /* NOP-In that wants an answer */
             uint8_t out[BHS] = {0x40, 0x80};
             memcpy(out + 8, p->bhs + 8, 8);
             put_be32(out + 16, 0xffffffff);
@@ -124,8 +126,7 @@ bool raw_receive(struct raw *r, struct pdu *p)
             put_be32(out + 24, r->cmdsn);
             raw_send(r, out, NULL, 0);
         }
-    } while ((p->bhs[0] & 0x3f) == 0x20);
-    return true;
+    }
 }
 
 static uint32_t add_key(char *out, size_t size, uint32_t at, const char *key, const char *value)

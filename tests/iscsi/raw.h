@@ -30,7 +30,7 @@ void raw_open(struct raw *r, bool digests);
 void raw_open_as(struct raw *r, bool digests, const char *name, uint32_t isid);
 void raw_close(struct raw *r); /* without logout */
 void raw_send(struct raw *r, const uint8_t bhs[BHS], const void *data, uint32_t len);
-/* The next PDU, digests checked; NOP-In is answered. False: the target closed the connection. The test fails after 30
+/* The next PDU, digests checked; the target's own NOP-In is answered. False: the target closed the connection. The test fails after 30
  * s. */
 bool raw_receive(struct raw *r, struct pdu *p);
 /* Sends a command PDU with immediate data; returns its task tag. flags: FLAG_*, ATTR_*. */

@@ -182,6 +182,44 @@ static void ordered_commands_hold_nothing_back(void **state)
     finish(&st, st.s, st.blocks + 1);
 }
 
+/* open-iscsi pings every few seconds and ends the session, and with it the job, when nobody answers. */
+static void pings_are_answered_while_a_write_waits(void **state)
+{
+    (void)state;
+    struct stall st;
+    struct raw raw;
+    struct pdu p = {.data = NULL};
+    uint8_t buf[16];
+    stall(&st, "STALL9L8");
+    raw_open(&raw, false);
+    uint8_t flags = FLAG_FINAL | FLAG_READ | ATTR_SIMPLE;
+    uint32_t itt = raw_command(&raw, D, CDB(0, 0, 0, 0, 0, 0), flags, 16, NULL, 0); /* takes the power on attention */
+    assert_true(raw_finish(&raw, itt, NULL, buf, 16, &p));
+    itt =
+        raw_command(&raw, D, CDB(0x10, 0, 0, 0, 0, 0), flags, 16, NULL, 0); /* a flush, which waits behind the write */
+    for (uint8_t i = 1; i <= 3; i++) {
+        uint8_t bhs[BHS] = {0x40, 0x80}; /* NOP-Out, immediate */
+        bhs[19] = i;                     /* INITIATOR TASK TAG: an answer is wanted */
+        put_be32(bhs + 20, 0xffffffff);
+        put_be32(bhs + 24, raw.cmdsn);
+        raw_send(&raw, bhs, "ping", 4);
+        assert_true(raw_receive(&raw, &p));
+        assert_int_equal(p.bhs[0] & 0x3f, 0x20); /* NOP-In */
+        assert_int_equal(p.bhs[19], i);
+        assert_int_equal(p.len, 4);
+        assert_memory_equal(p.data, "ping", 4);
+    }
+    assert_false(pending_done(st.waits));
+    release_store();
+    assert_true(raw_finish(&raw, itt, NULL, buf, 16, &p));
+    assert_int_equal(p.bhs[3], 0);
+    raw_close(&raw);
+    pdu_free(&p);
+    assert_good(await(st.waits));
+    pending_free(st.waits);
+    finish(&st, st.s, st.blocks + 1);
+}
+
 static void an_aborted_write_ends_and_writes_nothing(void **state)
 {
     (void)state;
@@ -311,6 +349,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(what_moves_no_tape_answers_while_a_write_waits),
         T(ordered_commands_hold_nothing_back),
+        T(pings_are_answered_while_a_write_waits),
         T(an_aborted_write_ends_and_writes_nothing),
         T(aborting_one_of_many_ends_only_that_one),
         T(a_reset_ends_everything_in_the_unit_and_nothing_else),
