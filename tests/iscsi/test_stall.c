@@ -182,6 +182,46 @@ static void ordered_commands_hold_nothing_back(void **state)
     finish(&st, st.s, st.blocks + 1);
 }
 
+/* A MOVE out of the drive waits for the write there. Status of the changer, of whoever asks, is that before it until it
+ * is done. */
+static void status_of_the_changer_is_immediate_and_whole_while_a_move_waits(void **state)
+{
+    (void)state;
+    struct stall st;
+    struct session *other = session_open(&(struct session_options){.name = "other", .isid = 9});
+    uint8_t buf[8192], room[64];
+    char barcode[33];
+    stall(&st, "STALL0L8");
+    settle(other, LUN_CHANGER);
+    struct pending *p =
+        submit(st.s, LUN_CHANGER,
+               CDB(0xA5, 0, 0, 0, DRIVE >> 8, DRIVE & 0xff, (SLOT + 15) >> 8, (SLOT + 15) & 0xff, 0, 0, 0, 0), DATA_IN,
+               room, sizeof(room));
+    for (int i = 0; i < 3; i++) {
+        assert_false(serve_for(st.s, p, 100));
+        assert_at_once(other, LUN_CHANGER, CDB(0xB8, 0x10, 0, 0, 0xff, 0xff, 0, 0, 0x20, 0, 0, 0), buf, sizeof(buf));
+        assert_true(element_full(other, DRIVE, barcode));
+        assert_string_equal(barcode, "STALL0L8");
+        assert_false(element_full(other, SLOT + 15, NULL));
+        assert_at_once(other, LUN_CHANGER, CDB(0x1A, 8, 0x1D, 0, 0xff, 0), buf, 255);
+        assert_at_once(other, LUN_CHANGER, CDB(0x12, 0, 0, 0, 36, 0), buf, 36);
+    }
+    release_store();
+    assert_good(await(st.waits));
+    assert_good(await(p));
+    pending_free(st.waits);
+    pending_free(p);
+    assert_false(element_full(other, DRIVE, NULL));
+    assert_true(element_full(other, SLOT + 15, barcode));
+    assert_string_equal(barcode, "STALL0L8");
+    session_close(other);
+    load_tape(st.s, 0, "STALL0L8");
+    struct reply r;
+    command(st.s, D, CDB(0x11, 3, 0, 0, 0, 0), NO_DATA, NULL, 0, &r);
+    assert_good(&r);
+    finish(&st, st.s, st.blocks + 1);
+}
+
 /* open-iscsi pings every few seconds and ends the session, and with it the job, when nobody answers. */
 static void pings_are_answered_while_a_write_waits(void **state)
 {
@@ -350,6 +390,7 @@ int main(void)
         T(what_moves_no_tape_answers_while_a_write_waits),
         T(ordered_commands_hold_nothing_back),
         T(pings_are_answered_while_a_write_waits),
+        T(status_of_the_changer_is_immediate_and_whole_while_a_move_waits),
         T(an_aborted_write_ends_and_writes_nothing),
         T(aborting_one_of_many_ends_only_that_one),
         T(a_reset_ends_everything_in_the_unit_and_nothing_else),

@@ -244,6 +244,17 @@ static void log_sense_of_device_status_and_alerts(void **state)
     assert_int_equal(in[8], 0x08);
 }
 
+/* PBS asks page 12h because page 2Eh clears what it tells. */
+static void reading_the_alert_response_clears_no_flag(void **state)
+{
+    (void)state;
+    tape.alerts = 1ull << (64 - 5) | 1ull << (64 - 6) | 1;
+    for (int i = 0; i < 2; i++) {
+        COMMAND(drive, 512, 0x4D, 0, 0x52, 0, 0, 0, 0, 0x02, 0, 0);
+        expect(0x12, 0x00, 0x00, 0x0c, 0x00, 0x00, 0x03, 0x08, 0x0C, 0, 0, 0, 0, 0, 0, 0x01);
+    }
+}
+
 static void sense_of_filemark_warning_and_end(void **state)
 {
     (void)state;
@@ -516,6 +527,7 @@ int main(void)
         T(mode_select_takes_what_pbs_sends),
         T(mode_sense_of_medium_configuration),
         T(log_sense_of_device_status_and_alerts),
+        T(reading_the_alert_response_clears_no_flag),
         T(sense_of_filemark_warning_and_end),
         T(a_short_block_is_good_with_a_residual),
         T(read_position_long_form),
