@@ -72,6 +72,16 @@ void scsi_ua_raise(struct scsi_lun *lun, uint64_t nexus, uint64_t except, enum s
     pthread_mutex_unlock(&lun->lock);
 }
 
+uint64_t scsi_alerts_new(struct scsi_lun *lun, uint64_t nexus, uint64_t now)
+{
+    pthread_mutex_lock(&lun->lock);
+    struct scsi_nexus *n = find_nexus(lun, nexus, true);
+    uint64_t fresh = now & ~n->alerts_told;
+    n->alerts_told = now;
+    pthread_mutex_unlock(&lun->lock);
+    return fresh;
+}
+
 uint16_t scsi_ua_take(struct scsi_lun *lun, uint64_t nexus)
 {
     pthread_mutex_lock(&lun->lock);

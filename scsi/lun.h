@@ -57,9 +57,10 @@ uint64_t scsi_identity_naa(const char *serial);
 /* The nexuses that a logical unit keeps unit attentions and PREVENT for; the least recently seen one makes room. */
 #define SCSI_MAX_NEXUS 64
 struct scsi_nexus {
-    uint64_t id;  /* 0: free */
-    uint16_t ua;  /* pending unit attention (enum scsi_asc) or 0: one at most, the more severe one stays */
-    bool prevent; /* PREVENT ALLOW MEDIUM REMOVAL */
+    uint64_t id;          /* 0: free */
+    uint16_t ua;          /* pending unit attention (enum scsi_asc) or 0: one at most, the more severe one stays */
+    bool prevent;         /* PREVENT ALLOW MEDIUM REMOVAL */
+    uint64_t alerts_told; /* TapeAlert flags that log page 2Eh has told it of */
     uint64_t last_seen;
 };
 
@@ -108,6 +109,9 @@ const struct scsi_command *scsi_find_command(const struct scsi_lun *lun, uint8_t
 void scsi_ua_raise(struct scsi_lun *lun, uint64_t nexus, uint64_t except, enum scsi_asc asc);
 /* Takes the pending unit attention of a nexus, 0 if none (REQUEST SENSE, SPC-5 6.39). */
 uint16_t scsi_ua_take(struct scsi_lun *lun, uint64_t nexus);
+/* Of the TapeAlert flags that are set now, those that this nexus has not been told of since they came (log page 2Eh).
+ */
+uint64_t scsi_alerts_new(struct scsi_lun *lun, uint64_t nexus, uint64_t now);
 /* A nexus is gone: forget its unit attention and its PREVENT. Returns true if it held a PREVENT. */
 bool scsi_nexus_gone(struct scsi_lun *lun, uint64_t nexus);
 /* Sets PREVENT of a nexus; returns whether any nexus prevents now. */

@@ -47,10 +47,21 @@ void spc_mode_select(struct scsi_lun *lun, struct scsi_request *rq, const struct
 /* ---- log pages ---- */
 struct log_page {
     uint8_t page, subpage;
-    /* Writes the parameters (without the 4 byte page header) to buf, at most room; returns their length. */
-    size_t (*fill)(struct scsi_lun *lun, uint8_t *buf, size_t room);
+    /* Writes the parameters (without the 4 byte page header) to buf, which has room for LOG_PAGE_MAX; returns their
+     * length. */
+    size_t (*fill)(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf);
+    void (*reset)(struct scsi_lun *lun); /* LOG SELECT sets its counters to 0; NULL: it has none that can be */
 };
+#define LOG_PAGE_MAX 4096
+
+/* One parameter: header (SPC-5 7.3.2.2; control: FORMAT AND LINKING and the like) and a value of len bytes, big-endian
+ * for log_number. Returns behind it. */
+enum { LOG_COUNTER = 0x00, LOG_ASCII = 0x01, LOG_BINARY = 0x03 };
+uint8_t *log_number(uint8_t *p, uint16_t code, uint8_t control, unsigned len, uint64_t value);
+uint8_t *log_text(uint8_t *p, uint16_t code, unsigned len, const char *text); /* padded with blanks */
 /* Pages 00h and 00h/FFh are made from the table, which lists the others in order. */
 void spc_log_sense(struct scsi_lun *lun, struct scsi_request *rq, const struct log_page *pages, size_t n);
+/* 6.10: PCR resets; no parameter can be set. */
+void spc_log_select(struct scsi_lun *lun, struct scsi_request *rq, const struct log_page *pages, size_t n);
 
 #endif

@@ -5,7 +5,25 @@
 #include "scsi/be.h"
 #include "scsi/spc.h"
 
-#define MAX_PAGE 4096
+uint8_t *log_number(uint8_t *p, uint16_t code, uint8_t control, unsigned len, uint64_t value)
+{
+    put_be16(p, code);
+    p[2] = control;
+    p[3] = (uint8_t)len;
+    for (unsigned i = 0; i < len; i++)
+        p[4 + i] = len - 1 - i < 8 ? (uint8_t)(value >> 8 * (len - 1 - i)) : 0;
+    return p + 4 + len;
+}
+
+uint8_t *log_text(uint8_t *p, uint16_t code, unsigned len, const char *text)
+{
+    put_be16(p, code);
+    p[2] = LOG_ASCII;
+    p[3] = (uint8_t)len;
+    memset(p + 4, ' ', len);
+    memcpy(p + 4, text, strnlen(text, len));
+    return p + 4 + len;
+}
 
 /* 00h lists pages by one byte, 00h/FFh pages and subpages by two. */
 static size_t fill_supported(const struct log_page *pages, size_t n, bool subpages, uint8_t *p)
@@ -41,7 +59,7 @@ void spc_log_sense(struct scsi_lun *lun, struct scsi_request *rq, const struct l
     uint8_t page = rq->cdb[2] & 0x3f, subpage = rq->cdb[3];
     unsigned pointer = get_be16(rq->cdb + 5);
     size_t alloc = get_be16(rq->cdb + 7), len = 0;
-    uint8_t b[4 + MAX_PAGE] = {0};
+    uint8_t b[4 + LOG_PAGE_MAX] = {0};
     bool found = false;
     if (rq->cdb[1] & 0x01) { /* SP: nothing is saved */
         scsi_check_cdb_field(rq, 1, 0);
@@ -53,7 +71,7 @@ void spc_log_sense(struct scsi_lun *lun, struct scsi_request *rq, const struct l
     }
     for (size_t i = 0; !found && i < n; i++)
         if (pages[i].page == page && pages[i].subpage == subpage) {
-            len = pages[i].fill(lun, b + 4, MAX_PAGE);
+            len = pages[i].fill(lun, rq->nexus, b + 4);
             found = true;
         }
     if (!found) {
@@ -73,4 +91,51 @@ void spc_log_sense(struct scsi_lun *lun, struct scsi_request *rq, const struct l
     b[1] = subpage;
     put_be16(b + 2, (uint16_t)len); /* PAGE LENGTH */
     scsi_reply(rq, b, 4 + len, alloc);
+}
+
+/* ---- LOG SELECT ---- */
+
+/* Is there a page that the CDB means? 00h without a subpage: all of them. */
+static bool is_meant(const struct log_page *p, uint8_t page, uint8_t subpage)
+{
+    return (!page && (!subpage || subpage == 0xff)) || (p->page == page && p->subpage == subpage);
+}
+
+void spc_log_select(struct scsi_lun *lun, struct scsi_request *rq, const struct log_page *pages, size_t n)
+{
+    bool pcr = rq->cdb[1] & 0x02, sp = rq->cdb[1] & 0x01, reset = false;
+    uint8_t page = rq->cdb[2] & 0x3f, subpage = rq->cdb[3], pc = rq->cdb[2] >> 6;
+    size_t len = get_be16(rq->cdb + 7);
+    if (sp) { /* nothing is saved */
+        scsi_check_cdb_field(rq, 1, 0);
+        return;
+    }
+    if (pcr && len) {
+        scsi_check_cdb_field(rq, 1, 1);
+        return;
+    }
+    bool found = false;
+    for (size_t i = 0; i < n; i++)
+        found = found || is_meant(&pages[i], page, subpage);
+    if (!found) {
+        scsi_check_cdb_field(rq, page ? 2 : 3, page ? 5 : 7);
+        return;
+    }
+    if (len) { /* a list of values, and none of ours may be given one */
+        if (len < 4 || len > rq->out_len) {
+            scsi_check(rq, KEY_ILLEGAL_REQUEST, ASC_PARAMETER_LIST_LENGTH_ERROR);
+            return;
+        }
+        rq->out_actual = (uint32_t)len;
+        scsi_check_param_field(rq, 0, 5);
+        return;
+    }
+    /* PCR, or cumulative values (PC 01b to what they are, 11b to their defaults): 6.10 table 148. */
+    for (size_t i = 0; (pcr || pc == 3) && i < n; i++)
+        if (is_meant(&pages[i], page, subpage) && pages[i].reset) {
+            pages[i].reset(lun);
+            reset = true;
+        }
+    if (reset)
+        scsi_ua_raise(lun, 0, rq->nexus, ASC_LOG_PARAMETERS_CHANGED);
 }

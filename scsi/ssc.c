@@ -42,7 +42,7 @@ static const struct scsi_command table[] = {
      {0x44, 0x03, 0, 0, 0, 0, 0, 0xff, 0xff},
      60,
      ssc_report_density_support},
-    {0x4C, SA_NONE, 10, CMD_UNSUPPORTED, "LOG SELECT", {0x4C}, 60, NULL},
+    {0x4C, SA_NONE, 10, NOW, "LOG SELECT", {0x4C, 0x03, 0xff, 0xff, 0, 0, 0, 0xff, 0xff}, 60, ssc_log_select},
     {0x4D, SA_NONE, 10, NOW, "LOG SENSE", {0x4D, 0x01, 0xff, 0xff, 0, 0xff, 0xff, 0xff, 0xff}, 60, ssc_log_sense},
     {0x55, SA_NONE, 10, 0, "MODE SELECT(10)", {0x55, 0x11, 0, 0, 0, 0, 0, 0xff, 0xff}, 600, ssc_mode_select},
     {0x5A, SA_NONE, 10, 0, "MODE SENSE(10)", {0x5A, 0x18, 0xff, 0xff, 0, 0, 0, 0xff, 0xff}, 60, ssc_mode_sense},

@@ -1,66 +1,131 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ssc_log.c: the drive's log pages, from its status alone: they never wait. */
-#include <string.h>
-
-#include "scsi/be.h"
+/* ssc_log.c: the drive's log pages, one table, and those that tell of the drive: from memory alone, so they never wait.
+ */
 #include "scsi/ssc_private.h"
 
-/* Parameter header, SPC-5 7.3.2.2; returns where the value goes. */
-static uint8_t *parameter(uint8_t *p, uint16_t code, uint8_t control, uint8_t len)
+/* The drive's counters since LOG SELECT last set them to 0. */
+static struct tape_usage counted(struct ssc_lun *ssc)
 {
-    put_be16(p, code);
-    p[2] = control;
-    p[3] = len;
-    memset(p + 4, 0, len);
-    return p + 4;
+    struct tape_statistics s;
+    ssc_statistics(ssc, &s);
+    const struct tape_usage *now = &s.drive, *base = &ssc->log_base;
+    return (struct tape_usage){.written_bytes = now->written_bytes - base->written_bytes,
+                               .stored_bytes = now->stored_bytes - base->stored_bytes,
+                               .read_bytes = now->read_bytes - base->read_bytes,
+                               .fetched_bytes = now->fetched_bytes - base->fetched_bytes,
+                               .write_errors = now->write_errors - base->write_errors,
+                               .read_errors = now->read_errors - base->read_errors};
 }
 
-#define BINARY_LIST 0x03 /* FORMAT AND LINKING */
+/* SPC-5 7.3.6: 0000h to 0004h tell of errors that were corrected on the way, which this medium does not have. */
+static size_t error_counters(uint8_t *buf, uint64_t bytes, uint64_t uncorrected)
+{
+    uint8_t *p = buf;
+    for (uint16_t code = 0; code <= 4; code++)
+        p = log_number(p, code, LOG_COUNTER, 4, 0);
+    p = log_number(p, 0x0005, LOG_COUNTER, 8, bytes); /* total bytes processed */
+    p = log_number(p, 0x0006, LOG_COUNTER, 4, uncorrected);
+    return (size_t)(p - buf);
+}
+
+static size_t fill_write_errors(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf)
+{
+    (void)nexus;
+    struct tape_usage u = counted(ssc_of(lun));
+    return error_counters(buf, u.written_bytes, u.write_errors);
+}
+
+static size_t fill_read_errors(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf)
+{
+    (void)nexus;
+    struct tape_usage u = counted(ssc_of(lun));
+    return error_counters(buf, u.read_bytes, u.read_errors);
+}
+
+/* 0Ch Sequential-Access Device, SSC-5 8.2.3; capacities in megabytes. */
+static size_t fill_sequential(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf)
+{
+    (void)nexus;
+    struct tape_status st;
+    ssc_status(ssc_of(lun), &st);
+    struct tape_usage u = counted(ssc_of(lun));
+    uint8_t *p = buf;
+    p = log_number(p, 0x0000, LOG_COUNTER, 8, u.written_bytes); /* received with WRITEs */
+    p = log_number(p, 0x0001, LOG_COUNTER, 8, u.stored_bytes);  /* written to the medium */
+    p = log_number(p, 0x0002, LOG_COUNTER, 8, u.fetched_bytes); /* read from the medium */
+    p = log_number(p, 0x0003, LOG_COUNTER, 8, u.read_bytes);    /* sent for READs */
+    if (st.medium == TAPE_MEDIUM_LOADED) {
+        p = log_number(p, 0x0004, LOG_BINARY, 4, st.used / 1000000);     /* from BOP to end of data */
+        p = log_number(p, 0x0005, LOG_BINARY, 4, st.capacity / 1000000); /* from BOP to early warning */
+    }
+    p = log_number(p, 0x0100, LOG_BINARY, 4, 0); /* cleaning required */
+    return (size_t)(p - buf);
+}
+
+static void reset_counters(struct scsi_lun *lun)
+{
+    struct tape_statistics s;
+    ssc_statistics(ssc_of(lun), &s);
+    ssc_of(lun)->log_base = s.drive;
+}
 
 /* 11h DT Device Status, ADC-3 6.1.2: very high frequency data. */
-static size_t fill_device_status(struct scsi_lun *lun, uint8_t *buf, size_t room)
+static size_t fill_device_status(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf)
 {
-    (void)room;
+    (void)nexus;
     struct tape_status st;
     ssc_status(ssc_of(lun), &st);
     bool in = st.medium != TAPE_MEDIUM_NONE, threaded = st.medium == TAPE_MEDIUM_LOADED;
-    uint8_t *v = parameter(buf, 0x0000, BINARY_LIST, 4);
+    uint8_t *end = log_number(buf, 0x0000, LOG_BINARY, 4, 0), *v = buf + 4;
     v[0] = (uint8_t)(0x01 | (st.write_protected ? 0x08 : 0) | (scsi_prevented(lun) ? 0x80 : 0)); /* DINIT, WRTP, PAMR */
     v[1] = (uint8_t)((in ? 0x14 : 0) | (threaded ? 0x03 : 0)); /* MPRSNT, MSTD; MTHRD, MOUNTED */
     v[2] = (uint8_t)st.activity;                               /* DT DEVICE ACTIVITY */
-    return 8;
+    return (size_t)(end - buf);
 }
 
 /* 12h TapeAlert Response, ADC-3 6.1.3: not cleared by being read. */
-static size_t fill_alert_response(struct scsi_lun *lun, uint8_t *buf, size_t room)
+static size_t fill_alert_response(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf)
 {
-    (void)room;
+    (void)nexus;
     struct tape_status st;
     ssc_status(ssc_of(lun), &st);
-    put_be64(parameter(buf, 0x0000, BINARY_LIST, 8), st.alerts); /* FLAG01h is the highest bit */
-    return 12;
+    return (size_t)(log_number(buf, 0x0000, LOG_BINARY, 8, st.alerts) - buf); /* FLAG01h is the highest bit */
 }
 
-/* 31h Tape Capacity, as LTO drives have it: mebibytes. */
-static size_t fill_capacity(struct scsi_lun *lun, uint8_t *buf, size_t room)
+/* 2Eh TapeAlert, SSC-5 8.2.6: each initiator is told once of each. */
+static size_t fill_alerts(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf)
 {
-    (void)room;
     struct tape_status st;
     ssc_status(ssc_of(lun), &st);
-    uint64_t left = st.capacity > st.used ? st.capacity - st.used : 0;
-    const uint64_t values[] = {left >> 20, 0, st.capacity >> 20, 0}; /* main and alternate: remaining, then maximum */
-    for (uint16_t i = 0; i < 4; i++)
-        put_be32(parameter(buf + 8 * i, (uint16_t)(i + 1), BINARY_LIST, 4), (uint32_t)values[i]);
-    return 32;
+    uint64_t fresh = scsi_alerts_new(lun, nexus, st.alerts);
+    uint8_t *p = buf;
+    for (uint16_t flag = 1; flag <= 64; flag++)
+        p = log_number(p, flag, LOG_COUNTER, 1, fresh >> (64 - flag) & 1);
+    return (size_t)(p - buf);
 }
 
+/* There is no thermometer (0Dh), and there are no service buffers (15h). */
 static const struct log_page pages[] = {
-    {0x11, 0, fill_device_status},
-    {0x12, 0, fill_alert_response},
-    {0x31, 0, fill_capacity},
+    {0x02, 0, fill_write_errors, reset_counters},
+    {0x03, 0, fill_read_errors, reset_counters},
+    {0x0C, 0, fill_sequential, reset_counters},
+    {0x11, 0, fill_device_status, NULL},
+    {0x12, 0, fill_alert_response, NULL},
+    {0x14, 0, ssc_log_device, NULL},
+    {0x17, 0, ssc_log_volume, NULL},
+    {0x1B, 0, ssc_log_compression, NULL},
+    {0x2E, 0, fill_alerts, NULL},
+    {0x30, 0, ssc_log_usage, NULL},
+    {0x31, 0, ssc_log_capacity, NULL},
+    {0x32, 0, ssc_log_compression, NULL},
 };
 
 void ssc_log_sense(struct scsi_lun *lun, struct scsi_request *rq)
 {
     spc_log_sense(lun, rq, pages, sizeof(pages) / sizeof(pages[0]));
+}
+
+void ssc_log_select(struct scsi_lun *lun, struct scsi_request *rq)
+{
+    spc_log_select(lun, rq, pages, sizeof(pages) / sizeof(pages[0]));
 }

@@ -28,6 +28,7 @@ void ssc_load_unload(struct scsi_lun *lun, struct scsi_request *rq)
     bool fresh = st.medium != TAPE_MEDIUM_LOADED;
     ssc_moved(ssc);
     if (!load && scsi_prevented(lun)) {
+        ssc->ops->alert(ssc->self, ALERT_NO_REMOVAL);
         scsi_check(rq, KEY_ILLEGAL_REQUEST, ASC_MEDIUM_REMOVAL_PREVENTED);
         return;
     }

@@ -39,6 +39,7 @@ struct ssc_lun {
         uint64_t object, medium;
     } overwrite;
     struct ssc_work work;
+    struct tape_usage log_base; /* the drive's counters when LOG SELECT set them to 0; the transport's thread only */
 };
 
 static inline struct ssc_lun *ssc_of(struct scsi_lun *lun)
@@ -49,6 +50,11 @@ static inline struct ssc_lun *ssc_of(struct scsi_lun *lun)
 static inline void ssc_status(struct ssc_lun *ssc, struct tape_status *st)
 {
     ssc->ops->status(ssc->self, st);
+}
+
+static inline void ssc_statistics(struct ssc_lun *ssc, struct tape_statistics *s)
+{
+    ssc->ops->statistics(ssc->self, s);
 }
 
 /* The sense of a result, in one place. OK makes none. residual goes to INFORMATION where the result has one. */
@@ -103,5 +109,12 @@ void ssc_report_density_support(struct scsi_lun *lun, struct scsi_request *rq);
 void ssc_mode_sense(struct scsi_lun *lun, struct scsi_request *rq);
 void ssc_mode_select(struct scsi_lun *lun, struct scsi_request *rq);
 void ssc_log_sense(struct scsi_lun *lun, struct scsi_request *rq);
+void ssc_log_select(struct scsi_lun *lun, struct scsi_request *rq);
+/* ssc_log_volume.c: pages of the medium, for the table in ssc_log.c */
+size_t ssc_log_device(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf);      /* 14h */
+size_t ssc_log_volume(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf);      /* 17h */
+size_t ssc_log_usage(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf);       /* 30h */
+size_t ssc_log_capacity(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf);    /* 31h */
+size_t ssc_log_compression(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf); /* 1Bh, 32h */
 
 #endif

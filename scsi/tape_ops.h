@@ -73,13 +73,49 @@ struct tape_status {
     uint64_t alerts;         /* TapeAlert flags (SSC-5 annex A): flag n is bit 64 - n; only set by real causes */
 };
 
+/* TapeAlert flags (SSC-5 annex A) by number. */
+enum tape_alert {
+    ALERT_HARD_ERROR = 0x03,     /* with the next two */
+    ALERT_READ_FAILURE = 0x05,   /* a block cannot be read back */
+    ALERT_WRITE_FAILURE = 0x06,  /* a block could not be written, or not be made safe */
+    ALERT_WRITE_PROTECT = 0x09,  /* a write to a write-protected cartridge was tried */
+    ALERT_NO_REMOVAL = 0x0A,     /* an unload was tried while removal is prevented */
+    ALERT_HARDWARE_A = 0x1E,     /* the drive itself failed */
+    ALERT_WORM_OVERWRITE = 0x3C, /* an overwrite of a WORM cartridge was tried */
+};
+#define TAPE_ALERT_BIT(flag) (UINT64_C(1) << (64 - (flag)))
+
+/* What went over a tape. Bytes of the host, and bytes as they are stored (compressed, with their headers). */
+struct tape_usage {
+    uint64_t written_bytes, written_blocks, written_filemarks;
+    uint64_t stored_bytes; /* that the written ones became */
+    uint64_t read_bytes, read_blocks;
+    uint64_t fetched_bytes;             /* stored bytes that the read ones were made of */
+    uint64_t write_errors, read_errors; /* that the host was told of */
+};
+
+#define TAPE_LAST_DRIVES 4
+struct tape_statistics {
+    struct tape_usage drive; /* since the library began to serve */
+    struct tape_usage mount; /* since the cartridge was threaded; stays until the next one is */
+    struct tape_usage life;  /* of the cartridge, with this mount; like all below 0 without one */
+    uint64_t mounts, formats;
+    uint64_t last_written;                  /* seconds since 1970; 0: never */
+    char last_drives[TAPE_LAST_DRIVES][33]; /* serial numbers, the last one first */
+    uint64_t drive_loads, drive_seconds;    /* in the drive's life: cartridges threaded, time in service */
+};
+
 /*
- * All but status and wake may block, run on the drive's executor thread one at a time, poll *cancel, and keep the state
+ * All but the first four may block, run on the drive's executor thread one at a time, poll *cancel, and keep the state
  * as it was when they fail, except where said. "self" is what ssc_lun_new was given.
  */
 struct tape_ops {
     /* Any thread, never blocks. */
     void (*status)(void *self, struct tape_status *out);
+    /* Any thread, never blocks. */
+    void (*statistics)(void *self, struct tape_statistics *out);
+    /* Sets a TapeAlert flag that the command set has a cause for. Any thread, never blocks. */
+    void (*alert)(void *self, enum tape_alert flag);
     /* Wakes an operation that waits, so that it looks at *cancel. Any thread, never blocks. */
     void (*wake)(void *self);
 

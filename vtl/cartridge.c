@@ -308,6 +308,7 @@ static int append(struct cartridge *c, uint64_t object, const void *block, uint3
     pthread_mutex_lock(&c->lock);
     int rc = ready_writer(c, object, len);
     if (!rc) {
+        uint64_t before = seg_writer_size(c->writer);
         rc = len ? seg_writer_block(c->writer, block, len, crc, compress) : seg_writer_filemarks(c->writer, filemarks);
         bool first = first_record(c);
         if (rc && first)
@@ -319,8 +320,10 @@ static int append(struct cartridge *c, uint64_t object, const void *block, uint3
                 drop_writer(c);
             c->writer_synced = false;
             c->written_at = engine_ticks();
-            if (c->writer)
+            if (c->writer) {
                 count_writer(c, seg_writer_size(c->writer));
+                c->appended += seg_writer_size(c->writer) - before;
+            }
             touch(c);
         }
     }

@@ -5,6 +5,7 @@
 #define S3VTL_CARTRIDGE_H
 
 #include "vtl/engine.h"
+#include "vtl/usage.h"
 
 /*
  * The life of a block: cartridge_write appends it to the open segment's file (acknowledged: it outlives the process) ->
@@ -68,6 +69,9 @@ struct cartridge {
     unsigned failures;
     char trouble[600]; /* the store's last complaint, "" when all is well */
     unsigned users;    /* drives that hold it: live stays loaded */
+    struct usage usage; /* row.counters follows it when the row is written anyway */
+    bool usage_changed; /* since then */
+    uint64_t appended;  /* bytes that went into segment files in this run */
 };
 
 /* row is copied; mam and counters become the cartridge's. NULL when out of memory. */
@@ -95,6 +99,11 @@ int cartridge_sync(struct cartridge *c);
 int cartridge_flush(struct cartridge *c);
 /* Values of changes and committed; true if a head holds everything. */
 bool cartridge_is_remote(struct cartridge *c);
+
+/* row.counters tell the usage of now. Lock held. */
+void cartridge_refresh_counters(struct cartridge *c);
+/* The same, and in the state too; a head comes to hold it with the next change of the tape. */
+int cartridge_save_counters(struct cartridge *c);
 
 /* Bytes of live that no head holds yet. Lock held. */
 uint64_t cartridge_not_remote(const struct cartridge *c);

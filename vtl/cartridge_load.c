@@ -18,6 +18,7 @@ struct cartridge *cartridge_new(struct engine *eng, const struct db_cartridge *r
     c->row = *row;
     c->row.mam = row->mam ? strdup(row->mam) : NULL;
     c->row.counters = row->counters ? strdup(row->counters) : NULL;
+    usage_decode(row->counters, &c->usage);
     c->writer_fd = -1;
     pthread_mutex_init(&c->lock, NULL);
     tape_index_init(&c->live);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* cartridge_row.c: changes of a cartridge that are not data: its capacity, its write protect tab. */
+#include <stdlib.h>
+
 #include "vtl/cartridge_private.h"
 #include "vtl/worker.h"
 
@@ -18,6 +20,26 @@ int cartridge_change_row(struct cartridge *c, struct db_cartridge *row)
     c->changes++;
     c->commit_soon = true;
     return 0;
+}
+
+void cartridge_refresh_counters(struct cartridge *c)
+{
+    char *text = c->usage_changed ? usage_encode(&c->usage) : NULL;
+    if (!text)
+        return;
+    free(c->row.counters);
+    c->row.counters = text;
+    c->usage_changed = false;
+}
+
+int cartridge_save_counters(struct cartridge *c)
+{
+    pthread_mutex_lock(&c->lock);
+    bool changed = c->usage_changed;
+    cartridge_refresh_counters(c);
+    int rc = changed ? db_cartridge_update(c->eng->db, &c->row) : 0;
+    pthread_mutex_unlock(&c->lock);
+    return rc;
 }
 
 int cartridge_set_capacity(struct cartridge *c, uint16_t proportion, uint64_t *capacity)

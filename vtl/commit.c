@@ -341,6 +341,7 @@ bool commit_possible(const struct cartridge *c)
 
 static int take_snapshot(struct cartridge *c, struct snapshot *s)
 {
+    cartridge_refresh_counters(c);
     head_init(&s->head);
     if (!commit_possible(c))
         return -EAGAIN;

@@ -32,7 +32,8 @@ void drive_fini(struct drive *d)
 
 void drive_publish(struct drive *d, enum tape_activity activity)
 {
-    struct tape_status st = {.activity = activity, .medium_changes = d->medium_changes, .alerts = d->alerts};
+    struct tape_status st = {.activity = activity, .medium_changes = d->medium_changes};
+    struct tape_statistics statistics;
     struct cartridge *c = d->c;
     if (c) {
         const struct lto_generation *g = lto_generation(c->row.generation);
@@ -47,14 +48,19 @@ void drive_publish(struct drive *d, enum tape_activity activity)
         st.file = tape_index_file_of(&c->live, d->pos);
         st.end_object = tape_index_end_object(&c->live);
         st.end_file = tape_index_end_file(&c->live);
+        drive_usage_fill(d, &statistics);
         pthread_mutex_unlock(&c->lock);
         st.used = d->used;
         st.blocks_in_buffer = d->unsynced_blocks;
         st.bytes_in_buffer = d->unsynced_bytes;
         st.past_early_warning = d->loaded && d->pos == st.end_object && d->used >= st.capacity;
     }
+    if (!c)
+        drive_usage_fill(d, &statistics);
     pthread_mutex_lock(&d->st_lock);
+    st.alerts = atomic_load(&d->alerts);
     d->st = st;
+    d->statistics = statistics;
     pthread_mutex_unlock(&d->st_lock);
 }
 
@@ -164,10 +170,14 @@ enum tape_result drive_failed(struct drive *d, int rc, const struct errtext *err
         engine_log("%s", err->text);
     if (rc == -EPERM)
         return TAPE_NOT_OWNED;
-    if (otherwise == TAPE_WRITE_ERROR)
-        d->alerts |= ALERT_WRITE_FAILURE;
-    if (otherwise == TAPE_READ_ERROR)
-        d->alerts |= ALERT_READ_FAILURE;
+    bool write = otherwise == TAPE_WRITE_ERROR, read = otherwise == TAPE_READ_ERROR;
+    if (write || read) {
+        atomic_fetch_or(&d->alerts, TAPE_ALERT_BIT(ALERT_HARD_ERROR) |
+                                        TAPE_ALERT_BIT(write ? ALERT_WRITE_FAILURE : ALERT_READ_FAILURE));
+        drive_count(d, &(struct tape_usage){.write_errors = write, .read_errors = read});
+    }
+    if (otherwise == TAPE_INTERNAL)
+        atomic_fetch_or(&d->alerts, TAPE_ALERT_BIT(ALERT_HARDWARE_A));
     return otherwise;
 }
 
@@ -175,6 +185,7 @@ int drive_flush(struct drive *d, const atomic_bool *cancel, struct errtext *err)
 {
     pthread_mutex_lock(&d->op_lock);
     int rc = d->c ? drive_make_safe(d, true, cancel, err) : 0;
+    drive_usage_save(d);
     drive_publish(d, TAPE_IDLE);
     pthread_mutex_unlock(&d->op_lock);
     return rc;
@@ -194,9 +205,10 @@ static int thread_tape(struct drive *d, struct errtext *err)
     pthread_mutex_unlock(&d->c->lock);
     d->loaded = true;
     d->pos = 0;
-    d->alerts = 0;
+    atomic_store(&d->alerts, 0);
     d->claim_asked = false;
     reader_set(&d->reader, d->c);
+    drive_usage_threaded(d);
     return 0;
 }
 
@@ -223,6 +235,8 @@ static int unthread(struct drive *d, uint64_t limit_ms, const atomic_bool *cance
     int rc = d->loaded ? make_safe(d, true, limit_ms, cancel, err) : 0;
     if (rc)
         return rc;
+    if (d->loaded)
+        drive_usage_save(d);
     d->loaded = false;
     d->pos = 0;
     reader_set(&d->reader, NULL);
@@ -242,7 +256,7 @@ int drive_remove(struct drive *d, const atomic_bool *cancel, struct errtext *err
         c->users--;
         pthread_mutex_unlock(&c->lock);
         d->c = NULL;
-        d->alerts = 0;
+        atomic_store(&d->alerts, 0);
         d->medium_changes++;
     }
     drive_publish(d, TAPE_IDLE);
@@ -446,6 +460,8 @@ static enum tape_result drive_locate_file(void *self, uint32_t partition, uint64
 
 const struct tape_ops drive_tape_ops = {
     .status = drive_status,
+    .statistics = drive_statistics,
+    .alert = drive_alert,
     .wake = drive_wake,
     .write = drive_write,
     .write_filemarks = drive_write_filemarks,

@@ -25,16 +25,23 @@ struct drive {
     uint64_t capacity;   /* of the cartridge */
     uint64_t unsynced_blocks, unsynced_bytes;
     bool claim_asked;
-    uint64_t alerts;
+    _Atomic uint64_t alerts; /* TapeAlert flags; the command set sets some at any time */
     uint64_t medium_changes;
+    struct tape_usage total, mount; /* since the start, since threading */
+    uint64_t appended, fetched;     /* of the cartridge, of the reader: what is counted already */
+    uint64_t loads, seconds;        /* in the drive's life, up to the start of this run */
+    uint64_t began;                 /* ticks */
     struct reader reader;
 
     pthread_mutex_t st_lock;
     struct tape_status st;
+    struct tape_statistics statistics;
 };
 
 void drive_init(struct drive *d, struct engine *eng, unsigned number, const char *serial);
 void drive_fini(struct drive *d);
+/* The state is open: what it keeps of the drive is read. */
+void drive_usage_begin(struct drive *d);
 
 extern const struct tape_ops drive_tape_ops; /* self is the struct drive */
 

@@ -7,10 +7,6 @@
 #include "vtl/drive.h"
 #include "vtl/worker.h"
 
-/* TapeAlert flags, SSC-5 annex A: flag n is bit 64 - n. */
-#define ALERT_READ_FAILURE (1ull << (64 - 5))
-#define ALERT_WRITE_FAILURE (1ull << (64 - 6))
-
 /* An operation on a threaded tape: begin takes op_lock (not when it fails), end publishes the status and gives it back.
  */
 enum tape_result drive_begin(struct drive *d, enum tape_activity activity);
@@ -18,8 +14,18 @@ enum tape_result drive_end(struct drive *d, enum tape_result result);
 void drive_publish(struct drive *d, enum tape_activity activity);
 uint64_t drive_end_object(struct drive *d);
 int drive_make_safe(struct drive *d, bool seal, const atomic_bool *cancel, struct errtext *err);
+/* Counts what an operation did, for the drive, this mount and the cartridge. op_lock held. */
+void drive_count(struct drive *d, const struct tape_usage *what);
 /* Logs err, sets the TapeAlert flag, and says which result the command ends with. */
 enum tape_result drive_failed(struct drive *d, int rc, const struct errtext *err, enum tape_result otherwise);
+
+/* drive_usage.c */
+void drive_usage_threaded(struct drive *d); /* a cartridge is threaded. op_lock held */
+void drive_usage_save(struct drive *d);     /* what is to outlive this run */
+/* op_lock held, and the cartridge's lock if there is one. */
+void drive_usage_fill(const struct drive *d, struct tape_statistics *out);
+void drive_statistics(void *self, struct tape_statistics *out);
+void drive_alert(void *self, enum tape_alert flag);
 
 enum tape_result drive_write(void *self, const void *block, uint32_t len, bool compress, const atomic_bool *cancel);
 enum tape_result drive_write_filemarks(void *self, uint64_t count, bool immed, const atomic_bool *cancel);

@@ -81,6 +81,8 @@ static enum tape_result may_write(struct drive *d, const atomic_bool *cancel)
     uint64_t end = tape_index_end_object(&c->live);
     bool protected = c->row.write_protected, worm_stops = c->row.worm && !worm_allows(d, end);
     pthread_mutex_unlock(&c->lock);
+    if (protected || worm_stops)
+        drive_alert(d, protected ? ALERT_WRITE_PROTECT : ALERT_WORM_OVERWRITE);
     if (protected)
         return TAPE_WRITE_PROTECTED;
     if (worm_stops)
@@ -146,6 +148,9 @@ static enum tape_result written(struct drive *d, uint64_t objects, uint64_t byte
     d->used += bytes;
     d->unsynced_blocks += objects;
     d->unsynced_bytes += bytes;
+    struct tape_usage n = {.written_bytes = bytes, .written_blocks = bytes != 0};
+    n.written_filemarks = bytes ? 0 : objects;
+    drive_count(d, &n);
     return d->used >= d->capacity ? TAPE_EARLY_WARNING : TAPE_OK;
 }
 
@@ -232,6 +237,8 @@ enum tape_result drive_read(void *self, void *buf, uint32_t *len, const atomic_b
     int rc = reader_read(&d->reader, d->pos, buf, room, len, cancel, &err);
     if (!rc) {
         d->pos++;
+        if (buf)
+            drive_count(d, &(struct tape_usage){.read_bytes = *len, .read_blocks = 1});
         return drive_end(d, TAPE_OK);
     }
     *len = room;
@@ -260,6 +267,14 @@ enum tape_result drive_erase(void *self, bool long_erase, const atomic_bool *can
     return result ? result : drive_end(d, cut_here(d, cancel));
 }
 
+static void count_format(struct drive *d, int n)
+{
+    pthread_mutex_lock(&d->c->lock);
+    d->c->usage.formats += (uint64_t)n;
+    d->c->usage_changed = true;
+    pthread_mutex_unlock(&d->c->lock);
+}
+
 enum tape_result drive_format(void *self, const atomic_bool *cancel)
 {
     struct drive *d = self;
@@ -267,7 +282,11 @@ enum tape_result drive_format(void *self, const atomic_bool *cancel)
     if (result)
         return result;
     d->pos = 0;
-    return drive_end(d, cut_here(d, cancel));
+    count_format(d, 1); /* before, so that the head of the blank tape tells it too */
+    result = cut_here(d, cancel);
+    if (result)
+        count_format(d, -1);
+    return drive_end(d, result);
 }
 
 enum tape_result drive_set_capacity(void *self, uint16_t proportion, const atomic_bool *cancel)

@@ -136,6 +136,7 @@ static int make_elements(struct library *lib)
         char serial[33];
         (void)snprintf(serial, sizeof(serial), "%s%03u", cfg->library.serial_prefix, i + 1);
         drive_init(&lib->drives[i], &lib->eng, i, serial);
+        drive_usage_begin(&lib->drives[i]);
         lib->n_drives++;
     }
     return 0;

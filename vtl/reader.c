@@ -72,8 +72,8 @@ static int read_file(int fd, void *buf, size_t len, uint64_t offset)
     return 0;
 }
 
-static int deliver(const uint8_t *rec, size_t size, uint64_t object, void *buf, size_t room, uint32_t *len,
-                   struct errtext *err)
+static int deliver(struct reader *r, const uint8_t *rec, size_t size, uint64_t object, void *buf, size_t room,
+                   uint32_t *len, struct errtext *err)
 {
     struct seg_record d;
     int rc = seg_record_decode(rec, size, &d, err);
@@ -82,8 +82,10 @@ static int deliver(const uint8_t *rec, size_t size, uint64_t object, void *buf, 
                          (unsigned long long)object);
     if (!rc)
         rc = seg_record_open(&d, rec, buf, room, err);
-    if (!rc)
+    if (!rc) {
         *len = d.length;
+        r->fetched += size;
+    }
     return rc;
 }
 
@@ -105,7 +107,7 @@ static int from_writer(struct reader *r, uint64_t object, void *buf, size_t room
     if (!rc)
         rc = read_file(c->writer_fd, r->record, size, offset);
     pthread_mutex_unlock(&c->lock);
-    return rc ? rc : deliver(r->record, size, object, buf, room, len, err);
+    return rc ? rc : deliver(r, r->record, size, object, buf, room, len, err);
 }
 
 /* Footer and index by whatever reads the end of the object: *tail bytes of it are in r->record. */
@@ -182,7 +184,7 @@ static int from_file(struct reader *r, const struct seg_ref *ref, uint64_t objec
     if (!rc && (rc = read_file(r->fd, r->record, size, offset)))
         errtext_set(err, rc, "local segment file: %s", rc == -EBADMSG ? "too short" : strerror(-rc));
     if (!rc)
-        rc = deliver(r->record, size, object, buf, room, len, err);
+        rc = deliver(r, r->record, size, object, buf, room, len, err);
     if (rc)
         close_segment(r);
     return rc == -ENOENT ? -EIO : rc;
@@ -215,7 +217,7 @@ static int from_window(struct reader *r, const struct seg_ref *ref, uint64_t obj
         }
     }
     if (!rc)
-        rc = deliver(r->window + (offset - r->window_at), size, object, buf, room, len, err);
+        rc = deliver(r, r->window + (offset - r->window_at), size, object, buf, room, len, err);
     if (rc)
         close_segment(r);
     return rc;

@@ -22,6 +22,7 @@ struct reader {
     uint8_t *window; /* bytes [window_at, window_at + window_len) of the object in the store */
     uint64_t window_at, window_len;
     size_t window_room;
+    uint64_t fetched; /* bytes of the records that were delivered, in all */
 };
 
 void reader_init(struct reader *r);

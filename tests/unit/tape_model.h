@@ -23,6 +23,17 @@ static void model_status(void *self, struct tape_status *out)
     (void)self;
     *out = tape;
 }
+static struct tape_statistics statistics;
+static void model_statistics(void *self, struct tape_statistics *out)
+{
+    (void)self;
+    *out = statistics;
+}
+static void model_alert(void *self, enum tape_alert flag)
+{
+    (void)self;
+    tape.alerts |= TAPE_ALERT_BIT(flag);
+}
 static void model_wake(void *self)
 {
     (void)self;
@@ -105,6 +116,8 @@ static enum tape_result model_write(void *self, const void *block, uint32_t len,
 }
 static const struct tape_ops model_ops = {
     .status = model_status,
+    .statistics = model_statistics,
+    .alert = model_alert,
     .wake = model_wake,
     .write = model_write,
     .write_filemarks = model_filemarks,
@@ -164,6 +177,7 @@ static int model_setup(void **state)
     const struct scsi_identity id = {.type = SCSI_TYPE_TAPE, .vendor = "V", .product = "P", .serial = "S"};
     const struct ssc_options o = {.generation = 8};
     tape = (struct tape_status){.medium = TAPE_MEDIUM_LOADED, .density = 0x5e, .capacity = 12000000000000u};
+    statistics = (struct tape_statistics){.mounts = 0};
     tape_calls = 0;
     can_defer = false;
     drive = ssc_lun_new(&id, &o, &model_ops, NULL);

@@ -631,6 +631,72 @@ static void a_tab_that_was_not_stored_is_stored_later(void **state)
     config_free(c);
 }
 
+static struct tape_statistics statistics(struct library *lib)
+{
+    struct tape_statistics s;
+    library_drive_ops()->statistics(library_drive(lib, 0), &s);
+    return s;
+}
+
+/* What a cartridge has gone through is told by the drive, and survives a restart and the loss of the local disk. */
+static void counters_are_kept(void **state)
+{
+    (void)state;
+    static struct model m;
+    struct vtl_config *c = config("one", "local", "16M");
+    struct library *lib = new_library(c, "CNT001L8");
+    void *d = library_drive(lib, 0);
+    move(lib, SLOT, DRIVE);
+    write_model(d, &m, 0, 20, 1);
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < m.n; i++)
+        bytes += m.object[i] ? length_of(m.object[i]) : 0;
+    struct tape_statistics s = statistics(lib);
+    assert_int_equal(s.mounts, 1);
+    assert_int_equal(s.life.written_bytes, bytes);
+    assert_int_equal(s.life.written_blocks, 18);
+    assert_int_equal(s.life.written_filemarks, 2);
+    assert_true(s.life.stored_bytes > bytes && s.life.stored_bytes < bytes + 4000); /* it does not compress */
+    assert_true(s.last_written > 1700000000);
+    assert_string_equal(s.last_drives[0], library_drive_serial(lib, 0));
+    check_all(d, &m);
+    s = statistics(lib);
+    assert_int_equal(s.mount.read_bytes, bytes);
+    assert_int_equal(s.mount.read_blocks, 18);
+    assert_true(s.mount.fetched_bytes > bytes);
+    move(lib, DRIVE, SLOT);
+    flush_remote(lib);
+    close_library(lib);
+
+    lib = open_library(c);
+    move(lib, SLOT, DRIVE);
+    s = statistics(lib);
+    assert_int_equal(s.mounts, 2);
+    assert_int_equal(s.life.written_bytes, bytes);
+    assert_int_equal(s.life.read_bytes, bytes);
+    assert_int_equal(s.mount.read_bytes, 0);
+    assert_int_equal(s.drive.written_bytes, 0);
+    assert_int_equal(s.drive_loads, 2);
+    assert_int_equal(library_drive_ops()->format(library_drive(lib, 0), &never), TAPE_OK); /* brings a head */
+    move(lib, DRIVE, SLOT);
+    flush_remote(lib);
+    close_library(lib);
+
+    char path[100];
+    (void)snprintf(path, sizeof(path), "%s/one", dir);
+    remove_tree(path);
+    rebuild_library(c);
+    lib = open_library(c);
+    move(lib, SLOT, DRIVE);
+    s = statistics(lib);
+    assert_int_equal(s.mounts, 3);
+    assert_int_equal(s.formats, 1);
+    assert_int_equal(s.life.written_bytes, bytes);
+    assert_int_equal(s.life.read_bytes, bytes);
+    close_library(lib);
+    config_free(c);
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 4 && !strcmp(argv[1], "--work"))
@@ -645,6 +711,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(positions_are_exact, setup, teardown),
         cmocka_unit_test_setup_teardown(a_changed_capacity_survives_a_restart_and_a_rebuild, setup, teardown),
         cmocka_unit_test_setup_teardown(the_write_protect_tab_is_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(counters_are_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(a_tab_that_was_not_stored_is_stored_later, setup, teardown),
     };
     return cmocka_run_group_tests_name("library", tests, NULL, NULL);
