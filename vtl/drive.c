@@ -16,6 +16,8 @@ void drive_init(struct drive *d, struct engine *eng, unsigned number, const char
     d->eng = eng;
     d->number = number;
     (void)snprintf(d->serial, sizeof(d->serial), "%s", serial);
+    d->flush_limit_ms = FLUSH_LIMIT_MS;
+    d->remove_limit_ms = REMOVE_LIMIT_MS;
     pthread_mutex_init(&d->op_lock, NULL);
     pthread_mutex_init(&d->st_lock, NULL);
     reader_init(&d->reader);
@@ -159,7 +161,7 @@ static int make_safe(struct drive *d, bool seal, uint64_t limit_ms, const atomic
 
 int drive_make_safe(struct drive *d, bool seal, const atomic_bool *cancel, struct errtext *err)
 {
-    return make_safe(d, seal, FLUSH_LIMIT_MS, cancel, err);
+    return make_safe(d, seal, d->flush_limit_ms, cancel, err);
 }
 
 enum tape_result drive_failed(struct drive *d, int rc, const struct errtext *err, enum tape_result otherwise)
@@ -250,7 +252,7 @@ int drive_remove(struct drive *d, const atomic_bool *cancel, struct errtext *err
     pthread_mutex_lock(&d->op_lock);
     drive_publish(d, TAPE_UNLOADING);
     struct cartridge *c = d->c;
-    int rc = c ? unthread(d, REMOVE_LIMIT_MS, cancel, err) : 0;
+    int rc = c ? unthread(d, d->remove_limit_ms, cancel, err) : 0;
     if (!rc && c) {
         pthread_mutex_lock(&c->lock);
         c->users--;
@@ -294,7 +296,7 @@ static enum tape_result drive_unload(void *self, const atomic_bool *cancel)
     }
     drive_publish(d, TAPE_UNLOADING);
     bool was = d->loaded;
-    int rc = unthread(d, FLUSH_LIMIT_MS, cancel, &err);
+    int rc = unthread(d, d->flush_limit_ms, cancel, &err);
     if (!rc && was)
         d->medium_changes++;
     return drive_end(d, rc ? drive_failed(d, rc, &err, TAPE_WRITE_ERROR) : TAPE_OK);

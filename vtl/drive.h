@@ -16,6 +16,7 @@ struct drive {
     unsigned number;
     char serial[33];
     atomic_bool prevented;
+    uint64_t flush_limit_ms, remove_limit_ms; /* then a flush, or a MOVE out of the drive, fails rather than waits on */
 
     pthread_mutex_t op_lock;
     struct cartridge *c; /* in the drive element, or NULL */

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "vtl/drive.h"
 #include "vtl/library.h"
 
 #define SLOT ELEMENT_FIRST_STORAGE
@@ -284,6 +285,43 @@ static void remote_sync_means_in_the_store(void **state)
     close_library(lib2);
     close_library(lib);
     config_free(other);
+    config_free(c);
+}
+
+/* PBS gives a flush and an UNLOAD 600 s, a MOVE 300 s, and the kernel resets the drive then. They end before, with an
+ * error, and nothing is lost or moved. */
+static void what_a_dead_store_holds_up_fails_in_time(void **state)
+{
+    (void)state;
+    static struct model m;
+    char store[100], away[100];
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = new_library(c, "LATE01L8");
+    struct drive *d = library_drive(lib, 0);
+    const struct tape_ops *ops = library_drive_ops();
+    move(lib, SLOT, DRIVE);
+    write_model(d, &m, 0, 20, 1);
+    assert_int_equal(ops->write_filemarks(d, 0, false, &never), TAPE_OK);
+    assert_true(d->flush_limit_ms < 600000 && d->remove_limit_ms < 300000);
+    d->flush_limit_ms = d->remove_limit_ms = 200;
+    (void)snprintf(store, sizeof(store), "%s/store/tapes/LATE01L8/seg", dir);
+    (void)snprintf(away, sizeof(away), "%s/away", dir);
+    assert_int_equal(rename(store, away), 0);
+    fclose(fopen(store, "w")); /* no directory: no segment can be stored */
+    write_model(d, &m, m.n, 5, 100);
+    assert_int_equal(ops->write_filemarks(d, 0, false, &never), TAPE_WRITE_ERROR);
+    assert_int_equal(library_changer_ops()->move(lib, 0, DRIVE, SLOT, &never), CHANGER_FLUSH_FAILED);
+    assert_int_equal(status(d).medium, TAPE_MEDIUM_LOADED); /* where it was */
+    assert_int_equal(ops->unload(d, &never), TAPE_WRITE_ERROR);
+    assert_int_equal(remove(store), 0);
+    assert_int_equal(rename(away, store), 0);
+    d->flush_limit_ms = d->remove_limit_ms = 60000;
+    assert_int_equal(ops->load(d, &never), TAPE_OK);
+    check_all(d, &m);
+    move(lib, DRIVE, SLOT);
+    move(lib, SLOT, DRIVE);
+    check_all(d, &m);
+    close_library(lib);
     config_free(c);
 }
 
@@ -704,6 +742,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(maps_survive_cuts_and_a_rebuild, setup, teardown),
         cmocka_unit_test_setup_teardown(remote_sync_means_in_the_store, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_a_dead_store_holds_up_fails_in_time, setup, teardown),
         cmocka_unit_test_setup_teardown(a_second_gateway_fences_the_first, setup, teardown),
         cmocka_unit_test_setup_teardown(kill_9_loses_nothing_acknowledged, setup, teardown),
         cmocka_unit_test_setup_teardown(an_erased_tape_is_blank_and_its_objects_go, setup, teardown),
