@@ -100,6 +100,20 @@ $(B)/faults/faults: $(call obj,tests/faults/faults.c tests/crash/ops.c) $(B)/lib
 	@mkdir -p $(@D)
 	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ $(LIBS)
 
+# A client that behaves as Proxmox Backup Server does: over iSCSI, and (static, for the guest) over /dev/sg.
+PBS_OBJ := $(call obj,$(filter-out tests/pbs/transport_%,$(wildcard tests/pbs/*.c)))
+build/pbs/pbs: $(PBS_OBJ) $(call obj,tests/pbs/transport_iscsi.c)
+	@mkdir -p $(@D)
+	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ -liscsi -pthread
+build/pbs/pbs-sg: $(PBS_OBJ) $(call obj,tests/pbs/transport_sg.c)
+	@mkdir -p $(@D)
+	@echo "  LD    $@"; $(CC) $(LDFLAGS) -static -o $@ $^ -pthread
+.PHONY: pbs-programs pbs-tests
+pbs-programs: build/pbs/pbs build/pbs/pbs-sg
+pbs-tests: all
+	$(MAKE) VARIANT=plain pbs-programs
+	tests/pbs/run $(VARIANT)
+
 # The client of shell tests, of "make run" and of whoever wants to try a drive without a kernel.
 build/iscsi/tapeio: build/obj/tests/iscsi/tapeio.o
 	@mkdir -p $(@D)
