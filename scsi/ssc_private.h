@@ -105,6 +105,9 @@ void ssc_set_capacity(struct scsi_lun *lun, struct scsi_request *rq);
 void ssc_format_medium(struct scsi_lun *lun, struct scsi_request *rq);
 void ssc_read_block_limits(struct scsi_lun *lun, struct scsi_request *rq);
 void ssc_report_density_support(struct scsi_lun *lun, struct scsi_request *rq);
+/* ssc_mam.c */
+void ssc_read_attribute(struct scsi_lun *lun, struct scsi_request *rq);
+void ssc_write_attribute(struct scsi_lun *lun, struct scsi_request *rq);
 /* ssc_mode.c, ssc_log.c */
 void ssc_mode_sense(struct scsi_lun *lun, struct scsi_request *rq);
 void ssc_mode_select(struct scsi_lun *lun, struct scsi_request *rq);

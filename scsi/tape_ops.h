@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -102,11 +103,27 @@ struct tape_statistics {
     uint64_t mounts, formats;
     uint64_t last_written;                  /* seconds since 1970; 0: never */
     char last_drives[TAPE_LAST_DRIVES][33]; /* serial numbers, the last one first */
+    uint8_t medium_id[16];                  /* of the cartridge, random at its creation */
+    uint64_t created;                       /* likewise; seconds since 1970 */
     uint64_t drive_loads, drive_seconds;    /* in the drive's life: cartridges threaded, time in service */
 };
 
+/* Attributes that the host keeps in medium auxiliary memory (SPC-5 7.4.2.4): identifier, format (00b binary, 01b ASCII,
+ * 10b text). */
+#define TAPE_MAM_MAX 16
+#define TAPE_ATTRIBUTE_MAX 256
+struct tape_attribute {
+    uint16_t id, len; /* len 1 .. TAPE_ATTRIBUTE_MAX - 1 */
+    uint8_t format;
+    uint8_t value[TAPE_ATTRIBUTE_MAX];
+};
+struct tape_mam {
+    size_t n;
+    struct tape_attribute v[TAPE_MAM_MAX]; /* in any order, no identifier twice */
+};
+
 /*
- * All but the first four may block, run on the drive's executor thread one at a time, poll *cancel, and keep the state
+ * All but the first five may block, run on the drive's executor thread one at a time, poll *cancel, and keep the state
  * as it was when they fail, except where said. "self" is what ssc_lun_new was given.
  */
 struct tape_ops {
@@ -116,6 +133,8 @@ struct tape_ops {
     void (*statistics)(void *self, struct tape_statistics *out);
     /* Sets a TapeAlert flag that the command set has a cause for. Any thread, never blocks. */
     void (*alert)(void *self, enum tape_alert flag);
+    /* The host's attributes of the cartridge; none without one. Any thread, never blocks. */
+    void (*mam_get)(void *self, struct tape_mam *out);
     /* Wakes an operation that waits, so that it looks at *cancel. Any thread, never blocks. */
     void (*wake)(void *self);
 
@@ -148,6 +167,8 @@ struct tape_ops {
     enum tape_result (*format)(void *self, const atomic_bool *cancel);
     /* SET CAPACITY at BOP: blank, and of proportion 65535ths of what the cartridge was made with, from now on. */
     enum tape_result (*set_capacity)(void *self, uint16_t proportion, const atomic_bool *cancel);
+    /* The host's attributes are these from now on: in the state before it returns, in the store soon. */
+    enum tape_result (*mam_set)(void *self, const struct tape_mam *mam, const atomic_bool *cancel);
     /* PREVENT ALLOW MEDIUM REMOVAL: the changer refuses to take the cartridge out while true. Never blocks. */
     void (*prevent)(void *self, bool prevented);
 };

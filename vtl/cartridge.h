@@ -100,6 +100,8 @@ int cartridge_flush(struct cartridge *c);
 /* Values of changes and committed; true if a head holds everything. */
 bool cartridge_is_remote(struct cartridge *c);
 
+/* The host's attributes become these: in the state, and in a head soon. */
+int cartridge_set_mam(struct cartridge *c, const struct tape_mam *mam);
 /* row.counters tell the usage of now. Lock held. */
 void cartridge_refresh_counters(struct cartridge *c);
 /* The same, and in the state too; a head comes to hold it with the next change of the tape. */

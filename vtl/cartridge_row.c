@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* cartridge_row.c: changes of a cartridge that are not data: its capacity, its write protect tab. */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "vtl/cartridge_private.h"
+#include "vtl/mam.h"
 #include "vtl/worker.h"
 
 #define LEAST_CAPACITY (1u << 20) /* as for a new cartridge */
@@ -39,6 +41,23 @@ int cartridge_save_counters(struct cartridge *c)
     cartridge_refresh_counters(c);
     int rc = changed ? db_cartridge_update(c->eng->db, &c->row) : 0;
     pthread_mutex_unlock(&c->lock);
+    return rc;
+}
+
+int cartridge_set_mam(struct cartridge *c, const struct tape_mam *mam)
+{
+    char *text = mam_encode(mam);
+    if (!text)
+        return -ENOMEM;
+    pthread_mutex_lock(&c->lock);
+    struct db_cartridge row = c->row;
+    char *old = row.mam;
+    row.mam = text;
+    int rc = cartridge_change_row(c, &row);
+    free(rc ? text : old);
+    pthread_mutex_unlock(&c->lock);
+    if (!rc)
+        workers_add(c->eng->workers, c);
     return rc;
 }
 

@@ -211,6 +211,7 @@ static int thread_tape(struct drive *d, struct errtext *err)
     d->claim_asked = false;
     reader_set(&d->reader, d->c);
     drive_usage_threaded(d);
+    drive_mam_publish(d);
     return 0;
 }
 
@@ -242,6 +243,7 @@ static int unthread(struct drive *d, uint64_t limit_ms, const atomic_bool *cance
     d->loaded = false;
     d->pos = 0;
     reader_set(&d->reader, NULL);
+    drive_mam_publish(d);
     return 0;
 }
 
@@ -464,6 +466,8 @@ const struct tape_ops drive_tape_ops = {
     .status = drive_status,
     .statistics = drive_statistics,
     .alert = drive_alert,
+    .mam_get = drive_mam_get,
+    .mam_set = drive_mam_set,
     .wake = drive_wake,
     .write = drive_write,
     .write_filemarks = drive_write_filemarks,

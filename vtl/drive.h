@@ -37,6 +37,7 @@ struct drive {
     pthread_mutex_t st_lock;
     struct tape_status st;
     struct tape_statistics statistics;
+    struct tape_mam mam;
 };
 
 void drive_init(struct drive *d, struct engine *eng, unsigned number, const char *serial);

@@ -19,6 +19,14 @@ void drive_count(struct drive *d, const struct tape_usage *what);
 /* Logs err, sets the TapeAlert flag, and says which result the command ends with. */
 enum tape_result drive_failed(struct drive *d, int rc, const struct errtext *err, enum tape_result otherwise);
 
+/* Makes the cartridge ours, before the first write to it. op_lock held. */
+enum tape_result drive_claim(struct drive *d, const atomic_bool *cancel);
+
+/* drive_mam.c */
+void drive_mam_publish(struct drive *d); /* the cartridge in it is another. op_lock held */
+void drive_mam_get(void *self, struct tape_mam *out);
+enum tape_result drive_mam_set(void *self, const struct tape_mam *mam, const atomic_bool *cancel);
+
 /* drive_usage.c */
 void drive_usage_threaded(struct drive *d); /* a cartridge is threaded. op_lock held */
 void drive_usage_save(struct drive *d);     /* what is to outlive this run */

@@ -35,7 +35,7 @@ static uint64_t used_before(struct drive *d, uint64_t object)
 
 /* The cartridge becomes ours before the first write of this run. A store that does not answer stops nothing: then the
  * claim comes before the first upload. */
-static enum tape_result claim_first(struct drive *d, const atomic_bool *cancel)
+enum tape_result drive_claim(struct drive *d, const atomic_bool *cancel)
 {
     struct cartridge *c = d->c;
     struct engine *e = d->eng;
@@ -87,7 +87,7 @@ static enum tape_result may_write(struct drive *d, const atomic_bool *cancel)
         return TAPE_WRITE_PROTECTED;
     if (worm_stops)
         return TAPE_WORM_OVERWRITE;
-    enum tape_result result = claim_first(d, cancel);
+    enum tape_result result = drive_claim(d, cancel);
     if (!result && d->pos < end)
         d->used = used_before(d, d->pos);
     return result;

@@ -80,6 +80,8 @@ void drive_usage_fill(const struct drive *d, struct tape_statistics *s)
     if (!d->c)
         return;
     const struct usage *u = &d->c->usage;
+    memcpy(s->medium_id, d->c->row.id, sizeof(s->medium_id));
+    s->created = d->c->row.created;
     s->life = u->sum;
     s->mounts = u->mounts;
     s->formats = u->formats;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vtl/mam.h"
 #include "vtl/jsontext.h"
 #include "vtl/library_private.h"
 #include "vtl/tapes.h"
@@ -120,6 +121,12 @@ static json_t *cartridge_json(struct library *lib, struct cartridge *c, bool wit
         json_object_set_new(j, "head", text_or_null(name));
         json_object_set_new(j, "created", integer(c->row.created));
         json_object_set_new(j, "modified", integer(c->row.modified));
+        struct tape_mam mam;
+        mam_decode(c->row.mam, &mam);
+        char *counters = usage_encode(&c->usage);
+        json_object_set_new(j, "mam", mam_show(&mam));
+        json_object_set_new(j, "counters", json_loads(counters ? counters : "{}", 0, NULL));
+        free(counters);
     }
     pthread_mutex_unlock(&c->lock);
     return j;
@@ -227,8 +234,9 @@ static const struct {
     json_t *(*run)(struct library *lib, const json_t *request, struct errtext *err);
     bool changes; /* cartridges come or go: alone, and no move meanwhile */
 } table[] = {
-    {"status", op_status, false}, {"tape-list", op_tape_list, false},  {"tape-show", op_tape_show, false},
-    {"flush", op_flush, false},   {"tape-create", tapes_create, true}, {"tape-remove", tapes_remove, true},
+    {"status", op_status, false},          {"tape-list", op_tape_list, false},
+    {"tape-show", op_tape_show, false},    {"flush", op_flush, false},
+    {"tape-create", tapes_create, true},   {"tape-remove", tapes_remove, true},
     {"tape-protect", tapes_protect, true},
 };
 

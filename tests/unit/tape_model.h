@@ -34,6 +34,21 @@ static void model_alert(void *self, enum tape_alert flag)
     (void)self;
     tape.alerts |= TAPE_ALERT_BIT(flag);
 }
+static struct tape_mam mam;
+static void model_mam_get(void *self, struct tape_mam *out)
+{
+    (void)self;
+    *out = mam;
+}
+static enum tape_result model_mam_set(void *self, const struct tape_mam *m, const atomic_bool *cancel)
+{
+    (void)self, (void)cancel;
+    if (tape.write_protected)
+        return TAPE_WRITE_PROTECTED;
+    tape_calls++;
+    mam = *m;
+    return TAPE_OK;
+}
 static void model_wake(void *self)
 {
     (void)self;
@@ -118,6 +133,8 @@ static const struct tape_ops model_ops = {
     .status = model_status,
     .statistics = model_statistics,
     .alert = model_alert,
+    .mam_get = model_mam_get,
+    .mam_set = model_mam_set,
     .wake = model_wake,
     .write = model_write,
     .write_filemarks = model_filemarks,
@@ -178,6 +195,7 @@ static int model_setup(void **state)
     const struct ssc_options o = {.generation = 8};
     tape = (struct tape_status){.medium = TAPE_MEDIUM_LOADED, .density = 0x5e, .capacity = 12000000000000u};
     statistics = (struct tape_statistics){.mounts = 0};
+    mam = (struct tape_mam){.n = 0};
     tape_calls = 0;
     can_defer = false;
     drive = ssc_lun_new(&id, &o, &model_ops, NULL);

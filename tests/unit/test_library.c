@@ -669,6 +669,41 @@ static void a_tab_that_was_not_stored_is_stored_later(void **state)
     config_free(c);
 }
 
+/* Attributes that the host wrote survive an unload, a restart and the loss of the local disk. */
+static void attributes_of_the_host_are_kept(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "16M");
+    struct library *lib = new_library(c, "MAM001L8");
+    struct tape_mam m = {.n = 1, .v = {{.id = 0x0808, .len = 160, .format = 2, .value = "pool \xc3\xa4"}}}, got;
+    move(lib, SLOT, DRIVE);
+    assert_int_equal(library_drive_ops()->mam_set(library_drive(lib, 0), &m, &never), TAPE_OK);
+    move(lib, DRIVE, SLOT);
+    library_drive_ops()->mam_get(library_drive(lib, 0), &got);
+    assert_int_equal(got.n, 0); /* without a cartridge there is none */
+    json_t *j = call(lib, json_pack("{s:s, s:s}", "op", "tape-show", "barcode", "MAM001L8"));
+    assert_string_equal(json_string_value(json_object_get(json_object_get(j, "mam"), "media_pool")), "pool \xc3\xa4");
+    json_decref(j);
+    for (int i = 0; i < 2; i++) {
+        flush_remote(lib); /* nothing but the attribute makes a new head */
+        close_library(lib);
+        if (i) {
+            char path[100];
+            (void)snprintf(path, sizeof(path), "%s/one", dir);
+            remove_tree(path);
+            rebuild_library(c);
+        }
+        lib = open_library(c);
+        move(lib, SLOT, DRIVE);
+        library_drive_ops()->mam_get(library_drive(lib, 0), &got);
+        assert_int_equal(got.n, 1);
+        assert_memory_equal(&got.v[0], &m.v[0], sizeof(m.v[0]));
+        move(lib, DRIVE, SLOT);
+    }
+    close_library(lib);
+    config_free(c);
+}
+
 static struct tape_statistics statistics(struct library *lib)
 {
     struct tape_statistics s;
@@ -750,6 +785,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(positions_are_exact, setup, teardown),
         cmocka_unit_test_setup_teardown(a_changed_capacity_survives_a_restart_and_a_rebuild, setup, teardown),
         cmocka_unit_test_setup_teardown(the_write_protect_tab_is_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(attributes_of_the_host_are_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(counters_are_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(a_tab_that_was_not_stored_is_stored_later, setup, teardown),
     };

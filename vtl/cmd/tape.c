@@ -107,6 +107,15 @@ int cmd_tape_list(const struct command_line *cl)
     return r ? EXIT_DONE : EXIT_FAILED;
 }
 
+/* One of an object's, as "mam.media_pool". */
+static void print_pair(const char *group, const char *key, const json_t *v)
+{
+    char name[64], *s = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
+    (void)snprintf(name, sizeof(name), "%s.%s", group, key);
+    printf("%-26s %s\n", name, json_is_string(v) ? json_string_value(v) : s);
+    free(s);
+}
+
 int cmd_tape_show(const struct command_line *cl)
 {
     if (!check_arguments(cl, 1, false, "tape show BARCODE"))
@@ -122,8 +131,13 @@ int cmd_tape_show(const struct command_line *cl)
         json_t *v;
         json_object_foreach(r, key, v)
         {
+            const char *inner;
+            json_t *w;
+            json_object_foreach(v, inner, w) print_pair(key, inner, w);
+            if (json_is_object(v))
+                continue;
             char *s = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
-            printf("%-18s %s\n", key, json_is_string(v) ? json_string_value(v) : s);
+            printf("%-26s %s\n", key, json_is_string(v) ? json_string_value(v) : s);
             free(s);
         }
     }
