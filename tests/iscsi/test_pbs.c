@@ -225,6 +225,132 @@ static void mode_data_are_echoed_by_the_short_commands_too(void **state)
     session_close(s);
 }
 
+/* ---- cartridge memory ---- */
+
+/* READ ATTRIBUTE as PBS asks; the value of an attribute, NULL when it is not there. */
+static const uint8_t *attribute(struct session *s, uint16_t id, uint16_t *len)
+{
+    struct reply r;
+    const uint8_t *found = NULL;
+    command(s, D, CDB(0x8C, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0, 0, 0), DATA_IN, room, 32768, &r);
+    assert_good(&r);
+    uint32_t end = 4 + get_be32(room);
+    assert_int_equal(32768 - r.residual, end);
+    uint32_t at = 4;
+    while (at + 5 <= end) {
+        if (get_be16(room + at) == id) {
+            *len = get_be16(room + at + 3);
+            found = room + at + 5;
+        }
+        at += 5u + get_be16(room + at + 3);
+    }
+    assert_int_equal(at, end);
+    return found;
+}
+
+/* One attribute in each command; length 0 clears. */
+static void write_attribute(struct session *s, uint16_t id, uint8_t format, uint8_t len, const char *value)
+{
+    uint8_t list[4 + 5 + 160] = {0};
+    struct reply r;
+    put_be32(list, 5u + len);
+    put_be16(list + 4, id);
+    list[6] = format;
+    put_be16(list + 7, len);
+    if (len)
+        memcpy(list + 9, value, strlen(value));
+    command(s, D, CDB(0x8D, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, (uint8_t)(9 + len), 0, 0), DATA_OUT, list, 9u + len,
+            &r);
+    assert_good(&r);
+    assert_residual(&r, 0);
+}
+
+static const struct {
+    uint16_t id;
+    uint8_t format, len;
+    const char *value;
+} written[] = {{0x0800, 1, 8, "Proxmox"},
+               {0x0801, 1, 32, "Proxmox Backup Server"},
+               {0x0802, 1, 8, "3.2.4"},
+               {0x0803, 2, 160, "TEST01L8"},
+               {0x0808, 2, 160, "daily"}};
+enum { WRITTEN = sizeof(written) / sizeof(*written) };
+
+static void attributes_are_written_read_and_cleared_as_pbs_does(void **state)
+{
+    (void)state;
+    struct session *s = open_blank();
+    uint16_t len;
+    for (size_t i = 0; i < WRITTEN; i++)
+        write_attribute(s, written[i].id, written[i].format, written[i].len, written[i].value);
+    for (int again = 0; again < 2; again++) {
+        for (size_t i = 0; i < WRITTEN; i++) {
+            const uint8_t *v = attribute(s, written[i].id, &len);
+            assert_non_null(v);
+            assert_int_equal(len, written[i].len);
+            assert_string_equal((const char *)v, written[i].value);
+        }
+        NO_DATA_COMMAND(s, 0x1B, 0, 0, 0, 0, 0); /* out and in again */
+        NO_DATA_COMMAND(s, 0x1B, 0, 0, 0, 1, 0);
+        settle(s, D);
+    }
+    for (size_t i = 0; i < WRITTEN; i++) {
+        write_attribute(s, written[i].id, written[i].format, 0, NULL);
+        assert_null(attribute(s, written[i].id, &len));
+    }
+    session_close(s);
+}
+
+static void attributes_of_an_empty_drive_are_not_ready(void **state)
+{
+    (void)state;
+    struct session *s = open_blank();
+    struct reply r;
+    empty_drive(s, 0);
+    settle(s, D);
+    command(s, D, CDB(0x8C, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0, 0, 0), DATA_IN, room, 32768, &r);
+    assert_sense(&r, 2, 0x3A00);
+    session_close(s);
+}
+
+/* get_drive_and_media_status, of a drive with a tape that does nothing. */
+static void the_status_of_a_drive_in_its_order(void **state)
+{
+    (void)state;
+    struct session *s = open_blank();
+    struct reply r;
+    uint16_t len;
+    write_file(s, 0, 3);
+    command(s, D, CDB(0x03, 0, 0, 0, 0xFC, 0), DATA_IN, room, 252, &r);
+    assert_good(&r);
+    command(s, D, CDB(0x5A, 0, 0x0F, 0, 0, 0, 0, 0x10, 0, 0), DATA_IN, room, 4096, &r);
+    assert_good(&r);
+    command(s, D, CDB(0x4D, 0, 0x51, 0, 0, 0, 0, 0x20, 0, 0), DATA_IN, room, 8192, &r);
+    assert_good(&r);
+    assert_int_equal(room[10], 0); /* no activity */
+    command(s, D, CDB(0x4D, 0, 0x52, 0, 0, 0, 0, 2, 0, 0), DATA_IN, room, 512, &r);
+    assert_good(&r);
+    static const uint8_t no_alert[8] = {0};
+    assert_memory_equal(room + 8, no_alert, 8);
+    NO_DATA_COMMAND(s, 0, 0, 0, 0, 0, 0);
+    assert_position(s, D, 4, 1);
+    const uint8_t *date = attribute(s, 0x0406, &len);
+    assert_non_null(date);
+    assert_int_equal(len, 8);
+    for (int i = 0; i < 8; i++)
+        assert_in_range(date[i], '0', '9');
+    assert_non_null(attribute(s, 0x0220, &len));
+    assert_int_equal(len, 8);
+    assert_non_null(attribute(s, 0x0221, &len));
+    assert_int_equal(len, 8);
+    command(s, D, CDB(0x4D, 0, 0x57, 0, 0, 0, 0, 0x20, 0, 0), DATA_IN, room, 8192, &r);
+    assert_good(&r);
+    assert_int_equal(room[0] & 0x7f, 0x17);
+    assert_int_equal(get_be16(room + 4), 0);
+    assert_int_not_equal(room[8], 0); /* the page is valid */
+    session_close(s);
+}
+
 /* ---- nothing syncs the last catalog of a job ---- */
 
 /* The newest segment of a cartridge in the store: names rise, and what an erase made garbage goes in its own time. */
@@ -415,6 +541,9 @@ int main(void)
         T(a_file_is_found_as_pbs_looks_for_it),
         T(the_last_file_is_found_as_pbs_looks_for_it),
         T(mode_data_are_echoed_by_the_short_commands_too),
+        T(attributes_are_written_read_and_cleared_as_pbs_does),
+        T(attributes_of_an_empty_drive_are_not_ready),
+        T(the_status_of_a_drive_in_its_order),
         T(data_reach_the_store_when_the_tape_moves_away),
         T(the_status_of_the_library_in_seven_commands),
         T(of_two_moves_at_once_one_is_done_and_one_fails),
