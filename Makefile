@@ -6,13 +6,15 @@
 # VARIANT=asan|tsan builds below build/asan, build/tsan; CC=clang works too.
 VARIANT ?= plain
 ifeq ($(origin CC),default)
-CC      := gcc
+CC      := $(if $(filter fuzz,$(VARIANT)),clang,gcc)
 endif
 B       := $(if $(filter plain,$(VARIANT)),build,build/$(VARIANT))
 
 SAN_plain :=
 SAN_asan  := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 SAN_tsan  := -fsanitize=thread
+SAN_fuzz := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+OPT_fuzz := -O1
 OPT_plain := -O2
 OPT_asan  := -O1
 OPT_tsan  := -O1
@@ -114,6 +116,21 @@ pbs-tests: all
 	$(MAKE) VARIANT=plain pbs-programs
 	tests/pbs/run $(VARIANT)
 
+# Fuzzers (clang's libFuzzer), always VARIANT=fuzz; the seeds are made by a program of their own.
+FUZZERS  := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_BIN := $(patsubst %,$(B)/fuzz_%,$(FUZZERS))
+FUZZ_HELP := $(filter-out tests/fuzz/fuzz_%.c tests/fuzz/seeds%.c,$(wildcard tests/fuzz/*.c))
+$(B)/fuzz_%: $(call obj,tests/fuzz/fuzz_%.c $(FUZZ_HELP)) $(B)/libs3vtl.a
+	@echo "  LD    $@"; $(CC) -fsanitize=fuzzer,address,undefined $(LDFLAGS) -o $@ $^ $(LIBS)
+$(B)/seeds: $(call obj,$(wildcard tests/fuzz/seeds*.c) $(FUZZ_HELP)) $(B)/libs3vtl.a
+	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ $(LIBS)
+.PHONY: fuzz fuzz-programs
+fuzz-programs: $(FUZZ_BIN) $(B)/seeds
+# FUZZ_SECONDS (600) for each of them.
+fuzz:
+	$(MAKE) VARIANT=fuzz fuzz-programs
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-600} tests/fuzz/run
+
 # The client of shell tests, of "make run" and of whoever wants to try a drive without a kernel.
 build/iscsi/tapeio: build/obj/tests/iscsi/tapeio.o
 	@mkdir -p $(@D)
@@ -147,6 +164,6 @@ format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
 clean:
-	rm -rf build/obj build/asan build/tsan build/clang build/tests build/iscsi build/s3vtl build/bs_s3vtl.so build/libs3vtl.a
+	rm -rf build/obj build/asan build/tsan build/fuzz build/clang build/tests build/iscsi build/s3vtl build/bs_s3vtl.so build/libs3vtl.a
 
 -include $(shell find $(B)/obj build/obj -type f -name '*.d' 2>/dev/null)
