@@ -11,7 +11,7 @@ uint8_t *log_number(uint8_t *p, uint16_t code, uint8_t control, unsigned len, ui
     p[2] = control;
     p[3] = (uint8_t)len;
     for (unsigned i = 0; i < len; i++)
-        p[4 + i] = len - 1 - i < 8 ? (uint8_t)(value >> 8 * (len - 1 - i)) : 0;
+        p[4 + i] = (uint8_t)(len - 1 - i < 8 ? value >> 8 * (len - 1 - i) : 0);
     return p + 4 + len;
 }
 
