@@ -331,6 +331,7 @@ static void cut_lists(struct scsi_lun *lun, const struct scsi_command *row, cons
     static uint8_t before[2 * ROOM], now[2 * ROOM];
     uint32_t whole = good_length(c), head = c->opcode == 0x15 ? 4 : 8;
     bool mode = c->opcode == 0x15 || c->opcode == 0x55;
+    struct scsi_lun **unit = lun == drive ? &drive : &changer; /* the one there is, after again() too */
     uint8_t cdb[16], list[sizeof(c->list) + 1] = {0};
     if (!c->list_len)
         return;
@@ -339,8 +340,8 @@ static void cut_lists(struct scsi_lun *lun, const struct scsi_command *row, cons
     for (uint32_t len = 0; len <= whole + 1; len++)
         for (uint32_t sent = len ? len - 1 : 0; sent <= len; sent++) { /* all that the CDB says, or one byte less */
             bool fine = !len || (sent == len && !c->refused_asc &&
-                                 (len == whole || (mode && (len == head || (lun == drive && len == head + 8)))));
-            if (mode && len >= head && len < head + 8 && lun == drive)
+                                 (len == whole || (mode && (len == head || (unit == &drive && len == head + 8)))));
+            if (mode && len >= head && len < head + 8 && unit == &drive)
                 fine = false; /* the header says that a descriptor follows */
             with_length(c, c->list_at, c->list_len, len, cdb);
             uint8_t *exact = malloc(sent ? sent : 1);
@@ -348,8 +349,7 @@ static void cut_lists(struct scsi_lun *lun, const struct scsi_command *row, cons
             memcpy(exact, list, sent);
             if (fine && len)
                 again();
-            lun = lun->id.type == SCSI_TYPE_TAPE ? drive : changer;
-            command(lun, cdb, ROOM, exact, sent);
+            command(*unit, cdb, ROOM, exact, sent);
             free(exact);
             if (fine && rq.status != SCSI_GOOD)
                 fail_msg("%s: %u bytes are no error, but %x/%04x", row->name, len, key(), asc());
@@ -357,8 +357,7 @@ static void cut_lists(struct scsi_lun *lun, const struct scsi_command *row, cons
                 fail_msg("%s: %u bytes, %u sent: status %02x, %04x", row->name, len, sent, rq.status, asc());
             if (fine && len)
                 again();
-            lun = lun->id.type == SCSI_TYPE_TAPE ? drive : changer;
-            assert_int_equal(parameters(lun, now), n);
+            assert_int_equal(parameters(*unit, now), n);
             assert_memory_equal(before, now, n);
         }
 }
