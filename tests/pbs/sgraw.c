@@ -63,6 +63,7 @@ int sg_out(struct unit *u, const char *what, const uint8_t *cdb, size_t cdb_len,
     return run(u, what, &x, NULL);
 }
 
+/* Nothing comes into the buffer; only the kernel's sg driver leaves it zeroed. */
 static int without_data(struct unit *u, const char *what, const uint8_t *cdb, size_t cdb_len, uint32_t room,
                         unsigned timeout_s)
 {
@@ -70,7 +71,7 @@ static int without_data(struct unit *u, const char *what, const uint8_t *cdb, si
     memset(buf, 0xEE, sizeof(buf));
     int r = sg_in(u, what, cdb, cdb_len, buf, room, timeout_s, NULL);
     for (uint32_t i = 0; r == SG_GOOD && i < room; i++)
-        if (buf[i] != 0xEE)
+        if (buf[i] != 0xEE && buf[i])
             return fail("%s: data came for a command that has none", what);
     return r;
 }

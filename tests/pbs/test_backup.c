@@ -37,6 +37,18 @@ static bool later_jobs_append(struct site *s)
     return job_restore_set(s, 0, b.set);
 }
 
+/* The catalog is not synced, and counts all the same. What compresses takes the room of what was written. */
+static bool used_capacity_is_told_with_what_is_buffered(struct site *s)
+{
+    struct backup b = {.pool = "daily", .tapes = TAPES("PBS001L8"), .snapshots = 1, .chunks = 30};
+    struct drive_status st;
+    TRY(job_backup(s, &b) && job_drive_status(s, 0, &st));
+    EXPECT(st.ready && st.statistics.present && st.statistics.mounts && st.statistics.capacity_mb > 1000000);
+    uint64_t mb = ((st.position.object - st.position.file) * BLOCK + 999999) / 1000000;
+    return st.statistics.used_mb == mb ||
+           problem("%llu MB are used, %llu written", (unsigned long long)st.statistics.used_mb, (unsigned long long)mb);
+}
+
 static bool single_snapshots_come_back_by_locate(struct site *s)
 {
     const uint8_t *set = set_of(s, "PBS001L8");
@@ -242,6 +254,7 @@ static bool status_is_told_within_a_second_while_a_job_writes(struct site *s)
 const struct test backup_tests[] = {
     {"a job begins a media set", a_job_begins_a_media_set},
     {"later jobs append", later_jobs_append},
+    {"the used capacity is told, with what is buffered", used_capacity_is_told_with_what_is_buffered},
     {"single snapshots come back by LOCATE", single_snapshots_come_back_by_locate},
     {"the newest catalog is found fast", the_newest_catalog_is_found_fast},
     {"the newest catalog is found by scanning", the_newest_catalog_is_found_by_scanning},

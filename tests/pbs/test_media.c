@@ -76,6 +76,7 @@ static bool status_of_a_loaded_drive_has_its_density_and_position(struct site *s
     TRY(job_load(s, 0, "PBS001L8") && job_drive_status(s, 0, &st));
     EXPECT(st.ready && !st.activity && !st.alerts && st.mode.density == 0x5E && !st.mode.write_protect);
     EXPECT(st.mode.compression && st.mode.buffer_mode == 1 && !st.mode.block_length);
+    EXPECT(st.statistics.present && st.statistics.mounts);
     return true;
 }
 
