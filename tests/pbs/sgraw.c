@@ -2,9 +2,6 @@
 /* sgraw.c: one command as Proxmox Backup Server sends it, and its status as it understands it. */
 #include "tests/pbs/sgraw.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #define fail(...) (problem_set(__VA_ARGS__), SG_ERROR)
 
 /* Fixed format must have 18 bytes, descriptor format 9; deferred errors (71h, 73h) fail what carried them. */
@@ -63,16 +60,15 @@ int sg_out(struct unit *u, const char *what, const uint8_t *cdb, size_t cdb_len,
     return run(u, what, &x, NULL);
 }
 
-/* Nothing comes into the buffer; only the kernel's sg driver leaves it zeroed. */
+/* All of the buffer is residual. (What is in it then says nothing: the kernel's sg driver fills it from its own.) */
 static int without_data(struct unit *u, const char *what, const uint8_t *cdb, size_t cdb_len, uint32_t room,
                         unsigned timeout_s)
 {
-    uint8_t buf[64];
-    memset(buf, 0xEE, sizeof(buf));
-    int r = sg_in(u, what, cdb, cdb_len, buf, room, timeout_s, NULL);
-    for (uint32_t i = 0; r == SG_GOOD && i < room; i++)
-        if (buf[i] != 0xEE && buf[i])
-            return fail("%s: data came for a command that has none", what);
+    uint8_t buf[64] = {0};
+    uint32_t got = 0;
+    int r = sg_in(u, what, cdb, cdb_len, buf, room, timeout_s, &got);
+    if (r == SG_GOOD && got)
+        return fail("%s: %u bytes of data came for a command that has none", what, got);
     return r;
 }
 
