@@ -67,6 +67,8 @@ void drive_key_is_on(struct drive *d, bool *on);
 /* ---- cartridge memory and log pages (drive_status.c, drive_mam.c) ---- */
 void drive_write_attributes(struct drive *d, const char *label, const char *pool); /* label NULL: the set's */
 void drive_clear_attributes(struct drive *d);
+/* One attribute of the host's, of just this length, without what pads it. */
+bool drive_attribute(struct drive *d, uint16_t id, uint16_t len, char *text);
 /* What status shows; without: the drive had no such page, or the field was absent. */
 struct usage {
     bool present;

@@ -49,39 +49,71 @@ void drive_clear_attributes(struct drive *d)
         write_attribute(d, ids[i], i < 3 ? ASCII : TEXT, 0, "");
 }
 
-static bool take_usage(const uint8_t *b, uint32_t got, struct usage *u)
+/* READ ATTRIBUTE, all values from the first. Steps through them with fn, which says whether to go on. */
+typedef bool (*attribute_fn)(void *arg, uint16_t id, const uint8_t *value, uint16_t len);
+static bool each_attribute(struct drive *d, attribute_fn fn, void *arg)
 {
-    unsigned seen = 0;
-    if (got < 4 || get_be32(b) + 4u > got)
-        return problem("READ ATTRIBUTE: %u bytes, length %u", got, got < 4 ? 0 : get_be32(b));
-    uint32_t end = 4 + get_be32(b);
-    for (uint32_t at = 4; at < end;) {
-        if (at + 5 > end || at + 5u + get_be16(b + at + 3) > end)
-            return problem("READ ATTRIBUTE: the attribute at %u is cut", at);
-        uint16_t id = get_be16(b + at), len = get_be16(b + at + 3);
-        const uint8_t *v = b + at + 5;
-        if ((id == 0x0406 || id == 0x0220 || id == 0x0221) && len != 8)
-            return problem("READ ATTRIBUTE: %04xh has %u bytes", id, len);
-        if (id == 0x0406)
-            memcpy(u->manufactured, v, 8), seen |= 1;
-        else if (id == 0x0220)
-            u->mib_written = get_be64(v), seen |= 2;
-        else if (id == 0x0221)
-            u->mib_read = get_be64(v), seen |= 4;
-        at += 5u + len;
+    static const uint8_t cdb[16] = {[0] = 0x8C, [12] = ROOM >> 8};
+    uint8_t *b = malloc(ROOM);
+    uint32_t got = 0, at = 4;
+    bool good = sg_in(d->unit, "READ ATTRIBUTE", cdb, sizeof(cdb), b, ROOM, 60, &got) == SG_GOOD;
+    if (good && (got < 4 || get_be32(b) + 4u != got))
+        good = problem("READ ATTRIBUTE: %u bytes, length %u", got, got < 4 ? 0 : get_be32(b));
+    while (good && at < got) {
+        if (at + 5 > got || at + 5u + get_be16(b + at + 3) > got)
+            good = problem("READ ATTRIBUTE: the attribute at %u is cut", at);
+        good = good && fn(arg, get_be16(b + at), b + at + 5, get_be16(b + at + 3));
+        at += good ? 5u + get_be16(b + at + 3) : 0;
     }
-    u->present = seen == 7 && strspn(u->manufactured, "0123456789") == 8;
-    return u->present || problem("READ ATTRIBUTE: 0406h, 0220h or 0221h is missing");
+    free(b);
+    return good;
+}
+
+static bool take_usage(void *arg, uint16_t id, const uint8_t *value, uint16_t len)
+{
+    struct usage *u = arg;
+    if ((id == 0x0406 || id == 0x0220 || id == 0x0221) && len != 8)
+        return problem("READ ATTRIBUTE: %04xh has %u bytes", id, len);
+    if (id == 0x0406)
+        memcpy(u->manufactured, value, 8);
+    else if (id == 0x0220)
+        u->mib_written = get_be64(value);
+    else if (id == 0x0221)
+        u->mib_read = get_be64(value), u->present = true;
+    return true;
 }
 
 bool drive_usage(struct drive *d, struct usage *u)
 {
-    uint8_t *b = malloc(ROOM);
-    uint32_t got;
     memset(u, 0, sizeof(*u));
-    bool there = sg_in(d->unit, "READ ATTRIBUTE", CDB(0x8C, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ROOM >> 8, 0, 0, 0), b,
-                       ROOM, 60, &got) == SG_GOOD &&
-                 take_usage(b, got, u);
-    free(b);
-    return there;
+    TRY(each_attribute(d, take_usage, u));
+    u->present = u->present && strspn(u->manufactured, "0123456789") == 8;
+    return u->present || problem("READ ATTRIBUTE: 0406h, 0220h or 0221h is missing");
+}
+
+struct wanted {
+    uint16_t id, len;
+    char *text;
+    bool found;
+};
+
+static bool take_wanted(void *arg, uint16_t id, const uint8_t *value, uint16_t len)
+{
+    struct wanted *w = arg;
+    if (id != w->id)
+        return true;
+    if (len != w->len)
+        return problem("READ ATTRIBUTE: %04xh has %u bytes, not %u", id, len, w->len);
+    memcpy(w->text, value, len);
+    w->text[len] = '\0';
+    for (size_t n = len; n && (w->text[n - 1] == ' ' || !w->text[n - 1]); n--)
+        w->text[n - 1] = '\0';
+    w->found = true;
+    return true;
+}
+
+bool drive_attribute(struct drive *d, uint16_t id, uint16_t len, char *text)
+{
+    struct wanted w = {.id = id, .len = len, .text = text};
+    return each_attribute(d, take_wanted, &w) && (w.found || problem("READ ATTRIBUTE: no %04xh", id));
 }

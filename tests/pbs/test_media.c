@@ -76,7 +76,27 @@ static bool status_of_a_loaded_drive_has_its_density_and_position(struct site *s
     TRY(job_load(s, 0, "PBS001L8") && job_drive_status(s, 0, &st));
     EXPECT(st.ready && !st.activity && !st.alerts && st.mode.density == 0x5E && !st.mode.write_protect);
     EXPECT(st.mode.compression && st.mode.buffer_mode == 1 && !st.mode.block_length);
-    EXPECT(st.statistics.present && st.statistics.mounts);
+    EXPECT(st.statistics.present && st.statistics.mounts && st.usage.present);
+    return true;
+}
+
+/* What labelling wrote there is read back as it was written, padded to the attribute's length; another tape has its
+ * own.
+ */
+static bool cartridge_memory_has_the_label_and_the_pool(struct site *s)
+{
+    static const char *const labels[] = {"PBS003L8", "PBS002L8", "PBS003L8"};
+    for (size_t i = 0; i < sizeof(labels) / sizeof(*labels); i++) {
+        struct drive d;
+        char name[161], label[161], pool[161];
+        TRY(job_load(s, 0, labels[i]) && drive_open(&d, s->host, 0));
+        bool good = drive_attribute(&d, 0x0801, 32, name) && drive_attribute(&d, 0x0803, 160, label) &&
+                    drive_attribute(&d, 0x0808, 160, pool);
+        unsigned warnings = d.warnings;
+        TRY(drive_close(&d) && good);
+        EXPECT(!strcmp(name, "Proxmox Backup Server") && !strcmp(label, labels[i]) && !strcmp(pool, "daily"));
+        EXPECT(!warnings);
+    }
     return true;
 }
 
@@ -251,6 +271,7 @@ const struct test media_tests[] = {
     {"update-inventory finds every label again", update_inventory_finds_every_label_again},
     {"the status of a loaded drive has its density and defaults",
      status_of_a_loaded_drive_has_its_density_and_position},
+    {"the cartridge memory has the label and the pool", cartridge_memory_has_the_label_and_the_pool},
     {"format, fast, makes a tape blank", format_fast_makes_a_tape_blank},
     {"format, slow, makes a tape blank", format_slow_makes_a_tape_blank},
     {"eject-media unloads, and moves to the slot it came from", eject_media_unloads_and_moves_to_the_slot_it_came_from},
