@@ -26,6 +26,8 @@ int main(int argc, char **argv)
         return 2;
     }
     seeds_scsi();
+    seeds_stored();
+    seeds_text();
 
     return 0;
 }

@@ -9,5 +9,7 @@
 void seed_write(const char *fuzzer, const char *name, const void *data, size_t len);
 
 void seeds_scsi(void);
+void seeds_stored(void);
+void seeds_text(void);
 
 #endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* mend.c: makes the CRCs of a damaged object right; offsets as in vtl/FORMAT.md. */
+#include "tests/fuzz/mend.h"
+
+#include <string.h>
+
+#include "vtl/crc32c.h"
+#include "vtl/le.h"
+#include "vtl/segment_private.h"
+
+/* One record; returns its length, 0 if none can be there. */
+static size_t mend_record(uint8_t *p, size_t n)
+{
+    if (n < SEG_RECORD_SIZE)
+        return 0;
+    size_t ext = get_le16(p + 6), stored = get_le32(p + 20);
+    size_t size = seg_pad8(SEG_RECORD_SIZE + ext + stored);
+    if (size > n)
+        return 0;
+    put_le32(p + 28, crc32c(0, p + SEG_RECORD_SIZE, ext + stored));
+    if (p[4] == SEG_BLOCK && !p[5])
+        put_le32(p + 24, crc32c(0, p + SEG_RECORD_SIZE + ext, stored));
+    put_le32(p + 36, crc32c(0, p, 36));
+    return size;
+}
+
+static void mend_tail(uint8_t *p, size_t n)
+{
+    uint8_t *footer = p + n - SEG_FOOTER_SIZE;
+    uint64_t index = (uint64_t)get_le32(footer + 16) * SEG_INDEX_ENTRY_SIZE;
+    if (index <= n - SEG_FOOTER_SIZE)
+        put_le32(footer + 20, crc32c(0, footer - index, index));
+    put_le32(footer + 60, crc32c(0, footer, 60));
+}
+
+void mend_segment(uint8_t *p, size_t n)
+{
+    if (n < SEG_HEADER_SIZE)
+        return;
+    put_le32(p + 188, crc32c(0, p, 188));
+    size_t at = SEG_HEADER_SIZE, size;
+    while (n - at >= 4 && get_le32(p + at) == 0x31434552u && (size = mend_record(p + at, n - at)))
+        at += size;
+    if (n - at >= SEG_FOOTER_SIZE && !memcmp(p + n - SEG_FOOTER_SIZE, SEG_FOOTER_MAGIC, 8))
+        mend_tail(p, n);
+}
+
+void mend_map(uint8_t *p, size_t n)
+{
+    if (n < 100)
+        return;
+    put_le32(p + 92, crc32c(0, p, 92));
+    put_le32(p + n - 4, crc32c(0, p, n - 4));
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* seeds_stored.c: segments, maps and heads, by the encoders that the product has. */
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/seeds.h"
+#include "vtl/crc32c.h"
+#include "vtl/head.h"
+
+static void add_block(struct seg_writer *w, uint32_t len, bool compressible)
+{
+    uint8_t b[700];
+    uint32_t x = len + 1;
+    for (uint32_t i = 0; i < len; i++) {
+        x = x * 1664525u + 1013904223u;
+        b[i] = compressible ? (uint8_t) "tape"[i % 4] : (uint8_t)(x >> 24);
+    }
+    must(!seg_writer_block(w, b, len, crc32c(0, b, len), true));
+}
+
+/* As a file, behind the byte that says whether the CRCs are mended. */
+static void write_file(const char *name, int fd)
+{
+    uint8_t b[8192] = {1};
+    ssize_t n = pread(fd, b + 1, sizeof(b) - 1, 0);
+    must(n > 0);
+    seed_write("segment", name, b, (size_t)n + 1);
+}
+
+static void segment(const char *name, uint64_t first, bool seal)
+{
+    struct seg_header h = {.barcode = "FUZZ01L8", .id = {3, 17, 5}, .first_object = first, .created = 1700000000};
+    if (first)
+        h.prev = (struct seg_id){3, 17, 4};
+    struct seg_writer *w = NULL;
+    int fd = memfd_create("seed", MFD_CLOEXEC);
+    must(fd >= 0 && !seg_writer_create(fd, &h, &w));
+    add_block(w, 33, false);
+    add_block(w, 33, false);
+    must(!seg_writer_filemarks(w, 1));
+    add_block(w, 700, true);
+    must(!seg_writer_filemarks(w, 3));
+    add_block(w, 1, false);
+    if (seal)
+        must(!seg_writer_seal(w));
+    write_file(name, fd);
+    seg_writer_free(w);
+    close(fd);
+}
+
+static void make_index(struct tape_index *x, size_t n)
+{
+    tape_index_init(x);
+    for (size_t i = 0; i < n; i++) {
+        struct seg_ref r = {.id = {3, 17, i},
+                            .first_object = i * 10,
+                            .first_file = tape_index_end_file(x),
+                            .objects = 10,
+                            .filemarks = 2,
+                            .size = 1000 + i,
+                            .plain_bytes = 700};
+        struct seg_fm_run fms[] = {{i * 10 + 8, 2}};
+        must(!tape_index_append(x, &r, fms, 1));
+    }
+}
+
+static void maps(void)
+{
+    static const uint8_t cartridge[16] = {1, 2, 3};
+    const struct seg_id id = {4, 17, 2};
+    struct tape_index x;
+    make_index(&x, 20);
+    for (size_t n = 1; n <= 20; n += 19) {
+        void *buf = NULL;
+        size_t len = 0;
+        must(!map_encode(cartridge, &id, &x, 0, n, &buf, &len));
+        uint8_t *b = exactly(len + 1);
+        b[0] = 1;
+        memcpy(b + 1, buf, len);
+        seed_write("map", n == 1 ? "one" : "many", b, len + 1);
+        free(b);
+        free(buf);
+    }
+    tape_index_free(&x);
+}
+
+static void write_head(const char *name, const struct head *h)
+{
+    char *buf = NULL;
+    size_t len = 0;
+    must(!head_encode(h, &buf, &len));
+    seed_write("head", name, buf, len);
+    free(buf);
+}
+
+static void heads(void)
+{
+    struct head h;
+    head_init(&h);
+    h.id = (struct seg_id){12, 17, 0};
+    h.claim = true;
+    (void)snprintf(h.barcode, sizeof(h.barcode), "FUZZ01L8");
+    write_head("claim", &h);
+    h.claim = false;
+    h.id.number = 34;
+    memset(h.cartridge, 0xA5, sizeof(h.cartridge));
+    h.generation = 8;
+    h.capacity = 12000000000000;
+    h.created = h.modified = 1700000000;
+    write_head("blank", &h);
+    h.next_segment = 30;
+    h.next_map = 2;
+    h.mam = json_pack("{s:s}", "0x0801", "application");
+    h.counters = json_pack("{s:i}", "mounts", 5);
+    make_index(&h.inl, 20);
+    h.end_object = tape_index_end_object(&h.inl);
+    h.end_file = tape_index_end_file(&h.inl);
+    write_head("inline", &h);
+    head_free(&h);
+}
+
+void seeds_stored(void)
+{
+    segment("sealed", 0, true);
+    segment("open", 0, false);
+    segment("sealed-later", 100, true);
+    maps();
+    heads();
+}
