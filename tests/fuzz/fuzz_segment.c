@@ -50,7 +50,8 @@ static void open_record(const uint8_t *p, size_t n, uint64_t offset, uint32_t si
     free(block);
 }
 
-/* The first objects and the last one. */
+/* The first objects and the last one. An index that begins elsewhere than the header says is found out by its records.
+ */
 static void walk(const struct seg_index *x, const uint8_t *p, size_t n, const struct seg_totals *t, uint64_t first)
 {
     uint64_t offset;
@@ -58,7 +59,9 @@ static void walk(const struct seg_index *x, const uint8_t *p, size_t n, const st
     for (uint64_t i = 0; i < t->objects && i < 50; i++)
         if (!seg_index_find(x, first + i, &offset, &size))
             open_record(p, n, offset, size, false);
-    must(seg_index_find(x, first + t->objects, &offset, &size) == -ENOENT);
+    if (first && !seg_index_find(x, first - 1, &offset, &size))
+        return;
+    must(seg_index_find(x, first, &offset, &size) || seg_index_find(x, first + t->objects, &offset, &size) == -ENOENT);
 }
 
 static void read_index(const uint8_t *p, size_t n, bool must_be_good, const struct seg_totals *want)
