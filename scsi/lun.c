@@ -108,6 +108,8 @@ bool scsi_nexus_gone(struct scsi_lun *lun, uint64_t nexus)
     if (n)
         memset(n, 0, sizeof(*n));
     pthread_mutex_unlock(&lun->lock);
+    if (lun->nexus_gone)
+        lun->nexus_gone(lun, nexus);
     return held;
 }
 

@@ -79,6 +79,8 @@ struct scsi_lun {
      * NULL.
      */
     void (*reset)(struct scsi_lun *lun);
+    /* What the device keeps for a nexus goes with it. Any thread, never blocks. May be NULL. */
+    void (*nexus_gone)(struct scsi_lun *lun, uint64_t nexus);
     atomic_bool reset_due;
     void (*destroy)(struct scsi_lun *lun);
     pthread_mutex_t lock; /* a leaf: held for a few instructions only, never while anything blocks. Guards nexus[] */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "scsi/ssc_keys.h"
 #include "scsi/ssc_private.h"
 
 #define MEDIUM CMD_NEEDS_MEDIUM
@@ -191,7 +192,14 @@ static const struct scsi_command table[] = {
      2400,
      ssc_locate},
     {0xA0, SA_NONE, 12, CMD_TRANSPORT, "REPORT LUNS", {0xA0, 0, 0xff, 0, 0, 0, 0xff, 0xff, 0xff, 0xff}, 60, NULL},
-    {0xA2, SA_NONE, 12, CMD_UNSUPPORTED, "SECURITY PROTOCOL IN", {0xA2}, 60, NULL},
+    {0xA2,
+     SA_NONE,
+     12,
+     0,
+     "SECURITY PROTOCOL IN",
+     {0xA2, 0xff, 0xff, 0xff, 0x80, 0, 0xff, 0xff, 0xff, 0xff},
+     600,
+     ssc_security_in},
     {0xA3,
      0x0C,
      12,
@@ -200,7 +208,14 @@ static const struct scsi_command table[] = {
      {0xA3, 0x1f, 0x87, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
      60,
      spc_report_supported_opcodes},
-    {0xB5, SA_NONE, 12, CMD_UNSUPPORTED, "SECURITY PROTOCOL OUT", {0xB5}, 60, NULL},
+    {0xB5,
+     SA_NONE,
+     12,
+     0,
+     "SECURITY PROTOCOL OUT",
+     {0xB5, 0xff, 0xff, 0xff, 0x80, 0, 0xff, 0xff, 0xff, 0xff},
+     600,
+     ssc_security_out},
 };
 
 void ssc_end(struct scsi_request *rq, enum tape_result r, int64_t residual)
@@ -222,6 +237,9 @@ void ssc_end(struct scsi_request *rq, enum tape_result r, int64_t residual)
         [TAPE_READ_ERROR] = {KEY_MEDIUM_ERROR, ASC_UNRECOVERED_READ_ERROR, 0, true},
         [TAPE_WRITE_ERROR] = {KEY_MEDIUM_ERROR, ASC_WRITE_ERROR, 0, true},
         [TAPE_NOT_OWNED] = {KEY_DATA_PROTECT, ASC_WRITE_PROTECTED, 0, true},
+        [TAPE_ENCRYPTED] = {KEY_DATA_PROTECT, ASC_UNABLE_TO_DECRYPT_DATA, 0, true},
+        [TAPE_NOT_ENCRYPTED] = {KEY_DATA_PROTECT, ASC_UNENCRYPTED_DATA_ENCOUNTERED_WHILE_DECRYPTING, 0, true},
+        [TAPE_WRONG_KEY] = {KEY_DATA_PROTECT, ASC_INCORRECT_DATA_ENCRYPTION_KEY, 0, true},
         [TAPE_NO_SUCH_PLACE] = {KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB, 0, false},
         [TAPE_INTERNAL] = {KEY_HARDWARE_ERROR, ASC_INTERNAL_TARGET_FAILURE, 0, false},
     };
@@ -268,10 +286,17 @@ static void reset(struct scsi_lun *lun)
     ssc->compress = true;
     ssc->pews = 0;
     ssc_moved(ssc);
+    ssc_keys_reset(ssc->keys);
+}
+
+static void nexus_gone(struct scsi_lun *lun, uint64_t nexus)
+{
+    ssc_keys_nexus_gone(ssc_of(lun)->keys, nexus);
 }
 
 static void destroy(struct scsi_lun *lun)
 {
+    ssc_keys_free(ssc_of(lun)->keys);
     scsi_lun_fini(lun);
     free(lun);
 }
@@ -291,6 +316,13 @@ struct scsi_lun *ssc_lun_new(const struct scsi_identity *id, const struct ssc_op
     ssc->lun.in_progress = ssc_work_goes_on;
     ssc->lun.reset = reset;
     ssc->lun.destroy = destroy;
+    ssc->lun.nexus_gone = nexus_gone;
+    ssc->keys = ssc_keys_new();
+    if (!ssc->keys) { /* a drive that cannot keep keys to itself takes none */
+        scsi_lun_fini(&ssc->lun);
+        free(ssc);
+        return NULL;
+    }
     ssc->ops = ops;
     ssc->self = self;
     ssc->drive = drive;

@@ -9,6 +9,7 @@
 #define SSC_MAX_BLOCK 8388608u /* bytes; READ BLOCK LIMITS */
 
 struct ssc_lun;
+struct ssc_keys;
 
 /* What an IMMED command left to be done behind its answer. */
 struct ssc_work {
@@ -39,6 +40,7 @@ struct ssc_lun {
         uint64_t object, medium;
     } overwrite;
     struct ssc_work work;
+    struct ssc_keys *keys;
     struct tape_usage log_base; /* the drive's counters when LOG SELECT set them to 0; the transport's thread only */
 };
 
@@ -105,6 +107,9 @@ void ssc_set_capacity(struct scsi_lun *lun, struct scsi_request *rq);
 void ssc_format_medium(struct scsi_lun *lun, struct scsi_request *rq);
 void ssc_read_block_limits(struct scsi_lun *lun, struct scsi_request *rq);
 void ssc_report_density_support(struct scsi_lun *lun, struct scsi_request *rq);
+/* ssc_security.c */
+void ssc_security_in(struct scsi_lun *lun, struct scsi_request *rq);
+void ssc_security_out(struct scsi_lun *lun, struct scsi_request *rq);
 /* ssc_mam.c */
 void ssc_read_attribute(struct scsi_lun *lun, struct scsi_request *rq);
 void ssc_write_attribute(struct scsi_lun *lun, struct scsi_request *rq);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* ssc_rw.c: READ(6), WRITE(6), VERIFY(6), WRITE FILEMARKS, in variable and fixed block mode (SSC-5 7.4 to 7.9). */
 #include "scsi/be.h"
+#include "scsi/ssc_keys.h"
 #include "scsi/ssc_private.h"
 
 #define FIXED 0x01
@@ -30,6 +31,18 @@ static bool decode(struct ssc_lun *ssc, struct scsi_request *rq, struct transfer
     return true;
 }
 
+/* The data encryption parameters in force for the nexus. False, with the sense: it is locked to others
+ * (SSC-5 4.2.21.7). */
+static bool keys_for(struct ssc_lun *ssc, struct scsi_request *rq, struct tape_crypt *crypt)
+{
+    struct tape_status st;
+    ssc_status(ssc, &st);
+    if (ssc_keys_use(ssc->keys, rq->nexus, st.medium_changes, crypt))
+        return true;
+    scsi_check(rq, KEY_DATA_PROTECT, ASC_DATA_ENCRYPTION_KEY_INSTANCE_COUNTER_HAS_CHANGED);
+    return false;
+}
+
 static void incorrect_length(struct scsi_request *rq, int64_t information)
 {
     scsi_check(rq, KEY_NO_SENSE, ASC_NONE);
@@ -38,10 +51,10 @@ static void incorrect_length(struct scsi_request *rq, int64_t information)
 }
 
 /* One block of whatever length: SSC-5 7.4, FIXED 0. */
-static void read_variable(struct ssc_lun *ssc, struct scsi_request *rq, uint32_t length)
+static void read_variable(struct ssc_lun *ssc, struct scsi_request *rq, uint32_t length, const struct tape_crypt *crypt)
 {
     uint32_t room = length < rq->in_len ? length : rq->in_len, actual = room;
-    enum tape_result r = ssc->ops->read(ssc->self, rq->in, &actual, rq->cancelled);
+    enum tape_result r = ssc->ops->read(ssc->self, rq->in, &actual, crypt, rq->cancelled);
     if (r != TAPE_OK) {
         ssc_end(rq, r, length);
         return;
@@ -54,14 +67,15 @@ static void read_variable(struct ssc_lun *ssc, struct scsi_request *rq, uint32_t
 }
 
 /* count blocks of the same length, put behind each other: SSC-5 7.4, FIXED 1. INFORMATION counts blocks. */
-static void read_fixed(struct ssc_lun *ssc, struct scsi_request *rq, const struct transfer *t)
+static void read_fixed(struct ssc_lun *ssc, struct scsi_request *rq, const struct transfer *t,
+                       const struct tape_crypt *crypt)
 {
     for (uint32_t done = 0; done < t->count; done++) {
         uint32_t room = rq->in_len - rq->in_actual, actual;
         if (room > t->block)
             room = t->block;
         actual = room;
-        enum tape_result r = ssc->ops->read(ssc->self, rq->in + rq->in_actual, &actual, rq->cancelled);
+        enum tape_result r = ssc->ops->read(ssc->self, rq->in + rq->in_actual, &actual, crypt, rq->cancelled);
         if (r != TAPE_OK) {
             ssc_end(rq, r, (int64_t)t->count - done);
             return;
@@ -79,23 +93,25 @@ void ssc_read(struct scsi_lun *lun, struct scsi_request *rq)
 {
     struct ssc_lun *ssc = ssc_of(lun);
     struct transfer t;
+    struct tape_crypt crypt = {.key = NULL};
     if ((rq->cdb[1] & (FIXED | SILI)) == (FIXED | SILI)) {
         scsi_check_cdb_field(rq, 1, 1);
         return;
     }
-    if (!decode(ssc, rq, &t) || !t.count)
+    if (!decode(ssc, rq, &t) || !t.count || !keys_for(ssc, rq, &crypt))
         return;
     if (rq->cdb[1] & FIXED)
-        read_fixed(ssc, rq, &t);
+        read_fixed(ssc, rq, &t, &crypt);
     else
-        read_variable(ssc, rq, t.block);
+        read_variable(ssc, rq, t.block, &crypt);
 }
 
 void ssc_write(struct scsi_lun *lun, struct scsi_request *rq)
 {
     struct ssc_lun *ssc = ssc_of(lun);
     struct transfer t;
-    if (!decode(ssc, rq, &t) || !t.count)
+    struct tape_crypt crypt = {.key = NULL};
+    if (!decode(ssc, rq, &t) || !t.count || !keys_for(ssc, rq, &crypt))
         return;
     if ((uint64_t)t.block * t.count >
         rq->out_len) { /* the initiator sends less than its CDB says: nothing is written */
@@ -107,7 +123,7 @@ void ssc_write(struct scsi_lun *lun, struct scsi_request *rq)
     bool warned = false;
     for (uint32_t done = 0; done < t.count; done++) {
         enum tape_result r =
-            ssc->ops->write(ssc->self, rq->out + rq->out_actual, t.block, ssc->compress, rq->cancelled);
+            ssc->ops->write(ssc->self, rq->out + rq->out_actual, t.block, ssc->compress, &crypt, rq->cancelled);
         if (r != TAPE_OK && r != TAPE_EARLY_WARNING) {
             ssc_end(rq, r, rq->cdb[1] & FIXED ? (int64_t)t.count - done : t.block);
             return;
@@ -129,12 +145,13 @@ void ssc_verify(struct scsi_lun *lun, struct scsi_request *rq)
 {
     struct ssc_lun *ssc = ssc_of(lun);
     struct transfer t;
+    struct tape_crypt crypt = {.key = NULL};
     bool fixed = rq->cdb[1] & FIXED;
-    if (!decode(ssc, rq, &t))
+    if (!decode(ssc, rq, &t) || !keys_for(ssc, rq, &crypt))
         return;
     for (uint32_t done = 0; done < t.count; done++) {
         uint32_t actual = 0;
-        enum tape_result r = ssc->ops->read(ssc->self, NULL, &actual, rq->cancelled);
+        enum tape_result r = ssc->ops->read(ssc->self, NULL, &actual, &crypt, rq->cancelled);
         if (r != TAPE_OK) {
             ssc_end(rq, r, fixed ? (int64_t)t.count - done : t.block);
             return;

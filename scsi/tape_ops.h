@@ -25,6 +25,9 @@ enum tape_result {
     TAPE_READ_ERROR,     /* stored data is missing or wrong: MEDIUM ERROR 3/11/00 */
     TAPE_WRITE_ERROR,    /* 3/0C/00 */
     TAPE_NOT_OWNED,      /* another gateway owns the cartridge: 7/27/00 and a log line */
+    TAPE_ENCRYPTED,      /* read: the block is encrypted, and there is no key: 7/74/01 */
+    TAPE_NOT_ENCRYPTED,  /* read: it is not, and only encrypted ones are wanted: 7/74/02 */
+    TAPE_WRONG_KEY,      /* read: another key encrypted it: 7/74/03 */
     TAPE_CANCELLED,      /* *cancel became true: the transport ends the command, state is consistent */
     TAPE_NO_SUCH_PLACE,  /* locate: partition that does not exist */
     TAPE_INTERNAL,       /* 4/44/00 */
@@ -43,6 +46,8 @@ enum tape_activity {
     TAPE_REWINDING = 0x08,
     TAPE_ERASING = 0x09,
     TAPE_FORMATTING = 0x0A,
+    TAPE_READING_ENCRYPTED = 0x0E,
+    TAPE_WRITING_ENCRYPTED = 0x0F,
 };
 
 enum tape_medium {
@@ -108,6 +113,20 @@ struct tape_statistics {
     uint64_t drive_loads, drive_seconds;    /* in the drive's life: cartridges threaded, time in service */
 };
 
+/* How blocks are encrypted and decrypted (SSC-5 4.2.21): AES-256-GCM. */
+#define TAPE_KEY_SIZE 32
+#define TAPE_KAD_MAX 64
+struct tape_crypt {
+    const uint8_t *key; /* TAPE_KEY_SIZE bytes, or NULL; valid during the call only, and kept nowhere by it */
+    bool encrypt;       /* blocks that are written */
+    bool decrypt;       /* blocks that are read; false: encrypted ones are an error */
+    bool mixed;         /* and those that are not encrypted are read too */
+    uint8_t kad_len;
+    uint8_t kad[TAPE_KAD_MAX]; /* key-associated data descriptors, kept with each block */
+};
+
+enum tape_next { TAPE_NEXT_NO_BLOCK, TAPE_NEXT_PLAIN, TAPE_NEXT_READABLE, TAPE_NEXT_UNREADABLE };
+
 /* Attributes that the host keeps in medium auxiliary memory (SPC-5 7.4.2.4): identifier, format (00b binary, 01b ASCII,
  * 10b text). */
 #define TAPE_MAM_MAX 16
@@ -140,13 +159,19 @@ struct tape_ops {
 
     /* Writes one block of len bytes (1..8388608) at the position and cuts off all behind it. OK, EARLY_WARNING
      * (written), or an error (not written, nothing cut). The block is copied before the call returns. */
-    enum tape_result (*write)(void *self, const void *block, uint32_t len, bool compress, const atomic_bool *cancel);
+    enum tape_result (*write)(void *self, const void *block, uint32_t len, bool compress,
+                              const struct tape_crypt *crypt, const atomic_bool *cancel);
     /* count 0 and !immed: flush to the configured durability (I1). Filemarks are appended like blocks. */
     enum tape_result (*write_filemarks)(void *self, uint64_t count, bool immed, const atomic_bool *cancel);
     /* Reads the block at the position: min(*len, its length) bytes go to buf, *len becomes the block's true length, and
      * the position moves behind it. FILEMARK: the position moves behind the filemark. EOD: stays. READ_ERROR: stays.
-     * buf may be NULL with *len 0 (skip). */
-    enum tape_result (*read)(void *self, void *buf, uint32_t *len, const atomic_bool *cancel);
+     * buf may be NULL with *len 0 (skip). ENCRYPTED, NOT_ENCRYPTED, WRONG_KEY: stays. crypt NULL: no keys, here as for
+     * write. */
+    enum tape_result (*read)(void *self, void *buf, uint32_t *len, const struct tape_crypt *crypt,
+                             const atomic_bool *cancel);
+    /* What the next block is, for the key given; kad and *kad_len (its room is TAPE_KAD_MAX): what was kept with it. */
+    enum tape_result (*next_block)(void *self, const struct tape_crypt *crypt, enum tape_next *next, uint8_t *kad,
+                                   uint8_t *kad_len, const atomic_bool *cancel);
     /* SPACE, SSC-5 7.8. *count: to do, negative towards the beginning; on FILEMARK, EOD, BOP what was not done
      * (residual, same sign). Blocks: stops after passing a filemark forwards, or on its beginning side backwards. */
     enum tape_result (*space_blocks)(void *self, int64_t *count, const atomic_bool *cancel);

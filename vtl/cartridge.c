@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* cartridge.c: appending, cutting, syncing and sealing; see cartridge.h for the rules. */
 #include "vtl/cartridge_private.h"
+#include "vtl/segment_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -303,13 +304,14 @@ static bool first_record(const struct cartridge *c)
 
 /* Either one block (len > 0) or filemarks. */
 static int append(struct cartridge *c, uint64_t object, const void *block, uint32_t len, uint32_t crc, bool compress,
-                  uint32_t filemarks)
+                  const struct seg_key *key, uint32_t filemarks)
 {
     pthread_mutex_lock(&c->lock);
-    int rc = ready_writer(c, object, len);
+    int rc = ready_writer(c, object, len + (key ? SEG_AES_OVERHEAD + key->kad_len : 0));
     if (!rc) {
         uint64_t before = seg_writer_size(c->writer);
-        rc = len ? seg_writer_block(c->writer, block, len, crc, compress) : seg_writer_filemarks(c->writer, filemarks);
+        rc = len ? seg_writer_encrypted_block(c->writer, block, len, crc, compress, key)
+                 : seg_writer_filemarks(c->writer, filemarks);
         bool first = first_record(c);
         if (rc && first)
             drop_writer(c);
@@ -331,14 +333,15 @@ static int append(struct cartridge *c, uint64_t object, const void *block, uint3
     return rc;
 }
 
-int cartridge_write(struct cartridge *c, uint64_t object, const void *block, uint32_t len, uint32_t crc, bool compress)
+int cartridge_write(struct cartridge *c, uint64_t object, const void *block, uint32_t len, uint32_t crc, bool compress,
+                    const struct seg_key *key)
 {
-    return append(c, object, block, len, crc, compress, 0);
+    return append(c, object, block, len, crc, compress, key, 0);
 }
 
 int cartridge_filemarks(struct cartridge *c, uint64_t object, uint32_t count)
 {
-    return append(c, object, NULL, 0, 0, false, count);
+    return append(c, object, NULL, 0, 0, false, NULL, count);
 }
 
 /* The rows first, with figures from a copy: if they cannot be changed, nothing has been. */

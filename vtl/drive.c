@@ -472,6 +472,7 @@ const struct tape_ops drive_tape_ops = {
     .write = drive_write,
     .write_filemarks = drive_write_filemarks,
     .read = drive_read,
+    .next_block = drive_next_block,
     .space_blocks = drive_space_blocks,
     .space_filemarks = drive_space_filemarks,
     .space_end_of_data = drive_space_end,

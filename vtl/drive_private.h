@@ -35,9 +35,13 @@ void drive_usage_fill(const struct drive *d, struct tape_statistics *out);
 void drive_statistics(void *self, struct tape_statistics *out);
 void drive_alert(void *self, enum tape_alert flag);
 
-enum tape_result drive_write(void *self, const void *block, uint32_t len, bool compress, const atomic_bool *cancel);
+enum tape_result drive_write(void *self, const void *block, uint32_t len, bool compress, const struct tape_crypt *crypt,
+                             const atomic_bool *cancel);
 enum tape_result drive_write_filemarks(void *self, uint64_t count, bool immed, const atomic_bool *cancel);
-enum tape_result drive_read(void *self, void *buf, uint32_t *len, const atomic_bool *cancel);
+enum tape_result drive_read(void *self, void *buf, uint32_t *len, const struct tape_crypt *crypt,
+                            const atomic_bool *cancel);
+enum tape_result drive_next_block(void *self, const struct tape_crypt *crypt, enum tape_next *next, uint8_t *kad,
+                                  uint8_t *kad_len, const atomic_bool *cancel);
 enum tape_result drive_erase(void *self, bool long_erase, const atomic_bool *cancel);
 enum tape_result drive_set_capacity(void *self, uint16_t proportion, const atomic_bool *cancel);
 enum tape_result drive_format(void *self, const atomic_bool *cancel);

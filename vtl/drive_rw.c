@@ -159,10 +159,13 @@ static bool is_full(const struct drive *d, uint32_t len)
     return d->used + len > d->capacity + margin(d->capacity);
 }
 
-enum tape_result drive_write(void *self, const void *block, uint32_t len, bool compress, const atomic_bool *cancel)
+enum tape_result drive_write(void *self, const void *block, uint32_t len, bool compress, const struct tape_crypt *crypt,
+                             const atomic_bool *cancel)
 {
     struct drive *d = self;
-    enum tape_result result = drive_begin(d, TAPE_WRITING);
+    bool encrypt = crypt && crypt->encrypt;
+    const struct seg_key key = {encrypt ? crypt->key : NULL, encrypt ? crypt->kad : NULL, encrypt ? crypt->kad_len : 0};
+    enum tape_result result = drive_begin(d, encrypt ? TAPE_WRITING_ENCRYPTED : TAPE_WRITING);
     if (result)
         return result;
     uint32_t crc = crc32c(0, block, len);
@@ -176,7 +179,7 @@ enum tape_result drive_write(void *self, const void *block, uint32_t len, bool c
     if (!result) {
         uint64_t until = 0;
         do
-            rc = cartridge_write(d->c, d->pos, block, len, crc, compress);
+            rc = cartridge_write(d->c, d->pos, block, len, crc, compress, encrypt ? &key : NULL);
         while (rc == -ENOSPC && make_disk_room(d, len, &until, cancel));
         result = rc ? write_failed(d, rc) : written(d, 1, len);
     }
@@ -216,25 +219,47 @@ enum tape_result drive_write_filemarks(void *self, uint64_t count, bool immed, c
     return drive_end(d, result ? result : warning);
 }
 
-enum tape_result drive_read(void *self, void *buf, uint32_t *len, const atomic_bool *cancel)
+/* What stands at the position: OK is a block. */
+static enum tape_result what_is_next(struct drive *d)
 {
-    struct drive *d = self;
-    enum tape_result result = drive_begin(d, TAPE_READING);
-    if (result)
-        return result;
     pthread_mutex_lock(&d->c->lock);
     bool at_end = d->pos >= tape_index_end_object(&d->c->live);
     bool filemark = !at_end && tape_index_is_filemark(&d->c->live, d->pos);
     pthread_mutex_unlock(&d->c->lock);
-    if (at_end)
-        return drive_end(d, TAPE_EOD);
-    if (filemark) {
-        d->pos++;
-        return drive_end(d, TAPE_FILEMARK);
+    return at_end ? TAPE_EOD : filemark ? TAPE_FILEMARK : TAPE_OK;
+}
+
+static int read_block(struct drive *d, void *buf, uint32_t *len, const struct tape_crypt *crypt,
+                      const atomic_bool *cancel, struct errtext *err)
+{
+    bool decrypt = crypt && crypt->decrypt;
+    const struct seg_key key = {.key = decrypt ? crypt->key : NULL};
+    d->reader.key = decrypt ? &key : NULL;
+    int rc = reader_read(&d->reader, d->pos, buf, *len, len, cancel, err);
+    d->reader.key = NULL;
+    return rc;
+}
+
+enum tape_result drive_read(void *self, void *buf, uint32_t *len, const struct tape_crypt *crypt,
+                            const atomic_bool *cancel)
+{
+    struct drive *d = self;
+    bool decrypt = crypt && crypt->decrypt;
+    enum tape_result result = drive_begin(d, decrypt ? TAPE_READING_ENCRYPTED : TAPE_READING);
+    if (result)
+        return result;
+    result = what_is_next(d);
+    if (result) {
+        d->pos += result == TAPE_FILEMARK;
+        return drive_end(d, result);
     }
     struct errtext err = {""}, why;
     uint32_t room = *len;
-    int rc = reader_read(&d->reader, d->pos, buf, room, len, cancel, &err);
+    int rc = read_block(d, buf, len, crypt, cancel, &err);
+    if (!rc && decrypt && !crypt->mixed && !d->reader.encrypted) {
+        *len = room;
+        return drive_end(d, TAPE_NOT_ENCRYPTED);
+    }
     if (!rc) {
         d->pos++;
         if (buf)
@@ -242,9 +267,35 @@ enum tape_result drive_read(void *self, void *buf, uint32_t *len, const atomic_b
         return drive_end(d, TAPE_OK);
     }
     *len = room;
+    if (rc == -ENOKEY || rc == -EKEYREJECTED)
+        return drive_end(d, rc == -ENOKEY ? TAPE_ENCRYPTED : TAPE_WRONG_KEY);
     errtext_set(&why, rc, "drive %u, %s: object %llu: %s", d->number, d->c->row.barcode, (unsigned long long)d->pos,
                 err.text[0] ? err.text : strerror(-rc));
     return drive_end(d, drive_failed(d, rc, &why, TAPE_READ_ERROR));
+}
+
+enum tape_result drive_next_block(void *self, const struct tape_crypt *crypt, enum tape_next *next, uint8_t *kad,
+                                  uint8_t *kad_len, const atomic_bool *cancel)
+{
+    struct drive *d = self;
+    enum tape_result result = drive_begin(d, TAPE_READING);
+    if (result)
+        return result;
+    *next = TAPE_NEXT_NO_BLOCK;
+    *kad_len = 0;
+    if (what_is_next(d) != TAPE_OK)
+        return drive_end(d, TAPE_OK);
+    struct errtext err = {""};
+    uint8_t nothing;
+    uint32_t len = 0;
+    int rc = read_block(d, &nothing, &len, crypt, cancel, &err);
+    bool unreadable = rc == -ENOKEY || rc == -EKEYREJECTED;
+    if (rc && !unreadable)
+        return drive_end(d, drive_failed(d, rc, &err, TAPE_READ_ERROR));
+    *next = unreadable ? TAPE_NEXT_UNREADABLE : d->reader.encrypted ? TAPE_NEXT_READABLE : TAPE_NEXT_PLAIN;
+    *kad_len = d->reader.kad_len;
+    memcpy(kad, d->reader.kad, d->reader.kad_len);
+    return drive_end(d, TAPE_OK);
 }
 
 static enum tape_result cut_here(struct drive *d, const atomic_bool *cancel)

@@ -80,8 +80,14 @@ static int deliver(struct reader *r, const uint8_t *rec, size_t size, uint64_t o
     if (!rc && (d.object != object || d.type != SEG_BLOCK))
         rc = errtext_set(err, -EBADMSG, "record of object %llu where %llu should be", (unsigned long long)d.object,
                          (unsigned long long)object);
-    if (!rc)
-        rc = seg_record_open(&d, rec, buf, room, err);
+    if (!rc) {
+        const uint8_t *kad = rec + SEG_RECORD_SIZE;
+        r->encrypted = d.flags & SEG_AES256_GCM;
+        r->kad_len = r->encrypted && d.ext_len <= sizeof(r->kad) ? (uint8_t)d.ext_len : 0;
+        memcpy(r->kad, kad, r->kad_len);
+        rc = r->encrypted && buf ? seg_record_decrypt(&d, rec, r->c->row.id, r->key, buf, room, err)
+                                 : seg_record_open(&d, rec, buf, room, err);
+    }
     if (!rc) {
         *len = d.length;
         r->fetched += size;

@@ -22,6 +22,9 @@ struct reader {
     uint8_t *window; /* bytes [window_at, window_at + window_len) of the object in the store */
     uint64_t window_at, window_len;
     size_t window_room;
+    const struct seg_key *key; /* for encrypted blocks, during a read */
+    bool encrypted;            /* the block that was read last; then also what was kept with it: */
+    uint8_t kad[TAPE_KAD_MAX], kad_len;
     uint64_t fetched; /* bytes of the records that were delivered, in all */
 };
 

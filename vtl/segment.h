@@ -67,6 +67,14 @@ int seg_writer_recover(int fd, struct seg_writer **out, bool *sealed, struct err
  * try zstd; what does not shrink is stored raw, and a run of incompressible blocks is detected cheaply. On failure the
  * file is cut back to where it was. */
 int seg_writer_block(struct seg_writer *w, const void *block, uint32_t len, uint32_t crc_plain, bool compress);
+/* The same, encrypted with AES-256-GCM after compression. kad: kept in the record's extension. */
+struct seg_key {
+    const uint8_t *key; /* 32 bytes; nothing keeps them */
+    const void *kad;
+    uint16_t kad_len;
+};
+int seg_writer_encrypted_block(struct seg_writer *w, const void *block, uint32_t len, uint32_t crc_plain, bool compress,
+                               const struct seg_key *key);
 int seg_writer_filemarks(struct seg_writer *w, uint32_t count);
 /* Bytes that the sealed segment would have now, and if one more block of len bytes (worst case) were added. */
 uint64_t seg_writer_size(const struct seg_writer *w);
@@ -113,6 +121,10 @@ int seg_header_decode(const void *buf, size_t len, struct seg_header *out, struc
 int seg_record_decode(const void *rec, size_t len, struct seg_record *out, struct errtext *err);
 /* Checks the stored CRC, decompresses, checks the plain CRC: up to room bytes of the block go to buf (which may be NULL
  * with room 0: then only the stored CRC is checked). -EBADMSG: damaged, buf undefined. */
+/* The same of an encrypted record: -ENOKEY without a key, -EKEYREJECTED: it is not this one (its stored CRC is right).
+ */
+int seg_record_decrypt(const struct seg_record *r, const void *rec, const uint8_t cartridge[16],
+                       const struct seg_key *key, void *buf, size_t room, struct errtext *err);
 int seg_record_open(const struct seg_record *r, const void *rec, void *buf, size_t room, struct errtext *err);
 
 #endif

@@ -15,7 +15,7 @@ static int bad_crc(const struct seg_record *r, const char *which, uint32_t is, u
                        which, is, should);
 }
 
-static int check_stored(const struct seg_record *r, const uint8_t *ext, struct errtext *err)
+int seg_check_stored(const struct seg_record *r, const uint8_t *ext, struct errtext *err)
 {
     uint32_t crc = crc32c(0, ext, (size_t)r->ext_len + r->stored_len);
     return crc == r->crc_stored ? 0 : bad_crc(r, "stored", crc, r->crc_stored, err);
@@ -29,7 +29,7 @@ static int open_raw(const struct seg_record *r, const uint8_t *ext, void *buf, s
     uint32_t plain = copied ? crc32c_copy(0, buf, payload, copied) : 0;
     plain = crc32c(plain, payload + copied, r->length - copied);
     if (r->ext_len) {
-        int rc = check_stored(r, ext, err);
+        int rc = seg_check_stored(r, ext, err);
         if (rc)
             return rc;
     } else if (plain != r->crc_stored) {
@@ -38,27 +38,32 @@ static int open_raw(const struct seg_record *r, const uint8_t *ext, void *buf, s
     return plain == r->crc_plain ? 0 : bad_crc(r, "plain", plain, r->crc_plain, err);
 }
 
-static int open_zstd(const struct seg_record *r, const uint8_t *ext, void *buf, size_t room, struct errtext *err)
+int seg_expand(const struct seg_record *r, const uint8_t *frame, size_t len, uint32_t crc_plain, void *buf, size_t room,
+               struct errtext *err)
 {
-    int rc = check_stored(r, ext, err);
-    if (rc)
-        return rc;
+    int rc = 0;
     void *temp = NULL, *plain = buf;
     if (room < r->length && !(plain = temp = malloc(r->length)))
         return errtext_set(err, -ENOMEM, "block %" PRIu64 ": out of memory", r->object);
-    size_t n = ZSTD_decompress(plain, r->length, ext + r->ext_len, r->stored_len);
+    size_t n = ZSTD_decompress(plain, r->length, frame, len);
     if (ZSTD_isError(n))
         rc = errtext_set(err, -EBADMSG, "block %" PRIu64 ": zstd: %s", r->object, ZSTD_getErrorName(n));
     else if (n != r->length)
         rc = errtext_set(err, -EBADMSG, "block %" PRIu64 ": %zu bytes after decompression, should be %u", r->object, n,
                          r->length);
     uint32_t crc = rc ? 0 : crc32c(0, plain, r->length);
-    if (!rc && crc != r->crc_plain)
-        rc = bad_crc(r, "plain", crc, r->crc_plain, err);
+    if (!rc && crc != crc_plain)
+        rc = bad_crc(r, "plain", crc, crc_plain, err);
     if (!rc && temp && room)
         memcpy(buf, temp, room);
     free(temp);
     return rc;
+}
+
+static int open_zstd(const struct seg_record *r, const uint8_t *ext, void *buf, size_t room, struct errtext *err)
+{
+    int rc = seg_check_stored(r, ext, err);
+    return rc ? rc : seg_expand(r, ext + r->ext_len, r->stored_len, r->crc_plain, buf, room, err);
 }
 
 int seg_record_open(const struct seg_record *r, const void *rec, void *buf, size_t room, struct errtext *err)
@@ -67,9 +72,9 @@ int seg_record_open(const struct seg_record *r, const void *rec, void *buf, size
     if (r->type != SEG_BLOCK)
         return errtext_set(err, -EINVAL, "object %" PRIu64 " is a filemark", r->object);
     if (!buf)
-        return check_stored(r, ext, err);
+        return seg_check_stored(r, ext, err);
     if (r->flags & SEG_AES256_GCM) {
-        int rc = check_stored(r, ext, err);
+        int rc = seg_check_stored(r, ext, err);
         return rc ? rc : errtext_set(err, -ENOKEY, "block %" PRIu64 " is encrypted", r->object);
     }
     return r->flags & SEG_ZSTD ? open_zstd(r, ext, buf, room, err) : open_raw(r, ext, buf, room, err);

@@ -68,6 +68,17 @@ void seg_compressor_free(struct seg_compressor *z);
  * or the blocks before did not and this one looks no better. */
 uint32_t seg_compress(struct seg_compressor *z, const void *block, uint32_t len, const void **out);
 
+/* ---- encryption ---- */
+/* Encrypts *payload (r->stored_len bytes, of the block or its zstd frame): the record's fields and *payload, which is
+ * extension and payload then and stands in *buf (grown as needed), are those of the encrypted one. 0, -ENOMEM, -EINVAL,
+ * -EIO. */
+int seg_encrypt(const uint8_t cartridge[16], const struct seg_key *key, struct seg_record *r, const void **payload,
+                uint8_t **buf, size_t *room);
+int seg_check_stored(const struct seg_record *r, const uint8_t *ext, struct errtext *err);
+/* What was compressed (n bytes at frame) and the CRC that the block must have. */
+int seg_expand(const struct seg_record *r, const uint8_t *frame, size_t n, uint32_t crc, void *buf, size_t room,
+               struct errtext *err);
+
 /* ---- the writer ---- */
 struct seg_writer {
     int fd; /* the caller's */
@@ -75,7 +86,9 @@ struct seg_writer {
     struct seg_runs runs;
     uint64_t end; /* where the next record goes; the object's size once sealed */
     bool sealed;
-    bool broken;                 /* a failed append could not be cut off: nothing may follow it */
+    bool broken;         /* a failed append could not be cut off: nothing may follow it */
+    uint8_t *sealed_box; /* scratch for an encrypted record */
+    size_t box_room;
     struct seg_compressor *zstd; /* made at the first block that wants it */
 };
 struct seg_writer *seg_writer_new(int fd, const struct seg_header *h);

@@ -90,6 +90,7 @@ void seg_writer_free(struct seg_writer *w)
     if (!w)
         return;
     seg_compressor_free(w->zstd);
+    free(w->sealed_box);
     seg_runs_free(&w->runs);
     free(w);
 }
@@ -107,14 +108,15 @@ static int may_append(struct seg_writer *w, uint32_t objects)
     return seg_runs_reserve(&w->runs);
 }
 
+/* payload: with the extension before it. */
 static int append_record(struct seg_writer *w, const struct seg_record *r, const void *payload)
 {
     static const uint8_t zeros[8];
     uint8_t header[SEG_RECORD_SIZE];
     seg_record_encode(r, header);
-    uint32_t size = seg_record_size(r), used = SEG_RECORD_SIZE + r->stored_len;
+    uint32_t stored = r->ext_len + r->stored_len, size = seg_record_size(r), used = SEG_RECORD_SIZE + stored;
     struct iovec iov[] = {{.iov_base = header, .iov_len = sizeof(header)},
-                          {.iov_base = (void *)(uintptr_t)payload, .iov_len = r->stored_len},
+                          {.iov_base = (void *)(uintptr_t)payload, .iov_len = stored},
                           {.iov_base = (void *)(uintptr_t)zeros, .iov_len = size - used}};
     int rc = append(w, iov, 3);
     if (rc)
@@ -138,6 +140,12 @@ static void try_zstd(struct seg_writer *w, struct seg_record *r, const void **pa
 
 int seg_writer_block(struct seg_writer *w, const void *block, uint32_t len, uint32_t crc_plain, bool compress)
 {
+    return seg_writer_encrypted_block(w, block, len, crc_plain, compress, NULL);
+}
+
+int seg_writer_encrypted_block(struct seg_writer *w, const void *block, uint32_t len, uint32_t crc_plain, bool compress,
+                               const struct seg_key *key)
+{
     if (!len || len > TAPE_MAX_BLOCK)
         return -EINVAL;
     int rc = may_append(w, 1);
@@ -153,7 +161,9 @@ int seg_writer_block(struct seg_writer *w, const void *block, uint32_t len, uint
     const void *payload = block;
     if (compress)
         try_zstd(w, &r, &payload);
-    return append_record(w, &r, payload);
+    if (key)
+        rc = seg_encrypt(w->header.cartridge, key, &r, &payload, &w->sealed_box, &w->box_room);
+    return rc ? rc : append_record(w, &r, payload);
 }
 
 int seg_writer_filemarks(struct seg_writer *w, uint32_t count)

@@ -72,7 +72,7 @@ struct library *lib_make(const struct vtl_config *c)
 int lib_write(void *drive, const void *block, uint32_t len)
 {
     static const atomic_bool never = false;
-    return (int)library_drive_ops()->write(drive, block, len, true, &never);
+    return (int)library_drive_ops()->write(drive, block, len, true, NULL, &never);
 }
 
 bool lib_drain(struct library *lib)

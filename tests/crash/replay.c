@@ -86,7 +86,7 @@ static bool read_tape(struct library *lib, unsigned tape, uint64_t *hash)
     *hash = content_start();
     for (uint64_t object = 0;; object++) {
         uint32_t len = sizeof(got);
-        enum tape_result r = t->read(d, got, &len, &never);
+        enum tape_result r = t->read(d, got, &len, NULL, &never);
         uint64_t id = 0;
         if (r == TAPE_EOD)
             return true;

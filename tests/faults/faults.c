@@ -172,7 +172,7 @@ static enum tape_result write_blocks(struct library *lib, uint64_t from, uint64_
     enum tape_result r = TAPE_OK;
     for (uint64_t id = from; !r && id <= to; id++) {
         block_fill(id, block);
-        r = library_drive_ops()->write(d, block, block_length(id), false, stop);
+        r = library_drive_ops()->write(d, block, block_length(id), false, NULL, stop);
     }
     return r;
 }
@@ -190,7 +190,7 @@ static enum tape_result read_blocks(struct library *lib, uint64_t last, uint64_t
     enum tape_result r = library_drive_ops()->rewind(d, stop);
     for (*objects = 0; !r; ++*objects) {
         uint32_t len = sizeof(got);
-        r = library_drive_ops()->read(d, got, &len, stop);
+        r = library_drive_ops()->read(d, got, &len, NULL, stop);
         if (r)
             break;
         uint64_t id = *objects + 1;

@@ -27,6 +27,7 @@ MAX_BLOCK = 8 << 20
 NAME = re.compile(r"[0-9]{8}-[0-9a-f]{8}-[0-9]{10}\Z")
 BLOCK, FILEMARKS = 1, 2
 ZSTD, AES = 1, 2
+KEYS = []  # of --key
 
 
 class Damaged(Exception):
@@ -241,13 +242,34 @@ def expand(payload, length):
         raise StoreError("zstd records need the Python package zstandard or the command zstd") from None
 
 
+def decrypt(body, ext, bound, what):
+    """The u32 CRC of the plain block, and what it became before it was encrypted. bound: what the block is tied to."""
+    need(KEYS, f"{what}: is encrypted: --key")
+    try:
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    except ImportError:
+        raise StoreError("encrypted records need the Python package cryptography") from None
+    need(len(body) >= ext + 32, f"{what}: too short to be encrypted")
+    for key in KEYS:
+        try:
+            plain = AESGCM(key).decrypt(body[ext : ext + 12], body[ext + 12 :], bound + body[:ext])
+        except InvalidTag:
+            continue
+        return struct.unpack_from("<I", plain)[0], plain[4:]
+    raise Damaged(f"{what}: is encrypted with another key")
+
+
 def read_block(data, at, what):
     _, flags, ext, _, length, stored, crc_plain, crc_stored = struct.unpack_from("<BBHQIIII", data, at + 4)
     need(1 <= length <= MAX_BLOCK and flags <= 3, f"{what}: length {length}, flags {flags}")
     body = data[at + 40 : at + 40 + ext + stored]
     check_crc(body, crc_stored, f"{what}, stored bytes")
-    need(not flags & AES, f"{what}: is encrypted, and this reader has no key")
     block = body[ext:]
+    if flags & AES:
+        number = struct.unpack_from("<Q", data, at + 8)[0]
+        bound = data[16:32] + struct.pack("<QIBH", number, length, flags, ext)
+        crc_plain, block = decrypt(body, ext, bound, what)
     if flags & ZSTD:
         try:
             block = expand(block, length)
@@ -256,7 +278,7 @@ def read_block(data, at, what):
         except Exception as e:  # each of the three has its own
             raise Damaged(f"{what}: zstd: {e}") from None
     need(len(block) == length, f"{what}: {len(block)} bytes, should be {length}")
-    if block is body and not ext and crc_plain == crc_stored:
+    if block is body and not ext and not flags & AES and crc_plain == crc_stored:
         return block
     check_crc(block, crc_plain, f"{what}, plain bytes")
     return block
@@ -406,9 +428,11 @@ def main():
     p.add_argument("--barcode")
     p.add_argument("--head", metavar="NAME", help="this head instead of the winning one")
     p.add_argument("--chain", action="store_true", help="no head: follow the segments")
+    p.add_argument("--key", metavar="HEX", action="append", type=bytes.fromhex, help="of encrypted blocks; may be repeated")
     p.add_argument("--list", action="store_true", help="print block sizes")
     p.add_argument("--out", metavar="DIRECTORY", help="write the tape files here")
     args = p.parse_args()
+    KEYS.extend(args.key or [])
     if args.s3 and not (args.bucket and args.credentials):
         p.error("--s3 needs --bucket and --credentials")
     try:

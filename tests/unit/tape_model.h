@@ -123,10 +123,40 @@ static enum tape_result model_set_capacity(void *self, uint16_t proportion, cons
         tape.capacity = proportion;
     return r;
 }
+static struct tape_crypt crypt_seen; /* of the last write or read; the key itself is in key_seen */
+static uint8_t key_seen[TAPE_KEY_SIZE];
+static enum tape_result read_result;
+static enum tape_next next_is;
+static void see_crypt(const struct tape_crypt *crypt)
+{
+    crypt_seen = *crypt;
+    if (crypt->key)
+        memcpy(key_seen, crypt->key, sizeof(key_seen));
+}
+static enum tape_result model_read(void *self, void *buf, uint32_t *len, const struct tape_crypt *crypt,
+                                   const atomic_bool *cancel)
+{
+    (void)self, (void)cancel;
+    see_crypt(crypt);
+    if (read_result == TAPE_OK && buf)
+        memset(buf, 0x5a, *len);
+    return read_result;
+}
+static enum tape_result model_next(void *self, const struct tape_crypt *crypt, enum tape_next *next, uint8_t *kad,
+                                   uint8_t *kad_len, const atomic_bool *cancel)
+{
+    (void)self, (void)cancel;
+    see_crypt(crypt);
+    *next = next_is;
+    *kad_len = 0;
+    (void)kad;
+    return TAPE_OK;
+}
 static enum tape_result model_write(void *self, const void *block, uint32_t len, bool compress,
-                                    const atomic_bool *cancel)
+                                    const struct tape_crypt *crypt, const atomic_bool *cancel)
 {
     (void)self, (void)block, (void)compress, (void)cancel;
+    see_crypt(crypt);
     return model_append(1, 0, len);
 }
 static const struct tape_ops model_ops = {
@@ -137,6 +167,8 @@ static const struct tape_ops model_ops = {
     .mam_set = model_mam_set,
     .wake = model_wake,
     .write = model_write,
+    .read = model_read,
+    .next_block = model_next,
     .write_filemarks = model_filemarks,
     .space_end_of_data = model_end,
     .locate_object = model_locate,
@@ -196,6 +228,8 @@ static int model_setup(void **state)
     tape = (struct tape_status){.medium = TAPE_MEDIUM_LOADED, .density = 0x5e, .capacity = 12000000000000u};
     statistics = (struct tape_statistics){.mounts = 0};
     mam = (struct tape_mam){.n = 0};
+    read_result = TAPE_OK;
+    next_is = TAPE_NEXT_NO_BLOCK;
     tape_calls = 0;
     can_defer = false;
     drive = ssc_lun_new(&id, &o, &model_ops, NULL);

@@ -164,13 +164,13 @@ static void fill(uint64_t id)
 static enum tape_result write_id(void *d, uint64_t id)
 {
     fill(id);
-    return library_drive_ops()->write(d, block, length_of(id), true, &never);
+    return library_drive_ops()->write(d, block, length_of(id), true, NULL, &never);
 }
 
 static void expect_id(void *d, uint64_t id)
 {
     uint32_t len = sizeof(back);
-    assert_int_equal(library_drive_ops()->read(d, back, &len, &never), TAPE_OK);
+    assert_int_equal(library_drive_ops()->read(d, back, &len, NULL, &never), TAPE_OK);
     assert_int_equal(len, length_of(id));
     fill(id);
     assert_memory_equal(back, block, len);
@@ -179,7 +179,7 @@ static void expect_id(void *d, uint64_t id)
 static void expect_result(void *d, enum tape_result want)
 {
     uint32_t len = sizeof(back);
-    assert_int_equal(library_drive_ops()->read(d, back, &len, &never), want);
+    assert_int_equal(library_drive_ops()->read(d, back, &len, NULL, &never), want);
 }
 
 static struct tape_status status(void *d)

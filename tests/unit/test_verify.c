@@ -102,7 +102,7 @@ static void make_cartridge(void)
     void *d = library_drive(lib, 0);
     const struct tape_ops *t = library_drive_ops();
     for (size_t i = 0; i < N_OBJECTS; i++)
-        must(texts[i] ? (int)t->write(d, texts[i], (uint32_t)strlen(texts[i]), true, &never)
+        must(texts[i] ? (int)t->write(d, texts[i], (uint32_t)strlen(texts[i]), true, NULL, &never)
                       : (int)t->write_filemarks(d, 1, true, &never),
              NULL);
     bool remote = false;
@@ -234,7 +234,7 @@ static unsigned read_all(const char *name)
         char buf[1000];
         uint32_t len = sizeof(buf);
         must((int)library_drive_ops()->locate_object(d, 0, i, &never), NULL);
-        enum tape_result t = library_drive_ops()->read(d, buf, &len, &never);
+        enum tape_result t = library_drive_ops()->read(d, buf, &len, NULL, &never);
         if (t == TAPE_READ_ERROR) {
             bad++;
         } else if (!texts[i]) {

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* ssc_keys.c: see ssc_keys.h. */
+#include "scsi/ssc_keys.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "scsi/lun.h"
+
+struct nexus_keys {
+    uint64_t nexus; /* 0: free */
+    enum key_scope scope;
+    bool locked;
+    uint32_t locked_counter;
+    struct ssc_params local;
+};
+
+/* The whole of it is locked memory. */
+struct ssc_keys {
+    pthread_mutex_t lock; /* a leaf */
+    uint32_t counter;     /* key instance counter, SSC-5 4.2.21.8 */
+    struct ssc_params all;
+    struct nexus_keys nexus[SCSI_MAX_NEXUS];
+    struct ssc_params in_use; /* of the command that runs */
+};
+
+struct ssc_keys *ssc_keys_new(void)
+{
+    struct ssc_keys *k = mmap(NULL, sizeof(*k), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (k == MAP_FAILED)
+        return NULL;
+    if (mlock(k, sizeof(*k)) || madvise(k, sizeof(*k), MADV_DONTDUMP) || madvise(k, sizeof(*k), MADV_WIPEONFORK)) {
+        munmap(k, sizeof(*k));
+        return NULL;
+    }
+    pthread_mutex_init(&k->lock, NULL);
+    return k;
+}
+
+void ssc_keys_free(struct ssc_keys *k)
+{
+    if (!k)
+        return;
+    pthread_mutex_destroy(&k->lock);
+    explicit_bzero(k, sizeof(*k));
+    munlock(k, sizeof(*k));
+    munmap(k, sizeof(*k));
+}
+
+/* Lock held. */
+static struct nexus_keys *find(struct ssc_keys *k, uint64_t nexus)
+{
+    for (size_t i = 0; i < SCSI_MAX_NEXUS; i++)
+        if (k->nexus[i].nexus == nexus)
+            return &k->nexus[i];
+    return NULL;
+}
+
+static void wipe(struct nexus_keys *n)
+{
+    explicit_bzero(n, sizeof(*n));
+}
+
+static bool same(const struct ssc_params *a, const struct ssc_params *b)
+{
+    return a->encryption == b->encryption && a->decryption == b->decryption && a->has_key == b->has_key &&
+           (!a->has_key || !memcmp(a->key, b->key, sizeof(a->key)));
+}
+
+bool ssc_keys_set(struct ssc_keys *k, uint64_t nexus, enum key_scope scope, bool lock, const struct ssc_params *p,
+                  bool *changed)
+{
+    *changed = false;
+    pthread_mutex_lock(&k->lock);
+    struct nexus_keys *n = find(k, nexus);
+    if (!n)
+        n = find(k, 0);
+    if (!n) {
+        pthread_mutex_unlock(&k->lock);
+        return false;
+    }
+    wipe(n);
+    n->nexus = nexus;
+    n->scope = scope;
+    struct ssc_params *to = scope == SCOPE_LOCAL ? &n->local : &k->all;
+    if (scope != SCOPE_PUBLIC) {
+        *changed = scope == SCOPE_ALL_I_T_NEXUS && !same(to, p);
+        explicit_bzero(to, sizeof(*to));
+        *to = *p;
+        to->counter = ++k->counter;
+    }
+    n->locked = lock;
+    n->locked_counter = to->counter;
+    if (scope == SCOPE_PUBLIC && !lock)
+        wipe(n);
+    pthread_mutex_unlock(&k->lock);
+    return true;
+}
+
+/* The volume that they were for is gone. Lock held. */
+static void expire(struct ssc_params *p, uint64_t medium)
+{
+    if (p->clear_on_demount && p->medium != medium)
+        explicit_bzero(p, sizeof(*p));
+}
+
+/* Lock held. */
+static const struct ssc_params *in_force(struct ssc_keys *k, const struct nexus_keys *n, uint64_t medium)
+{
+    expire(&k->all, medium);
+    for (size_t i = 0; i < SCSI_MAX_NEXUS; i++)
+        expire(&k->nexus[i].local, medium);
+    return n && n->scope == SCOPE_LOCAL ? &n->local : &k->all;
+}
+
+void ssc_keys_get(struct ssc_keys *k, uint64_t nexus, uint64_t medium, struct ssc_params *out, enum key_scope *scope,
+                  enum key_scope *of)
+{
+    pthread_mutex_lock(&k->lock);
+    const struct nexus_keys *n = nexus ? find(k, nexus) : NULL;
+    *out = *in_force(k, n, medium);
+    explicit_bzero(out->key, sizeof(out->key)); /* nobody has to know */
+    out->counter = out->counter ? out->counter : k->counter;
+    *scope = n ? n->scope : SCOPE_PUBLIC;
+    bool any = out->encryption || out->decryption;
+    *of = !any ? SCOPE_PUBLIC : n && n->scope == SCOPE_LOCAL ? SCOPE_LOCAL : SCOPE_ALL_I_T_NEXUS;
+    pthread_mutex_unlock(&k->lock);
+}
+
+bool ssc_keys_use(struct ssc_keys *k, uint64_t nexus, uint64_t medium, struct tape_crypt *out)
+{
+    pthread_mutex_lock(&k->lock);
+    const struct nexus_keys *n = nexus ? find(k, nexus) : NULL;
+    const struct ssc_params *p = in_force(k, n, medium);
+    bool good = !n || !n->locked || n->locked_counter == p->counter;
+    explicit_bzero(&k->in_use, sizeof(k->in_use));
+    k->in_use = *p;
+    pthread_mutex_unlock(&k->lock);
+    p = &k->in_use;
+    out->key = p->has_key ? p->key : NULL;
+    out->encrypt = p->encryption == ENCRYPTION_ENCRYPT;
+    out->decrypt = p->decryption != DECRYPTION_DISABLE;
+    out->mixed = p->decryption == DECRYPTION_MIXED;
+    out->kad_len = p->kad_len;
+    memcpy(out->kad, p->kad, p->kad_len);
+    return good;
+}
+
+void ssc_keys_nexus_gone(struct ssc_keys *k, uint64_t nexus)
+{
+    pthread_mutex_lock(&k->lock);
+    struct nexus_keys *n = nexus ? find(k, nexus) : NULL;
+    if (n)
+        wipe(n);
+    pthread_mutex_unlock(&k->lock);
+}
+
+void ssc_keys_reset(struct ssc_keys *k)
+{
+    pthread_mutex_lock(&k->lock);
+    explicit_bzero(&k->all, sizeof(k->all));
+    explicit_bzero(&k->in_use, sizeof(k->in_use));
+    for (size_t i = 0; i < SCSI_MAX_NEXUS; i++)
+        wipe(&k->nexus[i]);
+    pthread_mutex_unlock(&k->lock);
+}

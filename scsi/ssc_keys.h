@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* ssc_keys.h: the data encryption parameters of a drive, by I_T nexus (SSC-5 4.2.21), in memory that is never swapped
+ * or dumped (I9). */
+#ifndef S3VTL_SSC_KEYS_H
+#define S3VTL_SSC_KEYS_H
+
+#include "scsi/tape_ops.h"
+
+/* SSC-5 table 196 */
+enum key_scope { SCOPE_PUBLIC = 0, SCOPE_LOCAL = 1, SCOPE_ALL_I_T_NEXUS = 2 };
+/* Tables 198 and 199; what is not here is refused. */
+enum { ENCRYPTION_DISABLE = 0, ENCRYPTION_ENCRYPT = 2 };
+enum { DECRYPTION_DISABLE = 0, DECRYPTION_DECRYPT = 2, DECRYPTION_MIXED = 3 };
+
+struct ssc_params {
+    uint8_t encryption, decryption; /* modes */
+    bool has_key;
+    bool clear_on_demount; /* CKOD */
+    uint64_t medium;       /* medium_changes when they were set */
+    uint32_t counter;      /* key instance counter */
+    uint8_t kad_len;
+    uint8_t kad[TAPE_KAD_MAX];
+    uint8_t key[TAPE_KEY_SIZE];
+};
+
+struct ssc_keys;
+
+/* NULL when such memory cannot be had. */
+struct ssc_keys *ssc_keys_new(void);
+void ssc_keys_free(struct ssc_keys *k); /* everything is wiped */
+
+/* Any of these on any thread; none blocks. */
+
+/* The parameters of a nexus become p (for SCOPE_PUBLIC: none of its own); its key instance counter is the drive's next
+ * one. lock: the nexus works with just these from now on. false: there are too many nexuses. *changed: those of others
+ * are different now. */
+bool ssc_keys_set(struct ssc_keys *k, uint64_t nexus, enum key_scope scope, bool lock, const struct ssc_params *p,
+                  bool *changed);
+/* What is in force for a nexus; medium: medium_changes now. *scope: the nexus's; *of: whose the parameters are (ALL or
+ * LOCAL, or PUBLIC: nobody set any). */
+void ssc_keys_get(struct ssc_keys *k, uint64_t nexus, uint64_t medium, struct ssc_params *out, enum key_scope *scope,
+                  enum key_scope *of);
+/* The same for a READ or WRITE: *out's key points into locked memory, until the next call. false: the nexus is locked
+ * to other parameters. On the executor's thread only. */
+bool ssc_keys_use(struct ssc_keys *k, uint64_t nexus, uint64_t medium, struct tape_crypt *out);
+void ssc_keys_nexus_gone(struct ssc_keys *k, uint64_t nexus);
+void ssc_keys_reset(struct ssc_keys *k);
+
+#endif

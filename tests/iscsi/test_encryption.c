@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test_encryption.c: a drive's encryption over iSCSI, on real tapes: what is written with a key is read with it only,
+ * and is nowhere to be found in the clear; nor is the key. */
+#include "tests/iscsi/library.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "scsi/be.h"
+
+#define D LUN_DRIVE0
+static uint8_t block[65536], got[65536];
+
+static struct session *open_loaded(void)
+{
+    struct session *s = session_open(NULL);
+    settle_all(s);
+    load_blank(s, 0, "TEST01L8");
+    return s;
+}
+
+static void key_of(unsigned n, uint8_t key[32])
+{
+    for (unsigned i = 0; i < 32; i++)
+        key[i] = (uint8_t)('A' + (n * 7 + i * 11) % 57); /* printable, so that it can be searched for */
+}
+
+/* As PBS sends it; n 0: off. decryption: 2 decrypt, 3 mixed. */
+static void set_key(struct session *s, unsigned n, uint8_t scope, uint8_t decryption)
+{
+    struct reply r;
+    uint8_t list[52] = {0, 0x10};
+    size_t len = n ? 52 : 20;
+    put_be16(list + 2, (uint16_t)(len - 4));
+    list[4] = (uint8_t)(scope << 5);
+    list[6] = n ? 2 : 0;
+    list[7] = n ? decryption : 0;
+    list[8] = 1;
+    put_be16(list + 18, n ? 32 : 0);
+    if (n)
+        key_of(n, list + 20);
+    command(s, D, CDB(0xB5, 0x20, 0, 0x10, 0, 0, 0, 0, 0, (uint8_t)len, 0, 0), DATA_OUT, list, len, &r);
+    assert_good(&r);
+    assert_residual(&r, 0);
+}
+
+static void expect_status(struct session *s, uint8_t encryption, uint8_t decryption)
+{
+    struct reply r;
+    uint8_t page[8196];
+    command(s, D, CDB(0xA2, 0x20, 0, 0x20, 0, 0, 0, 0, 0x20, 0x04, 0, 0), DATA_IN, page, sizeof(page), &r);
+    assert_good(&r);
+    assert_true(sizeof(page) - r.residual >= 24);
+    assert_int_equal(get_be16(page), 0x20);
+    assert_int_equal(page[5], encryption);
+    assert_int_equal(page[6], decryption);
+}
+
+/* Text, so that it compresses and would be seen. */
+static void make_block(unsigned n)
+{
+    char line[64];
+    int len = snprintf(line, sizeof(line), "the secret text number %u of this test. ", n);
+    for (size_t i = 0; i < sizeof(block); i++)
+        block[i] = (uint8_t)line[i % (size_t)len];
+}
+
+static void write_text(struct session *s, unsigned n)
+{
+    struct reply r;
+    make_block(n);
+    command(s, D, CDB(0x0A, 0, 0x01, 0, 0, 0), DATA_OUT, block, sizeof(block), &r);
+    assert_good(&r);
+}
+
+static void read_any(struct session *s, struct reply *r)
+{
+    memset(got, 0, sizeof(got));
+    command(s, D, CDB(0x08, 0, 0x01, 0, 0, 0), DATA_IN, got, sizeof(got), r);
+}
+
+static void expect_text(struct session *s, unsigned n)
+{
+    struct reply r;
+    read_any(s, &r);
+    assert_good(&r);
+    make_block(n);
+    assert_memory_equal(got, block, sizeof(block));
+}
+
+static void do_good(struct session *s, const uint8_t *cdb, size_t len)
+{
+    struct reply r;
+    uint8_t sixteen[16];
+    command(s, D, cdb, len, DATA_IN, sixteen, sizeof(sixteen), &r);
+    assert_good(&r);
+}
+#define REWIND CDB(0x01, 0, 0, 0, 0, 0)
+#define FILEMARK CDB(0x10, 0, 0, 0, 1, 0)
+
+static void a_block_is_read_with_its_key_only(void **state)
+{
+    (void)state;
+    struct session *s = open_loaded();
+    struct reply r;
+    set_key(s, 1, 2, 3);
+    expect_status(s, 2, 3);
+    write_text(s, 1);
+    write_text(s, 2);
+    do_good(s, FILEMARK);
+    do_good(s, REWIND);
+    expect_text(s, 1);
+    set_key(s, 0, 2, 0);
+    expect_status(s, 0, 0);
+    for (int i = 0; i < 2; i++) { /* the position stays */
+        read_any(s, &r);
+        assert_sense(&r, 7, 0x7401);
+    }
+    set_key(s, 2, 2, 3);
+    read_any(s, &r);
+    assert_sense(&r, 7, 0x7403);
+    assert_true(!memcmp(got, (uint8_t[32]){0}, 32));
+    set_key(s, 1, 2, 3);
+    expect_text(s, 2);
+    set_key(s, 0, 2, 0);
+    session_close(s);
+}
+
+/* PBS: labels in the clear, archives with the key, read in mixed mode. */
+static void a_tape_holds_both_kinds(void **state)
+{
+    (void)state;
+    struct session *s = open_loaded();
+    struct reply r;
+    uint8_t page[100];
+    write_text(s, 1);
+    do_good(s, FILEMARK);
+    set_key(s, 3, 2, 3);
+    write_text(s, 2);
+    do_good(s, FILEMARK);
+    do_good(s, REWIND);
+    command(s, D, CDB(0xA2, 0x20, 0, 0x21, 0, 0, 0, 0, 0, 100, 0, 0), DATA_IN, page, 100, &r);
+    assert_good(&r);
+    assert_int_equal(page[12], 3);
+    expect_text(s, 1);
+    read_any(s, &r);
+    assert_sense(&r, 0, 0x0001);
+    command(s, D, CDB(0xA2, 0x20, 0, 0x21, 0, 0, 0, 0, 0, 100, 0, 0), DATA_IN, page, 100, &r);
+    assert_int_equal(page[12], 5);
+    assert_int_equal(get_be64(page + 4), 2);
+    expect_text(s, 2);
+    do_good(s, REWIND);
+    set_key(s, 3, 2, 2); /* only what is encrypted */
+    read_any(s, &r);
+    assert_sense(&r, 7, 0x7402);
+    do_good(s, CDB(0x11, 1, 0, 0, 1, 0));
+    expect_text(s, 2);
+    set_key(s, 0, 2, 0);
+    session_close(s);
+}
+
+static void a_local_key_is_not_the_others(void **state)
+{
+    (void)state;
+    struct session *s = open_loaded();
+    struct session *other = session_open(&(struct session_options){.name = "other"});
+    struct reply r;
+    settle_all(other);
+    set_key(s, 4, 1, 3);
+    write_text(s, 1);
+    do_good(s, FILEMARK);
+    do_good(s, REWIND);
+    expect_status(other, 0, 0);
+    read_any(other, &r);
+    assert_sense(&r, 7, 0x7401);
+    expect_text(s, 1);
+    session_close(s);
+    session_close(other);
+}
+
+static void the_key_stays_over_an_unload_until_it_is_cleared(void **state)
+{
+    (void)state;
+    struct session *s = open_loaded();
+    set_key(s, 5, 2, 3);
+    write_text(s, 1);
+    do_good(s, FILEMARK);
+    do_good(s, CDB(0x1B, 0, 0, 0, 0, 0));
+    expect_status(s, 2, 3);
+    do_good(s, CDB(0x1B, 0, 0, 0, 1, 0));
+    expect_text(s, 1);
+    set_key(s, 0, 2, 0);
+    session_close(s);
+}
+
+/* grep tells by 0 that it found, by 1 that it did not. */
+static int grep(const char *pattern, const char *where)
+{
+    char command_line[600];
+    (void)snprintf(command_line, sizeof(command_line), "grep -rqaF '%s' %s", pattern, where);
+    int rc = system(command_line);
+    return rc < 0 ? -1 : rc >> 8;
+}
+
+/* The first half of the key as it is in memory, as hexadecimal, as base64: none of it is anywhere. */
+static void neither_text_nor_key_is_on_any_disk(void **state)
+{
+    (void)state;
+    struct session *s = open_loaded();
+    struct reply r;
+    char where[400], text[33] = "";
+    uint8_t key[32];
+    const char *store = getenv("S3VTL_TEST_STORE");
+    assert_non_null(store);
+    (void)snprintf(where, sizeof(where), "%s %s/../state %s/../serve.log", store, store, store);
+    srand(7);
+    for (size_t i = 0; i < sizeof(block); i++) /* nothing that compresses */
+        block[i] = (uint8_t)rand();
+    /* Without a key it is found: so the search can find. */
+    memcpy(block + 1000, "this-is-in-the-clear-9471", 25);
+    command(s, D, CDB(0x0A, 0, 0x01, 0, 0, 0), DATA_OUT, block, sizeof(block), &r);
+    assert_good(&r);
+    memcpy(block + 1000, "this-was-encrypted-5582--", 25);
+    set_key(s, 1, 2, 3);
+    command(s, D, CDB(0x0A, 0, 0x01, 0, 0, 0), DATA_OUT, block, sizeof(block), &r);
+    assert_good(&r);
+    do_good(s, FILEMARK);
+    do_good(s, CDB(0x1B, 0, 0, 0, 0, 0));
+    assert_int_equal(grep("this-is-in-the-clear-9471", where), 0);
+    assert_int_equal(grep("this-was-encrypted-5582", where), 1);
+    key_of(1, key);
+    for (int i = 0; i < 8; i++)
+        text[i] = (char)key[i];
+    assert_int_equal(grep(text, where), 1);
+    for (int i = 0; i < 16; i++)
+        (void)snprintf(text + 2 * i, 3, "%02x", key[i]);
+    assert_int_equal(grep(text, where), 1);
+    set_key(s, 0, 2, 0);
+    session_close(s);
+}
+
+static int shell(const char *line)
+{
+    int rc = system(line);
+    return rc < 0 ? -1 : rc >> 8;
+}
+
+/* tests/reader knows nothing but FORMAT.md. */
+static void the_independent_reader_opens_it_with_the_key(void **state)
+{
+    (void)state;
+    struct session *s = open_loaded();
+    const char *store = getenv("S3VTL_TEST_STORE"), *program = getenv("S3VTL_TEST_COMMAND");
+    char line[1200], hex[65] = "", path[300];
+    uint8_t key[32];
+    assert_true(store && program);
+    set_key(s, 6, 2, 3);
+    write_text(s, 1);
+    write_text(s, 2);
+    do_good(s, FILEMARK);
+    do_good(s, CDB(0x1B, 0, 0, 0, 0, 0));
+    set_key(s, 0, 2, 0);
+    (void)snprintf(line, sizeof(line), "%s flush --remote", program);
+    assert_int_equal(shell(line), 0);
+    key_of(6, key);
+    for (int i = 0; i < 32; i++)
+        (void)snprintf(hex + 2 * i, 3, "%02x", key[i]);
+    const char *reader = "build/venv/bin/python tests/reader/s3vtl_reader.py --barcode TEST01L8 --dir";
+    (void)snprintf(line, sizeof(line), "%s %s --out %s/../out --key %s", reader, store, store, hex);
+    assert_int_equal(shell(line), 0);
+    (void)snprintf(path, sizeof(path), "%s/../out/file-00000", store);
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    for (unsigned n = 1; n <= 2; n++) {
+        make_block(n);
+        assert_int_equal(fread(got, 1, sizeof(got), f), sizeof(got));
+        assert_memory_equal(got, block, sizeof(block));
+    }
+    assert_int_equal(fgetc(f), EOF);
+    fclose(f);
+    (void)snprintf(line, sizeof(line), "%s %s --out %s/../out2 2>&1 | grep -q 'is encrypted: --key'", reader, store,
+                   store);
+    assert_int_equal(shell(line), 0);
+    hex[0] = hex[0] == '4' ? '5' : '4';
+    (void)snprintf(line, sizeof(line), "%s %s --out %s/../out3 --key %s 2>&1 | grep -q 'with another key'", reader,
+                   store, store, hex);
+    assert_int_equal(shell(line), 0);
+    session_close(s);
+}
+
+#define T(f) cmocka_unit_test_teardown(f, sessions_end)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(a_block_is_read_with_its_key_only),
+        T(a_tape_holds_both_kinds),
+        T(a_local_key_is_not_the_others),
+        T(the_key_stays_over_an_unload_until_it_is_cleared),
+        T(the_independent_reader_opens_it_with_the_key),
+        T(neither_text_nor_key_is_on_any_disk),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
