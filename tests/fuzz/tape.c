@@ -127,11 +127,19 @@ static void append(struct tape *t, uint8_t *data, uint32_t len)
     t->st.bytes_in_buffer += len;
 }
 
+/* A key that is meant to be used is there. The tape itself stays plain. */
+static void check_crypt(const struct tape_crypt *crypt)
+{
+    must(crypt && crypt->kad_len <= TAPE_KAD_MAX);
+    must(crypt->key || (!crypt->encrypt && !crypt->decrypt));
+}
+
 static enum tape_result write_block(void *self, const void *block, uint32_t len, bool compress,
-                                    const atomic_bool *cancel)
+                                    const struct tape_crypt *crypt, const atomic_bool *cancel)
 {
     struct tape *t = self;
     (void)compress;
+    check_crypt(crypt);
     must(len >= 1 && len <= MAX_BLOCK);
     enum tape_result r = hindered(t, cancel);
     r = r ? r : may_write(t);
@@ -168,10 +176,25 @@ static enum tape_result write_filemarks(void *self, uint64_t count, bool immed, 
     return count && t->st.past_early_warning ? TAPE_EARLY_WARNING : TAPE_OK;
 }
 
-static enum tape_result read_block(void *self, void *buf, uint32_t *len, const atomic_bool *cancel)
+static enum tape_result next_block(void *self, const struct tape_crypt *crypt, enum tape_next *next, uint8_t *kad,
+                                   uint8_t *kad_len, const atomic_bool *cancel)
+{
+    struct tape *t = self;
+    (void)kad;
+    check_crypt(crypt);
+    enum tape_result r = hindered(t, cancel);
+    *kad_len = 0;
+    bool block = t->st.object < t->st.end_object && t->object[t->st.object].data;
+    *next = block ? TAPE_NEXT_PLAIN : TAPE_NEXT_NO_BLOCK;
+    return r;
+}
+
+static enum tape_result read_block(void *self, void *buf, uint32_t *len, const struct tape_crypt *crypt,
+                                   const atomic_bool *cancel)
 {
     struct tape *t = self;
     uint32_t room = *len;
+    check_crypt(crypt);
     enum tape_result r = hindered(t, cancel);
     must(buf || !room);
     if (r)
@@ -339,6 +362,7 @@ const struct tape_ops fuzz_tape_ops = {
     .write = write_block,
     .write_filemarks = write_filemarks,
     .read = read_block,
+    .next_block = next_block,
     .space_blocks = space_blocks,
     .space_filemarks = space_filemarks,
     .space_end_of_data = space_end_of_data,
