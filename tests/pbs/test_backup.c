@@ -132,15 +132,25 @@ static bool a_job_ejects_its_tape(struct site *s)
     return job_restore_set(s, 0, b.set);
 }
 
+/* All its tapes, wherever they are: the last one from the drive, the others from their slots. */
 static bool a_job_exports_its_media_set(struct site *s)
 {
-    struct backup b = {.pool = "daily", .tapes = TAPES("PBS002L8"), .snapshots = 1, .chunks = 3, .after = EXPORT};
+    struct backup b = {.pool = "vault",
+                       .tapes = TAPES("SMALL1L8", "SMALL2L8", "SMALL3L8"),
+                       .new_set = true,
+                       .snapshots = 1,
+                       .chunks = 50,
+                       .after = EXPORT};
     struct changer_status st;
     TRY(job_backup(s, &b) && job_status(s, &st));
-    bool out = status_slot_of(&st, "PBS002L8") > st.storage;
+    bool out = b.tapes_used >= 2 && !st.drive[0].full;
+    for (unsigned i = 0; i < b.tapes_used; i++)
+        out = out && status_slot_of(&st, b.tapes[i]) > st.storage;
     changer_status_free(&st);
     EXPECT(out);
-    return job_import(s, "PBS002L8") && job_restore_set(s, 0, b.set);
+    for (unsigned i = 0; i < b.tapes_used; i++)
+        TRY(job_import(s, b.tapes[i]));
+    return job_restore_set(s, 0, b.set);
 }
 
 /* ---- at once ---- */
