@@ -12,12 +12,14 @@ bool label_write(struct drive *d, const struct medium *m);
 bool set_label_write(struct drive *d, const struct medium *m);
 
 struct labels {
+    bool encrypted;        /* the set has a key, and the drive now too */
     bool labelled, in_set; /* blank without the first */
     char label[33], pool[17];
     uint8_t uuid[16], set[16];
     unsigned sequence;
 };
-/* READ-LABEL: REWIND, both labels, key off. Ends at file 2, or at the end of data behind file 0. */
+/* READ-LABEL: REWIND, both labels, then the key of the set, or none. Ends at file 2, or at the end of data behind file
+ * 0. */
 bool labels_read(struct drive *d, struct labels *l);
 
 /* ---- archives: files from 2 (archives.c) ---- */

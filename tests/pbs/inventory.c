@@ -53,6 +53,12 @@ struct medium *inventory_of_set(struct inventory *v, const uint8_t set[16], unsi
     return NULL;
 }
 
+void set_key(const uint8_t set[16], uint8_t key[32])
+{
+    for (int i = 0; i < 32; i++)
+        key[i] = (uint8_t)(set[i % 16] * 31 + i);
+}
+
 void medium_clear(struct medium *m)
 {
     free(m->entry);
@@ -98,7 +104,7 @@ bool inventory_save(const struct inventory *v, const char *path)
         fprintf(f, "%s %s ", m->label, *m->pool ? m->pool : "-");
         print_uuid(f, m->uuid);
         print_uuid(f, m->set);
-        fprintf(f, "%u %d %zu\n", m->sequence, m->full, m->n);
+        fprintf(f, "%u %d %d %zu\n", m->sequence, m->full, m->encrypted, m->n);
         for (size_t k = 0; k < m->n; k++)
             fprintf(f, "  %d %llu %llu %llu %llu\n", m->entry[k].kind, (unsigned long long)m->entry[k].file,
                     (unsigned long long)m->entry[k].first, (unsigned long long)m->entry[k].count,
@@ -109,13 +115,14 @@ bool inventory_save(const struct inventory *v, const char *path)
 
 static bool load_medium(FILE *f, struct medium *m)
 {
-    int full;
+    int full, encrypted;
     size_t n;
     memset(m, 0, sizeof(*m));
     if (fscanf(f, "%32s %16s", m->label, m->pool) != 2 || !scan_uuid(f, m->uuid) || !scan_uuid(f, m->set) ||
-        fscanf(f, "%u %d %zu", &m->sequence, &full, &n) != 3)
+        fscanf(f, "%u %d %d %zu", &m->sequence, &full, &encrypted, &n) != 4)
         return false;
     m->full = full;
+    m->encrypted = encrypted;
     if (!strcmp(m->pool, "-"))
         *m->pool = '\0';
     for (size_t k = 0; k < n; k++) {

@@ -21,7 +21,7 @@ struct medium {
     char label[33], pool[17];
     uint8_t uuid[16], set[16]; /* set: zero without media-set label */
     unsigned sequence;         /* in its set */
-    bool full;
+    bool full, encrypted;      /* encrypted: the archives, by the key of the set */
     struct entry *entry;
     size_t n;
 };
@@ -33,6 +33,8 @@ struct inventory {
 
 struct medium *inventory_find(struct inventory *v, const char *label); /* NULL: unknown */
 struct medium *inventory_add(struct inventory *v, const char *label);  /* or what is there; a new uuid */
+/* The key of an encrypted media set: PBS derives it from the pool's key and the set's uuid. */
+void set_key(const uint8_t set[16], uint8_t key[32]);
 /* The medium of a set by its number there. */
 struct medium *inventory_of_set(struct inventory *v, const uint8_t set[16], unsigned sequence);
 /* Forgets what is on it, as a new set begins. */

@@ -62,11 +62,17 @@ static bool begin_set(struct job *j)
     medium_clear(j->m);
     memcpy(j->m->set, j->b->set, 16);
     j->m->sequence = j->b->tapes_used - 1;
+    j->m->encrypted = j->b->encrypted;
     strncpy(j->m->pool, j->b->pool, sizeof(j->m->pool) - 1);
     TRY(drive_key_off(&j->d) && set_label_write(&j->d, j->m));
     drive_write_attributes(&j->d, NULL, j->m->pool);
+    if (j->m->encrypted) {
+        uint8_t key[32];
+        set_key(j->m->set, key);
+        TRY(drive_key_on(&j->d, key));
+    }
     drive_key_is_on(&j->d, &on);
-    EXPECT(!on);
+    EXPECT(on == j->m->encrypted);
     return write_earlier_catalogs(j);
 }
 

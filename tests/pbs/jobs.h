@@ -43,6 +43,7 @@ struct backup {
     unsigned drive;
     const char *pool;
     const char *const *tapes; /* in the order they are taken; NULL at the end */
+    bool encrypted;           /* a new set with a key */
     bool new_set;             /* else goes on with the first one's */
     unsigned snapshots;
     unsigned chunks;  /* new ones of each snapshot */

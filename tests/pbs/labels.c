@@ -116,9 +116,10 @@ bool label_write(struct drive *d, const struct medium *m)
 bool set_label_write(struct drive *d, const struct medium *m)
 {
     char json[300], set[37];
+    const char *key = m->encrypted ? ",\"encryption_key_fingerprint\":\"00:01\"" : "";
     uuid_text(m->set, set);
-    (void)snprintf(json, sizeof(json), "{\"pool\":\"%s\",\"uuid\":\"%s\",\"seq_nr\":%u,\"ctime\":%lld}", m->pool, set,
-                   m->sequence, (long long)time(NULL));
+    (void)snprintf(json, sizeof(json), "{\"pool\":\"%s\",\"uuid\":\"%s\",\"seq_nr\":%u,\"ctime\":%lld%s}", m->pool, set,
+                   m->sequence, (long long)time(NULL), key);
     return write_small(d, magic_set_label, json);
 }
 
@@ -155,5 +156,10 @@ bool labels_read(struct drive *d, struct labels *l)
     TRY(n == SG_GOOD && json_text(c.json, "pool", l->pool, sizeof(l->pool)) && json_uuid(c.json, "uuid", l->set) &&
         json_number(c.json, "seq_nr", &l->sequence));
     l->in_set = true;
-    return drive_key_off(d);
+    l->encrypted = strstr(c.json, "\"encryption_key_fingerprint\":");
+    if (!l->encrypted)
+        return drive_key_off(d);
+    uint8_t key[32];
+    set_key(l->set, key);
+    return drive_key_on(d, key);
 }

@@ -13,7 +13,7 @@ static const struct {
     const struct test *tests;
 } groups[] = {
     {"media", media_tests}, {"backup", backup_tests}, {"restore", restore_tests},
-    {"worm", worm_tests},   {"lto9", lto9_tests},
+    {"worm", worm_tests},   {"lto9", lto9_tests},     {"encryption", encryption_tests},
 };
 
 static double now(void)
