@@ -191,10 +191,13 @@ static void check_status(const struct exchange *x, struct library *l)
     if (len < bytes + 8)
         return;
     uint16_t last = 0;
+    int last_type = 0;
     for (uint32_t at = 8; at < len;) {
         must(len - at >= 8);
         uint32_t page = get_be24(in + at + 5), size = get_be16(in + at + 2), end = at + 8 + page;
         int type = in[at];
+        must(type != last_type); /* one page a type */
+        last_type = type;
         must(end <= len && size >= 12 && page && page % size == 0);
         must(!(in[at + 1] & 0x80) == !(x->cdb[1] & 0x10));
         for (at += 8; at < end; at += size, seen++) {

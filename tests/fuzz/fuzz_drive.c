@@ -58,6 +58,17 @@ static void check_transfer(const struct exchange *x, const struct tape_status *b
     must(left <= asked && went == asked - left + over_one);
 }
 
+/* READ brings the block that stood there, from its beginning. */
+static void check_data(const struct exchange *x, const struct tape *t, uint64_t object)
+{
+    uint32_t n = x->rq.in_actual, want = get_be24(x->cdb + 2);
+    if (x->cdb[0] != 0x08 || (x->cdb[1] & FIXED) || !n)
+        return;
+    const struct tape_object *o = &t->object[object];
+    uint32_t room = want < x->rq.in_len ? want : x->rq.in_len;
+    must(object < t->st.end_object && o->data && n == (o->len < room ? o->len : room) && !memcmp(x->in, o->data, n));
+}
+
 /* A reply is never longer than the allocation length. */
 static void check_length(const struct exchange *x)
 {
@@ -181,8 +192,10 @@ static void command(struct fuzz *f, uint8_t bits, struct input *in)
     check_length(&x);
     if (run && x.cdb[0] == 0x34 && x.rq.status == SCSI_GOOD)
         check_position(&x, &f->tape->st);
-    if (run)
+    if (run) {
         check_transfer(&x, &before, &f->tape->st);
+        check_data(&x, f->tape, before.object);
+    }
     if (x.rq.after) {
         must(!f->after);
         f->after = x.rq.after;

@@ -34,20 +34,23 @@ static void open_record(const uint8_t *p, size_t n, uint64_t offset, uint32_t si
     struct errtext err = {""};
     struct seg_record r;
     must(offset <= n && size <= n - offset);
-    uint8_t *rec = exactly(size), *block = exactly(ROOM);
+    uint8_t *rec = exactly(size);
     memcpy(rec, p + offset, size);
     int rc = seg_record_decode(rec, size, &r, &err);
     must(!rc || !good);
     if (!rc && r.type == SEG_BLOCK) {
         must(r.length >= 1 && r.length <= TAPE_MAX_BLOCK && (size_t)SEG_RECORD_SIZE + r.ext_len + r.stored_len <= size);
-        rc = seg_record_open(&r, rec, block, r.length < ROOM ? r.length : ROOM, &err);
+        uint32_t room = r.length < ROOM ? r.length : ROOM;
+        uint8_t *block = exactly(room), *little = exactly(1);
+        rc = seg_record_open(&r, rec, block, room, &err);
         must(!rc || rc == -EBADMSG || rc == -ENOKEY || rc == -ENOMEM);
         must(!good || !rc || rc == -ENOKEY || rc == -ENOMEM);
-        (void)seg_record_open(&r, rec, block, 1, &err);
+        (void)seg_record_open(&r, rec, little, 1, &err);
         (void)seg_record_open(&r, rec, NULL, 0, &err);
+        free(block);
+        free(little);
     }
     free(rec);
-    free(block);
 }
 
 /* The first objects and the last one. An index that begins elsewhere than the header says is found out by its records.
