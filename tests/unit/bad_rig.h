@@ -82,18 +82,24 @@ static const atomic_bool never = false;
 static void command(struct scsi_lun *lun, const uint8_t cdb[16], uint32_t room, const uint8_t *out, uint32_t out_len)
 {
     const struct scsi_command *row = NULL;
+    uint8_t *sent = malloc(out_len ? out_len : 1); /* of exactly that size; a key in it is wiped */
+    assert_non_null(sent);
+    if (out_len)
+        memcpy(sent, out, out_len);
     memset(in, 0xEE, sizeof(in));
     rq = (struct scsi_request){.cdb = cdb,
                                .cdb_len = 16,
                                .nexus = 7,
                                .in = in,
                                .in_len = room,
-                               .out = out,
+                               .out = sent,
                                .out_len = out_len,
                                .cancelled = &never};
     if (scsi_lun_route(lun, &rq, &row) != SCSI_ROUTE_DONE)
         scsi_lun_run(lun, row, &rq);
     rq.cdb = NULL;
+    rq.out = NULL;
+    free(sent);
 }
 #define DRIVE(room, ...) command(drive, (const uint8_t[16]){__VA_ARGS__}, room, NULL, 0)
 #define DRIVE_OUT(out, n, ...) command(drive, (const uint8_t[16]){__VA_ARGS__}, 0, out, n)
