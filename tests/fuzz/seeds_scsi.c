@@ -75,6 +75,14 @@ static const struct seed drive[] = {
     {"write-attribute", {0x8D, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 13}, 0, 13, {0, 0, 0, 9, 8, 6, 0, 0, 4, 't'}},
     {"spin-capabilities", {0xA2, 0x20, 0, 0x10, 0, 0, 0, 0, 0x20, 4}, 8196, 0, {0}},
     {"spin-status", {0xA2, 0x20, 0, 0x20, 0, 0, 0, 0, 0x20, 4}, 8196, 0, {0}},
+    {"spin-00", {0xA2, 0x20, 0, 0x00, 0, 0, 0, 0, 0x20, 4}, 8196, 0, {0}},
+    {"spin-01", {0xA2, 0x20, 0, 0x01, 0, 0, 0, 0, 0x20, 4}, 8196, 0, {0}},
+    {"spin-11", {0xA2, 0x20, 0, 0x11, 0, 0, 0, 0, 0x20, 4}, 8196, 0, {0}},
+    {"spin-12", {0xA2, 0x20, 0, 0x12, 0, 0, 0, 0, 0x20, 4}, 8196, 0, {0}},
+    {"spin-21", {0xA2, 0x20, 0, 0x21, 0, 0, 0, 0, 0x20, 4}, 8196, 0, {0}},
+    {"spin-30", {0xA2, 0x20, 0, 0x30, 0, 0, 0, 0, 0x20, 4}, 8196, 0, {0}},
+    {"spin-31", {0xA2, 0x20, 0, 0x31, 0, 0, 0, 0, 0x20, 4}, 8196, 0, {0}},
+    {"spin-protocols", {0xA2, 0, 0, 0, 0, 0, 0, 0, 0x20, 4}, 8196, 0, {0}},
     {"spout-clear", {0xB5, 0x20, 0, 0x10, 0, 0, 0, 0, 0, 20}, 0, 20, {0, 0x10, 0, 16, 0x40}},
     {"spout-key", {0xB5, 0x20, 0, 0x10, 0, 0, 0, 0, 0, 52}, 0, 52, {0, 0x10, 0, 48, 0x40, 0, 2, 2, 1, [19] = 32}},
     {"density", {0x44, 0, 0, 0, 0, 0, 0, 0x20, 0}, 8192, 0, {0}},
@@ -184,10 +192,17 @@ static void write_sequences(void)
                                         "read-fixed",   "read-fixed",  "read-fixed",  "rewind",      "verify-fixed"};
     static const char *const append[] = {"append-only",     "rewind",    "write-512",
                                          "allow-overwrite", "write-512", "format"};
+    static const char *const encrypted[] = {"spout-key", "write-512",   "write-512",   "rewind",
+                                            "read-512",  "spin-21",     "spin-status", "spout-clear",
+                                            "read-512",  "spin-status", "spin-21"};
     struct text t = {.n = 1};
     for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
         put_named(&t, fixed[i], 0);
     seed_write("drive", "fixed", t.b, t.n);
+    t = (struct text){.n = 1};
+    for (size_t i = 0; i < sizeof(encrypted) / sizeof(encrypted[0]); i++)
+        put_named(&t, encrypted[i], 0);
+    seed_write("drive", "encrypted", t.b, t.n);
     t = (struct text){.n = 1};
     put_tape(&t);
     for (size_t i = 0; i < sizeof(append) / sizeof(append[0]); i++)

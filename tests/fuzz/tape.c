@@ -119,7 +119,7 @@ static void prevent(void *self, bool prevented)
 /* One object behind the position, and nothing else behind it. */
 static void append(struct tape *t, uint8_t *data, uint32_t len)
 {
-    t->object[t->st.object] = (struct tape_object){data, len};
+    t->object[t->st.object] = (struct tape_object){.data = data, .len = len};
     t->st.end_object = t->st.object + 1;
     count_end(t);
     at(t, t->st.end_object);
@@ -127,11 +127,29 @@ static void append(struct tape *t, uint8_t *data, uint32_t len)
     t->st.bytes_in_buffer += len;
 }
 
-/* A key that is meant to be used is there. The tape itself stays plain. */
+/* A key that is meant to be used is there. */
 static void check_crypt(const struct tape_crypt *crypt)
 {
     must(crypt && crypt->kad_len <= TAPE_KAD_MAX);
     must(crypt->key || (!crypt->encrypt && !crypt->decrypt));
+}
+
+static void encrypt(struct tape_object *o, const struct tape_crypt *crypt)
+{
+    o->encrypted = true;
+    memcpy(o->key, crypt->key, sizeof(o->key));
+    o->kad_len = crypt->kad_len;
+    memcpy(o->kad, crypt->kad, sizeof(o->kad));
+}
+
+/* Why a block cannot be read with this key. */
+static enum tape_result may_read(const struct tape_object *o, const struct tape_crypt *crypt)
+{
+    if (!o->encrypted)
+        return crypt->decrypt && !crypt->mixed ? TAPE_NOT_ENCRYPTED : TAPE_OK;
+    if (!crypt->decrypt)
+        return TAPE_ENCRYPTED;
+    return memcmp(o->key, crypt->key, sizeof(o->key)) ? TAPE_WRONG_KEY : TAPE_OK;
 }
 
 static enum tape_result write_block(void *self, const void *block, uint32_t len, bool compress,
@@ -154,6 +172,8 @@ static enum tape_result write_block(void *self, const void *block, uint32_t len,
     memcpy(copy, block, len);
     cut(t, t->st.object);
     append(t, copy, len);
+    if (crypt->encrypt)
+        encrypt(&t->object[t->st.object - 1], crypt);
     t->statistics.drive.written_bytes += len;
     return t->st.past_early_warning ? TAPE_EARLY_WARNING : TAPE_OK;
 }
@@ -180,12 +200,16 @@ static enum tape_result next_block(void *self, const struct tape_crypt *crypt, e
                                    uint8_t *kad_len, const atomic_bool *cancel)
 {
     struct tape *t = self;
-    (void)kad;
     check_crypt(crypt);
     enum tape_result r = hindered(t, cancel);
     *kad_len = 0;
-    bool block = t->st.object < t->st.end_object && t->object[t->st.object].data;
-    *next = block ? TAPE_NEXT_PLAIN : TAPE_NEXT_NO_BLOCK;
+    *next = TAPE_NEXT_NO_BLOCK;
+    if (r || t->st.object == t->st.end_object || !t->object[t->st.object].data)
+        return r;
+    const struct tape_object *o = &t->object[t->st.object];
+    *next = !o->encrypted ? TAPE_NEXT_PLAIN : may_read(o, crypt) ? TAPE_NEXT_UNREADABLE : TAPE_NEXT_READABLE;
+    *kad_len = o->kad_len;
+    memcpy(kad, o->kad, o->kad_len);
     return r;
 }
 
@@ -202,6 +226,9 @@ static enum tape_result read_block(void *self, void *buf, uint32_t *len, const s
     if (t->st.object == t->st.end_object)
         return TAPE_EOD;
     struct tape_object *o = &t->object[t->st.object];
+    r = o->data ? may_read(o, crypt) : TAPE_OK;
+    if (r)
+        return r;
     at(t, t->st.object + 1);
     if (!o->data)
         return TAPE_FILEMARK;

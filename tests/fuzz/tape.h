@@ -14,6 +14,9 @@ struct tape {
     struct tape_object {
         uint8_t *data; /* NULL: a filemark */
         uint32_t len;
+        bool encrypted; /* the data are kept plain all the same */
+        uint8_t key[TAPE_KEY_SIZE];
+        uint8_t kad_len, kad[TAPE_KAD_MAX];
     } object[TAPE_MAX_OBJECTS];
     bool prevented;
     enum tape_result next; /* of the next operation that can fail; TAPE_OK: it does not */
