@@ -157,8 +157,8 @@ static enum changer_result move_locked(struct library *lib, uint16_t source, uin
             into_drive(lib, out, from->barcode);
         return CHANGER_INTERNAL;
     }
-    if (out)
-        library_tell(lib, LIBRARY_DRIVE_MEDIUM_CHANGED, out->number);
+    /* A drive that is empty now tells nothing: it went from ready to not ready, and a unit attention would hit what a
+     * host still has to say to it, as to clear its key. */
     if (in)
         into_drive(lib, in, rows[1].barcode);
     return CHANGER_OK;
@@ -212,8 +212,6 @@ static enum changer_result exchange_locked(struct library *lib, uint16_t source,
         into_drive(lib, db, rows[1].barcode);
     if (dc)
         into_drive(lib, dc, rows[2].barcode);
-    if (da && da != dc)
-        library_tell(lib, LIBRARY_DRIVE_MEDIUM_CHANGED, da->number);
     return CHANGER_OK;
 }
 

@@ -258,6 +258,19 @@ static void the_drive_tells_of_a_new_cartridge_once(void **state)
     session_close(s);
 }
 
+/* A host that had a key in the drive must still be able to clear it by its first command. */
+static void an_emptied_drive_has_no_unit_attention(void **state)
+{
+    (void)state;
+    struct session *s = open_settled();
+    struct reply r;
+    load_tape(s, 0, "TEST03L8");
+    empty_drive(s, 0);
+    command(s, LUN_DRIVE0, CDB(0, 0, 0, 0, 0, 0), NO_DATA, NULL, 0, &r);
+    assert_sense(&r, 2, 0x3A00);
+    session_close(s);
+}
+
 static void a_dirty_tape_leaves_the_drive_and_keeps_its_data(void **state)
 {
     (void)state;
@@ -293,6 +306,7 @@ int main(void)
         cmocka_unit_test_teardown(position_and_initialize_succeed, sessions_end),
         cmocka_unit_test_teardown(a_cartridge_may_be_prevented_from_leaving_the_drive, sessions_end),
         cmocka_unit_test_teardown(the_drive_tells_of_a_new_cartridge_once, sessions_end),
+        cmocka_unit_test_teardown(an_emptied_drive_has_no_unit_attention, sessions_end),
         cmocka_unit_test_teardown(a_dirty_tape_leaves_the_drive_and_keeps_its_data, sessions_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
