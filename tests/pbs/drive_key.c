@@ -14,15 +14,13 @@ static int security_in(struct drive *d, uint8_t page, uint8_t *b, uint32_t *got)
                  ROOM, 60, got);
 }
 
-/* The index of the first descriptor that is AES-256-GCM by hardware, both ways. A drive that refuses has no encryption.
- */
-static bool find_algorithm(struct drive *d, bool *supported, uint8_t *algorithm)
+/* The index of the first descriptor that is AES-256-GCM by hardware, both ways. (PBS takes a drive that refuses the
+ * page for one without encryption; this library has it, also in an empty drive.) */
+static bool find_algorithm(struct drive *d, uint8_t *algorithm)
 {
     uint8_t b[ROOM];
     uint32_t got;
-    *supported = OPTIONAL(security_in(d, 0x10, b, &got) == SG_GOOD);
-    if (!*supported)
-        return true;
+    TRY(security_in(d, 0x10, b, &got) == SG_GOOD);
     for (uint32_t at = 20; at + 24 <= got; at += 24) {
         const uint8_t *a = b + at;
         if (get_be16(a + 2) != 0x14)
@@ -73,18 +71,14 @@ static bool set(struct drive *d, uint8_t algorithm, const uint8_t *key)
 
 bool drive_key_off(struct drive *d)
 {
-    bool supported;
     uint8_t algorithm = 0;
-    TRY(find_algorithm(d, &supported, &algorithm));
-    return !supported || set(d, algorithm, NULL);
+    return find_algorithm(d, &algorithm) && set(d, algorithm, NULL);
 }
 
 bool drive_key_on(struct drive *d, const uint8_t key[32])
 {
-    bool supported;
     uint8_t algorithm = 0;
-    TRY(sg_inquiry(d->unit, 1) && find_algorithm(d, &supported, &algorithm));
-    return (supported || problem("drive does not support encryption")) && set(d, algorithm, key);
+    return sg_inquiry(d->unit, 1) && find_algorithm(d, &algorithm) && set(d, algorithm, key);
 }
 
 void drive_key_is_on(struct drive *d, bool *on)
