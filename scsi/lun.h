@@ -20,7 +20,8 @@ enum scsi_command_flags {
     CMD_NEEDS_MEDIUM = 4, /* 2/3A/00 without a loaded cartridge, checked when it runs */
     CMD_UNSUPPORTED = 8,  /* the row stands for the plan only: 5/20/00, not in REPORT SUPPORTED OPERATION CODES */
     CMD_TRANSPORT =
-        16, /* answered by the transport (tgt: PERSISTENT RESERVE IN/OUT, REPORT LUNS); listed by RSOC only */
+        16,          /* answered by the transport (tgt: PERSISTENT RESERVE IN/OUT, REPORT LUNS); listed by RSOC only */
+    CMD_SECRET = 32, /* its data-out holds secrets: the transport wipes them when the command ends, however it does */
 };
 
 #define SA_NONE (-1)

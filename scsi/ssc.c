@@ -211,7 +211,7 @@ static const struct scsi_command table[] = {
     {0xB5,
      SA_NONE,
      12,
-     0,
+     CMD_SECRET,
      "SECURITY PROTOCOL OUT",
      {0xB5, 0xff, 0xff, 0xff, 0x80, 0, 0xff, 0xff, 0xff, 0xff},
      600,

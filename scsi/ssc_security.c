@@ -304,6 +304,4 @@ void ssc_security_out(struct scsi_lun *lun, struct scsi_request *rq)
             set_encryption(ssc_of(lun), rq, list, (size_t)len);
         }
     }
-    if (rq->out) /* the transport's buffer held the key too */
-        explicit_bzero((void *)(uintptr_t)rq->out, rq->out_len);
 }

@@ -52,7 +52,7 @@ struct target_lun {
     struct scsi_lu *lu; /* NULL: not open */
     struct target_unit unit;
     struct executor *executor;
-    atomic_bool closing; /* ends what goes on behind its answer */
+    atomic_bool closing;      /* ends what goes on behind its answer */
     struct list_head running; /* jobs at the executor */
 };
 
@@ -139,6 +139,13 @@ static void set_tick(int ms)
         engine_log("timer: %s: aborted commands will not be noticed", strerror(errno));
 }
 
+/* The buffer is tgt's, which does not know that there is a key in it. */
+static void wipe_secret(const struct scsi_command *row, const struct scsi_request *rq)
+{
+    if (row && (row->flags & CMD_SECRET) && rq->out_len)
+        explicit_bzero((void *)(uintptr_t)rq->out, rq->out_len);
+}
+
 /* The executor's thread. */
 static void run_job(struct exec_job *job)
 {
@@ -148,6 +155,7 @@ static void run_job(struct exec_job *job)
         cancelled_answer(&j->rq);
     else
         scsi_lun_run(tl->unit.lun, j->row, &j->rq);
+    wipe_secret(j->row, &j->rq);
     void (*after)(struct scsi_lun *, const atomic_bool *) = j->rq.after;
     if (!after)
         return;
@@ -197,8 +205,11 @@ static int perform(int host_no, struct scsi_cmd *cmd)
     case SCSI_ROUTE_IMMEDIATE:
         scsi_lun_run(tl->unit.lun, row, &rq);
         break;
-    case SCSI_ROUTE_DONE:
+    case SCSI_ROUTE_DONE: {
+        bool other_action;
+        wipe_secret(scsi_find_command(tl->unit.lun, rq.cdb[0], SA_NONE, &other_action), &rq);
         break;
+    }
     }
     return answer(cmd, &rq);
 }
