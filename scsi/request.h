@@ -31,7 +31,7 @@ struct scsi_request {
     const uint8_t *cdb;
     size_t cdb_len;     /* bytes that may be read at cdb (16 over iSCSI) */
     uint64_t nexus;     /* I_T nexus, never 0 */
-    const uint8_t *out; /* data-out that arrived; in memory that can be written: a handler wipes a key there */
+    const uint8_t *out; /* data-out that arrived */
     uint32_t out_len;
     uint8_t *in; /* room for data-in; contents undefined before */
     uint32_t in_len;

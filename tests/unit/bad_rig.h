@@ -82,7 +82,7 @@ static const atomic_bool never = false;
 static void command(struct scsi_lun *lun, const uint8_t cdb[16], uint32_t room, const uint8_t *out, uint32_t out_len)
 {
     const struct scsi_command *row = NULL;
-    uint8_t *sent = malloc(out_len ? out_len : 1); /* of exactly that size; a key in it is wiped */
+    uint8_t *sent = malloc(out_len ? out_len : 1); /* of exactly that size */
     assert_non_null(sent);
     if (out_len)
         memcpy(sent, out, out_len);
