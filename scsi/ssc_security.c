@@ -240,9 +240,9 @@ static bool check_modes(struct scsi_request *rq, const uint8_t *list, bool loade
         bad = 7;
     else if ((encrypts || decrypts) && list[8] != ALGORITHM_INDEX)
         bad = 8;
-    else if (list[9]) /* KEY FORMAT: plain only */
+    else if ((encrypts || decrypts) && list[9]) /* KEY FORMAT: plain only */
         bad = 9;
-    else if (get_be16(list + 18) != (encrypts || decrypts ? TAPE_KEY_SIZE : 0))
+    else if ((encrypts || decrypts) && get_be16(list + 18) != TAPE_KEY_SIZE)
         bad = 18;
     if (bad)
         scsi_check_param_field(rq, bad, -1);
@@ -271,10 +271,11 @@ static void set_encryption(struct ssc_lun *ssc, struct scsi_request *rq, const u
         p.decryption = list[7];
         p.clear_on_demount = list[5] & 0x04;
         p.medium = medium;
-        p.has_key = key_len;
-        if (!take_kad(rq, list, len, 20 + key_len, &p))
+        p.has_key = p.encryption || p.decryption; /* else what comes in its place is ignored: stenc sends zeros */
+        if (p.has_key && !take_kad(rq, list, len, 20 + key_len, &p))
             return;
-        memcpy(p.key, list + 20, key_len);
+        if (p.has_key)
+            memcpy(p.key, list + 20, key_len);
     }
     bool done = ssc_keys_set(ssc->keys, rq->nexus, (enum key_scope)scope, list[4] & 0x01, &p, &changed);
     explicit_bzero(&p, sizeof(p));
