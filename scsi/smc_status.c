@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* smc_status.c: READ ELEMENT STATUS (SMC-3 6.11), from a snapshot of the elements. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "scsi/be.h"
@@ -10,7 +11,6 @@
 #define DESCRIPTOR_LEN 12
 #define VOLUME_TAG_LEN 36
 #define DVCID_LEN 34 /* vendor 8, product 16, serial 10 */
-#define BATCH 32
 
 struct reply {
     struct scsi_request *rq;
@@ -105,7 +105,7 @@ void smc_read_element_status(struct scsi_lun *lun, struct scsi_request *rq)
 {
     struct smc_lun *smc = smc_of(lun);
     int type = rq->cdb[1] & 0x0f;
-    uint32_t start = get_be16(rq->cdb + 2), left = get_be16(rq->cdb + 4);
+    uint16_t start = get_be16(rq->cdb + 2), left = get_be16(rq->cdb + 4);
     struct reply r = {.rq = rq,
                       .voltag = rq->cdb[1] & 0x10,
                       .dvcid = rq->cdb[6] & 0x01,
@@ -115,16 +115,16 @@ void smc_read_element_status(struct scsi_lun *lun, struct scsi_request *rq)
         scsi_check_cdb_field(rq, 1, 3);
         return;
     }
-    struct changer_element batch[BATCH];
-    while (left && start <= UINT16_MAX) {
-        size_t n = smc->ops->elements(smc->self, type, (uint16_t)start, left < BATCH ? left : BATCH, batch);
-        if (!n)
-            break;
-        for (size_t i = 0; i < n; i++)
-            add(&r, &batch[i]);
-        left -= (uint32_t)n;
-        start = batch[n - 1].address + 1u;
+    /* All of them at once: a move in between would show its cartridge twice, or nowhere. */
+    struct changer_element *all = left ? malloc(left * sizeof(*all)) : NULL;
+    if (left && !all) {
+        rq->status = SCSI_TASK_SET_FULL;
+        return;
     }
+    size_t n = left ? smc->ops->elements(smc->self, type, start, left, all) : 0;
+    for (size_t i = 0; i < n; i++)
+        add(&r, &all[i]);
+    free(all);
     close_page(&r);
     uint8_t h[HEADER_LEN] = {0};
     put_be16(h, r.first);                           /* FIRST ELEMENT ADDRESS REPORTED */

@@ -94,6 +94,7 @@ static const struct tape_ops tape_ops = {
 static struct changer_layout layout = {1, 2, 4, 20};
 static struct changer_element element[70000];
 static size_t n_elements;
+static unsigned element_calls; /* each may see other moves */
 
 static void get_layout(void *self, struct changer_layout *out)
 {
@@ -104,6 +105,7 @@ static size_t get_elements(void *self, int type, uint16_t start, size_t max, str
 {
     (void)self;
     size_t n = 0;
+    element_calls++;
     for (size_t i = 0; i < n_elements && n < max; i++)
         if (element[i].address >= start && (!type || (int)element[i].type == type))
             out[n++] = element[i];
@@ -448,6 +450,20 @@ static void status_of_one_full_slot(void **state)
     expect_bytes(want, 64);
 }
 
+/* What a reply shows was so at one moment: a move while it is made must not show a cartridge twice, or nowhere. */
+static void status_is_of_one_moment(void **state)
+{
+    (void)state;
+    for (n_elements = 0; n_elements < 3000; n_elements++)
+        element[n_elements] =
+            (struct changer_element){.address = (uint16_t)(0x0400 + n_elements), .type = ELEMENT_STORAGE};
+    element_calls = 0;
+    COMMAND(changer, 65535, 0xB8, 0x12, 0, 0, 0x03, 0xE8, 0, 0, 0xFF, 0xFF, 0, 0);
+    assert_int_equal(rq.status, SCSI_GOOD);
+    assert_int_equal(get_be16(in + 2), 1000);
+    assert_int_equal(element_calls, 1);
+}
+
 static void status_of_one_drive_with_its_identity(void **state)
 {
     (void)state;
@@ -552,6 +568,7 @@ int main(void)
         T(the_serial_number_is_what_udev_needs),
         T(mode_sense_of_element_addresses),
         T(status_of_one_full_slot),
+        T(status_is_of_one_moment),
         T(status_of_one_drive_with_its_identity),
         T(status_of_no_element_is_eight_zeros),
         T(status_of_many_slots_comes_in_pages),
