@@ -103,7 +103,7 @@ static int create_one(struct library *lib, const char *barcode, uint64_t capacit
 }
 
 /* Without a running library nobody else puts the inventory. */
-static void put_inventory(struct library *lib)
+void tapes_put_inventory(struct library *lib)
 {
     struct errtext err = {""};
     library_inventory_changed(lib);
@@ -125,7 +125,7 @@ json_t *tapes_create(struct library *lib, const json_t *request, struct errtext 
     for (size_t i = 0; !rc && i < json_array_size(barcodes); i++)
         rc = create_one(lib, json_string_value(json_array_get(barcodes, i)), (uint64_t)capacity, worm, created, err);
     if (json_array_size(created))
-        put_inventory(lib);
+        tapes_put_inventory(lib);
     if (rc) {
         json_decref(created);
         return NULL;
@@ -236,6 +236,6 @@ json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext 
     spool_remove_all(lib->eng.spool, barcode);
     json_t *answer = json_pack("{s:s}", "removed", barcode);
     cartridge_free(c);
-    put_inventory(lib);
+    tapes_put_inventory(lib);
     return answer;
 }

@@ -15,4 +15,13 @@ json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext 
  * drive. */
 json_t *tapes_protect(struct library *lib, const json_t *request, struct errtext *err);
 
+/* {"barcodes":[...]} or {"all":true} -> {"exported":[{"barcode","address"}...]}: out of the import/export elements, to the shelf. All or
+ * none. */
+json_t *tapes_export(struct library *lib, const json_t *request, struct errtext *err);
+/* {"barcodes":[...]} -> {"imported":[...]}: from the shelf into free import/export elements. All or none. */
+json_t *tapes_import(struct library *lib, const json_t *request, struct errtext *err);
+
+/* The elements changed: without a running library nobody else puts the inventory. */
+void tapes_put_inventory(struct library *lib);
+
 #endif

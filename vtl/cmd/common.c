@@ -90,7 +90,7 @@ const char *element_name(json_int_t address, char buf[32])
     else if (address >= ELEMENT_FIRST_DRIVE)
         (void)snprintf(buf, 32, "drive %d", (int)(address - ELEMENT_FIRST_DRIVE));
     else
-        (void)snprintf(buf, 32, "%s", address ? "transport" : "-");
+        (void)snprintf(buf, 32, "%s", address ? "transport" : "shelf");
     return buf;
 }
 

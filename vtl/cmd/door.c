@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* door.c: s3vtl tape export and import: through the import/export elements to the shelf and back. */
+#include <stdio.h>
+
+#include "vtl/cmd/cmd.h"
+
+static int carry(struct command_line *cl, const char *op, const char *result, const char *text, bool all)
+{
+    struct vtl_config *cfg = load_config(cl);
+    if (!cfg)
+        return EXIT_FAILED;
+    json_t *barcodes = json_array(), *t;
+    size_t i;
+    for (int k = 0; k < cl->argc; k++)
+        json_array_append_new(barcodes, json_string(cl->argv[k]));
+    json_t *r = call_library(cfg, json_pack("{s:s, s:o, s:b}", "op", op, "barcodes", barcodes, "all", (int)all));
+    if (r && cl->json)
+        print_json(r);
+    else if (r)
+        json_array_foreach(json_object_get(r, result), i, t)
+        {
+            char where[32];
+            printf("%s %s %s\n", json_string_value(json_object_get(t, "barcode")), text,
+                   element_name(json_integer_value(json_object_get(t, "address")), where));
+        }
+    json_decref(r);
+    config_free(cfg);
+    return r ? EXIT_DONE : EXIT_FAILED;
+}
+
+int cmd_tape_export(const struct command_line *given)
+{
+    struct command_line cl = *given;
+    bool all = take_flag(&cl, "--all");
+    if (all && cl.argc)
+        return usage_error("--all and barcodes do not go together: tape export BARCODE...|--all");
+    if (!check_arguments(&cl, all ? 0 : 1, !all, "tape export BARCODE...|--all"))
+        return EXIT_USAGE;
+    return carry(&cl, "tape-export", "exported", "is on the shelf; it was in", all);
+}
+
+int cmd_tape_import(const struct command_line *given)
+{
+    struct command_line cl = *given;
+    if (!check_arguments(&cl, 1, true, "tape import BARCODE..."))
+        return EXIT_USAGE;
+    return carry(&cl, "tape-import", "imported", "is in", false);
+}
