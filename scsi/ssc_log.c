@@ -79,7 +79,7 @@ static size_t fill_device_status(struct scsi_lun *lun, uint64_t nexus, uint8_t *
     uint8_t *end = log_number(buf, 0x0000, LOG_BINARY, 4, 0), *v = buf + 4;
     v[0] = (uint8_t)(0x01 | (st.write_protected ? 0x08 : 0) | (scsi_prevented(lun) ? 0x80 : 0)); /* DINIT, WRTP, PAMR */
     v[1] = (uint8_t)((in ? 0x14 : 0) | (threaded ? 0x03 : 0)); /* MPRSNT, MSTD; MTHRD, MOUNTED */
-    v[2] = (uint8_t)st.activity;                               /* DT DEVICE ACTIVITY */
+    v[2] = (uint8_t)ssc_activity(ssc_of(lun), &st);            /* DT DEVICE ACTIVITY */
     return (size_t)(end - buf);
 }
 

@@ -55,7 +55,7 @@ void ssc_erase(struct scsi_lun *lun, struct scsi_request *rq)
     if (!ssc_may_overwrite(ssc, rq, false, 0))
         return;
     ssc->work.long_erase = rq->cdb[1] & 0x01; /* LONG */
-    ssc_work_do(ssc, rq, rq->cdb[1] & 0x02, ASC_OPERATION_IN_PROGRESS, run_erase);
+    ssc_work_do(ssc, rq, rq->cdb[1] & 0x02, ASC_OPERATION_IN_PROGRESS, TAPE_ERASING, run_erase);
 }
 
 static enum tape_result run_format(struct ssc_lun *ssc, const atomic_bool *cancel)
@@ -87,7 +87,7 @@ void ssc_set_capacity(struct scsi_lun *lun, struct scsi_request *rq)
     if (!may_format(ssc, rq))
         return;
     ssc->work.proportion = get_be16(rq->cdb + 3); /* CAPACITY PROPORTION VALUE, 65535ths */
-    ssc_work_do(ssc, rq, rq->cdb[1] & 0x01, ASC_OPERATION_IN_PROGRESS, run_set_capacity);
+    ssc_work_do(ssc, rq, rq->cdb[1] & 0x01, ASC_OPERATION_IN_PROGRESS, TAPE_FORMATTING, run_set_capacity);
 }
 
 /* VERIFY and TRANSFER LENGTH (vendor-specific parameters) are not in the usage map: 5/24/00 before it gets here. */
@@ -100,7 +100,7 @@ void ssc_format_medium(struct scsi_lun *lun, struct scsi_request *rq)
     }
     if (!may_format(ssc, rq))
         return;
-    ssc_work_do(ssc, rq, rq->cdb[1] & 0x01, ASC_FORMAT_IN_PROGRESS, run_format);
+    ssc_work_do(ssc, rq, rq->cdb[1] & 0x01, ASC_FORMAT_IN_PROGRESS, TAPE_FORMATTING, run_format);
 }
 
 void ssc_read_block_limits(struct scsi_lun *lun, struct scsi_request *rq)

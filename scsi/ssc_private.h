@@ -16,8 +16,9 @@ struct ssc_work {
     atomic_int asc;    /* of the NOT READY that commands meet meanwhile (enum scsi_asc); 0: nothing goes on */
     atomic_int failed; /* enum tape_result of what failed so, until it is told */
     enum tape_result (*run)(struct ssc_lun *ssc, const atomic_bool *cancel);
-    bool long_erase;     /* for ERASE */
-    uint16_t proportion; /* for SET CAPACITY */
+    enum tape_activity activity; /* meanwhile; set before asc, read after it */
+    bool long_erase;             /* for ERASE */
+    uint16_t proportion;         /* for SET CAPACITY */
 };
 
 /* options are read and written by the executor only (MODE SENSE runs there too, so that it follows a MODE SELECT before
@@ -67,9 +68,11 @@ bool ssc_medium_ready(struct scsi_lun *lun, struct scsi_request *rq);
 /* ssc_work.c */
 /* Does run now, or behind the answer when immed allows it: then asc is what others are told until it ended. */
 void ssc_work_do(struct ssc_lun *ssc, struct scsi_request *rq, bool immed, enum scsi_asc asc,
-                 enum tape_result (*run)(struct ssc_lun *ssc, const atomic_bool *cancel));
+                 enum tape_activity activity, enum tape_result (*run)(struct ssc_lun *ssc, const atomic_bool *cancel));
 /* Makes NOT READY with progress and returns true while something goes on. Any thread. */
 bool ssc_work_goes_on(struct scsi_lun *lun, struct scsi_request *rq);
+/* What the drive does: from the answer of an IMMED command on, that. Any thread. */
+enum tape_activity ssc_activity(struct ssc_lun *ssc, const struct tape_status *st);
 /* Tells, once, that it failed: a deferred error; true then. */
 bool ssc_work_failed(struct ssc_lun *ssc, struct scsi_request *rq);
 

@@ -13,7 +13,7 @@ static void work_after(struct scsi_lun *lun, const atomic_bool *cancelled)
 }
 
 void ssc_work_do(struct ssc_lun *ssc, struct scsi_request *rq, bool immed, enum scsi_asc asc,
-                 enum tape_result (*run)(struct ssc_lun *ssc, const atomic_bool *cancel))
+                 enum tape_activity activity, enum tape_result (*run)(struct ssc_lun *ssc, const atomic_bool *cancel))
 {
     struct tape_status st;
     if (!immed || !rq->can_defer) {
@@ -28,6 +28,7 @@ void ssc_work_do(struct ssc_lun *ssc, struct scsi_request *rq, bool immed, enum 
         ssc_end(rq, TAPE_WORM_OVERWRITE, 0);
     } else {
         ssc->work.run = run;
+        ssc->work.activity = activity;
         atomic_store(&ssc->work.asc, (int)asc);
         rq->after = work_after;
     }
@@ -43,6 +44,12 @@ bool ssc_work_goes_on(struct scsi_lun *lun, struct scsi_request *rq)
     scsi_check(rq, KEY_NOT_READY, (enum scsi_asc)asc);
     scsi_sense_progress(rq, 0);
     return true;
+}
+
+/* An IMMED command is answered before the drive begins, which would call itself idle until then. */
+enum tape_activity ssc_activity(struct ssc_lun *ssc, const struct tape_status *st)
+{
+    return st->activity == TAPE_IDLE && atomic_load(&ssc->work.asc) ? ssc->work.activity : st->activity;
 }
 
 bool ssc_work_failed(struct ssc_lun *ssc, struct scsi_request *rq)
