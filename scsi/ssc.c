@@ -232,6 +232,7 @@ void ssc_end(struct scsi_request *rq, enum tape_result r, int64_t residual)
         [TAPE_EARLY_WARNING] = {KEY_NO_SENSE, ASC_END_OF_PARTITION_MEDIUM_DETECTED, SENSE_EOM, true},
         [TAPE_OVERFLOW] = {KEY_VOLUME_OVERFLOW, ASC_END_OF_PARTITION_MEDIUM_DETECTED, SENSE_EOM, true},
         [TAPE_NOT_PRESENT] = {KEY_NOT_READY, ASC_MEDIUM_NOT_PRESENT, 0, false},
+        [TAPE_CLEANS] = {KEY_NOT_READY, ASC_CLEANING_CARTRIDGE_INSTALLED, 0, false},
         [TAPE_WRITE_PROTECTED] = {KEY_DATA_PROTECT, ASC_WRITE_PROTECTED, 0, true},
         [TAPE_WORM_OVERWRITE] = {KEY_DATA_PROTECT, ASC_WORM_MEDIUM_OVERWRITE_ATTEMPTED, 0, true},
         [TAPE_READ_ERROR] = {KEY_MEDIUM_ERROR, ASC_UNRECOVERED_READ_ERROR, 0, true},
@@ -269,6 +270,9 @@ bool ssc_medium_ready(struct scsi_lun *lun, struct scsi_request *rq)
         return false;
     case TAPE_MEDIUM_UNLOADED:
         scsi_check(rq, KEY_NOT_READY, ASC_INITIALIZING_COMMAND_REQUIRED);
+        return false;
+    case TAPE_MEDIUM_CLEANING:
+        scsi_check(rq, KEY_NOT_READY, ASC_CLEANING_CARTRIDGE_INSTALLED);
         return false;
     case TAPE_MEDIUM_NONE:
         break;

@@ -19,6 +19,7 @@ size_t ssc_log_device(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf)
     ssc_statistics(ssc_of(lun), &s);
     uint8_t *p = buf;
     p = log_number(p, 0x0000, LOG_BINARY, 4, s.drive_loads);          /* lifetime media loads */
+    p = log_number(p, 0x0001, LOG_BINARY, 4, s.drive_cleanings);      /* lifetime cleaning operations */
     p = log_number(p, 0x0002, LOG_BINARY, 4, s.drive_seconds / 3600); /* lifetime power on hours */
     p = log_number(p, 0x000F, LOG_BINARY, 4, s.drive.write_errors);   /* hard write errors since it was switched on */
     p = log_number(p, 0x0010, LOG_BINARY, 4, s.drive.read_errors);    /* hard read errors, likewise */

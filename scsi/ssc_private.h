@@ -62,7 +62,7 @@ static inline void ssc_statistics(struct ssc_lun *ssc, struct tape_statistics *s
 
 /* The sense of a result, in one place. OK makes none. residual goes to INFORMATION where the result has one. */
 void ssc_end(struct scsi_request *rq, enum tape_result r, int64_t residual);
-/* 2/3A/00, 2/04/01 or 2/04/02 for a medium that is not loaded; false then. */
+/* 2/3A/00, 2/04/01, 2/04/02 or 2/30/03 for a medium that is not loaded; false then. */
 bool ssc_medium_ready(struct scsi_lun *lun, struct scsi_request *rq);
 
 /* ssc_work.c */

@@ -20,6 +20,7 @@ enum tape_result {
     TAPE_EARLY_WARNING, /* write, filemarks: done completely, and the position is past early warning */
     TAPE_OVERFLOW,      /* write, filemarks: physical end of medium, nothing was written */
     TAPE_NOT_PRESENT,   /* no cartridge, or not loaded */
+    TAPE_CLEANS,        /* a cleaning cartridge: 2/30/03 */
     TAPE_WRITE_PROTECTED,
     TAPE_WORM_OVERWRITE, /* only appending is allowed */
     TAPE_READ_ERROR,     /* stored data is missing or wrong: MEDIUM ERROR 3/11/00 */
@@ -55,6 +56,7 @@ enum tape_medium {
     TAPE_MEDIUM_LOADING,  /* 2/04/01 */
     TAPE_MEDIUM_UNLOADED, /* in the drive, unthreaded by LOAD UNLOAD: 2/04/02 */
     TAPE_MEDIUM_LOADED,
+    TAPE_MEDIUM_CLEANING, /* one that cleans and is never threaded: 2/30/03 */
 };
 
 /* A snapshot, taken at once from memory. */
@@ -81,13 +83,15 @@ struct tape_status {
 
 /* TapeAlert flags (SSC-5 annex A) by number. */
 enum tape_alert {
-    ALERT_HARD_ERROR = 0x03,     /* with the next two */
-    ALERT_READ_FAILURE = 0x05,   /* a block cannot be read back */
-    ALERT_WRITE_FAILURE = 0x06,  /* a block could not be written, or not be made safe */
-    ALERT_WRITE_PROTECT = 0x09,  /* a write to a write-protected cartridge was tried */
-    ALERT_NO_REMOVAL = 0x0A,     /* an unload was tried while removal is prevented */
-    ALERT_HARDWARE_A = 0x1E,     /* the drive itself failed */
-    ALERT_WORM_OVERWRITE = 0x3C, /* an overwrite of a WORM cartridge was tried */
+    ALERT_HARD_ERROR = 0x03,       /* with the next two */
+    ALERT_READ_FAILURE = 0x05,     /* a block cannot be read back */
+    ALERT_WRITE_FAILURE = 0x06,    /* a block could not be written, or not be made safe */
+    ALERT_WRITE_PROTECT = 0x09,    /* a write to a write-protected cartridge was tried */
+    ALERT_NO_REMOVAL = 0x0A,       /* an unload was tried while removal is prevented */
+    ALERT_CLEANING_MEDIA = 0x0B,   /* a cleaning cartridge is in the drive */
+    ALERT_EXPIRED_CLEANING = 0x16, /* and it is used up; told on until the next cartridge, as nobody sees it before */
+    ALERT_HARDWARE_A = 0x1E,       /* the drive itself failed */
+    ALERT_WORM_OVERWRITE = 0x3C,   /* an overwrite of a WORM cartridge was tried */
 };
 #define TAPE_ALERT_BIT(flag) (UINT64_C(1) << (64 - (flag)))
 
@@ -110,7 +114,8 @@ struct tape_statistics {
     char last_drives[TAPE_LAST_DRIVES][33]; /* serial numbers, the last one first */
     uint8_t medium_id[16];                  /* of the cartridge, random at its creation */
     uint64_t created;                       /* likewise; seconds since 1970 */
-    uint64_t drive_loads, drive_seconds;    /* in the drive's life: cartridges threaded, time in service */
+    /* In the drive's life: cartridges threaded, cleanings, time in service. */
+    uint64_t drive_loads, drive_cleanings, drive_seconds;
 };
 
 /* How blocks are encrypted and decrypted (SSC-5 4.2.21): AES-256-GCM. */

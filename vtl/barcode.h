@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* barcode.h: which texts are barcodes. */
+/* barcode.h: which texts are barcodes, and of what. */
 #ifndef S3VTL_BARCODE_H
 #define S3VTL_BARCODE_H
 
@@ -17,6 +17,12 @@ static inline bool barcode_ok(const char *s)
         if (!isalnum((unsigned char)*s) && !strchr("._-", *s))
             return false;
     return true;
+}
+
+/* LTO's own way to tell, and the one that every changer's host goes by (PBS: never labelled, never written). */
+static inline bool barcode_is_cleaning(const char *s)
+{
+    return !strncmp(s, "CLN", 3);
 }
 
 #define BARCODE_RULE "barcode \"%s\": must be 2 to 32 of A-Z a-z 0-9 . _ -, beginning with a letter, digit or _"

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "scsi/lun.h"
+#include "vtl/barcode.h"
 #include "vtl/library_private.h"
 
 const char *library_changer_serial(struct library *lib)
@@ -101,14 +102,15 @@ static void into_drive(struct library *lib, struct drive *d, const char *barcode
     struct cartridge *c = library_cartridge(lib, barcode);
     if (c && drive_insert(d, c, &err))
         engine_log("drive %u: %s cannot be loaded: %s", d->number, barcode, err.text);
+    drive_clean(d);
     library_tell(lib, LIBRARY_DRIVE_MEDIUM_CHANGED, d->number);
 }
 
-/* A drive takes its own generation and those before it. */
+/* A drive takes its own generation and those before it, and whatever cleans. */
 static bool fits_drive(struct library *lib, const char *barcode)
 {
     const struct cartridge *c = library_cartridge(lib, barcode);
-    return c && c->row.generation <= lib->cfg->library.generation;
+    return c && (barcode_is_cleaning(barcode) || c->row.generation <= lib->cfg->library.generation);
 }
 
 static int set_elements(struct library *lib, const struct db_element *rows, size_t n)

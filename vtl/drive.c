@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* drive.c: a drive's cartridge, status, flushing and moving the tape; writing and reading are in drive_rw.c. */
 #include "vtl/drive_private.h"
+#include "vtl/barcode.h"
 
 #include <errno.h>
 #include <string.h>
@@ -32,6 +33,11 @@ void drive_fini(struct drive *d)
 
 /* ---- status ---- */
 
+static bool drive_cleans(const struct drive *d)
+{
+    return barcode_is_cleaning(d->c->row.barcode);
+}
+
 void drive_publish(struct drive *d, enum tape_activity activity)
 {
     struct tape_status st = {.activity = activity, .medium_changes = d->medium_changes};
@@ -39,7 +45,7 @@ void drive_publish(struct drive *d, enum tape_activity activity)
     struct cartridge *c = d->c;
     if (c) {
         const struct lto_generation *g = lto_generation(c->row.generation);
-        st.medium = d->loaded ? TAPE_MEDIUM_LOADED : TAPE_MEDIUM_UNLOADED;
+        st.medium = d->loaded ? TAPE_MEDIUM_LOADED : drive_cleans(d) ? TAPE_MEDIUM_CLEANING : TAPE_MEDIUM_UNLOADED;
         memcpy(st.barcode, c->row.barcode, sizeof(st.barcode));
         st.density = g ? g->density : 0;
         pthread_mutex_lock(&c->lock);
@@ -84,8 +90,9 @@ enum tape_result drive_begin(struct drive *d, enum tape_activity activity)
 {
     pthread_mutex_lock(&d->op_lock);
     if (!d->c || !d->loaded) {
+        enum tape_result why = d->c && drive_cleans(d) ? TAPE_CLEANS : TAPE_NOT_PRESENT;
         pthread_mutex_unlock(&d->op_lock);
-        return TAPE_NOT_PRESENT;
+        return why;
     }
     pthread_mutex_lock(&d->st_lock);
     d->st.activity = activity;
@@ -225,8 +232,13 @@ int drive_insert(struct drive *d, struct cartridge *c, struct errtext *err)
     c->users++;
     pthread_mutex_unlock(&c->lock);
     workers_add(d->eng->workers, c);
-    drive_publish(d, TAPE_LOADING);
-    int rc = thread_tape(d, err);
+    int rc = 0;
+    if (drive_cleans(d)) {
+        atomic_store(&d->alerts, TAPE_ALERT_BIT(ALERT_CLEANING_MEDIA));
+    } else {
+        drive_publish(d, TAPE_LOADING);
+        rc = thread_tape(d, err);
+    }
     drive_publish(d, TAPE_IDLE);
     pthread_mutex_unlock(&d->op_lock);
     return rc;
@@ -260,7 +272,7 @@ int drive_remove(struct drive *d, const atomic_bool *cancel, struct errtext *err
         c->users--;
         pthread_mutex_unlock(&c->lock);
         d->c = NULL;
-        atomic_store(&d->alerts, 0);
+        atomic_fetch_and(&d->alerts, TAPE_ALERT_BIT(ALERT_EXPIRED_CLEANING));
         d->medium_changes++;
     }
     drive_publish(d, TAPE_IDLE);
@@ -278,6 +290,8 @@ static enum tape_result drive_load(void *self, const atomic_bool *cancel)
     if (d->c && d->loaded) {
         d->pos = 0;
         result = TAPE_OK;
+    } else if (d->c && drive_cleans(d)) {
+        result = TAPE_CLEANS;
     } else if (d->c) {
         drive_publish(d, TAPE_LOADING);
         d->medium_changes++;

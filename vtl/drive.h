@@ -28,10 +28,10 @@ struct drive {
     bool claim_asked;
     _Atomic uint64_t alerts; /* TapeAlert flags; the command set sets some at any time */
     uint64_t medium_changes;
-    struct tape_usage total, mount; /* since the start, since threading */
-    uint64_t appended, fetched;     /* of the cartridge, of the reader: what is counted already */
-    uint64_t loads, seconds;        /* in the drive's life, up to the start of this run */
-    uint64_t began;                 /* ticks */
+    struct tape_usage total, mount;     /* since the start, since threading */
+    uint64_t appended, fetched;         /* of the cartridge, of the reader: what is counted already */
+    uint64_t loads, seconds, cleanings; /* in the drive's life, up to the start of this run */
+    uint64_t began;                     /* ticks */
     struct reader reader;
 
     pthread_mutex_t st_lock;
@@ -48,9 +48,11 @@ void drive_usage_begin(struct drive *d);
 extern const struct tape_ops drive_tape_ops; /* self is the struct drive */
 
 /* ---- for the changer and the library, not on the drive's executor ---- */
-/* Puts a cartridge in and threads it. 0 or a negative errno with *err; the cartridge is in the drive all the same
- * (unthreaded). */
+/* Puts a cartridge in and threads it, unless it is one that cleans. 0 or a negative errno with *err; the cartridge is
+ * in the drive all the same (unthreaded). */
 int drive_insert(struct drive *d, struct cartridge *c, struct errtext *err);
+/* The cartridge that was just put in cleans the drive, if it is one for that. */
+void drive_clean(struct drive *d);
 /* Flushes, rewinds, unthreads and lets go of the cartridge. -EBUSY: removal is prevented; other errors: what was
  * written could not be made safe; the cartridge stays in the drive then. */
 int drive_remove(struct drive *d, const atomic_bool *cancel, struct errtext *err);

@@ -16,15 +16,17 @@ static uint64_t seconds(const struct drive *d)
     return d->seconds + (engine_ticks() - d->began) / 1000;
 }
 
-/* What the state keeps of a drive: "loads seconds". */
+/* What the state keeps of a drive: "loads seconds cleanings". */
 void drive_usage_begin(struct drive *d)
 {
     char key[24], text[64] = "";
-    unsigned long long loads = 0, secs = 0;
+    unsigned long long loads = 0, secs = 0, cleanings = 0;
     meta_key(d, key);
-    if (!db_meta_get(d->eng->db, key, text, sizeof(text)) && sscanf(text, "%llu %llu", &loads, &secs) == 2) {
+    if (!db_meta_get(d->eng->db, key, text, sizeof(text)) &&
+        sscanf(text, "%llu %llu %llu", &loads, &secs, &cleanings) >= 2) {
         d->loads = loads;
         d->seconds = secs;
+        d->cleanings = cleanings;
     }
     d->began = engine_ticks();
 }
@@ -33,7 +35,8 @@ void drive_usage_save(struct drive *d)
 {
     char key[24], text[64];
     meta_key(d, key);
-    (void)snprintf(text, sizeof(text), "%llu %llu", (unsigned long long)d->loads, (unsigned long long)seconds(d));
+    (void)snprintf(text, sizeof(text), "%llu %llu %llu", (unsigned long long)d->loads, (unsigned long long)seconds(d),
+                   (unsigned long long)d->cleanings);
     int rc = db_meta_set(d->eng->db, key, text);
     if (!rc && d->c)
         rc = cartridge_save_counters(d->c);
@@ -75,8 +78,11 @@ void drive_count(struct drive *d, const struct tape_usage *what)
 
 void drive_usage_fill(const struct drive *d, struct tape_statistics *s)
 {
-    *s = (struct tape_statistics){
-        .drive = d->total, .mount = d->mount, .drive_loads = d->loads, .drive_seconds = seconds(d)};
+    *s = (struct tape_statistics){.drive = d->total,
+                                  .mount = d->mount,
+                                  .drive_loads = d->loads,
+                                  .drive_cleanings = d->cleanings,
+                                  .drive_seconds = seconds(d)};
     if (!d->c)
         return;
     const struct usage *u = &d->c->usage;

@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vtl/mam.h"
+#include "vtl/barcode.h"
+#include "vtl/cleaning.h"
 #include "vtl/jsontext.h"
 #include "vtl/library_private.h"
+#include "vtl/mam.h"
 #include "vtl/tapes.h"
 
 #define FLUSH_WAIT_MS 10000
@@ -62,6 +64,8 @@ static const char *state_name(const struct tape_status *st)
         return "empty";
     if (st->activity == TAPE_IDLE && st->medium == TAPE_MEDIUM_UNLOADED)
         return "unloaded";
+    if (st->activity == TAPE_IDLE && st->medium == TAPE_MEDIUM_CLEANING)
+        return "cleaned";
     return activity_names[st->activity];
 }
 
@@ -107,6 +111,8 @@ static json_t *cartridge_json(struct library *lib, struct cartridge *c, bool wit
                           integer(cartridge_not_remote(c)), "capacity_bytes", integer(c->row.capacity), "generation",
                           c->row.generation, "worm", (int)c->row.worm, "write_protected", (int)c->row.write_protected,
                           "committed", (int)(c->changes == c->committed), "trouble", text_or_null(c->trouble));
+    if (j && barcode_is_cleaning(c->row.barcode))
+        json_object_set_new(j, "cleanings_left", integer(cleaning_uses_left(&c->usage)));
     if (j && with_address)
         json_object_set_new(j, "address", address ? json_integer(address) : json_null());
     if (j && with_address && c->loaded) {
@@ -237,8 +243,7 @@ static const struct {
     {"status", op_status, false},          {"tape-list", op_tape_list, false},
     {"tape-show", op_tape_show, false},    {"flush", op_flush, false},
     {"tape-create", tapes_create, true},   {"tape-remove", tapes_remove, true},
-    {"tape-protect", tapes_protect, true},
-    {"tape-export", tapes_export, true},
+    {"tape-protect", tapes_protect, true}, {"tape-export", tapes_export, true},
     {"tape-import", tapes_import, true},
 };
 

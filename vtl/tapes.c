@@ -69,7 +69,9 @@ static int create_one(struct library *lib, const char *barcode, uint64_t capacit
                            lib->cfg->library.slots, lib->cfg->file);
     const struct lto_generation *g = lto_generation(lib->cfg->library.generation);
     struct db_cartridge row = {.generation = g->generation,
-                               .capacity = capacity ? capacity : g->capacity,
+                               .capacity = capacity                       ? capacity
+                                           : barcode_is_cleaning(barcode) ? 0
+                                                                          : g->capacity,
                                .worm = worm,
                                .created = engine_time(),
                                .modified = engine_time(),
@@ -111,6 +113,17 @@ void tapes_put_inventory(struct library *lib)
         engine_log("inventory: %s", err.text);
 }
 
+static int check_data(const json_t *barcodes, struct errtext *err)
+{
+    for (size_t i = 0; i < json_array_size(barcodes); i++) {
+        const char *barcode = json_string_value(json_array_get(barcodes, i));
+        if (barcode && barcode_is_cleaning(barcode))
+            return errtext_set(err, -EINVAL, "%s: a cleaning cartridge (CLN...) has no capacity, and is no WORM",
+                               barcode);
+    }
+    return 0;
+}
+
 json_t *tapes_create(struct library *lib, const json_t *request, struct errtext *err)
 {
     const json_t *barcodes = json_object_get(request, "barcodes");
@@ -121,7 +134,7 @@ json_t *tapes_create(struct library *lib, const json_t *request, struct errtext 
         return NULL;
     }
     json_t *created = json_array();
-    int rc = 0;
+    int rc = capacity || worm ? check_data(barcodes, err) : 0;
     for (size_t i = 0; !rc && i < json_array_size(barcodes); i++)
         rc = create_one(lib, json_string_value(json_array_get(barcodes, i)), (uint64_t)capacity, worm, created, err);
     if (json_array_size(created))

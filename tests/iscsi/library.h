@@ -27,6 +27,9 @@ void position(struct session *s, int lun, uint64_t *object, uint64_t *file); /* 
 #define assert_position(s, lun, object, file) assert_position_at((s), (lun), (object), (file), __FILE__, __LINE__)
 void assert_position_at(struct session *s, int lun, uint64_t object, uint64_t file, const char *file_name, int line);
 
+/* The exit status of s3vtl with these arguments, on this library; may go on as a shell does. */
+int operator_says(const char *arguments);
+
 /* CDBs of READ(6) and WRITE(6): bits of byte 1 and a 24 bit length. */
 #define RW6(op, bits, len) CDB((op), (bits), (uint8_t)((len) >> 16), (uint8_t)((len) >> 8), (uint8_t)(len), 0)
 /* Bytes that differ for each seed and place, so that a misplaced block is seen. */

@@ -2,8 +2,6 @@
 /* test_door.c: the import/export elements, as the operator empties and fills them while initiators look on. */
 #include "tests/iscsi/library.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "scsi/be.h"
@@ -11,14 +9,6 @@
 #define C LUN_CHANGER
 #define SLOT_OF_TEST04 0x0403
 #define DOOR 0x0300
-
-static int operator_says(const char *arguments)
-{
-    char line[600];
-    (void)snprintf(line, sizeof(line), "%s %s >/dev/null 2>&1", getenv("S3VTL_TEST_COMMAND"), arguments);
-    int rc = system(line);
-    return rc < 0 ? -1 : rc >> 8;
-}
 
 static void carry(struct session *s, uint16_t from, uint16_t to)
 {

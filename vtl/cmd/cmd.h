@@ -47,6 +47,9 @@ void print_json(const json_t *j);
 const char *element_name(json_int_t address, char buf[32]);
 /* "1.5 GiB" */
 const char *human_size(json_int_t bytes, char buf[32]);
+/* Of a cartridge as the library tells of it: "1.5 GiB of 10.9 TiB", or "47 uses left"; 26 columns for a table. */
+#define USED_ROOM 80
+const char *used_of_cartridge(const json_t *cartridge, char buf[USED_ROOM]);
 /* Takes an option without value out of the arguments; true if it was there. */
 bool take_flag(struct command_line *cl, const char *name);
 /* Takes "--name VALUE" or "--name=VALUE" out; false after a message when the value is missing. *value NULL: not given.

@@ -107,6 +107,19 @@ const char *human_size(json_int_t bytes, char buf[32])
     return buf;
 }
 
+const char *used_of_cartridge(const json_t *c, char buf[USED_ROOM])
+{
+    char used[32], capacity[32];
+    const json_t *left = json_object_get(c, "cleanings_left");
+    if (left)
+        (void)snprintf(buf, USED_ROOM, "%12d uses left    ", (int)json_integer_value(left));
+    else
+        (void)snprintf(buf, USED_ROOM, "%12s of %-10s",
+                       human_size(json_integer_value(json_object_get(c, "used_bytes")), used),
+                       human_size(json_integer_value(json_object_get(c, "capacity_bytes")), capacity));
+    return buf;
+}
+
 static void drop(struct command_line *cl, int i, int n)
 {
     memmove(&cl->argv[i], &cl->argv[i + n], (size_t)(cl->argc - i - n) * sizeof(*cl->argv));

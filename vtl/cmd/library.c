@@ -134,7 +134,7 @@ static const json_t *cartridge_of(const json_t *status, const char *barcode)
 static void print_status(const json_t *s)
 {
     const json_t *spool = json_object_get(s, "spool");
-    char a[32], b[32], d[32], e[32];
+    char a[32], b[32], d[32], e[32], used[USED_ROOM];
     size_t i;
     json_t *j;
     printf("library %s   durability %s   spool %s of %s not stored   cache %s of %s\n\n", text(s, "name"),
@@ -160,9 +160,8 @@ static void print_status(const json_t *s)
         if (!barcode)
             continue;
         const json_t *c = cartridge_of(s, barcode);
-        printf("%-18s %#06x  %-16s %12s of %-10s %12s %s\n", element_name(number(j, "address"), a),
-               (unsigned)number(j, "address"), barcode, human_size(number(c, "used_bytes"), b),
-               human_size(number(c, "capacity_bytes"), d), human_size(number(c, "not_remote_bytes"), e),
+        printf("%-18s %#06x  %-16s %s %12s %s\n", element_name(number(j, "address"), a), (unsigned)number(j, "address"),
+               barcode, used_of_cartridge(c, used), human_size(number(c, "not_remote_bytes"), b),
                json_is_string(json_object_get(c, "trouble")) ? text(c, "trouble") : "");
     }
 }

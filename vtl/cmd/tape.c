@@ -77,11 +77,14 @@ static const char *text(const json_t *j, const char *key)
 
 static void print_cartridge(const json_t *t)
 {
-    char where[32], used[32], capacity[32], left[32];
-    printf("%-16s %-18s LTO-%d%s %12s of %-10s %12s%s %s\n", text(t, "barcode"),
-           element_name(number(t, "address"), where), (int)number(t, "generation"),
-           json_is_true(json_object_get(t, "worm")) ? " WORM" : "     ", human_size(number(t, "used_bytes"), used),
-           human_size(number(t, "capacity_bytes"), capacity), human_size(number(t, "not_remote_bytes"), left),
+    char where[32], type[32], used[USED_ROOM], left[32];
+    if (json_object_get(t, "cleanings_left"))
+        (void)snprintf(type, sizeof(type), "cleaning");
+    else
+        (void)snprintf(type, sizeof(type), "LTO-%d%s", (int)number(t, "generation"),
+                       json_is_true(json_object_get(t, "worm")) ? " WORM" : "");
+    printf("%-16s %-18s %-10s %s %12s%s %s\n", text(t, "barcode"), element_name(number(t, "address"), where), type,
+           used_of_cartridge(t, used), human_size(number(t, "not_remote_bytes"), left),
            json_is_true(json_object_get(t, "write_protected")) ? " write protected" : "",
            json_is_null(json_object_get(t, "trouble")) ? "" : text(t, "trouble"));
 }
