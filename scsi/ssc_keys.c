@@ -140,7 +140,8 @@ bool ssc_keys_use(struct ssc_keys *k, uint64_t nexus, uint64_t medium, struct ta
     p = &k->in_use;
     out->key = p->has_key ? p->key : NULL;
     out->encrypt = p->encryption == ENCRYPTION_ENCRYPT;
-    out->decrypt = p->decryption != DECRYPTION_DISABLE;
+    out->decrypt = p->decryption >= DECRYPTION_DECRYPT;
+    out->raw = p->decryption == DECRYPTION_RAW;
     out->mixed = p->decryption == DECRYPTION_MIXED;
     out->kad_len = p->kad_len;
     memcpy(out->kad, p->kad, p->kad_len);

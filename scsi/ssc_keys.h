@@ -10,7 +10,7 @@
 enum key_scope { SCOPE_PUBLIC = 0, SCOPE_LOCAL = 1, SCOPE_ALL_I_T_NEXUS = 2 };
 /* Tables 198 and 199; what is not here is refused. */
 enum { ENCRYPTION_DISABLE = 0, ENCRYPTION_ENCRYPT = 2 };
-enum { DECRYPTION_DISABLE = 0, DECRYPTION_DECRYPT = 2, DECRYPTION_MIXED = 3 };
+enum { DECRYPTION_DISABLE = 0, DECRYPTION_RAW = 1, DECRYPTION_DECRYPT = 2, DECRYPTION_MIXED = 3 };
 
 struct ssc_params {
     uint8_t encryption, decryption; /* modes */

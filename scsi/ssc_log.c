@@ -104,14 +104,33 @@ static size_t fill_alerts(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf)
     return (size_t)(p - buf);
 }
 
-/* There is no thermometer (0Dh), and there are no service buffers (15h). */
+/* 0Dh Temperature, SPC-5 7.3.21: FFh, there is no thermometer; nor a temperature that would be too much. */
+static size_t fill_temperature(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf)
+{
+    (void)lun;
+    (void)nexus;
+    uint8_t *p = log_number(buf, 0x0000, LOG_BINARY, 2, 0xFF);         /* TEMPERATURE */
+    return (size_t)(log_number(p, 0x0001, LOG_BINARY, 2, 0xFF) - buf); /* REFERENCE TEMPERATURE */
+}
+
+/* 15h Service Buffers Information, ADC-3 6.1.5: there are none. */
+static size_t fill_service_buffers(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf)
+{
+    (void)lun;
+    (void)nexus;
+    (void)buf;
+    return 0;
+}
+
 static const struct log_page pages[] = {
     {0x02, 0, fill_write_errors, reset_counters},
     {0x03, 0, fill_read_errors, reset_counters},
     {0x0C, 0, fill_sequential, reset_counters},
+    {0x0D, 0, fill_temperature, NULL},
     {0x11, 0, fill_device_status, NULL},
     {0x12, 0, fill_alert_response, NULL},
     {0x14, 0, ssc_log_device, NULL},
+    {0x15, 0, fill_service_buffers, NULL},
     {0x17, 0, ssc_log_volume, NULL},
     {0x1B, 0, ssc_log_compression, NULL},
     {0x2E, 0, fill_alerts, NULL},

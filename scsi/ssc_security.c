@@ -80,7 +80,7 @@ static size_t capabilities(struct ssc_lun *ssc, uint8_t *b)
     put_be16(d + 6, MAX_UKAD); /* MAXIMUM UNAUTHENTICATED KEY-ASSOCIATED DATA BYTES */
     put_be16(d + 8, MAX_AKAD); /* MAXIMUM AUTHENTICATED */
     put_be16(d + 10, TAPE_KEY_SIZE);
-    d[12] = 0x10; /* EEMC_C 1: no external encryption mode; RDMC_C 0: no raw reads */
+    d[12] = 0x1E; /* EEMC_C 1: no external encryption mode; RDMC_C 7: raw reads of all blocks, in any case */
     put_be32(d + 20, AES_256_GCM);
     return page(b, PAGE_CAPABILITIES, 44);
 }
@@ -220,7 +220,7 @@ static bool check_modes(struct scsi_request *rq, const uint8_t *list, bool loade
         int bit;
     } unsupported[] = {
         {5, 0x80, 7}, /* CEEM 2 and 3: there is no external encryption */
-        {5, 0x10, 4}, /* RDMC 1 and 3: raw reads */
+        {5, 0x10, 4}, /* RDMC 1 and 3: whoever has the bucket has what a raw read shows, so none can be forbidden */
         {5, 0x08, 3}, /* SDK: supplemental decryption keys */
         {5, 0x02, 1}, /* CKORP */
         {5, 0x01, 0}, /* CKORL: the drive is not told of reservations */
@@ -231,14 +231,15 @@ static bool check_modes(struct scsi_request *rq, const uint8_t *list, bool loade
             return false;
         }
     bool encrypts = list[6] == ENCRYPTION_ENCRYPT, decrypts = list[7] >= DECRYPTION_DECRYPT;
+    bool raw = list[7] == DECRYPTION_RAW;
     unsigned bad = 0;
     if ((list[5] & 0x04) && !loaded) /* CKOD without a volume */
         bad = 5;
     else if (list[6] != ENCRYPTION_DISABLE && !encrypts)
         bad = 6;
-    else if (list[7] != DECRYPTION_DISABLE && list[7] != DECRYPTION_DECRYPT && list[7] != DECRYPTION_MIXED)
+    else if (list[7] > DECRYPTION_MIXED)
         bad = 7;
-    else if ((encrypts || decrypts) && list[8] != ALGORITHM_INDEX)
+    else if ((encrypts || decrypts || raw) && list[8] != ALGORITHM_INDEX)
         bad = 8;
     else if ((encrypts || decrypts) && list[9]) /* KEY FORMAT: plain only */
         bad = 9;
@@ -271,7 +272,8 @@ static void set_encryption(struct ssc_lun *ssc, struct scsi_request *rq, const u
         p.decryption = list[7];
         p.clear_on_demount = list[5] & 0x04;
         p.medium = medium;
-        p.has_key = p.encryption || p.decryption; /* else what comes in its place is ignored: stenc sends zeros */
+        p.has_key = p.encryption ||
+                    p.decryption >= DECRYPTION_DECRYPT; /* else what comes in its place is ignored: stenc sends zeros */
         if (p.has_key && !take_kad(rq, list, len, 20 + key_len, &p))
             return;
         if (p.has_key)

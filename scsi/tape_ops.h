@@ -126,6 +126,7 @@ struct tape_crypt {
     bool encrypt;       /* blocks that are written */
     bool decrypt;       /* blocks that are read; false: encrypted ones are an error */
     bool mixed;         /* and those that are not encrypted are read too */
+    bool raw;           /* no decrypt: encrypted blocks are read as they are stored, with all that belongs to them */
     uint8_t kad_len;
     uint8_t kad[TAPE_KAD_MAX]; /* key-associated data descriptors, kept with each block */
 };

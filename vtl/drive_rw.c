@@ -235,8 +235,10 @@ static int read_block(struct drive *d, void *buf, uint32_t *len, const struct ta
     bool decrypt = crypt && crypt->decrypt;
     const struct seg_key key = {.key = decrypt ? crypt->key : NULL};
     d->reader.key = decrypt ? &key : NULL;
+    d->reader.raw = crypt && crypt->raw;
     int rc = reader_read(&d->reader, d->pos, buf, *len, len, cancel, err);
     d->reader.key = NULL;
+    d->reader.raw = false;
     return rc;
 }
 
@@ -288,7 +290,9 @@ enum tape_result drive_next_block(void *self, const struct tape_crypt *crypt, en
     struct errtext err = {""};
     uint8_t nothing;
     uint32_t len = 0;
-    int rc = read_block(d, &nothing, &len, crypt, cancel, &err);
+    struct tape_crypt opened = *crypt;
+    opened.raw = false; /* what a key would say of it is asked */
+    int rc = read_block(d, &nothing, &len, &opened, cancel, &err);
     bool unreadable = rc == -ENOKEY || rc == -EKEYREJECTED;
     if (rc && !unreadable)
         return drive_end(d, drive_failed(d, rc, &err, TAPE_READ_ERROR));

@@ -85,11 +85,14 @@ static int deliver(struct reader *r, const uint8_t *rec, size_t size, uint64_t o
         r->encrypted = d.flags & SEG_AES256_GCM;
         r->kad_len = r->encrypted && d.ext_len <= sizeof(r->kad) ? (uint8_t)d.ext_len : 0;
         memcpy(r->kad, kad, r->kad_len);
-        rc = r->encrypted && buf ? seg_record_decrypt(&d, rec, r->c->row.id, r->key, buf, room, err)
-                                 : seg_record_open(&d, rec, buf, room, err);
+        if (r->encrypted && r->raw)
+            rc = seg_record_raw(&d, rec, buf, room, err);
+        else
+            rc = r->encrypted && buf ? seg_record_decrypt(&d, rec, r->c->row.id, r->key, buf, room, err)
+                                     : seg_record_open(&d, rec, buf, room, err);
     }
     if (!rc) {
-        *len = d.length;
+        *len = r->encrypted && r->raw ? (uint32_t)(SEG_RECORD_SIZE + d.ext_len + d.stored_len) : d.length;
         r->fetched += size;
     }
     return rc;

@@ -23,6 +23,7 @@ struct reader {
     uint64_t window_at, window_len;
     size_t window_room;
     const struct seg_key *key; /* for encrypted blocks, during a read */
+    bool raw;                  /* encrypted blocks are read as they are stored, during a read */
     bool encrypted;            /* the block that was read last; then also what was kept with it: */
     uint8_t kad[TAPE_KAD_MAX], kad_len;
     uint64_t fetched; /* bytes of the records that were delivered, in all */
@@ -32,7 +33,8 @@ void reader_init(struct reader *r);
 void reader_set(struct reader *r, struct cartridge *c); /* another cartridge, or none: forgets all that is open */
 void reader_fini(struct reader *r);
 
-/* Reads the block at object: up to room bytes to buf (NULL with room 0: no data), *len becomes its true length.
+/* Reads the block at object: up to room bytes to buf (NULL with room 0: no data), *len becomes its true length
+ * (raw: that of its record).
  * 0; -EBADMSG or -EIO with *err (missing or wrong: MEDIUM ERROR); -ENOKEY: encrypted; -ECANCELED. */
 int reader_read(struct reader *r, uint64_t object, void *buf, size_t room, uint32_t *len, const atomic_bool *cancel,
                 struct errtext *err);

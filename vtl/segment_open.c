@@ -66,6 +66,15 @@ static int open_zstd(const struct seg_record *r, const uint8_t *ext, void *buf, 
     return rc ? rc : seg_expand(r, ext + r->ext_len, r->stored_len, r->crc_plain, buf, room, err);
 }
 
+int seg_record_raw(const struct seg_record *r, const void *rec, void *buf, size_t room, struct errtext *err)
+{
+    size_t size = SEG_RECORD_SIZE + (size_t)r->ext_len + r->stored_len;
+    int rc = seg_check_stored(r, (const uint8_t *)rec + SEG_RECORD_SIZE, err);
+    if (!rc && room)
+        memcpy(buf, rec, room < size ? room : size);
+    return rc;
+}
+
 int seg_record_open(const struct seg_record *r, const void *rec, void *buf, size_t room, struct errtext *err)
 {
     const uint8_t *ext = (const uint8_t *)rec + SEG_RECORD_SIZE;

@@ -289,6 +289,55 @@ static void the_independent_reader_opens_it_with_the_key(void **state)
     session_close(s);
 }
 
+/* The whole of the only segment; NULL and 0 if there is none. */
+static uint8_t *segment(size_t *len)
+{
+    char line[700];
+    uint8_t *b = malloc(1 << 20);
+    (void)snprintf(line, sizeof(line), "cat %s/tapes/TEST01L8/seg/*", getenv("S3VTL_TEST_STORE"));
+    FILE *f = popen(line, "r");
+    *len = f && b ? fread(b, 1, 1 << 20, f) : 0;
+    if (f)
+        pclose(f);
+    return b;
+}
+
+/* What a raw read shows is what is stored, all of it: no more is known to whoever has the bucket. */
+static void a_raw_read_shows_the_record_as_it_is_stored(void **state)
+{
+    (void)state;
+    struct session *s = open_loaded();
+    struct reply r;
+    static uint8_t raw[2 * sizeof(block)];
+    const uint8_t list[20] = {0, 0x10, 0, 0x10, 0x40, 0, 0, 1 /* RAW */, 1};
+    size_t len;
+    write_text(s, 1);
+    set_key(s, 6, 2, 3);
+    srand(8);
+    for (size_t i = 0; i < sizeof(block); i++)
+        block[i] = (uint8_t)rand();
+    command(s, D, CDB(0x0A, 0, 0x01, 0, 0, 0), DATA_OUT, block, sizeof(block), &r);
+    assert_good(&r);
+    do_good(s, FILEMARK);
+    do_good(s, REWIND);
+    assert_int_equal(operator_says("flush --remote"), 0);
+    command(s, D, CDB(0xB5, 0x20, 0, 0x10, 0, 0, 0, 0, 0, 20, 0, 0), DATA_OUT, (void *)(uintptr_t)list, 20, &r);
+    assert_good(&r);
+    expect_status(s, 0, 1);
+    expect_text(s, 1); /* it was never encrypted */
+    command(s, D, CDB(0x08, 0x02, 0x02, 0, 0, 0), DATA_IN, raw, sizeof(raw), &r);
+    assert_good(&r);
+    size_t size = sizeof(raw) - r.residual;
+    assert_true(size > sizeof(block));
+    assert_null(memmem(raw, size, block + 100, 64));
+    uint8_t *stored = segment(&len);
+    assert_non_null(memmem(stored, len, raw, size));
+    free(stored);
+    assert_position(s, D, 2, 0);
+    set_key(s, 0, 2, 0);
+    session_close(s);
+}
+
 #define T(f) cmocka_unit_test_teardown(f, sessions_end)
 int main(void)
 {
@@ -297,6 +346,7 @@ int main(void)
         T(a_tape_holds_both_kinds),
         T(a_local_key_is_not_the_others),
         T(the_key_stays_over_an_unload_until_it_is_cleared),
+        T(a_raw_read_shows_the_record_as_it_is_stored),
         T(the_independent_reader_opens_it_with_the_key),
         T(neither_text_nor_key_is_on_any_disk),
     };

@@ -71,6 +71,7 @@ static void capabilities_are_what_pbs_looks_for(void **state)
     assert_int_equal(d[0], 1);
     assert_int_equal(get_be16(d + 2), 0x14);
     assert_int_equal(d[4] & 0x0f, 0x0a); /* encrypts and decrypts itself */
+    assert_int_equal(d[12] >> 1 & 7, 7); /* raw reads, in any case */
     assert_int_equal(get_be16(d + 10), 0x20);
     assert_int_equal(get_be32(d + 20), 0x00010014);
 }
@@ -105,6 +106,28 @@ static void the_key_goes_with_each_write(void **state)
     write_block(7);
     assert_false(crypt_seen.encrypt || crypt_seen.decrypt);
     assert_null(crypt_seen.key);
+}
+
+static void raw_reads_need_no_key(void **state)
+{
+    (void)state;
+    uint32_t len = make_list(false);
+    list[7] = 1;
+    spout_of(7, len);
+    assert_good();
+    spin(0x0020);
+    assert_int_equal(in[5], 0);
+    assert_int_equal(in[6], 1);
+    static const uint8_t cdb[6] = {0x08, 0, 0, 0, 4, 0};
+    command_of(7, cdb, 6, 4, NULL, 0);
+    assert_true(crypt_seen.raw && !crypt_seen.decrypt && !crypt_seen.encrypt && !crypt_seen.key);
+    (void)make_list(true); /* one that encrypts what it writes, and reads raw */
+    list[7] = 1;
+    spout_of(7, 52);
+    assert_good();
+    write_block(7);
+    assert_memory_equal(key_seen, key, 32);
+    assert_true(crypt_seen.raw && !crypt_seen.decrypt);
 }
 
 static void works_without_a_medium(void **state)
@@ -253,7 +276,7 @@ static void what_cannot_be_is_refused_and_changes_nothing(void **state)
     static const struct {
         uint8_t at, value;
     } bad[] = {{1, 0x11}, {4, 0x60}, {5, 0x80}, {5, 0x10}, {5, 0x08}, {5, 0x02}, {5, 0x01}, {6, 1},
-               {6, 3},    {7, 1},    {7, 4},    {8, 0},    {8, 2},    {9, 1},    {19, 16},  {18, 1}};
+               {6, 3},    {7, 4},    {8, 0},    {8, 2},    {9, 1},    {19, 16},  {18, 1}};
     switch_on(7);
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         (void)make_list(true);
@@ -383,6 +406,7 @@ int main(void)
         T(capabilities_are_what_pbs_looks_for),
         T(the_status_is_what_was_set),
         T(the_key_goes_with_each_write),
+        T(raw_reads_need_no_key),
         T(works_without_a_medium),
         T(the_others_learn_that_the_parameters_changed),
         T(a_local_key_is_for_its_nexus_alone),
