@@ -40,6 +40,8 @@ void scsi_check_param_field(struct scsi_request *rq, unsigned byte, int bit)
 
 void scsi_sense_info(struct scsi_request *rq, int64_t information)
 {
+    if (information < INT32_MIN || information > UINT32_MAX) /* fixed format has no room for it */
+        return;
     rq->sense[0] |= 0x80; /* VALID */
     put_be32(rq->sense + 3, (uint32_t)information);
 }

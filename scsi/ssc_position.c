@@ -18,6 +18,8 @@ void ssc_space(struct scsi_lun *lun, struct scsi_request *rq)
 {
     struct ssc_lun *ssc = ssc_of(lun);
     int64_t count = rq->cdb[0] == 0x91 ? (int64_t)get_be64(rq->cdb + 4) : (int32_t)(get_be24(rq->cdb + 2) << 8) >> 8;
+    if (count == INT64_MIN) /* as good as any other that no tape has, and it can be negated */
+        count++;
     ssc_moved(ssc);
     switch (rq->cdb[1] & 0x0f) { /* CODE */
     case 0x0: {

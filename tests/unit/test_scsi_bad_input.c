@@ -280,6 +280,16 @@ static void at_the_beginning_the_end_of_data_and_the_end_of_the_tape(void **stat
     DRIVE(0, 0x11, 1, 0xFF, 0xFF, 0xFF);
     assert_sense(0, 0x0004);
     assert_int_equal(tape->st.object, 0);
+    for (uint8_t code = 0; code < 2; code++) { /* the most that can be asked for, either way; the residual has no room */
+        DRIVE(0, 0x91, code, [4] = 0x80);
+        assert_sense(0, 0x0004);
+        assert_int_equal(rq.sense[0] & 0x80, 0);
+        assert_int_equal(tape->st.object, 0);
+        DRIVE(0, 0x91, code, [4] = 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF);
+        assert_sense(code ? 8 : 0, code ? 0x0005 : 0x0001);
+        DRIVE(0, 0x01);
+        assert_good();
+    }
     DRIVE(0, 0x92, 0, [11] = 200);
     assert_sense(8, 0x0005);
     assert_int_equal(tape->st.object, 4);
