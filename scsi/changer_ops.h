@@ -43,7 +43,7 @@ enum changer_result {
     CHANGER_DESTINATION_FULL,  /* 5/3B/0D */
     CHANGER_REMOVAL_PREVENTED, /* 5/53/02 */
     CHANGER_INCOMPATIBLE,      /* 5/30/00: a cartridge the drive cannot take */
-    CHANGER_FLUSH_FAILED,      /* 4/3B/... the drive could not make its data safe: the cartridge stays where it is */
+    CHANGER_FLUSH_FAILED,      /* 4/53/00: the drive could not make its data safe: the cartridge stays where it is */
     CHANGER_CANCELLED,
     CHANGER_INTERNAL, /* 4/44/00 */
 };

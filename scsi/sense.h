@@ -33,7 +33,6 @@ enum scsi_asc {
     ASC_FORMAT_IN_PROGRESS = 0x0404,
     ASC_OPERATION_IN_PROGRESS = 0x0407,
     ASC_WRITE_ERROR = 0x0C00,
-    ASC_MECHANICAL_POSITIONING_ERROR = 0x1501,
     ASC_UNRECOVERED_READ_ERROR = 0x1100,
     ASC_PARAMETER_LIST_LENGTH_ERROR = 0x1A00,
     ASC_INVALID_COMMAND_OPERATION_CODE = 0x2000,
@@ -74,7 +73,7 @@ void scsi_check(struct scsi_request *rq, enum scsi_sense_key key, enum scsi_asc 
 void scsi_check_cdb_field(struct scsi_request *rq, unsigned byte, int bit);
 /* 5/26/00 pointing at a byte of the parameter list. */
 void scsi_check_param_field(struct scsi_request *rq, unsigned byte, int bit);
-/* Adds to the sense just made: VALID with INFORMATION (two's complement, cut to 32 bits), FILEMARK, EOM, ILI bits
+/* Adds to the sense just made: VALID with INFORMATION (two's complement; not when 32 bits are too few), FILEMARK, EOM, ILI bits
  * (SPC-5 table 53; SSC-5 4.2.18). */
 void scsi_sense_info(struct scsi_request *rq, int64_t information);
 /* PROGRESS INDICATION of NOT READY and NO SENSE, in 65536ths: 4.4.2.4.6 */

@@ -31,6 +31,9 @@ static const uint8_t capabilities[20] = {
 };
 
 static const struct mode_page pages[] = {
+    {0x02, 0, sizeof(spc_disconnect_page), spc_disconnect_page, NULL, NULL, NULL, NULL},
+    {0x0A, 0, sizeof(spc_control_page), spc_control_page, NULL, NULL, NULL, NULL},
+    {0x1C, 0, sizeof(spc_exceptions_page), spc_exceptions_page, NULL, NULL, NULL, NULL},
     {0x1D, 0, sizeof(addresses), addresses, NULL, fill_addresses, NULL, NULL},
     {0x1E, 0, sizeof(geometry), geometry, NULL, NULL, NULL, NULL},
     {0x1F, 0, sizeof(capabilities), capabilities, NULL, NULL, NULL, NULL},

@@ -41,6 +41,8 @@ struct mode_device {
                    unsigned descriptor_at, bool apply);
 };
 
+/* Pages that say the same for every device type here; nothing in them is changeable. */
+extern const uint8_t spc_disconnect_page[16], spc_control_page[12], spc_exceptions_page[12];
 void spc_mode_sense(struct scsi_lun *lun, struct scsi_request *rq, const struct mode_device *dev);  /* 6 and 10 */
 void spc_mode_select(struct scsi_lun *lun, struct scsi_request *rq, const struct mode_device *dev); /* 6 and 10 */
 

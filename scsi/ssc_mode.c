@@ -10,10 +10,6 @@
 
 /* 01h Read-Write Error Recovery, SSC-5 8.3.5: nothing is retried on the initiator's behalf. */
 static const uint8_t error_recovery[12] = {0x01, 0x0A};
-/* 02h Disconnect-Reconnect, SPC-5 7.5.9: iSCSI negotiates what it would say. */
-static const uint8_t disconnect[16] = {0x02, 0x0E};
-/* 0Ah Control, SPC-5 7.5.10: D_SENSE 0 (fixed format), QUEUE ALGORITHM MODIFIER 0, TAS 0, AUTOLOAD MODE 0 */
-static const uint8_t control[12] = {0x0A, 0x0A};
 /* 0Ah/F0h Control Data Protection, SSC-5 8.3.9: LOGICAL BLOCK PROTECTION METHOD 0, there is none */
 static const uint8_t protection[32] = {0x4A, 0xF0, 0x00, 0x1C};
 /* 0Fh Data Compression, SSC-5 8.3.2: DCE, DCC, DDE; algorithm 1 (as LTO drives name theirs; the medium keeps zstd) */
@@ -31,8 +27,6 @@ static const uint8_t extension_changeable[32] = {[5] = 0xF0, [6] = 0xFF, [7] = 0
 static const uint8_t partition[10] = {0x11, 0x08, 0x00, 0x00, 0x18, 0x03, 0x09};
 /* 1Ah Power Condition, SPC-5 7.5.13: no timer runs, this drive never sleeps */
 static const uint8_t power[40] = {0x1A, 0x26};
-/* 1Ch Informational Exceptions Control, SSC-5 8.3.6: DEXCPT; alerts are told by the log pages */
-static const uint8_t exceptions[12] = {0x1C, 0x0A, 0x08};
 /* 1Dh Medium Configuration, SSC-5 8.3.7 */
 static const uint8_t medium_configuration[32] = {0x1D, 0x1E};
 
@@ -128,8 +122,8 @@ static void fill_medium_configuration(struct scsi_lun *lun, uint8_t *p)
 
 static const struct mode_page pages[] = {
     {0x01, 0, sizeof(error_recovery), error_recovery, NULL, NULL, NULL, NULL},
-    {0x02, 0, sizeof(disconnect), disconnect, NULL, NULL, NULL, NULL},
-    {0x0A, 0, sizeof(control), control, NULL, NULL, NULL, NULL},
+    {0x02, 0, sizeof(spc_disconnect_page), spc_disconnect_page, NULL, NULL, NULL, NULL},
+    {0x0A, 0, sizeof(spc_control_page), spc_control_page, NULL, NULL, NULL, NULL},
     {0x0A, 0xF0, sizeof(protection), protection, NULL, NULL, NULL, NULL},
     {0x0F, 0, sizeof(compression), compression, compression_changeable, fill_compression, NULL, apply_compression},
     {0x10, 0, sizeof(configuration), configuration, configuration_changeable, fill_configuration, check_configuration,
@@ -137,7 +131,7 @@ static const struct mode_page pages[] = {
     {0x10, 1, sizeof(extension), extension, extension_changeable, fill_extension, check_extension, apply_extension},
     {0x11, 0, sizeof(partition), partition, NULL, fill_partition, NULL, NULL},
     {0x1A, 0, sizeof(power), power, NULL, NULL, NULL, NULL},
-    {0x1C, 0, sizeof(exceptions), exceptions, NULL, NULL, NULL, NULL},
+    {0x1C, 0, sizeof(spc_exceptions_page), spc_exceptions_page, NULL, NULL, NULL, NULL},
     {0x1D, 0, sizeof(medium_configuration), medium_configuration, NULL, fill_medium_configuration, NULL, NULL},
 };
 

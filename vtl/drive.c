@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 /* A flush that cannot end answers before the initiator gives up (PBS: 600 s). */
 #define FLUSH_LIMIT_MS 540000
@@ -190,10 +191,34 @@ enum tape_result drive_failed(struct drive *d, int rc, const struct errtext *err
     return otherwise;
 }
 
+/* The drive may be busy for long: whoever waits may give up, and must within limit_ms. */
+static int wait_for_drive(struct drive *d, uint64_t limit_ms, const atomic_bool *cancel, struct errtext *err)
+{
+    uint64_t until = engine_ticks() + limit_ms;
+    for (;;) {
+        struct timespec t;
+        clock_gettime(CLOCK_REALTIME, &t);
+        t.tv_nsec += 50000000;
+        if (t.tv_nsec >= 1000000000) {
+            t.tv_sec++;
+            t.tv_nsec -= 1000000000;
+        }
+        if (!pthread_mutex_timedlock(&d->op_lock, &t))
+            return 0;
+        if (atomic_load(cancel))
+            return errtext_set(err, -ECANCELED, "drive %u: what waited for it was cancelled", d->number);
+        if (engine_ticks() >= until)
+            return errtext_set(err, -ETIMEDOUT, "drive %u: it has been busy for %llu s", d->number,
+                               (unsigned long long)limit_ms / 1000);
+    }
+}
+
 int drive_flush(struct drive *d, const atomic_bool *cancel, struct errtext *err)
 {
-    pthread_mutex_lock(&d->op_lock);
-    int rc = d->c ? drive_make_safe(d, true, cancel, err) : 0;
+    int rc = wait_for_drive(d, d->flush_limit_ms, cancel, err);
+    if (rc)
+        return rc;
+    rc = d->c ? drive_make_safe(d, true, cancel, err) : 0;
     drive_usage_save(d);
     drive_publish(d, TAPE_IDLE);
     pthread_mutex_unlock(&d->op_lock);
@@ -263,10 +288,14 @@ int drive_remove(struct drive *d, const atomic_bool *cancel, struct errtext *err
 {
     if (atomic_load(&d->prevented))
         return -EBUSY;
-    pthread_mutex_lock(&d->op_lock);
+    uint64_t began = engine_ticks(), limit = d->remove_limit_ms;
+    int rc = wait_for_drive(d, limit, cancel, err);
+    if (rc)
+        return rc;
+    uint64_t waited = engine_ticks() - began;
     drive_publish(d, TAPE_UNLOADING);
     struct cartridge *c = d->c;
-    int rc = c ? unthread(d, d->remove_limit_ms, cancel, err) : 0;
+    rc = c ? unthread(d, limit > waited ? limit - waited : 0, cancel, err) : 0;
     if (!rc && c) {
         pthread_mutex_lock(&c->lock);
         c->users--;

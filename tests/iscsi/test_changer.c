@@ -59,6 +59,34 @@ static void every_type_has_as_many_elements_as_the_mode_page_says(void **state)
     session_close(s);
 }
 
+static void mode_pages_come_alone_and_together(void **state)
+{
+    (void)state;
+    struct session *s = open_settled();
+    static const uint8_t pages[][2] = {{0x02, 14}, {0x0A, 10}, {0x1C, 10}, {0x1D, 18}, {0x1E, 2}, {0x1F, 18}};
+    struct reply r;
+    uint8_t all[255], one[255];
+    for (uint8_t pc = 0; pc < 3; pc++) {
+        command(s, LUN_CHANGER, CDB(0x1A, 8, (uint8_t)(pc << 6 | 0x3F), 0, 0xff, 0), DATA_IN, all, sizeof(all), &r);
+        assert_good(&r);
+        size_t at = 4;
+        for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+            assert_int_equal(all[at], pages[i][0]);
+            assert_int_equal(all[at + 1], pages[i][1]);
+            command(s, LUN_CHANGER, CDB(0x1A, 8, (uint8_t)(pc << 6 | pages[i][0]), 0, 0xff, 0), DATA_IN, one,
+                    sizeof(one), &r);
+            assert_good(&r);
+            assert_int_equal(one[0], 5 + pages[i][1]);
+            assert_memory_equal(one + 4, all + at, 2u + pages[i][1]);
+            at += 2u + pages[i][1];
+        }
+        assert_int_equal(all[0] + 1u, at);
+    }
+    command(s, LUN_CHANGER, CDB(0x1A, 8, 0xC0 | 0x1D, 0, 0xff, 0), DATA_IN, one, sizeof(one), &r);
+    assert_sense(&r, 5, 0x3900);
+    session_close(s);
+}
+
 static void drive_elements_name_the_drives(void **state)
 {
     (void)state;
@@ -296,6 +324,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(every_type_has_as_many_elements_as_the_mode_page_says, sessions_end),
+        cmocka_unit_test_teardown(mode_pages_come_alone_and_together, sessions_end),
         cmocka_unit_test_teardown(drive_elements_name_the_drives, sessions_end),
         cmocka_unit_test_teardown(status_goes_on_behind_the_last_address, sessions_end),
         cmocka_unit_test_teardown(status_is_cut_at_the_allocation_length, sessions_end),

@@ -222,6 +222,78 @@ static void status_of_the_changer_is_immediate_and_whole_while_a_move_waits(void
     finish(&st, st.s, st.blocks + 1);
 }
 
+static struct pending *submit_move(struct session *s, uint16_t from, uint16_t to)
+{
+    return submit(s, LUN_CHANGER,
+                  CDB(0xA5, 0, 0, 0, (uint8_t)(from >> 8), (uint8_t)from, (uint8_t)(to >> 8), (uint8_t)to, 0, 0, 0, 0),
+                  NO_DATA, NULL, 0);
+}
+
+/* One MOVE waits for the drive, one for the transport: either can be aborted, and the other is as it was. */
+static void aborting_a_move_ends_only_that_one(void **state)
+{
+    (void)state;
+    struct stall st;
+    struct timespec t;
+    stall(&st, "STALLAL8");
+    uint16_t from = find_cartridge(st.s, "STALL1L8");
+    struct pending *first = submit_move(st.s, DRIVE, SLOT + 15), *second = submit_move(st.s, from, SLOT + 14);
+    struct pending *third = submit_move(st.s, from, SLOT + 14);
+    serve_for(st.s, NULL, 300);
+    abort_task(second);
+    serve_for(st.s, NULL, 300);
+    assert_false(pending_done(first) || pending_done(third));
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    abort_task(first);
+    assert_true(serve_for(st.s, third, 5000));
+    if (seconds_since(&t) > 2)
+        fail_msg("the abort took %.1f s", seconds_since(&t));
+    assert_good(await(third));
+    assert_int_not_equal(await(first)->status, 0);
+    assert_int_not_equal(await(second)->status, 0);
+    assert_int_equal(find_cartridge(st.s, "STALL1L8"), SLOT + 14);
+    assert_int_equal(find_cartridge(st.s, "STALLAL8"), DRIVE);
+    pending_free(first);
+    pending_free(second);
+    pending_free(third);
+    release_store();
+    assert_good(await(st.waits));
+    pending_free(st.waits);
+    struct reply r;
+    move(st.s, SLOT + 14, from, &r);
+    assert_good(&r);
+    finish(&st, st.s, st.blocks + 1);
+}
+
+static void a_session_lost_in_mid_move_moves_nothing(void **state)
+{
+    (void)state;
+    struct stall st;
+    struct session *other = session_open(&(struct session_options){.name = "other", .isid = 9});
+    struct timespec t;
+    stall(&st, "STALLBL8");
+    settle(other, LUN_CHANGER);
+    struct pending *p = submit_move(other, DRIVE, SLOT + 15);
+    assert_false(serve_for(other, p, 300));
+    session_cut(other);
+    pending_free(p);
+    /* The transport is free, though the drive is not. */
+    uint16_t from = find_cartridge(st.s, "STALL1L8");
+    struct reply r;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    move(st.s, from, SLOT + 14, &r);
+    assert_good(&r);
+    if (seconds_since(&t) > 5)
+        fail_msg("the changer was not free for %.1f s", seconds_since(&t));
+    move(st.s, SLOT + 14, from, &r);
+    assert_good(&r);
+    assert_int_equal(find_cartridge(st.s, "STALLBL8"), DRIVE);
+    release_store();
+    assert_good(await(st.waits));
+    pending_free(st.waits);
+    finish(&st, st.s, st.blocks + 1);
+}
+
 /* open-iscsi pings every few seconds and ends the session, and with it the job, when nobody answers. */
 static void pings_are_answered_while_a_write_waits(void **state)
 {
@@ -391,6 +463,8 @@ int main(void)
         T(ordered_commands_hold_nothing_back),
         T(pings_are_answered_while_a_write_waits),
         T(status_of_the_changer_is_immediate_and_whole_while_a_move_waits),
+        T(aborting_a_move_ends_only_that_one),
+        T(a_session_lost_in_mid_move_moves_nothing),
         T(an_aborted_write_ends_and_writes_nothing),
         T(aborting_one_of_many_ends_only_that_one),
         T(a_reset_ends_everything_in_the_unit_and_nothing_else),

@@ -111,7 +111,19 @@ static size_t get_elements(void *self, int type, uint16_t start, size_t max, str
             out[n++] = element[i];
     return n;
 }
-static const struct changer_ops changer_ops = {.layout = get_layout, .elements = get_elements, .prevent = do_prevent};
+static enum changer_result next_move;
+static enum changer_result do_move(void *self, uint16_t transport, uint16_t source, uint16_t destination,
+                                   const atomic_bool *cancel)
+{
+    (void)self;
+    (void)transport;
+    (void)source;
+    (void)destination;
+    (void)cancel;
+    return next_move;
+}
+static const struct changer_ops changer_ops = {
+    .layout = get_layout, .elements = get_elements, .move = do_move, .prevent = do_prevent};
 
 static struct scsi_lun *drive, *changer;
 
@@ -373,6 +385,26 @@ static void commands_of_explicit_address_mode_are_refused(void **state)
     }
 }
 
+static void a_move_that_fails_says_why(void **state)
+{
+    (void)state;
+    static const struct {
+        enum changer_result result;
+        unsigned key, asc;
+    } cases[] = {{CHANGER_BAD_ADDRESS, 5, 0x2101},      {CHANGER_SOURCE_EMPTY, 5, 0x3B0E},
+                 {CHANGER_DESTINATION_FULL, 5, 0x3B0D}, {CHANGER_REMOVAL_PREVENTED, 5, 0x5302},
+                 {CHANGER_INCOMPATIBLE, 5, 0x3000},     {CHANGER_FLUSH_FAILED, 4, 0x5300},
+                 {CHANGER_INTERNAL, 4, 0x4400}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        next_move = cases[i].result;
+        COMMAND(changer, 64, 0xA5, 0, 0, 0, 4, 0, 1, 0, 0, 0, 0, 0);
+        expect_sense((uint8_t)cases[i].key, (uint16_t)cases[i].asc);
+    }
+    next_move = CHANGER_OK;
+    COMMAND(changer, 64, 0xA5, 0, 0, 0, 4, 0, 1, 0, 0, 0, 0, 0);
+    assert_int_equal(rq.status, SCSI_GOOD);
+}
+
 static void reserved_bits_are_pointed_at(void **state)
 {
     (void)state;
@@ -563,6 +595,7 @@ int main(void)
         T(an_empty_drive_answers_at_once),
         T(what_is_not_there_yet_says_so),
         T(commands_of_explicit_address_mode_are_refused),
+        T(a_move_that_fails_says_why),
         T(reserved_bits_are_pointed_at),
         T(unit_attentions_come_once_and_never_to_inquiry),
         T(the_serial_number_is_what_udev_needs),
