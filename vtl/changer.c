@@ -77,10 +77,12 @@ static bool element_ok(struct library *lib, uint16_t address)
     return e && e->type != ELEMENT_TRANSPORT;
 }
 
+/* In a library that does not serve no drive holds anything: its element is only a place. */
 static enum changer_result leave_drive(struct library *lib, struct drive *d, const atomic_bool *cancel)
 {
-    (void)lib;
     struct errtext err = {""};
+    if (!lib->eng.workers)
+        return CHANGER_OK;
     int rc = drive_remove(d, cancel, &err);
     if (!rc)
         return CHANGER_OK;
@@ -99,8 +101,10 @@ static uint16_t origin(const struct element *from)
 static void into_drive(struct library *lib, struct drive *d, const char *barcode)
 {
     struct errtext err = {""};
-    struct cartridge *c = library_cartridge(lib, barcode);
-    if (c && drive_insert(d, c, &err))
+    struct cartridge *c = lib->eng.workers ? library_cartridge(lib, barcode) : NULL;
+    if (!c)
+        return;
+    if (drive_insert(d, c, &err))
         engine_log("drive %u: %s cannot be loaded: %s", d->number, barcode, err.text);
     drive_clean(d);
     library_tell(lib, LIBRARY_DRIVE_MEDIUM_CHANGED, d->number);
@@ -164,6 +168,18 @@ static enum changer_result move_locked(struct library *lib, uint16_t source, uin
     if (in)
         into_drive(lib, in, rows[1].barcode);
     return CHANGER_OK;
+}
+
+enum changer_result library_move(struct library *lib, const char *barcode, uint16_t destination,
+                                 const atomic_bool *cancel)
+{
+    enum changer_result r = CHANGER_SOURCE_EMPTY;
+    pthread_mutex_lock(&lib->move_lock);
+    for (size_t i = 0; i < lib->n_elements && r == CHANGER_SOURCE_EMPTY; i++)
+        if (!strcmp(lib->elements[i].barcode, barcode))
+            r = move_locked(lib, lib->elements[i].address, destination, cancel);
+    pthread_mutex_unlock(&lib->move_lock);
+    return r;
 }
 
 static enum changer_result changer_move(void *self, uint16_t transport, uint16_t source, uint16_t destination,

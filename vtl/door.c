@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* door.c: the import/export elements as the operator's door: cartridges go through it to the shelf and come back. One
- * on the shelf is in no element; its objects stay where they are. */
+/* door.c: what the operator moves: cartridges between elements, and the import/export elements as the door: cartridges
+ * go through it to the shelf and come back. One on the shelf is in no element; its objects stay where they are. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "vtl/element.h"
 #include "vtl/tapes.h"
 
 /* PREVENT ALLOW MEDIUM REMOVAL of the changer (SMC-3 6.9) locks it. */
@@ -22,6 +23,61 @@ static struct element *element_of(struct library *lib, const char *barcode)
             return &lib->elements[i];
     return NULL;
 }
+
+/* ---- from element to element ---- */
+
+static int move_failed(struct library *lib, const char *barcode, uint16_t address, enum changer_result r,
+                       struct errtext *err)
+{
+    char to[ELEMENT_NAME_SIZE];
+    const struct vtl_config *cfg = lib->cfg;
+    (void)element_name(address, to);
+    switch (r) {
+    case CHANGER_BAD_ADDRESS:
+        return errtext_set(err, -EINVAL, "%s: the library has no %s: slots = %u, drives = %u, import_export = %u in %s",
+                           barcode, to, cfg->library.slots, cfg->library.drives, cfg->library.import_export, cfg->file);
+    case CHANGER_SOURCE_EMPTY:
+        return errtext_set(err, -EINVAL, "%s: it is on the shelf: s3vtl tape import brings it back", barcode);
+    case CHANGER_DESTINATION_FULL:
+        return errtext_set(err, -EEXIST, "%s: %s is full", barcode, to);
+    case CHANGER_REMOVAL_PREVENTED:
+        return errtext_set(err, -EBUSY, "%s: an initiator keeps it in the drive (PREVENT MEDIUM REMOVAL)", barcode);
+    case CHANGER_INCOMPATIBLE:
+        return errtext_set(err, -EINVAL, "%s: %s takes no cartridge of its generation", barcode, to);
+    case CHANGER_FLUSH_FAILED:
+        return errtext_set(err, -EIO, "%s: it stays in the drive, as its data could not be made safe: see the log",
+                           barcode);
+    case CHANGER_CANCELLED:
+        return errtext_set(err, -ECANCELED, "%s: it stays where it is: the library stops", barcode);
+    case CHANGER_OK:
+    case CHANGER_INTERNAL:
+        break;
+    }
+    return errtext_set(err, -EIO, "%s: it stays where it is: see the log", barcode);
+}
+
+json_t *tapes_move(struct library *lib, const json_t *request, struct errtext *err)
+{
+    const char *barcode = json_string_value(json_object_get(request, "barcode"));
+    json_int_t address = json_integer_value(json_object_get(request, "address"));
+    if (!barcode || address < 1 || address > UINT16_MAX || !library_cartridge(lib, barcode)) {
+        errtext_set(err, -ENOENT,
+                    address < 1 || address > UINT16_MAX ? "%s: tape-move: an address (1 to 65535) is needed"
+                                                        : "%s: no such cartridge in this library",
+                    barcode ? barcode : "(no barcode)");
+        return NULL;
+    }
+    enum changer_result r = library_move(lib, barcode, (uint16_t)address, &lib->no_waiting);
+    if (r) {
+        move_failed(lib, barcode, (uint16_t)address, r, err);
+        return NULL;
+    }
+    tapes_put_inventory(lib);
+    library_tell(lib, LIBRARY_ELEMENTS_CHANGED, 0);
+    return json_pack("{s:s, s:i}", "barcode", barcode, "address", (int)address);
+}
+
+/* ---- through the door ---- */
 
 /* What is to be done: elements as they will be. move_lock is held, so they do not change meanwhile. */
 struct plan {

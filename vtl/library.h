@@ -15,7 +15,7 @@ struct library;
 
 /* What happened to the medium of a drive or at the import/export elements: target.c turns it into unit attentions.
  * Called on any thread but the transport's; must not block. */
-enum library_event { LIBRARY_DRIVE_MEDIUM_CHANGED, LIBRARY_IMPORT_EXPORT_ACCESSED };
+enum library_event { LIBRARY_DRIVE_MEDIUM_CHANGED, LIBRARY_IMPORT_EXPORT_ACCESSED, LIBRARY_ELEMENTS_CHANGED };
 typedef void (*library_event_fn)(void *arg, enum library_event ev, unsigned drive);
 
 /* Flags of library_open. */
@@ -49,6 +49,7 @@ const struct changer_ops *library_changer_ops(void); /* self is the struct libra
  *   {"op":"status"}                                -> {"elements":[...],"drives":[...],"cartridges":[...], ...}
  *   {"op":"tape-list"} {"op":"tape-show","barcode":B} {"op":"tape-create","barcodes":[..],"capacity":N,"worm":false}
  *   {"op":"tape-remove","barcode":B,"force":false} {"op":"tape-protect","barcode":B,"on":true}
+ *   {"op":"tape-move","barcode":B,"address":N}
  *   {"op":"flush"}                                 -> {}: every drive is at the configured durability
  *   {"op":"flush","remote":true,"timeout_ms":N}    -> {"remote":bool,"waiting":text}: is all of it in the store; what
  * was not when the time (10 s at most) was over Returns a new reference, or NULL and *err (one line). Any thread but

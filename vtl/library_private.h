@@ -59,6 +59,9 @@ int library_add_cartridge(struct library *lib, struct cartridge *c);
 void library_drop_cartridge(struct library *lib, struct cartridge *c); /* only from the list */
 void library_inventory_changed(struct library *lib);
 struct drive *library_drive_at(struct library *lib, const struct element *e); /* NULL: not a drive element */
+/* MOVE MEDIUM of the cartridge from wherever it is; CHANGER_SOURCE_EMPTY: it is in no element. May wait as long. */
+enum changer_result library_move(struct library *lib, const char *barcode, uint16_t destination,
+                                 const atomic_bool *cancel);
 void library_tell(struct library *lib, enum library_event ev, unsigned drive);
 
 /* inventory.c: <prefix>/gateways/<gateway>/inventory/<n>, so that a rebuild finds every cartridge in its element. */

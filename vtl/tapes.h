@@ -15,6 +15,10 @@ json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext 
  * drive. */
 json_t *tapes_protect(struct library *lib, const json_t *request, struct errtext *err);
 
+/* {"barcode":B,"address":A} -> {"barcode","address"}: what MOVE MEDIUM does, with its checks; waits as it does.
+ * tapes_lock read. */
+json_t *tapes_move(struct library *lib, const json_t *request, struct errtext *err);
+
 /* {"barcodes":[...]} or {"all":true} -> {"exported":[{"barcode","address"}...]}: out of the import/export elements, to the shelf. All or
  * none. */
 json_t *tapes_export(struct library *lib, const json_t *request, struct errtext *err);

@@ -400,14 +400,15 @@ static void on_tick(int fd, int events, void *data)
 static void on_library_event(void *arg, enum library_event ev, unsigned drive)
 {
     (void)arg;
-    bool changer = ev == LIBRARY_IMPORT_EXPORT_ACCESSED;
+    bool changer = ev != LIBRARY_DRIVE_MEDIUM_CHANGED;
     if (!changer && drive >= MAX_DRIVES)
         return;
     pthread_mutex_lock(&target.lock);
     struct target_lun *tl = *place_of(changer ? TARGET_CHANGER : (int)drive);
     if (tl)
         scsi_ua_raise(tl->unit.lun, 0, 0,
-                      changer ? ASC_IMPORT_OR_EXPORT_ELEMENT_ACCESSED : ASC_NOT_READY_TO_READY_CHANGE);
+                      ev == LIBRARY_IMPORT_EXPORT_ACCESSED ? ASC_IMPORT_OR_EXPORT_ELEMENT_ACCESSED
+                                                           : ASC_NOT_READY_TO_READY_CHANGE);
     pthread_mutex_unlock(&target.lock);
 }
 

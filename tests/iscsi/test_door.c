@@ -71,6 +71,38 @@ static void a_cartridge_goes_to_the_shelf_and_comes_back(void **state)
     session_close(s);
 }
 
+/* Moves of the operator: as an initiator's, and the initiators are told. */
+static void the_operator_moves_a_cartridge(void **state)
+{
+    (void)state;
+    struct session *s = session_open(NULL);
+    struct reply r;
+    uint8_t d[52];
+    settle_all(s);
+    empty_drive(s, 0);
+    assert_int_equal(operator_says("tape move TEST04L8 import/export 1"), 0);
+    command(s, C, CDB(0, 0, 0, 0, 0, 0), NO_DATA, NULL, 0, &r);
+    assert_sense(&r, 6, 0x2800);
+    look(s, d);
+    assert_int_equal(d[2] & 0x03, 0x01); /* no operator's hand was in it */
+    assert_int_equal(get_be16(d + 10), SLOT_OF_TEST04);
+    assert_int_equal(operator_says("tape move TEST04L8 drive 0"), 0);
+    settle_all(s);
+    command(s, LUN_DRIVE0, CDB(0, 0, 0, 0, 0, 0), NO_DATA, NULL, 0, &r);
+    assert_good(&r); /* it is threaded */
+    command(s, LUN_DRIVE0, CDB(0x1E, 0, 0, 0, 1, 0), NO_DATA, NULL, 0, &r);
+    assert_good(&r);
+    assert_int_equal(operator_says("tape move TEST04L8 slot 4"), 1);
+    command(s, LUN_DRIVE0, CDB(0x1E, 0, 0, 0, 0, 0), NO_DATA, NULL, 0, &r);
+    assert_good(&r);
+    assert_int_equal(operator_says("tape move TEST04L8 slot 1"), 1); /* full */
+    assert_int_equal(operator_says("tape move TEST04L8 slot 17"), 1);
+    assert_int_equal(operator_says("tape move TEST04L8 slot 4"), 0);
+    settle_all(s);
+    assert_int_equal(find_cartridge(s, "TEST04L8"), SLOT_OF_TEST04);
+    session_close(s);
+}
+
 static void a_locked_door_stays_shut(void **state)
 {
     (void)state;
@@ -98,6 +130,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(a_cartridge_goes_to_the_shelf_and_comes_back),
+        T(the_operator_moves_a_cartridge),
         T(a_locked_door_stays_shut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,6 +24,7 @@ int cmd_library_rebuild(const struct command_line *cl);
 int cmd_tape_create(const struct command_line *cl);
 int cmd_tape_list(const struct command_line *cl);
 int cmd_tape_show(const struct command_line *cl);
+int cmd_tape_move(const struct command_line *cl);
 int cmd_tape_export(const struct command_line *cl);
 int cmd_tape_import(const struct command_line *cl);
 int cmd_tape_protect(const struct command_line *cl);
@@ -43,8 +44,6 @@ struct vtl_config *load_config(const struct command_line *cl);
 json_t *call_library(const struct vtl_config *cfg, json_t *request);
 void print_json(const json_t *j);
 
-/* "slot 3", "drive 1", "import/export 2" for an element address; 0 -> "shelf". Static buffer of the caller. */
-const char *element_name(json_int_t address, char buf[32]);
 /* "1.5 GiB" */
 const char *human_size(json_int_t bytes, char buf[32]);
 /* Of a cartridge as the library tells of it: "1.5 GiB of 10.9 TiB", or "47 uses left"; 26 columns for a table. */

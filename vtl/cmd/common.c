@@ -81,19 +81,6 @@ void print_json(const json_t *j)
     putchar('\n');
 }
 
-const char *element_name(json_int_t address, char buf[32])
-{
-    if (address >= ELEMENT_FIRST_STORAGE)
-        (void)snprintf(buf, 32, "slot %d", (int)(address - ELEMENT_FIRST_STORAGE + 1));
-    else if (address >= ELEMENT_FIRST_IMPORT_EXPORT)
-        (void)snprintf(buf, 32, "import/export %d", (int)(address - ELEMENT_FIRST_IMPORT_EXPORT + 1));
-    else if (address >= ELEMENT_FIRST_DRIVE)
-        (void)snprintf(buf, 32, "drive %d", (int)(address - ELEMENT_FIRST_DRIVE));
-    else
-        (void)snprintf(buf, 32, "%s", address ? "transport" : "shelf");
-    return buf;
-}
-
 const char *human_size(json_int_t bytes, char buf[32])
 {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* door.c: s3vtl tape export and import: through the import/export elements to the shelf and back. */
+/* door.c: s3vtl tape move, export and import: between the elements, to the shelf and back. */
 #include <stdio.h>
 
 #include "vtl/cmd/cmd.h"
+#include "vtl/element.h"
 
 static int carry(struct command_line *cl, const char *op, const char *result, const char *text, bool all)
 {
@@ -21,8 +22,32 @@ static int carry(struct command_line *cl, const char *op, const char *result, co
         {
             char where[32];
             printf("%s %s %s\n", json_string_value(json_object_get(t, "barcode")), text,
-                   element_name(json_integer_value(json_object_get(t, "address")), where));
+                   element_name((uint16_t)json_integer_value(json_object_get(t, "address")), where));
         }
+    json_decref(r);
+    config_free(cfg);
+    return r ? EXIT_DONE : EXIT_FAILED;
+}
+
+int cmd_tape_move(const struct command_line *given)
+{
+    static const char usage[] = "tape move BARCODE slot|drive|import/export NUMBER";
+    struct command_line cl = *given;
+    if (!check_arguments(&cl, 3, false, usage))
+        return EXIT_USAGE;
+    uint16_t address = element_address(cl.argv[1], cl.argv[2]);
+    if (!address)
+        return usage_error("%s %s: names no element: %s", cl.argv[1], cl.argv[2], usage);
+    struct vtl_config *cfg = load_config(&cl);
+    if (!cfg)
+        return EXIT_FAILED;
+    json_t *r = call_library(
+        cfg, json_pack("{s:s, s:s, s:i}", "op", "tape-move", "barcode", cl.argv[0], "address", (int)address));
+    char where[ELEMENT_NAME_SIZE];
+    if (r && cl.json)
+        print_json(r);
+    else if (r)
+        printf("%s is in %s\n", cl.argv[0], element_name(address, where));
     json_decref(r);
     config_free(cfg);
     return r ? EXIT_DONE : EXIT_FAILED;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "vtl/cmd/cmd.h"
+#include "vtl/element.h"
 #include "vtl/library.h"
 
 #define FLUSH_REMOTE_STEP_MS 5000
@@ -57,7 +58,7 @@ int cmd_library_rebuild(const struct command_line *given)
         {
             char where[32], size[32];
             printf("  %-16s %-18s %lld files, %s\n", json_string_value(json_object_get(t, "barcode")),
-                   element_name(json_integer_value(json_object_get(t, "address")), where),
+                   element_name((uint16_t)json_integer_value(json_object_get(t, "address")), where),
                    (long long)json_integer_value(json_object_get(t, "files")),
                    human_size(json_integer_value(json_object_get(t, "bytes")), size));
         }
@@ -160,8 +161,9 @@ static void print_status(const json_t *s)
         if (!barcode)
             continue;
         const json_t *c = cartridge_of(s, barcode);
-        printf("%-18s %#06x  %-16s %s %12s %s\n", element_name(number(j, "address"), a), (unsigned)number(j, "address"),
-               barcode, used_of_cartridge(c, used), human_size(number(c, "not_remote_bytes"), b),
+        printf("%-18s %#06x  %-16s %s %12s %s\n", element_name((uint16_t)number(j, "address"), a),
+               (unsigned)number(j, "address"), barcode, used_of_cartridge(c, used),
+               human_size(number(c, "not_remote_bytes"), b),
                json_is_string(json_object_get(c, "trouble")) ? text(c, "trouble") : "");
     }
 }

@@ -31,6 +31,8 @@ static const struct subcommand {
     {"tape", "show", "BARCODE", "one cartridge", cmd_tape_show},
     {"tape", "protect", "BARCODE on|off", "set the write protect tab of a cartridge that is in no drive",
      cmd_tape_protect},
+    {"tape", "move", "BARCODE slot|drive|import/export NUMBER",
+     "move a cartridge, as an initiator would; drives count from 0, as in \"status\"", cmd_tape_move},
     {"tape", "export", "BARCODE...|--all",
      "take cartridges out of the import/export elements: they are on the shelf then, with all that is on them",
      cmd_tape_export},

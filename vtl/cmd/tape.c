@@ -6,6 +6,7 @@
 
 #include "vtl/barcode.h"
 #include "vtl/cmd/cmd.h"
+#include "vtl/element.h"
 
 /* Before the first is made, so that a typing mistake makes none. */
 static bool check_barcodes(const struct command_line *cl)
@@ -56,7 +57,7 @@ int cmd_tape_create(const struct command_line *given)
         {
             char where[32];
             printf("%s is in %s\n", json_string_value(json_object_get(t, "barcode")),
-                   element_name(json_integer_value(json_object_get(t, "address")), where));
+                   element_name((uint16_t)json_integer_value(json_object_get(t, "address")), where));
         }
     }
     json_decref(r);
@@ -83,8 +84,8 @@ static void print_cartridge(const json_t *t)
     else
         (void)snprintf(type, sizeof(type), "LTO-%d%s", (int)number(t, "generation"),
                        json_is_true(json_object_get(t, "worm")) ? " WORM" : "");
-    printf("%-16s %-18s %-10s %s %12s%s %s\n", text(t, "barcode"), element_name(number(t, "address"), where), type,
-           used_of_cartridge(t, used), human_size(number(t, "not_remote_bytes"), left),
+    printf("%-16s %-18s %-10s %s %12s%s %s\n", text(t, "barcode"), element_name((uint16_t)number(t, "address"), where),
+           type, used_of_cartridge(t, used), human_size(number(t, "not_remote_bytes"), left),
            json_is_true(json_object_get(t, "write_protected")) ? " write protected" : "",
            json_is_null(json_object_get(t, "trouble")) ? "" : text(t, "trouble"));
 }
