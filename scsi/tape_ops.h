@@ -91,6 +91,7 @@ enum tape_alert {
     ALERT_CLEANING_MEDIA = 0x0B,   /* a cleaning cartridge is in the drive */
     ALERT_EXPIRED_CLEANING = 0x16, /* and it is used up; told on until the next cartridge, as nobody sees it before */
     ALERT_HARDWARE_A = 0x1E,       /* the drive itself failed */
+    ALERT_LOST_STATISTICS = 0x32, /* what the last mount counted, as the library did not stop in order */
     ALERT_WORM_OVERWRITE = 0x3C,   /* an overwrite of a WORM cartridge was tried */
 };
 #define TAPE_ALERT_BIT(flag) (UINT64_C(1) << (64 - (flag)))

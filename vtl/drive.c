@@ -275,6 +275,7 @@ static int unthread(struct drive *d, uint64_t limit_ms, const atomic_bool *cance
     int rc = d->loaded ? make_safe(d, true, limit_ms, cancel, err) : 0;
     if (rc)
         return rc;
+    d->counting = false;
     if (d->loaded)
         drive_usage_save(d);
     d->loaded = false;

@@ -32,6 +32,8 @@ struct drive {
     uint64_t appended, fetched;         /* of the cartridge, of the reader: what is counted already */
     uint64_t loads, seconds, cleanings; /* in the drive's life, up to the start of this run */
     uint64_t began;                     /* ticks */
+    bool counting;                      /* a cartridge is threaded: what the state keeps is behind */
+    bool lost;                          /* it was so when the library ended last: told with the first cartridge */
     struct reader reader;
 
     pthread_mutex_t st_lock;
@@ -44,6 +46,8 @@ void drive_init(struct drive *d, struct engine *eng, unsigned number, const char
 void drive_fini(struct drive *d);
 /* The state is open: what it keeps of the drive is read. */
 void drive_usage_begin(struct drive *d);
+/* The library stops in order: the state keeps all that was counted. */
+void drive_usage_end(struct drive *d);
 
 extern const struct tape_ops drive_tape_ops; /* self is the struct drive */
 

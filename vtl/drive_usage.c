@@ -16,17 +16,19 @@ static uint64_t seconds(const struct drive *d)
     return d->seconds + (engine_ticks() - d->began) / 1000;
 }
 
-/* What the state keeps of a drive: "loads seconds cleanings". */
+/* What the state keeps of a drive: "loads seconds cleanings counting". */
 void drive_usage_begin(struct drive *d)
 {
     char key[24], text[64] = "";
     unsigned long long loads = 0, secs = 0, cleanings = 0;
+    int counting = 0;
     meta_key(d, key);
     if (!db_meta_get(d->eng->db, key, text, sizeof(text)) &&
-        sscanf(text, "%llu %llu %llu", &loads, &secs, &cleanings) >= 2) {
+        sscanf(text, "%llu %llu %llu %d", &loads, &secs, &cleanings, &counting) >= 2) {
         d->loads = loads;
         d->seconds = secs;
         d->cleanings = cleanings;
+        d->lost = counting != 0;
     }
     d->began = engine_ticks();
 }
@@ -35,13 +37,21 @@ void drive_usage_save(struct drive *d)
 {
     char key[24], text[64];
     meta_key(d, key);
-    (void)snprintf(text, sizeof(text), "%llu %llu %llu", (unsigned long long)d->loads, (unsigned long long)seconds(d),
-                   (unsigned long long)d->cleanings);
+    (void)snprintf(text, sizeof(text), "%llu %llu %llu %d", (unsigned long long)d->loads,
+                   (unsigned long long)seconds(d), (unsigned long long)d->cleanings, (int)d->counting);
     int rc = db_meta_set(d->eng->db, key, text);
     if (!rc && d->c)
         rc = cartridge_save_counters(d->c);
     if (rc) /* counters are no data: nobody's command fails for them */
         engine_log("drive %u: counters: state: %s", d->number, db_error(d->eng->db));
+}
+
+void drive_usage_end(struct drive *d)
+{
+    pthread_mutex_lock(&d->op_lock);
+    d->counting = false;
+    drive_usage_save(d);
+    pthread_mutex_unlock(&d->op_lock);
 }
 
 void drive_usage_threaded(struct drive *d)
@@ -55,6 +65,10 @@ void drive_usage_threaded(struct drive *d)
     d->appended = c->appended;
     pthread_mutex_unlock(&c->lock);
     d->fetched = d->reader.fetched;
+    if (d->lost)
+        atomic_fetch_or(&d->alerts, TAPE_ALERT_BIT(ALERT_LOST_STATISTICS));
+    d->lost = false;
+    d->counting = true;
     drive_usage_save(d);
 }
 

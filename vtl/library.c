@@ -354,6 +354,7 @@ int library_close(struct library *lib, struct errtext *err)
     for (unsigned i = 0; lib->eng.workers && i < lib->n_drives; i++) {
         struct errtext why = {""};
         int one = drive_flush(&lib->drives[i], &lib->no_waiting, &why);
+        drive_usage_end(&lib->drives[i]);
         if (one && !rc) {
             rc = one;
             errtext_set(err, rc, "%s", why.text);
