@@ -58,6 +58,8 @@ struct cartridge {
     bool fenced;       /* another gateway owns it: nothing of ours is merged */
     bool commit_soon;  /* do not wait for more */
     bool claim_wanted; /* a drive is about to write */
+    bool garbage_due;  /* there may be garbage that no commit will come for */
+    bool sweep_due;    /* objects of a gateway that is gone may be there; looked for when this one owns the cartridge */
     size_t cut_low;    /* fewest segments that live was cut to since the commit's snapshot */
     char **doomed;     /* garbage known at the last commit's snapshot: no head names it; NULL-terminated, or NULL */
     size_t doomed_next;

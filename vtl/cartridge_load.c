@@ -24,6 +24,8 @@ struct cartridge *cartridge_new(struct engine *eng, const struct db_cartridge *r
     tape_index_init(&c->live);
     c->changes = 1;
     c->committed = row->dirty ? 0 : 1;
+    c->garbage_due = row->garbage != 0;
+    c->sweep_due = row->rebuilt;
     return c;
 }
 
@@ -205,7 +207,7 @@ int cartridge_load(struct cartridge *c, struct errtext *err)
         forget_live(c);
     else
         c->loaded = true;
-    bool work = !rc && (c->n_pending || c->changes != c->committed);
+    bool work = !rc && (c->n_pending || c->changes != c->committed || c->garbage_due);
     pthread_mutex_unlock(&c->lock);
     if (work)
         workers_add(c->eng->workers, c);
@@ -216,7 +218,7 @@ void cartridge_unload_if_clean(struct cartridge *c)
 {
     pthread_mutex_lock(&c->lock);
     if (c->loaded && !c->users && !c->writer && !c->n_pending && c->changes == c->committed && !c->committing &&
-        !c->doomed) {
+        !c->doomed && !c->garbage_due) {
         c->row.used_bytes = tape_index_plain_bytes(&c->live);
         c->row.stored_bytes = 0;
         for (size_t i = 0; i < c->live.n_segs; i++)

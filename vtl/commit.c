@@ -315,7 +315,7 @@ static int keep_key(void *arg, const char *key)
 }
 
 /* What is garbage now: no head made from this moment's state can name it. Lock held. */
-static int collect_doomed(struct cartridge *c)
+int commit_collect(struct cartridge *c)
 {
     cartridge_free_doomed(c);
     int rc = db_garbage(c->eng->db, c->row.rowid, keep_key, c);
@@ -353,7 +353,7 @@ static int take_snapshot(struct cartridge *c, struct snapshot *s)
     if (!rc)
         rc = tape_index_slice(&s->head.inl, &c->live, mapped, s->segs - mapped);
     if (!rc)
-        rc = collect_doomed(c);
+        rc = commit_collect(c);
     if (rc)
         return rc;
     fill_identity(c, &s->head);

@@ -20,7 +20,17 @@ bool commit_possible(const struct cartridge *c);
 /* Puts a head that holds all segments stored so far (claims first). -EAGAIN: the stored ones are not a whole state yet.
  */
 int commit_head(struct cartridge *c, const struct obj_call *call, struct errtext *err);
-/* Deletes a batch of what was garbage before the last commit. 1: there is more, 0: none left. */
+struct sweep {
+    uint64_t objects, bytes;
+};
+/* Queues what may be deleted while all of live is in the head: what is known to be garbage, and with look also what of
+ * the cartridge's objects in the store nobody names. dry_run: only tells how much the latter is. Owned; but for dry_run.
+ * -EAGAIN: not now. */
+int commit_sweep(struct cartridge *c, bool look, bool dry_run, struct sweep *found, const struct obj_call *call,
+                 struct errtext *err);
+/* What is garbage now becomes c->doomed. Lock held. */
+int commit_collect(struct cartridge *c);
+/* Deletes a batch of what was garbage before the last commit, or at the last sweep. 1: there is more, 0: none left. */
 int commit_garbage(struct cartridge *c, const struct obj_call *call, struct errtext *err);
 
 /* The heads of a cartridge in the store, lowest first; *heads is malloc'd. */

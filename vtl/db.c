@@ -15,7 +15,7 @@ static const char schema[] =
     " created INTEGER NOT NULL, modified INTEGER NOT NULL, next_segment INTEGER NOT NULL, next_map INTEGER NOT NULL,"
     " head_epoch INTEGER NOT NULL, head_writer INTEGER NOT NULL, head_n INTEGER NOT NULL, commit_segs INTEGER NOT NULL,"
     " floor INTEGER NOT NULL, dirty INTEGER NOT NULL, mam TEXT, counters TEXT,"
-    " full_capacity INTEGER NOT NULL DEFAULT 0);"
+    " full_capacity INTEGER NOT NULL DEFAULT 0, rebuilt INTEGER NOT NULL DEFAULT 0);"
     "CREATE TABLE IF NOT EXISTS segment(cartridge INTEGER NOT NULL, epoch INTEGER NOT NULL, writer INTEGER NOT NULL,"
     " number INTEGER NOT NULL, state INTEGER NOT NULL, first_object INTEGER NOT NULL, first_file INTEGER NOT NULL,"
     " objects INTEGER NOT NULL, filemarks INTEGER NOT NULL, size INTEGER NOT NULL, plain_bytes INTEGER NOT NULL, fms "
@@ -120,6 +120,8 @@ int db_open(const char *path, bool create, struct db **out, struct errtext *err)
         rc = sqlite3_exec(db->sql, schema, NULL, NULL, NULL);
     if (rc == SQLITE_OK)
         rc = add_column(db->sql, "full_capacity", "INTEGER NOT NULL DEFAULT 0");
+    if (!rc)
+        rc = add_column(db->sql, "rebuilt", "INTEGER NOT NULL DEFAULT 0");
     if (rc != SQLITE_OK) {
         errtext_set(err, 0, "%s: %s", path, db->sql ? sqlite3_errmsg(db->sql) : "out of memory");
         db_close(db);
@@ -232,7 +234,8 @@ int db_cartridges(struct db *db, int (*fn)(void *arg, const struct db_cartridge 
             " (SELECT total(plain_bytes) FROM segment s WHERE s.cartridge=c.rowid),"
             " (SELECT total(size) FROM segment s WHERE s.cartridge=c.rowid AND state=2),"
             " (SELECT total(size) FROM segment s WHERE s.cartridge=c.rowid AND state=1),"
-            " (SELECT count(*) FROM segment s WHERE s.cartridge=c.rowid AND state<>2), full_capacity"
+            " (SELECT count(*) FROM segment s WHERE s.cartridge=c.rowid AND state<>2), full_capacity, rebuilt,"
+            " (SELECT count(*) FROM garbage g WHERE g.cartridge=c.rowid)"
             " FROM cartridge c ORDER BY barcode");
     int rc = st ? 0 : -EIO, s = SQLITE_DONE;
     while (st && !rc && (s = sqlite3_step(st)) == SQLITE_ROW) {
@@ -260,6 +263,8 @@ int db_cartridges(struct db *db, int (*fn)(void *arg, const struct db_cartridge 
         c.sealed_bytes = (uint64_t)sqlite3_column_int64(st, 21);
         c.unsettled = (uint64_t)sqlite3_column_int64(st, 22);
         c.full_capacity = (uint64_t)sqlite3_column_int64(st, 23);
+        c.rebuilt = sqlite3_column_int(st, 24) != 0;
+        c.garbage = (uint64_t)sqlite3_column_int64(st, 25);
         rc = fn(arg, &c);
     }
     if (!rc)
@@ -288,6 +293,7 @@ static int bind_cartridge(sqlite3_stmt *st, int p, const struct db_cartridge *c)
     sqlite3_bind_text(st, p++, c->mam, -1, SQLITE_STATIC);
     sqlite3_bind_text(st, p++, c->counters, -1, SQLITE_STATIC);
     sqlite3_bind_int64(st, p++, (int64_t)c->full_capacity);
+    sqlite3_bind_int(st, p++, c->rebuilt);
     return p;
 }
 
@@ -299,7 +305,8 @@ int db_cartridge_add(struct db *db, struct db_cartridge *c, uint16_t address)
     DB_STMT st =
         db_prepare(db, "INSERT INTO cartridge(barcode, id, generation, capacity, worm, write_protected, created,"
                        " modified, next_segment, next_map, head_epoch, head_writer, head_n, commit_segs, floor,"
-                       " dirty, mam, counters, full_capacity) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+                       " dirty, mam, counters, full_capacity, rebuilt)"
+                       " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
     if (st) {
         sqlite3_bind_text(st, 1, c->barcode, -1, SQLITE_STATIC);
         sqlite3_bind_blob(st, 2, c->id, 16, SQLITE_STATIC);
@@ -317,9 +324,10 @@ int db_cartridge_add(struct db *db, struct db_cartridge *c, uint16_t address)
 
 int db_cartridge_write(struct db *db, const struct db_cartridge *c)
 {
-    DB_STMT st = db_prepare(db, "UPDATE cartridge SET generation=?, capacity=?, worm=?, write_protected=?, created=?,"
-                                " modified=?, next_segment=?, next_map=?, head_epoch=?, head_writer=?, head_n=?,"
-                                " commit_segs=?, floor=?, dirty=?, mam=?, counters=?, full_capacity=? WHERE rowid=?");
+    DB_STMT st =
+        db_prepare(db, "UPDATE cartridge SET generation=?, capacity=?, worm=?, write_protected=?, created=?,"
+                       " modified=?, next_segment=?, next_map=?, head_epoch=?, head_writer=?, head_n=?,"
+                       " commit_segs=?, floor=?, dirty=?, mam=?, counters=?, full_capacity=?, rebuilt=? WHERE rowid=?");
     if (st)
         sqlite3_bind_int64(st, bind_cartridge(st, 1, c), c->rowid);
     return db_step(st);

@@ -35,10 +35,12 @@ struct db_cartridge {
     uint64_t commit_segs; /* how many leading segments that head names as they are now */
     uint64_t floor;       /* a commit must reach this object, so that an overwrite is never half visible (I4) */
     bool dirty;           /* the state differs from that head */
+    bool rebuilt;         /* from the bucket, and no sweep looked yet for what nobody committed */
     char *mam, *counters; /* JSON text or NULL; owned by the row's reader */
     /* sums over the segments, filled by db_cartridges only */
     uint64_t used_bytes, stored_bytes, sealed_bytes;
     uint64_t unsettled; /* rows that are not STORED */
+    uint64_t garbage;   /* rows */
 };
 
 int db_open(const char *path, bool create, struct db **out, struct errtext *err);

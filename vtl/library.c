@@ -186,7 +186,7 @@ static void settle(struct library *lib)
     struct errtext err = {""};
     for (size_t i = 0; i < lib->n_cartridges; i++) {
         struct cartridge *c = lib->cartridges[i];
-        if ((c->row.unsettled || c->row.dirty) && cartridge_load(c, &err)) {
+        if ((c->row.unsettled || c->row.dirty || c->row.garbage) && cartridge_load(c, &err)) {
             (void)snprintf(c->trouble, sizeof(c->trouble), "%s", err.text);
             engine_log("%s", err.text);
         }

@@ -170,7 +170,8 @@ static void fill_row(const struct head *h, const struct tape_index *x, struct db
                                  .next_segment = h->next_segment,
                                  .next_map = h->next_map,
                                  .head = h->id,
-                                 .commit_segs = x->n_segs};
+                                 .commit_segs = x->n_segs,
+                                 .rebuilt = true};
     memcpy(row->barcode, h->barcode, sizeof(row->barcode));
     memcpy(row->id, h->cartridge, sizeof(row->id));
     row->mam = h->mam ? json_dumps(h->mam, JSON_COMPACT) : NULL;

@@ -88,7 +88,7 @@ static void release(struct workers *w, struct cartridge *c, bool done)
 
 /* ---- which job is next ---- */
 
-enum job_kind { JOB_NONE, JOB_CLAIM, JOB_COMMIT, JOB_UPLOAD, JOB_GARBAGE };
+enum job_kind { JOB_NONE, JOB_CLAIM, JOB_COMMIT, JOB_UPLOAD, JOB_SWEEP, JOB_GARBAGE };
 struct job {
     enum job_kind kind;
     struct cartridge *c;
@@ -108,7 +108,8 @@ static bool commit_due(const struct cartridge *c)
 /* Lock held. *idle: there is nothing more to do for it. */
 static enum job_kind choose(struct cartridge *c, struct job *job, bool *idle)
 {
-    bool work = c->n_pending || c->changes != c->committed || c->doomed || (c->claim_wanted && !c->owned);
+    bool settled = !c->n_pending && c->changes == c->committed, sweep = c->garbage_due || (c->sweep_due && c->owned);
+    bool work = !settled || c->doomed || (c->claim_wanted && !c->owned) || sweep;
     *idle = c->fenced || (!work && !c->users && !c->writer);
     if (!c->loaded || c->fenced || !work || c->backoff_until > engine_ticks())
         return JOB_NONE;
@@ -127,6 +128,10 @@ static enum job_kind choose(struct cartridge *c, struct job *job, bool *idle)
     if (!c->committing && c->doomed) {
         c->committing = true;
         return JOB_GARBAGE;
+    }
+    if (!c->committing && settled && sweep) {
+        c->committing = true;
+        return JOB_SWEEP;
     }
     return JOB_NONE;
 }
@@ -197,6 +202,20 @@ static void note_result(struct cartridge *c, int rc, const struct errtext *err)
         engine_log("%s", err->text);
 }
 
+static int sweep(struct cartridge *c, const struct obj_call *call, struct errtext *err)
+{
+    struct sweep found;
+    pthread_mutex_lock(&c->lock);
+    bool look = c->sweep_due;
+    pthread_mutex_unlock(&c->lock);
+    int rc = commit_sweep(c, look, false, &found, call, err);
+    if (!rc && found.objects)
+        engine_log("%s: %llu objects (%llu bytes) that no head names are deleted: a gateway stored and never committed "
+                   "them",
+                   c->row.barcode, (unsigned long long)found.objects, (unsigned long long)found.bytes);
+    return rc == -EAGAIN ? 0 : rc;
+}
+
 static void run_job(struct workers *w, struct job *job)
 {
     struct cartridge *c = job->c;
@@ -218,6 +237,9 @@ static void run_job(struct workers *w, struct job *job)
         break;
     case JOB_UPLOAD:
         rc = upload(w, job, &call, &err);
+        break;
+    case JOB_SWEEP:
+        rc = sweep(c, &call, &err);
         break;
     case JOB_NONE:
         break;

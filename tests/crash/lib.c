@@ -3,8 +3,15 @@
 #include "tests/crash/lib.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+bool lib_remote(void)
+{
+    const char *durability = getenv("CRASH_DURABILITY");
+    return durability && !strcmp(durability, "remote");
+}
 
 struct vtl_config *lib_config(const char *root)
 {
@@ -17,10 +24,11 @@ struct vtl_config *lib_config(const char *root)
         perror(path);
         return NULL;
     }
+    const char *cache = getenv("CRASH_CACHE");
     fprintf(f,
             "[library]\nname = crash\nstate_dir = %s/state\nslots = 8\ndrives = 1\n[store]\npath = %s/" LIB_STORE "\n"
-            "[spool]\nsegment_size = 1M\nmax_dirty = 64M\ncache_size = 0\nidle_seal = 1h\n",
-            root, root);
+            "[spool]\nsegment_size = 1M\nmax_dirty = 64M\nidle_seal = 1h\ncache_size = %s\ndurability = %s\n",
+            root, root, cache ? cache : "0", lib_remote() ? "remote" : "local");
     if (fclose(f) || config_load(path, &c, &err))
         fprintf(stderr, "%s: %s\n", path, err.text);
     return c;

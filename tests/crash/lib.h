@@ -9,6 +9,8 @@
 
 #define LIB_STORE "store" /* below the root: another machine's disk */
 
+/* CRASH_DURABILITY=remote: so is the library. CRASH_CACHE: its cache_size. */
+bool lib_remote(void);
 /* All print why to stderr when they fail (NULL, false). */
 struct vtl_config *lib_config(const char *root);
 struct library *lib_open(const struct vtl_config *c);

@@ -18,6 +18,9 @@
 
 static const atomic_bool never = false;
 
+/* With durability = remote, besides those of disk.h: the gateway and its disk are gone, the bucket is all there is. */
+enum { CRASH_LOST = CRASH_SOME + 1 };
+
 /* ---- what a tape may hold ---- */
 
 struct history { /* of one tape: its content after each operation that worked on it */
@@ -254,6 +257,32 @@ static bool nothing_is_orphaned(const struct vtl_config *c)
     return !s.n;
 }
 
+static int is_rebuilt(void *arg, const struct db_cartridge *c)
+{
+    (void)arg;
+    return c->rebuilt;
+}
+
+/* After a rebuild the store is looked through as soon as a tape is written. */
+static bool is_swept(const struct vtl_config *c)
+{
+    char path[4200];
+    (void)snprintf(path, sizeof(path), "%s/state.db", c->library.state_dir);
+    for (int i = 0; i < 2000; i++) {
+        struct db *db = NULL;
+        struct errtext err = {""};
+        int rc = db_open(path, false, &db, &err);
+        if (!rc)
+            rc = db_cartridges(db, is_rebuilt, NULL);
+        db_close(db);
+        if (!rc)
+            return true;
+        (void)usleep(10000);
+    }
+    fputs("nobody looks for what a lost gateway left\n", stderr);
+    return false;
+}
+
 static bool closes(struct library *lib)
 {
     struct errtext err = {""};
@@ -261,6 +290,18 @@ static bool closes(struct library *lib)
         return true;
     fprintf(stderr, "close: %s\n", err.text);
     return false;
+}
+
+static bool rebuild(const struct vtl_config *c)
+{
+    json_t *report = NULL;
+    struct errtext err = {""};
+    if (library_rebuild(c, false, &report, &err)) {
+        fprintf(stderr, "rebuild: %s\n", err.text);
+        return false;
+    }
+    json_decref(report);
+    return true;
 }
 
 /* Life goes on: the tapes can be written, what is written reaches the store, and the bucket alone gives the same. */
@@ -278,21 +319,18 @@ static bool second_life(struct library *lib, struct vtl_config *c, const char *r
             return false;
         want[t] = content_add(hash[t], id + t);
     }
-    if (!lib_drain(lib) || !closes(lib))
+    if (!lib_drain(lib) || !is_swept(c) || !closes(lib))
         return false;
     if (!nothing_is_orphaned(c))
         return false;
     char from[4200], to[4200];
     (void)snprintf(from, sizeof(from), "%s/state", root);
     (void)snprintf(to, sizeof(to), "%s/lost", root);
-    json_t *report = NULL;
-    struct errtext err = {""};
-    if (rename(from, to) || library_rebuild(c, false, &report, &err)) {
-        fprintf(stderr, "rebuild: %s\n", err.text);
+    if (rename(from, to)) {
+        perror(from);
         return false;
     }
-    json_decref(report);
-    lib = lib_open(c);
+    lib = rebuild(c) ? lib_open(c) : NULL;
     if (!lib || !read_tapes(lib, got) || !closes(lib))
         return false;
     for (unsigned t = 0; t < TAPES; t++)
@@ -303,12 +341,14 @@ static bool second_life(struct library *lib, struct vtl_config *c, const char *r
     return true;
 }
 
-static bool look(const struct run *run, const char *root, bool killed, bool live_on)
+static bool look(const struct run *run, const char *root, int how, bool live_on)
 {
     struct vtl_config *c = lib_config(root);
-    struct library *lib = c ? lib_open(c) : NULL;
+    bool killed = how == CRASH_KILLED, lost = how == CRASH_LOST;
+    struct library *lib = c && (!lost || rebuild(c)) ? lib_open(c) : NULL;
     uint64_t hash[TAPES];
-    if (!lib || !check_elements(run, lib) || !read_tapes(lib, hash))
+    /* The inventory in the bucket follows the moves. */
+    if (!lib || (!lost && !check_elements(run, lib)) || !read_tapes(lib, hash))
         return false;
     bool legal = true;
     for (unsigned t = 0; t < TAPES; t++)
@@ -330,15 +370,25 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 }
 
 static const char *const crash_names[] = {"killed", "power loss, nothing but what was synced",
-                                          "power loss, some of the rest"};
+                                          "power loss, some of the rest", "the gateway is lost"};
 
-static bool crash(const struct disk *d, const struct run *run, uint64_t point, enum disk_crash how, const char *work)
+static bool lose_state(const char *root)
+{
+    char path[4200];
+    (void)snprintf(path, sizeof(path), "%s/state", root);
+    return nftw(path, remove_one, 32, FTW_DEPTH | FTW_PHYS) == 0;
+}
+
+static bool crash(const struct disk *d, const struct run *run, uint64_t point, int how, const char *work)
 {
     char root[4100], log[4110];
     (void)snprintf(root, sizeof(root), "%s/disk", work);
     (void)snprintf(log, sizeof(log), "%s/check.log", work);
     (void)nftw(root, remove_one, 32, FTW_DEPTH | FTW_PHYS);
-    if (mkdir(root, 0700) || disk_image(d, how, point * 3 + how, LIB_STORE, root))
+    bool lost = how == CRASH_LOST;
+    if (mkdir(root, 0700) ||
+        disk_image(d, lost ? CRASH_KILLED : (enum disk_crash)how, point * 3 + (uint64_t)how, LIB_STORE, root) ||
+        (lost && !lose_state(root)))
         return false;
     pid_t pid = fork();
     if (!pid) {
@@ -346,7 +396,7 @@ static bool crash(const struct disk *d, const struct run *run, uint64_t point, e
             _exit(2);
         setvbuf(stderr, NULL, _IONBF, 0);
         alarm(100);
-        _exit(look(run, root, how == CRASH_KILLED, point % 8 == 0) ? 0 : 1);
+        _exit(look(run, root, how, point % 8 == 0) ? 0 : 1);
     }
     int status = 0;
     if (waitpid(pid, &status, 0) == pid && !status)
@@ -421,9 +471,9 @@ int main(int argc, char **argv)
             continue;
         if (next++ % of != part && !only)
             continue;
-        for (int how = CRASH_KILLED; how <= CRASH_SOME; how++) {
+        for (int how = CRASH_KILLED; how <= (lib_remote() ? CRASH_LOST : CRASH_SOME); how++) {
             tried++;
-            bad += !crash(d, &run, at, (enum disk_crash)how, argv[2]);
+            bad += !crash(d, &run, at, how, argv[2]);
             if (bad && getenv("CRASH_STOP")) /* the disk stays for a look */
                 return 1;
         }
