@@ -15,6 +15,12 @@ json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext 
  * drive. */
 json_t *tapes_protect(struct library *lib, const json_t *request, struct errtext *err);
 
+/* {"barcode":B,"dry_run":BOOL} -> {"barcode","objects","bytes"}: what no head names of its objects, deleted unless
+ * dry_run. Not of a cartridge that another gateway wrote last, nor of one that is being written. tapes_lock read. */
+json_t *tapes_gc(struct library *lib, const json_t *request, struct errtext *err);
+/* -> {"strangers":[{"barcode","objects","head":BOOL}...]}: in the bucket, and not in this library; head: has a complete
+ * one. tapes_lock read. */
+json_t *tapes_strangers(struct library *lib, const json_t *request, struct errtext *err);
 /* {"barcode":B,"address":A} -> {"barcode","address"}: what MOVE MEDIUM does, with its checks; waits as it does.
  * tapes_lock read. */
 json_t *tapes_move(struct library *lib, const json_t *request, struct errtext *err);

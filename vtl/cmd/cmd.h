@@ -20,6 +20,7 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 int cmd_config_check(const struct command_line *cl);
 int cmd_library_init(const struct command_line *cl);
+int cmd_library_gc(const struct command_line *cl);
 int cmd_library_rebuild(const struct command_line *cl);
 int cmd_tape_create(const struct command_line *cl);
 int cmd_tape_list(const struct command_line *cl);
