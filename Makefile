@@ -104,6 +104,11 @@ $(B)/faults/faults: $(call obj,tests/faults/faults.c tests/crash/ops.c) $(B)/lib
 	@mkdir -p $(@D)
 	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ $(LIBS)
 
+# Two gateways that take a cartridge over from each other.
+$(B)/race/race: $(call obj,tests/race/race.c) $(B)/libs3vtl.a
+	@mkdir -p $(@D)
+	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ $(LIBS)
+
 # A client that behaves as Proxmox Backup Server does: over iSCSI, and (static, for the guest) over /dev/sg.
 PBS_OBJ := $(call obj,$(filter-out tests/pbs/transport_%,$(wildcard tests/pbs/*.c)))
 build/pbs/pbs: $(PBS_OBJ) $(call obj,tests/pbs/transport_iscsi.c)

@@ -297,11 +297,8 @@ static int bind_cartridge(sqlite3_stmt *st, int p, const struct db_cartridge *c)
     return p;
 }
 
-int db_cartridge_add(struct db *db, struct db_cartridge *c, uint16_t address)
+int db_cartridge_insert(struct db *db, struct db_cartridge *c, uint16_t address)
 {
-    int rc = db_begin(db);
-    if (rc)
-        return rc;
     DB_STMT st =
         db_prepare(db, "INSERT INTO cartridge(barcode, id, generation, capacity, worm, write_protected, created,"
                        " modified, next_segment, next_map, head_epoch, head_writer, head_n, commit_segs, floor,"
@@ -312,14 +309,20 @@ int db_cartridge_add(struct db *db, struct db_cartridge *c, uint16_t address)
         sqlite3_bind_blob(st, 2, c->id, 16, SQLITE_STATIC);
         bind_cartridge(st, 3, c);
     }
-    rc = db_step(st);
+    int rc = db_step(st);
     c->rowid = sqlite3_last_insert_rowid(db->sql);
     if (!rc && address) {
         struct db_element e = {.address = address};
         memcpy(e.barcode, c->barcode, sizeof(e.barcode));
         rc = element_fill(db, &e);
     }
-    return db_end(db, rc);
+    return rc;
+}
+
+int db_cartridge_add(struct db *db, struct db_cartridge *c, uint16_t address)
+{
+    int rc = db_begin(db);
+    return rc ? rc : db_end(db, db_cartridge_insert(db, c, address));
 }
 
 int db_cartridge_write(struct db *db, const struct db_cartridge *c)
@@ -347,12 +350,9 @@ static int delete_where(struct db *db, const char *sql, int64_t cartridge)
     return db_step(st);
 }
 
-int db_cartridge_remove(struct db *db, int64_t rowid, const char *barcode)
+int db_cartridge_delete(struct db *db, int64_t rowid, const char *barcode)
 {
-    int rc = db_begin(db);
-    if (rc)
-        return rc;
-    rc = delete_where(db, "DELETE FROM segment WHERE cartridge=?", rowid);
+    int rc = delete_where(db, "DELETE FROM segment WHERE cartridge=?", rowid);
     if (!rc)
         rc = delete_where(db, "DELETE FROM map WHERE cartridge=?", rowid);
     if (!rc)
@@ -365,5 +365,11 @@ int db_cartridge_remove(struct db *db, int64_t rowid, const char *barcode)
             sqlite3_bind_text(st, 1, barcode, -1, SQLITE_STATIC);
         rc = db_step(st);
     }
-    return db_end(db, rc);
+    return rc;
+}
+
+int db_cartridge_remove(struct db *db, int64_t rowid, const char *barcode)
+{
+    int rc = db_begin(db);
+    return rc ? rc : db_end(db, db_cartridge_delete(db, rowid, barcode));
 }

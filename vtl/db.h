@@ -92,8 +92,10 @@ struct db_change {
 /* Keys of STORED and SEALED segments that fell out become garbage rows. */
 int db_change(struct db *db, const struct db_cartridge *c, const struct db_change *ch);
 int db_segment_stored(struct db *db, int64_t cartridge, const struct seg_id *id);
-/* Adds STORED rows (rebuild). */
-int db_segments_add_stored(struct db *db, int64_t cartridge, const struct tape_index *x);
+/* A cartridge as the bucket has it, with all its segments STORED, in place of the one with rowid old (0: none): whole or
+ * not at all, as a cartridge without its segments would be written over. c->rowid is set. */
+int db_cartridge_restore(struct db *db, int64_t old, struct db_cartridge *c, uint16_t address,
+                         const struct tape_index *x, const struct map_ref *maps, size_t n_maps);
 
 int db_maps(struct db *db, int64_t cartridge, int (*fn)(void *arg, const struct map_ref *m), void *arg);
 /* A head is committed: the cartridge's columns and its maps; maps that it no longer names become garbage. */

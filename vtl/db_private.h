@@ -25,6 +25,9 @@ int db_step(sqlite3_stmt *st); /* 0 or a negative errno */
 int db_begin(struct db *db);
 /* Commits if rc is 0, else rolls back; releases the lock; returns the first error. */
 int db_end(struct db *db, int rc);
-int db_cartridge_write(struct db *db, const struct db_cartridge *c); /* within a transaction */
+/* Within a transaction: */
+int db_cartridge_write(struct db *db, const struct db_cartridge *c);
+int db_cartridge_insert(struct db *db, struct db_cartridge *c, uint16_t address);
+int db_cartridge_delete(struct db *db, int64_t rowid, const char *barcode);
 
 #endif

@@ -140,8 +140,8 @@ static int garbage_insert(struct db *db, int64_t cartridge, const char *key)
     return db_step(st);
 }
 
-/* Everything at object and behind it goes, but the OPEN row. Stored objects become garbage, and so do sealed ones: an upload of
- * them may have begun, and a crash now would leave nobody who knows. */
+/* Everything at object and behind it goes, but the OPEN row. Stored objects become garbage, and so do sealed ones: an
+ * upload of them may have begun, and a crash now would leave nobody who knows. */
 static int truncate_rows(struct db *db, const struct db_cartridge *c, uint64_t object)
 {
     DB_STMT st =
@@ -185,23 +185,6 @@ int db_change(struct db *db, const struct db_cartridge *c, const struct db_chang
                             ch->sealed_fms, ch->n_sealed_fms);
     if (!rc)
         rc = db_cartridge_write(db, c);
-    return db_end(db, rc);
-}
-
-int db_segments_add_stored(struct db *db, int64_t cartridge, const struct tape_index *x)
-{
-    int rc = db_begin(db);
-    if (rc)
-        return rc;
-    for (size_t i = 0; !rc && i < x->n_segs; i++) {
-        const struct seg_ref *r = &x->segs[i];
-        struct seg_fm_run *runs = NULL;
-        size_t n = 0;
-        rc = tape_index_runs(x, r->first_object, r->first_object + r->objects, &runs, &n);
-        if (!rc)
-            rc = segment_insert(db, cartridge, SEG_STORED, r, runs, n);
-        free(runs);
-    }
     return db_end(db, rc);
 }
 
@@ -278,6 +261,38 @@ int db_committed(struct db *db, const struct db_cartridge *c, const struct map_r
         rc = map_insert(db, c->rowid, i, &maps[i]);
     if (!rc)
         rc = db_cartridge_write(db, c);
+    return db_end(db, rc);
+}
+
+static int insert_stored(struct db *db, int64_t cartridge, const struct tape_index *x)
+{
+    int rc = 0;
+    for (size_t i = 0; !rc && i < x->n_segs; i++) {
+        const struct seg_ref *r = &x->segs[i];
+        struct seg_fm_run *runs = NULL;
+        size_t n = 0;
+        rc = tape_index_runs(x, r->first_object, r->first_object + r->objects, &runs, &n);
+        if (!rc)
+            rc = segment_insert(db, cartridge, SEG_STORED, r, runs, n);
+        free(runs);
+    }
+    return rc;
+}
+
+int db_cartridge_restore(struct db *db, int64_t old, struct db_cartridge *c, uint16_t address,
+                         const struct tape_index *x, const struct map_ref *maps, size_t n_maps)
+{
+    int rc = db_begin(db);
+    if (rc)
+        return rc;
+    if (old)
+        rc = db_cartridge_delete(db, old, c->barcode);
+    if (!rc)
+        rc = db_cartridge_insert(db, c, address);
+    if (!rc)
+        rc = insert_stored(db, c->rowid, x);
+    for (size_t i = 0; !rc && i < n_maps; i++)
+        rc = map_insert(db, c->rowid, i, &maps[i]);
     return db_end(db, rc);
 }
 

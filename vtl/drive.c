@@ -178,8 +178,10 @@ enum tape_result drive_failed(struct drive *d, int rc, const struct errtext *err
         return TAPE_CANCELLED;
     if (err && err->text[0])
         engine_log("%s", err->text);
-    if (rc == -EPERM)
+    if (rc == -EPERM) {
+        d->fence_told = true;
         return TAPE_NOT_OWNED;
+    }
     bool write = otherwise == TAPE_WRITE_ERROR, read = otherwise == TAPE_READ_ERROR;
     if (write || read) {
         atomic_fetch_or(&d->alerts, TAPE_ALERT_BIT(ALERT_HARD_ERROR) |
@@ -240,7 +242,7 @@ static int thread_tape(struct drive *d, struct errtext *err)
     d->loaded = true;
     d->pos = 0;
     atomic_store(&d->alerts, 0);
-    d->claim_asked = false;
+    d->claim_asked = d->fence_told = false;
     reader_set(&d->reader, d->c);
     drive_usage_threaded(d);
     drive_mam_publish(d);
@@ -272,8 +274,11 @@ int drive_insert(struct drive *d, struct cartridge *c, struct errtext *err)
 /* op_lock held. */
 static int unthread(struct drive *d, uint64_t limit_ms, const atomic_bool *cancel, struct errtext *err)
 {
+    bool told = d->fence_told;
     int rc = d->loaded ? make_safe(d, true, limit_ms, cancel, err) : 0;
-    if (rc)
+    if (rc == -EPERM) /* told once; then it need not stay for ever */
+        d->fence_told = true;
+    if (rc && !(rc == -EPERM && told))
         return rc;
     d->counting = false;
     if (d->loaded)

@@ -26,6 +26,7 @@ struct drive {
     uint64_t capacity;   /* of the cartridge */
     uint64_t unsynced_blocks, unsynced_bytes;
     bool claim_asked;
+    bool fence_told;         /* the host knows that what it wrote belongs to nobody: the cartridge may leave */
     _Atomic uint64_t alerts; /* TapeAlert flags; the command set sets some at any time */
     uint64_t medium_changes;
     struct tape_usage total, mount;     /* since the start, since threading */

@@ -47,8 +47,10 @@ enum tape_result drive_claim(struct drive *d, const atomic_bool *cancel)
         bool owned = c->owned, fenced = c->fenced, failing = c->failures != 0;
         c->claim_wanted = true;
         pthread_mutex_unlock(&c->lock);
-        if (fenced)
+        if (fenced) {
+            d->fence_told = true;
             return TAPE_NOT_OWNED;
+        }
         if (owned || d->claim_asked || failing || engine_ticks() >= until)
             break;
         if (atomic_load(cancel))
@@ -105,8 +107,10 @@ static enum tape_result wait_for_room(struct drive *d, uint32_t len, const atomi
         pthread_mutex_lock(&d->c->lock);
         bool fenced = d->c->fenced, idle = !d->c->n_pending;
         pthread_mutex_unlock(&d->c->lock);
-        if (fenced)
+        if (fenced) {
+            d->fence_told = true;
             return TAPE_NOT_OWNED;
+        }
         if (atomic_load(cancel))
             return TAPE_CANCELLED;
         if (idle && cartridge_flush(d->c)) /* it is the open segment that fills the spool */

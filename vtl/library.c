@@ -93,6 +93,14 @@ void library_drop_cartridge(struct library *lib, struct cartridge *c)
     pthread_mutex_unlock(&lib->lock);
 }
 
+uint16_t library_free_slot(struct library *lib)
+{
+    for (size_t i = 0; i < lib->n_elements; i++)
+        if (lib->elements[i].type == ELEMENT_STORAGE && !lib->elements[i].barcode[0])
+            return lib->elements[i].address;
+    return 0;
+}
+
 struct drive *library_drive_at(struct library *lib, const struct element *e)
 {
     return e->type == ELEMENT_DRIVE ? &lib->drives[e->address - ELEMENT_FIRST_DRIVE] : NULL;

@@ -150,14 +150,6 @@ static uint16_t place_of(struct rebuild *r, const json_t *inventory, const char 
     return 0;
 }
 
-static uint16_t free_slot(struct rebuild *r)
-{
-    for (size_t i = 0; i < r->lib->n_elements; i++)
-        if (r->lib->elements[i].type == ELEMENT_STORAGE && !r->lib->elements[i].barcode[0])
-            return r->lib->elements[i].address;
-    return 0;
-}
-
 static void fill_row(const struct head *h, const struct tape_index *x, struct db_cartridge *row)
 {
     *row = (struct db_cartridge){.generation = h->generation,
@@ -178,25 +170,35 @@ static void fill_row(const struct head *h, const struct tape_index *x, struct db
     row->counters = h->counters ? json_dumps(h->counters, JSON_COMPACT) : NULL;
 }
 
-static int add_cartridge(struct rebuild *r, const struct head *h, const struct tape_index *x, uint16_t address)
+int rebuild_row(struct library *lib, int64_t old, const struct head *h, const struct tape_index *x, uint16_t address,
+                struct db_cartridge *row, struct errtext *err)
 {
-    struct db *db = r->lib->eng.db;
-    struct db_cartridge row;
-    fill_row(h, x, &row);
-    int rc = db_cartridge_add(db, &row, address);
-    if (!rc)
-        rc = db_segments_add_stored(db, row.rowid, x);
-    if (!rc)
-        rc = db_committed(db, &row, h->maps, h->n_maps);
-    free(row.mam);
-    free(row.counters);
-    if (rc)
-        return errtext_set(r->err, rc, "%s: state: %s", h->barcode, db_error(db));
+    struct db *db = lib->eng.db;
+    fill_row(h, x, row);
+    int rc = db_cartridge_restore(db, old, row, address, x, h->maps, h->n_maps);
+    if (rc) {
+        free(row->mam);
+        free(row->counters);
+        return errtext_set(err, rc, "%s: state: %s", h->barcode, db_error(db));
+    }
     if (address) {
-        struct element *e = library_element(r->lib, address);
-        memcpy(e->barcode, row.barcode, sizeof(e->barcode));
+        pthread_mutex_lock(&lib->lock);
+        struct element *e = library_element(lib, address);
+        memcpy(e->barcode, row->barcode, sizeof(e->barcode));
+        pthread_mutex_unlock(&lib->lock);
     }
     return 0;
+}
+
+static int add_cartridge(struct rebuild *r, const struct head *h, const struct tape_index *x, uint16_t address)
+{
+    struct db_cartridge row;
+    int rc = rebuild_row(r->lib, 0, h, x, address, &row, r->err);
+    if (!rc) {
+        free(row.mam);
+        free(row.counters);
+    }
+    return rc;
 }
 
 /* One cartridge from its winning head. What fails in the store's objects is reported, what fails here ends the rebuild.
@@ -261,7 +263,7 @@ static int rebuild_all(struct rebuild *r, const json_t *inventory, const json_t 
     }
     for (size_t i = 0; !rc && i < n; i++)
         if (!placed[i])
-            rc = rebuild_one(r, json_string_value(json_array_get(barcodes, i)), free_slot(r));
+            rc = rebuild_one(r, json_string_value(json_array_get(barcodes, i)), library_free_slot(r->lib));
     free(placed);
     return rc;
 }

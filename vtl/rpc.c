@@ -245,7 +245,8 @@ static const struct {
     {"tape-create", tapes_create, true},   {"tape-remove", tapes_remove, true},
     {"tape-protect", tapes_protect, true}, {"tape-export", tapes_export, true},
     {"tape-import", tapes_import, true},   {"tape-move", tapes_move, false},
-    {"tape-gc", tapes_gc, false},          {"strangers", tapes_strangers, false},
+    {"tape-claim", tapes_claim, true},     {"tape-gc", tapes_gc, false},
+    {"strangers", tapes_strangers, false},
 };
 
 static json_t *run(struct library *lib, size_t i, const json_t *request, struct errtext *err)

@@ -16,14 +16,6 @@
 
 static const struct obj_call impatient = {.max_tries = 3}; /* somebody waits at a terminal */
 
-static uint16_t free_slot(struct library *lib)
-{
-    for (size_t i = 0; i < lib->n_elements; i++)
-        if (lib->elements[i].type == ELEMENT_STORAGE && !lib->elements[i].barcode[0])
-            return lib->elements[i].address;
-    return 0;
-}
-
 static int check_new(struct library *lib, const char *barcode, struct errtext *err)
 {
     if (!barcode || !barcode_ok(barcode))
@@ -63,7 +55,7 @@ static int create_one(struct library *lib, const char *barcode, uint64_t capacit
     int rc = check_new(lib, barcode, err);
     if (rc)
         return rc;
-    uint16_t address = free_slot(lib);
+    uint16_t address = library_free_slot(lib);
     if (!address)
         return errtext_set(err, -ENOSPC, "%s: no free slot: the library has %u (slots = in %s)", barcode,
                            lib->cfg->library.slots, lib->cfg->file);

@@ -15,6 +15,10 @@ json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext 
  * drive. */
 json_t *tapes_protect(struct library *lib, const json_t *request, struct errtext *err);
 
+/* {"barcode":B,"force":BOOL} -> {"barcode","from","other","used_bytes","kept_bytes"}: the cartridge becomes what its
+ * winning head says, and this gateway its writer; also one that is in the bucket only. force: although another gateway
+ * wrote it last. tapes_lock written and move_lock held. */
+json_t *tapes_claim(struct library *lib, const json_t *request, struct errtext *err);
 /* {"barcode":B,"dry_run":BOOL} -> {"barcode","objects","bytes"}: what no head names of its objects, deleted unless
  * dry_run. Not of a cartridge that another gateway wrote last, nor of one that is being written. tapes_lock read. */
 json_t *tapes_gc(struct library *lib, const json_t *request, struct errtext *err);

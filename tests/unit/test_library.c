@@ -363,6 +363,92 @@ static void a_second_gateway_fences_the_first(void **state)
     config_free(c);
 }
 
+static json_t *claim(struct library *lib, const char *barcode, bool force, struct errtext *err)
+{
+    json_t *q = json_pack("{s:s, s:s, s:b}", "op", "tape-claim", "barcode", barcode, "force", (int)force);
+    json_t *r = library_call(lib, q, err);
+    json_decref(q);
+    return r;
+}
+
+/* The operator's way back: the cartridge is what the bucket has, the other gateway can write no more, and what this one
+ * could not store is kept beside. */
+static void a_cartridge_is_taken_over_by_force(void **state)
+{
+    (void)state;
+    static struct model m, m2;
+    struct vtl_config *c = config("one", "remote", "16M"), *other = config("two", "remote", "16M");
+    const struct tape_ops *ops = library_drive_ops();
+    struct library *lib = new_library(c, "FOR001L8");
+    void *d = library_drive(lib, 0);
+    struct errtext err = {""};
+    move(lib, SLOT, DRIVE);
+    write_model(d, &m, 0, 20, 1);
+    assert_int_equal(ops->write_filemarks(d, 0, false, &never), TAPE_OK);
+    rebuild_library(other);
+    struct library *lib2 = open_library(other);
+    void *d2 = library_drive(lib2, 0);
+    move(lib2, SLOT, DRIVE);
+    m2 = m;
+    write_model(d2, &m2, m.n, 10, 500);
+    assert_int_equal(ops->write_filemarks(d2, 0, false, &never), TAPE_OK);
+    assert_int_equal(write_id(d, 900), TAPE_OK);
+    /* The first MOVE out tells that its data are nobody's; then the cartridge is free. */
+    assert_int_equal(library_changer_ops()->move(lib, 0, DRIVE, SLOT, &never), CHANGER_FLUSH_FAILED);
+    assert_null(claim(lib, "FOR001L8", true, &err));
+    assert_non_null(strstr(err.text, "it is in a drive"));
+    move(lib, DRIVE, SLOT);
+    assert_null(claim(lib, "FOR001L8", false, &err));
+    assert_non_null(strstr(err.text, "--force takes it over"));
+    json_t *r = claim(lib, "FOR001L8", true, &err);
+    assert_non_null(r);
+    assert_true(json_integer_value(json_object_get(r, "kept_bytes")) > 0);
+    json_decref(r);
+    char pattern[200];
+    (void)snprintf(pattern, sizeof(pattern), "ls %s/one/spool/FOR001L8/*.bad >/dev/null", dir);
+    assert_int_equal(system(pattern), 0);
+    move(lib, SLOT, DRIVE);
+    check_all(d, &m2);
+    assert_int_equal(write_id(d2, 901), TAPE_OK); /* it cannot know yet */
+    assert_int_equal(ops->write_filemarks(d2, 0, false, &never), TAPE_NOT_OWNED);
+    write_model(d, &m2, m2.n, 5, 700);
+    assert_int_equal(ops->write_filemarks(d, 0, false, &never), TAPE_OK);
+    assert_null(claim(lib, "NOPE01L8", true, &err));
+    close_library(lib);
+    (void)library_close(lib2, &err);
+    lib = open_library(c);
+    check_all(library_drive(lib, 0), &m2);
+    close_library(lib);
+    config_free(other);
+    config_free(c);
+}
+
+/* One that this library does not know, as after its gateway was lost: it comes into a free slot. */
+static void a_cartridge_of_the_bucket_is_adopted(void **state)
+{
+    (void)state;
+    static struct model m;
+    struct vtl_config *c = config("one", "remote", "16M"), *other = config("two", "remote", "16M");
+    struct library *lib = new_library(c, "ADO001L8");
+    struct errtext err = {""};
+    rebuild_library(other); /* knows ADO001L8 only */
+    json_t *q = json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", "ADO002L8", "capacity", 0);
+    json_decref(library_call(lib, q, &err));
+    json_decref(q);
+    move(lib, SLOT + 1, DRIVE);
+    write_model(library_drive(lib, 0), &m, 0, 12, 1);
+    close_library(lib);
+    struct library *lib2 = open_library(other);
+    json_t *r = claim(lib2, "ADO002L8", true, &err);
+    assert_non_null(r);
+    json_decref(r);
+    move(lib2, SLOT + 1, DRIVE);
+    check_all(library_drive(lib2, 0), &m);
+    close_library(lib2);
+    config_free(other);
+    config_free(c);
+}
+
 /* What a process does until it is killed: each acknowledged operation is told through the pipe, with the length and the
  * last id. */
 struct told {
@@ -781,6 +867,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(remote_sync_means_in_the_store, setup, teardown),
         cmocka_unit_test_setup_teardown(what_a_dead_store_holds_up_fails_in_time, setup, teardown),
         cmocka_unit_test_setup_teardown(a_second_gateway_fences_the_first, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_cartridge_is_taken_over_by_force, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_cartridge_of_the_bucket_is_adopted, setup, teardown),
         cmocka_unit_test_setup_teardown(kill_9_loses_nothing_acknowledged, setup, teardown),
         cmocka_unit_test_setup_teardown(an_erased_tape_is_blank_and_its_objects_go, setup, teardown),
         cmocka_unit_test_setup_teardown(damage_is_an_error_never_data, setup, teardown),

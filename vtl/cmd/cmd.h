@@ -25,6 +25,7 @@ int cmd_library_rebuild(const struct command_line *cl);
 int cmd_tape_create(const struct command_line *cl);
 int cmd_tape_list(const struct command_line *cl);
 int cmd_tape_show(const struct command_line *cl);
+int cmd_tape_claim(const struct command_line *cl);
 int cmd_tape_move(const struct command_line *cl);
 int cmd_tape_export(const struct command_line *cl);
 int cmd_tape_import(const struct command_line *cl);

@@ -40,6 +40,8 @@ static const struct subcommand {
      "take cartridges out of the import/export elements: they are on the shelf then, with all that is on them",
      cmd_tape_export},
     {"tape", "import", "BARCODE...", "put cartridges from the shelf into free import/export elements", cmd_tape_import},
+    {"tape", "claim", "BARCODE [--force]",
+     "take a cartridge over as the bucket has it; --force: from another gateway, which must be gone", cmd_tape_claim},
     {"tape", "remove", "BARCODE [--force]", "delete a cartridge, with its objects; --force: although it holds data",
      cmd_tape_remove},
     {NULL, "verify", "BARCODE...|--all [--rate SIZE] [--resume]",

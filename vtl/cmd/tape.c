@@ -150,6 +150,34 @@ int cmd_tape_show(const struct command_line *cl)
     return r ? EXIT_DONE : EXIT_FAILED;
 }
 
+int cmd_tape_claim(const struct command_line *given)
+{
+    struct command_line cl = *given;
+    bool force = take_flag(&cl, "--force");
+    char size[32];
+    if (!check_arguments(&cl, 1, false, "tape claim BARCODE [--force]"))
+        return EXIT_USAGE;
+    struct vtl_config *cfg = load_config(&cl);
+    if (!cfg)
+        return EXIT_FAILED;
+    json_t *r =
+        call_library(cfg, json_pack("{s:s, s:s, s:b}", "op", "tape-claim", "barcode", cl.argv[0], "force", (int)force));
+    if (r && cl.json) {
+        print_json(r);
+    } else if (r) {
+        printf("%s is this gateway's", cl.argv[0]);
+        if (json_is_true(json_object_get(r, "other")))
+            printf(", taken over from gateway %s", text(r, "from"));
+        printf(": %s\n", human_size(number(r, "used_bytes"), size));
+        if (number(r, "kept_bytes"))
+            printf("%s of this gateway are in no head of the bucket: kept in its spool as *.bad\n",
+                   human_size(number(r, "kept_bytes"), size));
+    }
+    json_decref(r);
+    config_free(cfg);
+    return r ? EXIT_DONE : EXIT_FAILED;
+}
+
 int cmd_tape_remove(const struct command_line *given)
 {
     struct command_line cl = *given;
