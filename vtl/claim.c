@@ -37,7 +37,12 @@ static int read_bucket(struct takeover *t, struct errtext *err)
 /* Is the bucket's head the one that this gateway wrote or took over last? */
 static bool is_current(const struct takeover *t)
 {
-    return t->c && !t->c->fenced && !seg_id_compare(&t->head.id, &t->c->row.head);
+    if (!t->c)
+        return false;
+    pthread_mutex_lock(&t->c->lock);
+    bool current = !t->c->fenced && !seg_id_compare(&t->head.id, &t->c->row.head);
+    pthread_mutex_unlock(&t->c->lock);
+    return current;
 }
 
 static int may_take(const struct takeover *t, bool force, struct errtext *err)
@@ -121,17 +126,15 @@ static int take(struct takeover *t, struct errtext *err)
 }
 
 /* The claim in the bucket: from here on the other gateway's commits fail. */
-static int claim(struct cartridge *c, struct errtext *err)
+static int claim(struct library *lib, struct cartridge *c, struct errtext *err)
 {
-    int rc = cartridge_load(c, err);
-    pthread_mutex_lock(&c->lock);
-    c->committing = true; /* nobody else knows it yet, or it is settled */
-    pthread_mutex_unlock(&c->lock);
+    int rc = tapes_take_commits(lib, c, err);
+    if (rc)
+        return rc;
+    rc = cartridge_load(c, err);
     if (!rc)
         rc = commit_claim(c, &impatient, err);
-    pthread_mutex_lock(&c->lock);
-    c->committing = false;
-    pthread_mutex_unlock(&c->lock);
+    tapes_give_commits(c);
     if (!rc)
         workers_add(c->eng->workers, c);
     return rc;
@@ -153,7 +156,8 @@ json_t *tapes_claim(struct library *lib, const json_t *request, struct errtext *
     if (!rc && !is_current(&t))
         rc = take(&t, err);
     if (!rc)
-        rc = claim(t.c, err);
+        rc = claim(lib, t.c, err);
+    uint64_t used = tape_index_plain_bytes(&t.index);
     tape_index_free(&t.index);
     head_free(&t.head);
     if (rc)
@@ -161,6 +165,6 @@ json_t *tapes_claim(struct library *lib, const json_t *request, struct errtext *
     char writer[16];
     (void)snprintf(writer, sizeof(writer), "%08x", before);
     return json_pack("{s:s, s:s, s:b, s:I, s:I}", "barcode", t.barcode, "from", writer, "other",
-                     (int)(before != lib->eng.writer), "used_bytes", (json_int_t)tape_index_plain_bytes(&t.c->live),
+                     (int)(before != lib->eng.writer), "used_bytes", (json_int_t)used,
                      "kept_bytes", (json_int_t)t.kept);
 }

@@ -13,8 +13,7 @@
 
 static const struct obj_call impatient = {.max_tries = 3}; /* somebody waits at a terminal */
 
-/* The workers keep away from its heads while this is true. */
-static int take_commits(struct library *lib, struct cartridge *c, struct errtext *err)
+int tapes_take_commits(struct library *lib, struct cartridge *c, struct errtext *err)
 {
     uint64_t until = engine_ticks() + WAIT_MS;
     for (;;) {
@@ -31,13 +30,12 @@ static int take_commits(struct library *lib, struct cartridge *c, struct errtext
     }
 }
 
-static void give_commits(struct cartridge *c)
+void tapes_give_commits(struct cartridge *c)
 {
     pthread_mutex_lock(&c->lock);
     c->committing = false;
     pthread_mutex_unlock(&c->lock);
     progress_post(&c->eng->progress);
-    cartridge_unload_if_clean(c);
 }
 
 /* A cartridge whose last head is another gateway's may be in use there. */
@@ -78,10 +76,11 @@ json_t *tapes_gc(struct library *lib, const json_t *request, struct errtext *err
         errtext_set(err, -ENOENT, "%s: no such cartridge in this library", barcode ? barcode : "(no barcode)");
         return NULL;
     }
-    if (take_commits(lib, c, err))
+    if (tapes_take_commits(lib, c, err))
         return NULL;
     int rc = collect(c, dry_run, &found, err);
-    give_commits(c);
+    tapes_give_commits(c);
+    cartridge_unload_if_clean(c);
     return rc ? NULL
               : json_pack("{s:s, s:I, s:I}", "barcode", barcode, "objects", (json_int_t)found.objects, "bytes",
                           (json_int_t)found.bytes);

@@ -229,6 +229,13 @@ static int read_identity(struct library *lib, bool create, struct errtext *err)
     if (!writer[0])
         return errtext_set(err, -ENOENT, "%s: no library here: run \"s3vtl library init\"",
                            lib->cfg->library.state_dir);
+    char rebuilding[8] = "";
+    rc = db_meta_get(lib->eng.db, REBUILDING, rebuilding, sizeof(rebuilding));
+    if (!rc && rebuilding[0] && !create)
+        return errtext_set(err, -EINVAL,
+                           "%s: its rebuild did not end, and cartridges are missing: run \"s3vtl library rebuild "
+                           "--force\" again",
+                           lib->cfg->library.state_dir);
     lib->eng.writer = (uint32_t)strtoul(writer, NULL, 16);
     return 0;
 }

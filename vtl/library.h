@@ -60,6 +60,9 @@ json_t *library_call(struct library *lib, const json_t *request, struct errtext 
 /* library init: makes the state and the store's format object; idempotent; refuses a prefix that another library uses.
  */
 int library_init(const struct vtl_config *cfg, json_t **report, struct errtext *err);
+/* Is the state's library the one of the store? -ENOENT, -EINVAL or the store's error with *err. */
+struct objstore;
+int library_check_format(const struct vtl_config *cfg, struct objstore *store, struct errtext *err);
 /* library rebuild: makes a new state from the bucket alone (heads and maps). Refuses when a state exists already,
  * unless force. */
 int library_rebuild(const struct vtl_config *cfg, bool force, json_t **report, struct errtext *err);

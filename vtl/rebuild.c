@@ -62,13 +62,36 @@ static int state_id(const struct vtl_config *cfg, char id[37], struct errtext *e
     return rc;
 }
 
+int library_check_format(const struct vtl_config *cfg, struct objstore *store, struct errtext *err)
+{
+    char id[37], theirs[37] = "", name[64] = "";
+    int rc = state_id(cfg, id, err);
+    if (!rc)
+        rc = format_read(store, theirs, name, err);
+    if (rc == -ENOENT)
+        return errtext_set(err, rc,
+                           "the store's prefix holds no library (no object \"format\"), and %s has one: is [store] in "
+                           "%s the right place?",
+                           cfg->library.state_dir, cfg->file);
+    if (!rc && strcmp(id, theirs) != 0)
+        return errtext_set(
+            err, -EINVAL,
+            "the store's prefix is of library \"%s\" (%s), and %s is of another one (%s): which of the two "
+            "does %s mean?",
+            name, theirs, cfg->library.state_dir, id, cfg->file);
+    return rc;
+}
+
 /* Makes the state of the library called id, or opens it; closed again by the caller. */
-static int make_state(const struct vtl_config *cfg, const char *id, struct library **lib, struct errtext *err)
+static int make_state(const struct vtl_config *cfg, const char *id, bool rebuild, struct library **lib,
+                      struct errtext *err)
 {
     int rc = library_open(cfg, LIBRARY_CREATE, lib, err);
     if (rc)
         return rc;
     rc = db_meta_set((*lib)->eng.db, "library", id);
+    if (!rc && rebuild)
+        rc = db_meta_set((*lib)->eng.db, REBUILDING, "1");
     (void)snprintf((*lib)->id, sizeof((*lib)->id), "%s", id);
     if (rc) {
         errtext_set(err, rc, "%s/state.db: %s", cfg->library.state_dir, db_error((*lib)->eng.db));
@@ -97,7 +120,7 @@ static int init_with_store(const struct vtl_config *cfg, struct objstore *store,
     if (!id[0] && (rc = new_id(id, err)))
         return rc;
     struct library *lib = NULL;
-    rc = make_state(cfg, id, &lib, err);
+    rc = make_state(cfg, id, false, &lib, err);
     if (rc)
         return rc;
     if (!*existed)
@@ -283,9 +306,11 @@ static int rebuild_state(const struct vtl_config *cfg, struct objstore *store, j
         rc = -EIO;
     struct rebuild r = {.cartridges = json_array(), .failed = json_array(), .err = err};
     if (!rc)
-        rc = make_state(cfg, id, &r.lib, err);
+        rc = make_state(cfg, id, true, &r.lib, err);
     if (!rc) {
         rc = rebuild_all(&r, inventory, barcodes);
+        if (!rc && (rc = db_meta_set(r.lib->eng.db, REBUILDING, "")))
+            errtext_set(err, rc, "%s/state.db: %s", cfg->library.state_dir, db_error(r.lib->eng.db));
         (void)library_close(r.lib, NULL);
     }
     json_decref(inventory);

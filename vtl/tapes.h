@@ -35,6 +35,11 @@ json_t *tapes_export(struct library *lib, const json_t *request, struct errtext 
 /* {"barcodes":[...]} -> {"imported":[...]}: from the shelf into free import/export elements. All or none. */
 json_t *tapes_import(struct library *lib, const json_t *request, struct errtext *err);
 
+/* Waits until no worker is at the cartridge's heads, and keeps them away until they are given back. -EAGAIN: they are at
+ * it for too long. */
+int tapes_take_commits(struct library *lib, struct cartridge *c, struct errtext *err);
+void tapes_give_commits(struct cartridge *c);
+
 /* The elements changed: without a running library nobody else puts the inventory. */
 void tapes_put_inventory(struct library *lib);
 

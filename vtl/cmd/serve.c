@@ -35,6 +35,8 @@ static int check_store(const struct vtl_config *cfg, bool offline, struct errtex
     if (rc)
         return rc;
     rc = store->ops->check(store, &call, err);
+    if (!rc)
+        rc = library_check_format(cfg, store, err);
     store->ops->close(store);
     if (rc == -EIO && offline) {
         fprintf(stderr, "s3vtl: warning: %s; going on without it until the spool is full\n", err->text);
