@@ -7,22 +7,9 @@
 #include "vtl/cmd/password.h"
 #include "vtl/config_private.h"
 
-static bool is_loopback(const char *portal)
-{
-    return !strncmp(portal, "127.", 4) || !strncmp(portal, "[::1]", 5) || !strncmp(portal, "localhost:", 10);
-}
-
 static void hints(const struct vtl_config *c)
 {
     bool s3 = !strcmp(c->store.type, "s3");
-    if (!is_loopback(c->iscsi.portal) && !c->iscsi.chap_user[0])
-        fprintf(stderr,
-                "s3vtl: hint: [iscsi] portal = %s can be reached from elsewhere, and no chap_user is set: %s may log "
-                "in without a password\n",
-                c->iscsi.portal,
-                c->iscsi.initiators[0]  ? "whoever claims one of these initiator names"
-                : c->iscsi.addresses[0] ? "whoever has one of these addresses"
-                                        : "anybody");
     if (s3 && !strncmp(c->store.url, "http://", 7) && strncmp(c->store.url, "http://127.", 11) &&
         strncmp(c->store.url, "http://localhost", 16) && strncmp(c->store.url, "http://[::1]", 12))
         fprintf(stderr, "s3vtl: hint: [store] url = %s sends without TLS over a network\n", c->store.url);

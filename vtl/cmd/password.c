@@ -32,9 +32,27 @@ int password_read(const char *file, struct password *out, struct errtext *err)
     return rc;
 }
 
+static bool is_loopback(const char *portal)
+{
+    return !strncmp(portal, "127.", 4) || !strncmp(portal, "[::1]", 5) || !strncmp(portal, "localhost:", 10);
+}
+
+/* Names and addresses of initiators are what they say they are: no proof. */
+static int check_portal_needs(const struct vtl_config *cfg, struct errtext *err)
+{
+    if (is_loopback(cfg->iscsi.portal) || cfg->iscsi.chap_user[0])
+        return 0;
+    return errtext_set(err, -EINVAL,
+                       "%s: [iscsi] portal = %s can be reached from elsewhere: chap_user and chap_password_file must be "
+                       "set",
+                       cfg->file, cfg->iscsi.portal);
+}
+
 int password_check(const struct vtl_config *cfg, struct errtext *err)
 {
     struct password chap = {""}, mutual = {""};
+    if (check_portal_needs(cfg, err))
+        return -EINVAL;
     int rc = cfg->iscsi.chap_user[0] ? password_read(cfg->iscsi.chap_password_file, &chap, err) : 0;
     if (!rc && cfg->iscsi.mutual_user[0])
         rc = password_read(cfg->iscsi.mutual_password_file, &mutual, err);
