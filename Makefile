@@ -151,6 +151,11 @@ run:
 test:
 	scripts/deps
 	scripts/test-all
+# What CI does in a short form: thousands of crashes, a thousand races, every fault, larger models. About an hour.
+test-faults:
+	scripts/deps
+	CRASH_SEEDS="1 2 3 4 5 6 7 8" CRASH_OPERATIONS=1000 CRASH_POINTS=500 RACE_ROUNDS=1000 MODEL=full SUITE_LIMIT=7200 \
+		scripts/test-all build crash race faults model
 test-%:
 	scripts/deps
 	scripts/test-all build $*

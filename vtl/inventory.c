@@ -10,6 +10,39 @@
 #define RETRY_MS 5000
 #define MAX_INVENTORY (32u << 20)
 
+static int by_barcode(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+/* The cartridges that are in none of the elements. Looked for without the lock: they may be many (I5). NULL: out of
+ * memory. */
+static json_t *on_the_shelf(struct library *lib, const struct element *now)
+{
+    typedef char name[33];
+    size_t n_full = 0, n = 0;
+    name *full = calloc(lib->n_elements, sizeof(*full)), *all = NULL;
+    json_t *list = NULL;
+    pthread_mutex_lock(&lib->lock);
+    if (full && (all = calloc(lib->n_cartridges + 1, sizeof(*all))))
+        for (n = 0; n < lib->n_cartridges; n++)
+            memcpy(all[n], lib->cartridges[n]->row.barcode, sizeof(all[n]));
+    pthread_mutex_unlock(&lib->lock);
+    for (size_t i = 0; full && i < lib->n_elements; i++)
+        if (now[i].barcode[0])
+            memcpy(full[n_full++], now[i].barcode, sizeof(full[0]));
+    if (all) {
+        list = json_array();
+        qsort(full, n_full, sizeof(*full), by_barcode);
+        for (size_t i = 0; i < n; i++)
+            if (!bsearch(all[i], full, n_full, sizeof(*full), by_barcode))
+                json_array_append_new(list, json_string(all[i]));
+    }
+    free(full);
+    free(all);
+    return list;
+}
+
 static json_t *describe(struct library *lib)
 {
     json_t *list = json_array();
@@ -23,14 +56,14 @@ static json_t *describe(struct library *lib)
             json_array_append_new(list, json_pack("{s:i, s:s, s:i}", "address", (int)e->address, "barcode", e->barcode,
                                                   "source", (int)e->source));
     }
-    bool copied = now != NULL;
+    json_t *shelf = now ? on_the_shelf(lib, now) : NULL;
     free(now);
-    if (!copied) {
+    if (!shelf) {
         json_decref(list);
         return NULL;
     }
-    return json_pack("{s:i, s:s, s:s, s:I, s:o}", "format", 1, "library", lib->id, "name", lib->cfg->library.name,
-                     "time", (json_int_t)engine_time(), "elements", list);
+    return json_pack("{s:i, s:s, s:s, s:I, s:o, s:o}", "format", 1, "library", lib->id, "name", lib->cfg->library.name,
+                     "time", (json_int_t)engine_time(), "elements", list, "shelf", shelf);
 }
 
 /* A number that no inventory of this gateway has had yet (I2). */

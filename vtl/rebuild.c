@@ -271,17 +271,26 @@ static int take_barcode(void *arg, const struct obj_entry *e)
     return json_array_append_new(list, json_string(barcode)) ? -ENOMEM : 0;
 }
 
+static bool has_text(const json_t *list, const char *text)
+{
+    size_t i;
+    json_t *t;
+    json_array_foreach(list, i, t) if (json_is_string(t) && !strcmp(json_string_value(t), text)) return true;
+    return false;
+}
+
 static int rebuild_all(struct rebuild *r, const json_t *inventory, const json_t *barcodes)
 {
     /* Known places first, so that a cartridge without one does not take another's slot. */
     size_t n = json_array_size(barcodes);
     bool *placed = calloc(n ? n : 1, sizeof(*placed));
+    const json_t *shelf = json_object_get(inventory, "shelf");
     int rc = placed ? 0 : errtext_set(r->err, -ENOMEM, "rebuild: out of memory");
     for (size_t i = 0; !rc && i < n; i++) {
         const char *barcode = json_string_value(json_array_get(barcodes, i));
         uint16_t address = place_of(r, inventory, barcode);
-        placed[i] = address != 0;
-        if (address)
+        placed[i] = address || has_text(shelf, barcode);
+        if (placed[i])
             rc = rebuild_one(r, barcode, address);
     }
     for (size_t i = 0; !rc && i < n; i++)
