@@ -36,7 +36,7 @@ UNIT_HELP  := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 UNIT_BIN   := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SRC))
 
-.PHONY: all deps run test bench unit clean format tidy
+.PHONY: all deps run test test-faults bench unit install uninstall clean format tidy
 .SECONDARY:
 all: $(B)/s3vtl $(B)/bs_s3vtl.so
 
@@ -168,6 +168,20 @@ bench:
 	scripts/deps build
 	$(MAKE) VARIANT=plain all build/bench/speed
 	scripts/bench
+
+# The command with its module beside it, the service, the documents. The directory of tgt's modules must be there: the
+# service cannot make it, and serve puts its module there for its own tgtd only.
+PREFIX ?= /usr/local
+install: all
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/lib/s3vtl build/s3vtl build/bs_s3vtl.so
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)/usr/lib/tgt/backing-store
+	ln -sfn ../lib/s3vtl/s3vtl $(DESTDIR)$(PREFIX)/sbin/s3vtl
+	sed 's|/usr/local|$(PREFIX)|' packaging/s3vtl.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/s3vtl.service
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/s3vtl README.md LICENSE docs/*.md vtl/FORMAT.md
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/share/s3vtl scripts/pbs-attach
+uninstall:
+	rm -rf $(DESTDIR)$(PREFIX)/lib/s3vtl $(DESTDIR)$(PREFIX)/share/doc/s3vtl $(DESTDIR)$(PREFIX)/share/s3vtl
+	rm -f $(DESTDIR)$(PREFIX)/sbin/s3vtl $(DESTDIR)$(PREFIX)/lib/systemd/system/s3vtl.service
 
 deps:
 	scripts/deps
