@@ -138,6 +138,9 @@ static int open_index(struct reader *r, const struct seg_ref *ref, read_tail_fn 
             rc = errtext_set(err, -EBADMSG, "index larger than its segment");
         tail = need;
     }
+    if (!rc && seg_index_identity(r->index) != seg_identity(r->c->row.id, &ref->id))
+        rc = errtext_set(err, -EBADMSG, "the object of segment %08llx-%08x-%llu is another one",
+                         (unsigned long long)ref->id.epoch, ref->id.writer, (unsigned long long)ref->id.number);
     if (!rc)
         r->id = ref->id;
     return rc;

@@ -103,6 +103,9 @@ int seg_writer_find(const struct seg_writer *w, uint64_t object, uint64_t *offse
 
 /* ---- reading: any thread ---- */
 struct seg_index; /* of a sealed segment, decoded and checked */
+/* What the footer says of whose segment it ends, and what it must be (FORMAT.md, "Footer"). */
+uint32_t seg_index_identity(const struct seg_index *x);
+uint32_t seg_identity(const uint8_t cartridge[16], const struct seg_id *id);
 
 /* How many bytes at the end of an object of size bytes to fetch first, so that footer and (nearly always) index are in
  * it. */

@@ -14,12 +14,13 @@
 struct seg_index {
     struct seg_runs runs;
     uint64_t size; /* of the segment */
+    uint32_t identity;
 };
 
 /* The footer, decoded. */
 struct footer {
     uint64_t index_offset, objects, filemarks, records, plain_bytes;
-    uint32_t entries, crc_index;
+    uint32_t entries, crc_index, identity;
 };
 
 uint64_t seg_tail_size(uint64_t size)
@@ -40,7 +41,8 @@ static int decode_footer(const uint8_t *f, uint64_t size, struct footer *out, st
                            .objects = get_le64(f + 24),
                            .filemarks = get_le64(f + 32),
                            .records = get_le64(f + 40),
-                           .plain_bytes = get_le64(f + 48)};
+                           .plain_bytes = get_le64(f + 48),
+                           .identity = get_le32(f + 56)};
     uint64_t tail = (uint64_t)out->entries * SEG_INDEX_ENTRY_SIZE + SEG_FOOTER_SIZE;
     if (!out->entries || tail > size || out->index_offset != size - tail || out->index_offset < SEG_HEADER_SIZE)
         return errtext_set(err, -EBADMSG,
@@ -130,12 +132,28 @@ int seg_index_decode(const void *tail, uint64_t tail_len, uint64_t size, struct 
     if (!x)
         return errtext_set(err, -ENOMEM, "segment index: out of memory");
     x->size = size;
+    x->identity = f.identity;
     rc = take_entries(&x->runs, &f, entries, err);
     if (rc)
         seg_index_free(x);
     else
         *out = x;
     return rc;
+}
+
+uint32_t seg_identity(const uint8_t cartridge[16], const struct seg_id *id)
+{
+    uint8_t b[36];
+    memcpy(b, cartridge, 16);
+    put_le64(b + 16, id->epoch);
+    put_le32(b + 24, id->writer);
+    put_le64(b + 28, id->number);
+    return crc32c(0, b, sizeof(b));
+}
+
+uint32_t seg_index_identity(const struct seg_index *x)
+{
+    return x->identity;
 }
 
 int seg_index_find(const struct seg_index *x, uint64_t object, uint64_t *offset, uint32_t *size)

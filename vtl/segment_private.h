@@ -58,7 +58,7 @@ void seg_runs_totals(const struct seg_runs *x, struct seg_totals *out); /* all b
 /* Bytes of index and footer. */
 uint64_t seg_runs_tail_size(const struct seg_runs *x);
 /* Writes them (as many as seg_runs_tail_size says) for records that end at offset. */
-void seg_runs_encode(const struct seg_runs *x, uint64_t offset, uint8_t *out);
+void seg_runs_encode(const struct seg_runs *x, const struct seg_header *h, uint64_t offset, uint8_t *out);
 
 /* ---- compression ---- */
 struct seg_compressor;

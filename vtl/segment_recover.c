@@ -88,7 +88,7 @@ static int check_sealed(struct scan *s)
     if (!rc)
         rc = read_at(w->fd, s->buf, len, w->end);
     if (!rc) {
-        seg_runs_encode(&w->runs, w->end, want);
+        seg_runs_encode(&w->runs, &w->header, w->end, want);
         rc = memcmp(want, s->buf, len) == 0;
     }
     free(want);

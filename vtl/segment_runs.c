@@ -138,7 +138,7 @@ static void encode_entry(const struct seg_run *r, uint8_t *p)
     put_le32(p + 36, r->length);
 }
 
-void seg_runs_encode(const struct seg_runs *x, uint64_t offset, uint8_t *out)
+void seg_runs_encode(const struct seg_runs *x, const struct seg_header *h, uint64_t offset, uint8_t *out)
 {
     for (size_t i = 0; i < x->n; i++)
         encode_entry(&x->v[i], out + i * SEG_INDEX_ENTRY_SIZE);
@@ -152,5 +152,6 @@ void seg_runs_encode(const struct seg_runs *x, uint64_t offset, uint8_t *out)
     put_le64(f + 32, x->filemarks);
     put_le64(f + 40, x->records);
     put_le64(f + 48, x->plain_bytes);
+    put_le32(f + 56, seg_identity(h->cartridge, &h->id));
     put_le32(f + 60, crc32c(0, f, 60));
 }

@@ -197,7 +197,7 @@ int seg_writer_seal(struct seg_writer *w)
     uint8_t *tail = malloc(len);
     if (!tail)
         return -ENOMEM;
-    seg_runs_encode(&w->runs, w->end, tail);
+    seg_runs_encode(&w->runs, &w->header, w->end, tail);
     int rc = append(w, &(struct iovec){.iov_base = tail, .iov_len = len}, 1);
     free(tail);
     if (rc)

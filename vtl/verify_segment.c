@@ -191,6 +191,8 @@ static int check_all(struct window *w, const struct seg_ref *ref, const uint8_t 
     const uint8_t *p = bytes_at(w, 0, SEG_HEADER_SIZE, &rc, err);
     if (p)
         check_header(p, ref, cartridge, barcode, &why);
+    if (p && !why.text[0] && seg_index_identity(x) != seg_identity(cartridge, &ref->id))
+        errtext_set(&why, -EBADMSG, "segment footer: it ends another segment");
     if (p && !why.text[0] && (t.objects < ref->objects || seg_index_find(x, ref->first_object, &offset, &size)))
         errtext_set(&why, -EBADMSG, "segment index: does not hold what the head says");
     if (p && why.text[0])

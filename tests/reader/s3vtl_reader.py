@@ -209,6 +209,8 @@ def read_footer(data, name):
     need(len(data) >= 336 and f[:8] == b"S3VTLEND", f"{what}: no footer")
     index, entries, index_crc, objects, filemarks, records, plain = struct.unpack_from("<QIIQQQQ", f, 8)
     check_crc(f[:60], struct.unpack_from("<I", f, 60)[0], f"{what}, footer")
+    identity = data[16:32] + data[64:76] + data[80:88]
+    check_crc(identity, struct.unpack_from("<I", f, 56)[0], f"{what}, footer, identity")
     need(index >= 192 and index + 40 * entries + 64 == len(data), f"{what}: its index does not fit")
     check_crc(data[index:-64], index_crc, f"{what}, index")
     at, sums = 192, [0, 0, 0, 0]

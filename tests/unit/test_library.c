@@ -599,6 +599,35 @@ static void damage_is_an_error_never_data(void **state)
     config_free(c);
 }
 
+/* Two cartridges of the same shape: what is right in itself, but somebody else's, is no data either. */
+static void the_object_of_another_cartridge_is_an_error(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "0");
+    struct library *lib = new_library(c, "OTH001L8");
+    struct errtext err = {""};
+    char cmd[400];
+    void *d = library_drive(lib, 0);
+    json_t *q = json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", "OTH002L8", "capacity", 0);
+    json_decref(library_call(lib, q, &err));
+    json_decref(q);
+    for (uint16_t i = 0; i < 2; i++) {
+        move(lib, (uint16_t)(SLOT + i), DRIVE);
+        assert_int_equal(write_id(d, 7), TAPE_OK);
+        assert_int_equal(write_id(d, 8), TAPE_OK);
+        flush_remote(lib);
+        move(lib, DRIVE, (uint16_t)(SLOT + i));
+    }
+    (void)snprintf(cmd, sizeof(cmd), "cd %s/store/tapes && cat OTH002L8/seg/* >x && cp x OTH001L8/seg/*", dir);
+    assert_int_equal(system(cmd), 0);
+    move(lib, SLOT, DRIVE);
+    expect_result(d, TAPE_READ_ERROR);
+    assert_int_equal(library_drive_ops()->locate_object(d, 0, 1, &never), TAPE_OK);
+    expect_result(d, TAPE_READ_ERROR);
+    close_library(lib);
+    config_free(c);
+}
+
 /* The positions of SPACE and LOCATE are the standard's. */
 static void positions_are_exact(void **state)
 {
@@ -872,6 +901,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(kill_9_loses_nothing_acknowledged, setup, teardown),
         cmocka_unit_test_setup_teardown(an_erased_tape_is_blank_and_its_objects_go, setup, teardown),
         cmocka_unit_test_setup_teardown(damage_is_an_error_never_data, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_object_of_another_cartridge_is_an_error, setup, teardown),
         cmocka_unit_test_setup_teardown(positions_are_exact, setup, teardown),
         cmocka_unit_test_setup_teardown(a_changed_capacity_survives_a_restart_and_a_rebuild, setup, teardown),
         cmocka_unit_test_setup_teardown(the_write_protect_tab_is_kept, setup, teardown),
