@@ -173,11 +173,9 @@ static enum changer_result move_locked(struct library *lib, uint16_t source, uin
 enum changer_result library_move(struct library *lib, const char *barcode, uint16_t destination,
                                  const atomic_bool *cancel)
 {
-    enum changer_result r = CHANGER_SOURCE_EMPTY;
     pthread_mutex_lock(&lib->move_lock);
-    for (size_t i = 0; i < lib->n_elements && r == CHANGER_SOURCE_EMPTY; i++)
-        if (!strcmp(lib->elements[i].barcode, barcode))
-            r = move_locked(lib, lib->elements[i].address, destination, cancel);
+    const struct element *from = library_place(lib, barcode);
+    enum changer_result r = from ? move_locked(lib, from->address, destination, cancel) : CHANGER_SOURCE_EMPTY;
     pthread_mutex_unlock(&lib->move_lock);
     return r;
 }

@@ -86,26 +86,19 @@ static void set_aside(struct takeover *t)
                    t->kept, t->barcode);
 }
 
-static uint16_t place_of(struct library *lib, const char *barcode)
-{
-    for (size_t i = 0; i < lib->n_elements; i++)
-        if (!strcmp(lib->elements[i].barcode, barcode))
-            return lib->elements[i].address;
-    return 0;
-}
-
 /* The cartridge of the state and of the list becomes the bucket's, in the state at once. */
 static int take(struct takeover *t, struct errtext *err)
 {
     struct library *lib = t->lib;
     struct cartridge *old = t->c;
+    const struct element *place = old ? library_place(lib, t->barcode) : NULL;
+    uint16_t address = place ? place->address : old ? 0 : library_free_slot(lib);
     struct db_cartridge row;
     if (old) {
         workers_forget(lib->eng.workers, old);
         set_aside(t);
     }
-    int rc = rebuild_row(lib, old ? old->row.rowid : 0, &t->head, &t->index,
-                         old ? place_of(lib, t->barcode) : library_free_slot(lib), &row, err);
+    int rc = rebuild_row(lib, old ? old->row.rowid : 0, &t->head, &t->index, address, &row, err);
     if (rc)
         return rc;
     if (old) {
@@ -165,6 +158,6 @@ json_t *tapes_claim(struct library *lib, const json_t *request, struct errtext *
     char writer[16];
     (void)snprintf(writer, sizeof(writer), "%08x", before);
     return json_pack("{s:s, s:s, s:b, s:I, s:I}", "barcode", t.barcode, "from", writer, "other",
-                     (int)(before != lib->eng.writer), "used_bytes", (json_int_t)used,
-                     "kept_bytes", (json_int_t)t.kept);
+                     (int)(before != lib->eng.writer), "used_bytes", (json_int_t)used, "kept_bytes",
+                     (json_int_t)t.kept);
 }

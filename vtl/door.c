@@ -16,14 +16,6 @@ static int check_door(struct library *lib, struct errtext *err)
                : 0;
 }
 
-static struct element *element_of(struct library *lib, const char *barcode)
-{
-    for (size_t i = 0; i < lib->n_elements; i++)
-        if (!strcmp(lib->elements[i].barcode, barcode))
-            return &lib->elements[i];
-    return NULL;
-}
-
 /* ---- from element to element ---- */
 
 static int move_failed(struct library *lib, const char *barcode, uint16_t address, enum changer_result r,
@@ -94,7 +86,7 @@ static void add(struct plan *p, uint16_t address, const char *barcode)
 
 static int plan_export(struct library *lib, const char *barcode, struct plan *p, struct errtext *err)
 {
-    const struct element *e = element_of(lib, barcode);
+    const struct element *e = library_place(lib, barcode);
     if (!library_cartridge(lib, barcode))
         return errtext_set(err, -ENOENT, "%s: no such cartridge in this library", barcode);
     if (!e)
@@ -119,7 +111,7 @@ static int plan_import(struct library *lib, const char *barcode, struct plan *p,
 {
     if (!library_cartridge(lib, barcode))
         return errtext_set(err, -ENOENT, "%s: no such cartridge in this library", barcode);
-    if (element_of(lib, barcode))
+    if (library_place(lib, barcode))
         return errtext_set(err, -EEXIST, "%s: it is in the library already", barcode);
     for (size_t i = 0; i < lib->n_elements; i++) {
         const struct element *e = &lib->elements[i];

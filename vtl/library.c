@@ -93,6 +93,14 @@ void library_drop_cartridge(struct library *lib, struct cartridge *c)
     pthread_mutex_unlock(&lib->lock);
 }
 
+struct element *library_place(struct library *lib, const char *barcode)
+{
+    for (size_t i = 0; i < lib->n_elements; i++)
+        if (!strcmp(lib->elements[i].barcode, barcode))
+            return &lib->elements[i];
+    return NULL;
+}
+
 uint16_t library_free_slot(struct library *lib)
 {
     for (size_t i = 0; i < lib->n_elements; i++)

@@ -88,11 +88,9 @@ static json_t *drives_json(struct library *lib)
 /* Where it is; 0: on no element. */
 static uint16_t address_of(struct library *lib, const char *barcode)
 {
-    uint16_t address = 0;
     pthread_mutex_lock(&lib->lock);
-    for (size_t i = 0; i < lib->n_elements && !address; i++)
-        if (!strcmp(lib->elements[i].barcode, barcode))
-            address = lib->elements[i].address;
+    const struct element *e = library_place(lib, barcode);
+    uint16_t address = e ? e->address : 0;
     pthread_mutex_unlock(&lib->lock);
     return address;
 }

@@ -229,11 +229,11 @@ json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext 
         return NULL;
     }
     pthread_mutex_lock(&lib->lock);
-    for (size_t i = 0; i < lib->n_elements; i++)
-        if (!strcmp(lib->elements[i].barcode, barcode)) {
-            lib->elements[i].barcode[0] = '\0';
-            lib->elements[i].source = 0;
-        }
+    struct element *e = library_place(lib, barcode);
+    if (e) {
+        e->barcode[0] = '\0';
+        e->source = 0;
+    }
     pthread_mutex_unlock(&lib->lock);
     library_drop_cartridge(lib, c);
     for (size_t i = 0; i < c->n_pending; i++)
