@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test_library_loss.c: what a dead store, a second gateway, a claim by force and kill -9 make of a library. */
+#include "tests/unit/library_rig.h"
+
+/* PBS gives a flush and an UNLOAD 600 s, a MOVE 300 s, and the kernel resets the drive then. They end before, with an
+ * error, and nothing is lost or moved. */
+static void what_a_dead_store_holds_up_fails_in_time(void **state)
+{
+    (void)state;
+    static struct model m;
+    char store[100], away[100];
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = new_library(c, "LATE01L8");
+    struct drive *d = library_drive(lib, 0);
+    const struct tape_ops *ops = library_drive_ops();
+    move(lib, SLOT, DRIVE);
+    write_model(d, &m, 0, 20, 1);
+    assert_int_equal(ops->write_filemarks(d, 0, false, &never), TAPE_OK);
+    assert_true(d->flush_limit_ms < 600000 && d->remove_limit_ms < 300000);
+    d->flush_limit_ms = d->remove_limit_ms = 200;
+    (void)snprintf(store, sizeof(store), "%s/store/tapes/LATE01L8/seg", dir);
+    (void)snprintf(away, sizeof(away), "%s/away", dir);
+    assert_int_equal(rename(store, away), 0);
+    fclose(fopen(store, "w")); /* no directory: no segment can be stored */
+    write_model(d, &m, m.n, 5, 100);
+    assert_int_equal(ops->write_filemarks(d, 0, false, &never), TAPE_WRITE_ERROR);
+    assert_int_equal(library_changer_ops()->move(lib, 0, DRIVE, SLOT, &never), CHANGER_FLUSH_FAILED);
+    assert_int_equal(status(d).medium, TAPE_MEDIUM_LOADED); /* where it was */
+    assert_int_equal(ops->unload(d, &never), TAPE_WRITE_ERROR);
+    assert_int_equal(remove(store), 0);
+    assert_int_equal(rename(away, store), 0);
+    d->flush_limit_ms = d->remove_limit_ms = 60000;
+    assert_int_equal(ops->load(d, &never), TAPE_OK);
+    check_all(d, &m);
+    move(lib, DRIVE, SLOT);
+    move(lib, SLOT, DRIVE);
+    check_all(d, &m);
+    close_library(lib);
+    config_free(c);
+}
+
+/* I7: once another gateway has written, this one's writes are refused, and nothing of them is merged. */
+static void a_second_gateway_fences_the_first(void **state)
+{
+    (void)state;
+    static struct model m, m2;
+    struct vtl_config *c = config("one", "remote", "16M"), *other = config("two", "remote", "16M");
+    struct library *lib = new_library(c, "FEN001L8");
+    void *d = library_drive(lib, 0);
+    move(lib, SLOT, DRIVE);
+    write_model(d, &m, 0, 20, 1);
+    assert_int_equal(library_drive_ops()->write_filemarks(d, 0, false, &never), TAPE_OK);
+    rebuild_library(other);
+    struct library *lib2 = open_library(other);
+    void *d2 = library_drive(lib2, 0);
+    move(lib2, SLOT, DRIVE);
+    m2 = m;
+    write_model(d2, &m2, m.n, 10, 500);
+    assert_int_equal(library_drive_ops()->write_filemarks(d2, 0, false, &never), TAPE_OK);
+    assert_int_equal(write_id(d, 900), TAPE_OK); /* it cannot know yet */
+    assert_int_equal(library_drive_ops()->write_filemarks(d, 0, false, &never), TAPE_NOT_OWNED);
+    assert_int_equal(write_id(d, 901), TAPE_NOT_OWNED);
+    check_all(d2, &m2);
+    close_library(lib2);
+    struct errtext err = {""};
+    assert_int_not_equal(library_close(lib, &err), 0); /* what is only local is told */
+    assert_non_null(strstr(err.text, "FEN001L8"));
+    struct vtl_config *third = config("three", "remote", "16M");
+    rebuild_library(third);
+    lib = open_library(third);
+    d = library_drive(lib, 0);
+    move(lib, SLOT, DRIVE);
+    check_all(d, &m2);
+    close_library(lib);
+    config_free(third);
+    config_free(other);
+    config_free(c);
+}
+
+static json_t *claim(struct library *lib, const char *barcode, bool force, struct errtext *err)
+{
+    json_t *q = json_pack("{s:s, s:s, s:b}", "op", "tape-claim", "barcode", barcode, "force", (int)force);
+    json_t *r = library_call(lib, q, err);
+    json_decref(q);
+    return r;
+}
+
+/* The operator's way back: the cartridge is what the bucket has, the other gateway can write no more, and what this one
+ * could not store is kept beside. */
+static void a_cartridge_is_taken_over_by_force(void **state)
+{
+    (void)state;
+    static struct model m, m2;
+    struct vtl_config *c = config("one", "remote", "16M"), *other = config("two", "remote", "16M");
+    const struct tape_ops *ops = library_drive_ops();
+    struct library *lib = new_library(c, "FOR001L8");
+    void *d = library_drive(lib, 0);
+    struct errtext err = {""};
+    move(lib, SLOT, DRIVE);
+    write_model(d, &m, 0, 20, 1);
+    assert_int_equal(ops->write_filemarks(d, 0, false, &never), TAPE_OK);
+    rebuild_library(other);
+    struct library *lib2 = open_library(other);
+    void *d2 = library_drive(lib2, 0);
+    move(lib2, SLOT, DRIVE);
+    m2 = m;
+    write_model(d2, &m2, m.n, 10, 500);
+    assert_int_equal(ops->write_filemarks(d2, 0, false, &never), TAPE_OK);
+    assert_int_equal(write_id(d, 900), TAPE_OK);
+    /* The first MOVE out tells that its data are nobody's; then the cartridge is free. */
+    assert_int_equal(library_changer_ops()->move(lib, 0, DRIVE, SLOT, &never), CHANGER_FLUSH_FAILED);
+    assert_null(claim(lib, "FOR001L8", true, &err));
+    assert_non_null(strstr(err.text, "it is in a drive"));
+    move(lib, DRIVE, SLOT);
+    assert_null(claim(lib, "FOR001L8", false, &err));
+    assert_non_null(strstr(err.text, "--force takes it over"));
+    json_t *r = claim(lib, "FOR001L8", true, &err);
+    assert_non_null(r);
+    assert_true(json_integer_value(json_object_get(r, "kept_bytes")) > 0);
+    json_decref(r);
+    char pattern[200];
+    (void)snprintf(pattern, sizeof(pattern), "ls %s/one/spool/FOR001L8/*.bad >/dev/null", dir);
+    assert_int_equal(system(pattern), 0);
+    move(lib, SLOT, DRIVE);
+    check_all(d, &m2);
+    assert_int_equal(write_id(d2, 901), TAPE_OK); /* it cannot know yet */
+    assert_int_equal(ops->write_filemarks(d2, 0, false, &never), TAPE_NOT_OWNED);
+    write_model(d, &m2, m2.n, 5, 700);
+    assert_int_equal(ops->write_filemarks(d, 0, false, &never), TAPE_OK);
+    assert_null(claim(lib, "NOPE01L8", true, &err));
+    close_library(lib);
+    (void)library_close(lib2, &err);
+    lib = open_library(c);
+    check_all(library_drive(lib, 0), &m2);
+    close_library(lib);
+    config_free(other);
+    config_free(c);
+}
+
+/* One that this library does not know, as after its gateway was lost: it comes into a free slot. */
+static void a_cartridge_of_the_bucket_is_adopted(void **state)
+{
+    (void)state;
+    static struct model m;
+    struct vtl_config *c = config("one", "remote", "16M"), *other = config("two", "remote", "16M");
+    struct library *lib = new_library(c, "ADO001L8");
+    struct errtext err = {""};
+    rebuild_library(other); /* knows ADO001L8 only */
+    json_t *q = json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", "ADO002L8", "capacity", 0);
+    json_decref(library_call(lib, q, &err));
+    json_decref(q);
+    move(lib, SLOT + 1, DRIVE);
+    write_model(library_drive(lib, 0), &m, 0, 12, 1);
+    close_library(lib);
+    struct library *lib2 = open_library(other);
+    json_t *r = claim(lib2, "ADO002L8", true, &err);
+    assert_non_null(r);
+    json_decref(r);
+    move(lib2, SLOT + 1, DRIVE);
+    check_all(library_drive(lib2, 0), &m);
+    close_library(lib2);
+    config_free(other);
+    config_free(c);
+}
+
+/* What a process does until it is killed: each acknowledged operation is told through the pipe, with the length and the
+ * last id. */
+struct told {
+    uint64_t n, last, synced;
+};
+
+static void work_until_killed(const char *conf, int fd)
+{
+    static struct model m;
+    struct vtl_config *c = NULL;
+    if (config_load(conf, &c, NULL))
+        _exit(1);
+    struct library *lib = open_library(c);
+    void *d = library_drive(lib, 0);
+    uint64_t id = 1, synced = 0;
+    unsigned seed = 42;
+    for (;;) {
+        int what = rand_r(&seed) % 40;
+        if (what == 0 && m.n > 4) {
+            m.n = (uint64_t)rand_r(&seed) % m.n;
+            if (library_drive_ops()->locate_object(d, 0, m.n, &never))
+                _exit(1);
+        }
+        if (write_id(d, id))
+            _exit(1);
+        m.object[m.n++ % 4000] = id++;
+        if (what < 4) {
+            if (library_drive_ops()->write_filemarks(d, 0, false, &never))
+                _exit(1);
+            synced = id - 1;
+        }
+        struct told t = {m.n, id - 1, synced};
+        if (write(fd, &t, sizeof(t)) != (ssize_t)sizeof(t))
+            _exit(1);
+    }
+}
+
+/* kill -9 at any moment: afterwards the tape ends with the last acknowledged write (or the one that was on its way),
+ * and all is readable. */
+static void kill_9_loses_nothing_acknowledged(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "16M");
+    struct library *lib = new_library(c, "KIL001L8");
+    move(lib, SLOT, DRIVE);
+    close_library(lib);
+    for (unsigned round = 0; round < 12; round++) {
+        int p[2];
+        assert_int_equal(pipe(p), 0);
+        pid_t pid = fork();
+        if (!pid) { /* this program again, in a process without threads so far */
+            char fd[12];
+            (void)snprintf(fd, sizeof(fd), "%d", p[1]);
+            close(p[0]);
+            execl("/proc/self/exe", "test_library_loss", "--work", c->file, fd, (char *)NULL);
+            _exit(1);
+        }
+        close(p[1]);
+        struct told t = {0, 0, 0}, next;
+        size_t limit = 15 + round * 37;
+        for (size_t i = 0; i < limit && read(p[0], &next, sizeof(next)) == (ssize_t)sizeof(next); i++)
+            t = next;
+        kill(pid, SIGKILL);
+        while (read(p[0], &next, sizeof(next)) == (ssize_t)sizeof(next))
+            t = next;
+        close(p[0]);
+        waitpid(pid, NULL, 0);
+        assert_true(t.n > 0);
+        lib = open_library(c);
+        void *d = library_drive(lib, 0);
+        struct tape_status st = status(d);
+        assert_true(st.alerts == TAPE_ALERT_BIT(ALERT_LOST_STATISTICS)); /* data are not lost, what was counted is */
+        /* One more may have been written whose acknowledgement did not get out; an overwrite may have been next. */
+        assert_true(st.end_object <= t.n + 1);
+        uint64_t at = st.end_object < t.n ? st.end_object : t.n;
+        assert_int_equal(library_drive_ops()->locate_object(d, 0, at - 1, &never), TAPE_OK);
+        if (st.end_object >= t.n)
+            expect_id(d, t.last);
+        else
+            expect_id(d, t.last + 1); /* the overwrite that was on its way is whole */
+        assert_int_equal(library_drive_ops()->rewind(d, &never), TAPE_OK);
+        for (uint64_t i = 0; i < st.end_object; i++)
+            expect_result(d, TAPE_OK); /* every block passes its sums */
+        assert_int_equal(library_drive_ops()->erase(d, true, &never), TAPE_OK);
+        expect_result(d, TAPE_EOD);
+        close_library(lib);
+    }
+    config_free(c);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+int main(int argc, char **argv)
+{
+    if (argc == 4 && !strcmp(argv[1], "--work"))
+        work_until_killed(argv[2], atoi(argv[3]));
+    const struct CMUnitTest tests[] = {
+        T(what_a_dead_store_holds_up_fails_in_time), T(a_second_gateway_fences_the_first),
+        T(a_cartridge_is_taken_over_by_force),       T(a_cartridge_of_the_bucket_is_adopted),
+        T(kill_9_loses_nothing_acknowledged),
+    };
+    return cmocka_run_group_tests_name("library_loss", tests, NULL, NULL);
+}
