@@ -34,15 +34,17 @@ static int read_bucket(struct takeover *t, struct errtext *err)
     return rc;
 }
 
-/* Is the bucket's head the one that this gateway wrote or took over last? */
-static bool is_current(const struct takeover *t)
+/* Is this state the one that goes on from the bucket's head? A head of this gateway may be newer than what the state
+ * says, as its answer was lost: what is only here is no less valid for that. */
+static bool is_ours(const struct takeover *t)
 {
     if (!t->c)
         return false;
     pthread_mutex_lock(&t->c->lock);
-    bool current = !t->c->fenced && !seg_id_compare(&t->head.id, &t->c->row.head);
+    bool ours =
+        !t->c->fenced && (t->head.id.writer == t->lib->eng.writer || !seg_id_compare(&t->head.id, &t->c->row.head));
     pthread_mutex_unlock(&t->c->lock);
-    return current;
+    return ours;
 }
 
 static int may_take(const struct takeover *t, bool force, struct errtext *err)
@@ -50,7 +52,7 @@ static int may_take(const struct takeover *t, bool force, struct errtext *err)
     uint64_t ago = engine_time() > t->head.modified ? engine_time() - t->head.modified : 0;
     if (t->c && t->c->users)
         return errtext_set(err, -EBUSY, "%s: it is in a drive: move it to a slot first", t->barcode);
-    if (force || t->head.id.writer == t->lib->eng.writer)
+    if (force || (t->head.id.writer == t->lib->eng.writer && !(t->c && t->c->fenced)))
         return 0;
     return errtext_set(err, -EPERM,
                        "%s: gateway %08x wrote it last, %" PRIu64 " s ago: --force takes it over as the bucket has it; "
@@ -118,18 +120,35 @@ static int take(struct takeover *t, struct errtext *err)
     return 0;
 }
 
-/* The claim in the bucket: from here on the other gateway's commits fail. */
-static int claim(struct library *lib, struct cartridge *c, struct errtext *err)
+/* The claim in the bucket: from here on the other gateway's commits fail. Commits are taken. */
+static int claim(struct cartridge *c, struct errtext *err)
 {
-    int rc = tapes_take_commits(lib, c, err);
-    if (rc)
-        return rc;
-    rc = cartridge_load(c, err);
+    int rc = cartridge_load(c, err);
     if (!rc)
         rc = commit_claim(c, &impatient, err);
-    tapes_give_commits(c);
     if (!rc)
         workers_add(c->eng->workers, c);
+    return rc;
+}
+
+/* No commit is under way while the bucket is compared with the state. */
+static int compare_and_take(struct takeover *t, bool force, struct errtext *err)
+{
+    int rc = t->c ? tapes_take_commits(t->lib, t->c, err) : 0;
+    if (rc)
+        return rc;
+    rc = read_bucket(t, err);
+    if (!rc)
+        rc = may_take(t, force, err);
+    bool ours = !rc && is_ours(t);
+    if (t->c && !ours)
+        tapes_give_commits(t->c);
+    if (!rc && !ours && !(rc = take(t, err)))
+        rc = tapes_take_commits(t->lib, t->c, err);
+    if (rc)
+        return rc;
+    rc = claim(t->c, err);
+    tapes_give_commits(t->c);
     return rc;
 }
 
@@ -141,15 +160,13 @@ json_t *tapes_claim(struct library *lib, const json_t *request, struct errtext *
         errtext_set(err, -EINVAL, BARCODE_RULE, t.barcode ? t.barcode : "");
         return NULL;
     }
+    head_init(&t.head);
+    tape_index_init(&t.index);
     t.c = library_cartridge(lib, t.barcode);
-    if ((t.c && cartridge_load(t.c, err)) || read_bucket(&t, err))
-        return NULL;
-    uint32_t before = t.head.id.writer;
-    int rc = may_take(&t, force, err);
-    if (!rc && !is_current(&t))
-        rc = take(&t, err);
+    int rc = t.c ? cartridge_load(t.c, err) : 0;
     if (!rc)
-        rc = claim(lib, t.c, err);
+        rc = compare_and_take(&t, force, err);
+    uint32_t before = t.head.id.writer;
     uint64_t used = tape_index_plain_bytes(&t.index);
     tape_index_free(&t.index);
     head_free(&t.head);

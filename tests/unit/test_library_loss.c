@@ -137,6 +137,40 @@ static void a_cartridge_is_taken_over_by_force(void **state)
     config_free(c);
 }
 
+/* Of a cartridge that is this gateway's anyway nothing is given up: what the store has not taken yet stays on the tape.
+ */
+static void a_claim_of_its_own_keeps_what_is_only_here(void **state)
+{
+    (void)state;
+    static struct model m;
+    char store[100], away[100];
+    struct vtl_config *c = config("one", "local", "16M");
+    struct library *lib = new_library(c, "OWN001L8");
+    struct errtext err = {""};
+    move(lib, SLOT, DRIVE);
+    write_model(library_drive(lib, 0), &m, 0, 20, 1);
+    flush_remote(lib);
+    (void)snprintf(store, sizeof(store), "%s/store/tapes/OWN001L8/seg", dir);
+    (void)snprintf(away, sizeof(away), "%s/away", dir);
+    assert_int_equal(rename(store, away), 0);
+    fclose(fopen(store, "w")); /* no segment can be stored */
+    write_model(library_drive(lib, 0), &m, m.n, 5, 100);
+    move(lib, DRIVE, SLOT);
+    for (int force = 0; force < 2; force++) {
+        json_t *r = claim(lib, "OWN001L8", force, &err);
+        assert_non_null(r);
+        assert_int_equal(json_integer_value(json_object_get(r, "kept_bytes")), 0);
+        json_decref(r);
+    }
+    assert_int_equal(remove(store), 0);
+    assert_int_equal(rename(away, store), 0);
+    move(lib, SLOT, DRIVE);
+    check_all(library_drive(lib, 0), &m);
+    flush_remote(lib);
+    close_library(lib);
+    config_free(c);
+}
+
 /* One that this library does not know, as after its gateway was lost: it comes into a free slot. */
 static void a_cartridge_of_the_bucket_is_adopted(void **state)
 {
@@ -260,8 +294,8 @@ int main(int argc, char **argv)
         work_until_killed(argv[2], atoi(argv[3]));
     const struct CMUnitTest tests[] = {
         T(what_a_dead_store_holds_up_fails_in_time), T(a_second_gateway_fences_the_first),
-        T(a_cartridge_is_taken_over_by_force),       T(a_cartridge_of_the_bucket_is_adopted),
-        T(kill_9_loses_nothing_acknowledged),
+        T(a_cartridge_is_taken_over_by_force),       T(a_claim_of_its_own_keeps_what_is_only_here),
+        T(a_cartridge_of_the_bucket_is_adopted),     T(kill_9_loses_nothing_acknowledged),
     };
     return cmocka_run_group_tests_name("library_loss", tests, NULL, NULL);
 }
