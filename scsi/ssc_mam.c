@@ -162,6 +162,15 @@ static void medium_type_information(const struct mam_now *m, uint8_t *v)
     number(v, 2, 0);
 }
 
+static void verified(const struct mam_now *m, uint8_t *v)
+{
+    number(v, 8, m->s.verified);
+}
+static void lost_objects(const struct mam_now *m, uint8_t *v)
+{
+    number(v, 8, m->s.lost_objects);
+}
+
 /* In order of identifier. value NULL: the host's, may be written. length 0: any up to TAPE_ATTRIBUTE_MAX - 1. */
 static const struct attribute {
     uint16_t id;
@@ -209,6 +218,9 @@ static const struct attribute {
     {0x080C, 0, MAM_BINARY, NULL},  /* volume coherency information */
     {0x0820, 36, MAM_BINARY, NULL}, /* medium globally unique identifier */
     {0x0821, 36, MAM_BINARY, NULL}, /* media pool globally unique identifier */
+    /* Ours (vendor specific, of the medium): the last scrub, in seconds since 1970, and what it could not read back. */
+    {0x1100, 8, MAM_BINARY, verified},
+    {0x1101, 8, MAM_BINARY, lost_objects},
 };
 #define N_ATTRIBUTES (sizeof(table) / sizeof(table[0]))
 _Static_assert(TAPE_MAM_MAX >= 13, "every attribute of the host has a place");

@@ -84,6 +84,7 @@ struct tape_status {
 /* TapeAlert flags (SSC-5 annex A) by number. */
 enum tape_alert {
     ALERT_HARD_ERROR = 0x03,       /* with the next two */
+    ALERT_MEDIA = 0x04,            /* the last scrub found blocks of the cartridge that cannot be read back */
     ALERT_READ_FAILURE = 0x05,     /* a block cannot be read back */
     ALERT_WRITE_FAILURE = 0x06,    /* a block could not be written, or not be made safe */
     ALERT_WRITE_PROTECT = 0x09,    /* a write to a write-protected cartridge was tried */
@@ -91,7 +92,7 @@ enum tape_alert {
     ALERT_CLEANING_MEDIA = 0x0B,   /* a cleaning cartridge is in the drive */
     ALERT_EXPIRED_CLEANING = 0x16, /* and it is used up; told on until the next cartridge, as nobody sees it before */
     ALERT_HARDWARE_A = 0x1E,       /* the drive itself failed */
-    ALERT_LOST_STATISTICS = 0x32, /* what the last mount counted, as the library did not stop in order */
+    ALERT_LOST_STATISTICS = 0x32,  /* what the last mount counted, as the library did not stop in order */
     ALERT_WORM_OVERWRITE = 0x3C,   /* an overwrite of a WORM cartridge was tried */
 };
 #define TAPE_ALERT_BIT(flag) (UINT64_C(1) << (64 - (flag)))
@@ -112,6 +113,7 @@ struct tape_statistics {
     struct tape_usage life;  /* of the cartridge, with this mount; like all below 0 without one */
     uint64_t mounts, formats;
     uint64_t last_written;                  /* seconds since 1970; 0: never */
+    uint64_t verified, lost_objects;        /* by the last scrub: when (0: never), and what it could not read */
     char last_drives[TAPE_LAST_DRIVES][33]; /* serial numbers, the last one first */
     uint8_t medium_id[16];                  /* of the cartridge, random at its creation */
     uint64_t created;                       /* likewise; seconds since 1970 */

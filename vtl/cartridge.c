@@ -100,6 +100,7 @@ static void bury_dead(struct cartridge *c)
 void cartridge_cut_live(struct cartridge *c, uint64_t object)
 {
     tape_index_truncate(&c->live, object);
+    c->usage_changed |= usage_cut(&c->usage, object);
     for (size_t i = 0; i < c->n_pending; i++) {
         bool found = false;
         for (size_t k = c->live.n_segs; k-- > 0 && !found;)

@@ -63,8 +63,11 @@ void drive_usage_threaded(struct drive *d)
     usage_mounted(&c->usage, d->serial);
     c->usage_changed = true;
     d->appended = c->appended;
+    bool damaged = c->usage.lost_objects != 0;
     pthread_mutex_unlock(&c->lock);
     d->fetched = d->reader.fetched;
+    if (damaged)
+        atomic_fetch_or(&d->alerts, TAPE_ALERT_BIT(ALERT_MEDIA));
     if (d->lost)
         atomic_fetch_or(&d->alerts, TAPE_ALERT_BIT(ALERT_LOST_STATISTICS));
     d->lost = false;
@@ -106,6 +109,8 @@ void drive_usage_fill(const struct drive *d, struct tape_statistics *s)
     s->mounts = u->mounts;
     s->formats = u->formats;
     s->last_written = u->last_written;
+    s->verified = u->verified;
+    s->lost_objects = u->lost_objects;
     memcpy(s->last_drives, u->drives, sizeof(s->last_drives));
 }
 

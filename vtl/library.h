@@ -49,6 +49,7 @@ const struct changer_ops *library_changer_ops(void); /* self is the struct libra
  *   {"op":"status"}                                -> {"elements":[...],"drives":[...],"cartridges":[...], ...}
  *   {"op":"tape-list"} {"op":"tape-show","barcode":B} {"op":"tape-create","barcodes":[..],"capacity":N,"worm":false}
  *   {"op":"tape-remove","barcode":B,"force":false} {"op":"tape-protect","barcode":B,"on":true}
+ *   {"op":"tape-verified","barcode":B,"cartridge":ID,"objects":N,"lost":N,"from":N}
  *   {"op":"tape-move","barcode":B,"address":N}
  *   {"op":"flush"}                                 -> {}: every drive is at the configured durability
  *   {"op":"flush","remote":true,"timeout_ms":N}    -> {"remote":bool,"waiting":text}: is all of it in the store; what

@@ -23,8 +23,7 @@ static int set_tab(struct cartridge *c, bool on, struct errtext *err)
     return rc;
 }
 
-/* Without a running library nobody else commits. A store that is down changes nothing: the next start commits then. */
-static void commit_now(struct cartridge *c)
+void tapes_commit_row(struct cartridge *c)
 {
     struct errtext err = {""};
     if (c->eng->workers) {
@@ -49,7 +48,7 @@ json_t *tapes_protect(struct library *lib, const json_t *request, struct errtext
     }
     if (cartridge_load(c, err) || set_tab(c, json_is_true(on), err))
         return NULL;
-    commit_now(c);
+    tapes_commit_row(c);
     cartridge_unload_if_clean(c);
     pthread_mutex_lock(&c->lock);
     json_t *answer = json_pack("{s:s, s:b, s:b}", "barcode", barcode, "write_protected", (int)c->row.write_protected,

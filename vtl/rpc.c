@@ -109,6 +109,8 @@ static json_t *cartridge_json(struct library *lib, struct cartridge *c, bool wit
                           integer(cartridge_not_remote(c)), "capacity_bytes", integer(c->row.capacity), "generation",
                           c->row.generation, "worm", (int)c->row.worm, "write_protected", (int)c->row.write_protected,
                           "committed", (int)(c->changes == c->committed), "trouble", text_or_null(c->trouble));
+    if (j && c->usage.verified)
+        json_object_set_new(j, "lost_objects", integer(c->usage.lost_objects));
     if (j && barcode_is_cleaning(c->row.barcode))
         json_object_set_new(j, "cleanings_left", integer(cleaning_uses_left(&c->usage)));
     if (j && with_address)
@@ -238,12 +240,19 @@ static const struct {
     json_t *(*run)(struct library *lib, const json_t *request, struct errtext *err);
     bool changes; /* cartridges come or go: alone, and no move meanwhile */
 } table[] = {
-    {"status", op_status, false},          {"tape-list", op_tape_list, false},
-    {"tape-show", op_tape_show, false},    {"flush", op_flush, false},
-    {"tape-create", tapes_create, true},   {"tape-remove", tapes_remove, true},
-    {"tape-protect", tapes_protect, true}, {"tape-export", tapes_export, true},
-    {"tape-import", tapes_import, true},   {"tape-move", tapes_move, false},
-    {"tape-claim", tapes_claim, true},     {"tape-gc", tapes_gc, false},
+    {"status", op_status, false},
+    {"tape-list", op_tape_list, false},
+    {"tape-show", op_tape_show, false},
+    {"flush", op_flush, false},
+    {"tape-create", tapes_create, true},
+    {"tape-remove", tapes_remove, true},
+    {"tape-protect", tapes_protect, true},
+    {"tape-export", tapes_export, true},
+    {"tape-import", tapes_import, true},
+    {"tape-move", tapes_move, false},
+    {"tape-claim", tapes_claim, true},
+    {"tape-gc", tapes_gc, false},
+    {"tape-verified", tapes_verified, false},
     {"strangers", tapes_strangers, false},
 };
 

@@ -22,6 +22,9 @@ json_t *tapes_claim(struct library *lib, const json_t *request, struct errtext *
 /* {"barcode":B,"dry_run":BOOL} -> {"barcode","objects","bytes"}: what no head names of its objects, deleted unless
  * dry_run. Not of a cartridge that another gateway wrote last, nor of one that is being written. tapes_lock read. */
 json_t *tapes_gc(struct library *lib, const json_t *request, struct errtext *err);
+/* {"barcode":B,"cartridge":ID,"objects":N,"lost":N,"from":OBJECT} -> {"recorded":BOOL}: what a scrub of the bucket found,
+ * on the cartridge from now on; false: it is none of this library. tapes_lock read. */
+json_t *tapes_verified(struct library *lib, const json_t *request, struct errtext *err);
 /* -> {"strangers":[{"barcode","objects","head":BOOL}...]}: in the bucket, and not in this library; head: has a complete
  * one. tapes_lock read. */
 json_t *tapes_strangers(struct library *lib, const json_t *request, struct errtext *err);
@@ -39,6 +42,10 @@ json_t *tapes_import(struct library *lib, const json_t *request, struct errtext 
  * it for too long. */
 int tapes_take_commits(struct library *lib, struct cartridge *c, struct errtext *err);
 void tapes_give_commits(struct cartridge *c);
+
+/* A cartridge's row changed: a head comes to hold it, here and now when no worker does it. A store that is down changes
+ * nothing: the next start commits then. */
+void tapes_commit_row(struct cartridge *c);
 
 /* The elements changed: without a running library nobody else puts the inventory. */
 void tapes_put_inventory(struct library *lib);

@@ -26,6 +26,10 @@ static const struct {
     {"mounts", offsetof(struct usage, mounts)},
     {"formats", offsetof(struct usage, formats)},
     {"last_written", offsetof(struct usage, last_written)},
+    {"verified", offsetof(struct usage, verified)},
+    {"verified_objects", offsetof(struct usage, verified_objects)},
+    {"lost_objects", offsetof(struct usage, lost_objects)},
+    {"lost_from", offsetof(struct usage, lost_from)},
 };
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))
 
@@ -72,6 +76,17 @@ void usage_mounted(struct usage *u, const char *serial)
     u->mounts++;
     memmove(u->drives[1], u->drives[0], sizeof(u->drives) - sizeof(u->drives[0]));
     (void)snprintf(u->drives[0], sizeof(u->drives[0]), "%s", serial);
+}
+
+bool usage_cut(struct usage *u, uint64_t object)
+{
+    bool heals = u->lost_objects && object <= u->lost_from;
+    bool shorter = u->verified_objects > object;
+    if (heals)
+        u->lost_objects = u->lost_from = 0;
+    if (shorter)
+        u->verified_objects = object;
+    return heals || shorter;
 }
 
 void usage_add(struct tape_usage *into, const struct tape_usage *what)

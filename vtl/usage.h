@@ -10,6 +10,9 @@ struct usage {
     uint64_t mounts, formats;
     uint64_t last_written; /* seconds since 1970; 0: never */
     char drives[TAPE_LAST_DRIVES][33];
+    /* What the last scrub found (verify.h): when, seconds since 1970 (0: never), up to which object, how many of these
+     * cannot be read back, and the first of them. */
+    uint64_t verified, verified_objects, lost_objects, lost_from;
 };
 
 /* text NULL, or not what it should be: all is 0 then; a counter that is no number from 0 to 2^62 is 0. */
@@ -18,6 +21,8 @@ void usage_decode(const char *text, struct usage *out);
 char *usage_encode(const struct usage *u);
 /* A drive took the cartridge: it is the first of the last four now. */
 void usage_mounted(struct usage *u, const char *serial);
+/* The tape was cut at object: what a scrub found there and behind it is gone. True when that changes something. */
+bool usage_cut(struct usage *u, uint64_t object);
 /* into += what */
 void usage_add(struct tape_usage *into, const struct tape_usage *what);
 

@@ -100,11 +100,21 @@ static void tell_progress(const struct round *r)
     if (!r->o->progress)
         return;
     bool all = r->front >= r->x->n_segs;
+    struct seg_id *bad = calloc(r->n_findings + 1, sizeof(*bad));
+    size_t n = 0;
+    if (!bad)
+        return;
+    for (size_t i = 0; i < r->n_findings; i++)
+        if (!i || r->findings[i].segment != r->findings[i - 1].segment)
+            bad[n++] = r->x->segs[r->findings[i].segment].id;
     struct verify_progress p = {.done = r->done,
                                 .total = r->total,
                                 .verified = all ? r->head->end_object : r->x->segs[r->front].first_object,
-                                .written = written_from(r->head)};
+                                .written = written_from(r->head),
+                                .bad = bad,
+                                .n_bad = n};
     r->o->progress(r->o->arg, &p);
+    free(bad);
 }
 
 static void look_at(struct round *r, size_t i)
@@ -179,6 +189,14 @@ struct verifying {
     struct verify_result *out;
 };
 
+static bool is_again(const struct verify_options *o, const struct seg_id *id)
+{
+    for (size_t i = 0; i < o->n_again; i++)
+        if (!seg_id_compare(&o->again[i], id))
+            return true;
+    return false;
+}
+
 static int begin_round(struct round *r, const struct verifying *v)
 {
     r->looked = calloc(r->x->n_segs + 1, sizeof(*r->looked));
@@ -189,8 +207,8 @@ static int begin_round(struct round *r, const struct verifying *v)
         struct seen key = {.id = ref->id};
         const struct seen *s = v->n_seen ? bsearch(&key, v->seen, v->n_seen, sizeof(*s), by_id) : NULL;
         r->total += ref->size;
-        bool before =
-            ref->first_object + ref->objects <= r->o->from_object && seg_id_compare(&ref->id, &r->o->from_written) < 0;
+        bool before = ref->first_object + ref->objects <= r->o->from_object &&
+                      seg_id_compare(&ref->id, &r->o->from_written) < 0 && !is_again(r->o, &ref->id);
         r->looked[i] = before || (s && s->objects >= ref->objects);
         if (r->looked[i])
             r->done += ref->size;
@@ -235,6 +253,8 @@ static void report(const struct round *r, struct verify_result *out)
                                    .file = tape_index_file_of(r->x, f->first_object),
                                    .what = f->what ? f->what : "damaged"};
         out->problems++;
+        if (f->objects && (!out->lost_objects || f->first_object < out->lost_from))
+            out->lost_from = f->first_object;
         out->lost_objects += f->objects;
         if (r->o->problem)
             r->o->problem(r->o->arg, &p);
@@ -284,6 +304,7 @@ static int one_round(struct objstore *store, const struct head *h, const struct 
         v->out->blocks += r.blocks;
         v->out->filemarks = h->end_file;
         v->out->end_object = h->end_object;
+        memcpy(v->out->cartridge, h->cartridge, sizeof(v->out->cartridge));
     } else if (!rc) {
         v->out->blocks += r.blocks;
         rc = keep_seen(v, &r);

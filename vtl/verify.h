@@ -20,6 +20,8 @@ struct verify_progress {
     uint64_t done, total;  /* bytes */
     uint64_t verified;     /* all objects before this one have been looked at */
     struct seg_id written; /* segments that are written from now on have this name or a higher one */
+    const struct seg_id *bad; /* what is wrong with so far; told at the end, as long as a head names them */
+    size_t n_bad;
 };
 
 struct verify_options {
@@ -29,6 +31,8 @@ struct verify_options {
      * are passed over. */
     uint64_t from_object;
     struct seg_id from_written;
+    const struct seg_id *again; /* but these are looked at: the bad ones of that progress */
+    size_t n_again;
     const atomic_bool *cancel; /* may be NULL */
     /* Called from several threads, but one at a time. Either may be NULL. */
     void (*problem)(void *arg, const struct verify_problem *p);
@@ -41,6 +45,8 @@ struct verify_result {
     uint64_t blocks, filemarks;
     uint64_t problems;
     uint64_t lost_objects; /* of the tape, in these problems */
+    uint64_t lost_from;    /* the first of them */
+    uint8_t cartridge[16]; /* whose head it was */
     uint64_t end_object;
 };
 

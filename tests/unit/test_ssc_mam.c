@@ -59,10 +59,11 @@ static void the_lengths_are_those_pbs_knows(void **state)
     (void)state;
     static const struct {
         uint16_t id, len;
-    } known[] = {{0x0000, 8}, {0x0001, 8}, {0x0002, 8},  {0x0003, 8},  {0x0004, 8},  {0x0005, 8},  {0x0006, 1},
-                 {0x0007, 2}, {0x0009, 4}, {0x020A, 40}, {0x020B, 40}, {0x020C, 40}, {0x020D, 40}, {0x0220, 8},
-                 {0x0221, 8}, {0x0222, 8}, {0x0223, 8},  {0x0400, 8},  {0x0401, 32}, {0x0402, 4},  {0x0403, 4},
-                 {0x0404, 8}, {0x0405, 1}, {0x0406, 8},  {0x0407, 8},  {0x0408, 1},  {0x0409, 2}};
+    } known[] = {{0x0000, 8},  {0x0001, 8}, {0x0002, 8}, {0x0003, 8},  {0x0004, 8},  {0x0005, 8},
+                 {0x0006, 1},  {0x0007, 2}, {0x0009, 4}, {0x020A, 40}, {0x020B, 40}, {0x020C, 40},
+                 {0x020D, 40}, {0x0220, 8}, {0x0221, 8}, {0x0222, 8},  {0x0223, 8},  {0x0400, 8},
+                 {0x0401, 32}, {0x0402, 4}, {0x0403, 4}, {0x0404, 8},  {0x0405, 1},  {0x0406, 8},
+                 {0x0407, 8},  {0x0408, 1}, {0x0409, 2}, {0x1100, 8},  {0x1101, 8}};
     read_sa(0, 0, 32768);
     assert_good();
     assert_int_equal(rq.in_actual, 4 + get_be32(in));
@@ -122,7 +123,7 @@ static void what_pbs_writes_is_kept_and_cleared(void **state)
     read_sa(0, 0x0801, 32768); /* from there on */
     assert_int_equal(get_be16(in + 4), 0x0801);
     read_sa(1, 0, 32768);
-    assert_int_equal(get_be32(in), 2 * (27 + 3));
+    assert_int_equal(get_be32(in), 2 * (29 + 3));
     for (int i = 0; i < 2; i++) { /* clearing what is not there is fine */
         write_one(0x0803, 1, 0, NULL);
         assert_good();
@@ -199,7 +200,7 @@ static void the_lists_and_any_allocation_length(void **state)
     read_sa(3, 0, 100);
     assert_memory_equal(in, "\0\2\0\1", 4);
     read_sa(5, 0, 100);
-    assert_int_equal(get_be32(in), 2 * 40);
+    assert_int_equal(get_be32(in), 2 * 42);
     read_sa(4, 0, 100);
     assert_sense(KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB);
     COMMAND(0x8C, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0); /* a second partition */

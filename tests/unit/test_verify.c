@@ -88,6 +88,16 @@ static json_t *call(struct library *lib, json_t *request)
     return r;
 }
 
+static void flush(struct library *lib)
+{
+    bool remote = false;
+    while (!remote) {
+        json_t *r = call(lib, json_pack("{s:s, s:b, s:i}", "op", "flush", "remote", 1, "timeout_ms", 10000));
+        remote = json_is_true(json_object_get(r, "remote"));
+        json_decref(r);
+    }
+}
+
 static void make_cartridge(void)
 {
     struct vtl_config *c = config("one");
@@ -105,12 +115,7 @@ static void make_cartridge(void)
         must(texts[i] ? (int)t->write(d, texts[i], (uint32_t)strlen(texts[i]), true, NULL, &never)
                       : (int)t->write_filemarks(d, 1, true, &never),
              NULL);
-    bool remote = false;
-    while (!remote) {
-        r = call(lib, json_pack("{s:s, s:b, s:i}", "op", "flush", "remote", 1, "timeout_ms", 10000));
-        remote = json_is_true(json_object_get(r, "remote"));
-        json_decref(r);
-    }
+    flush(lib);
     must(library_close(lib, &err), &err);
     config_free(c);
 }
@@ -134,6 +139,8 @@ static void hear(void *arg, const struct verify_problem *p)
     h->objects += p->objects;
 }
 
+static struct verify_options options = {.parallel = 1};
+
 static int verify(struct heard *h, struct verify_result *result)
 {
     char path[100];
@@ -142,7 +149,9 @@ static int verify(struct heard *h, struct verify_result *result)
     (void)snprintf(path, sizeof(path), "%s/store", dir);
     const struct objstore_config oc = {.type = "dir", .path = path, .prefix = ""};
     must(objstore_open(&oc, &store, &err), &err);
-    const struct verify_options o = {.parallel = 1, .problem = hear, .arg = h};
+    struct verify_options o = options;
+    o.problem = hear;
+    o.arg = h;
     *h = (struct heard){0};
     int rc = verify_cartridge(store, BARCODE, &o, result, &err);
     store->ops->close(store);
@@ -346,6 +355,144 @@ static void a_shortened_segment_is_told(void **state)
     assert_non_null(strstr(h.what, "bytes, should have"));
 }
 
+/* ---- resuming ---- */
+
+static struct seg_id bad_one;
+static unsigned bad_told;
+
+static void remember(void *arg, const struct verify_progress *p)
+{
+    (void)arg;
+    bad_told = (unsigned)p->n_bad;
+    if (p->n_bad)
+        bad_one = p->bad[0];
+}
+
+static void a_resumed_run_looks_again_at_what_was_bad(void **state)
+{
+    (void)state;
+    struct heard h;
+    struct verify_result r;
+    off_t size = 0;
+    make_cartridge();
+    int fd = open_only("seg", &size);
+    flip(fd, size / 2, 1);
+    close(fd);
+    options = (struct verify_options){.parallel = 1, .progress = remember};
+    assert_int_equal(verify(&h, &r), 0);
+    assert_int_equal(bad_told, 1);
+    /* The interrupted run had passed the whole tape. */
+    options = (struct verify_options){.parallel = 1, .from_object = N_OBJECTS, .from_written = {UINT64_MAX, 0, 0}};
+    assert_int_equal(verify(&h, &r), 0);
+    assert_int_equal(r.problems, 0);
+    options.again = &bad_one;
+    options.n_again = 1;
+    assert_int_equal(verify(&h, &r), 0);
+    assert_int_not_equal(r.problems, 0);
+    options = (struct verify_options){.parallel = 1};
+}
+
+/* ---- what it found is kept with the cartridge ---- */
+
+static json_t *found_json(const struct verify_result *r)
+{
+    char id[33];
+    for (int i = 0; i < 16; i++)
+        (void)snprintf(id + 2 * i, 3, "%02x", r->cartridge[i]);
+    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I}", "op", "tape-verified", "barcode", BARCODE, "cartridge", id,
+                     "objects", (json_int_t)r->end_object, "lost", (json_int_t)r->lost_objects, "from",
+                     (json_int_t)r->lost_from);
+}
+
+static uint64_t lost_now(struct library *lib, bool *alert)
+{
+    struct tape_status st;
+    struct tape_statistics s;
+    library_drive_ops()->status(library_drive(lib, 0), &st);
+    library_drive_ops()->statistics(library_drive(lib, 0), &s);
+    *alert = st.alerts & TAPE_ALERT_BIT(ALERT_MEDIA);
+    return s.lost_objects;
+}
+
+static void reload(struct library *lib)
+{
+    const struct changer_ops *c = library_changer_ops();
+    must((int)c->move(lib, 0, ELEMENT_FIRST_DRIVE, ELEMENT_FIRST_STORAGE, &never), NULL);
+    must((int)c->move(lib, 0, ELEMENT_FIRST_STORAGE, ELEMENT_FIRST_DRIVE, &never), NULL);
+}
+
+/* The head of the store holds what was found, so that a library that only has the bucket knows it. */
+static void expect_after_rebuild(uint64_t lost)
+{
+    struct vtl_config *c = config("again");
+    struct library *lib = NULL;
+    struct errtext err = {""};
+    json_t *r = NULL;
+    must(library_rebuild(c, true, &r, &err), &err);
+    json_decref(r);
+    must(library_open(c, 0, &lib, &err), &err);
+    r = call(lib, json_pack("{s:s, s:s}", "op", "tape-show", "barcode", BARCODE));
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(r, "counters"), "lost_objects")), lost);
+    assert_true(json_integer_value(json_object_get(json_object_get(r, "counters"), "verified")) > 0);
+    json_decref(r);
+    must(library_close(lib, &err), &err);
+    config_free(c);
+}
+
+static void what_was_found_is_kept_until_it_is_overwritten(void **state)
+{
+    (void)state;
+    struct heard h;
+    struct verify_result r;
+    off_t size = 0;
+    uint8_t bytes[4000];
+    bool alert = false;
+    make_cartridge();
+    int fd = open_only("seg", &size);
+    assert_true(pread(fd, bytes, sizeof(bytes), 0) == size);
+    flip(fd, (uint8_t *)memmem(bytes, (size_t)size, "The last", 8) - bytes, 1);
+    close(fd);
+    assert_int_equal(verify(&h, &r), 0);
+    assert_int_equal(r.lost_from, 5);
+
+    struct vtl_config *c = config("one");
+    struct library *lib = NULL;
+    struct errtext err = {""};
+    must(library_open(c, LIBRARY_SERVE, &lib, &err), &err);
+    json_t *j = call(lib, found_json(&r));
+    assert_true(json_is_true(json_object_get(j, "recorded")));
+    json_decref(j);
+    (void)lost_now(lib, &alert);
+    assert_true(alert); /* it is in the drive */
+    reload(lib);
+    assert_int_equal(lost_now(lib, &alert), 1);
+    assert_true(alert);
+    flush(lib);
+    must(library_close(lib, &err), &err);
+    expect_after_rebuild(1);
+
+    /* Behind it: still there. In front of it: gone, and no alert at the next load. */
+    must(library_open(c, LIBRARY_SERVE, &lib, &err), &err);
+    void *d = library_drive(lib, 0);
+    must((int)library_drive_ops()->locate_object(d, 0, 6, &never), NULL);
+    must((int)library_drive_ops()->write(d, "new", 3, true, NULL, &never), NULL);
+    assert_int_equal(lost_now(lib, &alert), 1);
+    must((int)library_drive_ops()->locate_object(d, 0, 5, &never), NULL);
+    must((int)library_drive_ops()->write(d, "new", 3, true, NULL, &never), NULL);
+    reload(lib);
+    assert_int_equal(lost_now(lib, &alert), 0);
+    assert_false(alert);
+    r.cartridge[0] ^= 1; /* another one of that barcode, which is no more */
+    j = call(lib, found_json(&r));
+    assert_true(json_is_false(json_object_get(j, "recorded")));
+    json_decref(j);
+    assert_int_equal(lost_now(lib, &alert), 0);
+    flush(lib);
+    must(library_close(lib, &err), &err);
+    expect_after_rebuild(0);
+    config_free(c);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -356,6 +503,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_damaged_block_is_told_by_file_and_object, setup, teardown),
         cmocka_unit_test_setup_teardown(a_lost_segment_is_told_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(a_shortened_segment_is_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_resumed_run_looks_again_at_what_was_bad, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_found_is_kept_until_it_is_overwritten, setup, teardown),
     };
     return cmocka_run_group_tests_name("verify", tests, NULL, NULL);
 }

@@ -14,6 +14,7 @@
 #include "vtl/verify.h"
 
 #define PATH_SIZE 4200
+#define MOST_BAD 1000 /* with more of them, a place is not moved any further */
 
 static atomic_bool interrupted;
 
@@ -28,6 +29,7 @@ static void interrupt(int signal_number)
 struct place {
     const struct vtl_config *cfg;
     const char *barcode;
+    struct seg_id again[MOST_BAD]; /* read from there */
 };
 
 static void place_path(const struct place *w, char path[PATH_SIZE], const char *suffix)
@@ -35,7 +37,7 @@ static void place_path(const struct place *w, char path[PATH_SIZE], const char *
     (void)snprintf(path, PATH_SIZE, "%s/verify/%s%s", w->cfg->library.state_dir, w->barcode, suffix);
 }
 
-static bool place_read(const struct place *w, struct verify_options *o)
+static bool place_read(struct place *w, struct verify_options *o)
 {
     char path[PATH_SIZE];
     unsigned long long object, epoch, number;
@@ -43,19 +45,26 @@ static bool place_read(const struct place *w, struct verify_options *o)
     place_path(w, path, "");
     FILE *f = fopen(path, "re");
     bool is = f && fscanf(f, "object %llu written %llu %x %llu", &object, &epoch, &writer, &number) == 4;
+    if (is) {
+        o->from_object = object;
+        o->from_written = (struct seg_id){epoch, writer, number};
+        o->again = w->again;
+    }
+    while (is && o->n_again < MOST_BAD && fscanf(f, " again %llu %x %llu", &epoch, &writer, &number) == 3)
+        w->again[o->n_again++] = (struct seg_id){epoch, writer, number};
     if (f)
         fclose(f);
     if (!is)
         return false;
-    o->from_object = object;
-    o->from_written = (struct seg_id){epoch, writer, number};
     return true;
 }
 
 /* Of no use is worse than a complaint each second: a place that cannot be kept is simply not there later. */
-static void place_write(const struct place *w, uint64_t object, const struct seg_id *written)
+static void place_write(const struct place *w, const struct verify_progress *p)
 {
     char path[PATH_SIZE], next[PATH_SIZE];
+    if (p->n_bad > MOST_BAD)
+        return;
     (void)snprintf(path, sizeof(path), "%s/verify", w->cfg->library.state_dir);
     (void)mkdir(path, 0700);
     place_path(w, path, "");
@@ -63,8 +72,11 @@ static void place_write(const struct place *w, uint64_t object, const struct seg
     FILE *f = fopen(next, "we");
     if (!f)
         return;
-    fprintf(f, "object %llu written %llu %x %llu\n", (unsigned long long)object, (unsigned long long)written->epoch,
-            written->writer, (unsigned long long)written->number);
+    fprintf(f, "object %llu written %llu %x %llu\n", (unsigned long long)p->verified,
+            (unsigned long long)p->written.epoch, p->written.writer, (unsigned long long)p->written.number);
+    for (size_t i = 0; i < p->n_bad; i++)
+        fprintf(f, "again %llu %x %llu\n", (unsigned long long)p->bad[i].epoch, p->bad[i].writer,
+                (unsigned long long)p->bad[i].number);
     if (!fclose(f))
         (void)rename(next, path);
 }
@@ -128,9 +140,24 @@ static void on_progress(void *arg, const struct verify_progress *p)
     if (now < r->told + 500 && p->done < p->total)
         return;
     r->told = now;
-    place_write(&r->place, p->verified, &p->written);
+    place_write(&r->place, p);
     if (r->bar)
         print_bar(r, p, now - r->began);
+}
+
+/* On the cartridge, where PBS finds it: in this library, if it has one here. */
+static void record(const struct vtl_config *cfg, const char *barcode, const struct verify_result *result)
+{
+    char path[PATH_SIZE], id[33];
+    (void)snprintf(path, sizeof(path), "%s/state.db", cfg->library.state_dir);
+    if (access(path, F_OK))
+        return;
+    for (int i = 0; i < 16; i++)
+        (void)snprintf(id + 2 * i, 3, "%02x", result->cartridge[i]);
+    json_t *r = call_library(cfg, json_pack("{s:s, s:s, s:s, s:I, s:I, s:I}", "op", "tape-verified", "barcode", barcode,
+                                            "cartridge", id, "objects", (json_int_t)result->end_object, "lost",
+                                            (json_int_t)result->lost_objects, "from", (json_int_t)result->lost_from));
+    json_decref(r);
 }
 
 /* 0: nothing is wrong. */
@@ -155,6 +182,8 @@ static int verify_one(struct objstore *store, const struct vtl_config *cfg, cons
     int rc = verify_cartridge(store, barcode, &o, &result, &err);
     if (r.bar)
         fputs("\r\033[K", stderr);
+    if (!rc)
+        record(cfg, barcode, &result);
     if (rc == -ECANCELED)
         err.text[0] = '\0';
     else
