@@ -8,6 +8,7 @@
 #include <time.h>
 
 /* A flush that cannot end answers before the initiator gives up (PBS: 600 s). */
+#define FLUSH_TELL_MS 30000 /* a line to the log while a flush waits for the store */
 #define FLUSH_LIMIT_MS 540000
 /* The same for a MOVE MEDIUM out of the drive (PBS: 300 s). */
 #define REMOVE_LIMIT_MS 280000
@@ -130,10 +131,22 @@ static int not_remote(struct drive *d, int rc, struct errtext *err)
     return rc;
 }
 
+static void log_flush(struct drive *d, uint64_t left)
+{
+    uint64_t rate = upload_rate_get(&d->eng->upload_rate, engine_ticks());
+    if (rate)
+        engine_log("drive %u, %s: flushing: %llu MB are not in the store yet, about %llu s at %llu MB/s", d->number,
+                   d->c->row.barcode, (unsigned long long)left / 1000000, (unsigned long long)(left / rate),
+                   (unsigned long long)rate / 1000000);
+    else
+        engine_log("drive %u, %s: flushing: %llu MB are not in the store yet", d->number, d->c->row.barcode,
+                   (unsigned long long)left / 1000000);
+}
+
 static int wait_remote(struct drive *d, uint64_t limit_ms, const atomic_bool *cancel, struct errtext *err)
 {
     struct engine *e = d->eng;
-    uint64_t until = engine_ticks() + limit_ms;
+    uint64_t now = engine_ticks(), until = now + limit_ms, tell = now + FLUSH_TELL_MS;
     if (!e->workers)
         return errtext_set(err, -EIO, "no background work runs");
     for (;;) {
@@ -142,13 +155,20 @@ static int wait_remote(struct drive *d, uint64_t limit_ms, const atomic_bool *ca
             return 0;
         pthread_mutex_lock(&d->c->lock);
         bool fenced = d->c->fenced;
+        uint64_t left = cartridge_not_remote(d->c);
         pthread_mutex_unlock(&d->c->lock);
+        atomic_store(&d->flush_left, left ? left : 1);
         if (fenced)
             return not_remote(d, -EPERM, err);
         if (atomic_load(cancel))
             return not_remote(d, -ECANCELED, err);
-        if (engine_ticks() >= until)
+        now = engine_ticks();
+        if (now >= until)
             return not_remote(d, -ETIMEDOUT, err);
+        if (now >= tell) {
+            log_flush(d, left);
+            tell = now + FLUSH_TELL_MS;
+        }
         progress_wait(&e->progress, seen, 1000);
     }
 }
@@ -161,7 +181,10 @@ static int make_safe(struct drive *d, bool seal, uint64_t limit_ms, const atomic
     int rc = seal || remote ? cartridge_flush(d->c) : cartridge_sync(d->c);
     if (rc)
         return errtext_set(err, rc, "drive %u, %s: spool: %s", d->number, d->c->row.barcode, strerror(-rc));
-    if (remote && (rc = wait_remote(d, limit_ms, cancel, err)))
+    if (remote)
+        rc = wait_remote(d, limit_ms, cancel, err);
+    atomic_store(&d->flush_left, 0);
+    if (rc)
         return rc;
     d->unsynced_blocks = d->unsynced_bytes = 0;
     return 0;

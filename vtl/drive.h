@@ -25,6 +25,7 @@ struct drive {
     uint64_t used;       /* bytes of host data before the end of data */
     uint64_t capacity;   /* of the cartridge */
     uint64_t unsynced_blocks, unsynced_bytes;
+    _Atomic uint64_t flush_left; /* bytes that a flush waits for to be in the store; 0: none does */
     bool claim_asked;
     bool fence_told;         /* the host knows that what it wrote belongs to nobody: the cartridge may leave */
     _Atomic uint64_t alerts; /* TapeAlert flags; the command set sets some at any time */

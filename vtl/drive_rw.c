@@ -102,7 +102,7 @@ static enum tape_result wait_for_room(struct drive *d, uint32_t len, const atomi
     for (;;) {
         uint64_t seen = progress_now(&e->progress);
         uint64_t dirty = atomic_load(&e->dirty_bytes);
-        if (dirty + len <= e->cfg->spool.max_dirty)
+        if (dirty + len <= engine_dirty_limit(e))
             return TAPE_OK;
         pthread_mutex_lock(&d->c->lock);
         bool fenced = d->c->fenced, idle = !d->c->n_pending;

@@ -56,6 +56,16 @@ void progress_wait(struct progress *p, uint64_t seen, unsigned ms)
     pthread_mutex_unlock(&p->lock);
 }
 
+uint64_t engine_dirty_limit(struct engine *e)
+{
+    uint64_t most = e->cfg->spool.max_dirty;
+    /* Each transfer busy, and the next segment of each ready. */
+    uint64_t least = 2 * (e->cfg->store.parallel + UINT64_C(1)) * e->cfg->spool.segment_size;
+    return e->cfg->spool.durability == DURABILITY_REMOTE
+               ? upload_backlog(upload_rate_get(&e->upload_rate, engine_ticks()), least, most)
+               : most;
+}
+
 uint64_t engine_time(void)
 {
     return (uint64_t)time(NULL);

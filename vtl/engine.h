@@ -11,6 +11,7 @@
 #include "vtl/config.h"
 #include "vtl/db.h"
 #include "vtl/spool.h"
+#include "vtl/upload_rate.h"
 
 /* Anything that waits looks at its condition, and again whenever the count moved. */
 struct progress {
@@ -37,7 +38,11 @@ struct engine {
     uint32_t writer;         /* this gateway's id, in every key that it writes */
     struct progress progress;
     _Atomic uint64_t dirty_bytes; /* in the spool, not stored yet */
+    struct upload_rate upload_rate;
 };
+/* How many dirty bytes there may be before WRITE waits: max_dirty, and with durability = remote no more than a flush
+ * can wait for. */
+uint64_t engine_dirty_limit(struct engine *e);
 
 /* Seconds since 1970; milliseconds of a clock that only moves forward. */
 uint64_t engine_time(void);

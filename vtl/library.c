@@ -327,6 +327,7 @@ static void free_library(struct library *lib)
     if (lib->lock_fd >= 0)
         close(lib->lock_fd);
     progress_fini(&lib->eng.progress);
+    upload_rate_fini(&lib->eng.upload_rate);
     pthread_mutex_destroy(&lib->lock);
     pthread_mutex_destroy(&lib->move_lock);
     pthread_rwlock_destroy(&lib->tapes_lock);
@@ -344,6 +345,7 @@ int library_open(const struct vtl_config *cfg, unsigned flags, struct library **
     lib->cfg = lib->eng.cfg = cfg;
     lib->lock_fd = -1;
     progress_init(&lib->eng.progress);
+    upload_rate_init(&lib->eng.upload_rate);
     pthread_mutex_init(&lib->lock, NULL);
     pthread_mutex_init(&lib->move_lock, NULL);
     pthread_rwlock_init(&lib->tapes_lock, NULL);

@@ -58,10 +58,12 @@ static json_t *elements_json(struct library *lib)
     return list;
 }
 
-static const char *state_name(const struct tape_status *st)
+static const char *state_name(const struct tape_status *st, uint64_t flush_left)
 {
     if (st->medium == TAPE_MEDIUM_NONE)
         return "empty";
+    if (flush_left)
+        return "flushing";
     if (st->activity == TAPE_IDLE && st->medium == TAPE_MEDIUM_UNLOADED)
         return "unloaded";
     if (st->activity == TAPE_IDLE && st->medium == TAPE_MEDIUM_CLEANING)
@@ -76,11 +78,12 @@ static json_t *drives_json(struct library *lib)
         struct tape_status st;
         drive_tape_ops.status(&lib->drives[i], &st);
         bool in = st.medium != TAPE_MEDIUM_NONE;
-        json_array_append_new(list, json_pack("{s:i, s:s, s:o, s:s, s:o, s:o, s:o}", "lun", (int)i + 2, "serial",
+        uint64_t left = atomic_load(&lib->drives[i].flush_left);
+        json_array_append_new(list, json_pack("{s:i, s:s, s:o, s:s, s:o, s:o, s:o, s:o}", "lun", (int)i + 2, "serial",
                                               lib->drives[i].serial, "barcode", text_or_null(st.barcode), "state",
-                                              state_name(&st), "file", in ? integer(st.file) : json_null(), "block",
-                                              in ? integer(st.object) : json_null(), "unsynced_bytes",
-                                              integer(st.bytes_in_buffer)));
+                                              state_name(&st, left), "file", in ? integer(st.file) : json_null(),
+                                              "block", in ? integer(st.object) : json_null(), "unsynced_bytes",
+                                              integer(st.bytes_in_buffer), "flush_left_bytes", integer(left)));
     }
     return list;
 }
@@ -151,12 +154,15 @@ static json_t *op_status(struct library *lib, const json_t *request, struct errt
 {
     (void)request;
     (void)err;
-    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:{s:o, s:o, s:o, s:o, s:s}}", "name", lib->cfg->library.name,
+    uint64_t rate = upload_rate_get(&lib->eng.upload_rate, engine_ticks());
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:{s:o, s:o, s:o, s:o, s:o, s:o, s:s}}", "name", lib->cfg->library.name,
                      "library", lib->id, "elements", elements_json(lib), "drives", drives_json(lib), "cartridges",
                      cartridges_json(lib), "spool", "dirty_bytes", integer(atomic_load(&lib->eng.dirty_bytes)),
                      "max_dirty", integer(lib->cfg->spool.max_dirty), "cache_bytes",
                      integer(spool_cache_bytes(lib->eng.spool)), "cache_size", integer(lib->cfg->spool.cache_size),
-                     "durability", lib->cfg->spool.durability == DURABILITY_REMOTE ? "remote" : "local");
+                     "dirty_limit", integer(engine_dirty_limit(&lib->eng)), "upload_rate",
+                     rate ? integer(rate) : json_null(), "durability",
+                     lib->cfg->spool.durability == DURABILITY_REMOTE ? "remote" : "local");
 }
 
 static json_t *op_tape_list(struct library *lib, const json_t *request, struct errtext *err)
@@ -184,10 +190,11 @@ static json_t *op_tape_show(struct library *lib, const json_t *request, struct e
     return j;
 }
 
-/* The first cartridge of which not everything is in a head, in words; "" when there is none. */
-static int not_remote(struct library *lib, struct errtext *waiting, struct errtext *err)
+/* The first cartridge of which not everything is in a head, in words; "" when there is none. *left: bytes of all. */
+static int not_remote(struct library *lib, struct errtext *waiting, uint64_t *left, struct errtext *err)
 {
     waiting->text[0] = '\0';
+    *left = 0;
     for (size_t i = 0; i < lib->n_cartridges; i++) {
         struct cartridge *c = lib->cartridges[i];
         int rc = cartridge_flush(c);
@@ -196,10 +203,12 @@ static int not_remote(struct library *lib, struct errtext *waiting, struct errte
         if (cartridge_is_remote(c))
             continue;
         pthread_mutex_lock(&c->lock);
-        errtext_set(waiting, 0, "%s: %" PRIu64 " bytes are still only local%s%s", c->row.barcode,
-                    cartridge_not_remote(c), c->trouble[0] ? ": " : "", c->trouble);
+        uint64_t n = cartridge_not_remote(c);
+        if (!waiting->text[0])
+            errtext_set(waiting, 0, "%s: %" PRIu64 " bytes are still only local%s%s", c->row.barcode, n,
+                        c->trouble[0] ? ": " : "", c->trouble);
+        *left += n;
         pthread_mutex_unlock(&c->lock);
-        return 0;
     }
     return 0;
 }
@@ -209,9 +218,10 @@ static json_t *wait_all_remote(struct library *lib, uint64_t timeout_ms, struct 
 {
     uint64_t until = engine_ticks() + (timeout_ms < FLUSH_WAIT_MS ? timeout_ms : FLUSH_WAIT_MS);
     struct errtext waiting;
+    uint64_t left;
     for (;;) {
         uint64_t seen = progress_now(&lib->eng.progress);
-        if (not_remote(lib, &waiting, err))
+        if (not_remote(lib, &waiting, &left, err))
             return NULL;
         if (waiting.text[0] && (!lib->eng.workers || atomic_load(&lib->no_waiting))) {
             errtext_set(err, -EAGAIN, "%s; only a library that serves stores it", waiting.text);
@@ -221,7 +231,9 @@ static json_t *wait_all_remote(struct library *lib, uint64_t timeout_ms, struct 
             break;
         progress_wait(&lib->eng.progress, seen, 500);
     }
-    return json_pack("{s:b, s:o}", "remote", !waiting.text[0], "waiting", text_or_null(waiting.text));
+    uint64_t rate = upload_rate_get(&lib->eng.upload_rate, engine_ticks());
+    return json_pack("{s:b, s:o, s:o, s:o}", "remote", !waiting.text[0], "waiting", text_or_null(waiting.text),
+                     "left_bytes", integer(left), "upload_rate", rate ? integer(rate) : json_null());
 }
 
 static json_t *op_flush(struct library *lib, const json_t *request, struct errtext *err)

@@ -167,7 +167,9 @@ static int upload(struct workers *w, struct job *job, const struct obj_call *cal
     int rc = fd < 0 ? errtext_set(err, fd, "%s: the spool's file cannot be read: %s", key, strerror(-fd)) : 0;
     if (!rc) {
         struct obj_source src = {.fd = fd, .len = job->seg.size};
+        upload_rate_begin(&e->upload_rate, engine_ticks());
         rc = e->store->ops->put(e->store, key, &src, call, err);
+        upload_rate_end(&e->upload_rate, rc ? 0 : job->seg.size, engine_ticks());
         close(fd);
     }
     pthread_mutex_lock(&c->lock);

@@ -48,6 +48,8 @@ void print_json(const json_t *j);
 
 /* "1.5 GiB" */
 const char *human_size(json_int_t bytes, char buf[32]);
+/* "\rNAME [####....]  40 %  " to stderr; what follows is the caller's. */
+void progress_bar(const char *name, uint64_t done, uint64_t total);
 /* Of a cartridge as the library tells of it: "1.5 GiB of 10.9 TiB", or "47 uses left"; 26 columns for a table. */
 #define USED_ROOM 80
 const char *used_of_cartridge(const json_t *cartridge, char buf[USED_ROOM]);

@@ -94,6 +94,15 @@ const char *human_size(json_int_t bytes, char buf[32])
     return buf;
 }
 
+void progress_bar(const char *name, uint64_t done, uint64_t total)
+{
+    char bar[31];
+    memset(bar, '.', 30);
+    memset(bar, '#', total ? (size_t)(done * 30 / total) : 30);
+    bar[30] = '\0';
+    fprintf(stderr, "\r%-16s [%s] %3u %%  ", name, bar, total ? (unsigned)(done * 100 / total) : 100);
+}
+
 const char *used_of_cartridge(const json_t *c, char buf[USED_ROOM])
 {
     char used[32], capacity[32];

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "vtl/cmd/cmd.h"
 #include "vtl/element.h"
@@ -71,16 +72,37 @@ int cmd_library_rebuild(const struct command_line *given)
     return rc || bad ? EXIT_FAILED : EXIT_DONE;
 }
 
+static json_int_t number(const json_t *j, const char *key)
+{
+    return json_integer_value(json_object_get(j, key));
+}
+
+static void print_flush_bar(json_int_t all, json_int_t left, json_int_t rate, bool done)
+{
+    char amount[32], speed[32];
+    progress_bar("flush", (uint64_t)(all - left), (uint64_t)all);
+    fprintf(stderr, "%s left at %s/s", human_size(left, amount), human_size(rate, speed));
+    if (rate)
+        fprintf(stderr, ", %lld s", (long long)(left / rate));
+    fputs(done ? "\033[K\n" : "\033[K", stderr);
+}
+
 /* The library waits a short while at a time, so that nothing goes on in it when we are interrupted. */
 static bool flush_remote(const struct vtl_config *cfg)
 {
     char told[600] = "";
+    json_int_t most = 0;
+    bool bar = isatty(STDERR_FILENO);
     for (;;) {
         json_t *r = call_library(
             cfg, json_pack("{s:s, s:b, s:i}", "op", "flush", "remote", 1, "timeout_ms", FLUSH_REMOTE_STEP_MS));
         bool done = json_is_true(json_object_get(r, "remote")), failed = !r;
         const char *waiting = json_string_value(json_object_get(r, "waiting"));
-        if (waiting && strcmp(told, waiting) != 0) {
+        json_int_t left = number(r, "left_bytes"), rate = number(r, "upload_rate");
+        most = left > most ? left : most;
+        if (bar && r)
+            print_flush_bar(most, left, rate, done);
+        else if (waiting && strcmp(told, waiting) != 0) {
             (void)snprintf(told, sizeof(told), "%s", waiting);
             fprintf(stderr, "s3vtl: waiting: %s\n", told);
         }
@@ -113,11 +135,6 @@ int cmd_flush(const struct command_line *given)
 
 /* ---- status ---- */
 
-static json_int_t number(const json_t *j, const char *key)
-{
-    return json_integer_value(json_object_get(j, key));
-}
-
 static const char *text(const json_t *j, const char *key)
 {
     const char *s = json_string_value(json_object_get(j, key));
@@ -132,6 +149,14 @@ static const json_t *cartridge_of(const json_t *status, const char *barcode)
     return NULL;
 }
 
+static void print_flush(json_int_t left, json_int_t rate)
+{
+    char a[32];
+    printf("  %s to be stored", human_size(left, a));
+    if (rate)
+        printf(", about %lld s", (long long)(left / rate));
+}
+
 static void print_status(const json_t *s)
 {
     const json_t *spool = json_object_get(s, "spool");
@@ -140,7 +165,7 @@ static void print_status(const json_t *s)
     json_t *j;
     printf("library %s   durability %s   spool %s of %s not stored   cache %s of %s\n\n", text(s, "name"),
            text(spool, "durability"), human_size(number(spool, "dirty_bytes"), a),
-           human_size(number(spool, "max_dirty"), b), human_size(number(spool, "cache_bytes"), d),
+           human_size(number(spool, "dirty_limit"), b), human_size(number(spool, "cache_bytes"), d),
            human_size(number(spool, "cache_size"), e));
     printf("%-7s %-4s %-12s %-12s %-16s %8s %10s\n", "DRIVE", "LUN", "SERIAL", "STATE", "BARCODE", "FILE", "BLOCK");
     json_array_foreach(json_object_get(s, "drives"), i, j)
@@ -149,9 +174,12 @@ static void print_status(const json_t *s)
         printf("%-7zu %-4d %-12s %-12s %-16s ", i, (int)number(j, "lun"), text(j, "serial"), text(j, "state"),
                text(j, "barcode"));
         if (in)
-            printf("%8lld %10lld\n", (long long)number(j, "file"), (long long)number(j, "block"));
+            printf("%8lld %10lld", (long long)number(j, "file"), (long long)number(j, "block"));
         else
-            printf("%8s %10s\n", "-", "-");
+            printf("%8s %10s", "-", "-");
+        if (number(j, "flush_left_bytes"))
+            print_flush(number(j, "flush_left_bytes"), number(spool, "upload_rate"));
+        putchar('\n');
     }
     printf("\n%-18s %-7s %-16s %12s    %-10s %12s\n", "ELEMENT", "ADDRESS", "BARCODE", "USED", "CAPACITY",
            "NOT STORED");

@@ -42,10 +42,11 @@ static int check_portal_needs(const struct vtl_config *cfg, struct errtext *err)
 {
     if (is_loopback(cfg->iscsi.portal) || cfg->iscsi.chap_user[0])
         return 0;
-    return errtext_set(err, -EINVAL,
-                       "%s: [iscsi] portal = %s can be reached from elsewhere: chap_user and chap_password_file must be "
-                       "set",
-                       cfg->file, cfg->iscsi.portal);
+    return errtext_set(
+        err, -EINVAL,
+        "%s: [iscsi] portal = %s can be reached from elsewhere: chap_user and chap_password_file must be "
+        "set",
+        cfg->file, cfg->iscsi.portal);
 }
 
 int password_check(const struct vtl_config *cfg, struct errtext *err)

@@ -117,15 +117,11 @@ static void on_problem(void *arg, const struct verify_problem *p)
 
 static void print_bar(struct run *r, const struct verify_progress *p, uint64_t ms)
 {
-    char bar[31], rate[32];
-    unsigned filled = p->total ? (unsigned)(p->done * 30 / p->total) : 30;
-    memset(bar, '.', 30);
-    memset(bar, '#', filled);
-    bar[30] = '\0';
+    char rate[32];
     uint64_t per_second = ms ? (p->done - r->first) * 1000 / ms : 0;
     uint64_t left = per_second ? (p->total - p->done) / per_second : 0;
-    fprintf(stderr, "\r%-16s [%s] %3u %%  %s/s  %02llu:%02llu:%02llu left ", r->place.barcode, bar,
-            p->total ? (unsigned)(p->done * 100 / p->total) : 100, human_size((json_int_t)per_second, rate),
+    progress_bar(r->place.barcode, p->done, p->total);
+    fprintf(stderr, "%s/s  %02llu:%02llu:%02llu left ", human_size((json_int_t)per_second, rate),
             (unsigned long long)(left / 3600), (unsigned long long)(left / 60 % 60), (unsigned long long)(left % 60));
 }
 

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* upload_rate.c: see upload_rate.h. */
+#include "vtl/upload_rate.h"
+
+#define WINDOW_MS 60000 /* of uploading: then what is older counts half */
+
+void upload_rate_init(struct upload_rate *r)
+{
+    *r = (struct upload_rate){0};
+    pthread_mutex_init(&r->lock, NULL);
+}
+
+void upload_rate_fini(struct upload_rate *r)
+{
+    pthread_mutex_destroy(&r->lock);
+}
+
+/* Lock held. */
+static void account(struct upload_rate *r, uint64_t now)
+{
+    if (r->running && now > r->since)
+        r->busy_ms += now - r->since;
+    r->since = now;
+    while (r->busy_ms > WINDOW_MS) {
+        r->busy_ms /= 2;
+        r->bytes /= 2;
+    }
+}
+
+void upload_rate_begin(struct upload_rate *r, uint64_t now)
+{
+    pthread_mutex_lock(&r->lock);
+    account(r, now);
+    r->running++;
+    pthread_mutex_unlock(&r->lock);
+}
+
+void upload_rate_end(struct upload_rate *r, uint64_t bytes, uint64_t now)
+{
+    pthread_mutex_lock(&r->lock);
+    account(r, now);
+    r->running--;
+    r->bytes += bytes;
+    pthread_mutex_unlock(&r->lock);
+}
+
+uint64_t upload_rate_get(struct upload_rate *r, uint64_t now)
+{
+    pthread_mutex_lock(&r->lock);
+    account(r, now);
+    uint64_t rate = r->bytes * 1000 / (r->busy_ms ? r->busy_ms : 1);
+    pthread_mutex_unlock(&r->lock);
+    return rate;
+}
+
+uint64_t upload_backlog(uint64_t rate, uint64_t least, uint64_t most)
+{
+    uint64_t n = rate > most / FLUSH_GOAL_S ? most : rate * FLUSH_GOAL_S;
+    n = n < least ? least : n;
+    return n < most ? n : most;
+}

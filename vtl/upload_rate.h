@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* upload_rate.h: how fast the store takes data, measured on the uploads themselves; bounds what a flush has to wait
+ * for. */
+#ifndef S3VTL_UPLOAD_RATE_H
+#define S3VTL_UPLOAD_RATE_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+/* Bytes stored in the time in which uploads ran, side by side or not; the last minute or two of it count most. */
+struct upload_rate {
+    pthread_mutex_t lock; /* a leaf */
+    unsigned running;
+    uint64_t since; /* ticks: busy_ms is accounted up to here */
+    uint64_t bytes, busy_ms;
+};
+void upload_rate_init(struct upload_rate *r);
+void upload_rate_fini(struct upload_rate *r);
+/* An upload begins; it ends, and bytes of it are stored (0: it failed). now: engine_ticks. Any thread. */
+void upload_rate_begin(struct upload_rate *r, uint64_t now);
+void upload_rate_end(struct upload_rate *r, uint64_t bytes, uint64_t now);
+/* Bytes a second; 0: nothing was stored yet. */
+uint64_t upload_rate_get(struct upload_rate *r, uint64_t now);
+
+/* How many bytes may wait for the store so that a flush is done in good time: what it takes in FLUSH_GOAL_S at that
+ * rate, at least least (of which more could not be sent at a time), at most most. rate 0: least, until something is
+ * measured. */
+#define FLUSH_GOAL_S 200 /* PBS gives a MOVE MEDIUM about 300 s, a WRITE FILEMARKS 600 */
+uint64_t upload_backlog(uint64_t rate, uint64_t least, uint64_t most);
+
+#endif
