@@ -80,6 +80,21 @@ static int check_highest(struct cartridge *c, const struct seg_id *mine, bool cl
     return rc;
 }
 
+int commit_adopt_head(struct engine *e, const struct head *h, const struct obj_call *call, struct errtext *err)
+{
+    struct seg_id *heads = NULL;
+    size_t n = 0;
+    int rc = put_head(e, h, call, err);
+    if (!rc)
+        rc = commit_list_heads(e->store, h->barcode, &heads, &n, call, err);
+    if (!rc && (!n || seg_id_compare(&heads[n - 1], &h->id)))
+        rc = errtext_set(err, -EPERM, "tapes/%s/head/: another gateway is writing this cartridge", h->barcode);
+    if (!rc)
+        rc = delete_heads(e, h->barcode, heads, n - 1, call, err);
+    free(heads);
+    return rc;
+}
+
 /* Identity and attributes, the same in every head. Lock held, or the cartridge is not shared yet. */
 static void fill_identity(const struct cartridge *c, struct head *h)
 {

@@ -24,14 +24,17 @@ struct sweep {
     uint64_t objects, bytes;
 };
 /* Queues what may be deleted while all of live is in the head: what is known to be garbage, and with look also what of
- * the cartridge's objects in the store nobody names. dry_run: only tells how much the latter is. Owned; but for dry_run.
- * -EAGAIN: not now. */
+ * the cartridge's objects in the store nobody names. dry_run: only tells how much the latter is. Owned; but for
+ * dry_run. -EAGAIN: not now. */
 int commit_sweep(struct cartridge *c, bool look, bool dry_run, struct sweep *found, const struct obj_call *call,
                  struct errtext *err);
 /* What is garbage now becomes c->doomed. Lock held. */
 int commit_collect(struct cartridge *c);
 /* Deletes a batch of what was garbage before the last commit, or at the last sweep. 1: there is more, 0: none left. */
 int commit_garbage(struct cartridge *c, const struct obj_call *call, struct errtext *err);
+
+/* Puts a head that a rebuild made, which must be above all others, and deletes those when it is. -EPERM: it is not. */
+int commit_adopt_head(struct engine *e, const struct head *h, const struct obj_call *call, struct errtext *err);
 
 /* The heads of a cartridge in the store, lowest first; *heads is malloc'd. */
 int commit_list_heads(struct objstore *store, const char *barcode, struct seg_id **heads, size_t *n,

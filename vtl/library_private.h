@@ -67,6 +67,10 @@ uint16_t library_free_slot(struct library *lib); /* the first; 0: none. move_loc
  * (0: none); row->mam and counters are the caller's then. */
 int rebuild_row(struct library *lib, int64_t old, const struct head *h, const struct tape_index *x, uint16_t address,
                 struct db_cartridge *row, struct errtext *err);
+/* rebuild_deep.c: head and index of a cartridge from its segments, and (but for a dry run) that head put. old: the
+ * winning head, taken over, when only a map is gone; else NULL. *report: what is missing; new reference. */
+int rebuild_deep(struct library *lib, struct head *old, const char *barcode, const struct rebuild_options *o,
+                 struct head *h, struct tape_index *x, json_t **report, struct errtext *err);
 /* MOVE MEDIUM of the cartridge from wherever it is; CHANGER_SOURCE_EMPTY: it is in no element. May wait as long. */
 enum changer_result library_move(struct library *lib, const char *barcode, uint16_t destination,
                                  const atomic_bool *cancel);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* rebuild.c: library init, and library rebuild: a new state from the bucket alone (I8). */
 #include <errno.h>
+#include <ftw.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,6 +150,7 @@ int library_init(const struct vtl_config *cfg, json_t **report, struct errtext *
 
 struct rebuild {
     struct library *lib;
+    const struct rebuild_options *o;
     json_t *cartridges, *failed; /* of the report */
     struct errtext *err;
 };
@@ -224,33 +226,89 @@ static int add_cartridge(struct rebuild *r, const struct head *h, const struct t
     return rc;
 }
 
-/* One cartridge from its winning head. What fails in the store's objects is reported, what fails here ends the rebuild.
- */
-static int rebuild_one(struct rebuild *r, const char *barcode, uint16_t address)
+/* The winning head and all that it names. with_head: *h is whole, but not all of that. */
+static int read_cartridge(struct rebuild *r, const char *barcode, struct head *h, struct tape_index *x, bool *with_head,
+                          struct errtext *why)
 {
     struct objstore *store = r->lib->eng.store;
+    struct obj_call call = {.cancel = r->o->cancel};
+    int rc = commit_read_head(store, barcode, NULL, h, &call, why);
+    *with_head = !rc;
+    return rc ? rc : commit_read_index(store, h, x, &call, why);
+}
+
+static int read_deep(struct rebuild *r, const char *barcode, struct head *h, struct tape_index *x, bool with_head,
+                     json_t **deep, struct errtext *why)
+{
+    struct head old = *h;
+    int rc = rebuild_deep(r->lib, with_head ? &old : NULL, barcode, r->o, h, x, deep, why);
+    if (with_head)
+        head_free(&old);
+    return rc;
+}
+
+static void report_cartridge(struct rebuild *r, const char *barcode, uint16_t address, const struct tape_index *x,
+                             json_t *deep)
+{
+    json_t *j =
+        json_pack("{s:s, s:o, s:I, s:I, s:I}", "barcode", barcode, "address",
+                  address ? json_integer(address) : json_null(), "objects", (json_int_t)tape_index_end_object(x),
+                  "files", (json_int_t)tape_index_end_file(x), "bytes", (json_int_t)tape_index_plain_bytes(x));
+    if (deep)
+        json_object_set(j, "deep", deep);
+    json_array_append_new(r->cartridges, j);
+}
+
+static int any(void *arg, const struct obj_entry *e)
+{
+    (void)e;
+    *(bool *)arg = true;
+    return 1;
+}
+
+/* Else it is a claim that came to nothing. */
+static bool has_segments(struct rebuild *r, const char *barcode)
+{
+    char prefix[DB_KEY_SIZE];
+    bool has = false;
+    (void)snprintf(prefix, sizeof(prefix), "tapes/%s/seg/", barcode);
+    int rc = r->lib->eng.store->ops->list(r->lib->eng.store, prefix, NULL, false, any, &has, NULL, NULL);
+    return rc < 0 || has;
+}
+
+/* One cartridge from its winning head, or from its segments. What fails in the store's objects is reported, what fails
+ * here ends the rebuild. */
+static int rebuild_one(struct rebuild *r, const char *barcode, uint16_t address)
+{
     struct head h;
     struct tape_index x;
     struct errtext why = {""};
-    int rc = commit_read_head(store, barcode, NULL, &h, NULL, &why);
-    if (!rc) {
-        rc = commit_read_index(store, &h, &x, NULL, &why);
-        if (rc)
-            head_free(&h);
+    json_t *deep = NULL;
+    bool with_head = false;
+    int rc = read_cartridge(r, barcode, &h, &x, &with_head, &why);
+    bool no_head = rc == -ENOENT && !with_head, damaged = rc == -EBADMSG || (rc == -ENOENT && with_head);
+    if (r->o->deep && (no_head || damaged)) {
+        rc = read_deep(r, barcode, &h, &x, with_head, &deep, &why);
+        if (rc == -ENOENT && no_head)
+            return 0;
+        with_head = false;
     }
-    if (rc == -ENOENT && strstr(why.text, "no complete head"))
-        return 0; /* a claim that came to nothing */
+    if (rc && with_head)
+        head_free(&h);
+    if (no_head && !r->o->deep && !has_segments(r, barcode))
+        return 0;
+    if (rc == -ECANCELED) {
+        *r->err = why;
+        return rc;
+    }
     if (rc) {
         json_array_append_new(r->failed, json_pack("{s:s, s:o}", "barcode", barcode, "error", json_text(why.text)));
         return 0;
     }
     rc = add_cartridge(r, &h, &x, address);
     if (!rc)
-        json_array_append_new(r->cartridges, json_pack("{s:s, s:o, s:I, s:I, s:I}", "barcode", barcode, "address",
-                                                       address ? json_integer(address) : json_null(), "objects",
-                                                       (json_int_t)tape_index_end_object(&x), "files",
-                                                       (json_int_t)tape_index_end_file(&x), "bytes",
-                                                       (json_int_t)tape_index_plain_bytes(&x)));
+        report_cartridge(r, barcode, address, &x, deep);
+    json_decref(deep);
     tape_index_free(&x);
     head_free(&h);
     return rc;
@@ -300,20 +358,24 @@ static int rebuild_all(struct rebuild *r, const json_t *inventory, const json_t 
     return rc;
 }
 
-static int rebuild_state(const struct vtl_config *cfg, struct objstore *store, json_t **report, struct errtext *err)
+static int rebuild_state(const struct vtl_config *cfg, struct objstore *store, const struct rebuild_options *o,
+                         json_t **report, struct errtext *err)
 {
     char id[37], name[64];
     int rc = format_read(store, id, name, err);
     if (rc == -ENOENT)
-        return errtext_set(err, rc, "the store's prefix holds no library (no object \"format\")");
+        return errtext_set(
+            err, rc,
+            "the store's prefix holds no library (no object \"format\"); if it did, and lost it: library init, then "
+            "library rebuild --force --deep");
     if (rc)
         return rc;
     json_t *barcodes = json_array();
     rc = store->ops->list(store, "tapes/", NULL, true, take_barcode, barcodes, NULL, err);
     json_t *inventory = rc ? NULL : inventory_newest(store, err);
-    if (!rc && !inventory && err->text[0])
+    if (!rc && !inventory && err->text[0] && !o->deep)
         rc = -EIO;
-    struct rebuild r = {.cartridges = json_array(), .failed = json_array(), .err = err};
+    struct rebuild r = {.o = o, .cartridges = json_array(), .failed = json_array(), .err = err};
     if (!rc)
         rc = make_state(cfg, id, true, &r.lib, err);
     if (!rc) {
@@ -371,6 +433,14 @@ static int move_aside(const struct vtl_config *cfg, struct errtext *err)
     return 0;
 }
 
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *f)
+{
+    (void)st;
+    (void)type;
+    (void)f;
+    return remove(path);
+}
+
 static void remove_state(const struct vtl_config *cfg)
 {
     static const char *const names[] = {"state.db", "state.db-wal", "state.db-shm"};
@@ -381,11 +451,39 @@ static void remove_state(const struct vtl_config *cfg)
     }
 }
 
-int library_rebuild(const struct vtl_config *cfg, bool force, json_t **report, struct errtext *err)
+/* A state in a directory of its own, which is gone afterwards. */
+static int rebuild_dry(const struct vtl_config *cfg, struct objstore *store, const struct rebuild_options *o,
+                       json_t **report, struct errtext *err)
 {
+    char dir[] = "/tmp/s3vtl-rebuild-XXXXXX";
+    struct vtl_config there = *cfg;
+    if (!mkdtemp(dir))
+        return errtext_set(err, -errno, "%s: %s", dir, strerror(errno));
+    there.library.state_dir = dir;
+    int rc = rebuild_state(&there, store, o, report, err);
+    (void)nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    return rc;
+}
+
+static int rebuild_here(const struct vtl_config *cfg, struct objstore *store, const struct rebuild_options *o,
+                        json_t **report, struct errtext *err)
+{
+    int rc = has_state(cfg) ? move_aside(cfg, err) : 0;
+    if (rc)
+        return rc;
+    rc = rebuild_state(cfg, store, o, report, err);
+    if (rc)
+        remove_state(cfg);
+    return rc;
+}
+
+int library_rebuild(const struct vtl_config *cfg, const struct rebuild_options *o, json_t **report, struct errtext *err)
+{
+    static const struct rebuild_options none;
     struct objstore *store = NULL;
+    o = o ? o : &none;
     *report = NULL;
-    if (has_state(cfg) && !force)
+    if (has_state(cfg) && !o->force && !o->dry_run)
         return errtext_set(
             err, -EEXIST,
             "%s has a state already: --force sets it aside (as state.db.before-<time>) and makes a new one",
@@ -393,13 +491,7 @@ int library_rebuild(const struct vtl_config *cfg, bool force, json_t **report, s
     int rc = open_store(cfg, &store, err);
     if (rc)
         return rc;
-    if (has_state(cfg))
-        rc = move_aside(cfg, err);
-    bool began = !rc;
-    if (!rc)
-        rc = rebuild_state(cfg, store, report, err);
-    if (rc && began)
-        remove_state(cfg);
+    rc = o->dry_run ? rebuild_dry(cfg, store, o, report, err) : rebuild_here(cfg, store, o, report, err);
     if (rc) {
         json_decref(*report);
         *report = NULL;

@@ -296,7 +296,7 @@ static bool rebuild(const struct vtl_config *c)
 {
     json_t *report = NULL;
     struct errtext err = {""};
-    if (library_rebuild(c, false, &report, &err)) {
+    if (library_rebuild(c, NULL, &report, &err)) {
         fprintf(stderr, "rebuild: %s\n", err.text);
         return false;
     }

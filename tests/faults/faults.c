@@ -230,7 +230,7 @@ static void expect_in_bucket(unsigned number, uint64_t last)
     struct vtl_config *c = config("again", number);
     struct errtext err = {""};
     json_t *r = NULL;
-    must(library_rebuild(c, false, &r, &err), "rebuild", &err);
+    must(library_rebuild(c, NULL, &r, &err), "rebuild", &err);
     json_decref(r);
     struct library *lib = opened(c);
     load(lib);

@@ -148,7 +148,7 @@ static bool read_tape(const char *root, struct ids *found)
     (void)snprintf(path, sizeof(path), "%s/2", root);
     (void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     (void)snprintf(path, sizeof(path), "%s/2.conf", root);
-    if (config_load(path, &c, &err) || library_rebuild(c, false, &report, &err)) {
+    if (config_load(path, &c, &err) || library_rebuild(c, NULL, &report, &err)) {
         printf("# rebuild: %s\n", err.text);
         return false;
     }

@@ -113,7 +113,7 @@ static inline void rebuild_library(const struct vtl_config *c)
 {
     json_t *r = NULL;
     struct errtext err = {""};
-    if (library_rebuild(c, false, &r, &err))
+    if (library_rebuild(c, NULL, &r, &err))
         fail_msg("%s", err.text);
     assert_int_equal(json_array_size(json_object_get(r, "failed")), 0);
     json_decref(r);

@@ -229,7 +229,7 @@ static unsigned read_all(const char *name)
     struct errtext err = {""};
     json_t *r = NULL;
     unsigned bad = 0;
-    must(library_rebuild(c, true, &r, &err), &err);
+    must(library_rebuild(c, &(struct rebuild_options){.force = true}, &r, &err), &err);
     bool failed = json_array_size(json_object_get(r, "failed"));
     json_decref(r);
     if (failed) {
@@ -428,7 +428,7 @@ static void expect_after_rebuild(uint64_t lost)
     struct library *lib = NULL;
     struct errtext err = {""};
     json_t *r = NULL;
-    must(library_rebuild(c, true, &r, &err), &err);
+    must(library_rebuild(c, &(struct rebuild_options){.force = true}, &r, &err), &err);
     json_decref(r);
     must(library_open(c, 0, &lib, &err), &err);
     r = call(lib, json_pack("{s:s, s:s}", "op", "tape-show", "barcode", BARCODE));

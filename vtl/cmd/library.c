@@ -11,6 +11,17 @@
 
 #define FLUSH_REMOTE_STEP_MS 5000
 
+static json_int_t number(const json_t *j, const char *key)
+{
+    return json_integer_value(json_object_get(j, key));
+}
+
+static const char *text(const json_t *j, const char *key)
+{
+    const char *s = json_string_value(json_object_get(j, key));
+    return s ? s : "-";
+}
+
 int cmd_library_init(const struct command_line *cl)
 {
     if (!check_arguments(cl, 0, false, "library init"))
@@ -34,11 +45,57 @@ int cmd_library_init(const struct command_line *cl)
     return rc ? EXIT_FAILED : EXIT_DONE;
 }
 
+static void print_missing(const char *barcode, const json_t *deep)
+{
+    size_t i;
+    json_t *h;
+    printf("    from %lld segments, of which %lld cannot be read\n", (long long)number(deep, "segments"),
+           (long long)number(deep, "unreadable"));
+    if (!json_is_true(json_object_get(deep, "attributes_known")))
+        printf("    its capacity, generation and attributes are guessed; it is write protected: s3vtl tape protect %s "
+               "off\n",
+               barcode);
+    json_array_foreach(json_object_get(deep, "missing"), i, h) printf(
+        "    lost: from file %lld, objects %lld to %lld (segment %s)%s\n", (long long)number(h, "file"),
+        (long long)number(h, "object"), (long long)(number(h, "object") + number(h, "objects") - 1), text(h, "segment"),
+        json_is_true(json_object_get(h, "inferred")) ? ": what stands right before may be older than it" : "");
+}
+
+static void print_rebuilt(const json_t *r)
+{
+    size_t i;
+    json_t *t;
+    printf("library %s (%s): %zu cartridges\n", text(r, "name"), text(r, "library"),
+           json_array_size(json_object_get(r, "cartridges")));
+    json_array_foreach(json_object_get(r, "cartridges"), i, t)
+    {
+        char where[32], size[32];
+        printf("  %-16s %-18s %lld files, %s\n", text(t, "barcode"),
+               element_name((uint16_t)number(t, "address"), where), (long long)number(t, "files"),
+               human_size(number(t, "bytes"), size));
+        if (json_object_get(t, "deep"))
+            print_missing(text(t, "barcode"), json_object_get(t, "deep"));
+    }
+}
+
+static void print_scan(void *arg, const char *barcode, uint64_t done, uint64_t total)
+{
+    (void)arg;
+    if (done % 16 && done < total)
+        return;
+    progress_bar(barcode, done, total);
+    fprintf(stderr, "%llu of %llu segments%s", (unsigned long long)done, (unsigned long long)total,
+            done < total ? "\033[K" : "\r\033[K");
+}
+
 int cmd_library_rebuild(const struct command_line *given)
 {
     struct command_line cl = *given;
-    bool force = take_flag(&cl, "--force");
-    if (!check_arguments(&cl, 0, false, "library rebuild [--force]"))
+    struct rebuild_options o = {.force = take_flag(&cl, "--force"),
+                                .deep = take_flag(&cl, "--deep"),
+                                .dry_run = take_flag(&cl, "--dry-run"),
+                                .progress = isatty(STDERR_FILENO) ? print_scan : NULL};
+    if (!check_arguments(&cl, 0, false, "library rebuild [--force] [--deep] [--dry-run]"))
         return EXIT_USAGE;
     struct vtl_config *cfg = load_config(&cl);
     if (!cfg)
@@ -46,35 +103,22 @@ int cmd_library_rebuild(const struct command_line *given)
     json_t *r = NULL, *t;
     struct errtext err = {""};
     size_t i, bad = 0;
-    int rc = library_rebuild(cfg, force, &r, &err);
+    int rc = library_rebuild(cfg, &o, &r, &err);
     if (rc)
         fail("%s", err.text);
     bad = json_array_size(json_object_get(r, "failed"));
-    if (!rc && cl.json) {
+    if (!rc && cl.json)
         print_json(r);
-    } else if (!rc) {
-        printf("library %s (%s): %zu cartridges\n", json_string_value(json_object_get(r, "name")),
-               json_string_value(json_object_get(r, "library")), json_array_size(json_object_get(r, "cartridges")));
-        json_array_foreach(json_object_get(r, "cartridges"), i, t)
-        {
-            char where[32], size[32];
-            printf("  %-16s %-18s %lld files, %s\n", json_string_value(json_object_get(t, "barcode")),
-                   element_name((uint16_t)json_integer_value(json_object_get(t, "address")), where),
-                   (long long)json_integer_value(json_object_get(t, "files")),
-                   human_size(json_integer_value(json_object_get(t, "bytes")), size));
-        }
-    }
+    else if (!rc)
+        print_rebuilt(r);
     json_array_foreach(json_object_get(r, "failed"), i, t)
-        fail("%s could not be rebuilt: %s", json_string_value(json_object_get(t, "barcode")),
-             json_string_value(json_object_get(t, "error")));
+        fail("%s could not be rebuilt: %s%s", text(t, "barcode"), text(t, "error"),
+             o.deep ? "" : " (--deep reads its segments instead)");
+    if (!rc && o.dry_run && !cl.json)
+        puts("nothing was changed: --dry-run");
     json_decref(r);
     config_free(cfg);
     return rc || bad ? EXIT_FAILED : EXIT_DONE;
-}
-
-static json_int_t number(const json_t *j, const char *key)
-{
-    return json_integer_value(json_object_get(j, key));
 }
 
 static void print_flush_bar(json_int_t all, json_int_t left, json_int_t rate, bool done)
@@ -134,12 +178,6 @@ int cmd_flush(const struct command_line *given)
 }
 
 /* ---- status ---- */
-
-static const char *text(const json_t *j, const char *key)
-{
-    const char *s = json_string_value(json_object_get(j, key));
-    return s ? s : "-";
-}
 
 static const json_t *cartridge_of(const json_t *status, const char *barcode)
 {

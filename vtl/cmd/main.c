@@ -23,8 +23,10 @@ static const struct subcommand {
      cmd_flush},
     {"library", "init", "", "make the library's state and claim the store's prefix; harmless when done already",
      cmd_library_init},
-    {"library", "rebuild", "[--force]",
-     "make the state anew from the store alone; --force sets an existing state aside", cmd_library_rebuild},
+    {"library", "rebuild", "[--force] [--deep] [--dry-run]",
+     "make the state anew from the store alone. --force: set an existing state aside. --deep: read all segments of "
+     "cartridges whose heads or maps are lost. --dry-run: only tell what would be there",
+     cmd_library_rebuild},
     {"library", "gc", "[--dry-run]",
      "delete objects that no head names, and tell what is in the bucket but not in this library; --dry-run: only tell",
      cmd_library_gc},
