@@ -155,7 +155,7 @@ test:
 test-faults:
 	scripts/deps
 	CRASH_SEEDS="1 2 3 4 5 6 7 8" CRASH_OPERATIONS=1000 CRASH_POINTS=500 RACE_ROUNDS=1000 MODEL=full SUITE_LIMIT=7200 \
-		scripts/test-all build crash race faults model
+		scripts/test-all build crash race mutants faults model
 test-%:
 	scripts/deps
 	scripts/test-all build $*

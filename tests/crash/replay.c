@@ -395,7 +395,7 @@ static bool crash(const struct disk *d, const struct run *run, uint64_t point, i
         if (!freopen(log, "w", stderr))
             _exit(2);
         setvbuf(stderr, NULL, _IONBF, 0);
-        alarm(100);
+        alarm(getenv("CRASH_ALARM") ? (unsigned)atoi(getenv("CRASH_ALARM")) : 100);
         _exit(look(run, root, how, point % 8 == 0) ? 0 : 1);
     }
     int status = 0;

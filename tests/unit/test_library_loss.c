@@ -2,6 +2,10 @@
 /* test_library_loss.c: what a dead store, a second gateway, a claim by force and kill -9 make of a library. */
 #include "tests/unit/library_rig.h"
 
+#include <dirent.h>
+
+#include "vtl/commit.h"
+
 /* PBS gives a flush and an UNLOAD 600 s, a MOVE 300 s, and the kernel resets the drive then. They end before, with an
  * error, and nothing is lost or moved. */
 static void what_a_dead_store_holds_up_fails_in_time(void **state)
@@ -287,6 +291,84 @@ static void kill_9_loses_nothing_acknowledged(void **state)
     config_free(c);
 }
 
+/* Every segment that the winning head of a cartridge names is in the store. Returns how many these are. */
+static size_t check_head(const char *barcode, struct seg_id *seen)
+{
+    char path[200];
+    struct objstore *store = NULL;
+    struct errtext err = {""};
+    struct head h;
+    struct tape_index x;
+    (void)snprintf(path, sizeof(path), "%s/store", dir);
+    const struct objstore_config oc = {.type = "dir", .path = path, .prefix = ""};
+    assert_int_equal(objstore_open(&oc, &store, &err), 0);
+    assert_int_equal(commit_read_head(store, barcode, NULL, &h, NULL, &err), 0);
+    int rc = commit_read_index(store, &h, &x, NULL, &err);
+    size_t n = rc ? 0 : x.n_segs;
+    if (!rc && seg_id_compare(&h.id, seen)) {
+        *seen = h.id;
+        for (size_t i = 0; i < n; i++) {
+            char key[DB_KEY_SIZE];
+            object_key(key, barcode, "seg", &x.segs[i].id);
+            (void)snprintf(path, sizeof(path), "%s/store/%s", dir, key);
+            struct stat st;
+            if (stat(path, &st) || !S_ISREG(st.st_mode))
+                fail_msg("segment %zu of %zu is not in the store, and a head names it", i, n);
+        }
+    }
+    if (!rc)
+        tape_index_free(&x);
+    head_free(&h);
+    store->ops->close(store);
+    return n;
+}
+
+/* A directory of a segment's name keeps the store from taking it. */
+static void block_segment(const char *barcode, unsigned ahead, char path[400])
+{
+    char seg[200];
+    struct dirent **list;
+    struct seg_id id;
+    char name[SEG_NAME_SIZE];
+    (void)snprintf(seg, sizeof(seg), "%s/store/tapes/%s/seg", dir, barcode);
+    int n = scandir(seg, &list, NULL, alphasort);
+    assert_true(n > 2 && seg_id_parse(list[n - 1]->d_name, &id));
+    for (int i = 0; i < n; i++)
+        free(list[i]);
+    free(list);
+    id.number += ahead;
+    seg_id_format(&id, name);
+    (void)snprintf(path, 400, "%s/%s", seg, name);
+    assert_int_equal(mkdir(path, 0700), 0);
+    (void)snprintf(path, 400, "%s/%s/x", seg, name);
+    fclose(fopen(path, "w"));
+    *strrchr(path, '/') = '\0';
+}
+
+/* A long backup is committed on the way, up to the first segment that is not in the store yet. */
+static void a_head_names_only_what_is_stored(void **state)
+{
+    (void)state;
+    char path[400];
+    struct vtl_config *c = config("one", "local", "0");
+    struct library *lib = new_library(c, "NAME01L8");
+    struct drive *d = library_drive(lib, 0);
+    struct seg_id seen = {0};
+    move(lib, SLOT, DRIVE);
+    assert_int_equal(write_id(d, 1), TAPE_OK);
+    flush_remote(lib);
+    block_segment("NAME01L8", 70, path);
+    for (uint64_t id = 2; id <= 600; id++) /* about 90 segments */
+        assert_int_equal(write_id(d, id), TAPE_OK);
+    while (check_head("NAME01L8", &seen) < 64)
+        usleep(10000);
+    remove_tree(path);
+    flush_remote(lib);
+    (void)check_head("NAME01L8", &seen);
+    close_library(lib);
+    config_free(c);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(int argc, char **argv)
 {
@@ -296,6 +378,7 @@ int main(int argc, char **argv)
         T(what_a_dead_store_holds_up_fails_in_time), T(a_second_gateway_fences_the_first),
         T(a_cartridge_is_taken_over_by_force),       T(a_claim_of_its_own_keeps_what_is_only_here),
         T(a_cartridge_of_the_bucket_is_adopted),     T(kill_9_loses_nothing_acknowledged),
+        T(a_head_names_only_what_is_stored),
     };
     return cmocka_run_group_tests_name("library_loss", tests, NULL, NULL);
 }
