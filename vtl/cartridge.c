@@ -173,6 +173,19 @@ static int sync_file(struct cartridge *c)
     return c->writer_error;
 }
 
+/* So that what is missing of it after a crash is known to be damage, not a torn end. */
+static int mark_synced(struct cartridge *c)
+{
+    struct seg_totals t;
+    seg_writer_totals(c->writer, &t);
+    if (t.stored_bytes == c->writer_marked)
+        return 0;
+    int rc = db_segment_synced(c->eng->db, c->row.rowid, &c->writer_id, t.stored_bytes);
+    if (!rc)
+        c->writer_marked = t.stored_bytes;
+    return rc;
+}
+
 static int sync_locked(struct cartridge *c)
 {
     if (!c->writer)
@@ -181,7 +194,8 @@ static int sync_locked(struct cartridge *c)
     if (rc)
         return rc;
     c->writer_synced = true;
-    return c->apply_due ? apply_overwrite(c) : 0;
+    rc = c->apply_due ? apply_overwrite(c) : 0;
+    return rc ? rc : mark_synced(c);
 }
 
 static int seal_locked(struct cartridge *c)
@@ -262,6 +276,8 @@ static int open_writer(struct cartridge *c, uint64_t object)
     c->writer_fd = fd;
     c->writer_error = 0;
     c->writer_synced = c->writer_sealed = false;
+    c->writer_marked = 0;
+    c->usage_changed |= usage_cut(&c->usage, object); /* damage may have ended the tape right here */
     c->apply_due = h.overwrites;
     c->apply_object = object;
     count_writer(c, seg_writer_size(c->writer));

@@ -41,12 +41,13 @@ struct cartridge {
     struct seg_writer *writer; /* the open segment, or NULL */
     int writer_fd;
     struct seg_id writer_id;
-    uint64_t writer_size; /* counted in dirty_bytes */
-    bool writer_synced;   /* nothing appended since the last fdatasync */
-    int writer_error;     /* fdatasync failed once: what it held is in doubt, and a second call would not tell (I1) */
-    bool writer_sealed;   /* index and footer are written, but its row could not be changed yet */
-    uint64_t written_at;  /* ticks of the last append */
-    bool apply_due;       /* the open segment overwrites at apply_object; rows not changed yet */
+    uint64_t writer_size;   /* counted in dirty_bytes */
+    uint64_t writer_marked; /* bytes that its row says are safe */
+    bool writer_synced;     /* nothing appended since the last fdatasync */
+    int writer_error;       /* fdatasync failed once: what it held is in doubt, and a second call would not tell (I1) */
+    bool writer_sealed;     /* index and footer are written, but its row could not be changed yet */
+    uint64_t written_at;    /* ticks of the last append */
+    bool apply_due;         /* the open segment overwrites at apply_object; rows not changed yet */
     uint64_t apply_object;
 
     struct pending *pending;
@@ -69,8 +70,8 @@ struct cartridge {
     uint64_t committed_at;  /* ticks */
     uint64_t backoff_until; /* ticks: the store failed, try again then */
     unsigned failures;
-    char trouble[600]; /* the store's last complaint, "" when all is well */
-    unsigned users;    /* drives that hold it: live stays loaded */
+    char trouble[600];  /* the store's last complaint, "" when all is well */
+    unsigned users;     /* drives that hold it: live stays loaded */
     struct usage usage; /* row.counters follows it when the row is written anyway */
     bool usage_changed; /* since then */
     uint64_t appended;  /* bytes that went into segment files in this run */

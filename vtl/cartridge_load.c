@@ -58,6 +58,7 @@ void cartridge_free(struct cartridge *c)
 struct loading {
     struct cartridge *c;
     struct seg_id open;
+    uint64_t synced; /* bytes of it */
     bool has_open;
 };
 
@@ -68,6 +69,7 @@ static int load_segment(void *arg, enum seg_state state, const struct seg_ref *r
     struct cartridge *c = l->c;
     if (state == SEG_OPEN) {
         l->open = ref->id;
+        l->synced = ref->size;
         l->has_open = true;
         return 0;
     }
@@ -94,10 +96,10 @@ static int load_map(void *arg, const struct map_ref *m)
 }
 
 /* The good prefix of the file becomes a sealed segment. -ENODATA: there is none. */
-static int seal_recovered(int fd, struct seg_writer **w, struct seg_totals *t, struct errtext *err)
+static int seal_recovered(int fd, uint64_t synced, struct seg_writer **w, struct seg_totals *t, struct errtext *err)
 {
     bool sealed = false;
-    int rc = seg_writer_recover(fd, w, &sealed, err);
+    int rc = seg_writer_recover(fd, synced, w, &sealed, err);
     if (rc == -EINVAL)
         return -ENODATA;
     if (rc)
@@ -145,7 +147,23 @@ static int take_recovered(struct cartridge *c, const struct seg_id *id, const st
     return rc;
 }
 
-static int recover_open(struct cartridge *c, const struct seg_id *id, struct errtext *err)
+/* What a sync acknowledged is gone from the disk: the operator is told, and the host by a TapeAlert flag. */
+static void tell_damage(struct cartridge *c, const char *name, uint64_t synced)
+{
+    uint64_t end = tape_index_end_object(&c->live);
+    engine_log("%s: open segment %s is DAMAGED on the disk: it had %llu bytes that were synced, and not all of them "
+               "can be read; the tape ends "
+               "at object %llu now, and what was acknowledged behind it is lost (the file is kept as %s.bad)",
+               c->row.barcode, name, (unsigned long long)synced, (unsigned long long)end, name);
+    c->usage.lost_objects++;
+    c->usage.lost_from = end;
+    c->usage_changed = true;
+    cartridge_refresh_counters(c);
+    if (db_cartridge_update(c->eng->db, &c->row))
+        engine_log("%s: state: %s", c->row.barcode, db_error(c->eng->db));
+}
+
+static int recover_open(struct cartridge *c, const struct seg_id *id, uint64_t synced, struct errtext *err)
 {
     char name[SEG_NAME_SIZE];
     seg_id_format(id, name);
@@ -153,7 +171,10 @@ static int recover_open(struct cartridge *c, const struct seg_id *id, struct err
     struct seg_totals t = {0};
     int fd = spool_reopen(c->eng->spool, c->row.barcode, id);
     /* The file was made safe before its row: if it is not there, something was taken away. */
-    int rc = fd < 0 ? fd : seal_recovered(fd, &w, &t, err);
+    int rc = fd < 0 ? fd : seal_recovered(fd, synced, &w, &t, err);
+    bool damaged = rc == -EUCLEAN || (rc == -ENODATA && synced > 0);
+    if (rc == -EUCLEAN && !(rc = spool_keep_copy(c->eng->spool, c->row.barcode, id)))
+        rc = seal_recovered(fd, 0, &w, &t, err);
     if (!rc && t.header.first_object > tape_index_end_object(&c->live)) {
         engine_log("%s: open segment %s begins at object %llu, behind the end %llu: not used", c->row.barcode, name,
                    (unsigned long long)t.header.first_object, (unsigned long long)tape_index_end_object(&c->live));
@@ -167,6 +188,8 @@ static int recover_open(struct cartridge *c, const struct seg_id *id, struct err
     seg_writer_free(w);
     if (fd >= 0)
         close(fd);
+    if (damaged && (!rc || rc == -ENODATA))
+        tell_damage(c, name, synced);
     if (rc != -ENODATA)
         return rc ? errtext_set(err, rc, "%s: open segment %s: %s", c->row.barcode, name, strerror(-rc)) : 0;
     engine_log("%s: open segment %s holds no whole record: the tape is what it was before (the file is kept as %s.bad)",
@@ -186,7 +209,7 @@ static int load_locked(struct cartridge *c, struct errtext *err)
     if (c->row.commit_segs > c->live.n_segs)
         c->row.commit_segs = c->live.n_segs;
     cartridge_cut_maps(c);
-    return l.has_open ? recover_open(c, &l.open, err) : 0;
+    return l.has_open ? recover_open(c, &l.open, l.synced, err) : 0;
 }
 
 static void forget_live(struct cartridge *c)

@@ -112,6 +112,20 @@ int db_segment_stored(struct db *db, int64_t cartridge, const struct seg_id *id)
                 cartridge, id));
 }
 
+int db_segment_synced(struct db *db, int64_t cartridge, const struct seg_id *id, uint64_t bytes)
+{
+    int rc = db_begin(db);
+    if (rc)
+        return rc;
+    DB_STMT st = db_prepare(
+        db, "UPDATE segment SET size=?5 WHERE cartridge=?1 AND epoch=?2 AND writer=?3 AND number=?4 AND state=0");
+    if (st) {
+        bind_id(st, 1, cartridge, id);
+        sqlite3_bind_int64(st, 5, (int64_t)bytes);
+    }
+    return db_end(db, db_step(st));
+}
+
 static int segment_update(struct db *db, int64_t cartridge, const char *sql, const struct seg_ref *r,
                           const struct seg_fm_run *fms, size_t n_fms)
 {

@@ -61,8 +61,10 @@ int seg_writer_create(int fd, const struct seg_header *h, struct seg_writer **ou
 /* Takes up a segment after a crash: checks the header and each record (header CRC, stored CRC, running object numbers),
  * cuts the file after the last good one (also an index or footer that stood there: the segment is open again) and
  * positions behind it. -EINVAL with *err when the header itself is no good. *sealed: the file was whole, index and
- * footer included; then nothing was cut and append is not allowed. */
-int seg_writer_recover(int fd, struct seg_writer **out, bool *sealed, struct errtext *err);
+ * footer included; then nothing was cut and append is not allowed. synced: how many bytes are known to have been safe
+ * (0: nothing is known); when fewer of them are good, that is damage and no torn tail: -EUCLEAN, and nothing was cut.
+ */
+int seg_writer_recover(int fd, uint64_t synced, struct seg_writer **out, bool *sealed, struct errtext *err);
 /* Appends one block (1..TAPE_MAX_BLOCK bytes); crc_plain is the caller's, taken when the block arrived (I3). compress:
  * try zstd; what does not shrink is stored raw, and a run of incompressible blocks is detected cheaply. On failure the
  * file is cut back to where it was. */
@@ -127,7 +129,8 @@ int seg_record_decode(const void *rec, size_t len, struct seg_record *out, struc
 /* An encrypted record as it is: up to room bytes of it, with all that opening it needs but the key and the cartridge's
  * identifier. Only the stored CRC is checked. */
 int seg_record_raw(const struct seg_record *r, const void *rec, void *buf, size_t room, struct errtext *err);
-/* The same as seg_record_open of an encrypted record: -ENOKEY without a key, -EKEYREJECTED: it is not this one (its stored CRC is right).
+/* The same as seg_record_open of an encrypted record: -ENOKEY without a key, -EKEYREJECTED: it is not this one (its
+ * stored CRC is right).
  */
 int seg_record_decrypt(const struct seg_record *r, const void *rec, const uint8_t cartridge[16],
                        const struct seg_key *key, void *buf, size_t room, struct errtext *err);

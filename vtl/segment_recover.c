@@ -11,8 +11,9 @@
 
 struct scan {
     struct seg_writer *w;
-    uint64_t size; /* of the file */
-    uint8_t *buf;  /* one record */
+    uint64_t size;   /* of the file */
+    uint64_t synced; /* of these, known to have been safe */
+    uint8_t *buf;    /* one record */
     size_t room;
 };
 
@@ -108,13 +109,15 @@ static int scan_file(struct scan *s)
     if (rc) {
         s->w->end = s->size;
         s->w->sealed = true;
+    } else if (s->w->end < s->synced) {
+        return -EUCLEAN;
     } else if (s->size > s->w->end && ftruncate(s->w->fd, (off_t)s->w->end)) {
         return -errno;
     }
     return 0;
 }
 
-int seg_writer_recover(int fd, struct seg_writer **out, bool *sealed, struct errtext *err)
+int seg_writer_recover(int fd, uint64_t synced, struct seg_writer **out, bool *sealed, struct errtext *err)
 {
     struct seg_header h;
     struct stat st;
@@ -129,7 +132,7 @@ int seg_writer_recover(int fd, struct seg_writer **out, bool *sealed, struct err
         return errtext_set(err, rc, "segment file: %s", strerror(-rc));
     if (seg_header_decode(buf, sizeof(buf), &h, err))
         return -EINVAL;
-    struct scan s = {.w = seg_writer_new(fd, &h), .size = (uint64_t)st.st_size};
+    struct scan s = {.w = seg_writer_new(fd, &h), .size = (uint64_t)st.st_size, .synced = synced};
     rc = s.w ? make_room(&s, SEG_RECORD_SIZE) : -ENOMEM;
     if (!rc)
         rc = scan_file(&s);

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -278,6 +279,28 @@ void spool_set_aside(struct spool *s, const char *barcode, const struct seg_id *
         forget(s, f);
     (void)rename(path, bad);
     pthread_mutex_unlock(&s->lock);
+}
+
+static int copy_file(const char *from, const char *to)
+{
+    int in = open(from, O_RDONLY | O_CLOEXEC), out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    ssize_t n = in < 0 || out < 0 ? -1 : 1;
+    while (n > 0)
+        n = sendfile(out, in, NULL, 1 << 30);
+    int rc = n < 0 || fsync(out) ? -errno : 0;
+    if (in >= 0)
+        close(in);
+    if (out >= 0)
+        close(out);
+    return rc;
+}
+
+int spool_keep_copy(struct spool *s, const char *barcode, const struct seg_id *id)
+{
+    char path[PATH_SIZE], bad[PATH_SIZE];
+    path_of(s, barcode, id, "", path, sizeof(path));
+    path_of(s, barcode, id, ".bad", bad, sizeof(bad));
+    return copy_file(path, bad);
 }
 
 void spool_stored(struct spool *s, const char *barcode, const struct seg_id *id, uint64_t size)

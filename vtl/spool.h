@@ -30,6 +30,8 @@ int spool_reopen(struct spool *s, const char *barcode, const struct seg_id *id);
 void spool_settle(struct spool *s, bool (*fn)(void *arg, const char *barcode), void *arg);
 /* A file that is no good stays beside the others as <name>.bad, out of the way. */
 void spool_set_aside(struct spool *s, const char *barcode, const struct seg_id *id);
+/* A copy of the file stays beside it as <name>.bad. 0 or a negative errno. */
+int spool_keep_copy(struct spool *s, const char *barcode, const struct seg_id *id);
 /* Its object is stored: the file, if it is here, is cache of size bytes from now on. */
 void spool_stored(struct spool *s, const char *barcode, const struct seg_id *id, uint64_t size);
 void spool_remove(struct spool *s, const char *barcode, const struct seg_id *id);

@@ -112,7 +112,7 @@ static void go_on(int fd, struct seg_writer *w)
     if (rc)
         return;
     struct seg_writer *again = NULL;
-    must(!seg_writer_recover(fd, &again, &sealed, &err) && sealed);
+    must(!seg_writer_recover(fd, 0, &again, &sealed, &err) && sealed);
     seg_writer_totals(again, &now);
     must(now.objects == t.objects && now.filemarks == t.filemarks && now.plain_bytes == t.plain_bytes);
     uint8_t *p = whole_file(fd, &n);
@@ -129,7 +129,7 @@ static void take_up(const uint8_t *p, size_t n)
     struct seg_totals t;
     bool sealed = false;
     int fd = file_of(p, n);
-    int rc = seg_writer_recover(fd, &w, &sealed, &err);
+    int rc = seg_writer_recover(fd, 0, &w, &sealed, &err);
     must(rc ? !w && err.text[0] : !!w);
     if (!rc) {
         seg_writer_totals(w, &t);

@@ -3,6 +3,7 @@
 #include "tests/unit/library_rig.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 
 #include "vtl/commit.h"
 
@@ -371,16 +372,134 @@ static void a_head_names_only_what_is_stored(void **state)
     config_free(c);
 }
 
+/* A library that dies after a sync and one more block. The path of its open segment; *synced: bytes of it. */
+static void die_after_sync(const struct vtl_config *c, struct model *m, char path[500], off_t *synced)
+{
+    char spool[200];
+    struct dirent **list;
+    struct stat st;
+    (void)snprintf(spool, sizeof(spool), "%s/one/spool/DIED01L8", dir);
+    pid_t pid = fork();
+    if (!pid) {
+        struct library *lib = new_library(c, "DIED01L8");
+        move(lib, SLOT, DRIVE);
+        write_model(library_drive(lib, 0), m, 0, 4, 1);
+        if (library_drive_ops()->write_filemarks(library_drive(lib, 0), 0, false, &never))
+            _exit(1);
+        int n = scandir(spool, &list, NULL, alphasort);
+        (void)snprintf(path, 500, "%s/%s", spool, list[n - 1]->d_name);
+        off_t size = stat(path, &st) ? 0 : st.st_size;
+        (void)snprintf(path, 500, "%s/size", dir);
+        FILE *f = fopen(path, "w");
+        fprintf(f, "%lld\n", (long long)size);
+        fclose(f);
+        _exit(write_id(library_drive(lib, 0), 99) ? 1 : 0);
+    }
+    int status = 1;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    long long size = 0;
+    (void)snprintf(path, 500, "%s/size", dir);
+    FILE *f = fopen(path, "r");
+    assert_int_equal(fscanf(f, "%lld", &size), 1);
+    fclose(f);
+    *synced = (off_t)size;
+    int n = scandir(spool, &list, NULL, alphasort);
+    assert_true(n > 2);
+    (void)snprintf(path, 500, "%s/%s", spool, list[n - 1]->d_name);
+    for (int i = 0; i < n; i++)
+        free(list[i]);
+    free(list);
+    m->n = 0;
+    for (uint64_t id = 1; id <= 4; id++)
+        m->object[m->n++] = id;
+}
+
+static void flip_at(const char *path, off_t at)
+{
+    uint8_t b;
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_int_equal(pread(fd, &b, 1, at), 1);
+    b ^= 1;
+    assert_int_equal(pwrite(fd, &b, 1, at), 1);
+    close(fd);
+}
+
+static uint64_t lost(struct library *lib, bool *alert)
+{
+    struct tape_statistics s;
+    library_drive_ops()->statistics(library_drive(lib, 0), &s);
+    *alert = status(library_drive(lib, 0)).alerts & TAPE_ALERT_BIT(ALERT_MEDIA);
+    return s.lost_objects;
+}
+
+/* What a sync acknowledged and the disk has damaged since is told; it is no torn tail. */
+static void damage_of_what_was_synced_is_told(void **state)
+{
+    (void)state;
+    static struct model m;
+    char path[500], bad[510];
+    off_t synced = 0;
+    bool alert = false;
+    struct vtl_config *c = config("one", "local", "0");
+    die_after_sync(c, &m, path, &synced);
+    flip_at(path, synced - 100); /* in the fourth block */
+    struct library *lib = open_library(c);
+    move(lib, DRIVE, SLOT);
+    move(lib, SLOT, DRIVE);
+    assert_int_equal(lost(lib, &alert), 1);
+    assert_true(alert);
+    m.n = 3;
+    check_all(library_drive(lib, 0), &m);
+    (void)snprintf(bad, sizeof(bad), "%s.bad", path);
+    assert_int_equal(access(bad, F_OK), 0);
+    write_model(library_drive(lib, 0), &m, 3, 5, 50); /* written over, it is gone */
+    move(lib, DRIVE, SLOT);
+    move(lib, SLOT, DRIVE);
+    assert_int_equal(lost(lib, &alert), 0);
+    assert_false(alert);
+    check_all(library_drive(lib, 0), &m);
+    close_library(lib);
+    config_free(c);
+}
+
+static void a_torn_tail_is_no_damage(void **state)
+{
+    (void)state;
+    static struct model m;
+    char path[500], bad[510];
+    off_t synced = 0;
+    bool alert = true;
+    struct vtl_config *c = config("one", "local", "0");
+    die_after_sync(c, &m, path, &synced);
+    flip_at(path, synced + 100); /* in the fifth, which no sync acknowledged */
+    struct library *lib = open_library(c);
+    move(lib, DRIVE, SLOT);
+    move(lib, SLOT, DRIVE);
+    assert_int_equal(lost(lib, &alert), 0);
+    assert_false(alert);
+    check_all(library_drive(lib, 0), &m);
+    (void)snprintf(bad, sizeof(bad), "%s.bad", path);
+    assert_int_not_equal(access(bad, F_OK), 0);
+    close_library(lib);
+    config_free(c);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(int argc, char **argv)
 {
     if (argc == 4 && !strcmp(argv[1], "--work"))
         work_until_killed(argv[2], atoi(argv[3]));
     const struct CMUnitTest tests[] = {
-        T(what_a_dead_store_holds_up_fails_in_time), T(a_second_gateway_fences_the_first),
-        T(a_cartridge_is_taken_over_by_force),       T(a_claim_of_its_own_keeps_what_is_only_here),
-        T(a_cartridge_of_the_bucket_is_adopted),     T(kill_9_loses_nothing_acknowledged),
+        T(what_a_dead_store_holds_up_fails_in_time),
+        T(a_second_gateway_fences_the_first),
+        T(a_cartridge_is_taken_over_by_force),
+        T(a_claim_of_its_own_keeps_what_is_only_here),
+        T(a_cartridge_of_the_bucket_is_adopted),
+        T(kill_9_loses_nothing_acknowledged),
         T(a_head_names_only_what_is_stored),
+        T(damage_of_what_was_synced_is_told),
+        T(a_torn_tail_is_no_damage),
     };
     return cmocka_run_group_tests_name("library_loss", tests, NULL, NULL);
 }

@@ -226,7 +226,7 @@ static void recover_prefix(const uint8_t *p, size_t n, const uint64_t starts[SMA
     struct seg_writer *w = NULL;
     bool sealed = true;
     struct errtext err = {""};
-    assert_int_equal(seg_writer_recover(fd, &w, &sealed, &err), 0);
+    assert_int_equal(seg_writer_recover(fd, 0, &w, &sealed, &err), 0);
     assert_false(sealed);
     assert_int_equal(file_size(fd), starts[records]);
     struct seg_totals t;
@@ -311,13 +311,13 @@ static void bad_header_is_not_recovered(void **state)
     for (size_t n = 0; n < SEG_HEADER_SIZE; n++) {
         int fd = file_of(p, n);
         struct errtext err = {""};
-        assert_int_equal(seg_writer_recover(fd, &w, &sealed, &err), -EINVAL);
+        assert_int_equal(seg_writer_recover(fd, 0, &w, &sealed, &err), -EINVAL);
         assert_int_equal(file_size(fd), n); /* not touched */
         assert_true(err.text[0]);
         close(fd);
         p[n] ^= 1;
         fd = file_of(p, len);
-        assert_int_equal(seg_writer_recover(fd, &w, &sealed, &err), -EINVAL);
+        assert_int_equal(seg_writer_recover(fd, 0, &w, &sealed, &err), -EINVAL);
         assert_int_equal(file_size(fd), len);
         close(fd);
         p[n] ^= 1;
@@ -334,7 +334,7 @@ static void sealed_file_is_recognised(void **state)
     int fd = file_of(p, len);
     struct seg_writer *w = NULL;
     bool sealed = false;
-    assert_int_equal(seg_writer_recover(fd, &w, &sealed, NULL), 0);
+    assert_int_equal(seg_writer_recover(fd, 0, &w, &sealed, NULL), 0);
     assert_true(sealed);
     assert_int_equal(file_size(fd), len);
     struct seg_totals t;
@@ -371,7 +371,7 @@ static void record_inside_a_block_is_no_record(void **state)
     p[SEG_HEADER_SIZE + 1] ^= 1; /* its own header is torn */
     fd = file_of(p, len);
     bool sealed;
-    assert_int_equal(seg_writer_recover(fd, &w, &sealed, NULL), 0);
+    assert_int_equal(seg_writer_recover(fd, 0, &w, &sealed, NULL), 0);
     assert_int_equal(file_size(fd), SEG_HEADER_SIZE);
     seg_writer_free(w);
     close(fd);
@@ -394,7 +394,7 @@ static void record_of_another_object_ends_the_prefix(void **state)
         struct seg_record r = {.type = SEG_FILEMARKS, .object = numbers[i], .length = 1};
         seg_record_encode(&r, rec);
         assert_int_equal(pwrite(fd, rec, sizeof(rec), (off_t)end), sizeof(rec));
-        assert_int_equal(seg_writer_recover(fd, &w, &sealed, NULL), 0);
+        assert_int_equal(seg_writer_recover(fd, 0, &w, &sealed, NULL), 0);
         assert_int_equal(file_size(fd), end);
         seg_writer_free(w);
         close(fd);
