@@ -164,6 +164,9 @@ test-%:
 build/bench/speed: build/obj/bench/speed.o
 	@mkdir -p $(@D)
 	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $^ -liscsi
+build/bench/index: build/obj/bench/index.o build/libs3vtl.a
+	@mkdir -p $(@D)
+	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 bench:
 	scripts/deps build
 	$(MAKE) VARIANT=plain all build/bench/speed
