@@ -168,8 +168,8 @@ build/bench/index: build/obj/bench/index.o build/libs3vtl.a
 	@mkdir -p $(@D)
 	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 bench:
-	scripts/deps build
-	$(MAKE) VARIANT=plain all build/bench/speed
+	scripts/deps bench
+	$(MAKE) VARIANT=plain all build/bench/speed build/bench/index
 	scripts/bench
 
 # The command with its module beside it, the service, the documents. The directory of tgt's modules must be there: the
