@@ -104,6 +104,11 @@ $(B)/faults/faults: $(call obj,tests/faults/faults.c tests/crash/ops.c) $(B)/lib
 	@mkdir -p $(@D)
 	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ $(LIBS)
 
+# Two drives in use while everything around them breaks.
+$(B)/soak/soak: $(call obj,$(wildcard tests/soak/*.c))
+	@mkdir -p $(@D)
+	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ -liscsi -pthread
+
 # Two gateways that take a cartridge over from each other.
 $(B)/race/race: $(call obj,tests/race/race.c) $(B)/libs3vtl.a
 	@mkdir -p $(@D)
@@ -156,6 +161,11 @@ test-faults:
 	scripts/deps
 	CRASH_SEEDS="1 2 3 4 5 6 7 8" CRASH_OPERATIONS=1000 CRASH_POINTS=500 RACE_ROUNDS=1000 MODEL=full SUITE_LIMIT=7200 \
 		scripts/test-all build crash race mutants faults model
+# One gateway in use for SOAK_SECONDS while its store fails, it is killed, and the operator works on it.
+.PHONY: soak
+soak:
+	scripts/deps
+	SOAK_SECONDS=$${SOAK_SECONDS:-3600} SUITE_LIMIT=$$(($${SOAK_SECONDS:-3600} * 2 + 900)) scripts/test-all build soak
 test-%:
 	scripts/deps
 	scripts/test-all build $*
