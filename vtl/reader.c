@@ -10,6 +10,7 @@
 #include "vtl/worker.h"
 
 #define WINDOW (2u << 20)
+#define MOST_WINDOW (16u << 20)
 
 void reader_init(struct reader *r)
 {
@@ -217,7 +218,10 @@ static int from_window(struct reader *r, const struct seg_ref *ref, uint64_t obj
         rc = errtext_set(err, -EBADMSG, "its index does not hold object %llu", (unsigned long long)object);
     bool inside = !rc && offset >= r->window_at && offset + size <= r->window_at + r->window_len;
     if (!rc && !inside) {
-        uint64_t n = size > WINDOW ? size : WINDOW;
+        /* Reading on without a cache: the next window is twice as large. */
+        bool on = r->window_len && offset >= r->window_at && offset <= r->window_at + r->window_len;
+        uint64_t n = !on ? WINDOW : 2 * r->window_len < MOST_WINDOW ? 2 * r->window_len : MOST_WINDOW;
+        n = size > n ? size : n;
         n = n > ref->size - offset ? ref->size - offset : n;
         r->window_len = 0;
         rc = grow(&r->window, &r->window_room, n);

@@ -24,6 +24,7 @@
 #define CONTROL_PORT "1"                        /* ours alone: the management socket has a directory of its own */
 #define START_MS 20000
 #define STOP_MS 15000
+#define STOP_AGAIN 10 /* times 20 ms */
 
 /* ---- start ---- */
 
@@ -212,12 +213,15 @@ int tgt_configure(struct tgt *t, const struct vtl_config *cfg, struct errtext *e
 
 int tgt_stop(struct tgt *t, struct errtext *err)
 {
-    if (!tgt_ended(t)) {
-        (void)tgt_request(t->ipc, TGT_TARGET_DELETE, 0, NULL, NULL);
-        (void)tgt_request(t->ipc, TGT_SYSTEM_DELETE, 0, NULL, NULL);
-    }
-    for (int i = 0; i < STOP_MS / 20 && !tgt_ended(t); i++)
+    /* A session with commands under way outlives the target's deletion, which fails then, and initiators log in again:
+     * once more until it is done. */
+    for (int i = 0; i < STOP_MS / 20 && !tgt_ended(t); i++) {
+        if (i % STOP_AGAIN == 0) {
+            (void)tgt_request(t->ipc, TGT_TARGET_DELETE, 0, NULL, NULL);
+            (void)tgt_request(t->ipc, TGT_SYSTEM_DELETE, 0, NULL, NULL);
+        }
         pause_ms(20);
+    }
     (void)unlink(t->ipc);
     if (!tgt_ended(t)) {
         kill(t->pid, SIGKILL);
