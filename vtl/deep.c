@@ -62,6 +62,9 @@ static uint64_t end_of(const struct deep_segment *g)
 /* The newest whole segment that a head could name: of the winning head, if there is one. */
 static const struct deep_segment *newest(const struct deep_scan *s, const struct head *h)
 {
+    const struct deep_segment *last = h && h->inl.n_segs ? find(s, &h->inl.segs[h->inl.n_segs - 1].id) : NULL;
+    if (last && is_of(last, h->cartridge) && last->index)
+        return last; /* the head itself says so */
     for (size_t i = s->n; i-- > 0;) {
         const struct deep_segment *g = &s->v[i];
         bool named = !h || (is_of(g, h->cartridge) &&
