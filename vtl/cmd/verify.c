@@ -160,7 +160,7 @@ static void record(const struct vtl_config *cfg, const char *barcode, const stru
 static int verify_one(struct objstore *store, const struct vtl_config *cfg, const char *barcode, uint64_t rate,
                       bool resume, bool json, json_t *all)
 {
-    struct run r = {.place = {cfg, barcode},
+    struct run r = {.place = {.cfg = cfg, .barcode = barcode},
                     .json = json,
                     .bar = !json && isatty(STDERR_FILENO),
                     .began = engine_ticks(),
