@@ -174,12 +174,9 @@ test-%:
 build/bench/speed: build/obj/bench/speed.o
 	@mkdir -p $(@D)
 	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $^ -liscsi
-build/bench/index: build/obj/bench/index.o build/libs3vtl.a
-	@mkdir -p $(@D)
-	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 bench:
-	scripts/deps bench
-	$(MAKE) VARIANT=plain all build/bench/speed build/bench/index
+	scripts/deps build
+	$(MAKE) VARIANT=plain all build/bench/speed
 	scripts/bench
 
 # The command with its module beside it, the service, the documents. The directory of tgt's modules must be there: the
