@@ -174,9 +174,14 @@ test-%:
 build/bench/speed: build/obj/bench/speed.o
 	@mkdir -p $(@D)
 	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $^ -liscsi
+build/bench/%: build/obj/bench/%.o build/libs3vtl.a
+	@mkdir -p $(@D)
+	@echo "  LD    $@"; $(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+.PHONY: bench-programs
+bench-programs: $(patsubst bench/%.c,build/bench/%,$(wildcard bench/*.c))
 bench:
-	scripts/deps build
-	$(MAKE) VARIANT=plain all build/bench/speed
+	scripts/deps bench
+	$(MAKE) VARIANT=plain all bench-programs
 	scripts/bench
 
 # The command with its module beside it, the service, the documents. The directory of tgt's modules must be there: the

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* speed.c: one timed run over iSCSI, one command at a time, the same for a tape and for a disk. */
+/* speed.c: one timed run over iSCSI, one command at a time: writing and reading, the same for a tape and for a disk;
+ * and what else of a library is timed. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -13,12 +14,22 @@
 #include "scsi/be.h"
 
 static const char usage[] =
-    "usage: speed PORTAL TARGET LUN move FROM TO\n"
-    "       speed PORTAL TARGET LUN tape|disk write|read noise|text TOTAL BLOCK\n"
-    "move: MOVE MEDIUM from one element address to another.\n"
-    "write, read: from the start, TOTAL bytes in blocks of BLOCK; prints \"MB/S MICROSECONDS\": "
-    "the rate (10^6 bytes a second; a write\n"
-    "ends when the target says that it is safe), and the median time of one command.\n";
+    "usage: speed PORTAL TARGET LUN move FROM TO [DRIVE_LUN]\n"
+    "       speed PORTAL TARGET LUN elements TIMES\n"
+    "       speed PORTAL TARGET LUN locate FILE [BLOCK]\n"
+    "       speed PORTAL TARGET LUN tape|disk write|encrypt|read noise|text TOTAL BLOCK [TRACE]\n"
+    "move: MOVE MEDIUM from one element address to another; prints the milliseconds until it ended and, with "
+    "DRIVE_LUN,\n"
+    "that drive is ready.\n"
+    "elements: READ ELEMENT STATUS of all slots with their volume tags, in pages of 1000, so often; prints\n"
+    "\"SLOTS MILLISECONDS\", the median.\n"
+    "locate: LOCATE to a file, and with BLOCK the READ of its first block; prints the microseconds of each.\n"
+    "write, read: from the start, TOTAL bytes in blocks of BLOCK; prints \"MB/S MEDIAN P999 MAX BEGAN ENDED\": the "
+    "rate\n"
+    "(10^6 bytes a second; a write ends when the target says that it is safe), the median, 99.9th percentile and\n"
+    "maximum of the time of one command in microseconds, and the times of the clock. encrypt: the same as write, with "
+    "a\n"
+    "key set. TRACE: a file for lines \"BEGIN END BYTES\".\n";
 
 enum { DISK_SECTOR = 512, TIMEOUT_S = 300 };
 enum way { NO_DATA, FROM_TARGET, TO_TARGET };
@@ -26,7 +37,8 @@ enum way { NO_DATA, FROM_TARGET, TO_TARGET };
 struct run {
     struct iscsi_context *iscsi;
     int lun;
-    bool tape, write, text;
+    bool tape, write, text, encrypt;
+    FILE *trace; /* or NULL */
     uint64_t total;
     uint32_t block;
 };
@@ -87,11 +99,11 @@ static void ready(struct run *r)
 {
     const uint8_t cdb[6] = {0x00};
     int key = 0;
-    for (int i = 0; i < 300; i++) {
+    for (int i = 0; i < 30000; i++) {
         if (command(r, "TEST UNIT READY", cdb, 6, NO_DATA, NULL, 0, &key))
             return;
         if (key == SCSI_SENSE_NOT_READY)
-            nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     }
     fail("TEST UNIT READY", iscsi_get_error(r->iscsi));
 }
@@ -149,10 +161,10 @@ static void half_noise(uint8_t *p, size_t n)
         memset(p + i + 32, 'a', 32);
 }
 
-static double now(void)
+static double now(clockid_t clock)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
@@ -160,6 +172,32 @@ static int by_size(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
+}
+
+/* ---- writing and reading ---- */
+
+/* SPOUT, Set Data Encryption: all initiators, encrypt and decrypt, algorithm 1, a key of 32 bytes. */
+static void set_key(struct run *r)
+{
+    const uint8_t cdb[12] = {0xB5, 0x20, 0, 0x10, 0, 0, 0, 0, 0, 52};
+    uint8_t list[52] = {0, 0x10, 0, 48, 2 << 5, 0, 2, 2, 1};
+    put_be16(list + 18, 32);
+    memset(list + 20, 'k', 32);
+    must(r, "SECURITY PROTOCOL OUT", cdb, 12, TO_TARGET, list, sizeof(list));
+}
+
+/* One line for each tenth of a second. */
+static void trace(struct run *r, size_t done, bool last)
+{
+    static double from;
+    static size_t at;
+    double t = r->trace ? now(CLOCK_REALTIME) : 0;
+    if (!r->trace || (from > 0 && t - from < 0.1 && !last))
+        return;
+    if (from > 0)
+        fprintf(r->trace, "%.6f %.6f %zu\n", from, t, (done - at) * r->block);
+    from = t;
+    at = done;
 }
 
 static void timed_run(struct run *r)
@@ -175,31 +213,110 @@ static void timed_run(struct run *r)
         noise(buf, r->block);
     ready(r);
     to_start(r);
-    double began = now(), last = began;
+    if (r->encrypt)
+        set_key(r);
+    trace(r, 0, false);
+    double clock = now(CLOCK_REALTIME), began = now(CLOCK_MONOTONIC), last = began;
     for (size_t i = 0; i < n; i++) {
         if (r->write)
             memcpy(buf, &i, sizeof(i)); /* no two blocks are the same */
         transfer(r, (uint64_t)i * r->block, buf);
-        double t = now();
+        double t = now(CLOCK_MONOTONIC);
         took[i] = t - last;
         last = t;
+        trace(r, i + 1, false);
     }
     if (r->write)
         finish_write(r);
-    double seconds = now() - began;
+    double seconds = now(CLOCK_MONOTONIC) - began;
+    trace(r, n, true);
     qsort(took, n, sizeof(*took), by_size);
-    printf("%.1f %.0f\n", (double)n * r->block / 1e6 / seconds, took[n / 2] * 1e6);
+    printf("%.1f %.0f %.0f %.0f %.6f %.6f\n", (double)n * r->block / 1e6 / seconds, took[n / 2] * 1e6,
+           took[(n - 1) - n / 1000] * 1e6, took[n - 1] * 1e6, clock, clock + seconds);
     free(took);
     free(buf);
 }
 
-static void move(struct run *r, const char *from, const char *to)
+/* ---- the rest ---- */
+
+static void move(struct run *r, const char *from, const char *to, const char *drive)
 {
     uint8_t cdb[12] = {0xA5};
+    struct run d = *r;
     put_be16(cdb + 4, (uint16_t)number(from, 0, 65535));
     put_be16(cdb + 6, (uint16_t)number(to, 0, 65535));
+    d.lun = drive ? (int)number(drive, 0, 255) : 0;
     ready(r);
+    double began = now(CLOCK_MONOTONIC);
     must(r, "MOVE MEDIUM", cdb, 12, NO_DATA, NULL, 0);
+    if (drive)
+        ready(&d);
+    printf("%.1f\n", (now(CLOCK_MONOTONIC) - began) * 1e3);
+}
+
+/* As a host does it: a page that is full may have another behind it. */
+static unsigned all_elements(struct run *r)
+{
+    enum { PAGE = 1000, SLOTS = 2, FIRST = 16 };
+    static uint8_t buf[0xFFFF];
+    uint8_t cdb[12] = {0xB8, 0x10 | SLOTS};
+    unsigned all = 0, n = PAGE, from = 0;
+    put_be16(cdb + 4, PAGE);
+    put_be24(cdb + 7, sizeof(buf));
+    for (; n >= PAGE; all += n) {
+        put_be16(cdb + 2, (uint16_t)from);
+        struct scsi_task *t = scsi_create_task(12, cdb, SCSI_XFER_READ, sizeof(buf));
+        if (!t)
+            fail("memory", "not enough");
+        scsi_task_add_data_in_buffer(t, sizeof(buf), buf);
+        if (!iscsi_scsi_command_sync(r->iscsi, r->lun, t, NULL) || t->status != SCSI_STATUS_GOOD)
+            fail("READ ELEMENT STATUS", iscsi_get_error(r->iscsi));
+        scsi_free_scsi_task(t);
+        n = get_be16(buf + 2);
+        if (n)
+            from = get_be16(buf + FIRST + (size_t)(n - 1) * get_be16(buf + 10)) + 1u;
+    }
+    return all;
+}
+
+static void elements(struct run *r, const char *times)
+{
+    size_t n = (size_t)number(times, 1, 100000);
+    double *took = calloc(n, sizeof(*took));
+    unsigned slots = 0;
+    if (!took)
+        fail("memory", "not enough");
+    ready(r);
+    for (size_t i = 0; i < n; i++) {
+        double began = now(CLOCK_MONOTONIC);
+        slots = all_elements(r);
+        took[i] = now(CLOCK_MONOTONIC) - began;
+    }
+    qsort(took, n, sizeof(*took), by_size);
+    printf("%u %.2f\n", slots, took[n / 2] * 1e3);
+    free(took);
+}
+
+static void locate(struct run *r, const char *file, const char *block)
+{
+    uint8_t cdb[16] = {0x92, 0x08};
+    put_be64(cdb + 4, number(file, 0, 1ull << 40));
+    ready(r);
+    double began = now(CLOCK_MONOTONIC);
+    must(r, "LOCATE", cdb, 16, NO_DATA, NULL, 0);
+    double there = now(CLOCK_MONOTONIC);
+    printf("%.0f", (there - began) * 1e6);
+    if (block) {
+        r->tape = true;
+        r->block = (uint32_t)number(block, 1, 8u << 20);
+        uint8_t *buf = malloc(r->block);
+        if (!buf)
+            fail("memory", "not enough");
+        transfer(r, 0, buf);
+        printf(" %.0f", (now(CLOCK_MONOTONIC) - there) * 1e6);
+        free(buf);
+    }
+    printf("\n");
 }
 
 static void login(struct run *r, const char *portal, const char *target)
@@ -224,30 +341,55 @@ static bool first_of(const char *a, const char *first, const char *second)
     return !strcmp(a, first);
 }
 
+/* tape|disk write|encrypt|read noise|text TOTAL BLOCK [TRACE] */
+static void take_run(struct run *r, int argc, char **a)
+{
+    r->tape = first_of(a[0], "tape", "disk");
+    r->encrypt = !strcmp(a[1], "encrypt");
+    r->write = r->encrypt || first_of(a[1], "write", "read");
+    r->text = first_of(a[2], "text", "noise");
+    r->block = (uint32_t)number(a[4], DISK_SECTOR, 8u << 20);
+    r->total = number(a[3], r->block, 1ull << 40);
+    if (r->block % DISK_SECTOR)
+        fail(a[4], "must be a multiple of 512");
+    if (argc == 6 && !(r->trace = fopen(a[5], "w")))
+        fail(a[5], "can't be written");
+}
+
 int main(int argc, char **argv)
 {
     struct run r = {0};
-    bool moving = argc == 7 && !strcmp(argv[4], "move");
-    if (!moving && argc != 9) {
+    static const struct {
+        const char *name;
+        int min, max; /* arguments behind it */
+    } verbs[] = {{"move", 2, 3}, {"elements", 1, 1}, {"locate", 1, 2}, {"tape", 4, 5}, {"disk", 4, 5}};
+    size_t v = 0, n_verbs = sizeof(verbs) / sizeof(verbs[0]);
+    while (argc > 4 && v < n_verbs && strcmp(argv[4], verbs[v].name) != 0)
+        v++;
+    if (argc < 5 || v == n_verbs || argc - 5 < verbs[v].min || argc - 5 > verbs[v].max) {
         fputs(usage, stderr);
         return 2;
     }
     r.lun = (int)number(argv[3], 0, 255);
-    if (!moving) {
-        r.tape = first_of(argv[4], "tape", "disk");
-        r.write = first_of(argv[5], "write", "read");
-        r.text = first_of(argv[6], "text", "noise");
-        r.block = (uint32_t)number(argv[8], DISK_SECTOR, 8u << 20);
-        r.total = number(argv[7], r.block, 1ull << 40);
-        if (r.block % DISK_SECTOR)
-            fail(argv[8], "must be a multiple of 512");
-    }
+    if (v >= 3)
+        take_run(&r, argc - 4, argv + 4);
     login(&r, argv[1], argv[2]);
-    if (moving)
-        move(&r, argv[5], argv[6]);
-    else
+    switch (v) {
+    case 0:
+        move(&r, argv[5], argv[6], argc > 7 ? argv[7] : NULL);
+        break;
+    case 1:
+        elements(&r, argv[5]);
+        break;
+    case 2:
+        locate(&r, argv[5], argc > 6 ? argv[6] : NULL);
+        break;
+    default:
         timed_run(&r);
+    }
     iscsi_logout_sync(r.iscsi);
     iscsi_destroy_context(r.iscsi);
+    if (r.trace && fclose(r.trace))
+        fail("TRACE", "can't be written");
     return 0;
 }
