@@ -22,7 +22,7 @@ static const char usage[] =
     "DRIVE_LUN,\n"
     "that drive is ready.\n"
     "elements: READ ELEMENT STATUS of all slots with their volume tags, in pages of 1000, so often; prints\n"
-    "\"SLOTS MILLISECONDS\", the median.\n"
+    "\"SLOTS FULL MILLISECONDS\", the median.\n"
     "locate: LOCATE to a file, and with BLOCK the READ of its first block; prints the microseconds of each.\n"
     "write, read: from the start, TOTAL bytes in blocks of BLOCK; prints \"MB/S MEDIAN P999 MAX BEGAN ENDED\": the "
     "rate\n"
@@ -255,7 +255,7 @@ static void move(struct run *r, const char *from, const char *to, const char *dr
 }
 
 /* As a host does it: a page that is full may have another behind it. */
-static unsigned all_elements(struct run *r)
+static unsigned all_elements(struct run *r, unsigned *full)
 {
     enum { PAGE = 1000, SLOTS = 2, FIRST = 16 };
     static uint8_t buf[0xFFFF];
@@ -271,10 +271,16 @@ static unsigned all_elements(struct run *r)
         scsi_task_add_data_in_buffer(t, sizeof(buf), buf);
         if (!iscsi_scsi_command_sync(r->iscsi, r->lun, t, NULL) || t->status != SCSI_STATUS_GOOD)
             fail("READ ELEMENT STATUS", iscsi_get_error(r->iscsi));
+        size_t got = sizeof(buf) - (t->residual_status == SCSI_RESIDUAL_UNDERFLOW ? (size_t)t->residual : 0);
         scsi_free_scsi_task(t);
         n = get_be16(buf + 2);
+        size_t size = n ? get_be16(buf + 10) : 0;
+        if (n && got != FIRST + n * size)
+            fail("READ ELEMENT STATUS", "not all that it announced was transferred");
+        for (size_t i = 0; i < n; i++)
+            *full += buf[FIRST + i * size + 2] & 1;
         if (n)
-            from = get_be16(buf + FIRST + (size_t)(n - 1) * get_be16(buf + 10)) + 1u;
+            from = get_be16(buf + FIRST + (n - 1) * size) + 1u;
     }
     return all;
 }
@@ -283,17 +289,18 @@ static void elements(struct run *r, const char *times)
 {
     size_t n = (size_t)number(times, 1, 100000);
     double *took = calloc(n, sizeof(*took));
-    unsigned slots = 0;
+    unsigned slots = 0, full = 0;
     if (!took)
         fail("memory", "not enough");
     ready(r);
     for (size_t i = 0; i < n; i++) {
         double began = now(CLOCK_MONOTONIC);
-        slots = all_elements(r);
+        full = 0;
+        slots = all_elements(r, &full);
         took[i] = now(CLOCK_MONOTONIC) - began;
     }
     qsort(took, n, sizeof(*took), by_size);
-    printf("%u %.2f\n", slots, took[n / 2] * 1e3);
+    printf("%u %u %.2f\n", slots, full, took[n / 2] * 1e3);
     free(took);
 }
 
