@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # what bench/lib.sh and scripts/bench set
 # drive.sh: W1, W2, D1, R2: how fast a drive of ours, tgt's own tape emulation and a null device are for the same client.
 # Sourced by scripts/bench.
 #   BENCH_MB=512         megabytes in one measurement     BENCH_ROUNDS=5    measurements of each kind
@@ -42,7 +43,7 @@ start_tgt() {
     local i
     for i in $(seq 100); do
         TGT_IPC_SOCKET=$work/ipc tgtadm -C $control --mode system --op show >/dev/null 2>&1 && break
-        kill -0 $tgtd_pid 2>/dev/null && [ "$i" -lt 100 ] || die "tgtd does not start: $(tail -1 "$work/tgtd.log")"
+        if ! kill -0 $tgtd_pid 2>/dev/null || [ "$i" = 100 ]; then die "tgtd does not start: $(tail -1 "$work/tgtd.log")"; fi
         sleep 0.1
     done
     adm --mode target --op new --tid 1 --targetname iqn.2026-11.s3vtl:bench-ssc
@@ -69,9 +70,9 @@ fresh_image() {
 measure() { # NAME KIND PORTAL TARGET LUN TYPE
     local how data=noise out mbs median p999 max
     case $2 in
-        write-noise) how=write ;;
-        write-text) how=write data=text ;;
-        read) how=read ;;
+        write-noise) how="write" ;;
+        write-text) how="write" data=text ;;
+        read) how="read" ;;
     esac
     [ "$how" = read ] || warm $((mb * 5 / 2))
     out=$($speed "$3" "$4" "$5" "$6" $how $data $((mb * 1000000 / block * block)) "$block") || die "$1, $2: see above"
@@ -84,7 +85,7 @@ measure() { # NAME KIND PORTAL TARGET LUN TYPE
 
 drive_round() { # NUMBER
     local kind first=$((slot + $1 - 1))
-    move $first $drive 2 >/dev/null || exit 1
+    move "$first" "$drive" 2 >/dev/null || exit 1
     # Text first: so what is read afterwards is noise.
     for kind in write-text write-noise read; do
         measure s3vtl $kind "$LIB_PORTAL" "$LIB_TARGET" 2 tape
@@ -93,7 +94,7 @@ drive_round() { # NUMBER
         measure ssc $kind "$tgt_portal" iqn.2026-11.s3vtl:bench-ssc 1 tape
         measure null $kind "$tgt_portal" iqn.2026-11.s3vtl:bench-null 1 disk
     done
-    move $drive $first >/dev/null || exit 1
+    move "$drive" "$first" >/dev/null || exit 1
     settle
     s3vtl "$work/lib" tape remove --force "$(printf 'BENCH%03dL8' "$1")" >/dev/null || die "tape remove: see above"
 }

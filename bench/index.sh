@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # what bench/lib.sh and scripts/bench set
 # index.sh: L1, L2: a full cartridge of many files: what finding one of them asks of the store, and what loading the cartridge costs.
 # The cartridge has all of its head and maps, and of its data only the segments that are read. Sourced by scripts/bench.
 #   BENCH_TAPE=12000000000000   bytes     BENCH_FILES=10000     BENCH_LOCATE=12   files that are looked for
@@ -48,11 +49,11 @@ load_often() { # each time in a tgtd that has not loaded it yet
         before=$(kilobytes VmRSS)
         local asked
         asked=$(requests)
-        load_ms+=" $(move $slot $drive 2)" || exit 1
+        load_ms+=" $(move "$slot" "$drive" 2)" || exit 1
         load_kib+=" $(($(kilobytes VmRSS) - before))"
         load_requests+=" $(($(requests) - asked))"
         [ "$i" = "$loads" ] && break
-        move $drive $slot >/dev/null || exit 1
+        move "$drive" "$slot" >/dev/null || exit 1
         end_library
     done
 }
@@ -97,7 +98,7 @@ part_index() {
     figure L2 "state.db with it" MiB "$(calc "$state_bytes / 1048576" %.1f)"
     figure L2 "rebuilding the library from the bucket" s "$rebuild_s"
     figure L1 "LOCATE, median" us "$(median "$locate_us")"
-    move $drive $slot >/dev/null || exit 1
+    move "$drive" "$slot" >/dev/null || exit 1
     end_library
     end_children
     stop_store

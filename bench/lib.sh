@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # what scripts/bench and a store's env set
 # lib.sh: what the parts of the speed measurement share: stores, figures, the table's lines and the JSON. Sourced by scripts/bench.
 
 speed=build/bench/speed
+# shellcheck disable=SC2034 # for the parts
 slot=$((0x0400)) drive=$((0x0100)) # first addresses
 
 die() {
@@ -150,7 +152,7 @@ await_file() { # FILE PID
     local i
     for i in $(seq 200); do
         [ -s "$1" ] && return
-        kill -0 "$2" 2>/dev/null && [ "$i" -lt 200 ] || die "no $1: what should write it has ended"
+        if ! kill -0 "$2" 2>/dev/null || [ "$i" = 200 ]; then die "no $1: what should write it has ended"; fi
         sleep 0.05
     done
 }

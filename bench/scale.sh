@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # what bench/lib.sh and scripts/bench set
 # scale.sh: S1, M1: a library of many slots, ten drives that write at once, and the memory that writing takes. Sourced by scripts/bench.
 #   BENCH_SLOTS=1500            all with a cartridge     BENCH_DRIVES=10
 #   BENCH_SCALE_MB=2000         written by all drives together, and by one for comparison

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # what bench/lib.sh and scripts/bench set
 # store.sh: W3, R1: writing through to a real S3 service and reading back from it with nothing cached, against a plain client that puts
 # and gets objects of the same size, as many at a time. Sourced by scripts/bench.
 #   BENCH_STORES="weed renterd"   renterd only where Go is   BENCH_DELAYS="0 50"      milliseconds of round trip before the store
@@ -52,24 +53,24 @@ plain_read() { # the objects of the cartridge itself
 store_round() { # ROUND BARCODE: who begins takes turns
     local order=(ours plain)
     [ $(($1 % 2)) = 1 ] || order=(plain ours)
-    move $((slot + $1 - 1)) $drive 2 >/dev/null || exit 1
+    move $((slot + $1 - 1)) "$drive" 2 >/dev/null || exit 1
     for who in "${order[@]}"; do
         warm $((megabytes * 5 / 2))
         "${who}_write" "$1"
     done
-    move $drive $((slot + $1 - 1)) >/dev/null || exit 1
+    move "$drive" $((slot + $1 - 1)) >/dev/null || exit 1
     settle
     find "$serving/state/spool/$2" -type f -printf "$LIB_S3_PREFIX/tapes/$2/seg/%f\n" | sort >"$work/keys"
     end_library
     rm -rf "$lib/state"
     s3vtl "$lib" library rebuild >"$lib/rebuild.log" || die "library rebuild: see above"
     serve_library "$lib"
-    move $((slot + $1 - 1)) $drive 2 >/dev/null || exit 1
+    move $((slot + $1 - 1)) "$drive" 2 >/dev/null || exit 1
     for who in "${order[@]}"; do
         warm $((megabytes * 3 / 2))
         "${who}_read"
     done
-    move $drive $((slot + $1 - 1)) >/dev/null || exit 1
+    move "$drive" $((slot + $1 - 1)) >/dev/null || exit 1
     settle
     s3vtl "$lib" tape remove --force "$2" >/dev/null || die "tape remove: see above"
 }
