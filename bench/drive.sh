@@ -55,6 +55,13 @@ start_tgt() {
     done
 }
 
+end_tgt() {
+    kill -KILL "$tgtd_pid" 2>/dev/null
+    wait "$tgtd_pid" 2>/dev/null
+    tgtd_pid=''
+    rm -rf "${work:?}/ssc" "${work:?}/lib"
+}
+
 # A new image for tgt's tape, as s3vtl writes to new files too: writing over a file whose memory is there already is faster.
 fresh_image() {
     [ ! -e "$work/ssc" ] || adm --mode logicalunit --op delete --tid 1 --lun 1
@@ -122,6 +129,7 @@ part_drive() {
         drive_round "$i"
     done
     end_library
+    end_tgt
     echo "drive: MB/s (10^6 bytes), $block bytes a command, queue depth 1, medians of $rounds rounds of $mb MB; times of one command on"
     echo "s3vtl in microseconds, the largest of all rounds"
     printf '%-26s %8s %8s %8s %10s %10s %8s %8s %8s %11s\n' '' s3vtl 'tgt ssc' null s3vtl/ssc s3vtl/null median 99.9% largest 's3vtl range'
