@@ -59,18 +59,19 @@ load_often() { # each time in a tgtd that has not loaded it yet
 }
 
 locate_all() {
-    local f asked there
+    local f asked there out
+    # No gap between the counts: what comes late counts too, for the next LOCATE.
+    asked=$(requests)
     locate_us='' locate_requests='' first_ms='' first_requests=''
     for f in $chosen; do
-        asked=$(requests)
         locate_us+=" $(on_drive 0 locate "$f")" || exit 1
         there=$(requests)
         locate_requests+=" $((there - asked))"
         # The same LOCATE again asks for nothing more, so what comes is the READ's.
-        local out
         out=$(on_drive 0 locate "$f" "$block") || exit 1
         first_ms+=" $(calc "${out#* } / 1000" %.1f)"
-        first_requests+=" $(($(requests) - there))"
+        asked=$(requests)
+        first_requests+=" $((asked - there))"
     done
 }
 

@@ -3,11 +3,11 @@
 # shellcheck disable=SC2154 # what bench/lib.sh and scripts/bench set
 # scale.sh: S1, M1: a library of many slots, ten drives that write at once, and the memory that writing takes. Sourced by scripts/bench.
 #   BENCH_SLOTS=1500            all with a cartridge     BENCH_DRIVES=10
-#   BENCH_SCALE_MB=2000         written by all drives together, and by one for comparison
+#   BENCH_SCALE_MB=1500         written by all drives together, and by one for comparison
 #   BENCH_SCALE_ROUNDS=3        of that                  BENCH_MEMORY_MB=6000   written by two drives, for the memory
 
 slots=${BENCH_SLOTS:-1500} drives=${BENCH_DRIVES:-10}
-scale_mb=${BENCH_SCALE_MB:-2000} scale_rounds=${BENCH_SCALE_ROUNDS:-3} memory_mb=${BENCH_MEMORY_MB:-6000}
+scale_mb=${BENCH_SCALE_MB:-1500} scale_rounds=${BENCH_SCALE_ROUNDS:-3} memory_mb=${BENCH_MEMORY_MB:-6000}
 
 # Some drives write at once, MEGABYTES in all: prints the rate of them together, until the last one's data is safe.
 write_at_once() { # DRIVES MEGABYTES

@@ -27,7 +27,7 @@ ours_write() {
     settle
     read -r _ _ _ _ began _ <<<"$out"
     w_ours+=" $(calc "$megabytes / ($EPOCHREALTIME - $began)" %.1f)"
-    peak=$(kilobytes VmHWM)
+    peaks+=" $(kilobytes VmHWM)"
 }
 
 plain_write() { # ROUND
@@ -77,7 +77,7 @@ store_round() { # ROUND BARCODE: who begins takes turns
 
 store_case() { # STORE MILLISECONDS
     local i barcodes='' text
-    local label=$1-$2ms w_ours='' w_plain='' r_ours='' r_plain='' lib=$work/lib-$1-$2 url=''
+    local label=$1-$2ms w_ours='' w_plain='' r_ours='' r_plain='' peaks='' lib=$work/lib-$1-$2 url=''
     start_store "$1"
     through "$S3_URL" "$2"
     export LIB_S3_URL=$url LIB_S3_PREFIX=bench-$2
@@ -96,7 +96,7 @@ store_case() { # STORE MILLISECONDS
     stop_store
     rm -rf "$lib"
     text="$([ "$1" = weed ] && echo SeaweedFS || echo renterd)$([ "$2" = 0 ] || echo ", $2 ms away")"
-    store_row W3 "written to $text" "$w_ours" "$w_plain" "w" "$2" "$1" "peak_rss_mib=$(calc "$peak / 1024" %.0f)"
+    store_row W3 "written to $text" "$w_ours" "$w_plain" "w" "$2" "$1" "peak_rss_mib=$(calc "$(largest "$peaks") / 1024" %.0f)"
     store_row R1 "read from $text, nothing cached" "$r_ours" "$r_plain" "r" "$2" "$1"
 }
 
@@ -110,7 +110,7 @@ store_row() { # ID TEXT OURS PLAIN w|r MILLISECONDS STORE [NAME=VALUE...]
 }
 
 part_store() {
-    local s d megabytes peak=0
+    local s d megabytes
     echo "store: MB/s, medians of $store_rounds rounds, $parallel transfers at a time, segments of 40 MiB"
     printf '%-48s %8s %8s %12s %11s %11s\n' '' s3vtl plain s3vtl/plain 's3vtl range' 'plain range'
     for s in ${BENCH_STORES:-weed renterd}; do
