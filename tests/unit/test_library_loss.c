@@ -6,6 +6,7 @@
 #include <fcntl.h>
 
 #include "vtl/commit.h"
+#include "vtl/library_private.h"
 
 /* PBS gives a flush and an UNLOAD 600 s, a MOVE 300 s, and the kernel resets the drive then. They end before, with an
  * error, and nothing is lost or moved. */
@@ -485,6 +486,121 @@ static void a_torn_tail_is_no_damage(void **state)
     config_free(c);
 }
 
+/* ---- a commit between a claim and the look at the state ---- */
+
+static struct objstore_ops hooked_ops;
+static struct objstore *hooked_real, hooked = {&hooked_ops};
+static void (*at_claim)(void);
+
+static int hooked_put(struct objstore *s, const char *key, const struct obj_source *src, const struct obj_call *c,
+                      struct errtext *err)
+{
+    (void)s;
+    int rc = hooked_real->ops->put(hooked_real, key, src, c, err);
+    void (*fn)(void) = at_claim;
+    if (!rc && fn && strstr(key, "/head/") && !strcmp(key + strlen(key) - 11, "-0000000000")) {
+        at_claim = NULL;
+        fn();
+    }
+    return rc;
+}
+static int hooked_get(struct objstore *s, const char *key, uint64_t offset, uint64_t len, void *buf,
+                      const struct obj_call *c, struct errtext *err)
+{
+    (void)s;
+    return hooked_real->ops->get(hooked_real, key, offset, len, buf, c, err);
+}
+static int hooked_head(struct objstore *s, const char *key, uint64_t *size, const struct obj_call *c,
+                       struct errtext *err)
+{
+    (void)s;
+    return hooked_real->ops->head(hooked_real, key, size, c, err);
+}
+static int hooked_list(struct objstore *s, const char *prefix, const char *after, bool slash, obj_list_fn fn, void *arg,
+                       const struct obj_call *c, struct errtext *err)
+{
+    (void)s;
+    return hooked_real->ops->list(hooked_real, prefix, after, slash, fn, arg, c, err);
+}
+static int hooked_del(struct objstore *s, const char *const *keys, size_t n, const struct obj_call *c,
+                      struct errtext *err)
+{
+    (void)s;
+    return hooked_real->ops->del(hooked_real, keys, n, c, err);
+}
+static void hooked_close(struct objstore *s)
+{
+    (void)s;
+    hooked_real->ops->close(hooked_real);
+}
+
+static struct library *first;
+
+/* The first gateway stores a block and is told that its head is the highest: a moment before the claim of the second
+ * is there to be seen, as it were; the claim holds no state, so nothing is lost. */
+static void put_head_below(void)
+{
+    char from[300], to[300];
+    (void)snprintf(from, sizeof(from), "%s/late", dir);
+    (void)snprintf(to, sizeof(to), "%s/store/tapes/MID001L8/head", dir);
+    char command[700];
+    (void)snprintf(command, sizeof(command), "cp -a %s/. %s/", from, to);
+    assert_int_equal(system(command), 0);
+}
+
+/* What a gateway commits while another one claims is part of what that one takes over, or it takes nothing over. */
+static void a_commit_in_the_middle_of_a_claim_is_not_lost(void **state)
+{
+    (void)state;
+    static struct model m;
+    char command[900];
+    struct vtl_config *c = config("one", "remote", "16M"), *other = config("two", "remote", "16M");
+    first = new_library(c, "MID001L8");
+    move(first, SLOT, DRIVE);
+    write_model(library_drive(first, 0), &m, 0, 5, 1);
+    assert_int_equal(library_drive_ops()->write_filemarks(library_drive(first, 0), 0, false, &never), TAPE_OK);
+    rebuild_library(other); /* as it is now */
+    /* The first goes on; its newest head is taken away, to come back when the second has claimed. */
+    (void)snprintf(command, sizeof(command), "cp -a %s/store/tapes/MID001L8/head %s/old", dir, dir);
+    assert_int_equal(system(command), 0);
+    write_model(library_drive(first, 0), &m, m.n, 5, 100);
+    assert_int_equal(library_drive_ops()->write_filemarks(library_drive(first, 0), 0, false, &never), TAPE_OK);
+    flush_remote(first);
+    close_library(first);
+    (void)snprintf(command, sizeof(command),
+                   "mv %s/store/tapes/MID001L8/head %s/late && mv %s/old %s/store/tapes/MID001L8/head", dir, dir, dir,
+                   dir);
+    assert_int_equal(system(command), 0);
+
+    struct library *lib = open_library(other);
+    hooked_real = lib->eng.store;
+    hooked_ops = (struct objstore_ops){.type = hooked_real->ops->type,
+                                       .put = hooked_put,
+                                       .get = hooked_get,
+                                       .head = hooked_head,
+                                       .list = hooked_list,
+                                       .del = hooked_del,
+                                       .check = hooked_real->ops->check,
+                                       .close = hooked_close};
+    lib->eng.store = &hooked;
+    at_claim = put_head_below;
+    move(lib, SLOT, DRIVE);
+    assert_int_equal(library_drive_ops()->space_end_of_data(library_drive(lib, 0), &never), TAPE_OK);
+    assert_int_equal(write_id(library_drive(lib, 0), 999), TAPE_NOT_OWNED);
+    assert_null(at_claim);
+    struct errtext err;
+    (void)library_close(lib, &err);
+    struct vtl_config *third = config("three", "remote", "16M");
+    rebuild_library(third);
+    lib = open_library(third);
+    move(lib, SLOT, DRIVE);
+    check_all(library_drive(lib, 0), &m);
+    close_library(lib);
+    config_free(c);
+    config_free(other);
+    config_free(third);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(int argc, char **argv)
 {
@@ -500,6 +616,7 @@ int main(int argc, char **argv)
         T(a_head_names_only_what_is_stored),
         T(damage_of_what_was_synced_is_told),
         T(a_torn_tail_is_no_damage),
+        T(a_commit_in_the_middle_of_a_claim_is_not_lost),
     };
     return cmocka_run_group_tests_name("library_loss", tests, NULL, NULL);
 }
