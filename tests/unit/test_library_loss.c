@@ -490,17 +490,17 @@ static void a_torn_tail_is_no_damage(void **state)
 
 static struct objstore_ops hooked_ops;
 static struct objstore *hooked_real, hooked = {&hooked_ops};
-static void (*at_claim)(void);
+static _Atomic(void (*)(void)) at_claim;
 
 static int hooked_put(struct objstore *s, const char *key, const struct obj_source *src, const struct obj_call *c,
                       struct errtext *err)
 {
     (void)s;
     int rc = hooked_real->ops->put(hooked_real, key, src, c, err);
-    void (*fn)(void) = at_claim;
-    if (!rc && fn && strstr(key, "/head/") && !strcmp(key + strlen(key) - 11, "-0000000000")) {
-        at_claim = NULL;
-        fn();
+    if (!rc && strstr(key, "/head/") && !strcmp(key + strlen(key) - 11, "-0000000000")) {
+        void (*fn)(void) = atomic_exchange(&at_claim, NULL);
+        if (fn)
+            fn();
     }
     return rc;
 }
@@ -573,6 +573,7 @@ static void a_commit_in_the_middle_of_a_claim_is_not_lost(void **state)
     assert_int_equal(system(command), 0);
 
     struct library *lib = open_library(other);
+    inventory_stop(lib); /* which uses the store, now and then */
     hooked_real = lib->eng.store;
     hooked_ops = (struct objstore_ops){.type = hooked_real->ops->type,
                                        .put = hooked_put,
