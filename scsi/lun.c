@@ -206,6 +206,15 @@ void scsi_lun_reset(struct scsi_lun *lun)
     atomic_store(&lun->reset_due, true);
 }
 
+bool scsi_lun_run_at_once(struct scsi_lun *lun, const struct scsi_command *row, struct scsi_request *rq)
+{
+    if (!(row->flags & CMD_AT_ONCE) || atomic_load(&lun->reset_due))
+        return false;
+    if ((row->flags & CMD_NEEDS_MEDIUM) && lun->medium_ready && !lun->medium_ready(lun, rq))
+        return true;
+    return lun->at_once(lun, rq);
+}
+
 void scsi_lun_run(struct scsi_lun *lun, const struct scsi_command *row, struct scsi_request *rq)
 {
     if (!(row->flags & CMD_IMMEDIATE) && lun->reset && atomic_exchange(&lun->reset_due, false))

@@ -22,6 +22,7 @@ enum scsi_command_flags {
     CMD_TRANSPORT =
         16,          /* answered by the transport (tgt: PERSISTENT RESERVE IN/OUT, REPORT LUNS); listed by RSOC only */
     CMD_SECRET = 32, /* its data-out holds secrets: the transport wipes them when the command ends, however it does */
+    CMD_AT_ONCE = 64, /* the executor's, but the logical unit's at_once is asked first */
 };
 
 #define SA_NONE (-1)
@@ -82,6 +83,8 @@ struct scsi_lun {
     void (*reset)(struct scsi_lun *lun);
     /* What the device keeps for a nexus goes with it. Any thread, never blocks. May be NULL. */
     void (*nexus_gone)(struct scsi_lun *lun, uint64_t nexus);
+    /* Does a command with CMD_AT_ONCE if that takes no waiting, on the transport's thread; false: nothing was done. */
+    bool (*at_once)(struct scsi_lun *lun, struct scsi_request *rq);
     atomic_bool reset_due;
     void (*destroy)(struct scsi_lun *lun);
     pthread_mutex_t lock; /* a leaf: held for a few instructions only, never while anything blocks. Guards nexus[] */
@@ -100,6 +103,9 @@ enum scsi_route { SCSI_ROUTE_DONE, SCSI_ROUTE_IMMEDIATE, SCSI_ROUTE_EXECUTOR };
 enum scsi_route scsi_lun_route(struct scsi_lun *lun, struct scsi_request *rq, const struct scsi_command **row);
 /* The logical unit was reset; takes effect before the next request runs on the executor. Any thread, never blocks. */
 void scsi_lun_reset(struct scsi_lun *lun);
+/* May answer a request that was routed to the executor at once, while that has nothing else to do: true then, else
+ * nothing was done. On the transport's thread. */
+bool scsi_lun_run_at_once(struct scsi_lun *lun, const struct scsi_command *row, struct scsi_request *rq);
 /* Runs the row's handler (and the medium check). */
 void scsi_lun_run(struct scsi_lun *lun, const struct scsi_command *row, struct scsi_request *rq);
 

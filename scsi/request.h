@@ -38,6 +38,11 @@ struct scsi_request {
     const atomic_bool
         *cancelled; /* set by the transport on abort, reset, lost session; long operations poll it; never NULL */
 
+    /* Gives the memory at out away: it is malloc's, and whoever called ends it by free. NULL: it cannot be had. By the
+     * thread that runs the request, once. */
+    void (*give_out)(struct scsi_request *rq);
+    void *transport; /* the transport's own */
+
     bool can_defer; /* the transport answers before it calls after; else IMMED is done at once all the same */
 
     uint8_t status; /* enum scsi_status */

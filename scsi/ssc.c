@@ -21,7 +21,7 @@ static const struct scsi_command table[] = {
     {0x04, SA_NONE, 6, MEDIUM, "FORMAT MEDIUM", {0x04, 0x01, 0x0f}, 3000, ssc_format_medium},
     {0x05, SA_NONE, 6, NOW, "READ BLOCK LIMITS", {0x05, 0x01}, 60, ssc_read_block_limits},
     {0x08, SA_NONE, 6, MEDIUM, "READ(6)", {0x08, 0x03, 0xff, 0xff, 0xff}, 1200, ssc_read},
-    {0x0A, SA_NONE, 6, MEDIUM, "WRITE(6)", {0x0A, 0x01, 0xff, 0xff, 0xff}, 1200, ssc_write},
+    {0x0A, SA_NONE, 6, MEDIUM | CMD_AT_ONCE, "WRITE(6)", {0x0A, 0x01, 0xff, 0xff, 0xff}, 1200, ssc_write},
     {0x0B, SA_NONE, 6, MEDIUM, "SET CAPACITY", {0x0B, 0x01, 0, 0xff, 0xff}, 3000, ssc_set_capacity},
     {0x10, SA_NONE, 6, MEDIUM, "WRITE FILEMARKS(6)", {0x10, 0x01, 0xff, 0xff, 0xff}, 1200, ssc_write_filemarks},
     {0x11, SA_NONE, 6, MEDIUM, "SPACE(6)", {0x11, 0x0f, 0xff, 0xff, 0xff}, 2400, ssc_space},
@@ -237,6 +237,7 @@ void ssc_end(struct scsi_request *rq, enum tape_result r, int64_t residual)
         [TAPE_WORM_OVERWRITE] = {KEY_DATA_PROTECT, ASC_WORM_MEDIUM_OVERWRITE_ATTEMPTED, 0, true},
         [TAPE_READ_ERROR] = {KEY_MEDIUM_ERROR, ASC_UNRECOVERED_READ_ERROR, 0, true},
         [TAPE_WRITE_ERROR] = {KEY_MEDIUM_ERROR, ASC_WRITE_ERROR, 0, true},
+        [TAPE_WRITE_LOST] = {KEY_MEDIUM_ERROR, ASC_WRITE_ERROR, 0, false},
         [TAPE_NOT_OWNED] = {KEY_DATA_PROTECT, ASC_WRITE_PROTECTED, 0, true},
         [TAPE_ENCRYPTED] = {KEY_DATA_PROTECT, ASC_UNABLE_TO_DECRYPT_DATA, 0, true},
         [TAPE_NOT_ENCRYPTED] = {KEY_DATA_PROTECT, ASC_UNENCRYPTED_DATA_ENCOUNTERED_WHILE_DECRYPTING, 0, true},
@@ -254,6 +255,8 @@ void ssc_end(struct scsi_request *rq, enum tape_result r, int64_t residual)
     scsi_sense_flags(rq, senses[r].flags);
     if (senses[r].information)
         scsi_sense_info(rq, residual);
+    if (r == TAPE_WRITE_LOST)
+        scsi_sense_deferred(rq);
 }
 
 bool ssc_medium_ready(struct scsi_lun *lun, struct scsi_request *rq)
@@ -318,6 +321,7 @@ struct scsi_lun *ssc_lun_new(const struct scsi_identity *id, const struct ssc_op
     memcpy(ssc->lun.version_descriptors, versions, sizeof(versions));
     ssc->lun.medium_ready = ssc_medium_ready;
     ssc->lun.in_progress = ssc_work_goes_on;
+    ssc->lun.at_once = ssc_write_at_once;
     ssc->lun.reset = reset;
     ssc->lun.destroy = destroy;
     ssc->lun.nexus_gone = nexus_gone;

@@ -41,7 +41,7 @@ bool ssc_keys_set(struct ssc_keys *k, uint64_t nexus, enum key_scope scope, bool
 void ssc_keys_get(struct ssc_keys *k, uint64_t nexus, uint64_t medium, struct ssc_params *out, enum key_scope *scope,
                   enum key_scope *of);
 /* The same for a READ or WRITE: *out's key points into locked memory, until the next call. false: the nexus is locked
- * to other parameters. On the executor's thread only. */
+ * to other parameters. By one thread at a time. */
 bool ssc_keys_use(struct ssc_keys *k, uint64_t nexus, uint64_t medium, struct tape_crypt *out);
 void ssc_keys_nexus_gone(struct ssc_keys *k, uint64_t nexus);
 void ssc_keys_reset(struct ssc_keys *k);

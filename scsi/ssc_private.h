@@ -22,7 +22,7 @@ struct ssc_work {
 };
 
 /* options are read and written by the executor only (MODE SENSE runs there too, so that it follows a MODE SELECT before
- * it). */
+ * it), and by the transport's thread while that has nothing to do. */
 struct ssc_lun {
     struct scsi_lun lun; /* first */
     const struct tape_ops *ops;
@@ -94,6 +94,7 @@ void ssc_allow_overwrite(struct scsi_lun *lun, struct scsi_request *rq);
 /* ssc_rw.c */
 void ssc_read(struct scsi_lun *lun, struct scsi_request *rq);
 void ssc_write(struct scsi_lun *lun, struct scsi_request *rq);
+bool ssc_write_at_once(struct scsi_lun *lun, struct scsi_request *rq);
 void ssc_verify(struct scsi_lun *lun, struct scsi_request *rq);
 void ssc_write_filemarks(struct scsi_lun *lun, struct scsi_request *rq);
 /* ssc_position.c */

@@ -141,6 +141,37 @@ void ssc_write(struct scsi_lun *lun, struct scsi_request *rq)
     ssc_note_pews(ssc, rq);
 }
 
+static void give_out(void *rq)
+{
+    ((struct scsi_request *)rq)->give_out(rq);
+}
+
+/* One block that the drive only has to take, memory and all. Whatever there is to be said of a WRITE, ssc_write says.
+ */
+bool ssc_write_at_once(struct scsi_lun *lun, struct scsi_request *rq)
+{
+    struct ssc_lun *ssc = ssc_of(lun);
+    struct tape_crypt crypt = {.key = NULL};
+    uint32_t len = get_be24(rq->cdb + 2); /* TRANSFER LENGTH */
+    bool plain = !(rq->cdb[1] & FIXED) && ssc->buffered_mode && !ssc->append_only && !ssc->pews;
+    /* A much larger buffer is not to be kept for a small block. */
+    bool fits = len && len <= SSC_MAX_BLOCK && rq->out_len >= len && rq->out_len / 2 <= len;
+    struct tape_status st;
+    if (!plain || !fits || !rq->give_out || !ssc->ops->write_at_once)
+        return false;
+    ssc_status(ssc, &st);
+    if (!ssc_keys_use(ssc->keys, rq->nexus, st.medium_changes, &crypt))
+        return false;
+    const struct tape_write w = {
+        .block = rq->out, .len = len, .compress = ssc->compress, .crypt = &crypt, .taken = give_out, .arg = rq};
+    enum tape_result r;
+    if (!ssc->ops->write_at_once(ssc->self, &w, &r))
+        return false;
+    rq->out_actual = len;
+    ssc_end(rq, r, 0);
+    return true;
+}
+
 void ssc_verify(struct scsi_lun *lun, struct scsi_request *rq)
 {
     struct ssc_lun *ssc = ssc_of(lun);

@@ -25,6 +25,7 @@ enum tape_result {
     TAPE_WORM_OVERWRITE, /* only appending is allowed */
     TAPE_READ_ERROR,     /* stored data is missing or wrong: MEDIUM ERROR 3/11/00 */
     TAPE_WRITE_ERROR,    /* 3/0C/00 */
+    TAPE_WRITE_LOST,     /* blocks acknowledged before could not be written: a deferred 3/0C/00; nothing was done */
     TAPE_NOT_OWNED,      /* another gateway owns the cartridge: 7/27/00 and a log line */
     TAPE_ENCRYPTED,      /* read: the block is encrypted, and there is no key: 7/74/01 */
     TAPE_NOT_ENCRYPTED,  /* read: it is not, and only encrypted ones are wanted: 7/74/02 */
@@ -134,6 +135,16 @@ struct tape_crypt {
     uint8_t kad[TAPE_KAD_MAX]; /* key-associated data descriptors, kept with each block */
 };
 
+/* A block to be written at once. */
+struct tape_write {
+    const void *block; /* malloc's */
+    uint32_t len;
+    bool compress;
+    const struct tape_crypt *crypt;
+    void (*taken)(void *arg); /* called when the memory at block is the callee's from now on */
+    void *arg;
+};
+
 enum tape_next { TAPE_NEXT_NO_BLOCK, TAPE_NEXT_PLAIN, TAPE_NEXT_READABLE, TAPE_NEXT_UNREADABLE };
 
 /* Attributes that the host keeps in medium auxiliary memory (SPC-5 7.4.2.4): identifier, format (00b binary, 01b ASCII,
@@ -167,9 +178,14 @@ struct tape_ops {
     void (*wake)(void *self);
 
     /* Writes one block of len bytes (1..8388608) at the position and cuts off all behind it. OK, EARLY_WARNING
-     * (written), or an error (not written, nothing cut). The block is copied before the call returns. */
+     * (written), or an error (not written, nothing cut). The block is copied before the call returns. It may be
+     * acknowledged before it is written (SSC-5 4.2.7, buffered): then WRITE_LOST is told by what comes next, if it
+     * could not be, and no more is written until the tape was positioned. */
     enum tape_result (*write)(void *self, const void *block, uint32_t len, bool compress,
                               const struct tape_crypt *crypt, const atomic_bool *cancel);
+    /* The same, of a block that goes on where the last one ended, if that takes no waiting: never blocks, and may be
+     * called on any thread while none of the others runs or waits to. False: nothing was done, write must do it. */
+    bool (*write_at_once)(void *self, const struct tape_write *w, enum tape_result *result);
     /* count 0 and !immed: flush to the configured durability (I1). Filemarks are appended like blocks. */
     enum tape_result (*write_filemarks)(void *self, uint64_t count, bool immed, const atomic_bool *cancel);
     /* Reads the block at the position: min(*len, its length) bytes go to buf, *len becomes the block's true length, and

@@ -8,7 +8,7 @@
 #include "vtl/usage.h"
 
 /*
- * The life of a block: cartridge_write appends it to the open segment's file (acknowledged: it outlives the process) ->
+ * The life of a block: cartridge_write appends it to the open segment's file (it outlives the process) ->
  * cartridge_sync fsyncs it (local) -> the segment is sealed -> a worker stores it -> a commit names it in a head
  * (remote).
  *

@@ -249,6 +249,8 @@ static int check_whole(struct loader *l)
         rc = check_access(l);
     if (!rc && c->spool.segment_size > 1ull << 30)
         rc = complain(l, "spool", "segment_size", "must be a size from 1M to 1G, such as 40M");
+    if (!rc && c->spool.write_buffer > 1ull << 30)
+        rc = complain(l, "spool", "write_buffer", "must be a size up to 1G, such as 32M; 0: none");
     if (!rc && c->spool.max_dirty < 4 * c->spool.segment_size)
         rc = complain(l, "spool", "max_dirty", "must be at least four times segment_size");
     return rc;

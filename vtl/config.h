@@ -48,6 +48,7 @@ struct vtl_config {
         uint64_t max_dirty;         /* [8G] bytes in the spool that are not stored yet, before WRITE waits */
         uint64_t cache_size;        /* [16G] bytes of stored segments kept on the local disk */
         uint64_t segment_size;      /* [40M] 1M..1G */
+        uint64_t write_buffer;      /* [32M] acknowledged blocks of one drive that are not in the spool yet; 0: none */
         uint64_t idle_seal;         /* [30s] in milliseconds */
     } spool;
 };

@@ -344,6 +344,7 @@ static const char *set_spool_durability(struct vtl_config *c, const char *value)
 }
 SIZE(spool, max_dirty, 32 << 20, "must be a size of at least 32M, such as 8G")
 SIZE(spool, cache_size, 0, "must be a size, such as 16G")
+SIZE(spool, write_buffer, 0, "must be a size up to 1G, such as 32M; 0: none")
 SIZE(spool, segment_size, 1 << 20, "must be a size from 1M to 1G, such as 40M")
 static void show_spool_idle_seal(const struct vtl_config *c, char *buf, size_t room)
 {
@@ -397,6 +398,7 @@ const struct config_key config_keys[] = {
     KEY(spool, max_dirty, "8G"),
     KEY(spool, cache_size, "16G"),
     KEY(spool, segment_size, "40M"),
+    KEY(spool, write_buffer, "32M"),
     KEY(spool, idle_seal, "30s"),
 };
 const size_t config_n_keys = sizeof(config_keys) / sizeof(config_keys[0]);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* drive.c: a drive's cartridge, status, flushing and moving the tape; writing and reading are in drive_rw.c. */
+/* drive.c: a drive's cartridge, status, flushing and moving the tape; writing and reading are elsewhere. */
 #include "vtl/drive_private.h"
 #include "vtl/barcode.h"
 
@@ -28,6 +28,7 @@ void drive_init(struct drive *d, struct engine *eng, unsigned number, const char
 
 void drive_fini(struct drive *d)
 {
+    behind_free(d->behind);
     reader_fini(&d->reader);
     pthread_mutex_destroy(&d->op_lock);
     pthread_mutex_destroy(&d->st_lock);
@@ -71,6 +72,7 @@ void drive_publish(struct drive *d, enum tape_activity activity)
     st.alerts = atomic_load(&d->alerts);
     d->st = st;
     d->statistics = statistics;
+    d->stored_shown = d->appended;
     pthread_mutex_unlock(&d->st_lock);
 }
 
@@ -80,6 +82,8 @@ static void drive_status(void *self, struct tape_status *out)
     pthread_mutex_lock(&d->st_lock);
     *out = d->st;
     pthread_mutex_unlock(&d->st_lock);
+    if (out->activity == TAPE_IDLE && behind_bytes(d->behind))
+        out->activity = TAPE_WRITING;
 }
 
 static void drive_wake(void *self)
@@ -88,7 +92,7 @@ static void drive_wake(void *self)
     progress_post(&d->eng->progress);
 }
 
-enum tape_result drive_begin(struct drive *d, enum tape_activity activity)
+enum tape_result drive_enter(struct drive *d, enum tape_activity activity)
 {
     pthread_mutex_lock(&d->op_lock);
     if (!d->c || !d->loaded) {
@@ -99,6 +103,28 @@ enum tape_result drive_begin(struct drive *d, enum tape_activity activity)
     pthread_mutex_lock(&d->st_lock);
     d->st.activity = activity;
     pthread_mutex_unlock(&d->st_lock);
+    return TAPE_OK;
+}
+
+void drive_leave(struct drive *d)
+{
+    pthread_mutex_lock(&d->st_lock);
+    d->st.activity = TAPE_IDLE;
+    pthread_mutex_unlock(&d->st_lock);
+    pthread_mutex_unlock(&d->op_lock);
+}
+
+enum tape_result drive_begin(struct drive *d, enum tape_activity activity)
+{
+    enum tape_result result = drive_enter(d, activity);
+    if (result)
+        return result;
+    drive_settle(d);
+    result = drive_tell_loss(d);
+    if (result)
+        return drive_end(d, result);
+    if (activity == TAPE_LOCATING || activity == TAPE_REWINDING)
+        d->place_lost = false;
     return TAPE_OK;
 }
 
@@ -243,7 +269,10 @@ int drive_flush(struct drive *d, const atomic_bool *cancel, struct errtext *err)
     int rc = wait_for_drive(d, d->flush_limit_ms, cancel, err);
     if (rc)
         return rc;
-    rc = d->c ? drive_make_safe(d, true, cancel, err) : 0;
+    drive_settle(d);
+    rc = drive_loss_error(d, err);
+    if (!rc && d->c)
+        rc = drive_make_safe(d, true, cancel, err);
     drive_usage_save(d);
     drive_publish(d, TAPE_IDLE);
     pthread_mutex_unlock(&d->op_lock);
@@ -265,7 +294,7 @@ static int thread_tape(struct drive *d, struct errtext *err)
     d->loaded = true;
     d->pos = 0;
     atomic_store(&d->alerts, 0);
-    d->claim_asked = d->fence_told = false;
+    d->claim_asked = d->fence_told = d->place_lost = false;
     reader_set(&d->reader, d->c);
     drive_usage_threaded(d);
     drive_mam_publish(d);
@@ -324,7 +353,12 @@ int drive_remove(struct drive *d, const atomic_bool *cancel, struct errtext *err
     uint64_t waited = engine_ticks() - began;
     drive_publish(d, TAPE_UNLOADING);
     struct cartridge *c = d->c;
-    rc = c ? unthread(d, limit > waited ? limit - waited : 0, cancel, err) : 0;
+    drive_settle(d);
+    rc = drive_loss_error(d, err);
+    if (rc) /* told by this; the next one takes it out */
+        (void)drive_tell_loss(d);
+    if (!rc && c)
+        rc = unthread(d, limit > waited ? limit - waited : 0, cancel, err);
     if (!rc && c) {
         pthread_mutex_lock(&c->lock);
         c->users--;
@@ -344,9 +378,14 @@ static enum tape_result drive_load(void *self, const atomic_bool *cancel)
     struct drive *d = self;
     struct errtext err = {""};
     pthread_mutex_lock(&d->op_lock);
-    enum tape_result result = TAPE_NOT_PRESENT;
+    drive_settle(d);
+    enum tape_result result = drive_tell_loss(d);
+    if (result)
+        return drive_end(d, result);
+    result = TAPE_NOT_PRESENT;
     if (d->c && d->loaded) {
         d->pos = 0;
+        d->place_lost = false;
         result = TAPE_OK;
     } else if (d->c && drive_cleans(d)) {
         result = TAPE_CLEANS;
@@ -368,6 +407,10 @@ static enum tape_result drive_unload(void *self, const atomic_bool *cancel)
         pthread_mutex_unlock(&d->op_lock);
         return TAPE_NOT_PRESENT;
     }
+    drive_settle(d);
+    enum tape_result lost = drive_tell_loss(d);
+    if (lost)
+        return drive_end(d, lost);
     drive_publish(d, TAPE_UNLOADING);
     bool was = d->loaded;
     int rc = unthread(d, d->flush_limit_ms, cancel, &err);
@@ -542,6 +585,7 @@ const struct tape_ops drive_tape_ops = {
     .mam_set = drive_mam_set,
     .wake = drive_wake,
     .write = drive_write,
+    .write_at_once = drive_write_at_once,
     .write_filemarks = drive_write_filemarks,
     .read = drive_read,
     .next_block = drive_next_block,

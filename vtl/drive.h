@@ -4,12 +4,13 @@
 #define S3VTL_DRIVE_H
 
 #include "scsi/tape_ops.h"
+#include "vtl/behind.h"
 #include "vtl/reader.h"
 
 /*
  * op_lock: held by whoever operates the drive: its executor, or the changer that takes the cartridge out. May be held
- * for long. st_lock: a leaf, for the snapshot that tape_ops->status copies; the only lock of a drive that the
- * transport's thread takes.
+ * for long: the transport's thread only tries to take it. st_lock: a leaf, for the snapshot that tape_ops->status
+ * copies; the only lock of a drive that the transport's thread waits for.
  */
 struct drive {
     struct engine *eng;
@@ -25,6 +26,12 @@ struct drive {
     uint64_t used;       /* bytes of host data before the end of data */
     uint64_t capacity;   /* of the cartridge */
     uint64_t unsynced_blocks, unsynced_bytes;
+    struct behind *behind;       /* made when it is first used */
+    bool streaming;              /* the last operation was a WRITE: one more needs no look at the tape */
+    struct tape_usage streamed;  /* since then, not counted yet */
+    uint64_t paced_until;        /* microseconds: the next WRITE is not to be answered before */
+    int lost_rc;                 /* why what was acknowledged could not be written, until the host was told */
+    bool place_lost;             /* it was told: nothing more is written here before the tape was positioned */
     _Atomic uint64_t flush_left; /* bytes that a flush waits for to be in the store; 0: none does */
     bool claim_asked;
     bool fence_told;         /* the host knows that what it wrote belongs to nobody: the cartridge may leave */
@@ -41,6 +48,7 @@ struct drive {
     pthread_mutex_t st_lock;
     struct tape_status st;
     struct tape_statistics statistics;
+    uint64_t stored_shown; /* of the cartridge's appended, in statistics */
     struct tape_mam mam;
 };
 

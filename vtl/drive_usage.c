@@ -49,6 +49,7 @@ void drive_usage_save(struct drive *d)
 void drive_usage_end(struct drive *d)
 {
     pthread_mutex_lock(&d->op_lock);
+    drive_settle(d);
     d->counting = false;
     drive_usage_save(d);
     pthread_mutex_unlock(&d->op_lock);

@@ -27,7 +27,7 @@ void progress_post(struct progress *p);
  * lost. */
 void progress_wait(struct progress *p, uint64_t seen, unsigned ms);
 
-/* Made once by the library; the same for all its cartridges, and constant but for progress and dirty_bytes. */
+/* Made once by the library; the same for all its cartridges, and constant but for progress and the figures. */
 struct workers;
 struct engine {
     const struct vtl_config *cfg;
@@ -37,7 +37,8 @@ struct engine {
     struct workers *workers; /* NULL: no background work (the command without a running library) */
     uint32_t writer;         /* this gateway's id, in every key that it writes */
     struct progress progress;
-    _Atomic uint64_t dirty_bytes; /* in the spool, not stored yet */
+    _Atomic uint64_t dirty_bytes;   /* in the spool, not stored yet */
+    _Atomic uint64_t waiting_bytes; /* acknowledged, not in the spool yet */
     struct upload_rate upload_rate;
 };
 /* How many dirty bytes there may be before WRITE waits: max_dirty, and with durability = remote no more than a flush

@@ -148,6 +148,14 @@ void executor_submit(struct executor *e, struct exec_job *job)
         pthread_cond_signal(&e->work);
 }
 
+bool executor_is_idle(struct executor *e)
+{
+    pthread_mutex_lock(&e->lock);
+    bool idle = e->idle;
+    pthread_mutex_unlock(&e->lock);
+    return idle;
+}
+
 bool executor_remove(struct executor *e, struct exec_job *job)
 {
     pthread_mutex_lock(&e->lock);

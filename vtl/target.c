@@ -27,7 +27,7 @@
  *
  *   iscsid -> target_cmd_queue -> receive (lu->cmd_perform, ours): takes tgt's unit attentions over
  *          -> target_cmd_perform -> scsi_cmd_perform (tgt's: reservations) -> perform (ops[], ours)
- *             immediate: answered here
+ *             immediate: answered here; also a WRITE that the drive only has to take
  *             else:      a job for the logical unit's executor -> run_job -> eventfd -> on_done -> target_cmd_io_done
  *
  * tgt tells a backing store neither of an abort nor of a lost session; on_tick looks for both while jobs run. A command
@@ -96,6 +96,14 @@ static uint32_t usable(const void *buffer, uint32_t length)
     return buffer && length < INT_MAX - 3 ? length : 0;
 }
 
+/* iscsid made the buffer by posix_memalign, and frees it with the task if it is still there. */
+static void give_out(struct scsi_request *rq)
+{
+    struct scsi_cmd *cmd = rq->transport;
+    container_of(cmd, struct iscsi_task, scmd)->data = NULL;
+    scsi_set_out_buffer(cmd, NULL);
+}
+
 static void request_init(struct scsi_request *rq, struct scsi_cmd *cmd, const atomic_bool *cancelled)
 {
     scsi_set_in_length(cmd, usable(scsi_get_in_buffer(cmd), scsi_get_in_length(cmd)));
@@ -107,6 +115,7 @@ static void request_init(struct scsi_request *rq, struct scsi_cmd *cmd, const at
                                 .out_len = scsi_get_out_length(cmd),
                                 .in = scsi_get_in_buffer(cmd),
                                 .in_len = scsi_get_in_length(cmd),
+                                .transport = cmd,
                                 .can_defer = true,
                                 .cancelled = cancelled};
     scsi_request_init(rq);
@@ -178,6 +187,7 @@ static int to_executor(struct target_lun *tl, struct scsi_cmd *cmd, const struct
     j->row = row;
     j->rq = *rq;
     j->rq.cancelled = &j->cancelled;
+    j->rq.give_out = NULL;
     atomic_init(&j->cancelled, false);
     list_add_tail(&j->siblings, &tl->running);
     set_cmd_async(cmd);
@@ -201,7 +211,11 @@ static int perform(int host_no, struct scsi_cmd *cmd)
     request_init(&rq, cmd, &never);
     switch (scsi_lun_route(tl->unit.lun, &rq, &row)) {
     case SCSI_ROUTE_EXECUTOR:
-        return to_executor(tl, cmd, &rq, row);
+        rq.give_out = give_out;
+        if (!list_empty(&tl->running) || !executor_is_idle(tl->executor) ||
+            !scsi_lun_run_at_once(tl->unit.lun, row, &rq))
+            return to_executor(tl, cmd, &rq, row);
+        break;
     case SCSI_ROUTE_IMMEDIATE:
         scsi_lun_run(tl->unit.lun, row, &rq);
         break;

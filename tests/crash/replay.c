@@ -65,13 +65,14 @@ static void replay_model(struct run *run, uint64_t seed, uint64_t n)
     }
 }
 
-/* Some state from the last acknowledged sync on, up to the operation that was under way. */
-static bool is_legal(const struct run *run, unsigned tape, uint64_t hash, bool killed)
+/* Some state from the last acknowledged sync on, up to the operation that was under way. through: from the last
+ * acknowledged operation on. */
+static bool is_legal(const struct run *run, unsigned tape, uint64_t hash, bool through)
 {
     const struct history *h = &run->tape[tape];
     size_t from = 0;
     for (size_t i = 0; i < h->n && h->v[i].number <= run->acknowledged; i++)
-        if (killed || h->v[i].safe)
+        if (through || h->v[i].safe)
             from = i;
     for (size_t i = from; i < h->n && h->v[i].number <= run->issued; i++)
         if (h->v[i].hash == hash)
@@ -344,7 +345,7 @@ static bool second_life(struct library *lib, struct vtl_config *c, const char *r
 static bool look(const struct run *run, const char *root, int how, bool live_on)
 {
     struct vtl_config *c = lib_config(root);
-    bool killed = how == CRASH_KILLED, lost = how == CRASH_LOST;
+    bool lost = how == CRASH_LOST, through = how == CRASH_KILLED && c && !c->spool.write_buffer;
     struct library *lib = c && (!lost || rebuild(c)) ? lib_open(c) : NULL;
     uint64_t hash[TAPES];
     /* The inventory in the bucket follows the moves. */
@@ -352,7 +353,7 @@ static bool look(const struct run *run, const char *root, int how, bool live_on)
         return false;
     bool legal = true;
     for (unsigned t = 0; t < TAPES; t++)
-        if (!is_legal(run, t, hash[t], killed)) {
+        if (!is_legal(run, t, hash[t], through)) {
             fprintf(stderr, "%s: its content is no state from the last acknowledged sync on\n", lib_barcode(t));
             legal = false;
         }

@@ -56,7 +56,9 @@ static inline int teardown(void **state)
     return 0;
 }
 
-static inline struct vtl_config *config(const char *state, const char *durability, const char *cache)
+/* more: lines for the end of [spool] */
+static inline struct vtl_config *config_more(const char *state, const char *durability, const char *cache,
+                                             const char *more)
 {
     char path[100];
     struct errtext err;
@@ -66,12 +68,17 @@ static inline struct vtl_config *config(const char *state, const char *durabilit
     assert_non_null(f);
     fprintf(f,
             "[library]\nname = %s\nstate_dir = %s/%s\nslots = 8\ndrives = 2\n[store]\npath = %s/store\n"
-            "[spool]\nsegment_size = 1M\nmax_dirty = 64M\ncache_size = %s\nidle_seal = 1h\ndurability = %s\n",
-            state, dir, state, dir, cache, durability);
+            "[spool]\nsegment_size = 1M\nmax_dirty = 64M\ncache_size = %s\nidle_seal = 1h\ndurability = %s\n%s",
+            state, dir, state, dir, cache, durability, more);
     fclose(f);
     if (config_load(path, &c, &err))
         fail_msg("%s", err.text);
     return c;
+}
+
+static inline struct vtl_config *config(const char *state, const char *durability, const char *cache)
+{
+    return config_more(state, durability, cache, "");
 }
 
 static inline struct library *open_library(const struct vtl_config *c)

@@ -367,6 +367,7 @@ static void counters_are_kept(void **state)
     uint64_t bytes = 0;
     for (size_t i = 0; i < m.n; i++)
         bytes += m.object[i] ? length_of(m.object[i]) : 0;
+    assert_int_equal(library_drive_ops()->write_filemarks(d, 0, false, &never), TAPE_OK);
     struct tape_statistics s = statistics(lib);
     assert_int_equal(s.mounts, 1);
     assert_int_equal(s.life.written_bytes, bytes);

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test_behind.c: the queue of blocks that are acknowledged before they are written. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vtl/behind.h"
+
+/* A writer that waits at a gate and notes what passes. */
+struct gate {
+    pthread_mutex_t lock;
+    pthread_cond_t moved;
+    uint64_t may;          /* so many blocks may pass */
+    uint64_t n, at, fails; /* passed; the one that is at the gate; the object that fails */
+    uint64_t object[100];
+    uint8_t key[100];
+};
+
+static int pass(void *arg, const struct behind_block *b, const struct seg_key *key)
+{
+    struct gate *g = arg;
+    pthread_mutex_lock(&g->lock);
+    g->at = b->object;
+    pthread_cond_broadcast(&g->moved);
+    while (g->n >= g->may)
+        pthread_cond_wait(&g->moved, &g->lock);
+    int rc = b->object == g->fails ? -ENOSPC : 0;
+    g->object[g->n] = b->object;
+    g->key[g->n++] = key ? key->key[0] : 0;
+    pthread_mutex_unlock(&g->lock);
+    return rc;
+}
+
+static void open_gate(struct gate *g, uint64_t may)
+{
+    pthread_mutex_lock(&g->lock);
+    g->may = may;
+    pthread_cond_broadcast(&g->moved);
+    pthread_mutex_unlock(&g->lock);
+}
+
+static void await_at(struct gate *g, uint64_t object)
+{
+    pthread_mutex_lock(&g->lock);
+    while (g->at != object)
+        pthread_cond_wait(&g->moved, &g->lock);
+    pthread_mutex_unlock(&g->lock);
+}
+
+static struct gate new_gate(uint64_t may)
+{
+    return (struct gate){PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, may, 0, 0, UINT64_MAX, {0}, {0}};
+}
+
+static enum behind_push push(struct behind *q, uint64_t object, uint32_t len, const struct tape_crypt *crypt)
+{
+    void *data = calloc(1, len);
+    enum behind_push r = behind_push(q, data, len, object, false, crypt);
+    if (r != BEHIND_TAKEN)
+        free(data);
+    return r;
+}
+
+static void blocks_are_written_in_order(void **state)
+{
+    (void)state;
+    struct gate g = new_gate(UINT64_MAX);
+    struct behind_loss loss;
+    _Atomic uint64_t total = 0;
+    struct behind *q = behind_new(1 << 20, &total, pass, &g);
+    assert_non_null(q);
+    for (uint64_t i = 1; i <= 50; i++)
+        assert_int_equal(push(q, i, 1000, NULL), BEHIND_TAKEN);
+    behind_settle(q, &loss);
+    assert_int_equal(loss.rc, 0);
+    assert_int_equal(g.n, 50);
+    for (uint64_t i = 0; i < 50; i++)
+        assert_int_equal(g.object[i], i + 1);
+    assert_int_equal(behind_bytes(q), 0);
+    assert_int_equal(total, 0);
+    behind_free(q);
+}
+
+static void no_more_waits_than_there_is_room_for(void **state)
+{
+    (void)state;
+    struct gate g = new_gate(0);
+    _Atomic uint64_t total = 5;
+    struct behind *q = behind_new(100000, &total, pass, &g);
+    assert_int_equal(push(q, 1, 40000, NULL), BEHIND_TAKEN);
+    assert_int_equal(push(q, 2, 40000, NULL), BEHIND_TAKEN);
+    assert_int_equal(push(q, 3, 40000, NULL), BEHIND_FULL);
+    assert_int_equal(push(q, 3, 18000, NULL), BEHIND_TAKEN);
+    assert_in_range(behind_bytes(q), 98000, 100000);
+    assert_int_equal(total, behind_bytes(q) + 5);
+    open_gate(&g, 1); /* the first leaves */
+    enum behind_push r;
+    while ((r = push(q, 4, 40000, NULL)) == BEHIND_FULL)
+        behind_wait_room(q, 40000);
+    assert_int_equal(r, BEHIND_TAKEN);
+    open_gate(&g, UINT64_MAX);
+    behind_free(q); /* writes what waits */
+    assert_int_equal(g.n, 4);
+    assert_int_equal(total, 5);
+}
+
+static void a_block_larger_than_the_room_goes_alone(void **state)
+{
+    (void)state;
+    struct gate g = new_gate(0);
+    _Atomic uint64_t total = 0;
+    struct behind *q = behind_new(1000, &total, pass, &g);
+    assert_int_equal(push(q, 1, 5000, NULL), BEHIND_TAKEN);
+    assert_int_equal(push(q, 2, 1, NULL), BEHIND_FULL);
+    open_gate(&g, UINT64_MAX);
+    behind_free(q);
+    assert_int_equal(g.n, 1);
+}
+
+/* There is never a hole. */
+static void nothing_is_written_after_a_failure_until_it_was_told(void **state)
+{
+    (void)state;
+    struct gate g = new_gate(0);
+    struct behind_loss loss;
+    _Atomic uint64_t total = 0;
+    struct behind *q = behind_new(1 << 20, &total, pass, &g);
+    g.fails = 2;
+    for (uint64_t i = 1; i <= 4; i++)
+        assert_int_equal(push(q, i, 100 * (uint32_t)i, NULL), BEHIND_TAKEN);
+    open_gate(&g, 2);
+    enum behind_push r;
+    while ((r = push(q, 5, 500, NULL)) != BEHIND_SETTLE) /* until the second has failed */
+        ;
+    assert_int_equal(r, BEHIND_SETTLE);
+    open_gate(&g, UINT64_MAX);
+    behind_settle(q, &loss);
+    assert_int_equal(loss.rc, -ENOSPC);
+    assert_int_equal(loss.object, 2);
+    assert_true(loss.blocks >= 3 && loss.bytes >= 900);
+    assert_int_equal(g.n, 2);
+    behind_settle(q, &loss);
+    assert_int_equal(loss.rc, 0);
+    g.fails = UINT64_MAX;
+    assert_int_equal(push(q, 2, 100, NULL), BEHIND_TAKEN);
+    behind_settle(q, &loss);
+    behind_free(q);
+    assert_int_equal(total, 0);
+}
+
+static void each_block_keeps_the_key_it_came_with(void **state)
+{
+    (void)state;
+    struct gate g = new_gate(0);
+    struct behind_loss loss;
+    _Atomic uint64_t total = 0;
+    struct behind *q = behind_new(1 << 20, &total, pass, &g);
+    uint8_t one[TAPE_KEY_SIZE], two[TAPE_KEY_SIZE];
+    memset(one, 1, sizeof(one));
+    memset(two, 2, sizeof(two));
+    struct tape_crypt a = {.key = one, .encrypt = true, .kad_len = 3, .kad = "abc"}, b = a, c = a;
+    b.key = two;
+    c.kad[0] = 'x';
+    assert_int_equal(push(q, 1, 100, &a), BEHIND_TAKEN);
+    await_at(&g, 1);
+    assert_int_equal(push(q, 2, 100, NULL), BEHIND_TAKEN); /* in clear, in between */
+    assert_int_equal(push(q, 3, 100, &a), BEHIND_TAKEN);
+    assert_int_equal(push(q, 4, 100, &b), BEHIND_SETTLE); /* another key */
+    assert_int_equal(push(q, 4, 100, &c), BEHIND_SETTLE); /* other data kept with it */
+    memset(one, 9, sizeof(one));                          /* the caller's copy is its own */
+    open_gate(&g, UINT64_MAX);
+    behind_settle(q, &loss);
+    assert_int_equal(loss.rc, 0);
+    assert_int_equal(push(q, 4, 100, &b), BEHIND_TAKEN);
+    behind_settle(q, &loss);
+    behind_free(q);
+    assert_memory_equal(g.key, ((uint8_t[]){1, 0, 1, 2}), 4);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(blocks_are_written_in_order),
+        cmocka_unit_test(no_more_waits_than_there_is_room_for),
+        cmocka_unit_test(a_block_larger_than_the_room_goes_alone),
+        cmocka_unit_test(nothing_is_written_after_a_failure_until_it_was_told),
+        cmocka_unit_test(each_block_keeps_the_key_it_came_with),
+    };
+    return cmocka_run_group_tests_name("behind", tests, NULL, NULL);
+}
