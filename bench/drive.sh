@@ -101,6 +101,7 @@ drive_round() { # NUMBER
         measure ssc $kind "$tgt_portal" iqn.2026-11.s3vtl:bench-ssc 1 tape
         measure null $kind "$tgt_portal" iqn.2026-11.s3vtl:bench-null 1 disk
     done
+    squeezed+=" $(build/bench/squeeze $((mb * 1000000)) "$block")" || die "squeeze: see above"
     move "$drive" "$first" >/dev/null || exit 1
     settle
     s3vtl "$work/lib" tape remove --force "$(printf 'BENCH%03dL8' "$1")" >/dev/null || die "tape remove: see above"
@@ -119,8 +120,12 @@ drive_row() { # ID KIND TEXT
         "tgt_ssc_us_max=$(largest "${max_us["ssc $2"]}")" "null_us_median=$(median "${took["null $2"]}")"
 }
 
+drive_goal() { # ID TEXT OPERATOR LIMIT KIND OTHER
+    against_goal "$1" "$2" ratio "$(calc "$(median "${rate["s3vtl $5"]}") / $(median "${rate["$6 $5"]}")" %.2f)" "$3" "$4"
+}
+
 part_drive() {
-    local i
+    local i squeezed=''
     shm_needs $((mb * 7)) BENCH_MB
     drive_library
     start_tgt
@@ -134,6 +139,15 @@ part_drive() {
     echo "s3vtl in microseconds, the largest of all rounds"
     printf '%-26s %8s %8s %8s %10s %10s %8s %8s %8s %11s\n' '' s3vtl 'tgt ssc' null s3vtl/ssc s3vtl/null median 99.9% largest 's3vtl range'
     drive_row W1 write-noise 'write, no compression'
-    drive_row W2 write-text 'write, half compresses'
+    drive_row W1 write-text 'write, half compresses'
     drive_row R2 read 'read'
+    drive_goal W1 'W1  write, to the null device' ">=" 0.5 write-noise null
+    drive_goal W2 'W2  write, to tgt ssc' ">=" 3 write-noise ssc
+    printf '      no target in this tgtd can be more than %s: that is the null device\n' \
+        "$(calc "$(median "${rate["null write-noise"]}") / $(median "${rate["ssc write-noise"]}")" %.2f)"
+    drive_goal R2 'R2  read, to the null device' ">=" 0.5 read null
+    local d
+    d=$(calc "$(median "${rate["s3vtl write-text"]}") / $(median "$squeezed")" %.2f)
+    against_goal D1 "D1  write, half compresses, to zstd -1 alone ($(median "$squeezed") MB/s)" ratio "$d" ">=" 0.9 \
+        "zstd_rounds=$(list "$squeezed")"
 }

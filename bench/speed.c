@@ -11,6 +11,7 @@
 #include <iscsi/iscsi.h>
 #include <iscsi/scsi-lowlevel.h>
 
+#include "bench/data.h"
 #include "scsi/be.h"
 
 static const char usage[] =
@@ -140,26 +141,7 @@ static void transfer(struct run *r, uint64_t at, uint8_t *buf)
     }
 }
 
-/* ---- data ---- */
-
-static void noise(uint8_t *p, size_t n)
-{
-    uint64_t x = 88172645463325252u;
-    for (size_t i = 0; i + 8 <= n; i += 8) {
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
-        memcpy(p + i, &x, 8);
-    }
-}
-
-/* Shrinks to about half: of each 64 bytes the second 32 are all alike. */
-static void half_noise(uint8_t *p, size_t n)
-{
-    noise(p, n);
-    for (size_t i = 0; i + 64 <= n; i += 64)
-        memset(p + i + 32, 'a', 32);
-}
+/* ---- time ---- */
 
 static double now(clockid_t clock)
 {
@@ -208,7 +190,7 @@ static void timed_run(struct run *r)
     if (!buf || !took)
         fail("memory", "not enough");
     if (r->text)
-        half_noise(buf, r->block);
+        text(buf, r->block);
     else
         noise(buf, r->block);
     ready(r);

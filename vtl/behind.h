@@ -12,7 +12,8 @@
 #include "vtl/segment.h"
 
 /*
- *  1. Blocks are written in the order in which they were taken, one at a time.
+ *  1. Blocks are written in the order in which they were taken, one at a time. They are packed by several threads where
+ *     that takes longer than the writing.
  *  2. After one that could not be written none is, until behind_settle told of it: there is never a hole.
  *  3. A key is kept in locked memory, and only while a block waits that it encrypts (I9).
  */
@@ -33,12 +34,17 @@ struct behind_loss {
     uint64_t blocks, bytes;
 };
 
-/* Writes one block; key NULL: not encrypted. 0 or a negative errno. On the queue's thread. */
-typedef int (*behind_fn)(void *arg, const struct behind_block *b, const struct seg_key *key);
+struct behind_ops { /* 0 or a negative errno; on the queue's threads */
+    /* Makes one block ready; key NULL: not encrypted. Any number at a time, each with a packer of its own. */
+    int (*pack)(void *arg, struct seg_packer *p, const struct behind_block *b, const struct seg_key *key,
+                struct seg_packed *out);
+    /* Writes it; one at a time. */
+    int (*put)(void *arg, const struct seg_packed *b);
+};
 
 /* room: bytes that may wait; they are counted in *total too, which others may share. NULL: no memory, no locked memory,
  * or no thread. */
-struct behind *behind_new(uint64_t room, _Atomic uint64_t *total, behind_fn fn, void *arg);
+struct behind *behind_new(uint64_t room, _Atomic uint64_t *total, const struct behind_ops *ops, void *arg);
 /* Writes what waits, then ends. NULL is fine. */
 void behind_free(struct behind *q);
 

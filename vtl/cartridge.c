@@ -284,13 +284,13 @@ static int open_writer(struct cartridge *c, uint64_t object)
     return 0;
 }
 
-/* A writer whose next record is object, with room for len more bytes. */
-static int ready_writer(struct cartridge *c, uint64_t object, uint32_t len)
+/* A writer whose next record is object, with room for one of size bytes. */
+static int ready_writer(struct cartridge *c, uint64_t object, uint32_t size)
 {
     if (c->writer && c->writer_error)
         return c->writer_error;
     bool fits = c->writer && !c->writer_sealed && object == tape_index_end_object(&c->live) &&
-                seg_writer_size_with(c->writer, len) <= c->eng->cfg->spool.segment_size;
+                seg_writer_size_with(c->writer, size) <= c->eng->cfg->spool.segment_size;
     if (fits)
         return 0;
     int rc = seal_locked(c);
@@ -319,22 +319,21 @@ static bool first_record(const struct cartridge *c)
     return !c->live.n_segs || seg_id_compare(&c->live.segs[c->live.n_segs - 1].id, &c->writer_id);
 }
 
-/* Either one block (len > 0) or filemarks. */
-static int append(struct cartridge *c, uint64_t object, const void *block, uint32_t len, uint32_t crc, bool compress,
-                  const struct seg_key *key, uint32_t filemarks)
+/* Either one block or (NULL) filemarks. */
+static int append(struct cartridge *c, uint64_t object, const struct seg_packed *b, uint32_t filemarks)
 {
+    uint32_t len = b ? b->r.length : 0;
     pthread_mutex_lock(&c->lock);
-    int rc = ready_writer(c, object, len + (key ? SEG_AES_OVERHEAD + key->kad_len : 0));
+    int rc = ready_writer(c, object, b ? seg_packed_size(b) : SEG_RECORD_SIZE);
     if (!rc) {
         uint64_t before = seg_writer_size(c->writer);
-        rc = len ? seg_writer_encrypted_block(c->writer, block, len, crc, compress, key)
-                 : seg_writer_filemarks(c->writer, filemarks);
+        rc = b ? seg_writer_packed(c->writer, b) : seg_writer_filemarks(c->writer, filemarks);
         bool first = first_record(c);
         if (rc && first)
             drop_writer(c);
         if (!rc) {
             if (!first)
-                rc = len ? tape_index_grow_block(&c->live, len) : tape_index_grow_filemarks(&c->live, filemarks);
+                rc = b ? tape_index_grow_block(&c->live, len) : tape_index_grow_filemarks(&c->live, filemarks);
             else if ((rc = adopt_first(c, object, len, filemarks)))
                 drop_writer(c);
             c->writer_synced = false;
@@ -350,15 +349,14 @@ static int append(struct cartridge *c, uint64_t object, const void *block, uint3
     return rc;
 }
 
-int cartridge_write(struct cartridge *c, uint64_t object, const void *block, uint32_t len, uint32_t crc, bool compress,
-                    const struct seg_key *key)
+int cartridge_write(struct cartridge *c, const struct seg_packed *b)
 {
-    return append(c, object, block, len, crc, compress, key, 0);
+    return append(c, b->r.object, b, 0);
 }
 
 int cartridge_filemarks(struct cartridge *c, uint64_t object, uint32_t count)
 {
-    return append(c, object, NULL, 0, 0, false, NULL, count);
+    return append(c, object, NULL, count);
 }
 
 /* The rows first, with figures from a copy: if they cannot be changed, nothing has been. */

@@ -88,9 +88,9 @@ int cartridge_load(struct cartridge *c, struct errtext *err);
 void cartridge_unload_if_clean(struct cartridge *c);
 
 /* ---- by the drive's executor. All take the lock. 0 or a negative errno: ---- */
-/* Appends at object (what stood there and behind is gone). -ENOSPC when the disk is full: nothing changed. */
-int cartridge_write(struct cartridge *c, uint64_t object, const void *block, uint32_t len, uint32_t crc, bool compress,
-                    const struct seg_key *key); /* NULL: not encrypted */
+/* Appends at the object it was packed for (what stood there and behind is gone). -ENOSPC when the disk is full: nothing
+ * changed. */
+int cartridge_write(struct cartridge *c, const struct seg_packed *b);
 int cartridge_filemarks(struct cartridge *c, uint64_t object, uint32_t count);
 /* Cuts everything at object and behind it; safe on the local disk when it returns. */
 int cartridge_truncate(struct cartridge *c, uint64_t object);

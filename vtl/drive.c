@@ -29,6 +29,7 @@ void drive_init(struct drive *d, struct engine *eng, unsigned number, const char
 void drive_fini(struct drive *d)
 {
     behind_free(d->behind);
+    seg_packer_free(d->packer);
     reader_fini(&d->reader);
     pthread_mutex_destroy(&d->op_lock);
     pthread_mutex_destroy(&d->st_lock);

@@ -26,7 +26,8 @@ struct drive {
     uint64_t used;       /* bytes of host data before the end of data */
     uint64_t capacity;   /* of the cartridge */
     uint64_t unsynced_blocks, unsynced_bytes;
-    struct behind *behind;       /* made when it is first used */
+    struct seg_packer *packer; /* both made when they are first used */
+    struct behind *behind;
     bool streaming;              /* the last operation was a WRITE: one more needs no look at the tape */
     struct tape_usage streamed;  /* since then, not counted yet */
     uint64_t paced_until;        /* microseconds: the next WRITE is not to be answered before */

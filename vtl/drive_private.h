@@ -56,8 +56,7 @@ bool drive_make_disk_room(struct drive *d, uint32_t len, uint64_t *until, const 
 /* drive_write.c */
 bool drive_is_full(const struct drive *d, uint32_t len);
 /* Appends a block, on a full disk when there is room again. 0 or a negative errno. On any thread, if no other does. */
-int drive_put_block(struct drive *d, uint64_t object, const void *block, uint32_t len, bool compress,
-                    const struct seg_key *key, const atomic_bool *cancel);
+int drive_put_block(struct drive *d, const struct seg_packed *b, const atomic_bool *cancel);
 
 /* drive_mam.c */
 void drive_mam_publish(struct drive *d); /* the cartridge in it is another. op_lock held */

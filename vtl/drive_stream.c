@@ -31,8 +31,15 @@ static void show_stored(struct drive *d)
     pthread_mutex_unlock(&d->st_lock);
 }
 
-/* On the queue's thread, while op_lock may be held by whoever waits for it. */
-static int write_behind(void *arg, const struct behind_block *b, const struct seg_key *key)
+/* On the queue's threads, while op_lock may be held by whoever waits for them; d->c stays as long as anything waits. */
+static int pack_behind(void *arg, struct seg_packer *p, const struct behind_block *b, const struct seg_key *key,
+                       struct seg_packed *out)
+{
+    struct drive *d = arg;
+    return seg_pack(p, d->c->row.id, b->object, b->data, b->len, crc32c(0, b->data, b->len), b->compress, key, out);
+}
+
+static int put_behind(void *arg, const struct seg_packed *b)
 {
     static const atomic_bool never = false;
     struct drive *d = arg;
@@ -40,7 +47,7 @@ static int write_behind(void *arg, const struct behind_block *b, const struct se
     pthread_mutex_lock(&c->lock);
     bool fenced = c->fenced;
     pthread_mutex_unlock(&c->lock);
-    int rc = fenced ? -EPERM : drive_put_block(d, b->object, b->data, b->len, b->compress, key, &never);
+    int rc = fenced ? -EPERM : drive_put_block(d, b, &never);
     if (!rc)
         show_stored(d);
     return rc;
@@ -48,9 +55,10 @@ static int write_behind(void *arg, const struct behind_block *b, const struct se
 
 void drive_stream_begin(struct drive *d)
 {
+    static const struct behind_ops ops = {.pack = pack_behind, .put = put_behind};
     uint64_t room = d->eng->cfg->spool.write_buffer;
     if (!d->behind && room)
-        d->behind = behind_new(room, &d->eng->waiting_bytes, write_behind, d);
+        d->behind = behind_new(room, &d->eng->waiting_bytes, &ops, d);
     d->streaming = d->behind != NULL;
 }
 

@@ -119,16 +119,24 @@ bool drive_is_full(const struct drive *d, uint32_t len)
     return d->used + len > d->capacity + margin(d->capacity);
 }
 
-int drive_put_block(struct drive *d, uint64_t object, const void *block, uint32_t len, bool compress,
-                    const struct seg_key *key, const atomic_bool *cancel)
+int drive_put_block(struct drive *d, const struct seg_packed *b, const atomic_bool *cancel)
 {
     uint64_t until = 0;
-    uint32_t crc = crc32c(0, block, len);
     int rc;
     do
-        rc = cartridge_write(d->c, object, block, len, crc, compress, key);
-    while (rc == -ENOSPC && drive_make_disk_room(d, len, &until, cancel));
+        rc = cartridge_write(d->c, b);
+    while (rc == -ENOSPC && drive_make_disk_room(d, b->r.length, &until, cancel));
     return rc;
+}
+
+static int pack_and_put(struct drive *d, const void *block, uint32_t len, bool compress, const struct seg_key *key,
+                        const atomic_bool *cancel)
+{
+    struct seg_packed b;
+    if (!d->packer && !(d->packer = seg_packer_new()))
+        return -ENOMEM;
+    int rc = seg_pack(d->packer, d->c->row.id, d->pos, block, len, crc32c(0, block, len), compress, key, &b);
+    return rc ? rc : drive_put_block(d, &b, cancel);
 }
 
 /* A WRITE that may be refused, or cuts the tape: written when it is answered. */
@@ -144,7 +152,7 @@ static enum tape_result write_through(struct drive *d, const void *block, uint32
     if (!result)
         result = drive_wait_for_room(d, len, cancel);
     if (!result) {
-        int rc = drive_put_block(d, d->pos, block, len, compress, encrypt ? &key : NULL, cancel);
+        int rc = pack_and_put(d, block, len, compress, encrypt ? &key : NULL, cancel);
         result = rc ? write_failed(d, rc) : written(d, 1, len);
     }
     if (result != TAPE_OK && result != TAPE_EARLY_WARNING)

@@ -65,22 +65,37 @@ int seg_writer_create(int fd, const struct seg_header *h, struct seg_writer **ou
  * (0: nothing is known); when fewer of them are good, that is damage and no torn tail: -EUCLEAN, and nothing was cut.
  */
 int seg_writer_recover(int fd, uint64_t synced, struct seg_writer **out, bool *sealed, struct errtext *err);
-/* Appends one block (1..TAPE_MAX_BLOCK bytes); crc_plain is the caller's, taken when the block arrived (I3). compress:
- * try zstd; what does not shrink is stored raw, and a run of incompressible blocks is detected cheaply. On failure the
- * file is cut back to where it was. */
-int seg_writer_block(struct seg_writer *w, const void *block, uint32_t len, uint32_t crc_plain, bool compress);
-/* The same, encrypted with AES-256-GCM after compression. kad: kept in the record's extension. */
 struct seg_key {
     const uint8_t *key; /* 32 bytes; nothing keeps them */
-    const void *kad;
+    const void *kad;    /* kept in the record's extension */
     uint16_t kad_len;
 };
+/* A block made ready to be appended: compressed, encrypted, with its sums. What takes time is done here, without the
+ * segment; a packer holds zstd's state and the buffers, and is one thread's at a time. */
+struct seg_packer;
+struct seg_packed {
+    struct seg_record r;
+    const void *payload; /* with the extension before it: in the packer, until the next block, or the block itself */
+};
+struct seg_packer *seg_packer_new(void); /* NULL: out of memory */
+void seg_packer_free(struct seg_packer *p);
+/* Of one block (1..TAPE_MAX_BLOCK bytes) that is to be logical object number object; crc_plain is the caller's, taken
+ * when the block arrived (I3). compress: try zstd; what does not shrink is stored raw, and a run of incompressible
+ * blocks is detected cheaply. key: encrypt with AES-256-GCM after that; NULL: not. 0 or -EINVAL, -ENOMEM, -EIO. */
+int seg_pack(struct seg_packer *p, const uint8_t cartridge[16], uint64_t object, const void *block, uint32_t len,
+             uint32_t crc_plain, bool compress, const struct seg_key *key, struct seg_packed *out);
+/* Bytes of the record. */
+uint32_t seg_packed_size(const struct seg_packed *b);
+/* Appends one that was made for this object. On failure the file is cut back to where it was. */
+int seg_writer_packed(struct seg_writer *w, const struct seg_packed *b);
+/* Both, by a packer of the writer's own. */
+int seg_writer_block(struct seg_writer *w, const void *block, uint32_t len, uint32_t crc_plain, bool compress);
 int seg_writer_encrypted_block(struct seg_writer *w, const void *block, uint32_t len, uint32_t crc_plain, bool compress,
                                const struct seg_key *key);
 int seg_writer_filemarks(struct seg_writer *w, uint32_t count);
-/* Bytes that the sealed segment would have now, and if one more block of len bytes (worst case) were added. */
+/* Bytes that the sealed segment would have now, and if one more record of size bytes were added. */
 uint64_t seg_writer_size(const struct seg_writer *w);
-uint64_t seg_writer_size_with(const struct seg_writer *w, uint32_t len);
+uint64_t seg_writer_size_with(const struct seg_writer *w, uint32_t size);
 /* Writes index and footer. The file is now the object. */
 int seg_writer_seal(struct seg_writer *w);
 void seg_writer_free(struct seg_writer *w);

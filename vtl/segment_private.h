@@ -86,10 +86,8 @@ struct seg_writer {
     struct seg_runs runs;
     uint64_t end; /* where the next record goes; the object's size once sealed */
     bool sealed;
-    bool broken;         /* a failed append could not be cut off: nothing may follow it */
-    uint8_t *sealed_box; /* scratch for an encrypted record */
-    size_t box_room;
-    struct seg_compressor *zstd; /* made at the first block that wants it */
+    bool broken;               /* a failed append could not be cut off: nothing may follow it */
+    struct seg_packer *packer; /* made when the writer has to pack itself */
 };
 struct seg_writer *seg_writer_new(int fd, const struct seg_header *h);
 

@@ -89,8 +89,7 @@ void seg_writer_free(struct seg_writer *w)
 {
     if (!w)
         return;
-    seg_compressor_free(w->zstd);
-    free(w->sealed_box);
+    seg_packer_free(w->packer);
     seg_runs_free(&w->runs);
     free(w);
 }
@@ -126,16 +125,12 @@ static int append_record(struct seg_writer *w, const struct seg_record *r, const
     return 0;
 }
 
-static void try_zstd(struct seg_writer *w, struct seg_record *r, const void **payload)
+int seg_writer_packed(struct seg_writer *w, const struct seg_packed *b)
 {
-    if (!w->zstd)
-        w->zstd = seg_compressor_new();
-    uint32_t n = w->zstd ? seg_compress(w->zstd, *payload, r->length, payload) : 0;
-    if (!n)
-        return;
-    r->flags = SEG_ZSTD;
-    r->stored_len = n;
-    r->crc_stored = crc32c(0, *payload, n);
+    int rc = may_append(w, 1);
+    if (!rc && b->r.object != w->runs.end_object)
+        rc = -EINVAL;
+    return rc ? rc : append_record(w, &b->r, b->payload);
 }
 
 int seg_writer_block(struct seg_writer *w, const void *block, uint32_t len, uint32_t crc_plain, bool compress)
@@ -146,24 +141,11 @@ int seg_writer_block(struct seg_writer *w, const void *block, uint32_t len, uint
 int seg_writer_encrypted_block(struct seg_writer *w, const void *block, uint32_t len, uint32_t crc_plain, bool compress,
                                const struct seg_key *key)
 {
-    if (!len || len > TAPE_MAX_BLOCK)
-        return -EINVAL;
-    int rc = may_append(w, 1);
-    if (rc)
-        return rc;
-    /* Raw: what is stored is the block, and the sum taken when it arrived is that of both. */
-    struct seg_record r = {.type = SEG_BLOCK,
-                           .object = w->runs.end_object,
-                           .length = len,
-                           .stored_len = len,
-                           .crc_plain = crc_plain,
-                           .crc_stored = crc_plain};
-    const void *payload = block;
-    if (compress)
-        try_zstd(w, &r, &payload);
-    if (key)
-        rc = seg_encrypt(w->header.cartridge, key, &r, &payload, &w->sealed_box, &w->box_room);
-    return rc ? rc : append_record(w, &r, payload);
+    struct seg_packed b;
+    if (!w->packer && !(w->packer = seg_packer_new()))
+        return -ENOMEM;
+    int rc = seg_pack(w->packer, w->header.cartridge, w->runs.end_object, block, len, crc_plain, compress, key, &b);
+    return rc ? rc : seg_writer_packed(w, &b);
 }
 
 int seg_writer_filemarks(struct seg_writer *w, uint32_t count)
@@ -182,9 +164,9 @@ uint64_t seg_writer_size(const struct seg_writer *w)
     return w->sealed ? w->end : w->end + seg_runs_tail_size(&w->runs);
 }
 
-uint64_t seg_writer_size_with(const struct seg_writer *w, uint32_t len)
+uint64_t seg_writer_size_with(const struct seg_writer *w, uint32_t size)
 {
-    return seg_writer_size(w) + seg_pad8((uint64_t)SEG_RECORD_SIZE + len) + SEG_INDEX_ENTRY_SIZE;
+    return seg_writer_size(w) + size + SEG_INDEX_ENTRY_SIZE;
 }
 
 int seg_writer_seal(struct seg_writer *w)

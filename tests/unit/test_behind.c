@@ -9,6 +9,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "vtl/behind.h"
 
@@ -22,20 +24,32 @@ struct gate {
     uint8_t key[100];
 };
 
-static int pass(void *arg, const struct behind_block *b, const struct seg_key *key)
+/* What becomes of a block here: its number, and the first byte of the key. */
+static int note(void *arg, struct seg_packer *p, const struct behind_block *b, const struct seg_key *key,
+                struct seg_packed *out)
+{
+    (void)arg;
+    (void)p;
+    *out = (struct seg_packed){.r = {.object = b->object, .flags = key ? key->key[0] : 0}};
+    return 0;
+}
+
+static int pass(void *arg, const struct seg_packed *b)
 {
     struct gate *g = arg;
     pthread_mutex_lock(&g->lock);
-    g->at = b->object;
+    g->at = b->r.object;
     pthread_cond_broadcast(&g->moved);
     while (g->n >= g->may)
         pthread_cond_wait(&g->moved, &g->lock);
-    int rc = b->object == g->fails ? -ENOSPC : 0;
-    g->object[g->n] = b->object;
-    g->key[g->n++] = key ? key->key[0] : 0;
+    int rc = b->r.object == g->fails ? -ENOSPC : 0;
+    g->object[g->n] = b->r.object;
+    g->key[g->n++] = b->r.flags;
     pthread_mutex_unlock(&g->lock);
     return rc;
 }
+
+static const struct behind_ops ops = {.pack = note, .put = pass};
 
 static void open_gate(struct gate *g, uint64_t may)
 {
@@ -73,7 +87,7 @@ static void blocks_are_written_in_order(void **state)
     struct gate g = new_gate(UINT64_MAX);
     struct behind_loss loss;
     _Atomic uint64_t total = 0;
-    struct behind *q = behind_new(1 << 20, &total, pass, &g);
+    struct behind *q = behind_new(1 << 20, &total, &ops, &g);
     assert_non_null(q);
     for (uint64_t i = 1; i <= 50; i++)
         assert_int_equal(push(q, i, 1000, NULL), BEHIND_TAKEN);
@@ -92,7 +106,7 @@ static void no_more_waits_than_there_is_room_for(void **state)
     (void)state;
     struct gate g = new_gate(0);
     _Atomic uint64_t total = 5;
-    struct behind *q = behind_new(100000, &total, pass, &g);
+    struct behind *q = behind_new(100000, &total, &ops, &g);
     assert_int_equal(push(q, 1, 40000, NULL), BEHIND_TAKEN);
     assert_int_equal(push(q, 2, 40000, NULL), BEHIND_TAKEN);
     assert_int_equal(push(q, 3, 40000, NULL), BEHIND_FULL);
@@ -115,7 +129,7 @@ static void a_block_larger_than_the_room_goes_alone(void **state)
     (void)state;
     struct gate g = new_gate(0);
     _Atomic uint64_t total = 0;
-    struct behind *q = behind_new(1000, &total, pass, &g);
+    struct behind *q = behind_new(1000, &total, &ops, &g);
     assert_int_equal(push(q, 1, 5000, NULL), BEHIND_TAKEN);
     assert_int_equal(push(q, 2, 1, NULL), BEHIND_FULL);
     open_gate(&g, UINT64_MAX);
@@ -130,7 +144,7 @@ static void nothing_is_written_after_a_failure_until_it_was_told(void **state)
     struct gate g = new_gate(0);
     struct behind_loss loss;
     _Atomic uint64_t total = 0;
-    struct behind *q = behind_new(1 << 20, &total, pass, &g);
+    struct behind *q = behind_new(1 << 20, &total, &ops, &g);
     g.fails = 2;
     for (uint64_t i = 1; i <= 4; i++)
         assert_int_equal(push(q, i, 100 * (uint32_t)i, NULL), BEHIND_TAKEN);
@@ -160,7 +174,7 @@ static void each_block_keeps_the_key_it_came_with(void **state)
     struct gate g = new_gate(0);
     struct behind_loss loss;
     _Atomic uint64_t total = 0;
-    struct behind *q = behind_new(1 << 20, &total, pass, &g);
+    struct behind *q = behind_new(1 << 20, &total, &ops, &g);
     uint8_t one[TAPE_KEY_SIZE], two[TAPE_KEY_SIZE];
     memset(one, 1, sizeof(one));
     memset(two, 2, sizeof(two));
@@ -183,6 +197,69 @@ static void each_block_keeps_the_key_it_came_with(void **state)
     assert_memory_equal(g.key, ((uint8_t[]){1, 0, 1, 2}), 4);
 }
 
+/* ---- several threads ---- */
+
+struct crew {
+    pthread_mutex_t lock;
+    pthread_cond_t moved;
+    unsigned packing, most;
+    uint64_t n, object[400];
+};
+
+/* Takes its time; once it does, waits for a second one beside it. */
+static int pack_slowly(void *arg, struct seg_packer *p, const struct behind_block *b, const struct seg_key *key,
+                       struct seg_packed *out)
+{
+    struct crew *c = arg;
+    (void)p;
+    (void)key;
+    *out = (struct seg_packed){.r = {.object = b->object}};
+    pthread_mutex_lock(&c->lock);
+    if (++c->packing > c->most)
+        c->most = c->packing;
+    pthread_cond_broadcast(&c->moved);
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += b->object < 10 ? 2000000 : 0; /* this is what makes it slow */
+    until.tv_sec += b->object < 10 ? until.tv_nsec / 1000000000 : 30;
+    until.tv_nsec %= 1000000000;
+    for (int rc = 0; c->most < 2 && !rc;)
+        rc = pthread_cond_timedwait(&c->moved, &c->lock, &until);
+    c->packing--;
+    pthread_mutex_unlock(&c->lock);
+    return 0;
+}
+
+static int put_next(void *arg, const struct seg_packed *b)
+{
+    struct crew *c = arg;
+    c->object[c->n++] = b->r.object; /* one at a time: there is no lock */
+    return 0;
+}
+
+static void what_takes_long_is_packed_by_several_and_written_in_order(void **state)
+{
+    (void)state;
+    static const struct behind_ops slow = {.pack = pack_slowly, .put = put_next};
+    struct crew c = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0, 0, {0}};
+    struct behind_loss loss;
+    _Atomic uint64_t total = 0;
+    if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
+        print_message("# one processor: there is one thread\n");
+        return;
+    }
+    struct behind *q = behind_new(1 << 20, &total, &slow, &c);
+    for (uint64_t i = 0; i < 400; i++)
+        assert_int_equal(push(q, i, 100, NULL), BEHIND_TAKEN);
+    behind_settle(q, &loss);
+    assert_int_equal(loss.rc, 0);
+    assert_int_equal(c.n, 400);
+    for (uint64_t i = 0; i < 400; i++)
+        assert_int_equal(c.object[i], i);
+    assert_true(c.most > 1);
+    behind_free(q);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -191,6 +268,7 @@ int main(void)
         cmocka_unit_test(a_block_larger_than_the_room_goes_alone),
         cmocka_unit_test(nothing_is_written_after_a_failure_until_it_was_told),
         cmocka_unit_test(each_block_keeps_the_key_it_came_with),
+        cmocka_unit_test(what_takes_long_is_packed_by_several_and_written_in_order),
     };
     return cmocka_run_group_tests_name("behind", tests, NULL, NULL);
 }

@@ -169,7 +169,7 @@ static void round_trip(bool compress)
     uint64_t plain = 0;
     for (uint32_t i = 0; i < N_BLOCKS; i++) {
         fill_block(buf, blocks[i].len, blocks[i].kind, i);
-        uint64_t limit = seg_writer_size_with(w, blocks[i].len);
+        uint64_t limit = seg_writer_size_with(w, (SEG_RECORD_SIZE + blocks[i].len + 7) & ~7u); /* raw */
         add_block(w, buf, blocks[i].len, compress);
         assert_true(seg_writer_size(w) <= limit);
         plain += blocks[i].len;
