@@ -276,7 +276,7 @@ static int open_writer(struct cartridge *c, uint64_t object)
     c->writer_fd = fd;
     c->writer_error = 0;
     c->writer_synced = c->writer_sealed = false;
-    c->writer_marked = 0;
+    c->writer_marked = c->writer_started = 0;
     c->usage_changed |= usage_cut(&c->usage, object); /* damage may have ended the tape right here */
     c->apply_due = h.overwrites;
     c->apply_object = object;
@@ -319,6 +319,20 @@ static bool first_record(const struct cartridge *c)
     return !c->live.n_segs || seg_id_compare(&c->live.segs[c->live.n_segs - 1].id, &c->writer_id);
 }
 
+#define WRITEBACK (4u << 20)
+
+/* What was written goes to the disk while more comes, so that a sync, or the end of a segment, does not wait for all of
+ * it. It makes nothing safe. */
+static void start_writeback(struct cartridge *c)
+{
+    uint64_t end = seg_writer_size(c->writer);
+    if (end < c->writer_started + WRITEBACK)
+        return;
+    (void)sync_file_range(c->writer_fd, (off_t)c->writer_started, (off_t)(end - c->writer_started),
+                          SYNC_FILE_RANGE_WRITE);
+    c->writer_started = end;
+}
+
 /* Either one block or (NULL) filemarks. */
 static int append(struct cartridge *c, uint64_t object, const struct seg_packed *b, uint32_t filemarks)
 {
@@ -341,6 +355,7 @@ static int append(struct cartridge *c, uint64_t object, const struct seg_packed 
             if (c->writer) {
                 count_writer(c, seg_writer_size(c->writer));
                 c->appended += seg_writer_size(c->writer) - before;
+                start_writeback(c);
             }
             touch(c);
         }

@@ -41,13 +41,14 @@ struct cartridge {
     struct seg_writer *writer; /* the open segment, or NULL */
     int writer_fd;
     struct seg_id writer_id;
-    uint64_t writer_size;   /* counted in dirty_bytes */
-    uint64_t writer_marked; /* bytes that its row says are safe */
-    bool writer_synced;     /* nothing appended since the last fdatasync */
-    int writer_error;       /* fdatasync failed once: what it held is in doubt, and a second call would not tell (I1) */
-    bool writer_sealed;     /* index and footer are written, but its row could not be changed yet */
-    uint64_t written_at;    /* ticks of the last append */
-    bool apply_due;         /* the open segment overwrites at apply_object; rows not changed yet */
+    uint64_t writer_size;    /* counted in dirty_bytes */
+    uint64_t writer_marked;  /* bytes that its row says are safe */
+    uint64_t writer_started; /* bytes whose way to the disk has begun */
+    bool writer_synced;      /* nothing appended since the last fdatasync */
+    int writer_error;    /* fdatasync failed once: what it held is in doubt, and a second call would not tell (I1) */
+    bool writer_sealed;  /* index and footer are written, but its row could not be changed yet */
+    uint64_t written_at; /* ticks of the last append */
+    bool apply_due;      /* the open segment overwrites at apply_object; rows not changed yet */
     uint64_t apply_object;
 
     struct pending *pending;
