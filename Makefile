@@ -100,7 +100,7 @@ $(CRASH)/%: $(call obj,tests/crash/%.c tests/crash/ops.c tests/crash/lib.c tests
 crash-programs: $(CRASH)/record.so $(CRASH)/workload $(CRASH)/replay
 
 # Faults of the store: a library behind a proxy that breaks requests.
-$(B)/faults/faults: $(call obj,tests/faults/faults.c tests/crash/ops.c) $(B)/libs3vtl.a
+$(B)/faults/%: $(call obj,tests/faults/%.c tests/faults/rig.c tests/crash/ops.c) $(B)/libs3vtl.a
 	@mkdir -p $(@D)
 	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ $(LIBS)
 
@@ -156,10 +156,11 @@ run:
 test:
 	scripts/deps
 	scripts/test-all
-# What CI does in a short form: thousands of crashes, a thousand races, every fault, larger models. About an hour.
+# What CI does in a short form: thousands of crashes, a thousand races, every fault, an hour without the store, larger models.
+# About two hours.
 test-faults:
 	scripts/deps
-	CRASH_SEEDS="1 2 3 4 5 6 7 8" CRASH_OPERATIONS=1000 CRASH_POINTS=500 RACE_ROUNDS=1000 MODEL=full SUITE_LIMIT=7200 \
+	CRASH_SEEDS="1 2 3 4 5 6 7 8" CRASH_OPERATIONS=1000 CRASH_POINTS=500 RACE_ROUNDS=1000 MODEL=full OUTAGE_SECONDS=3600 SUITE_LIMIT=7200 \
 		scripts/test-all build crash race mutants faults model
 # One gateway in use for SOAK_SECONDS while its store fails, it is killed, and the operator works on it.
 .PHONY: soak

@@ -2,24 +2,16 @@
 /* faults.c: a library on a real S3 server behind proxy.py: every operation with every fault. Either it succeeds in the
  * end, or the initiator is told; never is a byte wrong, nor one lost that was acknowledged (I1, I3, I6). faults
  * PROXY_DIR WORK_DIR [PART OF]    the store by its environment: S3_BUCKET, S3_CREDENTIALS */
-#include <errno.h>
-#include <fcntl.h>
-#include <ftw.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "tests/crash/ops.h"
-#include "vtl/library.h"
-
-#define BARCODE "FLT001L8"
-#define SLOT ELEMENT_FIRST_STORAGE
-#define DRIVE ELEMENT_FIRST_DRIVE
+#include "tests/faults/rig.h"
 
 /* What must come of a fault while it lasts. */
 enum outcome {
@@ -58,91 +50,12 @@ static const struct fault faults[] = {
     {"any", "any", "500", 0, IS_TOLD},   {"any", "any", "slow=80", 0, HEALS},
 };
 
-static const char *proxy, *work;
-
-/* ---- the proxy ---- */
-
-static void set_rule(const char *text)
+static struct vtl_config *config(const struct rig *rig, const char *name, unsigned number)
 {
-    char path[4200], next[4200];
-    (void)snprintf(path, sizeof(path), "%s/rule", proxy);
-    (void)snprintf(next, sizeof(next), "%s/rule.new", proxy);
-    FILE *f = fopen(next, "w");
-    if (!f || fprintf(f, "%s\n", text) < 0 || fclose(f) || rename(next, path)) {
-        perror(path);
-        _exit(2);
-    }
-}
-
-static long hits(void)
-{
-    char path[4200];
-    struct stat st;
-    (void)snprintf(path, sizeof(path), "%s/hits", proxy);
-    return stat(path, &st) ? 0 : (long)st.st_size;
-}
-
-/* ---- the library ---- */
-
-static struct vtl_config *config(const char *name, unsigned number)
-{
-    char path[4200], port_path[4200], port[16] = "";
-    struct errtext err = {""};
-    struct vtl_config *c = NULL;
-    (void)snprintf(port_path, sizeof(port_path), "%s/port", proxy);
-    FILE *f = fopen(port_path, "r");
-    if (!f || !fgets(port, sizeof(port), f)) {
-        perror(port_path);
-        _exit(2);
-    }
-    fclose(f);
-    (void)snprintf(path, sizeof(path), "%s/%s.conf", work, name);
-    f = fopen(path, "w");
-    if (!f) {
-        perror(path);
-        _exit(2);
-    }
-    fprintf(f,
-            "[library]\nname = %s\nstate_dir = %s/%s\nslots = 2\ndrives = 1\n[store]\ntype = s3\n"
-            "url = http://127.0.0.1:%s\nbucket = %s\nprefix = faults/%d/%u\ncredentials_file = %s\n"
-            "[spool]\nsegment_size = 1M\nmax_dirty = 64M\ncache_size = 0\nidle_seal = 1h\ndurability = remote\n",
-            name, work, name, port, getenv("S3_BUCKET"), (int)getppid(), number, getenv("S3_CREDENTIALS"));
-    if (fclose(f) || config_load(path, &c, &err)) {
-        fprintf(stderr, "%s\n", err.text);
-        _exit(2);
-    }
-    return c;
-}
-
-static void must(int rc, const char *what, const struct errtext *err)
-{
-    if (!rc)
-        return;
-    fprintf(stderr, "%s: %d %s\n", what, rc, err ? err->text : "");
-    _exit(1);
-}
-
-static struct library *opened(const struct vtl_config *c)
-{
-    struct library *lib = NULL;
-    struct errtext err = {""};
-    must(library_open(c, LIBRARY_SERVE, &lib, &err), "open", &err);
-    return lib;
-}
-
-static struct library *made(const struct vtl_config *c)
-{
-    struct errtext err = {""};
-    json_t *r = NULL;
-    must(library_init(c, &r, &err), "init", &err);
-    json_decref(r);
-    struct library *lib = opened(c);
-    json_t *q = json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", BARCODE, "capacity", 0);
-    r = library_call(lib, q, &err);
-    must(!r, "tape create", &err);
-    json_decref(q);
-    json_decref(r);
-    return lib;
+    char prefix[60];
+    (void)snprintf(prefix, sizeof(prefix), "faults/%d/%u", (int)getppid(), number);
+    return rig_config(rig, name, prefix,
+                      "max_dirty = 64M\nidle_seal = 1h\ndurability = remote\n[library]\ndrives = 1\n");
 }
 
 /* ---- operations with an end: after so many seconds they are cancelled, as an initiator would ---- */
@@ -156,13 +69,6 @@ static void *cancel_later(void *arg)
     atomic_store(&cancel, true);
     library_drive_ops()->wake(library_drive(lib, 0));
     return NULL;
-}
-
-static const atomic_bool never = false;
-
-static void load(struct library *lib)
-{
-    must((int)library_changer_ops()->move(lib, 0, SLOT, DRIVE, &never), "load", NULL);
 }
 
 static enum tape_result write_blocks(struct library *lib, uint64_t from, uint64_t to, const atomic_bool *stop)
@@ -218,43 +124,31 @@ static void expect_all(struct library *lib, uint64_t last, const char *when)
     }
 }
 
-static void close_library(struct library *lib)
-{
-    struct errtext err = {""};
-    must(library_close(lib, &err), "close", &err);
-}
-
 /* The bucket alone gives the same. */
-static void expect_in_bucket(unsigned number, uint64_t last)
+static void expect_in_bucket(const struct rig *rig, unsigned number, uint64_t last)
 {
-    struct vtl_config *c = config("again", number);
-    struct errtext err = {""};
-    json_t *r = NULL;
-    must(library_rebuild(c, NULL, &r, &err), "rebuild", &err);
-    json_decref(r);
-    struct library *lib = opened(c);
-    load(lib);
+    struct library *lib = rig_rebuild(config(rig, "again", number));
+    rig_load(lib, 0);
     expect_all(lib, last, "after a rebuild");
-    close_library(lib);
+    rig_close(lib);
 }
 
 /* ---- one fault ---- */
 
-static void run(const struct fault *f, unsigned number)
+static void run(const struct rig *rig, const struct fault *f, unsigned number)
 {
     char rule[100];
-    set_rule("-");
-    struct vtl_config *c = config("lib", number);
-    struct library *lib = made(c);
-    load(lib);
+    rig_rule(rig, "-");
+    struct library *lib = rig_make(config(rig, "lib", number), 1);
+    rig_load(lib, 0);
     must(write_blocks(lib, 1, 40, &never), "the first write", NULL);
     must(sync_tape(lib, &never), "the first sync", NULL);
     /* What is on the tape from 20 on is written over, so that there is something to delete. */
     must(library_drive_ops()->locate_object(library_drive(lib, 0), 0, 20, &never), "locate", NULL);
 
-    long before = hits();
+    long before = rig_hits(rig);
     (void)snprintf(rule, sizeof(rule), "%s %s %s %u", f->operation, f->kind, f->what, f->times);
-    set_rule(rule);
+    rig_rule(rig, rule);
     pthread_t timer;
     if (f->outcome == IS_TOLD)
         must(pthread_create(&timer, NULL, cancel_later, lib), "thread", NULL);
@@ -265,7 +159,7 @@ static void run(const struct fault *f, unsigned number)
     if (f->outcome == IS_TOLD)
         pthread_join(timer, NULL);
     must(wrote, "a write", NULL); /* the spool takes it, whatever the store does */
-    if (hits() == before) {
+    if (rig_hits(rig) == before) {
         fprintf(stderr, "no request was hit\n");
         _exit(1);
     }
@@ -277,30 +171,20 @@ static void run(const struct fault *f, unsigned number)
         fprintf(stderr, "a sync was acknowledged that the store had not taken\n");
         _exit(1);
     }
-    set_rule("-");
+    rig_rule(rig, "-");
     must(sync_tape(lib, &never), "the sync after the fault", NULL);
     expect_all(lib, last, "after the fault");
-    close_library(lib);
-    expect_in_bucket(number, last);
+    rig_close(lib);
+    expect_in_bucket(rig, number, last);
 }
 
 /* ---- all of them, each in a process of its own ---- */
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *f)
-{
-    (void)st;
-    (void)type;
-    (void)f;
-    return remove(path);
-}
-
-static bool one(const struct fault *f, unsigned number)
+static bool one(const struct rig *rig, const struct fault *f, unsigned number)
 {
     char log[4200], line[600];
-    (void)nftw(work, remove_one, 32, FTW_DEPTH | FTW_PHYS);
-    (void)snprintf(log, sizeof(log), "%s/log", work);
-    if (mkdir(work, 0700))
-        return false;
+    rig_clean(rig);
+    (void)snprintf(log, sizeof(log), "%s/log", rig->work);
     time_t began = time(NULL);
     pid_t pid = fork();
     if (!pid) {
@@ -308,7 +192,7 @@ static bool one(const struct fault *f, unsigned number)
             _exit(2);
         setvbuf(stderr, NULL, _IONBF, 0);
         alarm(150);
-        run(f, number);
+        run(rig, f, number);
         _exit(0);
     }
     int status = 0;
@@ -334,10 +218,9 @@ int main(int argc, char **argv)
         fputs("usage: faults PROXY_DIR WORK_DIR [PART OF]\n", stderr);
         return 2;
     }
-    proxy = argv[1];
-    work = argv[2];
+    const struct rig rig = {argv[1], argv[2]};
     unsigned part = argc == 5 ? (unsigned)atoi(argv[3]) : 0, of = argc == 5 ? (unsigned)atoi(argv[4]) : 1, bad = 0;
     for (unsigned i = part; i < sizeof(faults) / sizeof(faults[0]); i += of)
-        bad += !one(&faults[i], i);
+        bad += !one(&rig, &faults[i], i);
     return bad != 0;
 }
