@@ -28,9 +28,9 @@ PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 ALL_CFLAGS = $(CFLAGS) $(OPT_$(VARIANT)) $(SAN_$(VARIANT)) -std=gnu17 -D_GNU_SOURCE -fPIC -pthread -fno-omit-frame-pointer -I. $(WARN) $(PKG_CFLAGS)
 LIBS     = $(PKG_LIBS) -linih -pthread
 
-LIB_SRC    := $(wildcard scsi/*.c s3backend/*.c) $(filter-out vtl/target.c,$(wildcard vtl/*.c))
+TARGET_SRC := vtl/target.c vtl/target_preload.c
+LIB_SRC    := $(wildcard scsi/*.c s3backend/*.c) $(filter-out $(TARGET_SRC),$(wildcard vtl/*.c))
 CMD_SRC    := $(wildcard vtl/cmd/*.c)
-TARGET_SRC := vtl/target.c
 UNIT_SRC   := $(wildcard tests/unit/test_*.c)
 UNIT_HELP  := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
@@ -47,9 +47,9 @@ $(B)/libs3vtl.a: $(call obj,$(LIB_SRC))
 $(B)/s3vtl: $(call obj,$(CMD_SRC)) $(B)/libs3vtl.a
 	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $(call obj,$(CMD_SRC)) $(B)/libs3vtl.a $(LIBS)
 
-# tgtd's symbols are resolved when it loads the module.
+# tgtd's symbols are resolved when it loads the module, all of them then: a tgtd that lacks one does not start.
 $(B)/bs_s3vtl.so: $(call obj,$(TARGET_SRC)) $(B)/libs3vtl.a
-	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -shared -Wl,-Bsymbolic -Wl,--exclude-libs,ALL -o $@ $(call obj,$(TARGET_SRC)) $(B)/libs3vtl.a $(LIBS)
+	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -shared -Wl,-Bsymbolic -Wl,-z,now -Wl,--exclude-libs,ALL -o $@ $(call obj,$(TARGET_SRC)) $(B)/libs3vtl.a $(LIBS)
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -185,19 +185,19 @@ bench:
 	$(MAKE) VARIANT=plain all bench-programs
 	scripts/bench
 
-# The command with its module beside it, the service, the documents. The directory of tgt's modules must be there: the
-# service cannot make it, and serve puts its module there for its own tgtd only.
+# The command with its module beside it, the service and its user, the documents.
 PREFIX ?= /usr/local
 install: all
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/lib/s3vtl build/s3vtl build/bs_s3vtl.so
-	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)/usr/lib/tgt/backing-store
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/lib/systemd/system
 	ln -sfn ../lib/s3vtl/s3vtl $(DESTDIR)$(PREFIX)/sbin/s3vtl
 	sed 's|/usr/local|$(PREFIX)|' packaging/s3vtl.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/s3vtl.service
+	install -D -m 0644 packaging/s3vtl.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/s3vtl.conf
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/s3vtl README.md LICENSE docs/*.md vtl/FORMAT.md
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/share/s3vtl scripts/pbs-attach
 uninstall:
 	rm -rf $(DESTDIR)$(PREFIX)/lib/s3vtl $(DESTDIR)$(PREFIX)/share/doc/s3vtl $(DESTDIR)$(PREFIX)/share/s3vtl
-	rm -f $(DESTDIR)$(PREFIX)/sbin/s3vtl $(DESTDIR)$(PREFIX)/lib/systemd/system/s3vtl.service
+	rm -f $(DESTDIR)$(PREFIX)/sbin/s3vtl $(DESTDIR)$(PREFIX)/lib/systemd/system/s3vtl.service $(DESTDIR)$(PREFIX)/lib/sysusers.d/s3vtl.conf
 
 deps:
 	scripts/deps

@@ -40,7 +40,7 @@ int cmd_verify(const struct command_line *cl);
 int fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* NULL after a message. The caller frees. */
+/* NULL after a message. The caller frees. Root is the library's owner afterwards (owner.h). */
 struct vtl_config *load_config(const struct command_line *cl);
 /* Asks the running library, or opens it in this process when none runs. NULL after a message; takes request over. */
 json_t *call_library(const struct vtl_config *cfg, json_t *request);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "vtl/cmd/cmd.h"
+#include "vtl/cmd/owner.h"
 #include "vtl/control.h"
 
 static void message(const char *fmt, va_list ap)
@@ -38,8 +39,13 @@ struct vtl_config *load_config(const struct command_line *cl)
 {
     struct vtl_config *cfg = NULL;
     struct errtext err = {""};
-    if (config_load(cl->config_file, &cfg, &err))
+    if (config_load(cl->config_file, &cfg, &err)) {
         fail("%s", err.text);
+    } else if (owner_become(cfg, &err)) {
+        fail("%s", err.text);
+        config_free(cfg);
+        cfg = NULL;
+    }
     return cfg;
 }
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -18,10 +19,13 @@
 
 #include <systemd/sd-daemon.h>
 
+#include "scsi/ssc_keys.h"
 #include "vtl/cmd/cmd.h"
 #include "vtl/cmd/password.h"
 #include "vtl/cmd/tgt.h"
 #include "vtl/control.h"
+
+#define MAX_DRIVES 64 /* of a configuration */
 
 /* ---- before anything starts ---- */
 
@@ -85,6 +89,38 @@ static int check_state(const struct vtl_config *cfg, struct errtext *err)
     struct library *lib = NULL;
     int rc = library_open(cfg, 0, &lib, err);
     return rc ? rc : library_close(lib, err);
+}
+
+/* Each drive keeps its keys in locked memory, of which a user has little. Root has what it asks for. */
+static int check_locked_memory(const struct vtl_config *cfg, struct errtext *err)
+{
+    struct ssc_keys *keys[MAX_DRIVES];
+    struct rlimit l = {.rlim_max = 0};
+    unsigned n = 0;
+    if (!getrlimit(RLIMIT_MEMLOCK, &l)) {
+        l.rlim_cur = l.rlim_max; /* as it will be in tgtd */
+        (void)setrlimit(RLIMIT_MEMLOCK, &l);
+    }
+    while (n < cfg->library.drives && n < MAX_DRIVES && (keys[n] = ssc_keys_new()))
+        n++;
+    bool enough = n == cfg->library.drives;
+    for (unsigned i = 0; i < n; i++)
+        ssc_keys_free(keys[i]);
+    if (enough)
+        return 0;
+    return errtext_set(
+        err, -ENOMEM,
+        "the keys of %u drives must be in locked memory, and the limit of this user (%llu KiB) is enough "
+        "for %u: raise it (ulimit -l; LimitMEMLOCK= of a service)",
+        cfg->library.drives, (unsigned long long)l.rlim_max / 1024, n);
+}
+
+/* LD_PRELOAD takes a list, and has no way to write a name with one of its separators. */
+static int check_module_name(const char *path, struct errtext *err)
+{
+    if (!strpbrk(path, " :"))
+        return 0;
+    return errtext_set(err, -EINVAL, "%s: tgtd cannot load a module with a blank or a colon in its path", path);
 }
 
 /* $S3VTL_MODULE, beside this program (a build tree), or where the package puts it. */
@@ -247,7 +283,7 @@ static int run(const struct vtl_config *cfg, const char *module, int signals)
 /* All that can be known before anything starts. */
 static int check_all(const struct vtl_config *cfg, bool offline, struct errtext *err)
 {
-    int rc = geteuid() ? errtext_set(err, -EPERM, "serve: root is needed (a mount namespace for tgtd)") : 0;
+    int rc = check_locked_memory(cfg, err);
     if (!rc)
         rc = password_check(cfg, err);
     if (!rc)
@@ -293,6 +329,8 @@ int cmd_serve(const struct command_line *given)
     }
     if (!rc)
         rc = find_module(module, &err);
+    if (!rc)
+        rc = check_module_name(module, &err);
     if (!rc)
         rc = check_all(cfg, offline, &err);
     if (!rc && (signals = block_signals(&err)) < 0)

@@ -4,13 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -20,8 +19,7 @@
 #include "vtl/cmd/password.h"
 #include "vtl/cmd/tgt_request.h"
 
-#define MODULE_DIR "/usr/lib/tgt/backing-store" /* compiled into tgtd */
-#define CONTROL_PORT "1"                        /* ours alone: the management socket has a directory of its own */
+#define CONTROL_PORT "1" /* ours alone: the management socket has a directory of its own */
 #define START_MS 20000
 #define STOP_MS 15000
 #define STOP_AGAIN 10 /* times 20 ms */
@@ -37,32 +35,41 @@ static void must(bool ok, const char *what)
     _exit(127);
 }
 
-static void make_module_dir(void)
+/* As much of it as we may have: without root tgtd cannot raise its own limits. */
+static void raise_limit(int resource)
 {
-    must(!mkdir("/usr/lib/tgt", 0755) || errno == EEXIST, "/usr/lib/tgt");
-    must(!mkdir(MODULE_DIR, 0755) || errno == EEXIST, MODULE_DIR);
+    struct rlimit l;
+    if (getrlimit(resource, &l) || l.rlim_cur == l.rlim_max)
+        return;
+    l.rlim_cur = l.rlim_max;
+    (void)setrlimit(resource, &l);
+}
+
+/* The module, behind the library of a sanitizer (in tests), which must be the first. */
+static void preload(const char *module)
+{
+    const char *before = getenv("S3VTL_TGTD_PRELOAD");
+    char *list = NULL;
+    must(asprintf(&list, "%s%s%s", before ? before : "", before ? ":" : "", module) >= 0, "LD_PRELOAD");
+    setenv("LD_PRELOAD", list, 1);
+    free(list);
 }
 
 static void child(const struct vtl_config *cfg, const char *module, const char *ipc_base, int log_fd, pid_t parent)
 {
     char portal[300];
-    const char *preload = getenv("S3VTL_TGTD_PRELOAD"); /* a sanitizer's library, for tests */
     must(!prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl");
     if (getppid() != parent)
         _exit(127);
     /* Signals of a terminal are for the parent, which flushes first. */
     must(setsid() > 0, "setsid");
-    make_module_dir();
-    must(!unshare(CLONE_NEWNS), "unshare (root is needed)");
-    must(!mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), "mount namespace");
-    must(!mount("tmpfs", MODULE_DIR, "tmpfs", MS_NOSUID, "mode=0755"), MODULE_DIR);
-    must(!symlink(module, MODULE_DIR "/bs_s3vtl.so"), MODULE_DIR "/bs_s3vtl.so");
     must(dup2(log_fd, 1) == 1 && dup2(log_fd, 2) == 2, "dup2");
     setenv("TGT_IPC_SOCKET", ipc_base, 1);
     setenv("S3VTL_CONFIG", cfg->file, 1);
     unsetenv("NOTIFY_SOCKET");
-    if (preload)
-        setenv("LD_PRELOAD", preload, 1);
+    preload(module);
+    raise_limit(RLIMIT_NOFILE);
+    raise_limit(RLIMIT_MEMLOCK);
     (void)signal(SIGPIPE, SIG_DFL); /* else inherited by exec */
     sigset_t none;
     sigemptyset(&none);

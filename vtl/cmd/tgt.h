@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* tgt.h: a tgtd of our own: starting it in a private mount namespace, and asking it over its management socket. */
+/* tgt.h: a tgtd of our own: starting it with our module in it, and asking it over its management socket. */
 #ifndef S3VTL_TGT_H
 #define S3VTL_TGT_H
 
@@ -16,10 +16,10 @@ struct tgt {
 };
 
 /*
- * Starts tgtd in the foreground, listening on the configuration's portal only, with just our module in its
- * backing-store directory (a tmpfs in its mount namespace: the host's is untouched) and a management socket below
- * state_dir, so that a tgtd the host uses for other things is never met. It dies with this process. 0 once it answers;
- * else a negative errno and *err.
+ * Starts tgtd in the foreground, as the user that this process is, listening on the configuration's portal only, with
+ * our module preloaded and a management socket below state_dir, so that a tgtd the host uses for other things is never
+ * met. tgtd lets nobody manage it but its own user and group, so both must stay what they are. It dies with this
+ * process. 0 once it answers; else a negative errno and *err.
  */
 int tgt_start(struct tgt *t, const struct vtl_config *cfg, const char *module, struct errtext *err);
 /* One target with the changer and the drives, accounts and access lists; initiators may log in when it returns 0. The
