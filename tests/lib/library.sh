@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# library.sh: shell functions that make, start and stop a library for a test. Source it in bash; needs root (tgtd, namespaces).
+# library.sh: shell functions that make, start and stop a library for a test. Source it in bash.
 #
 #   VARIANT            plain (default), asan or tsan: which build runs
 #   LIB_STORE          dir (default: DIR/store) or s3: then LIB_S3_URL, LIB_S3_BUCKET, LIB_S3_CREDENTIALS, LIB_S3_PREFIX, LIB_S3_REGION,
