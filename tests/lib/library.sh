@@ -101,12 +101,13 @@ library_make() { # DIR [BARCODE...]
     [ $# -eq 0 ] || s3vtl "$dir" tape create "$@" >>"$dir/init.log" 2>&1 || { cat "$dir/init.log" >&2; return 1; }
 }
 
-# A sanitizer starts at the first malloc. In tgtd that is one of libgpg-error's constructor, in bindtextdomain, which holds a lock of libc
-# that the start takes too (by dlerror) and then unlocks twice: the next bindtextdomain, of gnutls when the module is loaded, waits for ever.
-# Nobody translates anything here.
-_lib_no_translation() { # DIR
-    echo 'char *bindtextdomain(const char *d, const char *p) { return d ? (char *)p : 0; }' |
-        gcc -shared -fPIC -x c -o "$1/notranslation.so" - && echo "$1/notranslation.so"
+# A sanitizer starts at the first malloc. In tgtd that is one in the constructor of some library (of libgpg-error in bindtextdomain, of
+# libp11-kit in newlocale) that holds a lock of libc, which the start takes too (by dlerror) and then unlocks twice: whoever wants it next waits
+# for ever. So the first malloc is one of a library whose constructor is before all others.
+_lib_first() { # DIR
+    echo '#include <stdlib.h>
+void *volatile first; __attribute__((constructor)) static void start(void) { free(first = malloc(1)); }' |
+        gcc -shared -fPIC -Wl,-z,initfirst -x c -o "$1/first.so" - && echo "$1/first.so"
 }
 
 # tgtd itself is Debian's; a sanitizer's runtime must be there before it loads the module.
@@ -114,13 +115,13 @@ _lib_sanitizer() { # DIR
     case ${VARIANT:-plain} in
         asan)
             export S3VTL_TGTD_PRELOAD
-            S3VTL_TGTD_PRELOAD=$(gcc -print-file-name=libasan.so):$(_lib_no_translation "$1")
+            S3VTL_TGTD_PRELOAD=$(gcc -print-file-name=libasan.so):$(_lib_first "$1")
             export ASAN_OPTIONS="log_path=$1/sanitizer:detect_leaks=1:exitcode=0:halt_on_error=0:detect_odr_violation=0"
             export UBSAN_OPTIONS="log_path=$1/sanitizer:print_stacktrace=1"
             ;;
         tsan)
             export S3VTL_TGTD_PRELOAD
-            S3VTL_TGTD_PRELOAD=$(gcc -print-file-name=libtsan.so):$(_lib_no_translation "$1")
+            S3VTL_TGTD_PRELOAD=$(gcc -print-file-name=libtsan.so):$(_lib_first "$1")
             export TSAN_OPTIONS="log_path=$1/sanitizer:ignore_noninstrumented_modules=1:exitcode=0:second_deadlock_stack=1"
             ;;
         *) unset S3VTL_TGTD_PRELOAD ;;

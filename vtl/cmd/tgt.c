@@ -36,7 +36,7 @@ static void must(bool ok, const char *what)
 }
 
 /* As much of it as we may have: without root tgtd cannot raise its own limits. */
-static void raise_limit(int resource)
+static void raise_limit(__rlimit_resource_t resource)
 {
     struct rlimit l;
     if (getrlimit(resource, &l) || l.rlim_cur == l.rlim_max)
