@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -91,6 +92,17 @@ static int check_state(const struct vtl_config *cfg, struct errtext *err)
     return rc ? rc : library_close(lib, err);
 }
 
+/* A page for each drive's key of the blocks that it writes behind. */
+static bool can_lock_pages(unsigned n)
+{
+    size_t size = n * (size_t)sysconf(_SC_PAGESIZE);
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    bool good = p != MAP_FAILED && !mlock(p, size);
+    if (p != MAP_FAILED)
+        (void)munmap(p, size);
+    return good;
+}
+
 /* Each drive keeps its keys in locked memory, of which a user has little. Root has what it asks for. */
 static int check_locked_memory(const struct vtl_config *cfg, struct errtext *err)
 {
@@ -103,16 +115,16 @@ static int check_locked_memory(const struct vtl_config *cfg, struct errtext *err
     }
     while (n < cfg->library.drives && n < MAX_DRIVES && (keys[n] = ssc_keys_new()))
         n++;
-    bool enough = n == cfg->library.drives;
+    bool enough = n == cfg->library.drives && can_lock_pages(n);
     for (unsigned i = 0; i < n; i++)
         ssc_keys_free(keys[i]);
     if (enough)
         return 0;
     return errtext_set(
         err, -ENOMEM,
-        "the keys of %u drives must be in locked memory, and the limit of this user (%llu KiB) is enough "
-        "for %u: raise it (ulimit -l; LimitMEMLOCK= of a service)",
-        cfg->library.drives, (unsigned long long)l.rlim_max / 1024, n);
+        "the keys of %u drives must be in locked memory, and the limit of this user (%llu KiB) is not "
+        "enough: raise it (ulimit -l; LimitMEMLOCK= of a service)",
+        cfg->library.drives, (unsigned long long)l.rlim_max / 1024);
 }
 
 /* LD_PRELOAD takes a list, and has no way to write a name with one of its separators. */
