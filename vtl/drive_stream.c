@@ -9,6 +9,8 @@
 #include "vtl/crc32c.h"
 #include "vtl/drive_private.h"
 
+#define SMALL (16u << 10)
+
 /*
  * The first WRITE after anything else is written before it is answered: it may be refused, cut the tape, or begin a
  * segment. Then the drive streams: the blocks that follow are only taken, by the transport's own thread if nothing is
@@ -94,18 +96,35 @@ static enum tape_result taken(struct drive *d, uint32_t len)
     return d->used >= d->capacity ? TAPE_EARLY_WARNING : TAPE_OK;
 }
 
+static void *copy_of(const void *block, uint32_t len)
+{
+    void *copy = malloc(len);
+    if (copy)
+        memcpy(copy, block, len);
+    return copy;
+}
+
+/* Takes the memory too, unless the block is so small that a copy costs less than what is around it. */
+static bool take_at_once(struct drive *d, const struct tape_write *w)
+{
+    bool small = w->len < SMALL;
+    void *data = small ? copy_of(w->block, w->len) : (void *)(uintptr_t)w->block;
+    bool done = data && behind_push(d->behind, data, w->len, d->pos, w->compress, w->crypt) == BEHIND_TAKEN;
+    if (done && !small)
+        w->taken(w->arg);
+    if (!done && small)
+        free(data);
+    return done;
+}
+
 bool drive_write_at_once(void *self, const struct tape_write *w, enum tape_result *result)
 {
     struct drive *d = self;
     if (pthread_mutex_trylock(&d->op_lock))
         return false;
-    bool done =
-        d->streaming && !drive_is_full(d, w->len) && drive_has_room(d, w->len) &&
-        behind_push(d->behind, (void *)(uintptr_t)w->block, w->len, d->pos, w->compress, w->crypt) == BEHIND_TAKEN;
-    if (done) {
-        w->taken(w->arg);
+    bool done = d->streaming && !drive_is_full(d, w->len) && drive_has_room(d, w->len) && take_at_once(d, w);
+    if (done)
         *result = taken(d, w->len);
-    }
     pthread_mutex_unlock(&d->op_lock);
     return done;
 }
@@ -118,10 +137,9 @@ bool drive_stream(struct drive *d, const void *block, uint32_t len, bool compres
     *result = drive_wait_for_room(d, len, cancel);
     if (*result)
         return true;
-    void *copy = malloc(len);
+    void *copy = copy_of(block, len);
     if (!copy)
         return false;
-    memcpy(copy, block, len);
     for (;;) {
         switch (behind_push(d->behind, copy, len, d->pos, compress, crypt)) {
         case BEHIND_TAKEN:
@@ -180,7 +198,7 @@ enum tape_result drive_tell_loss(struct drive *d)
     if (!rc)
         return TAPE_OK;
     d->lost_rc = 0;
-    d->place_lost = true;
+    d->place_lost = rc != -EPERM; /* then nothing more is written anyway */
     enum tape_result r = drive_failed(d, rc, NULL, TAPE_WRITE_ERROR);
     return r == TAPE_WRITE_ERROR ? TAPE_WRITE_LOST : r;
 }

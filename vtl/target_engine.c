@@ -4,6 +4,7 @@
 #include "vtl/target_engine.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,10 +13,20 @@
 #include "vtl/engine.h"
 #include "vtl/version.h"
 
+/* Blocks come and go by the thousand a second. What malloc gives back to the kernel for each of them it gets again as
+ * pages to be cleared: up to so much stays (I6: a bound). */
+static void keep_memory(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    (void)mallopt(M_TRIM_THRESHOLD, 64 << 20);
+}
+
 int target_engine_open(struct target_engine *e, struct errtext *err)
 {
     const char *file = getenv("S3VTL_CONFIG");
-    /* No core dump of a process that initiators give their keys to (I9): a key passes through buffers that are not ours. */
+    keep_memory();
+    /* No core dump of a process that initiators give their keys to (I9): a key passes through buffers that are not
+     * ours. */
     (void)prctl(PR_SET_DUMPABLE, 0);
     if (!file || !*file)
         return errtext_set(err, -EINVAL, "S3VTL_CONFIG is not set: it must name the configuration file");

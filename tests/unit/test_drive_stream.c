@@ -157,7 +157,7 @@ static void only_what_goes_on_at_the_end_of_data_is_taken_at_once(void **state)
     assert_true(at_once(d, 5, &n));
     assert_int_equal(sync_it(d), TAPE_OK);
     assert_false(at_once(d, 6, &n));
-    assert_int_equal(n, 3); /* memory that changed hands */
+    assert_int_equal(n, 3); /* memory that changed hands: none of these is small */
     move(lib, DRIVE, SLOT);
     assert_false(at_once(d, 6, &n));
     move(lib, SLOT, DRIVE);
