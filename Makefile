@@ -79,7 +79,7 @@ unit: $(UNIT_BIN)
 
 # The initiator of these tests is always the plain build; VARIANT says which module tgtd loads.
 ISCSI_BIN := $(patsubst tests/iscsi/%.c,$(B)/iscsi/%,$(wildcard tests/iscsi/test_*.c))
-$(B)/iscsi/%: $(call obj,tests/iscsi/%.c tests/iscsi/initiator.c tests/iscsi/library.c tests/iscsi/raw.c vtl/crc32c.c)
+$(B)/iscsi/%: $(call obj,tests/iscsi/%.c tests/iscsi/initiator.c tests/iscsi/library.c tests/iscsi/raw.c s3backend/crc32c.c)
 	@mkdir -p $(@D)
 	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ -liscsi -lcmocka
 .PHONY: iscsi-programs iscsi-tests

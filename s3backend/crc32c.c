@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* crc32c.c: CRC32C by the CPU's instruction where there is one, by tables elsewhere; see crc32c.h. */
-#include "vtl/crc32c.h"
+#include "s3backend/crc32c.h"
 
+#include <endian.h>
 #include <string.h>
-
-#include "vtl/le.h"
 
 /*
  * Table k maps a byte to its effect on the CRC when k more bytes follow in the same step. A CRC is linear, so an entry
@@ -45,7 +44,9 @@ uint32_t crc32c_portable(uint32_t crc, void *dst, const void *src, size_t len)
     uint8_t *d = dst;
     crc = ~crc;
     for (; len >= 8; len -= 8, s += 8) {
-        uint64_t v = get_le64(s);
+        uint64_t v;
+        memcpy(&v, s, sizeof(v));
+        v = le64toh(v);
         if (d) {
             memcpy(d, s, 8);
             d += 8;
