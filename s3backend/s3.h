@@ -22,14 +22,28 @@ struct s3_tuning {
 };
 extern const struct s3_tuning s3_default_tuning;
 
+/* What is known of the store's own comparison by x-amz-checksum-crc32c; see s3_checksum.c. */
+enum s3_checksum {
+    S3_CHECKSUM_ASKED,    /* nothing yet: it is sent, and MD5 counts */
+    S3_CHECKSUM_PROBED,   /* a thread is finding out; the same */
+    S3_CHECKSUM_COMPARED, /* the store compares: its word counts */
+    S3_CHECKSUM_UNUSED,   /* it does not: not sent, MD5 counts */
+};
+
+/* A body up to this is sent at once with all its hashes; see s3_body.c. */
+enum { S3_BIG_BODY = 1 << 20 };
+
 struct s3_store {
     struct objstore base;
     struct http_engine *http;
     struct s3_tuning tuning;
     bool tls, virtual_style;
-    char *host;   /* host[:port], lower case, as in the Host header; without the bucket */
-    char *bucket; /* */
-    char *prefix; /* "" or "a/b/" */
+    bool loopback;       /* the store is on this host, by an address that leads nowhere else */
+    atomic_int checksum; /* enum s3_checksum */
+    atomic_bool careful; /* the last big body failed: ask before the next one is sent */
+    char *host;          /* host[:port], lower case, as in the Host header; without the bucket */
+    char *bucket;        /* */
+    char *prefix;        /* "" or "a/b/" */
     char *region;
     char *ca_file; /* or NULL */
     char *access_key, *secret_key;
@@ -51,8 +65,9 @@ struct s3_request {
     void *buf;                     /* with range: where the bytes go */
     uint64_t offset, len;
     size_t text_limit;
-    unsigned answer_ms; /* 0: tuning.reply_ms */
-    bool once;          /* sent once a try, also if the connection breaks */
+    unsigned answer_ms;           /* 0: tuning.reply_ms */
+    bool once;                    /* sent once a try, also if the connection breaks */
+    void (*meanwhile)(void *arg); /* NULL, or run by the caller's thread while the request is under way */
     /* Looks at a 2xx answer; may set v->code (and retry, reason) when it isn't what it should be. NULL: any will do. */
     void (*inspect)(void *arg, const struct http_response *r, struct s3_verdict *v);
     void *arg;
@@ -81,16 +96,38 @@ int s3_check_key(const char *op, const char *key, struct errtext *err);
 /* Waits; true if *cancel became true meanwhile. */
 bool s3_wait(unsigned ms, const struct obj_call *c);
 
-/* ---- s3_put.c ---- */
-struct body_hashes {
+/* ---- s3_body.c ---- */
+enum s3_body_kind {
+    S3_BODY_OBJECT, /* a CRC32C may be sent along */
+    S3_BODY_PART,   /* not with a part of an object */
+    S3_BODY_LIST,   /* a request's own text: all hashes are sent along, however long it is */
+};
+/* A body that is sent, and what is known of it. src, c and s are the caller's and outlive it. */
+struct s3_body {
+    struct s3_store *s;
+    const struct obj_source *src;
+    const struct obj_call *c;
+    bool has_md5;
+    int md5_rc; /* why there is none */
     char md5_hex[33], md5_base64[25];
+    char crc[9];                  /* CRC32C as x-amz-checksum-crc32c has it; "": not to be sent */
+    bool by_crc;                  /* the store compares by that: MD5 only if an answer doesn't tell so */
     char payload[SIGV4_HEX_SIZE]; /* for x-amz-content-sha256 */
 };
-/* Hashes what is to be sent. 0, -ECANCELED, or -EIO with *err. */
-int s3_hash_source(const struct s3_store *s, const char *op, const char *key, const struct obj_source *src,
-                   const struct obj_call *c, struct body_hashes *h, struct errtext *err);
-/* The inspection of an answer to a PUT: is its ETag the body's MD5? arg: the body's md5_hex. */
-void s3_inspect_etag(void *arg, const struct http_response *r, struct s3_verdict *v);
+/* Computes what has to be known before it is sent. 0, -ECANCELED, or -EIO, with *err. */
+int s3_body_prepare(struct s3_body *b, struct s3_store *s, const char *op, const char *key,
+                    const struct obj_source *src, const struct obj_call *c, enum s3_body_kind kind,
+                    struct errtext *err);
+/* s3_request's meanwhile of a PUT: computes the rest. */
+void s3_body_meanwhile(void *body);
+/* s3_request's inspect of a PUT: did the store take the same bytes? */
+void s3_body_inspect(void *body, const struct http_response *r, struct s3_verdict *v);
+
+/* ---- s3_checksum.c ---- */
+/* After an answer repeated a checksum: finds out, once, whether the store compares. */
+void s3_checksum_probe(struct s3_store *s, const struct obj_call *c);
+/* True if this final answer may refuse the checksum's header itself: from now on it isn't sent, try without. */
+bool s3_checksum_refused(struct s3_store *s, const struct http_response *r);
 
 /* ---- operations ---- */
 int s3_put(struct objstore *o, const char *key, const struct obj_source *src, const struct obj_call *c,

@@ -99,6 +99,7 @@ void s3_try(struct s3_store *s, const struct s3_request *q, const struct obj_cal
             struct s3_verdict *v)
 {
     struct wire w = {0};
+    bool big = q->body && q->body->len > S3_BIG_BODY;
     int rc = make_wire(s, q, &w);
     if (rc) {
         *v = (struct s3_verdict){.code = rc};
@@ -120,11 +121,18 @@ void s3_try(struct s3_store *s, const struct s3_request *q, const struct obj_cal
             .answer_ms = q->answer_ms ? q->answer_ms : s->tuning.reply_ms,
             .cancel = c ? c->cancel : NULL,
             .once = q->once,
+            .expect = big && atomic_load(&s->careful),
+            .meanwhile = q->meanwhile,
+            .arg = q->arg,
         };
         http_run(s->http, &h, r);
         s3_judge(r, time(NULL), v);
         if (v->code == 0 && q->inspect)
             q->inspect(q->arg, r, v);
+        /* To ask before each body would cost a round trip. Only a store that refuses is asked: its refusal then costs
+         * no body, and shows as what it is instead of a connection that breaks. */
+        if (big)
+            atomic_store(&s->careful, v->code != 0 && v->code != -ECANCELED);
     }
     wire_free(&w);
 }

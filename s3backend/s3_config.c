@@ -2,6 +2,7 @@
 /* s3_config.c: the S3 store's options and its credentials file, each fault told with the option's name. */
 #include "s3backend/s3.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -58,6 +59,24 @@ static bool split_host(char *host, char **port)
     return true;
 }
 
+/* What is sent there doesn't leave this host. A name counts only if libcurl itself takes it for the loopback. */
+static bool is_loopback(const char *host, const char *port)
+{
+    char name[INET6_ADDRSTRLEN + 2];
+    struct in_addr v4;
+    struct in6_addr v6;
+    size_t n = port ? (size_t)(port - 1 - host) : strlen(host);
+    if (n >= sizeof(name))
+        return false;
+    memcpy(name, host, n);
+    name[n] = 0;
+    if (name[0] == '[') {
+        name[n - 1] = 0;
+        return inet_pton(AF_INET6, name + 1, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+    }
+    return !strcmp(name, "localhost") || (inet_pton(AF_INET, name, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127);
+}
+
 static int set_url(struct s3_store *s, const char *url, struct errtext *err)
 {
     if (!url || !*url)
@@ -78,6 +97,7 @@ static int set_url(struct s3_store *s, const char *url, struct errtext *err)
                            url);
     for (char *c = s->host; *c; c++)
         *c = (char)tolower((unsigned char)*c);
+    s->loopback = is_loopback(s->host, port);
     /* The Host header, which is signed, has no port that is the scheme's own. */
     if (port && strtoul(port, NULL, 10) == (s->tls ? 443 : 80))
         port[-1] = 0;
@@ -105,6 +125,7 @@ static int set_style(struct s3_store *s, const char *style, struct errtext *err)
         return errtext_set(err, -EINVAL, "store option style: virtual needs a host name in url, not the address %s",
                            s->host);
     s->virtual_style = true;
+    s->loopback = false; /* BUCKET.HOST is another name */
     return 0;
 }
 

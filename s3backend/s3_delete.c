@@ -109,14 +109,14 @@ static void make_body(const struct batch *b, struct strbuf *body)
 static int send_batch(struct batch *b, const struct obj_call *c, struct errtext *err)
 {
     struct strbuf body = {0};
-    struct body_hashes h;
+    struct s3_body h;
     make_body(b, &body);
     if (body.overflow) {
         strbuf_free(&body);
         return errtext_set(err, -ENOMEM, "delete %s: no memory", b->keys[0]);
     }
     const struct obj_source src = {.mem = strbuf_str(&body), .fd = -1, .len = body.len};
-    int rc = s3_hash_source(b->s, "delete", b->keys[0], &src, c, &h, err);
+    int rc = s3_body_prepare(&h, b->s, "delete", b->keys[0], &src, c, S3_BODY_LIST, err);
     if (rc == 0) {
         const struct sigv4_pair query[] = {{"delete", ""}};
         const struct sigv4_pair headers[] = {{"Content-Type", "application/xml"}, {"Content-MD5", h.md5_base64}};

@@ -111,6 +111,7 @@ static bool wants_cancel(const struct transfer *t)
 
 static void drop_canceled_waiting(struct http_engine *e)
 {
+    bool dropped = false;
     pthread_mutex_lock(&e->lock);
     for (struct transfer **p = &e->waiting; *p;) {
         struct transfer *t = *p;
@@ -120,12 +121,13 @@ static void drop_canceled_waiting(struct http_engine *e)
         }
         *p = t->next;
         t->r->outcome = HTTP_CANCELED;
-        t->done = true;
+        t->done = dropped = true;
     }
     e->waiting_tail = &e->waiting;
     while (*e->waiting_tail)
         e->waiting_tail = &(*e->waiting_tail)->next;
-    pthread_cond_broadcast(&e->ended);
+    if (dropped)
+        pthread_cond_broadcast(&e->ended);
     pthread_mutex_unlock(&e->lock);
 }
 
@@ -212,6 +214,8 @@ void http_run(struct http_engine *e, const struct http_request *q, struct http_r
     e->waiting_tail = &t.next;
     pthread_mutex_unlock(&e->lock);
     curl_multi_wakeup(e->multi);
+    if (q->meanwhile)
+        q->meanwhile(q->arg);
     pthread_mutex_lock(&e->lock);
     while (!t.done)
         pthread_cond_wait(&e->ended, &e->lock);

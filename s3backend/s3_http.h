@@ -29,6 +29,9 @@ struct http_request {
     unsigned stall_ms;             /* no byte in either direction */
     unsigned answer_ms;            /* all sent, and no answer begins */
     const atomic_bool *cancel;     /* NULL or polled every 100 ms */
+    bool expect;                   /* ask by "Expect: 100-continue" before a big body */
+    void (*meanwhile)(void *arg);  /* NULL, or run by the caller's thread while the exchange is under way */
+    void *arg;                     /* of meanwhile */
     bool once; /* never sent a second time by libcurl itself, as it does on a used connection that breaks */
 };
 
@@ -48,6 +51,7 @@ struct http_response {
     char reason[256];
     long status;
     char etag[128];         /* without quotes; "" when there is none */
+    char crc32c[16];        /* x-amz-checksum-crc32c; "" when there is none */
     bool has_length;        /* Content-Length was there */
     uint64_t length;        /* its value */
     bool has_range;         /* Content-Range was there and well-formed */

@@ -87,13 +87,19 @@ static bool plain_etag(const char *etag)
 
 struct part_check {
     struct part *part;
-    char *md5;
+    struct s3_body body;
 };
+
+static void part_meanwhile(void *arg)
+{
+    struct part_check *p = arg;
+    s3_body_meanwhile(&p->body);
+}
 
 static void inspect_part(void *arg, const struct http_response *r, struct s3_verdict *v)
 {
-    const struct part_check *p = arg;
-    s3_inspect_etag(p->md5, r, v);
+    struct part_check *p = arg;
+    s3_body_inspect(&p->body, r, v);
     if (v->code == 0 && !plain_etag(r->etag))
         *v = (struct s3_verdict){.code = -EIO, .reason = "the answer to a part has no proper ETag"};
     if (v->code == 0)
@@ -103,7 +109,6 @@ static void inspect_part(void *arg, const struct http_response *r, struct s3_ver
 static int put_part(struct upload *u, unsigned i)
 {
     char number[16];
-    struct body_hashes h;
     struct obj_source src = *u->src;
     uint64_t at = (uint64_t)i * u->part_size;
     src.len = u->src->len - at < u->part_size ? u->src->len - at : u->part_size;
@@ -112,13 +117,13 @@ static int put_part(struct upload *u, unsigned i)
     else
         src.offset += at;
     u->parts[i].size = src.len;
-    int rc = s3_hash_source(u->s, "put", u->key, &src, u->c, &h, u->err);
+    struct part_check check = {.part = &u->parts[i]};
+    int rc = s3_body_prepare(&check.body, u->s, "put", u->key, &src, u->c, S3_BODY_PART, u->err);
     if (rc)
         return rc;
     snprintf(number, sizeof(number), "%u", i + 1);
-    struct part_check check = {&u->parts[i], h.md5_hex};
     const struct sigv4_pair query[] = {{"partNumber", number}, {"uploadId", u->id}};
-    const struct sigv4_pair headers[] = {{"Content-MD5", h.md5_base64}};
+    const struct sigv4_pair headers[] = {{"Content-MD5", check.body.md5_base64}};
     const struct s3_request q = {.op = "put",
                                  .what = u->key,
                                  .method = "PUT",
@@ -126,10 +131,11 @@ static int put_part(struct upload *u, unsigned i)
                                  .query = query,
                                  .n_query = 2,
                                  .headers = headers,
-                                 .n_headers = 1,
+                                 .n_headers = check.body.has_md5 ? 1 : 0,
                                  .body = &src,
-                                 .payload_hash = h.payload,
+                                 .payload_hash = check.body.payload,
                                  .answer_ms = u->s->tuning.answer_ms,
+                                 .meanwhile = part_meanwhile,
                                  .inspect = inspect_part,
                                  .arg = &check};
     struct http_response r = {0};

@@ -18,6 +18,7 @@
 #include "s3backend/xml.h"
 
 #define WRONG_KEYS "wrong key, secret, or clock"
+#define CHANGED "the body changed on the way"
 
 struct rule {
     const char *match;
@@ -28,7 +29,7 @@ struct rule {
 
 /* Parts of renterd's messages that no further try changes. */
 static const struct rule messages[] = {
-    {"BadDigest", -EIO, false, "the body changed on the way"},
+    {"BadDigest", -EIO, false, CHANGED},
     {"multipart upload not found", -EIO, false, NULL},
     {"object not found", -ENOENT, false, NULL},
     {"invalid range", -EIO, false, "the object is shorter than it should be"},
@@ -46,9 +47,10 @@ static const struct rule codes[] = {
     {"AccountProblem", -EACCES, false, NULL},
     {"PermanentRedirect", -EIO, false, "check store options url and region"},
     {"TemporaryRedirect", -EIO, true, "check store options url and region"},
-    {"BadDigest", -EIO, false, "the body changed on the way"},
+    {"BadDigest", -EIO, false, CHANGED},
     {"InvalidDigest", -EIO, false, NULL},
-    {"XAmzContentSHA256Mismatch", -EIO, false, "the body changed on the way"},
+    {"XAmzContentSHA256Mismatch", -EIO, false, CHANGED},
+    {"XAmzContentChecksumMismatch", -EIO, false, CHANGED},
     {"InvalidRange", -EIO, false, "the object is shorter than it should be"},
     {"NoSuchUpload", -EIO, false, NULL},
     {"InvalidPart", -EIO, false, NULL},
@@ -211,7 +213,8 @@ static void judge_status(const struct http_response *r, time_t our_time, struct 
                                      : s   ? s->code
                                            : -EIO,
                              .retry = known ? known->retry : s && s->retry,
-                             .bucket_missing = !strcmp(code, "NoSuchBucket")};
+                             .bucket_missing = !strcmp(code, "NoSuchBucket"),
+                             .other_body = known && known->hint && !strcmp(known->hint, CHANGED)};
     /* An S3 service names the reason of a 404, but to a HEAD; a page of some other server says nothing about the
      * object. */
     bool foreign = r->status == 404 && !known && r->text.len;

@@ -10,7 +10,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-enum { IO_BUFFER = 1 << 18, ERROR_TEXT = 1 << 16, SLOWEST = 1024, EXPECT_OVER = 1 << 20 };
+enum { IO_BUFFER = 1 << 18, ERROR_TEXT = 1 << 16, SLOWEST = 1024 };
 
 uint64_t transfer_now_ms(void)
 {
@@ -62,7 +62,7 @@ static void new_answer(struct transfer *t, const char *line, size_t len)
         memcpy(code, sp + 1, 3);
     r->status = strtol(code, NULL, 10);
     t->answered = r->status >= 200;
-    r->etag[0] = 0;
+    r->etag[0] = r->crc32c[0] = 0;
     r->has_length = r->has_range = r->kms = false;
     r->date = 0;
     r->retry_after_s = 0;
@@ -111,6 +111,8 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
         new_answer(t, line, len);
     else if (header_value(line, "ETag", v, sizeof(v)))
         keep_etag(r, v);
+    else if (header_value(line, "x-amz-checksum-crc32c", v, sizeof(v)))
+        snprintf(r->crc32c, sizeof(r->crc32c), "%.15s", v);
     else if (header_value(line, "Content-Length", v, sizeof(v)))
         r->has_length = sscanf(v, "%" SCNu64, &r->length) == 1;
     else if (header_value(line, "Content-Range", v, sizeof(v)))
@@ -253,8 +255,8 @@ CURLcode transfer_set_up(struct transfer *t)
             return CURLE_OUT_OF_MEMORY;
         t->headers = l;
     }
-    /* libcurl asks before any body; that pays for big ones only, which a refusal would cut in the middle. */
-    if (q->body && q->body->len <= EXPECT_OVER) {
+    /* libcurl asks before any big body. */
+    if (q->body && !q->expect) {
         struct curl_slist *l = curl_slist_append(t->headers, "Expect:");
         if (!l)
             return CURLE_OUT_OF_MEMORY;

@@ -8,7 +8,7 @@
 
 #include "s3backend/strbuf.h"
 
-/* x-amz-content-sha256 of a body that is not hashed; only fit for TLS, which protects the body itself. */
+/* x-amz-content-sha256 of a body that is not hashed; only fit where nobody on the way can change it. */
 #define SIGV4_UNSIGNED_PAYLOAD "UNSIGNED-PAYLOAD"
 /* SHA-256 of nothing. */
 #define SIGV4_EMPTY_SHA256 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"

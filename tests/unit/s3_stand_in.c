@@ -19,6 +19,8 @@
 
 #include <openssl/evp.h>
 
+#include "s3backend/crc32c.h"
+
 enum { MAX_REQUESTS = 256, MAX_CONNECTIONS = 64, MAX_HEAD = 16384, MAX_BODY = 8 << 20 };
 
 struct request {
@@ -148,9 +150,31 @@ static void write_md5(char *out, const struct request *r)
     sprintf(out, "\"\r\n");
 }
 
+/* The header that tells a checksum, into out; false: the body has another one than its request says, and is refused. */
+static bool write_crc(char *out, size_t room, enum stand_in_crc way, const struct request *r)
+{
+    char own[9] = "";
+    const char *sent = header(r->head, "\r\nx-amz-checksum-crc32c: ");
+    uint32_t crc = crc32c(0, r->body ? r->body : "", r->body_len);
+    const unsigned char be[4] = {(unsigned char)(crc >> 24), (unsigned char)(crc >> 16), (unsigned char)(crc >> 8),
+                                 (unsigned char)crc};
+    EVP_EncodeBlock((unsigned char *)own, be, 4);
+    *out = 0;
+    if (way == SI_CRC_IGNORE || !sent)
+        return true;
+    if (way == SI_CRC_COMPARE && strncmp(sent, own, 8) != 0)
+        return false;
+    snprintf(out, room, "x-amz-checksum-crc32c: %.8s\r\n", way == SI_CRC_PARROT ? sent : own);
+    return true;
+}
+
 static void send_answer(struct connection *c, const struct stand_in_answer *a, const struct request *r)
 {
-    char head[4096], etag[64] = "", quoted[2048];
+    static const struct stand_in_answer refusal = {
+        .status = 400, .body = "<Error><Code>BadDigest</Code><Message>The CRC32C did not match.</Message></Error>"};
+    char head[4096], etag[64] = "", crc[64], quoted[2048];
+    if (!write_crc(crc, sizeof(crc), a->crc, r))
+        a = &refusal;
     const char *body = a->body ? a->body : "";
     size_t len = a->body_len ? a->body_len : strlen(body);
     if (a->etag)
@@ -167,7 +191,7 @@ static void send_answer(struct connection *c, const struct stand_in_answer *a, c
     char length[64] = "";
     if (!own_length)
         snprintf(length, sizeof(length), "Content-Length: %zu\r\n", len + a->missing);
-    int n = snprintf(head, sizeof(head), "HTTP/1.1 %d Scripted\r\n%s%s%s\r\n", a->status, length, etag,
+    int n = snprintf(head, sizeof(head), "HTTP/1.1 %d Scripted\r\n%s%s%s%s\r\n", a->status, length, etag, crc,
                      a->headers ? a->headers : "");
     send_text(c->fd, head, (size_t)n);
     if (!is_head)
@@ -214,6 +238,8 @@ static bool serve_one(struct connection *c)
     const struct stand_in_answer *a = admit(c->s, &r);
     if (a->way != SI_EARLY && a->way != SI_DEAF) {
         read_body(c, &r);
+        if (a->damage && r.body_len)
+            r.body[r.body_len / 2] ^= 1;
         show_body(c->s, &r);
     }
     if (a->way == SI_SILENT)

@@ -17,6 +17,13 @@ enum stand_in_way {
     SI_CLOSE,  /* answer, then close */
 };
 
+enum stand_in_crc { /* of a request's x-amz-checksum-crc32c */
+                    SI_CRC_IGNORE,
+                    SI_CRC_COMPARE, /* repeat it if it is the body's, else refuse: 400 BadDigest */
+                    SI_CRC_PARROT,  /* repeat it, whatever the body is */
+                    SI_CRC_OWN,     /* tell the body's */
+};
+
 /* One answer of the script, for the next request on whatever connection. All zero but status: an empty answer. */
 struct stand_in_answer {
     const char *expect; /* the request line has to begin so, e.g. "GET /bucket/key"; NULL: any */
@@ -26,7 +33,9 @@ struct stand_in_answer {
     size_t body_len;     /* 0: strlen(body) */
     size_t missing;      /* for SI_SHORT */
     enum stand_in_way way;
-    int etag;        /* 1: send the MD5 of the request's body as ETag */
+    int etag; /* 1: send the MD5 of the request's body as ETag */
+    enum stand_in_crc crc;
+    int damage;      /* 1: a bit of the body changes on the way, before anything is computed of it */
     int echo_secret; /* 1: the body is an AccessDenied that quotes the Authorization header */
 };
 
