@@ -85,6 +85,7 @@ struct objstore_config {
     const char *ca_file;          /* s3: NULL or a PEM file */
     const char *style;            /* s3: "path" or "virtual" */
     unsigned parallel;            /* s3: transfers at once, 1..64 */
+    void (*note)(const char *line); /* NULL, or hears what a person might want to know; any thread */
 };
 
 /* Opens a store; contacts nothing (see check). 0 or a negative errno with *err. The caller ends it by (*out)->ops->close. */

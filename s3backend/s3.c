@@ -162,6 +162,7 @@ static void s3_close(struct objstore *o)
     struct s3_store *s = (struct s3_store *)o;
     if (s->http)
         http_engine_free(s->http);
+    s3_pace_fini(&s->pace);
     free(s->host);
     free(s->bucket);
     free(s->prefix);
@@ -191,6 +192,7 @@ int s3_open(const struct objstore_config *cfg, const struct s3_tuning *tuning, s
         return errtext_set(err, -ENOMEM, "no memory for the S3 store");
     s->base.ops = &s3_ops;
     s->tuning = tuning ? *tuning : s3_default_tuning;
+    s3_pace_init(&s->pace, cfg->parallel, cfg->note);
     int rc = s3_configure(s, cfg, err);
     if (rc == 0)
         rc = http_engine_new(cfg->parallel, &s->http, err);

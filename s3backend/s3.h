@@ -5,6 +5,7 @@
 
 #include "s3backend/objstore.h"
 #include "s3backend/s3_http.h"
+#include "s3backend/s3_pace.h"
 #include "s3backend/s3_policy.h"
 #include "s3backend/sigv4.h"
 
@@ -40,6 +41,7 @@ struct s3_store {
     bool tls, virtual_style;
     bool loopback;       /* the store is on this host, by an address that leads nowhere else */
     atomic_int checksum; /* enum s3_checksum */
+    struct s3_pace pace; /* of big bodies */
     atomic_bool careful; /* the last big body failed: ask before the next one is sent */
     char *host;          /* host[:port], lower case, as in the Host header; without the bucket */
     char *bucket;        /* */

@@ -95,11 +95,11 @@ static int make_wire(const struct s3_store *s, const struct s3_request *q, struc
     return short_of ? -ENOMEM : rc;
 }
 
-void s3_try(struct s3_store *s, const struct s3_request *q, const struct obj_call *c, struct http_response *r,
-            struct s3_verdict *v)
+/* One exchange, signed now. */
+static void exchange(struct s3_store *s, const struct s3_request *q, const struct obj_call *c, bool expect,
+                     struct http_response *r, struct s3_verdict *v)
 {
     struct wire w = {0};
-    bool big = q->body && q->body->len > S3_BIG_BODY;
     int rc = make_wire(s, q, &w);
     if (rc) {
         *v = (struct s3_verdict){.code = rc};
@@ -121,7 +121,7 @@ void s3_try(struct s3_store *s, const struct s3_request *q, const struct obj_cal
             .answer_ms = q->answer_ms ? q->answer_ms : s->tuning.reply_ms,
             .cancel = c ? c->cancel : NULL,
             .once = q->once,
-            .expect = big && atomic_load(&s->careful),
+            .expect = expect,
             .meanwhile = q->meanwhile,
             .arg = q->arg,
         };
@@ -129,12 +129,40 @@ void s3_try(struct s3_store *s, const struct s3_request *q, const struct obj_cal
         s3_judge(r, time(NULL), v);
         if (v->code == 0 && q->inspect)
             q->inspect(q->arg, r, v);
-        /* To ask before each body would cost a round trip. Only a store that refuses is asked: its refusal then costs
-         * no body, and shows as what it is instead of a connection that breaks. */
-        if (big)
-            atomic_store(&s->careful, v->code != 0 && v->code != -ECANCELED);
     }
     wire_free(&w);
+}
+
+/* A body that the store took and that is wrong says nothing about how busy it is. */
+static enum s3_pace_end pace_end(const struct http_response *r, const struct s3_verdict *v)
+{
+    bool success = r->outcome == HTTP_ANSWERED && r->status >= 200 && r->status < 300;
+    return v->code == 0 ? S3_PACE_TAKEN : v->retry && !success ? S3_PACE_TOO_MUCH : S3_PACE_OTHER;
+}
+
+/* To ask before each body would cost a round trip. Only a store that fails is asked: its refusal then costs no body,
+ * and shows as what it is instead of a connection that breaks. */
+static void try_big(struct s3_store *s, const struct s3_request *q, const struct obj_call *c, struct http_response *r,
+                    struct s3_verdict *v)
+{
+    unsigned long ticket;
+    if (!s3_pace_enter(&s->pace, c ? c->cancel : NULL, &ticket)) {
+        *v = (struct s3_verdict){.code = -ECANCELED, .reason = "canceled"};
+        return;
+    }
+    exchange(s, q, c, atomic_load(&s->careful), r, v);
+    if (v->code != -ECANCELED)
+        atomic_store(&s->careful, v->code != 0);
+    s3_pace_leave(&s->pace, ticket, pace_end(r, v));
+}
+
+void s3_try(struct s3_store *s, const struct s3_request *q, const struct obj_call *c, struct http_response *r,
+            struct s3_verdict *v)
+{
+    if (q->body && q->body->len > S3_BIG_BODY)
+        try_big(s, q, c, r, v);
+    else
+        exchange(s, q, c, false, r, v);
 }
 
 int s3_fail(const struct s3_store *s, const struct s3_request *q, const struct s3_verdict *v, unsigned tries,

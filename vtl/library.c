@@ -267,6 +267,11 @@ static int take_lock(struct library *lib, struct errtext *err)
     return 0;
 }
 
+static void log_line(const char *line)
+{
+    engine_log("%s", line);
+}
+
 static int open_parts(struct library *lib, unsigned flags, struct errtext *err)
 {
     const struct vtl_config *cfg = lib->cfg;
@@ -293,6 +298,7 @@ static int open_parts(struct library *lib, unsigned flags, struct errtext *err)
     if (rc)
         return rc;
     config_store(cfg, &oc);
+    oc.note = log_line;
     return objstore_open(&oc, &lib->eng.store, err);
 }
 

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* s3_pace.c: see s3_pace.h. */
+#include "s3backend/s3_pace.h"
+
+#include <stdio.h>
+#include <time.h>
+
+enum { POLL_MS = 100 };
+
+void s3_pace_init(struct s3_pace *p, unsigned most, void (*note)(const char *line))
+{
+    pthread_condattr_t attr;
+    *p = (struct s3_pace){.most = most, .limit = most, .note = note};
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&p->changed, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+void s3_pace_fini(struct s3_pace *p)
+{
+    pthread_cond_destroy(&p->changed);
+    pthread_mutex_destroy(&p->lock);
+}
+
+static bool canceled(const atomic_bool *cancel)
+{
+    return cancel && atomic_load(cancel);
+}
+
+/* Lock held. Nobody tells that *cancel changed. */
+static void wait_a_little(struct s3_pace *p)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += POLL_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_cond_timedwait(&p->changed, &p->lock, &until);
+}
+
+bool s3_pace_enter(struct s3_pace *p, const atomic_bool *cancel, unsigned long *ticket)
+{
+    pthread_mutex_lock(&p->lock);
+    while (p->running >= p->limit && !canceled(cancel))
+        wait_a_little(p);
+    bool in = !canceled(cancel);
+    if (in)
+        p->running++;
+    *ticket = p->halved;
+    pthread_mutex_unlock(&p->lock);
+    return in;
+}
+
+/* Lock held. What to tell goes to line. */
+static void fall(struct s3_pace *p, char *line, size_t room)
+{
+    p->good = 0;
+    p->halved++;
+    if (p->limit < 2)
+        return;
+    p->limit /= 2;
+    if (!p->told)
+        snprintf(line, room, "the store does not keep up: %u uploads at a time instead of %u, more when it does",
+                 p->limit, p->most);
+    p->told = true;
+}
+
+static void rise(struct s3_pace *p, char *line, size_t room)
+{
+    if (p->limit == p->most || ++p->good < p->limit)
+        return;
+    p->good = 0;
+    p->limit++;
+    if (p->limit == p->most && p->told) {
+        snprintf(line, room, "the store keeps up again: %u uploads at a time", p->limit);
+        p->told = false;
+    }
+}
+
+void s3_pace_leave(struct s3_pace *p, unsigned long ticket, enum s3_pace_end end)
+{
+    char line[120] = "";
+    pthread_mutex_lock(&p->lock);
+    p->running--;
+    if (end == S3_PACE_TAKEN)
+        rise(p, line, sizeof(line));
+    else if (end == S3_PACE_TOO_MUCH && ticket == p->halved)
+        fall(p, line, sizeof(line));
+    pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->lock);
+    if (line[0] && p->note)
+        p->note(line);
+}
+
+unsigned s3_pace_limit(struct s3_pace *p)
+{
+    pthread_mutex_lock(&p->lock);
+    unsigned n = p->limit;
+    pthread_mutex_unlock(&p->lock);
+    return n;
+}
