@@ -37,6 +37,7 @@ struct obj_source {
 /* One call's options; NULL or all zero is the default. */
 struct obj_call {
     const atomic_bool *cancel; /* polled at least every 200 ms */
+    _Atomic uint64_t *sent;    /* put: NULL, or how many bytes of the object are sent so far; falls when sent again */
     unsigned max_tries;        /* 0: the store's default policy (about 2 minutes of retries); 1: no retry */
 };
 

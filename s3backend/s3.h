@@ -68,6 +68,7 @@ struct s3_request {
     uint64_t offset, len;
     size_t text_limit;
     unsigned answer_ms;           /* 0: tuning.reply_ms */
+    bool progress;                /* the call's sent is to be kept up to date */
     bool once;                    /* sent once a try, also if the connection breaks */
     void (*meanwhile)(void *arg); /* NULL, or run by the caller's thread while the request is under way */
     /* Looks at a 2xx answer; may set v->code (and retry, reason) when it isn't what it should be. NULL: any will do. */

@@ -120,6 +120,7 @@ static void exchange(struct s3_store *s, const struct s3_request *q, const struc
             .stall_ms = s->tuning.stall_ms,
             .answer_ms = q->answer_ms ? q->answer_ms : s->tuning.reply_ms,
             .cancel = c ? c->cancel : NULL,
+            .sent = q->progress && c ? c->sent : NULL,
             .once = q->once,
             .expect = expect,
             .meanwhile = q->meanwhile,

@@ -29,6 +29,7 @@ struct http_request {
     unsigned stall_ms;             /* no byte in either direction */
     unsigned answer_ms;            /* all sent, and no answer begins */
     const atomic_bool *cancel;     /* NULL or polled every 100 ms */
+    _Atomic uint64_t *sent;        /* NULL, or tells how much of the body is sent */
     bool expect;                   /* ask by "Expect: 100-continue" before a big body */
     void (*meanwhile)(void *arg);  /* NULL, or run by the caller's thread while the exchange is under way */
     void *arg;                     /* of meanwhile */

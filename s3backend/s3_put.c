@@ -23,6 +23,7 @@ static int put_body(struct s3_store *s, const char *key, struct s3_body *b, bool
                                  .body = b->src,
                                  .payload_hash = b->payload,
                                  .answer_ms = s->tuning.answer_ms,
+                                 .progress = true,
                                  .meanwhile = s3_body_meanwhile,
                                  .inspect = s3_body_inspect,
                                  .arg = b};

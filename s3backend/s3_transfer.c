@@ -19,6 +19,14 @@ uint64_t transfer_now_ms(void)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+static size_t count_sent(struct transfer *t, size_t n)
+{
+    t->sent += n;
+    if (t->q->sent)
+        atomic_store(t->q->sent, t->sent);
+    return n;
+}
+
 static size_t send_body(char *out, size_t size, size_t n, void *arg)
 {
     struct transfer *t = arg;
@@ -27,8 +35,7 @@ static size_t send_body(char *out, size_t size, size_t n, void *arg)
     size_t want = size * n < left ? size * n : (size_t)left;
     if (s->mem) {
         memcpy(out, (const char *)s->mem + t->sent, want);
-        t->sent += want;
-        return want;
+        return count_sent(t, want);
     }
     ssize_t got;
     do
@@ -39,8 +46,7 @@ static size_t send_body(char *out, size_t size, size_t n, void *arg)
         snprintf(t->r->reason, sizeof(t->r->reason), "%s", got < 0 ? strerror(errno) : "the local file ends early");
         return CURL_READFUNC_ABORT;
     }
-    t->sent += (uint64_t)got;
-    return (size_t)got;
+    return count_sent(t, (size_t)got);
 }
 
 /* libcurl begins again when a used connection turns out to be closed. */

@@ -167,9 +167,12 @@ static int upload(struct workers *w, struct job *job, const struct obj_call *cal
     int rc = fd < 0 ? errtext_set(err, fd, "%s: the spool's file cannot be read: %s", key, strerror(-fd)) : 0;
     if (!rc) {
         struct obj_source src = {.fd = fd, .len = job->seg.size};
-        upload_rate_begin(&e->upload_rate, engine_ticks());
-        rc = e->store->ops->put(e->store, key, &src, call, err);
-        upload_rate_end(&e->upload_rate, rc ? 0 : job->seg.size, engine_ticks());
+        struct upload u = {0};
+        struct obj_call counted = *call;
+        counted.sent = &u.sent;
+        upload_rate_begin(&e->upload_rate, &u, engine_ticks());
+        rc = e->store->ops->put(e->store, key, &src, &counted, err);
+        upload_rate_end(&e->upload_rate, &u, rc ? 0 : job->seg.size, engine_ticks());
         close(fd);
     }
     pthread_mutex_lock(&c->lock);
@@ -341,7 +344,7 @@ int workers_start(struct engine *eng, struct errtext *err)
     struct workers *w = calloc(1, sizeof(*w));
     unsigned n = eng->cfg->store.parallel;
     if (w)
-        w->threads = calloc(2 * n + 1, sizeof(*w->threads));
+        w->threads = calloc(2 * n + 2, sizeof(*w->threads));
     if (!w || !w->threads) {
         free(w);
         return errtext_set(err, -ENOMEM, "background work: out of memory");
@@ -358,7 +361,9 @@ int workers_start(struct engine *eng, struct errtext *err)
     fetch_init(w);
     eng->workers = w;
     int rc = start_thread(w, idle_thread);
-    for (unsigned i = 0; !rc && i < n; i++)
+    /* One more: while the others send, it has the next segment read and summed up, or commits. The store's client
+     * itself has no more than parallel of them on the way. */
+    for (unsigned i = 0; !rc && i < n + 1; i++)
         rc = start_thread(w, upload_thread);
     for (unsigned i = 0; !rc && i < n; i++)
         rc = start_thread(w, fetch_thread);

@@ -8,7 +8,8 @@
 
 struct workers;
 
-/* parallel upload threads, parallel download threads and one that looks after idle segments. eng->workers is set. */
+/* parallel upload threads and one more, parallel download threads and one that looks after idle segments. eng->workers
+ * is set. */
 int workers_start(struct engine *eng, struct errtext *err);
 /* Ends the threads: running transfers are cancelled, nothing that is not stored is lost. eng->workers becomes NULL. */
 void workers_stop(struct engine *eng);

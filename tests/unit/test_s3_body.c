@@ -137,6 +137,20 @@ static void a_name_that_begins_like_a_loopback_address_is_not_one(void **state)
     }
 }
 
+/* ---- how far it is ---- */
+
+static void tells_how_much_is_sent(void **state)
+{
+    (void)state;
+    _Atomic uint64_t n = 1;
+    struct rig g = start(SCRIPT({PUT_K, .etag = 1}));
+    const struct obj_call c = {.max_tries = 1, .sent = &n};
+    const struct obj_source src = {.mem = g.body, .fd = -1, .len = BIG};
+    assert_int_equal(g.s->ops->put(g.s, "k", &src, &c, &g.err), 0);
+    assert_int_equal(atomic_load(&n), BIG);
+    stop(&g);
+}
+
 /* ---- MD5 ---- */
 
 static void a_big_body_goes_without_its_md5_and_the_etag_is_compared(void **state)
@@ -334,6 +348,7 @@ int main(void)
         cmocka_unit_test(to_the_loopback_a_big_body_is_not_signed),
         cmocka_unit_test(elsewhere_over_plain_http_a_big_body_is_signed),
         cmocka_unit_test(a_name_that_begins_like_a_loopback_address_is_not_one),
+        cmocka_unit_test(tells_how_much_is_sent),
         cmocka_unit_test(a_big_body_goes_without_its_md5_and_the_etag_is_compared),
         cmocka_unit_test(a_byte_that_changes_on_the_way_shows_in_the_etag),
         cmocka_unit_test(a_byte_of_a_file_that_changes_on_the_way_shows_in_the_etag),

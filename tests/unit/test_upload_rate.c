@@ -13,17 +13,41 @@ static void uploads_side_by_side_are_one_time(void **state)
 {
     (void)state;
     struct upload_rate r;
+    struct upload a = {0}, b = {0}, c = {0};
     upload_rate_init(&r);
     assert_int_equal(upload_rate_get(&r, 1000), 0);
-    upload_rate_begin(&r, 1000);
-    upload_rate_begin(&r, 1000);
-    upload_rate_end(&r, 10 * MB, 2000);
-    upload_rate_end(&r, 10 * MB, 2000);
+    upload_rate_begin(&r, &a, 1000);
+    upload_rate_begin(&r, &b, 1000);
+    upload_rate_end(&r, &a, 10 * MB, 2000);
+    upload_rate_end(&r, &b, 10 * MB, 2000);
     assert_int_equal(upload_rate_get(&r, 2000), 20 * MB);
     assert_int_equal(upload_rate_get(&r, 50000), 20 * MB); /* nothing runs: no time passes */
-    upload_rate_begin(&r, 50000);
-    upload_rate_end(&r, 0, 51000); /* a failure is time without bytes */
+    upload_rate_begin(&r, &c, 50000);
+    upload_rate_end(&r, &c, 0, 51000); /* a failure is time without bytes */
     assert_int_equal(upload_rate_get(&r, 51000), 10 * MB);
+    upload_rate_fini(&r);
+}
+
+static void what_is_sent_counts_before_the_upload_ends(void **state)
+{
+    (void)state;
+    struct upload_rate r;
+    struct upload a = {0}, b = {0};
+    upload_rate_init(&r);
+    upload_rate_begin(&r, &a, 0);
+    atomic_store(&a.sent, 10 * MB);
+    assert_int_equal(upload_rate_get(&r, 1000), 10 * MB);
+    upload_rate_begin(&r, &b, 1000);
+    atomic_store(&b.sent, 10 * MB);
+    assert_int_equal(upload_rate_get(&r, 2000), 10 * MB);
+    atomic_store(&b.sent, 0); /* it begins again */
+    assert_int_equal(upload_rate_get(&r, 2000), 5 * MB);
+    upload_rate_end(&r, &a, 10 * MB, 2000); /* no jump */
+    assert_int_equal(upload_rate_get(&r, 2000), 5 * MB);
+    atomic_store(&b.sent, 6 * MB);
+    assert_int_equal(upload_rate_get(&r, 4000), 4 * MB);
+    upload_rate_end(&r, &b, 0, 4000); /* it failed: none of it is stored */
+    assert_int_equal(upload_rate_get(&r, 4000), 10 * MB / 4);
     upload_rate_fini(&r);
 }
 
@@ -34,13 +58,15 @@ static void the_last_minutes_count_most(void **state)
     uint64_t now = 0;
     upload_rate_init(&r);
     for (int i = 0; i < 1000; i++) { /* 100 MB/s */
-        upload_rate_begin(&r, now);
-        upload_rate_end(&r, 100 * MB, now += 1000);
+        struct upload u = {0};
+        upload_rate_begin(&r, &u, now);
+        upload_rate_end(&r, &u, 100 * MB, now += 1000);
     }
     assert_in_range(upload_rate_get(&r, now), 97 * MB, 103 * MB);
     for (int i = 0; i < 300; i++) { /* then 1 MB/s for five minutes */
-        upload_rate_begin(&r, now);
-        upload_rate_end(&r, 1 * MB, now += 1000);
+        struct upload u = {0};
+        upload_rate_begin(&r, &u, now);
+        upload_rate_end(&r, &u, 1 * MB, now += 1000);
     }
     assert_in_range(upload_rate_get(&r, now), 1 * MB, 5 * MB);
     upload_rate_fini(&r);
@@ -159,6 +185,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(uploads_side_by_side_are_one_time),
+        cmocka_unit_test(what_is_sent_counts_before_the_upload_ends),
         cmocka_unit_test(the_last_minutes_count_most),
         cmocka_unit_test(a_backlog_is_what_a_flush_can_wait_for),
         cmocka_unit_test_setup_teardown(write_waits_for_the_store_before_a_flush_must, setup, teardown),
