@@ -10,7 +10,8 @@
 
 #include <openssl/crypto.h>
 
-enum { CHECK_TRIES = 3 };
+/* Beside `parallel` big bodies: a commit's few short requests need not wait for one of them to end. */
+enum { CHECK_TRIES = 3, MORE_EXCHANGES = 2 };
 
 const struct s3_tuning s3_default_tuning = {
     .connect_ms = 15000,
@@ -195,7 +196,7 @@ int s3_open(const struct objstore_config *cfg, const struct s3_tuning *tuning, s
     s3_pace_init(&s->pace, cfg->parallel, cfg->note);
     int rc = s3_configure(s, cfg, err);
     if (rc == 0)
-        rc = http_engine_new(cfg->parallel, &s->http, err);
+        rc = http_engine_new(cfg->parallel + MORE_EXCHANGES, &s->http, err);
     if (rc) {
         s3_close(&s->base);
         return rc;

@@ -198,7 +198,7 @@ static int claim(struct cartridge *c, const struct obj_call *call, struct errtex
     rc = put_head(e, &h, call, err);
     head_free(&h);
     if (!rc)
-        rc = check_highest(c, &mine, true, call, err);
+        rc = check_highest(c, &mine, false, call, err);
     if (rc)
         return rc;
     pthread_mutex_lock(&c->lock);
@@ -207,7 +207,10 @@ static int claim(struct cartridge *c, const struct obj_call *call, struct errtex
     rc = db_cartridge_update(e->db, &c->row);
     c->owned = !rc;
     pthread_mutex_unlock(&c->lock);
-    return rc ? errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(e->db)) : 0;
+    if (rc)
+        return errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(e->db));
+    progress_post(&e->progress); /* the first WRITE waits for this, and not for what is cleaned up */
+    return check_highest(c, &mine, true, call, err);
 }
 
 int commit_claim(struct cartridge *c, const struct obj_call *call, struct errtext *err)
@@ -455,10 +458,8 @@ int commit_head(struct cartridge *c, const struct obj_call *call, struct errtext
     if (rc)
         give_up(c, &s);
     snapshot_free(&s);
-    if (!rc)
-        rc = check_highest(c, &mine, true, call, err);
-    progress_post(&c->eng->progress);
-    return rc;
+    progress_post(&c->eng->progress); /* it is committed: nobody need wait for what is cleaned up */
+    return rc ? rc : check_highest(c, &mine, true, call, err);
 }
 
 int commit_garbage(struct cartridge *c, const struct obj_call *call, struct errtext *err)

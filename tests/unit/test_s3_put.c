@@ -225,13 +225,15 @@ struct putter {
     struct objstore *s;
     pthread_t thread;
     int number, rc;
+    const atomic_bool *cancel;
 };
 
 static void *put_one(void *arg)
 {
     struct putter *p = arg;
-    const struct obj_source src = {.mem = "x", .fd = -1, .len = 1};
-    struct obj_call once = {.max_tries = 1};
+    static const char big[S3_BIG_BODY + 1];
+    const struct obj_source src = {.mem = big, .fd = -1, .len = sizeof(big)};
+    struct obj_call once = {.max_tries = 1, .cancel = p->cancel};
     char key[16];
     struct errtext err;
     snprintf(key, sizeof(key), "k%d", p->number);
@@ -240,7 +242,7 @@ static void *put_one(void *arg)
 }
 
 /* Trap 10: renterd has eight slots for all uploads. */
-static void trap10_parallel_uploads_are_bounded(void **state)
+static void trap10_parallel_uploads_of_segments_are_bounded(void **state)
 {
     (void)state;
     enum { N = 8, PARALLEL = 2 };
@@ -264,6 +266,34 @@ static void trap10_parallel_uploads_are_bounded(void **state)
     assert_int_equal(stand_in_requests(si), N);
     /* The server may see a closed connection later than the client's next one. */
     assert_in_range(stand_in_most(si), 1, PARALLEL + 2);
+    stand_in_stop(si);
+}
+
+/* A head need not wait for segments: not for one that a store takes minutes for. */
+static void a_small_body_does_not_wait_for_big_ones(void **state)
+{
+    (void)state;
+    enum { PARALLEL = 2 };
+    struct s3_tuning t = stand_in_tuning();
+    t.answer_ms = 60000;
+    struct stand_in *si = stand_in_start(SCRIPT({.way = SI_SILENT}, {.way = SI_SILENT}, {.status = 200, .etag = 1}));
+    struct objstore *s = stand_in_store(si, &t, PARALLEL);
+    struct putter p[PARALLEL];
+    const struct obj_source src = {.mem = "x", .fd = -1, .len = 1};
+    atomic_bool cancel = false;
+    struct errtext err;
+    for (int i = 0; i < PARALLEL; i++) {
+        p[i] = (struct putter){.s = s, .number = i, .cancel = &cancel};
+        assert_int_equal(pthread_create(&p[i].thread, NULL, put_one, &p[i]), 0);
+    }
+    stand_in_await(si, PARALLEL);
+    assert_int_equal(s->ops->put(s, "head", &src, NULL, &err), 0);
+    atomic_store(&cancel, true);
+    for (int i = 0; i < PARALLEL; i++) {
+        pthread_join(p[i].thread, NULL);
+        assert_int_equal(p[i].rc, -ECANCELED);
+    }
+    s->ops->close(s);
     stand_in_stop(si);
 }
 
@@ -460,7 +490,8 @@ int main(void)
         cmocka_unit_test(an_etag_that_stays_wrong_is_an_error),
         cmocka_unit_test(bad_digest_is_not_tried_again),
         cmocka_unit_test(trap8_and_9_no_subresource_and_no_condition),
-        cmocka_unit_test(trap10_parallel_uploads_are_bounded),
+        cmocka_unit_test(trap10_parallel_uploads_of_segments_are_bounded),
+        cmocka_unit_test(a_small_body_does_not_wait_for_big_ones),
         cmocka_unit_test(trap11_no_answer_ends),
         cmocka_unit_test(trap11_a_body_that_is_not_taken_ends),
         cmocka_unit_test(trap12_a_403_names_the_suspects),
