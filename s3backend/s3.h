@@ -26,6 +26,7 @@ extern const struct s3_tuning s3_default_tuning;
 /* What is known of the store's own comparison by x-amz-checksum-crc32c; see s3_checksum.c. */
 enum s3_checksum {
     S3_CHECKSUM_ASKED,    /* nothing yet: it is sent, and MD5 counts */
+    S3_CHECKSUM_REPEATED, /* an answer repeated it: to be probed; until then the same */
     S3_CHECKSUM_PROBED,   /* a thread is finding out; the same */
     S3_CHECKSUM_COMPARED, /* the store compares: its word counts */
     S3_CHECKSUM_UNUSED,   /* it does not: not sent, MD5 counts */
@@ -127,7 +128,7 @@ void s3_body_meanwhile(void *body);
 void s3_body_inspect(void *body, const struct http_response *r, struct s3_verdict *v);
 
 /* ---- s3_checksum.c ---- */
-/* After an answer repeated a checksum: finds out, once, whether the store compares. */
+/* Before a big body: if an answer has repeated a checksum, finds out whether the store compares. */
 void s3_checksum_probe(struct s3_store *s, const struct obj_call *c);
 /* True if this final answer may refuse the checksum's header itself: from now on it isn't sent, try without. */
 bool s3_checksum_refused(struct s3_store *s, const struct http_response *r);

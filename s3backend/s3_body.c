@@ -145,8 +145,10 @@ int s3_body_prepare(struct s3_body *b, struct s3_store *s, const char *op, const
     char why[200];
     *b = (struct s3_body){.s = s, .src = src, .c = c};
     snprintf(b->payload, sizeof(b->payload), "%s", SIGV4_UNSIGNED_PAYLOAD);
+    if (big && kind == S3_BODY_OBJECT)
+        s3_checksum_probe(s, c);
     int state = atomic_load(&s->checksum);
-    bool crc = big && kind == S3_BODY_OBJECT && state != S3_CHECKSUM_UNUSED;
+    bool crc = kind == S3_BODY_OBJECT && (big ? state != S3_CHECKSUM_UNUSED : state == S3_CHECKSUM_ASKED);
     b->by_crc = crc && state == S3_CHECKSUM_COMPARED;
     int rc = compute(b, !big, !big || !(s->tls || s->loopback), crc);
     if (rc == 0)
@@ -204,8 +206,11 @@ void s3_body_inspect(void *arg, const struct http_response *r, struct s3_verdict
         other_bytes(v, "CRC32C", r->crc32c, ours);
         return;
     }
+    int asked = S3_CHECKSUM_ASKED;
     if (b->crc[0] && !r->crc32c[0])
         atomic_store(&b->s->checksum, S3_CHECKSUM_UNUSED);
+    else if (b->crc[0])
+        atomic_compare_exchange_strong(&b->s->checksum, &asked, S3_CHECKSUM_REPEATED);
     if (!b->by_crc || !r->crc32c[0])
         compare_etag(b, r, v);
 }

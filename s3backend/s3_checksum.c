@@ -3,9 +3,10 @@
  * s3_checksum.c: does the store compare a body with the CRC32C that came along (x-amz-checksum-crc32c)?
  *
  * A store that does repeats the value in its answer. But so may one that keeps what headers it gets and compares
- * nothing (and some refuse the header altogether). So the first answer that repeats it only raises the question, and
- * the MD5 of that object is compared as ever. Then a few bytes are sent under a wrong value: refused as such, and the
- * store compares; stored, and it does not. Either way no more is asked until the store is opened again.
+ * nothing (and some refuse the header altogether). So the first answer that repeats it, mostly of a small object, only
+ * raises the question, and the MD5 of that object is compared as ever. Before the next big one a few bytes are sent
+ * under a wrong value: refused as such, and the store compares; stored, and it does not. Either way no more is asked
+ * until the store is opened again.
  */
 #include "s3backend/s3.h"
 
@@ -25,8 +26,8 @@ static void take_back(struct s3_store *s, const struct obj_call *c)
 
 void s3_checksum_probe(struct s3_store *s, const struct obj_call *c)
 {
-    int asked = S3_CHECKSUM_ASKED;
-    if (!atomic_compare_exchange_strong(&s->checksum, &asked, S3_CHECKSUM_PROBED))
+    int repeated = S3_CHECKSUM_REPEATED;
+    if (!atomic_compare_exchange_strong(&s->checksum, &repeated, S3_CHECKSUM_PROBED))
         return;
     const struct obj_call once = {.cancel = c ? c->cancel : NULL, .max_tries = 1};
     const struct obj_source text = {.mem = PROBE_TEXT, .fd = -1, .len = sizeof(PROBE_TEXT) - 1};
@@ -44,12 +45,12 @@ void s3_checksum_probe(struct s3_store *s, const struct obj_call *c)
     struct s3_verdict v = {.retry = true};
     if (sigv4_sha256_hex(text.mem, (size_t)text.len, hash) == 0)
         s3_try(s, &q, &once, &r, &v);
-    int found = v.other_body ? S3_CHECKSUM_COMPARED : v.retry ? S3_CHECKSUM_ASKED : S3_CHECKSUM_UNUSED;
+    int found = v.other_body ? S3_CHECKSUM_COMPARED : v.retry ? S3_CHECKSUM_REPEATED : S3_CHECKSUM_UNUSED;
     if (v.code == 0)
         take_back(s, &once);
     strbuf_free(&r.text);
     int probed = S3_CHECKSUM_PROBED; /* unless an answer without it came meanwhile */
-    atomic_compare_exchange_strong(&s->checksum, &probed, v.code == -ECANCELED ? S3_CHECKSUM_ASKED : found);
+    atomic_compare_exchange_strong(&s->checksum, &probed, v.code == -ECANCELED ? S3_CHECKSUM_REPEATED : found);
 }
 
 bool s3_checksum_refused(struct s3_store *s, const struct http_response *r)

@@ -30,8 +30,6 @@ static int put_body(struct s3_store *s, const char *key, struct s3_body *b, bool
     struct http_response r = {0};
     int rc = s3_call(s, &q, b->c, &r, err);
     *refused = rc == -EIO && b->crc[0] && s3_checksum_refused(s, &r);
-    if (rc == 0 && r.crc32c[0])
-        s3_checksum_probe(s, b->c);
     strbuf_free(&r.text);
     return rc;
 }

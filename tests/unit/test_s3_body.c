@@ -330,15 +330,39 @@ static void a_refusal_for_another_reason_is_told(void **state)
     stop(&g);
 }
 
+static int put_small(struct rig *g)
+{
+    const struct obj_call once = {.max_tries = 1};
+    const struct obj_source src = {.mem = g->body, .fd = -1, .len = S3_BIG_BODY};
+    return g->s->ops->put(g->s, "k", &src, &once, &g->err);
+}
+
 static void a_small_body_is_sent_with_its_md5_and_sha256(void **state)
 {
     (void)state;
-    struct rig g = start(SCRIPT({PUT_K, .etag = 1}));
-    const struct obj_source src = {.mem = g.body, .fd = -1, .len = S3_BIG_BODY};
-    assert_int_equal(g.s->ops->put(g.s, "k", &src, NULL, &g.err), 0);
-    assert_true(sent(&g, 0, "\r\nContent-MD5: "));
-    assert_false(sent(&g, 0, "UNSIGNED-PAYLOAD"));
-    assert_false(sent(&g, 0, CRC_SENT));
+    struct rig g = start(SCRIPT({PUT_K, .etag = 1}, {PUT_K, .etag = 1, .damage = 1}));
+    assert_int_equal(put_small(&g), 0);
+    assert_int_equal(put_small(&g), -EIO);
+    assert_told(&g, "other bytes than were sent: ETag");
+    for (unsigned i = 0; i < 2; i++) {
+        assert_true(sent(&g, i, "\r\nContent-MD5: "));
+        assert_false(sent(&g, i, "UNSIGNED-PAYLOAD"));
+        assert_int_equal(sent(&g, i, CRC_SENT), i == 0); /* the first one asks */
+    }
+    stop(&g);
+}
+
+/* A claim is put before any segment: no big body's MD5 is computed only to learn what the store does. */
+static void a_small_body_asks_and_the_next_big_one_finds_out(void **state)
+{
+    (void)state;
+    struct rig g = start(
+        SCRIPT(COMPARES, {PUT_K, .headers = "ETag: \"0123456789abcdef0123456789abcdef\"\r\n", .crc = SI_CRC_COMPARE},
+               {PUT_K, .etag = 1}));
+    assert_int_equal(put_small(&g), 0);
+    assert_int_equal(put(&g, 1), 0);
+    assert_int_equal(put_small(&g), 0);
+    assert_false(sent(&g, 3, CRC_SENT));
     stop(&g);
 }
 
@@ -364,6 +388,7 @@ int main(void)
         cmocka_unit_test(a_store_that_refuses_the_checksums_header_gets_none),
         cmocka_unit_test(a_refusal_for_another_reason_is_told),
         cmocka_unit_test(a_small_body_is_sent_with_its_md5_and_sha256),
+        cmocka_unit_test(a_small_body_asks_and_the_next_big_one_finds_out),
     };
     return cmocka_run_group_tests_name("s3 body", tests, NULL, NULL);
 }
