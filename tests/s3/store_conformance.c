@@ -5,6 +5,7 @@
  *   DIR_PATH                            a directory (dir store), or
  *   S3_URL S3_BUCKET S3_CREDENTIALS     an S3 service; S3_REGION S3_STYLE S3_CA_FILE if need be
  *   STORE_SLOW=1                        fewer objects, for stores where each takes long
+ *   STORE_COMPARES=1                    a store that is known to compare x-amz-checksum-crc32c with the body
  *
  * Works below a prefix of its own and deletes what it made.
  */
@@ -576,14 +577,38 @@ static void cancel_ends_a_call(void **state)
     forget(k);
 }
 
-/* ---- what a person gets wrong ---- */
-
 static struct objstore *open_other(const struct objstore_config *cfg)
 {
     struct objstore *s = NULL;
     ok(objstore_open(cfg, &s, ok_err));
     return s;
 }
+
+/* A store of its own, which knows nothing yet: after two objects it is known whether the store compares a checksum, and
+ * the question has left nothing behind. STORE_COMPARES: it has to. */
+static void whether_checksums_are_compared_is_found_out(void **state)
+{
+    struct fixture *f = *state;
+    enum { N = 2 * MIB };
+    uint64_t size;
+    unsigned char *data = malloc(N);
+    struct objstore_config cfg = s3_config(f);
+    struct objstore *s = open_other(&cfg);
+    const struct obj_source small = {.mem = "x", .fd = -1, .len = 1}, big = {.mem = data, .fd = -1, .len = N};
+    fill(data, N, 3);
+    ok(s->ops->put(s, "sum/small", &small, NULL, ok_err));
+    ok(s->ops->put(s, "sum/big", &big, NULL, ok_err));
+    int found = atomic_load(&((struct s3_store *)s)->checksum);
+    assert_true(found == S3_CHECKSUM_COMPARED || found == S3_CHECKSUM_UNUSED);
+    if (env("STORE_COMPARES"))
+        assert_int_equal(found, S3_CHECKSUM_COMPARED);
+    struct errtext err;
+    assert_int_equal(s->ops->head(s, "checksum-probe", &size, NULL, &err), -ENOENT);
+    s->ops->close(s);
+    free(data);
+}
+
+/* ---- what a person gets wrong ---- */
 
 /* Each call on a store that can't work: a clear line with all of the words, and the code. */
 static void assert_all_fail(struct objstore *s, int check_code, int code, const char *word, const char *word2)
@@ -765,11 +790,9 @@ int main(void)
         cmocka_unit_test(cancel_ends_a_call),
     };
     const struct CMUnitTest s3_only[] = {
-        cmocka_unit_test(multipart_round_trip),
-        cmocka_unit_test(a_missing_bucket_is_named),
-        cmocka_unit_test(a_wrong_secret_is_refused),
-        cmocka_unit_test(a_wrong_access_key_is_refused),
-        cmocka_unit_test(an_unreachable_port_is_an_error),
+        cmocka_unit_test(multipart_round_trip),          cmocka_unit_test(whether_checksums_are_compared_is_found_out),
+        cmocka_unit_test(a_missing_bucket_is_named),     cmocka_unit_test(a_wrong_secret_is_refused),
+        cmocka_unit_test(a_wrong_access_key_is_refused), cmocka_unit_test(an_unreachable_port_is_an_error),
     };
     const struct CMUnitTest tls_only[] = {
         cmocka_unit_test(an_unknown_certificate_is_refused),
