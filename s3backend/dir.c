@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CHUNK = 1 << 18 };
+enum { CHUNK = 1 << 18, STREAM_PIECE = 1 << 18 };
 
 static struct dir_store *store_of(struct objstore *s)
 {
@@ -298,6 +298,19 @@ static int read_range(int fd, char *p, uint64_t len, uint64_t offset, const stru
     return 0;
 }
 
+static bool beyond(uint64_t offset, uint64_t len, uint64_t size)
+{
+    return offset > size || len > size - offset;
+}
+
+static int short_of(const struct dir_store *d, const char *key, uint64_t offset, uint64_t len, uint64_t size,
+                    struct errtext *err)
+{
+    return errtext_set(err, -EIO,
+                       "get %s in %s: %" PRIu64 " bytes at %" PRIu64 " wanted, but the object has %" PRIu64 " bytes",
+                       key, d->path, len, offset, size);
+}
+
 static int dir_get(struct objstore *s, const char *key, uint64_t offset, uint64_t len, void *buf,
                    const struct obj_call *c, struct errtext *err)
 {
@@ -309,13 +322,46 @@ static int dir_get(struct objstore *s, const char *key, uint64_t offset, uint64_
     int fd = open_object(d, key, &size);
     if (fd < 0)
         return fail(d, fd, "get", key, err);
-    rc = offset > size || len > size - offset ? -ENODATA : read_range(fd, buf, len, offset, c);
+    rc = beyond(offset, len, size) ? -ENODATA : read_range(fd, buf, len, offset, c);
     close(fd);
-    if (rc == -ENODATA)
-        return errtext_set(
-            err, -EIO, "get %s in %s: %" PRIu64 " bytes at %" PRIu64 " wanted, but the object has %" PRIu64 " bytes",
-            key, d->path, len, offset, size);
-    return rc ? fail(d, rc, "get", key, err) : 0;
+    return rc == -ENODATA ? short_of(d, key, offset, len, size, err) : rc ? fail(d, rc, "get", key, err) : 0;
+}
+
+static int stream_range(int fd, uint64_t len, uint64_t offset, const struct obj_sink *sink, const struct obj_call *c,
+                        bool *refused)
+{
+    char *buf = malloc(STREAM_PIECE);
+    int rc = buf ? 0 : -ENOMEM;
+    for (uint64_t at = 0; !rc && at < len;) {
+        size_t n = len - at < STREAM_PIECE ? (size_t)(len - at) : (size_t)STREAM_PIECE;
+        rc = canceled(c) ? -ECANCELED : pread_all(fd, buf, n, offset + at);
+        if (!rc) {
+            rc = sink->take(sink->arg, buf, n);
+            *refused = rc != 0;
+        }
+        at += n;
+    }
+    free(buf);
+    return rc;
+}
+
+static int dir_stream(struct objstore *s, const char *key, uint64_t offset, uint64_t len, const struct obj_sink *sink,
+                      const struct obj_call *c, struct errtext *err)
+{
+    struct dir_store *d = store_of(s);
+    uint64_t size = 0;
+    bool refused = false;
+    int rc = check_key("get", key, err);
+    if (rc)
+        return rc;
+    int fd = open_object(d, key, &size);
+    if (fd < 0)
+        return fail(d, fd, "get", key, err);
+    rc = beyond(offset, len, size) ? -ENODATA : stream_range(fd, len, offset, sink, c, &refused);
+    close(fd);
+    if (refused)
+        return errtext_set(err, rc, "get %s: what arrived could not be kept: %s", key, strerror(-rc));
+    return rc == -ENODATA ? short_of(d, key, offset, len, size, err) : rc ? fail(d, rc, "get", key, err) : 0;
 }
 
 static int dir_head(struct objstore *s, const char *key, uint64_t *size, const struct obj_call *c, struct errtext *err)
@@ -402,6 +448,7 @@ static const struct objstore_ops dir_ops = {
     .type = "dir",
     .put = dir_put,
     .get = dir_get,
+    .stream = dir_stream,
     .head = dir_head,
     .list = dir_list,
     .del = dir_del,

@@ -21,7 +21,8 @@
  *     before anything is sent. Keys are relative to the store's prefix.
  *  3. put is atomic: readers see the whole object or none. Objects are immutable (I2): put again of the same key with the
  *     same content is fine. With other content the dir store refuses (-EEXIST); S3 can't tell everywhere: never try.
- *  4. get fills exactly len bytes or fails; a short body is an error, never data.
+ *  4. get fills exactly len bytes or fails; a short body is an error, never data. stream hands over exactly len bytes or
+ *     fails; what it handed over before it failed is the beginning of the range, as far as a transport can tell.
  *  5. list is in byte order of the key, complete (pages are followed), and sees every put that returned before it began.
  */
 struct objstore;
@@ -32,6 +33,12 @@ struct obj_source {
     int fd;
     uint64_t offset;
     uint64_t len;
+};
+
+/* Where a stream's bytes go, in order, each once. take returns 0, or a negative errno that ends the call with it. */
+struct obj_sink {
+    int (*take)(void *arg, const void *data, size_t len);
+    void *arg;
 };
 
 /* One call's options; NULL or all zero is the default. */
@@ -58,6 +65,9 @@ struct objstore_ops {
     /* Reads bytes [offset, offset + len) of an object whose size the caller knows to be at least offset + len, into buf. */
     int (*get)(struct objstore *s, const char *key, uint64_t offset, uint64_t len, void *buf, const struct obj_call *c,
                struct errtext *err);
+    /* The same, each piece to the sink as it arrives, on the calling thread. After a break it goes on from there. */
+    int (*stream)(struct objstore *s, const char *key, uint64_t offset, uint64_t len, const struct obj_sink *sink,
+                  const struct obj_call *c, struct errtext *err);
     int (*head)(struct objstore *s, const char *key, uint64_t *size, const struct obj_call *c, struct errtext *err);
     /* Lists keys that begin with prefix ("" all) and are greater than start_after (NULL: from the first). With slash, keys are
      * grouped at the next '/' after prefix, as S3's delimiter does. */

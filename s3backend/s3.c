@@ -27,8 +27,7 @@ const struct s3_tuning s3_default_tuning = {
 
 /* "No such object" is also what renterd says when there is no such bucket (trap 13), and callers do without an object
  * that isn't there: -ENOENT, with the line that *err holds, only if the bucket exists. */
-static int confirm_gone(struct s3_store *s, const char *op, const char *key, const struct obj_call *c,
-                        struct errtext *err)
+int s3_confirm_gone(struct s3_store *s, const char *op, const char *key, const struct obj_call *c, struct errtext *err)
 {
     struct errtext bucket = {""};
     int rc = s3_need_bucket(s, op, key, c, &bucket);
@@ -52,7 +51,7 @@ static int get_range(struct s3_store *s, const char *key, uint64_t offset, uint6
     struct http_response r = {0};
     int rc = s3_call(s, &q, c, &r, err);
     strbuf_free(&r.text);
-    return rc == -ENOENT ? confirm_gone(s, "get", key, c, err) : rc;
+    return rc == -ENOENT ? s3_confirm_gone(s, "get", key, c, err) : rc;
 }
 
 int s3_get(struct objstore *o, const char *key, uint64_t offset, uint64_t len, void *buf, const struct obj_call *c,
@@ -97,7 +96,7 @@ int s3_head(struct objstore *o, const char *key, uint64_t *size, const struct ob
     int rc = s3_check_key("head", key, err);
     if (rc == 0)
         rc = s3_head_object(s, "head", key, size, c, err);
-    return rc == -ENOENT ? confirm_gone(s, "head", key, c, err) : rc;
+    return rc == -ENOENT ? s3_confirm_gone(s, "head", key, c, err) : rc;
 }
 
 /* ---- check ---- */
@@ -161,6 +160,8 @@ static void free_secret(char *secret)
 static void s3_close(struct objstore *o)
 {
     struct s3_store *s = (struct s3_store *)o;
+    if (s->lanes)
+        http_lanes_free(s->lanes);
     if (s->http)
         http_engine_free(s->http);
     s3_pace_fini(&s->pace);
@@ -178,6 +179,7 @@ static const struct objstore_ops s3_ops = {
     .type = "s3",
     .put = s3_put,
     .get = s3_get,
+    .stream = s3_stream,
     .head = s3_head,
     .list = s3_list,
     .del = s3_delete,
@@ -197,6 +199,8 @@ int s3_open(const struct objstore_config *cfg, const struct s3_tuning *tuning, s
     int rc = s3_configure(s, cfg, err);
     if (rc == 0)
         rc = http_engine_new(cfg->parallel + MORE_EXCHANGES, &s->http, err);
+    if (rc == 0 && !(s->lanes = http_lanes_new()))
+        rc = errtext_set(err, -ENOMEM, "no memory for the S3 store");
     if (rc) {
         s3_close(&s->base);
         return rc;

@@ -38,6 +38,7 @@ enum { S3_BIG_BODY = 1 << 20 };
 struct s3_store {
     struct objstore base;
     struct http_engine *http;
+    struct http_lanes *lanes; /* for streams */
     struct s3_tuning tuning;
     bool tls, virtual_style;
     bool loopback;       /* the store is on this host, by an address that leads nowhere else */
@@ -65,7 +66,8 @@ struct s3_request {
     const char *range;             /* value of a Range header, or NULL */
     const struct obj_source *body; /* NULL: none */
     const char *payload_hash;      /* NULL: of an empty body */
-    void *buf;                     /* with range: where the bytes go */
+    void *buf;                     /* with range: where the bytes go, */
+    const struct obj_sink *sink;   /* or this */
     uint64_t offset, len;
     size_t text_limit;
     unsigned answer_ms;           /* 0: tuning.reply_ms */
@@ -99,6 +101,8 @@ int s3_fail(const struct s3_store *s, const struct s3_request *q, const struct s
 int s3_check_key(const char *op, const char *key, struct errtext *err);
 /* Waits; true if *cancel became true meanwhile. */
 bool s3_wait(unsigned ms, const struct obj_call *c);
+uint64_t s3_now_ms(void); /* of the monotonic clock */
+uint32_t s3_chance(void); /* any 32 bits */
 
 /* ---- s3_body.c ---- */
 enum s3_body_kind {
@@ -140,6 +144,8 @@ int s3_put_multipart(struct s3_store *s, const char *key, const struct obj_sourc
                      struct errtext *err);
 int s3_get(struct objstore *o, const char *key, uint64_t offset, uint64_t len, void *buf, const struct obj_call *c,
            struct errtext *err);
+int s3_stream(struct objstore *o, const char *key, uint64_t offset, uint64_t len, const struct obj_sink *sink,
+              const struct obj_call *c, struct errtext *err);
 int s3_head(struct objstore *o, const char *key, uint64_t *size, const struct obj_call *c, struct errtext *err);
 int s3_list(struct objstore *o, const char *prefix, const char *start_after, bool slash, obj_list_fn fn, void *arg,
             const struct obj_call *c, struct errtext *err);
@@ -147,6 +153,8 @@ int s3_delete(struct objstore *o, const char *const *keys, size_t n, const struc
 /* The object's size, without a look at the bucket: -ENOENT may mean either is missing. */
 int s3_head_object(struct s3_store *s, const char *op, const char *key, uint64_t *size, const struct obj_call *c,
                    struct errtext *err);
+/* "No such object" was the answer: -ENOENT, with the line that *err holds, only if the bucket is there; else -EIO. */
+int s3_confirm_gone(struct s3_store *s, const char *op, const char *key, const struct obj_call *c, struct errtext *err);
 /* As objstore's check, but by default with few and quick retries: a person waits. A missing bucket is -ENOENT here. */
 int s3_check(struct objstore *o, const struct obj_call *c, struct errtext *err);
 /* -EIO with its line when the bucket is missing: an empty list alone does not tell. */

@@ -113,6 +113,7 @@ static void exchange(struct s3_store *s, const struct s3_request *q, const struc
             .body = q->body,
             .ca_file = s->ca_file,
             .buf = q->buf,
+            .sink = q->sink,
             .offset = q->offset,
             .len = q->len,
             .text_limit = q->text_limit ? q->text_limit : 1 << 16,
@@ -126,7 +127,10 @@ static void exchange(struct s3_store *s, const struct s3_request *q, const struc
             .meanwhile = q->meanwhile,
             .arg = q->arg,
         };
-        http_run(s->http, &h, r);
+        if (q->sink)
+            http_lanes_run(s->lanes, &h, r);
+        else
+            http_run(s->http, &h, r);
         s3_judge(r, time(NULL), v);
         if (v->code == 0 && q->inspect)
             q->inspect(q->arg, r, v);
@@ -184,7 +188,7 @@ int s3_check_key(const char *op, const char *key, struct errtext *err)
                        key ? key : "");
 }
 
-static uint64_t now_ms(void)
+uint64_t s3_now_ms(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -193,9 +197,9 @@ static uint64_t now_ms(void)
 
 bool s3_wait(unsigned ms, const struct obj_call *c)
 {
-    uint64_t end = now_ms() + ms;
+    uint64_t end = s3_now_ms() + ms;
     for (;;) {
-        uint64_t now = now_ms();
+        uint64_t now = s3_now_ms();
         if (c && c->cancel && atomic_load(c->cancel))
             return true;
         if (now >= end)
@@ -205,11 +209,11 @@ bool s3_wait(unsigned ms, const struct obj_call *c)
     }
 }
 
-static uint32_t chance(void)
+uint32_t s3_chance(void)
 {
     uint32_t r = 0;
     if (getrandom(&r, sizeof(r), GRND_NONBLOCK) != (ssize_t)sizeof(r))
-        r = (uint32_t)now_ms() * 2654435761u; /* early at boot: any spread will do */
+        r = (uint32_t)s3_now_ms() * 2654435761u; /* early at boot: any spread will do */
     return r;
 }
 
@@ -217,14 +221,14 @@ int s3_call(struct s3_store *s, const struct s3_request *q, const struct obj_cal
             struct errtext *err)
 {
     const struct retry_limits *l = &s->tuning.retry;
-    uint64_t begin = now_ms();
+    uint64_t begin = s3_now_ms();
     for (unsigned tries = 1;; tries++) {
         struct s3_verdict v;
         s3_try(s, q, c, r, &v);
         if (v.code == 0)
             return 0;
-        unsigned pause = s3_backoff(l, tries, chance(), v.retry_after_ms);
-        if (!v.retry || !s3_may_retry(l, c ? c->max_tries : 0, tries, now_ms() - begin, pause))
+        unsigned pause = s3_backoff(l, tries, s3_chance(), v.retry_after_ms);
+        if (!v.retry || !s3_may_retry(l, c ? c->max_tries : 0, tries, s3_now_ms() - begin, pause))
             return s3_fail(s, q, &v, v.retry ? tries : 0, err);
         if (s3_wait(pause, c)) {
             v = (struct s3_verdict){.code = -ECANCELED, .reason = "canceled"};

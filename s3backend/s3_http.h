@@ -23,8 +23,9 @@ struct http_request {
     const struct obj_source *body; /* NULL: none */
     const char *ca_file;           /* NULL: the system's */
     void *buf;                     /* NULL, or where bytes [offset, offset + len) of the object go */
-    uint64_t offset, len;          /* with buf */
-    size_t text_limit;             /* most bytes of a successful answer without buf */
+    const struct obj_sink *sink;   /* the same, piece by piece; not with http_run */
+    uint64_t offset, len;          /* with buf or sink */
+    size_t text_limit;             /* most bytes of a successful answer without these */
     unsigned connect_ms;           /* name look-up, connection and TLS */
     unsigned stall_ms;             /* no byte in either direction */
     unsigned answer_ms;            /* all sent, and no answer begins */
@@ -42,7 +43,8 @@ enum http_outcome {
     HTTP_STALLED,  /* one of the limits above */
     HTTP_CANCELED,
     HTTP_SOURCE,   /* the body could not be read here */
-    HTTP_MISMATCH, /* with buf: what came is another range than asked for */
+    HTTP_MISMATCH, /* with buf or sink: what came is another range than asked for */
+    HTTP_SINK,     /* the sink refused */
 };
 
 /* The caller frees text by strbuf_free. */
@@ -60,8 +62,8 @@ struct http_response {
     bool kms;               /* x-amz-server-side-encryption names KMS: then the ETag is no MD5 */
     time_t date;            /* the store's clock, 0 when not told */
     unsigned retry_after_s; /* 0 when not told */
-    uint64_t received;      /* bytes that went to buf */
-    struct strbuf text;     /* the body of an answer without buf, or of an error */
+    uint64_t received;      /* bytes that went to buf or sink */
+    struct strbuf text;     /* the body of an answer without these, or of an error */
 };
 
 /* Starts the thread. parallel: exchanges at once; others wait for their turn. 0 or a negative errno. */
@@ -70,5 +72,12 @@ int http_engine_new(unsigned parallel, struct http_engine **out, struct errtext 
 void http_run(struct http_engine *e, const struct http_request *q, struct http_response *r);
 /* Ends the thread and the connections; nobody may be in http_run. */
 void http_engine_free(struct http_engine *e);
+
+/* Exchanges on the thread of the caller, as many at once as there are callers; connections are used again. While an
+ * engine is there. NULL: out of memory. */
+struct http_lanes;
+struct http_lanes *http_lanes_new(void);
+void http_lanes_run(struct http_lanes *s, const struct http_request *q, struct http_response *r);
+void http_lanes_free(struct http_lanes *s); /* nobody may be in http_lanes_run */
 
 #endif

@@ -272,6 +272,9 @@ void s3_judge(const struct http_response *r, time_t our_time, struct s3_verdict 
         add(v, "", "can't read the local file: ");
         add(v, "", r->reason);
         break;
+    case HTTP_SINK:
+        add(v, "", "what arrived could not be kept");
+        break;
     case HTTP_MISMATCH: /* as a body that is too short is (trap 4): the next answer may be whole */
         v->retry = true;
         add(v, "", "the store sent another range than asked for: ");

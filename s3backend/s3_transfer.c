@@ -168,12 +168,21 @@ static size_t take_range(struct transfer *t, const char *data, size_t len)
     uint64_t left = t->q->len - r->received;
     if (take > left)
         take = (size_t)left;
-    if (take)
+    if (take && t->q->buf)
         memcpy((char *)t->q->buf + r->received, data + skip, take);
+    else if (take && t->q->sink->take(t->q->sink->arg, data + skip, take)) {
+        r->outcome = HTTP_SINK;
+        return 0;
+    }
     r->received += take;
     /* The rest of a whole object is not wanted: end the exchange, unless there is no rest. */
     t->enough = !r->has_range && r->received == t->q->len && !(r->has_length && r->length == t->q->offset + t->q->len);
     return t->enough ? 0 : len;
+}
+
+static bool wants_range(const struct transfer *t)
+{
+    return t->q->buf || t->q->sink;
 }
 
 static size_t on_body(char *data, size_t size, size_t n, void *arg)
@@ -181,7 +190,7 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
     struct transfer *t = arg;
     struct http_response *r = t->r;
     size_t len = size * n;
-    if (t->q->buf && (r->status == 200 || r->status == 206))
+    if (wants_range(t) && (r->status == 200 || r->status == 206))
         return len ? take_range(t, data, len) : 0;
     r->text.limit = r->status >= 300 ? (size_t)ERROR_TEXT : t->q->text_limit;
     strbuf_add(&r->text, data, len);
@@ -308,7 +317,7 @@ void transfer_conclude(struct transfer *t, CURLcode code)
         transfer_set_broken(t, code);
     else if (r->status < 200)
         transfer_set_broken(t, CURLE_WEIRD_SERVER_REPLY);
-    else if (t->q->buf && (r->status == 200 || r->status == 206) && r->received < t->q->len)
+    else if (wants_range(t) && (r->status == 200 || r->status == 206) && r->received < t->q->len)
         /* Trap 4: the status says success and the body ends early. */
         transfer_set_broken(t, CURLE_PARTIAL_FILE);
 }

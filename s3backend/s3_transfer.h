@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* s3_transfer.h: one HTTP exchange as libcurl sees it; private to s3_http.c and s3_transfer.c, on the engine's thread
- * only. */
+/* s3_transfer.h: one HTTP exchange as libcurl sees it; private to s3_http.c, s3_lanes.c and s3_transfer.c, each
+ * exchange on one thread only. */
 #ifndef S3VTL_S3_TRANSFER_H
 #define S3VTL_S3_TRANSFER_H
 

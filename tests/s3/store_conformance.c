@@ -158,6 +158,29 @@ static void check_is_content(void **state)
     ok(f->store->ops->check(f->store, NULL, ok_err));
 }
 
+struct taken {
+    unsigned char *buf;
+    size_t len;
+};
+
+static int take(void *arg, const void *data, size_t len)
+{
+    struct taken *t = arg;
+    memcpy(t->buf + t->len, data, len);
+    t->len += len;
+    return 0;
+}
+
+static int take_nothing(void *arg, const void *data, size_t len)
+{
+    (void)arg;
+    (void)data;
+    (void)len;
+    fail();
+    return -EIO;
+}
+static const struct obj_sink nothing = {take_nothing, NULL};
+
 static void put_then_get_whole_and_ranges(void **state)
 {
     struct fixture *f = *state;
@@ -176,6 +199,11 @@ static void put_then_get_whole_and_ranges(void **state)
         assert_memory_equal(got, data + r[i].at, r[i].len);
         if (r[i].len < N)
             assert_int_equal(got[r[i].len], 0xEE);
+        struct taken t = {got, 0};
+        memset(got, 0xEE, N);
+        ok(s->ops->stream(s, "ranges/a", r[i].at, r[i].len, &(struct obj_sink){take, &t}, NULL, ok_err));
+        assert_int_equal(t.len, r[i].len);
+        assert_memory_equal(got, data + r[i].at, r[i].len);
     }
     free(data);
     free(got);
@@ -237,6 +265,9 @@ static void missing_objects_are_enoent(void **state)
     err.text[0] = 0;
     assert_int_equal(s->ops->get(s, "no/such", 0, 1, &c, NULL, &err), -ENOENT);
     assert_non_null(strstr(err.text, "no/such"));
+    err.text[0] = 0;
+    assert_int_equal(s->ops->stream(s, "no/such", 0, 1, &nothing, NULL, &err), -ENOENT);
+    assert_non_null(strstr(err.text, "no/such"));
     put_text(s, "is/there", "x");
     assert_int_equal(s->ops->head(s, "is", &size, NULL, &err), -ENOENT);
 }
@@ -250,6 +281,9 @@ static void range_beyond_the_end_is_an_error(void **state)
     char buf[16];
     put_text(s, "short", "12345");
     assert_int_equal(s->ops->get(s, "short", 3, 3, buf, &once, &err), -EIO);
+    assert_true(err.text[0] != 0);
+    err.text[0] = 0;
+    assert_int_equal(s->ops->stream(s, "short", 3, 3, &nothing, &once, &err), -EIO);
     assert_true(err.text[0] != 0);
     ok(s->ops->check(s, NULL, ok_err)); /* the store still lives */
 }

@@ -249,8 +249,10 @@ static bool serve_one(struct connection *c)
     pthread_mutex_lock(&c->s->lock);
     c->s->under_way--;
     pthread_mutex_unlock(&c->s->lock);
-    if (a->way == SI_ANSWER || a->way == SI_SHORT || a->way == SI_EARLY || a->way == SI_CLOSE)
+    if (a->way == SI_ANSWER || a->way == SI_SHORT || a->way == SI_HALF || a->way == SI_EARLY || a->way == SI_CLOSE)
         send_answer(c, a, &r);
+    if (a->way == SI_HALF)
+        await_close(c->fd);
     return a->way == SI_ANSWER;
 }
 

@@ -10,6 +10,7 @@
 enum stand_in_way {
     SI_ANSWER, /* read the request, answer */
     SI_SHORT,  /* answer with a Content-Length that is `missing` bytes too large, then close */
+    SI_HALF,   /* as SI_SHORT, but say nothing more until the client goes away */
     SI_SILENT, /* read the request, say nothing until the client goes away */
     SI_DROP,   /* read the request, close */
     SI_DEAF,   /* don't read the body, say nothing until the client goes away */
@@ -31,7 +32,7 @@ struct stand_in_answer {
     const char *headers; /* more header lines, each with \r\n; or NULL */
     const char *body;    /* or NULL */
     size_t body_len;     /* 0: strlen(body) */
-    size_t missing;      /* for SI_SHORT */
+    size_t missing;      /* for SI_SHORT, SI_HALF */
     enum stand_in_way way;
     int etag; /* 1: send the MD5 of the request's body as ETag */
     enum stand_in_crc crc;

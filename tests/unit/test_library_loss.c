@@ -559,6 +559,12 @@ static int hooked_get(struct objstore *s, const char *key, uint64_t offset, uint
     (void)s;
     return hooked_real->ops->get(hooked_real, key, offset, len, buf, c, err);
 }
+static int hooked_stream(struct objstore *s, const char *key, uint64_t offset, uint64_t len,
+                         const struct obj_sink *sink, const struct obj_call *c, struct errtext *err)
+{
+    (void)s;
+    return hooked_real->ops->stream(hooked_real, key, offset, len, sink, c, err);
+}
 static int hooked_head(struct objstore *s, const char *key, uint64_t *size, const struct obj_call *c,
                        struct errtext *err)
 {
@@ -627,6 +633,7 @@ static void a_commit_in_the_middle_of_a_claim_is_not_lost(void **state)
     hooked_ops = (struct objstore_ops){.type = hooked_real->ops->type,
                                        .put = hooked_put,
                                        .get = hooked_get,
+                                       .stream = hooked_stream,
                                        .head = hooked_head,
                                        .list = hooked_list,
                                        .del = hooked_del,
