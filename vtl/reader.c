@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* reader.c: a drive's way to the blocks; see reader.h. */
-#include "vtl/reader.h"
+#include "vtl/reader_private.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include "vtl/worker.h"
 
 #define WINDOW (2u << 20)
 #define MOST_WINDOW (16u << 20)
@@ -15,37 +13,40 @@
 void reader_init(struct reader *r)
 {
     memset(r, 0, sizeof(*r));
-    r->fd = -1;
+    r->fd = r->part.fd = -1;
     r->next_object = UINT64_MAX;
 }
 
-static void close_segment(struct reader *r)
+void reader_close_segment(struct reader *r)
 {
     seg_index_free(r->index);
     r->index = NULL;
     if (r->fd >= 0)
         close(r->fd);
+    reader_follow_no_more(r);
     r->fd = -1;
     r->id.epoch = 0;
+    r->walk_at = 0;
     r->window_len = 0;
 }
 
 void reader_set(struct reader *r, struct cartridge *c)
 {
-    close_segment(r);
+    reader_close_segment(r);
+    reader_fetch_nothing(r); /* more of the one that goes */
     r->c = c;
     r->next_object = UINT64_MAX;
 }
 
 void reader_fini(struct reader *r)
 {
-    close_segment(r);
+    reader_close_segment(r);
     free(r->record);
     free(r->window);
     reader_init(r);
 }
 
-static int grow(uint8_t **buf, size_t *room, size_t need)
+int reader_grow(uint8_t **buf, size_t *room, size_t need)
 {
     if (need <= *room)
         return 0;
@@ -57,7 +58,7 @@ static int grow(uint8_t **buf, size_t *room, size_t need)
     return 0;
 }
 
-static int read_file(int fd, void *buf, size_t len, uint64_t offset)
+int reader_pread(int fd, void *buf, size_t len, uint64_t offset)
 {
     uint8_t *p = buf;
     while (len) {
@@ -73,7 +74,7 @@ static int read_file(int fd, void *buf, size_t len, uint64_t offset)
     return 0;
 }
 
-static int deliver(struct reader *r, const uint8_t *rec, size_t size, uint64_t object, void *buf, size_t room,
+int reader_deliver(struct reader *r, const uint8_t *rec, size_t size, uint64_t object, void *buf, size_t room,
                    uint32_t *len, struct errtext *err)
 {
     struct seg_record d;
@@ -95,8 +96,15 @@ static int deliver(struct reader *r, const uint8_t *rec, size_t size, uint64_t o
     if (!rc) {
         *len = r->encrypted && r->raw ? (uint32_t)(SEG_RECORD_SIZE + d.ext_len + d.stored_len) : d.length;
         r->fetched += size;
+        r->run += size;
     }
     return rc;
+}
+
+int reader_find(struct reader *r, uint64_t object, uint64_t *offset, uint32_t *size, struct errtext *err)
+{
+    int rc = seg_index_find(r->index, object, offset, size);
+    return rc ? errtext_set(err, -EBADMSG, "its index does not hold object %llu", (unsigned long long)object) : 0;
 }
 
 /* ---- the three places ---- */
@@ -113,11 +121,11 @@ static int from_writer(struct reader *r, uint64_t object, void *buf, size_t room
     if (c->writer && ref && !seg_id_compare(&ref->id, &c->writer_id))
         rc = seg_writer_find(c->writer, object, &offset, &size);
     if (!rc)
-        rc = grow(&r->record, &r->record_room, size);
+        rc = reader_grow(&r->record, &r->record_room, size);
     if (!rc)
-        rc = read_file(c->writer_fd, r->record, size, offset);
+        rc = reader_pread(c->writer_fd, r->record, size, offset);
     pthread_mutex_unlock(&c->lock);
-    return rc ? rc : deliver(r, r->record, size, object, buf, room, len, err);
+    return rc ? rc : reader_deliver(r, r->record, size, object, buf, room, len, err);
 }
 
 /* Footer and index by whatever reads the end of the object: *tail bytes of it are in r->record. */
@@ -130,7 +138,7 @@ static int open_index(struct reader *r, const struct seg_ref *ref, read_tail_fn 
     uint64_t tail = seg_tail_size(ref->size), need = 0;
     int rc = -EAGAIN;
     for (int i = 0; i < 2 && rc == -EAGAIN; i++) {
-        rc = grow(&r->record, &r->record_room, tail);
+        rc = reader_grow(&r->record, &r->record_room, tail);
         if (!rc)
             rc = read_tail(r, ref, tail, cancel, err);
         if (!rc)
@@ -151,7 +159,7 @@ static int tail_of_file(struct reader *r, const struct seg_ref *ref, uint64_t ta
                         struct errtext *err)
 {
     (void)cancel;
-    int rc = read_file(r->fd, r->record, tail, ref->size - tail);
+    int rc = reader_pread(r->fd, r->record, tail, ref->size - tail);
     return rc ? errtext_set(err, rc, "local segment file: %s", rc == -EBADMSG ? "too short" : strerror(-rc)) : 0;
 }
 
@@ -182,24 +190,25 @@ static int from_file(struct reader *r, const struct seg_ref *ref, uint64_t objec
 {
     int rc = 0;
     if (!is_open(r, ref) || r->fd < 0) {
-        close_segment(r);
-        r->fd = spool_read(r->c->eng->spool, r->c->row.barcode, &ref->id);
-        if (r->fd < 0)
-            return r->fd;
+        int fd = spool_read(r->c->eng->spool, r->c->row.barcode, &ref->id);
+        if (fd < 0)
+            return fd; /* what is open of the store's copy stays */
+        reader_close_segment(r);
+        r->fd = fd;
         rc = open_index(r, ref, tail_of_file, NULL, err);
     }
     uint64_t offset = 0;
     uint32_t size = 0;
-    if (!rc && seg_index_find(r->index, object, &offset, &size))
-        rc = errtext_set(err, -EBADMSG, "its index does not hold object %llu", (unsigned long long)object);
     if (!rc)
-        rc = grow(&r->record, &r->record_room, size);
-    if (!rc && (rc = read_file(r->fd, r->record, size, offset)))
+        rc = reader_find(r, object, &offset, &size, err);
+    if (!rc)
+        rc = reader_grow(&r->record, &r->record_room, size);
+    if (!rc && (rc = reader_pread(r->fd, r->record, size, offset)))
         errtext_set(err, rc, "local segment file: %s", rc == -EBADMSG ? "too short" : strerror(-rc));
     if (!rc)
-        rc = deliver(r, r->record, size, object, buf, room, len, err);
+        rc = reader_deliver(r, r->record, size, object, buf, room, len, err);
     if (rc)
-        close_segment(r);
+        reader_close_segment(r);
     return rc == -ENOENT ? -EIO : rc;
 }
 
@@ -209,13 +218,13 @@ static int from_window(struct reader *r, const struct seg_ref *ref, uint64_t obj
 {
     int rc = 0;
     if (!is_open(r, ref) || r->fd >= 0) {
-        close_segment(r);
+        reader_close_segment(r);
         rc = open_index(r, ref, tail_of_object, cancel, err);
     }
     uint64_t offset = 0;
     uint32_t size = 0;
-    if (!rc && seg_index_find(r->index, object, &offset, &size))
-        rc = errtext_set(err, -EBADMSG, "its index does not hold object %llu", (unsigned long long)object);
+    if (!rc)
+        rc = reader_find(r, object, &offset, &size, err);
     bool inside = !rc && offset >= r->window_at && offset + size <= r->window_at + r->window_len;
     if (!rc && !inside) {
         /* Reading on without a cache: the next window is twice as large. */
@@ -224,7 +233,7 @@ static int from_window(struct reader *r, const struct seg_ref *ref, uint64_t obj
         n = size > n ? size : n;
         n = n > ref->size - offset ? ref->size - offset : n;
         r->window_len = 0;
-        rc = grow(&r->window, &r->window_room, n);
+        rc = reader_grow(&r->window, &r->window_room, n);
         if (!rc)
             rc = get(r, ref, offset, n, r->window, cancel, err);
         if (!rc) {
@@ -233,52 +242,13 @@ static int from_window(struct reader *r, const struct seg_ref *ref, uint64_t obj
         }
     }
     if (!rc)
-        rc = deliver(r, r->window + (offset - r->window_at), size, object, buf, room, len, err);
+        rc = reader_deliver(r, r->window + (offset - r->window_at), size, object, buf, room, len, err);
     if (rc)
-        close_segment(r);
+        reader_close_segment(r);
     return rc;
 }
 
-/* ---- fetching ahead ---- */
-
-/* Asks for the segments behind number i that the cache has room for. */
-static void fetch_ahead(struct reader *r, size_t i)
-{
-    struct cartridge *c = r->c;
-    const struct vtl_config *cfg = c->eng->cfg;
-    uint64_t room = cfg->spool.cache_size / 2 / cfg->spool.segment_size;
-    size_t ahead = room < cfg->store.parallel ? (size_t)room : cfg->store.parallel;
-    for (size_t k = 1; k <= ahead; k++) {
-        pthread_mutex_lock(&c->lock);
-        bool there = i + k < c->live.n_segs && c->live.segs[i + k].size;
-        struct seg_ref ref = there ? c->live.segs[i + k] : (struct seg_ref){0};
-        pthread_mutex_unlock(&c->lock);
-        if (!there)
-            return;
-        workers_fetch(c->eng->workers, c, &ref);
-    }
-}
-
-/* Waits until the segment is a local file. -ENOSPC: the cache has no room for it. */
-static int fetch_now(struct reader *r, const struct seg_ref *ref, const atomic_bool *cancel, struct errtext *err)
-{
-    struct engine *e = r->c->eng;
-    for (;;) {
-        uint64_t seen = progress_now(&e->progress);
-        enum fetch_state st = workers_fetch_state(e->workers, r->c, &ref->id, err);
-        if (st == FETCH_FAILED)
-            return -EIO;
-        if (st == FETCH_NO_ROOM)
-            return -ENOSPC;
-        if (st == FETCH_NONE && spool_has(e->spool, r->c->row.barcode, &ref->id))
-            return 0;
-        if (st == FETCH_NONE)
-            workers_fetch(e->workers, r->c, ref);
-        if (atomic_load(cancel))
-            return -ECANCELED;
-        progress_wait(&e->progress, seen, 1000);
-    }
-}
+/* ---- which of them ---- */
 
 /* Is the store's copy one to fall back to? */
 static bool is_stored(struct reader *r, const struct seg_id *id)
@@ -292,23 +262,49 @@ static bool is_stored(struct reader *r, const struct seg_id *id)
     return !pending;
 }
 
-static int from_store(struct reader *r, const struct seg_ref *ref, size_t i, uint64_t object, bool onward, void *buf,
-                      size_t room, uint32_t *len, const atomic_bool *cancel, struct errtext *err)
+static bool is_followed(const struct reader *r, const struct seg_ref *ref)
+{
+    return r->part.fd >= 0 && !seg_id_compare(&r->id, &ref->id);
+}
+
+static bool in_window(const struct reader *r, const struct seg_ref *ref, uint64_t object)
 {
     uint64_t offset = 0;
     uint32_t size = 0;
-    bool in_window = is_open(r, ref) && r->fd < 0 && !seg_index_find(r->index, object, &offset, &size) &&
-                     offset >= r->window_at && offset + size <= r->window_at + r->window_len;
-    bool worth = r->c->eng->workers && r->c->eng->cfg->spool.cache_size >= 2 * r->c->eng->cfg->spool.segment_size;
-    if (!onward || in_window || !worth)
-        return from_window(r, ref, object, buf, room, len, cancel, err);
-    workers_fetch(r->c->eng->workers, r->c, ref);
-    fetch_ahead(r, i);
-    int rc = fetch_now(r, ref, cancel, err);
-    if (rc && rc != -ENOSPC)
-        return rc;
-    /* Without room for the cache (or when it is gone again) a window of the object does. */
-    rc = rc ? -ENOENT : from_file(r, ref, object, buf, room, len, err);
+    return is_open(r, ref) && r->fd < 0 && !seg_index_find(r->index, object, &offset, &size) &&
+           offset >= r->window_at && offset + size <= r->window_at + r->window_len;
+}
+
+/* From a download that runs. -ENOENT: a window of the object has to do, without room for the cache, or when the file is
+ * gone again, or when what came was damaged on the way. */
+static int from_download(struct reader *r, const struct seg_ref *ref, uint64_t object, void *buf, size_t room,
+                         uint32_t *len, const atomic_bool *cancel, struct errtext *err)
+{
+    int rc = reader_follow(r, ref, object, buf, room, len, cancel, err);
+    if (rc == -ENOENT) /* it may have ended well meanwhile */
+        rc = from_file(r, ref, object, buf, room, len, err);
+    if (rc == -EBADMSG) {
+        engine_log("%s: fetched segment is damaged, reading the store's again: %s", r->c->row.barcode, err->text);
+        reader_fetch_nothing(r);
+        spool_remove(r->c->eng->spool, r->c->row.barcode, &ref->id);
+        reader_close_segment(r);
+    }
+    return rc == -ENOSPC || rc == -EBADMSG ? -ENOENT : rc;
+}
+
+static int from_store(struct reader *r, const struct seg_ref *ref, size_t i, uint64_t object, bool onward, void *buf,
+                      size_t room, uint32_t *len, const atomic_bool *cancel, struct errtext *err)
+{
+    const struct engine *e = r->c->eng;
+    bool inside = in_window(r, ref, object), fetch = onward && e->workers;
+    int rc = -ENOENT;
+    if (fetch && e->cfg->spool.cache_size >= 2 * e->cfg->spool.segment_size) {
+        if (!is_followed(r, ref))
+            reader_fetch(r, ref, i, object, !inside);
+        reader_fetch_ahead(r, i);
+        if (!inside)
+            rc = from_download(r, ref, object, buf, room, len, cancel, err);
+    }
     return rc == -ENOENT ? from_window(r, ref, object, buf, room, len, cancel, err) : rc;
 }
 
@@ -318,6 +314,7 @@ int reader_read(struct reader *r, uint64_t object, void *buf, size_t room, uint3
     struct cartridge *c = r->c;
     /* A filemark or a few between two blocks is still reading on. */
     bool onward = object >= r->next_object && object - r->next_object <= 4;
+    bool again = object + 1 == r->next_object; /* the same block: no seek either */
     int rc = from_writer(r, object, buf, room, len, err);
     if (rc == -ENOENT) {
         size_t i = 0;
@@ -327,17 +324,18 @@ int reader_read(struct reader *r, uint64_t object, void *buf, size_t room, uint3
         pthread_mutex_unlock(&c->lock);
         if (!found)
             return errtext_set(err, -EIO, "no segment holds object %llu", (unsigned long long)object);
-        bool fresh = !is_open(r, &ref);
+        if (!onward && !again)
+            reader_seek(r, object, i);
         rc = from_file(r, &ref, object, buf, room, len, err);
-        if (!rc && fresh && onward && c->eng->workers)
-            fetch_ahead(r, i);
+        if (!rc && onward && c->eng->workers)
+            reader_fetch_ahead(r, i);
         if (rc && rc != -ENOENT && is_stored(r, &ref.id)) {
             engine_log("%s: cached segment is damaged, reading the store's: %s", c->row.barcode, err->text);
             spool_remove(c->eng->spool, c->row.barcode, &ref.id);
             rc = -ENOENT;
         }
         if (rc == -ENOENT)
-            rc = from_store(r, &ref, i, object, onward, buf, room, len, cancel, err);
+            rc = from_store(r, &ref, i, object, onward || (again && is_followed(r, &ref)), buf, room, len, cancel, err);
     }
     if (!rc)
         r->next_object = object + 1;

@@ -4,12 +4,13 @@
 #ifndef S3VTL_READER_H
 #define S3VTL_READER_H
 
-#include "vtl/cartridge.h"
+#include "vtl/worker.h"
 
 /*
  * A random read costs at most two requests: the segment's index and a window of it. Reads that go on from there fetch
- * whole segments in parallel, so that the store is read at its full rate. Every block passes both its CRCs (I3). One
- * thread at a time (the drive's lock).
+ * whole segments in parallel, so that the store is read at its full rate, and follow the nearest as it arrives: a block
+ * is read as soon as it is there. A seek ends what was fetched for another place. Every block passes both its CRCs
+ * (I3). One thread at a time (the drive's lock).
  */
 struct reader {
     struct cartridge *c;
@@ -17,6 +18,12 @@ struct reader {
     struct seg_id id;     /* of what follows; epoch 0: nothing open */
     int fd;               /* the local file, or -1: then window */
     struct seg_index *index;
+    struct fetch_part part;        /* the file of a download that is followed; then fd is -1 */
+    uint64_t walk_at, walk_object; /* while there is no index: where a record begins, and its object; 0: not known */
+    uint64_t run;                  /* bytes of records since the last seek */
+    bool asked;                    /* since then: segments behind asked_seg, and itself, were asked for */
+    size_t asked_seg;
+    uint64_t asked_ahead;
     uint8_t *record; /* scratch for one record */
     size_t record_room;
     uint8_t *window; /* bytes [window_at, window_at + window_len) of the object in the store */

@@ -136,6 +136,10 @@ void seg_index_totals(const struct seg_index *x, struct seg_totals *out); /* hea
 void seg_index_free(struct seg_index *x);
 
 int seg_header_decode(const void *buf, size_t len, struct seg_header *out, struct errtext *err);
+/* Decodes the SEG_RECORD_SIZE bytes of a record's header; what follows it need not be there yet. -EBADMSG with *err. */
+int seg_record_parse(const uint8_t *rec, struct seg_record *out, struct errtext *err);
+/* Bytes of the whole record: header, extension, payload, padding. */
+uint32_t seg_record_size(const struct seg_record *r);
 /* Decodes and checks one record whose bytes [rec, rec + len) were read: header CRC, type, lengths within len (else
  * -EBADMSG). */
 int seg_record_decode(const void *rec, size_t len, struct seg_record *out, struct errtext *err);

@@ -21,11 +21,6 @@ static inline uint64_t seg_pad8(uint64_t n)
 /* ---- headers ---- */
 int seg_header_encode(const struct seg_header *h, uint8_t out[SEG_HEADER_SIZE]); /* -EINVAL: a field out of range */
 void seg_record_encode(const struct seg_record *r, uint8_t out[SEG_RECORD_SIZE]);
-/* Decodes the SEG_RECORD_SIZE bytes of a record's header; what follows it need not be there yet. */
-int seg_record_parse(const uint8_t *rec, struct seg_record *out, struct errtext *err);
-/* Bytes of the whole record: header, extension, payload, padding. */
-uint32_t seg_record_size(const struct seg_record *r);
-
 #define SEG_FOOTER_MAGIC "S3VTLEND"
 
 /* ---- runs: the index in memory ---- */

@@ -383,7 +383,7 @@ void workers_stop(struct engine *eng)
     pthread_mutex_lock(&w->idle_lock);
     pthread_cond_broadcast(&w->idle_cond);
     pthread_mutex_unlock(&w->idle_lock);
-    fetch_wake(w);
+    fetch_stop(w);
     progress_post(&eng->progress);
     join_all(w);
     eng->workers = NULL;

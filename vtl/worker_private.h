@@ -12,12 +12,19 @@ struct active { /* a cartridge that there may be work for */
     bool poked;    /* added again since one looked last */
 };
 
-#define FETCH_QUEUE 64
+#define FETCH_QUEUE 256
 struct fetch {           /* a segment on its way from the store */
     struct cartridge *c; /* NULL: free */
     struct seg_ref ref;
     bool running, failed, no_room;
-    uint64_t order;
+    bool waited; /* somebody waits, or did, for what is not there yet */
+    atomic_bool cancel;
+    unsigned ahead;    /* segments between it and its reader */
+    uint64_t order;    /* of asking; no two are the same */
+    int fd;            /* while it runs: the unfinished file, which holds bytes */
+    uint64_t from, to; /* [from, to), growing to the segment's end, and then */
+    uint64_t rest;     /* [0, rest), growing to from */
+    uint64_t wanted;   /* somebody waits for the byte before this one; 0: nobody */
     struct errtext err;
 };
 
@@ -33,14 +40,16 @@ struct workers {
     pthread_mutex_t idle_lock;
     pthread_cond_t idle_cond;
     pthread_mutex_t fetch_lock; /* guards fetch and fetch_order */
-    pthread_cond_t fetch_cond;
+    pthread_cond_t fetch_cond;  /* for the threads: there is something to fetch */
+    pthread_cond_t fetch_moved; /* for all others: a fetch has ended, or come as far as wanted */
     struct fetch fetch[FETCH_QUEUE];
     uint64_t fetch_order;
 };
 
 void fetch_init(struct workers *w);
 void fetch_fini(struct workers *w);
-void fetch_wake(struct workers *w);
+/* Cancels all and wakes the threads, which see w->stop. */
+void fetch_stop(struct workers *w);
 void *fetch_thread(void *workers);
 /* Waits until no fetch of c runs, and drops those that wait. */
 void fetch_forget(struct workers *w, struct cartridge *c);
