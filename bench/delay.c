@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* delay.c: a relay that makes the way to a server longer: each byte arrives later by half the round trip, none is held
- * back more. */
+/* delay.c: a relay that makes the way to a server longer, and narrower if told: each byte arrives later by half the
+ * round trip, and none is held back more than the line is wide. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -16,10 +16,17 @@
 #include <unistd.h>
 
 static const char usage[] =
-    "usage: delay HOST:PORT MILLISECONDS FILE\n"
-    "Listens on a free port of 127.0.0.1, which it writes to FILE; MILLISECONDS is the round trip.\n";
+    "usage: delay HOST:PORT MILLISECONDS FILE [MEGABYTES]\n"
+    "Listens on a free port of 127.0.0.1, which it writes to FILE; MILLISECONDS is the round trip. MEGABYTES (10^6) a\n"
+    "second go over the line each way, for all connections together; without it as many as there are.\n";
 
-enum { CHUNK = 256 << 10, MAX_UNDERWAY = 64 << 20 };
+enum { CHUNK = 64 << 10, MAX_UNDERWAY = 64 << 20, QUEUE = 2 << 20 };
+
+/* The line, which all connections share: when it has sent what it was given. */
+struct line {
+    pthread_mutex_t lock;
+    int64_t free_at; /* monotonic nanoseconds */
+};
 
 /* Bytes under way from one side to the other: what fits on a fast line of this length. */
 struct chunk {
@@ -31,6 +38,7 @@ struct chunk {
 
 struct lane {
     int from, to;
+    struct line *line;
     int64_t open_at; /* the connection is there for the client: nothing arrives before */
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -44,7 +52,10 @@ struct connection {
 };
 
 static struct sockaddr_in upstream;
-static int64_t one_way; /* nanoseconds */
+static int64_t one_way;                    /* nanoseconds */
+static int64_t rate;                       /* bytes a second, each way; 0: any */
+static size_t max_underway = MAX_UNDERWAY; /* in a connection */
+static struct line upward = {PTHREAD_MUTEX_INITIALIZER, 0}, downward = {PTHREAD_MUTEX_INITIALIZER, 0};
 
 static _Noreturn void fail(const char *what)
 {
@@ -62,13 +73,25 @@ static int64_t now(void)
 static void put_in(struct lane *l, struct chunk *c)
 {
     pthread_mutex_lock(&l->lock);
-    while (l->underway >= MAX_UNDERWAY && !l->broken)
+    while (l->underway >= max_underway && !l->broken)
         pthread_cond_wait(&l->changed, &l->lock);
     *l->last = c;
     l->last = &c->next;
     l->underway += c->len;
     pthread_cond_broadcast(&l->changed);
     pthread_mutex_unlock(&l->lock);
+}
+
+/* When the last of len bytes that came at `at` has left. */
+static int64_t over_line(struct line *line, int64_t at, size_t len)
+{
+    if (!rate)
+        return at;
+    pthread_mutex_lock(&line->lock);
+    line->free_at = (line->free_at > at ? line->free_at : at) + (int64_t)len * INT64_C(1000000000) / rate;
+    at = line->free_at;
+    pthread_mutex_unlock(&line->lock);
+    return at;
 }
 
 static void *take_in(void *arg)
@@ -79,7 +102,7 @@ static void *take_in(void *arg)
         if (!c)
             fail("memory");
         ssize_t n = recv(l->from, c->data, CHUNK, 0);
-        int64_t at = now();
+        int64_t at = over_line(l->line, now(), n > 0 ? (size_t)n : 0);
         *c = (struct chunk){.due = (at > l->open_at ? at : l->open_at) + one_way, .len = n > 0 ? (size_t)n : 0};
         if (n > 0) {
             struct chunk *fits = realloc(c, sizeof(*c) + c->len);
@@ -130,9 +153,9 @@ static void *give_out(void *arg)
     return NULL;
 }
 
-static void lane_init(struct lane *l, int from, int to, int64_t open_at)
+static void lane_init(struct lane *l, int from, int to, struct line *line, int64_t open_at)
 {
-    *l = (struct lane){.from = from, .to = to, .open_at = open_at};
+    *l = (struct lane){.from = from, .to = to, .line = line, .open_at = open_at};
     l->last = &l->first;
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->changed, NULL);
@@ -162,8 +185,8 @@ static void *serve(void *arg)
     (void)setsockopt(server, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     struct connection c;
     /* The handshake takes a round trip of its own before a client can send. */
-    lane_init(&c.up, client, server, now() + 2 * one_way);
-    lane_init(&c.down, server, client, 0);
+    lane_init(&c.up, client, server, &upward, now() + 2 * one_way);
+    lane_init(&c.down, server, client, &downward, 0);
     pthread_t t[4];
     void *(*const run[])(void *) = {take_in, give_out, take_in, give_out};
     struct lane *const lanes[] = {&c.up, &c.up, &c.down, &c.down};
@@ -190,7 +213,7 @@ static void tell_port(int fd, const char *file)
 
 int main(int argc, char **argv)
 {
-    char *port = argc == 4 ? strrchr(argv[1], ':') : NULL;
+    char *port = argc == 4 || argc == 5 ? strrchr(argv[1], ':') : NULL;
     if (!port) {
         fputs(usage, stderr);
         return 2;
@@ -200,6 +223,10 @@ int main(int argc, char **argv)
     if (inet_pton(AF_INET, argv[1], &upstream.sin_addr) != 1)
         fail(argv[1]);
     one_way = atoll(argv[2]) * 1000000 / 2;
+    if (argc == 5) { /* no more waits for the line than a router would keep */
+        rate = atoll(argv[4]) * 1000000;
+        max_underway = (size_t)(rate * 2 * one_way / 1000000000) + QUEUE;
+    }
     (void)signal(SIGPIPE, SIG_IGN);
     struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -3,7 +3,8 @@
 # shellcheck disable=SC2154 # what bench/lib.sh and scripts/bench set
 # store.sh: W3, R1: writing through to a real S3 service and reading back from it with nothing cached, against a plain client that puts
 # and gets objects of the same size, as many at a time. Sourced by scripts/bench.
-#   BENCH_STORES="weed renterd"   renterd only where Go is   BENCH_DELAYS="0 50"      milliseconds of round trip before the store
+#   BENCH_STORES="weed renterd"   renterd only where Go is
+#   BENCH_WAYS="0 50 20@125"      milliseconds of round trip before the store, @megabytes a second of the line
 #   BENCH_STORE_MB=1200           of one measurement         BENCH_RENTERD_MB=400     the same on renterd
 #   BENCH_STORE_ROUNDS=3                                     BENCH_PARALLEL=4         transfers at a time, of both
 #   BENCH_DIRTY=480M              max_dirty: what may wait for the store before WRITE does
@@ -11,10 +12,13 @@
 store_rounds=${BENCH_STORE_ROUNDS:-3} parallel=${BENCH_PARALLEL:-4}
 segment=$((40 << 20))
 
-through() { # URL MILLISECONDS: sets url, the same by a longer way
+through() { # URL WAY: sets url, the same by a longer way
+    local megabytes_s=
     url=$1
     [ "$2" != 0 ] || return 0
-    build/bench/delay "${1#http://}" "$2" "$work/delay.port" &
+    [ "${2#*@}" = "$2" ] || megabytes_s=${2#*@}
+    # shellcheck disable=SC2086
+    build/bench/delay "${1#http://}" "${2%@*}" "$work/delay.port" $megabytes_s &
     children+=" $!"
     await_file "$work/delay.port" $!
     url=http://127.0.0.1:$(cat "$work/delay.port")
@@ -75,12 +79,12 @@ store_round() { # ROUND BARCODE: who begins takes turns
     s3vtl "$lib" tape remove --force "$2" >/dev/null || die "tape remove: see above"
 }
 
-store_case() { # STORE MILLISECONDS
+store_case() { # STORE WAY
     local i barcodes='' text
-    local label=$1-$2ms w_ours='' w_plain='' r_ours='' r_plain='' peaks='' lib=$work/lib-$1-$2 url=''
+    local label=$1-${2/@/ms-} w_ours='' w_plain='' r_ours='' r_plain='' peaks='' lib=$work/lib-$1-$2 url=''
     start_store "$1"
     through "$S3_URL" "$2"
-    export LIB_S3_URL=$url LIB_S3_PREFIX=bench-$2
+    export LIB_S3_URL=$url LIB_S3_PREFIX=bench-${2/@/-}
     for i in $(seq "$store_rounds"); do barcodes+=" $(printf 'STORE%03dL8' "$i")"; done
     # shellcheck disable=SC2086
     LIB_DRIVES=1 LIB_SLOTS=$store_rounds LIB_CACHE_SIZE=64G LIB_MAX_DIRTY=${BENCH_DIRTY:-480M} LIB_SEGMENT_SIZE=40M \
@@ -88,31 +92,37 @@ store_case() { # STORE MILLISECONDS
     sed -i "/^\[store\]/a parallel = $parallel" "$lib/s3vtl.conf"
     serve_library "$lib"
     for i in $(seq "$store_rounds"); do
-        note "store: $1, $2 ms: round $i of $store_rounds"
+        note "store: $1, $(way_text "$2"): round $i of $store_rounds"
         store_round "$i" "$(printf 'STORE%03dL8' "$i")"
     done
     end_library
     end_children
     stop_store
     rm -rf "$lib"
-    text="$([ "$1" = weed ] && echo SeaweedFS || echo renterd)$([ "$2" = 0 ] || echo ", $2 ms away")"
+    text="$([ "$1" = weed ] && echo SeaweedFS || echo renterd)$([ "$2" = 0 ] || echo ", $(way_text "$2")")"
     store_row W3 "written to $text" "$w_ours" "$w_plain" "w" "$2" "$1" "peak_rss_mib=$(calc "$(largest "$peaks") / 1024" %.0f)"
-    store_row R1 "read from $text, nothing cached" "$r_ours" "$r_plain" "r" "$2" "$1"
+    store_row R1 "read cold from $text" "$r_ours" "$r_plain" "r" "$2" "$1"
 }
 
-store_row() { # ID TEXT OURS PLAIN w|r MILLISECONDS STORE [NAME=VALUE...]
-    local o p
+way_text() { # WAY
+    [ "${1#*@}" = "$1" ] && echo "$1 ms away" || echo "${1%@*} ms away at ${1#*@} MB/s"
+}
+
+store_row() { # ID TEXT OURS PLAIN w|r WAY STORE [NAME=VALUE...]
+    local o p met
     o=$(median "$3") p=$(median "$4")
-    printf '%-48s %8.0f %8.0f %12.2f %11s %11s\n' "$2" "$o" "$p" "$(calc "$o / $p")" "$(spread "$3")" "$(spread "$4")"
-    result "$1" "$2" MB/s "$o" "rounds=$(list "$3")" "plain=$p" "plain_rounds=$(list "$4")" "to_plain=$(calc "$o / $p")" \
-        "store=$7" "delay_ms=$6" "megabytes=$megabytes" "picture=$1-$7-$6ms.svg" "${@:8}"
-    picture "$1-$7-$6ms" "$1: $2 (last round)" "$work/$5.ours" "s3vtl, as the host sees it" "$work/$5.plain" "plain client"
+    met=$(meets "$(calc "$o / $p" %.2f)" '>=' 0.95)
+    printf '%-58s %7.0f %7.0f %6.2f %-7s %10s %10s\n' "$2" "$o" "$p" "$(calc "$o / $p")" "$([ "$met" = true ] && echo met || echo MISSED)" \
+        "$(spread "$3")" "$(spread "$4")"
+    result "$1" "$2" MB/s "$o" "goal=>= 0.95 of plain" "met=$met" "rounds=$(list "$3")" "plain=$p" "plain_rounds=$(list "$4")" "to_plain=$(calc "$o / $p")" \
+        "store=$7" "way=$6" "megabytes=$megabytes" "picture=$1-$7-${6/@/ms-}.svg" "${@:8}"
+    picture "$1-$7-${6/@/ms-}" "$1: $2 (last round)" "$work/$5.ours" "s3vtl, as the host sees it" "$work/$5.plain" "plain client"
 }
 
 part_store() {
     local s d megabytes
     echo "store: MB/s, medians of $store_rounds rounds, $parallel transfers at a time, segments of 40 MiB"
-    printf '%-48s %8s %8s %12s %11s %11s\n' '' s3vtl plain s3vtl/plain 's3vtl range' 'plain range'
+    printf '%-58s %7s %7s %-14s %10s %10s\n' '' s3vtl plain ' ratio >=0.95' 's3vtl' 'plain'
     for s in ${BENCH_STORES:-weed renterd}; do
         if [ "$s" = renterd ] && ! command -v go >/dev/null && [ ! -x build/venv/bin/go ]; then
             note "store: no Go here: renterd is left out"
@@ -120,6 +130,6 @@ part_store() {
         fi
         [ "$s" = renterd ] && megabytes=${BENCH_RENTERD_MB:-400} || megabytes=${BENCH_STORE_MB:-1200}
         shm_needs $((megabytes * (2 * store_rounds + 4))) "BENCH_STORE_MB, BENCH_RENTERD_MB or BENCH_STORE_ROUNDS"
-        for d in ${BENCH_DELAYS:-0 50}; do store_case "$s" "$d"; done
+        for d in ${BENCH_WAYS:-0 50 20@125}; do store_case "$s" "$d"; done
     done
 }
