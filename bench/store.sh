@@ -26,10 +26,11 @@ through() { # URL WAY: sets url, the same by a longer way
 }
 
 ours_write() {
-    local out began
+    local out began us us_999 us_max
     out=$(on_drive 0 tape write noise $((megabytes * 1000000 / block * block)) "$block" "$work/w.ours") || exit 1
     settle
-    read -r _ _ _ _ began _ <<<"$out"
+    read -r _ us us_999 us_max began _ <<<"$out"
+    w_us+=" $us" w_us_999+=" $us_999" w_us_max+=" $us_max"
     w_ours+=" $(calc "$megabytes / ($EPOCHREALTIME - $began)" %.1f)"
     peaks+=" $(kilobytes VmHWM)"
 }
@@ -82,6 +83,7 @@ store_round() { # ROUND BARCODE: who begins takes turns
 store_case() { # STORE WAY
     local i barcodes='' text
     local label=$1-${2/@/ms-} w_ours='' w_plain='' r_ours='' r_plain='' peaks='' lib=$work/lib-$1-$2 url=''
+    local w_us='' w_us_999='' w_us_max=''
     start_store "$1"
     through "$S3_URL" "$2"
     export LIB_S3_URL=$url LIB_S3_PREFIX=bench-${2/@/-}
@@ -100,7 +102,10 @@ store_case() { # STORE WAY
     stop_store
     rm -rf "$lib"
     text="$([ "$1" = weed ] && echo SeaweedFS || echo renterd)$([ "$2" = 0 ] || echo ", $(way_text "$2")")"
-    store_row W3 "written to $text" "$w_ours" "$w_plain" "w" "$2" "$1" "peak_rss_mib=$(calc "$(largest "$peaks") / 1024" %.0f)"
+    store_row W3 "written to $text" "$w_ours" "$w_plain" "w" "$2" "$1" "peak_rss_mib=$(calc "$(largest "$peaks") / 1024" %.0f)" \
+        "us_median=$(median "$w_us")" "us_99_9=$(median "$w_us_999")" "us_max=$(largest "$w_us_max")"
+    printf '  a WRITE then, milliseconds: median %s, 99.9%% %s, largest %s\n' "$(calc "$(median "$w_us") / 1000" %.1f)" \
+        "$(calc "$(median "$w_us_999") / 1000" %.1f)" "$(calc "$(largest "$w_us_max") / 1000" %.1f)"
     store_row R1 "read cold from $text" "$r_ours" "$r_plain" "r" "$2" "$1"
 }
 
