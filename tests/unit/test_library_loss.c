@@ -412,9 +412,12 @@ static void a_head_names_only_what_is_stored(void **state)
     block_segment("NAME01L8", 69, late);
     for (uint64_t id = 2; id <= 600; id++) /* about 90 segments */
         assert_int_equal(write_id(d, id), TAPE_OK);
+    assert_int_equal(library_drive_ops()->write_filemarks(d, 0, false, &never), TAPE_OK); /* they are there, too */
     remove_tree(second); /* now 70 of them may be committed */
-    while (check_head("NAME01L8", &seen) < 64)
+    for (int i = 0; check_head("NAME01L8", &seen) < 64; i++) {
+        assert_true(i < 6000); /* a minute */
         usleep(10000);
+    }
     remove_tree(late);
     flush_remote(lib);
     (void)check_head("NAME01L8", &seen);
