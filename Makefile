@@ -49,7 +49,7 @@ $(B)/s3vtl: $(call obj,$(CMD_SRC)) $(B)/libs3vtl.a
 
 # tgtd's symbols are resolved when it loads the module, all of them then: a tgtd that lacks one does not start.
 $(B)/bs_s3vtl.so: $(call obj,$(TARGET_SRC)) $(B)/libs3vtl.a
-	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -shared -Wl,-Bsymbolic -Wl,-z,now -Wl,--exclude-libs,ALL -o $@ $(call obj,$(TARGET_SRC)) $(B)/libs3vtl.a $(LIBS)
+	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -shared -Wl,-Bsymbolic -Wl,-z,lazy -Wl,--exclude-libs,ALL -o $@ $(call obj,$(TARGET_SRC)) $(B)/libs3vtl.a $(LIBS)
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)

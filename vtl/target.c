@@ -22,6 +22,10 @@
 #include "driver.h"
 #include "iscsi/iscsid.h"
 
+/* Where these are missing, in a program on the way to tgtd, the module is loaded all the same, and does nothing. */
+#pragma weak tgt_drivers
+#pragma weak register_backingstore_template
+
 /*
  * The life of a command. All of it but run_job is on tgtd's one thread, which never blocks (I5).
  *
