@@ -192,9 +192,12 @@ library_stop() { # DIR
 }
 
 library_kill() { # DIR
-    local pid
+    local pid child children
     pid=$(cat "$1/serve.pid")
+    children=$(pgrep -P "$pid")
     kill -KILL "$pid"
     wait "$pid" 2>/dev/null
+    # Its tgtd dies with it, and has the state until it is gone.
+    for child in $children; do timeout 60 tail --pid="$child" -f /dev/null; done
     return 0
 }

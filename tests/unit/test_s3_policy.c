@@ -155,7 +155,8 @@ static void tries_end_by_number_or_by_time(void **state)
     assert_false(s3_may_retry(&l, 3, 3, 0, 1));
     assert_true(s3_may_retry(&l, 0, 50, 4000, 1000));
     assert_false(s3_may_retry(&l, 0, 50, 4001, 1000));
-    assert_true(s3_may_retry(&l, 0, 1, 90000, 1000)); /* after one long stall a second try is due */
+    assert_true(s3_may_retry(&l, 0, 1, 9000, 1000)); /* after one long stall a second try is due */
+    assert_false(s3_may_retry(&l, 0, 1, 10001, 1000)); /* after one that took for ever somebody is to be told */
 }
 
 static void texts_are_scrubbed(void **state)
