@@ -18,7 +18,7 @@ const struct s3_tuning s3_default_tuning = {
     .stall_ms = 90000,
     .answer_ms = 300000,
     .reply_ms = 90000,
-    .retry = {.first_ms = 250, .most_ms = 20000, .total_ms = 120000},
+    .retry = {.first_ms = 250, .most_ms = 20000, .total_ms = 120000, .last_ms = 240000},
     .multipart_over = UINT64_C(512) << 20,
     .part_size = UINT64_C(80) << 20, /* two slabs of renterd's usual 10-of-30 */
     .max_keys = 1000,

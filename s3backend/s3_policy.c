@@ -302,5 +302,6 @@ bool s3_may_retry(const struct retry_limits *l, unsigned max_tries, unsigned tri
     if (max_tries)
         return tries < max_tries;
     /* Once more in any case, but not after minutes without an answer: then whoever waits is to be told. */
-    return (tries < 2 && elapsed_ms <= 2 * (uint64_t)l->total_ms) || elapsed_ms + pause <= l->total_ms;
+    bool once_more = tries < 2 && (!l->last_ms || elapsed_ms < l->last_ms);
+    return once_more || elapsed_ms + pause <= l->total_ms;
 }

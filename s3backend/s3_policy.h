@@ -12,6 +12,7 @@ struct retry_limits {
     unsigned first_ms; /* before the second try; doubles with each further one */
     unsigned most_ms;  /* of one pause */
     unsigned total_ms; /* no new try begins later than this after the first; but a second one always may */
+    unsigned last_ms;  /* when so much has gone by there is not even a second try; 0: there always is */
 };
 
 /* What came of one try. */

@@ -149,13 +149,13 @@ static void retry_after_is_honoured_within_reason(void **state)
 static void tries_end_by_number_or_by_time(void **state)
 {
     (void)state;
-    const struct retry_limits l = {.first_ms = 100, .most_ms = 1000, .total_ms = 5000};
+    const struct retry_limits l = {.first_ms = 100, .most_ms = 1000, .total_ms = 5000, .last_ms = 10000};
     assert_false(s3_may_retry(&l, 1, 1, 0, 1));
     assert_true(s3_may_retry(&l, 3, 2, 99999, 1));
     assert_false(s3_may_retry(&l, 3, 3, 0, 1));
     assert_true(s3_may_retry(&l, 0, 50, 4000, 1000));
     assert_false(s3_may_retry(&l, 0, 50, 4001, 1000));
-    assert_true(s3_may_retry(&l, 0, 1, 9000, 1000)); /* after one long stall a second try is due */
+    assert_true(s3_may_retry(&l, 0, 1, 9000, 1000));   /* after one long stall a second try is due */
     assert_false(s3_may_retry(&l, 0, 1, 10001, 1000)); /* after one that took for ever somebody is to be told */
 }
 
