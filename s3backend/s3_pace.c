@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "s3backend/deadline.h"
+
 enum { POLL_MS = 100 };
 
 void s3_pace_init(struct s3_pace *p, unsigned most, void (*note)(const char *line))
@@ -32,11 +34,7 @@ static bool canceled(const atomic_bool *cancel)
 /* Lock held. Nobody tells that *cancel changed. */
 static void wait_a_little(struct s3_pace *p)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += POLL_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    struct timespec until = deadline_after(POLL_MS);
     pthread_cond_timedwait(&p->changed, &p->lock, &until);
 }
 

@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "s3backend/deadline.h"
+
 #define OVERHEAD 512 /* of a small block: its node and what malloc adds */
 #define WAIT_MS 200
 #define MOST_THREADS 4
@@ -294,11 +296,7 @@ enum behind_push behind_push(struct behind *q, void *data, uint32_t len, uint64_
 
 static void wait_less(struct behind *q)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += WAIT_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    struct timespec until = deadline_after(WAIT_MS);
     pthread_cond_timedwait(&q->less, &q->lock, &until);
 }
 

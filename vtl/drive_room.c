@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* drive_room.c: how fast a drive may write: back-pressure by what waits for the store (I6), and by the disk. */
-#include <errno.h>
 #include <time.h>
 
 #include "vtl/drive_private.h"

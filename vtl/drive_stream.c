@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "vtl/crc32c.h"
 #include "vtl/drive_private.h"

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "s3backend/deadline.h"
+
 void progress_init(struct progress *p)
 {
     pthread_condattr_t attr;
@@ -41,14 +43,7 @@ void progress_post(struct progress *p)
 
 void progress_wait(struct progress *p, uint64_t seen, unsigned ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    struct timespec until = deadline_after(ms);
     pthread_mutex_lock(&p->lock);
     int rc = 0;
     while (p->count == seen && !rc)

@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "s3backend/deadline.h"
+
 #define CANCEL_POLL_MS 100
 
 void fetch_init(struct workers *w)
@@ -84,11 +86,7 @@ static bool holds(const struct fetch *f, uint64_t offset, uint64_t len)
 
 static void wait_a_while(struct workers *w)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += CANCEL_POLL_MS * 1000000l;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    struct timespec until = deadline_after(CANCEL_POLL_MS);
     (void)pthread_cond_timedwait(&w->fetch_moved, &w->fetch_lock, &until);
 }
 

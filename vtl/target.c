@@ -584,7 +584,7 @@ static int s3vtl_submit(struct scsi_cmd *cmd)
     return -EIO;
 }
 
-/* The symbol that tgtd looks up in each module of its backing-store directory. */
+/* Called by target_preload.c, or by tgtd itself of a module in its backing-store directory. */
 void register_bs_module(void);
 __attribute__((visibility("default"))) void register_bs_module(void)
 {

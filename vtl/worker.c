@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "s3backend/deadline.h"
+
 #define COMMIT_EVERY_MS 60000 /* a long backup is committed on the way */
 #define COMMIT_EVERY_SEGS 64
 #define BACKOFF_MAX_MS 60000
@@ -290,12 +292,7 @@ static void *idle_thread(void *arg)
     unsigned step = (unsigned)(idle / 4 < 100 ? 100 : idle / 4 > 2000 ? 2000 : idle / 4);
     pthread_mutex_lock(&w->idle_lock);
     while (!atomic_load(&w->stop)) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += step / 1000;
-        until.tv_nsec += (long)(step % 1000) * 1000000;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
+        struct timespec until = deadline_after(step);
         pthread_cond_timedwait(&w->idle_cond, &w->idle_lock, &until);
         struct cartridge *c;
         for (size_t i = 0; !atomic_load(&w->stop) && (c = hold(w, i)); i++) {
