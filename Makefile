@@ -28,8 +28,9 @@ PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 ALL_CFLAGS = $(CFLAGS) $(OPT_$(VARIANT)) $(SAN_$(VARIANT)) -std=gnu17 -D_GNU_SOURCE -fPIC -pthread -fno-omit-frame-pointer -I. $(WARN) $(PKG_CFLAGS)
 LIBS     = $(PKG_LIBS) -linih -pthread
 
-TARGET_SRC := vtl/target.c vtl/target_preload.c
-LIB_SRC    := $(wildcard scsi/*.c s3backend/*.c) $(filter-out $(TARGET_SRC),$(wildcard vtl/*.c))
+TARGET_SRC := vtl/target/target.c vtl/target/target_preload.c
+ROOMS      := base s3backend scsi $(addprefix vtl/,format config state cartridge scrub drive library target)
+LIB_SRC    := $(filter-out $(TARGET_SRC),$(wildcard $(addsuffix /*.c,$(ROOMS))))
 CMD_SRC    := $(wildcard vtl/cmd/*.c)
 UNIT_SRC   := $(wildcard tests/unit/test_*.c)
 UNIT_HELP  := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
@@ -57,7 +58,7 @@ $(B)/obj/%.o: %.c
 	$(if $(V),,@)$(CC) $(ALL_CFLAGS) $(EXTRA_$(subst /,_,$*)) -MMD -MP -c -o $@ $<
 
 # tgt's own headers are not written for our warnings.
-EXTRA_vtl_target := -isystem $(TGT)
+EXTRA_vtl_target_target := -isystem $(TGT)
 EXTRA_vtl_cmd_tgt_request := -isystem $(TGT)
 $(call obj,$(TARGET_SRC) vtl/cmd/tgt_request.c): $(TGT)/tgtd.h
 $(TGT)/tgtd.h:
@@ -79,7 +80,7 @@ unit: $(UNIT_BIN)
 
 # The initiator of these tests is always the plain build; VARIANT says which module tgtd loads.
 ISCSI_BIN := $(patsubst tests/iscsi/%.c,$(B)/iscsi/%,$(wildcard tests/iscsi/test_*.c))
-$(B)/iscsi/%: $(call obj,tests/iscsi/%.c tests/iscsi/initiator.c tests/iscsi/library.c tests/iscsi/raw.c s3backend/crc32c.c)
+$(B)/iscsi/%: $(call obj,tests/iscsi/%.c tests/iscsi/initiator.c tests/iscsi/library.c tests/iscsi/raw.c base/crc32c.c)
 	@mkdir -p $(@D)
 	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ -liscsi -lcmocka
 .PHONY: iscsi-programs iscsi-tests

@@ -9,7 +9,7 @@
 
 #include <openssl/evp.h>
 
-#include "vtl/crc32c.h"
+#include "base/crc32c.h"
 
 static const char usage[] = "usage: floor BYTES BLOCK [sha256] [aes]\n"
                             "For each block: one copy and two CRC32C, and as told SHA-256 and AES-256-GCM.\n";

@@ -12,7 +12,7 @@
 #include <iscsi/scsi-lowlevel.h>
 
 #include "bench/data.h"
-#include "scsi/be.h"
+#include "base/be.h"
 
 static const char usage[] =
     "usage: speed PORTAL TARGET LUN move FROM TO [DRIVE_LUN]\n"

@@ -10,10 +10,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "vtl/commit.h"
-#include "vtl/config.h"
-#include "vtl/crc32c.h"
-#include "vtl/head.h"
+#include "vtl/cartridge/commit.h"
+#include "vtl/config/config.h"
+#include "base/crc32c.h"
+#include "vtl/format/head.h"
 
 static const char usage[] = "usage: synth CONF BARCODE BYTES FILES BLOCK FILE...\n"
                             "A cartridge of BYTES in FILES files of equal size and blocks of BLOCK; the segments in "

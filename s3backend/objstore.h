@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "s3backend/errtext.h"
+#include "base/errtext.h"
 
 /*
  * Rules that every implementation keeps:

@@ -25,7 +25,7 @@
 
 #include <openssl/evp.h>
 
-#include "s3backend/crc32c.h"
+#include "base/crc32c.h"
 
 enum { CHUNK = 1 << 18 };
 

@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "s3backend/objstore.h"
-#include "s3backend/strbuf.h"
+#include "base/strbuf.h"
 
 struct http_engine;
 

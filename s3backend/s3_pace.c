@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "s3backend/deadline.h"
+#include "base/deadline.h"
 
 enum { POLL_MS = 100 };
 

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <time.h>
 
-#include "s3backend/strbuf.h"
+#include "base/strbuf.h"
 
 /* x-amz-content-sha256 of a body that is not hashed; only fit where nobody on the way can change it. */
 #define SIGV4_UNSIGNED_PAYLOAD "UNSIGNED-PAYLOAD"

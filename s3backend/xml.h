@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "s3backend/strbuf.h"
+#include "base/strbuf.h"
 
 enum { XML_DEPTH = 16, XML_NAME = 64, XML_TEXT = 16384 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* changer_ops.h: what a medium changer can do, as the SMC command set (scsi/smc*.c) asks for it; vtl/library.c
+/* changer_ops.h: what a medium changer can do, as the SMC command set (scsi/smc*.c) asks for it; vtl/library/library.c
  * implements it. */
 #ifndef S3VTL_CHANGER_OPS_H
 #define S3VTL_CHANGER_OPS_H

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "scsi/be.h"
+#include "base/be.h"
 
 void scsi_check(struct scsi_request *rq, enum scsi_sense_key key, enum scsi_asc asc)
 {

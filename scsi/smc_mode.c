@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* smc_mode.c: the changer's mode pages (SMC-3 7.3) and log pages. */
-#include "scsi/be.h"
+#include "base/be.h"
 #include "scsi/smc_private.h"
 
 /* 1Dh Element Address Assignment, SMC-3 7.3.4 */

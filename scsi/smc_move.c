@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* smc_move.c: MOVE MEDIUM, EXCHANGE MEDIUM and what else the transport element does. */
-#include "scsi/be.h"
+#include "base/be.h"
 #include "scsi/smc_private.h"
 
 /* One place for all results. */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "scsi/be.h"
+#include "base/be.h"
 #include "scsi/smc_private.h"
 
 #define HEADER_LEN 8 /* element status data */

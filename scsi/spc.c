@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "scsi/be.h"
+#include "base/be.h"
 
 #define STANDARD_LEN 96
 #define VERSION_SPC4 0x06 /* what LTO drives of our generations report; every tool knows it */

@@ -2,7 +2,7 @@
 /* spc_log.c: LOG SENSE from a table of pages (SPC-5 6.11, 7.3). */
 #include <string.h>
 
-#include "scsi/be.h"
+#include "base/be.h"
 #include "scsi/spc.h"
 
 uint8_t *log_number(uint8_t *p, uint16_t code, uint8_t control, unsigned len, uint64_t value)

@@ -2,7 +2,7 @@
 /* spc_mode.c: MODE SENSE and MODE SELECT, 6 and 10, from a table of pages (SPC-5 6.14 to 6.17, 7.5). */
 #include <string.h>
 
-#include "scsi/be.h"
+#include "base/be.h"
 #include "scsi/spc.h"
 
 #define MAX_PAGE 255

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/lto.h"
 #include "scsi/ssc_keys.h"
 #include "scsi/ssc_private.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* ssc_append.c: what a write meets before and after it: append-only mode and ALLOW OVERWRITE, programmable early
  * warning (SSC-5 4.2.6, 4.2.17, 7.1). */
-#include "scsi/be.h"
+#include "base/be.h"
 #include "scsi/ssc_private.h"
 
 void ssc_moved(struct ssc_lun *ssc)

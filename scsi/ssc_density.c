@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "scsi/be.h"
+#include "base/lto.h"
+#include "base/be.h"
 #include "scsi/ssc_private.h"
 
 #define DENSITY_LEN 52

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* ssc_log_volume.c: the log pages that tell what a drive and its cartridge have gone through. MB are 10^6 bytes. */
-#include "scsi/be.h"
+#include "base/be.h"
 #include "scsi/ssc_private.h"
 
 #define MB 1000000u

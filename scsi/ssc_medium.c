@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* ssc_medium.c: LOAD UNLOAD, PREVENT ALLOW, ERASE, FORMAT MEDIUM, SET CAPACITY, READ BLOCK LIMITS. */
-#include "scsi/be.h"
+#include "base/be.h"
 #include "scsi/ssc_private.h"
 
 void ssc_test_unit_ready(struct scsi_lun *lun, struct scsi_request *rq)

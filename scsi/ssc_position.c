@@ -2,7 +2,7 @@
 /* ssc_position.c: REWIND, SPACE, LOCATE and READ POSITION (SSC-5 7.7, 7.8, 5.x, 6.x). */
 #include <string.h>
 
-#include "scsi/be.h"
+#include "base/be.h"
 #include "scsi/ssc_private.h"
 
 /* IMMED is taken, and the work is done before the answer all the same: what is buffered goes to the medium before it

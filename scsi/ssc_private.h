@@ -3,6 +3,7 @@
 #ifndef S3VTL_SSC_PRIVATE_H
 #define S3VTL_SSC_PRIVATE_H
 
+#include "base/lto.h"
 #include "scsi/spc.h"
 #include "scsi/tape_ops.h"
 

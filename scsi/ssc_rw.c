@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* ssc_rw.c: READ(6), WRITE(6), VERIFY(6), WRITE FILEMARKS, in variable and fixed block mode (SSC-5 7.4 to 7.9). */
-#include "scsi/be.h"
+#include "base/be.h"
 #include "scsi/ssc_keys.h"
 #include "scsi/ssc_private.h"
 

@@ -3,7 +3,7 @@
  */
 #include <string.h>
 
-#include "scsi/be.h"
+#include "base/be.h"
 #include "scsi/ssc_keys.h"
 #include "scsi/ssc_private.h"
 

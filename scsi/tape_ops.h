@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* tape_ops.h: what a tape drive can do, as the SSC command set (scsi/ssc*.c) asks for it; vtl/drive.c implements it. */
+/* tape_ops.h: what a tape drive can do, as the SSC command set (scsi/ssc*.c) asks for it; vtl/drive/drive.c implements it. */
 #ifndef S3VTL_TAPE_OPS_H
 #define S3VTL_TAPE_OPS_H
 

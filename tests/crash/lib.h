@@ -5,7 +5,7 @@
 #define S3VTL_CRASH_LIB_H
 
 #include "tests/crash/ops.h"
-#include "vtl/library.h"
+#include "vtl/library/library.h"
 
 #define LIB_STORE "store" /* below the root: another machine's disk */
 

@@ -14,7 +14,7 @@
 
 #include "tests/crash/disk.h"
 #include "tests/crash/lib.h"
-#include "vtl/commit.h"
+#include "vtl/cartridge/commit.h"
 
 static const atomic_bool never = false;
 

@@ -4,7 +4,7 @@
 #ifndef S3VTL_FAULTS_RIG_H
 #define S3VTL_FAULTS_RIG_H
 
-#include "vtl/library.h"
+#include "vtl/library/library.h"
 
 #define SLOT ELEMENT_FIRST_STORAGE
 #define DRIVE ELEMENT_FIRST_DRIVE

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* fuzz_changer.c: any sequence of requests to a changer, before elements of which no cartridge may be lost or doubled.
  */
-#include "scsi/be.h"
+#include "base/be.h"
 #include "scsi/changer_ops.h"
 #include "scsi/sense.h"
 #include "tests/fuzz/requests.h"

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "tests/fuzz/fuzz.h"
-#include "vtl/config_private.h"
+#include "vtl/config/config_private.h"
 
 /* What is in force is what the limits say. */
 static void check(const struct vtl_config *c)

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "tests/fuzz/fuzz.h"
-#include "vtl/library.h"
+#include "vtl/library/library.h"
 
 static struct library *open_library(void)
 {

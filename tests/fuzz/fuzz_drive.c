@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* fuzz_drive.c: any sequence of requests to a drive, before a tape whose every state is known. */
-#include "scsi/be.h"
+#include "base/be.h"
 #include "scsi/sense.h"
 #include "tests/fuzz/requests.h"
 #include "tests/fuzz/tape.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* fuzz_head.c: any text as a head, with a right CRC and as it is. */
 #include "tests/fuzz/fuzz.h"
-#include "vtl/crc32c.h"
-#include "vtl/head.h"
+#include "base/crc32c.h"
+#include "vtl/format/head.h"
 
 /* What is accepted can be written, and comes back as it was. */
 static void decode(const char *p, size_t n)

@@ -2,7 +2,7 @@
 /* fuzz_map.c: any bytes as a map, and two of them behind each other. */
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/mend.h"
-#include "vtl/head.h"
+#include "vtl/format/head.h"
 
 static bool same_index(const struct tape_index *a, const struct tape_index *b)
 {

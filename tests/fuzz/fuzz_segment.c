@@ -6,8 +6,8 @@
 
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/mend.h"
-#include "vtl/crc32c.h"
-#include "vtl/segment_private.h"
+#include "base/crc32c.h"
+#include "vtl/format/segment_private.h"
 
 #define ROOM 65536u
 

@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-#include "vtl/crc32c.h"
-#include "vtl/le.h"
-#include "vtl/segment_private.h"
+#include "base/crc32c.h"
+#include "base/le.h"
+#include "vtl/format/segment_private.h"
 
 /* One record; returns its length, 0 if none can be there. */
 static size_t mend_record(uint8_t *p, size_t n)

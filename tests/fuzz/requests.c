@@ -2,7 +2,7 @@
 /* requests.c: requests made of bytes, sent through a logical unit, and what must hold of every answer. */
 #include "tests/fuzz/requests.h"
 
-#include "scsi/be.h"
+#include "base/be.h"
 #include "scsi/sense.h"
 
 #define CDB_MAX 16

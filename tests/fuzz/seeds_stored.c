@@ -5,8 +5,8 @@
 
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/seeds.h"
-#include "vtl/crc32c.h"
-#include "vtl/head.h"
+#include "base/crc32c.h"
+#include "vtl/format/head.h"
 
 static void add_block(struct seg_writer *w, uint32_t len, bool compressible)
 {

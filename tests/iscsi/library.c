@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "scsi/be.h"
+#include "base/be.h"
 
 #define STATUS_ROOM 16384
 

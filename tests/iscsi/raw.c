@@ -10,8 +10,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "scsi/be.h"
-#include "vtl/crc32c.h"
+#include "base/be.h"
+#include "base/crc32c.h"
 
 static void connect_portal(struct raw *r)
 {

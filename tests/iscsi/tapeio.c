@@ -13,7 +13,7 @@
 #include <iscsi/iscsi.h>
 #include <iscsi/scsi-lowlevel.h>
 
-#include "scsi/be.h"
+#include "base/be.h"
 
 static const char usage[] =
     "usage: tapeio [-u USER -w PASSWORD] [-d DRIVE] PORTAL TARGET COMMAND...\n"

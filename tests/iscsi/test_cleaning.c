@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "scsi/be.h"
+#include "base/be.h"
 
 #define D LUN_DRIVE0
 #define CLEANS "CLN001L1"

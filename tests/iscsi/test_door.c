@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "scsi/be.h"
+#include "base/be.h"
 
 #define C LUN_CHANGER
 #define SLOT_OF_TEST04 0x0403

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "scsi/be.h"
+#include "base/be.h"
 
 #define D LUN_DRIVE0
 

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "scsi/be.h"
+#include "base/be.h"
 
 #define EACH_LUN(lun) for (int lun = LUN_CHANGER; lun <= LUN_DRIVE1; lun++)
 

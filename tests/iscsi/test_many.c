@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "scsi/be.h"
+#include "base/be.h"
 
 #define C LUN_CHANGER
 #define DESCRIPTOR 48

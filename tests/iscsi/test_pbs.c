@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "scsi/be.h"
+#include "base/be.h"
 
 #define D LUN_DRIVE0
 enum { BLOCK = 262144, PROBE = 512 };

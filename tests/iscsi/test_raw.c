@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "scsi/be.h"
+#include "base/be.h"
 
 #define D LUN_DRIVE0
 #define SIZE 262144u

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "scsi/be.h"
+#include "base/be.h"
 
 #define D LUN_DRIVE0
 #define BLOCK 1048576u

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* fencing.pml: the order of puts, lists and deletes that keeps two gateways from both owning a cartridge (vtl/FORMAT.md,
- * "Fencing"; vtl/commit.c), for spin: every interleaving of GATEWAYS gateways, with a crash at any step and puts that land late.
+ * "Fencing"; vtl/cartridge/commit.c), for spin: every interleaving of GATEWAYS gateways, with a crash at any step and puts that land late.
  *
  * What is checked, in every state that can be reached:
  *   1. A commit that was acknowledged is in the state of every head that is committed or taken over later.

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "scsi/be.h"
+#include "base/be.h"
 
 enum { TRANSPORT = 1, STORAGE = 2, DOOR = 3, DRIVE = 4 };
 enum { VOLTAG = 0x10, ROOM = 65535, AT_ONCE = 1000 };

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "scsi/be.h"
+#include "base/be.h"
 
 enum { ROOM = 8196, AES_256_GCM = 0x00010014, MODE_OFF = 0x0000, MODE_MIXED = 0x0203 };
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "scsi/be.h"
+#include "base/be.h"
 
 enum { ASCII = 1, TEXT = 2, ROOM = 32768 };
 

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "scsi/be.h"
+#include "base/be.h"
 
 enum { HEADER = 8, DESCRIPTOR = 8, PAGE = HEADER + DESCRIPTOR, ROOM = 4096 };
 

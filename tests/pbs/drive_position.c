@@ -2,7 +2,7 @@
 /* drive_position.c: how Proxmox Backup Server finds its way on a tape. */
 #include "tests/pbs/drive.h"
 
-#include "scsi/be.h"
+#include "base/be.h"
 
 bool drive_position(struct drive *d, struct position *p)
 {

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vtl/le.h"
+#include "base/le.h"
 
 enum { END_OF_STREAM = 1, INCOMPLETE = 2 }; /* flags */
 static const uint8_t magic[8] = {0xDC, 0xBD, 0xAF, 0xCA, 0xEB, 0xA0, 0xA5, 0x28};

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "vtl/library.h"
+#include "vtl/library/library.h"
 
 #define BARCODE "RAC001L8"
 #define MAX_BLOCK 200000

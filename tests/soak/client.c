@@ -10,7 +10,7 @@
 #include <iscsi/iscsi.h>
 #include <iscsi/scsi-lowlevel.h>
 
-#include "scsi/be.h"
+#include "base/be.h"
 
 /* Longer than any fault of the soak lasts, with the pauses that the gateway makes between its tries. */
 #define COMMAND_LIMIT_S 300

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "scsi/be.h"
+#include "base/be.h"
 #include "scsi/changer_ops.h"
 #include "scsi/lun.h"
 #include "scsi/sense.h"

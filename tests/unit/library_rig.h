@@ -18,8 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "vtl/drive.h"
-#include "vtl/library.h"
+#include "vtl/drive/drive.h"
+#include "vtl/library/library.h"
 
 #define SLOT ELEMENT_FIRST_STORAGE
 #define DRIVE ELEMENT_FIRST_DRIVE

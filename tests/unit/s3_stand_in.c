@@ -19,7 +19,7 @@
 
 #include <openssl/evp.h>
 
-#include "s3backend/crc32c.h"
+#include "base/crc32c.h"
 
 enum { MAX_REQUESTS = 256, MAX_CONNECTIONS = 64, MAX_HEAD = 16384, MAX_BODY = 8 << 20 };
 

@@ -16,8 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "vtl/crc32c.h"
-#include "vtl/segment.h"
+#include "base/crc32c.h"
+#include "vtl/format/segment.h"
 
 enum kind { RANDOM, TEXT, MIXED };
 

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#include "scsi/be.h"
+#include "base/be.h"
 #include "scsi/lun.h"
 #include "scsi/tape_ops.h"
 

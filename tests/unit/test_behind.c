@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "vtl/behind.h"
+#include "vtl/drive/behind.h"
 
 /* A writer that waits at a gate and notes what passes. */
 struct gate {

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "vtl/config_private.h"
+#include "vtl/config/config_private.h"
 
 /* A directory of its own for each test, with the file that is read and a secret. */
 struct place {

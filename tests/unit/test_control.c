@@ -19,7 +19,7 @@
 
 #include <cmocka.h>
 
-#include "vtl/control.h"
+#include "vtl/library/control.h"
 
 /* ---- the library's stand-in ---- */
 

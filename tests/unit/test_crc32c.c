@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vtl/crc32c.h"
+#include "base/crc32c.h"
 
 #define MAX_LEN 8192
 

@@ -6,7 +6,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 
-#include "vtl/drive_private.h"
+#include "vtl/drive/drive_private.h"
 
 /* No file grows from now on: each write to the spool fails (EFBIG). */
 static struct rlimit old_limit;

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "vtl/executor.h"
+#include "vtl/target/executor.h"
 
 struct counting_job {
     struct exec_job job;

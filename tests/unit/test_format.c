@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-#include "vtl/head.h"
+#include "vtl/format/head.h"
 
 /* The text of vtl/FORMAT.md between "```<kind> <name>" and the next "```". The caller frees it. */
 static char *example(const char *opening)

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vtl/crc32c.h"
-#include "vtl/head.h"
+#include "base/crc32c.h"
+#include "vtl/format/head.h"
 
 /* A head with two maps, two inline segments (the first is cut in the middle by its successor) and filemarks. */
 static void make_head(struct head *h)

@@ -5,8 +5,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 
-#include "vtl/commit.h"
-#include "vtl/library_private.h"
+#include "vtl/cartridge/commit.h"
+#include "vtl/library/library_private.h"
 
 /* PBS gives a flush and an UNLOAD 600 s, a MOVE 300 s, and the kernel resets the drive then. They end before, with an
  * error, and nothing is lost or moved. */

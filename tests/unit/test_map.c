@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vtl/crc32c.h"
-#include "vtl/head.h"
+#include "base/crc32c.h"
+#include "vtl/format/head.h"
 
 static const uint8_t cartridge[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
 static const struct seg_id map_id = {4, 0xabcdef01, 2};

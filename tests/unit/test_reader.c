@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
-#include "vtl/head.h"
+#include "vtl/format/head.h"
 
 #define BARCODE "S3V042L8"
 #define MAX_OBJECTS 400

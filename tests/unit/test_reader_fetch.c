@@ -6,9 +6,9 @@
 #include <errno.h>
 #include <time.h>
 
-#include "vtl/library_private.h"
-#include "vtl/segment_private.h"
-#include "vtl/worker_private.h"
+#include "vtl/library/library_private.h"
+#include "vtl/format/segment_private.h"
+#include "vtl/cartridge/worker_private.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define BARCODE "FET001L8"

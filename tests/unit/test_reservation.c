@@ -5,7 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include "vtl/reservation.h"
+#include "vtl/target/reservation.h"
 
 static void what_changes_the_tape_or_its_position_conflicts(void **state)
 {

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "scsi/be.h"
+#include "base/be.h"
 #include "scsi/changer_ops.h"
 #include "scsi/lun.h"
 #include "scsi/tape_ops.h"

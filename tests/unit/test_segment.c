@@ -6,7 +6,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 
-#include "vtl/segment_private.h"
+#include "vtl/format/segment_private.h"
 
 /* ---- names ---- */
 

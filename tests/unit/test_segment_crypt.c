@@ -12,8 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "vtl/crc32c.h"
-#include "vtl/segment_private.h"
+#include "base/crc32c.h"
+#include "vtl/format/segment_private.h"
 
 static const uint8_t cartridge[16] = "0123456789abcdef", key_bytes[32] = "the key of the test: 32 bytes...";
 static const struct seg_key key = {key_bytes, "\0\0\0\3pbs", 7};

@@ -2,7 +2,7 @@
 /* test_segment_damage.c: no wrong byte passes for data (I3), and a torn file gives its longest good prefix (I4). */
 #include "segment_help.h"
 
-#include "vtl/segment_private.h"
+#include "vtl/format/segment_private.h"
 
 /* A sealed segment of every kind of record, and where each record begins; starts[SMALL_RECORDS] is the index. */
 static uint8_t *sealed_small(size_t *len, uint64_t starts[SMALL_RECORDS + 1])

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "vtl/mam.h"
+#include "vtl/format/mam.h"
 
 static void read_sa(uint8_t sa, uint16_t first, uint32_t alloc)
 {

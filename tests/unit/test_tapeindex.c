@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vtl/tapeindex.h"
+#include "vtl/format/tapeindex.h"
 
 #define MODEL_MAX 4000
 

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 
-#include "vtl/upload_rate.h"
+#include "vtl/cartridge/upload_rate.h"
 
 #define MB 1000000u
 

@@ -15,8 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "vtl/library.h"
-#include "vtl/verify.h"
+#include "vtl/library/library.h"
+#include "vtl/scrub/verify.h"
 
 #define BARCODE "VER001L8"
 static const atomic_bool never = false;

@@ -6,7 +6,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#include "vtl/config.h"
+#include "vtl/config/config.h"
 
 struct command_line {
     const char *config_file; /* -c, $S3VTL_CONFIG or the default */

@@ -8,7 +8,7 @@
 
 #include "vtl/cmd/cmd.h"
 #include "vtl/cmd/owner.h"
-#include "vtl/control.h"
+#include "vtl/library/control.h"
 
 static void message(const char *fmt, va_list ap)
 {

@@ -5,7 +5,7 @@
 
 #include "vtl/cmd/cmd.h"
 #include "vtl/cmd/password.h"
-#include "vtl/config_private.h"
+#include "vtl/config/config_private.h"
 
 static void hints(const struct vtl_config *c)
 {

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "vtl/cmd/cmd.h"
-#include "vtl/element.h"
+#include "vtl/library/element.h"
 
 static int carry(struct command_line *cl, const char *op, const char *result, const char *text, bool all)
 {

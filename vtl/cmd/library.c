@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "vtl/cmd/cmd.h"
-#include "vtl/element.h"
-#include "vtl/library.h"
+#include "vtl/library/element.h"
+#include "vtl/library/library.h"
 
 #define FLUSH_REMOTE_STEP_MS 5000
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "vtl/cmd/cmd.h"
-#include "vtl/version.h"
+#include "base/version.h"
 
 static const struct subcommand {
     const char *group, *name; /* group NULL: a command of one word */

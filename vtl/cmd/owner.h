@@ -3,7 +3,7 @@
 #ifndef S3VTL_OWNER_H
 #define S3VTL_OWNER_H
 
-#include "vtl/config.h"
+#include "vtl/config/config.h"
 
 /*
  * When root runs this and the state belongs to somebody else, this process is that user (and group) from now on, for

@@ -3,7 +3,7 @@
 #ifndef S3VTL_PASSWORD_H
 #define S3VTL_PASSWORD_H
 
-#include "vtl/config.h"
+#include "vtl/config/config.h"
 
 #define PASSWORD_MAX 16
 struct password {

@@ -24,7 +24,7 @@
 #include "vtl/cmd/cmd.h"
 #include "vtl/cmd/password.h"
 #include "vtl/cmd/tgt.h"
-#include "vtl/control.h"
+#include "vtl/library/control.h"
 
 #define MAX_DRIVES 64 /* of a configuration */
 

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vtl/barcode.h"
+#include "vtl/format/barcode.h"
 #include "vtl/cmd/cmd.h"
-#include "vtl/element.h"
+#include "vtl/library/element.h"
 
 /* Before the first is made, so that a typing mistake makes none. */
 static bool check_barcodes(const struct command_line *cl)

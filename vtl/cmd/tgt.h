@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "vtl/config.h"
+#include "vtl/config/config.h"
 
 struct tgt {
     pid_t pid;     /* 0: not running */

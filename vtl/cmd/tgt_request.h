@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "s3backend/errtext.h"
+#include "base/errtext.h"
 
 enum tgt_op {
     TGT_TARGET_NEW,    /* targetname=... */

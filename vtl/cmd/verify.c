@@ -8,10 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "vtl/barcode.h"
+#include "vtl/format/barcode.h"
 #include "vtl/cmd/cmd.h"
-#include "vtl/engine.h"
-#include "vtl/verify.h"
+#include "vtl/cartridge/engine.h"
+#include "vtl/scrub/verify.h"
 
 #define PATH_SIZE 4200
 #define MOST_BAD 1000 /* with more of them, a place is not moved any further */

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* commit.h: heads in the store: claiming a cartridge, committing its state, deleting what no head names (design,
+ * fencing). */
+#ifndef S3VTL_COMMIT_H
+#define S3VTL_COMMIT_H
+
+#include "vtl/cartridge/cartridge.h"
+
+/*
+ * Whoever holds the highest head key is the writer. Each step here lists the heads after its put and goes on only if
+ * its own is still the highest (I7). All of these talk to the store, take the lock only for moments, and must be called
+ * by one thread at a time for a cartridge (c->committing). 0 or a negative errno with *err: -EPERM   another gateway
+ * owns it: c->fenced is set others   the store's
+ */
+
+/* Makes this gateway the writer, if it is not yet. */
+int commit_claim(struct cartridge *c, const struct obj_call *call, struct errtext *err);
+/* Is there something that a head could hold and none does? Lock held. */
+bool commit_possible(const struct cartridge *c);
+/* Puts a head that holds all segments stored so far (claims first). -EAGAIN: the stored ones are not a whole state yet.
+ */
+int commit_head(struct cartridge *c, const struct obj_call *call, struct errtext *err);
+struct sweep {
+    uint64_t objects, bytes;
+};
+/* Queues what may be deleted while all of live is in the head: what is known to be garbage, and with look also what of
+ * the cartridge's objects in the store nobody names. dry_run: only tells how much the latter is. Owned; but for
+ * dry_run. -EAGAIN: not now. */
+int commit_sweep(struct cartridge *c, bool look, bool dry_run, struct sweep *found, const struct obj_call *call,
+                 struct errtext *err);
+/* What is garbage now becomes c->doomed. Lock held. */
+int commit_collect(struct cartridge *c);
+/* Deletes a batch of what was garbage before the last commit, or at the last sweep. 1: there is more, 0: none left. */
+int commit_garbage(struct cartridge *c, const struct obj_call *call, struct errtext *err);
+
+/* Puts a head that a rebuild made, which must be above all others, and deletes those when it is. -EPERM: it is not. */
+int commit_adopt_head(struct engine *e, const struct head *h, const struct obj_call *call, struct errtext *err);
+
+/* The heads of a cartridge in the store, lowest first; *heads is malloc'd. */
+int commit_list_heads(struct objstore *store, const char *barcode, struct seg_id **heads, size_t *n,
+                      const struct obj_call *call, struct errtext *err);
+/* The highest complete head (not a claim) below limit (NULL: any). -ENOENT: there is none. out is initialised when 0.
+ */
+int commit_read_head(struct objstore *store, const char *barcode, const struct seg_id *limit, struct head *out,
+                     const struct obj_call *call, struct errtext *err);
+/* The whole index that a head names: maps read, cut and joined with the inline part. x is initialised by the call. */
+int commit_read_index(struct objstore *store, const struct head *h, struct tape_index *x, const struct obj_call *call,
+                      struct errtext *err);
+
+#endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* commit_read.c: heads and maps as they are read back from the store. */
+#include "vtl/cartridge/commit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_HEAD_BYTES (64u << 20)
+#define MAX_MAP_BYTES (1u << 30)
+
+struct listing {
+    struct seg_id *ids;
+    size_t n, room;
+};
+
+static int list_one(void *arg, const struct obj_entry *e)
+{
+    struct listing *l = arg;
+    const char *name = strrchr(e->key, '/');
+    struct seg_id id;
+    if (e->is_prefix || !name || !seg_id_parse(name + 1, &id))
+        return 0; /* not ours */
+    if (l->n == l->room) {
+        size_t room = l->room ? 2 * l->room : 16;
+        struct seg_id *ids = realloc(l->ids, room * sizeof(*ids));
+        if (!ids)
+            return -ENOMEM;
+        l->ids = ids;
+        l->room = room;
+    }
+    l->ids[l->n++] = id;
+    return 0;
+}
+
+static int by_id(const void *a, const void *b)
+{
+    return seg_id_compare(a, b);
+}
+
+int commit_list_heads(struct objstore *store, const char *barcode, struct seg_id **heads, size_t *n,
+                      const struct obj_call *call, struct errtext *err)
+{
+    char prefix[DB_KEY_SIZE];
+    (void)snprintf(prefix, sizeof(prefix), "tapes/%s/head/", barcode);
+    struct listing l = {0};
+    int rc = store->ops->list(store, prefix, NULL, false, list_one, &l, call, err);
+    if (rc) {
+        free(l.ids);
+        *heads = NULL;
+        *n = 0;
+        return rc;
+    }
+    if (l.n)
+        qsort(l.ids, l.n, sizeof(*l.ids), by_id);
+    *heads = l.ids;
+    *n = l.n;
+    return 0;
+}
+
+/* A whole object into memory; *buf is malloc'd. */
+static int read_object(struct objstore *store, const char *key, uint64_t max, void **buf, size_t *len,
+                       const struct obj_call *call, struct errtext *err)
+{
+    uint64_t size = 0;
+    *buf = NULL;
+    int rc = store->ops->head(store, key, &size, call, err);
+    if (rc)
+        return rc;
+    if (size > max || !size)
+        return errtext_set(err, -EBADMSG, "%s: %llu bytes cannot be right", key, (unsigned long long)size);
+    if (!(*buf = malloc(size)))
+        return errtext_set(err, -ENOMEM, "%s: out of memory", key);
+    *len = size;
+    rc = store->ops->get(store, key, 0, size, *buf, call, err);
+    if (rc) {
+        free(*buf);
+        *buf = NULL;
+    }
+    return rc;
+}
+
+static int read_one_head(struct objstore *store, const char *barcode, const struct seg_id *id, struct head *out,
+                         const struct obj_call *call, struct errtext *err)
+{
+    char key[DB_KEY_SIZE];
+    object_key(key, barcode, "head", id);
+    void *buf = NULL;
+    size_t len = 0;
+    int rc = read_object(store, key, MAX_HEAD_BYTES, &buf, &len, call, err);
+    if (rc)
+        return rc;
+    struct errtext why = {""};
+    rc = head_decode(buf, len, out, &why);
+    free(buf);
+    if (!rc && (seg_id_compare(&out->id, id) || strcmp(out->barcode, barcode))) {
+        head_free(out);
+        return errtext_set(err, -EBADMSG, "%s: names another cartridge or head inside", key);
+    }
+    return rc ? errtext_set(err, rc, "%s: %s", key, why.text) : 0;
+}
+
+int commit_read_head(struct objstore *store, const char *barcode, const struct seg_id *limit, struct head *out,
+                     const struct obj_call *call, struct errtext *err)
+{
+    /* A head may be deleted between the list and the get, because its writer committed the next one: list again. */
+    int rc = -ENOENT;
+    for (int attempt = 0; attempt < 5 && rc == -ENOENT; attempt++) {
+        struct seg_id *heads = NULL;
+        size_t n = 0;
+        rc = commit_list_heads(store, barcode, &heads, &n, call, err);
+        if (rc)
+            return rc;
+        const struct seg_id *best = NULL;
+        for (size_t i = 0; i < n; i++)
+            if (heads[i].number > 0 && (!limit || seg_id_compare(&heads[i], limit) < 0)) /* number 0 is a claim */
+                best = &heads[i];
+        if (!best) {
+            free(heads);
+            return errtext_set(err, -ENOENT, "tapes/%s/head/: no complete head", barcode);
+        }
+        rc = read_one_head(store, barcode, best, out, call, err);
+        free(heads);
+    }
+    return rc;
+}
+
+static int read_map(struct objstore *store, const struct head *h, const struct map_ref *m, struct tape_index *x,
+                    const struct obj_call *call, struct errtext *err)
+{
+    char key[DB_KEY_SIZE];
+    object_key(key, h->barcode, "map", &m->id);
+    void *buf = NULL;
+    size_t len = 0;
+    struct errtext why = {""};
+    tape_index_truncate(x, m->first_object); /* where the map before was cut */
+    size_t before = x->n_segs;
+    int rc = read_object(store, key, MAX_MAP_BYTES, &buf, &len, call, err);
+    if (rc)
+        return rc;
+    rc = map_decode(buf, len, h->cartridge, x, &why);
+    free(buf);
+    if (rc)
+        return errtext_set(err, rc, "%s: %s", key, why.text);
+    if (x->n_segs - before < m->n_segs)
+        return errtext_set(err, -EBADMSG, "%s: holds fewer segments than its head says", key);
+    if (x->n_segs - before > m->n_segs)
+        tape_index_truncate(x, x->segs[before + m->n_segs].first_object);
+    return 0;
+}
+
+int commit_read_index(struct objstore *store, const struct head *h, struct tape_index *x, const struct obj_call *call,
+                      struct errtext *err)
+{
+    tape_index_init(x);
+    int rc = 0;
+    for (size_t i = 0; !rc && i < h->n_maps; i++)
+        rc = read_map(store, h, &h->maps[i], x, call, err);
+    uint64_t end = h->inl.n_segs ? h->inl.segs[0].first_object : h->end_object;
+    if (!rc)
+        tape_index_truncate(x, end);
+    for (size_t i = 0; !rc && i < h->inl.n_segs; i++) {
+        const struct seg_ref *r = &h->inl.segs[i];
+        struct seg_fm_run *runs = NULL;
+        size_t n = 0;
+        rc = tape_index_runs(&h->inl, r->first_object, r->first_object + r->objects, &runs, &n);
+        if (!rc)
+            rc = tape_index_append(x, r, runs, n);
+        free(runs);
+        if (rc)
+            errtext_set(err, rc, "tapes/%s/head/: segments do not join", h->barcode);
+    }
+    if (!rc && (tape_index_end_object(x) != h->end_object || tape_index_end_file(x) != h->end_file))
+        rc = errtext_set(err, -EBADMSG, "tapes/%s/head/: segments end at object %llu, the head says %llu", h->barcode,
+                         (unsigned long long)tape_index_end_object(x), (unsigned long long)h->end_object);
+    if (rc)
+        tape_index_free(x);
+    return rc;
+}

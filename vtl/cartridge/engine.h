@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* engine.h: what every part below the library shares: the store, the state, the spool, and the news that something
+ * progressed. */
+#ifndef S3VTL_ENGINE_H
+#define S3VTL_ENGINE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "s3backend/objstore.h"
+#include "vtl/config/config.h"
+#include "vtl/state/db.h"
+#include "vtl/state/spool.h"
+#include "vtl/cartridge/upload_rate.h"
+
+/* Anything that waits looks at its condition, and again whenever the count moved. */
+struct progress {
+    pthread_mutex_t lock; /* a leaf */
+    pthread_cond_t cond;
+    uint64_t count;
+};
+void progress_init(struct progress *p);
+void progress_fini(struct progress *p);
+uint64_t progress_now(struct progress *p);
+void progress_post(struct progress *p);
+/* Waits until the count is no longer seen, ms at most. Take seen before looking at the condition, so that no news is
+ * lost. */
+void progress_wait(struct progress *p, uint64_t seen, unsigned ms);
+
+/* Made once by the library; the same for all its cartridges, and constant but for progress and the figures. */
+struct workers;
+struct engine {
+    const struct vtl_config *cfg;
+    struct objstore *store;
+    struct db *db;
+    struct spool *spool;
+    struct workers *workers; /* NULL: no background work (the command without a running library) */
+    uint32_t writer;         /* this gateway's id, in every key that it writes */
+    struct progress progress;
+    _Atomic uint64_t dirty_bytes;   /* in the spool, not stored yet */
+    _Atomic uint64_t waiting_bytes; /* acknowledged, not in the spool yet */
+    struct upload_rate upload_rate;
+};
+/* How many dirty bytes there may be before WRITE waits: max_dirty, and with durability = remote no more than a flush
+ * can wait for. */
+uint64_t engine_dirty_limit(struct engine *e);
+
+/* Seconds since 1970; milliseconds of a clock that only moves forward. */
+uint64_t engine_time(void);
+uint64_t engine_ticks(void);
+/* One line to the log (stderr; the service manager keeps it): "s3vtl: ...". */
+void engine_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* sweep.c: finds what no head names among a cartridge's objects: what a lost gateway stored and never committed, an
+ * upload whose answer came too late. */
+#include "vtl/cartridge/commit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vtl/cartridge/cartridge_private.h"
+
+struct listed {
+    char key[DB_KEY_SIZE];
+    struct seg_id id;
+    bool map;
+    uint64_t size;
+};
+
+struct listing {
+    struct listed *v;
+    size_t n, room;
+    bool map;
+};
+
+static int take(void *arg, const struct obj_entry *e)
+{
+    struct listing *l = arg;
+    const char *slash = strrchr(e->key, '/');
+    struct seg_id id;
+    if (e->is_prefix || strlen(e->key) >= DB_KEY_SIZE || !slash || !seg_id_parse(slash + 1, &id))
+        return 0; /* nothing that this program made */
+    if (l->n == l->room) {
+        size_t room = l->room ? 2 * l->room : 256;
+        struct listed *v = realloc(l->v, room * sizeof(*v));
+        if (!v)
+            return -ENOMEM;
+        l->v = v;
+        l->room = room;
+    }
+    struct listed *o = &l->v[l->n++];
+    *o = (struct listed){.id = id, .map = l->map, .size = e->size};
+    memcpy(o->key, e->key, strlen(e->key) + 1);
+    return 0;
+}
+
+static int list_objects(struct cartridge *c, struct listing *l, const struct obj_call *call, struct errtext *err)
+{
+    static const char *const kinds[] = {"seg", "map"};
+    int rc = 0;
+    for (int k = 0; !rc && k < 2; k++) {
+        char prefix[DB_KEY_SIZE];
+        (void)snprintf(prefix, sizeof(prefix), "tapes/%s/%s/", c->row.barcode, kinds[k]);
+        l->map = k == 1;
+        rc = c->eng->store->ops->list(c->eng->store, prefix, NULL, false, take, l, call, err);
+        if (rc == -ENOMEM)
+            errtext_set(err, rc, "%s: out of memory", prefix);
+    }
+    return rc;
+}
+
+static int by_id(const void *a, const void *b)
+{
+    return seg_id_compare(a, b);
+}
+
+/* The identifiers that the head names, in order; malloc'd. Lock held. */
+static struct seg_id *named(const struct cartridge *c, bool maps, size_t *n)
+{
+    *n = maps ? c->n_maps : c->live.n_segs;
+    struct seg_id *ids = malloc((*n + 1) * sizeof(*ids));
+    for (size_t i = 0; ids && i < *n; i++)
+        ids[i] = maps ? c->maps[i].id : c->live.segs[i].id;
+    if (ids && *n)
+        qsort(ids, *n, sizeof(*ids), by_id);
+    return ids;
+}
+
+/* A higher epoch's objects, or a higher writer's of the same one, are somebody's who may be about to take over (I7). */
+static bool is_above(const struct seg_id *id, const struct seg_id *head)
+{
+    return id->epoch > head->epoch || (id->epoch == head->epoch && id->writer > head->writer);
+}
+
+/* The head holds just what live is: nothing is being written, stored or committed. Lock held. */
+static bool is_settled(const struct cartridge *c)
+{
+    return c->loaded && !c->fenced && c->changes == c->committed && !c->n_pending && !c->doomed;
+}
+
+/* What of the listing is nobody's goes to its front. Lock held. */
+static int keep_strays(struct cartridge *c, struct listing *l)
+{
+    size_t n_segs = 0, n_maps = 0, kept = 0;
+    struct seg_id *segs = named(c, false, &n_segs), *maps = named(c, true, &n_maps);
+    for (size_t i = 0; segs && maps && i < l->n; i++) {
+        const struct listed *o = &l->v[i];
+        bool is_named = bsearch(&o->id, o->map ? maps : segs, o->map ? n_maps : n_segs, sizeof(*segs), by_id) != NULL;
+        if (!is_named && !is_above(&o->id, &c->row.head))
+            l->v[kept++] = *o;
+    }
+    int rc = segs && maps ? 0 : -ENOMEM;
+    l->n = kept;
+    free(segs);
+    free(maps);
+    return rc;
+}
+
+static int doom(struct cartridge *c, const struct listing *l)
+{
+    int rc = 0;
+    for (size_t i = 0; !rc && i < l->n; i++) {
+        const char *key = l->v[i].key;
+        rc = db_garbage_add(c->eng->db, c->row.rowid, &key, 1);
+    }
+    if (!rc)
+        rc = commit_collect(c);
+    if (!rc)
+        c->garbage_due = false;
+    return rc;
+}
+
+static int looked(struct cartridge *c, struct errtext *err)
+{
+    bool was = c->row.rebuilt;
+    c->sweep_due = c->row.rebuilt = false;
+    int rc = was ? db_cartridge_update(c->eng->db, &c->row) : 0;
+    if (rc) {
+        c->sweep_due = c->row.rebuilt = true;
+        errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
+    }
+    return rc;
+}
+
+int commit_sweep(struct cartridge *c, bool look, bool dry_run, struct sweep *found, const struct obj_call *call,
+                 struct errtext *err)
+{
+    struct listing l = {.n = 0};
+    *found = (struct sweep){0};
+    int rc = look ? list_objects(c, &l, call, err) : 0;
+    pthread_mutex_lock(&c->lock);
+    if (!rc && !is_settled(c))
+        rc = errtext_set(err, -EAGAIN, "%s: it is being written, stored or taken over: not looked at now",
+                         c->row.barcode);
+    else if (!rc && ((rc = keep_strays(c, &l)) || (!dry_run && (rc = doom(c, &l)))))
+        errtext_set(err, rc, "%s: state: %s", c->row.barcode, rc == -ENOMEM ? "out of memory" : db_error(c->eng->db));
+    if (!rc && look && !dry_run)
+        rc = looked(c, err);
+    pthread_mutex_unlock(&c->lock);
+    for (size_t i = 0; !rc && i < l.n; i++) {
+        found->objects++;
+        found->bytes += l.v[i].size;
+    }
+    free(l.v);
+    return rc;
+}

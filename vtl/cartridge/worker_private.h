@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* worker_private.h: what worker.c and fetch.c share. */
+#ifndef S3VTL_WORKER_PRIVATE_H
+#define S3VTL_WORKER_PRIVATE_H
+
+#include "vtl/cartridge/commit.h"
+#include "vtl/cartridge/worker.h"
+
+struct active { /* a cartridge that there may be work for */
+    struct cartridge *c;
+    unsigned refs; /* threads that look at it */
+    bool poked;    /* added again since one looked last */
+};
+
+#define FETCH_QUEUE 256
+struct fetch {           /* a segment on its way from the store */
+    struct cartridge *c; /* NULL: free */
+    struct seg_ref ref;
+    bool running, failed, no_room;
+    bool waited; /* somebody waits, or did, for what is not there yet */
+    atomic_bool cancel;
+    unsigned ahead;    /* segments between it and its reader */
+    uint64_t order;    /* of asking; no two are the same */
+    int fd;            /* while it runs: the unfinished file, which holds bytes */
+    uint64_t from, to; /* [from, to), growing to the segment's end, and then */
+    uint64_t rest;     /* [0, rest), growing to from */
+    uint64_t wanted;   /* somebody waits for the byte before this one; 0: nobody */
+    struct errtext err;
+};
+
+struct workers {
+    struct engine *eng;
+    atomic_bool stop; /* also cancels transfers */
+    pthread_t *threads;
+    size_t n_threads;
+    pthread_mutex_t lock; /* a leaf, as the two below; guards active */
+    pthread_cond_t cond;
+    struct active *active;
+    size_t n_active, room_active;
+    pthread_mutex_t idle_lock;
+    pthread_cond_t idle_cond;
+    pthread_mutex_t fetch_lock; /* guards fetch and fetch_order */
+    pthread_cond_t fetch_cond;  /* for the threads: there is something to fetch */
+    pthread_cond_t fetch_moved; /* for all others: a fetch has ended, or come as far as wanted */
+    struct fetch fetch[FETCH_QUEUE];
+    uint64_t fetch_order;
+};
+
+void fetch_init(struct workers *w);
+void fetch_fini(struct workers *w);
+/* Cancels all and wakes the threads, which see w->stop. */
+void fetch_stop(struct workers *w);
+void *fetch_thread(void *workers);
+/* Waits until no fetch of c runs, and drops those that wait. */
+void fetch_forget(struct workers *w, struct cartridge *c);
+
+#endif

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* config.c: reads the configuration file and checks it as a whole. */
+#include <errno.h>
+#include <fcntl.h>
+#include <ini.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vtl/config/config_private.h"
+
+#define MAX_KEYS 64
+#define TEXT_OF(macro) TEXT_OF_(macro)
+#define TEXT_OF_(value) #value
+
+struct loader {
+    struct vtl_config *c;
+    FILE *f;
+    int line;
+    int line_of[MAX_KEYS]; /* where each key was set; 0: not */
+    char values[MAX_KEYS][256];
+    struct errtext *err;
+    bool failed;
+    int read_error; /* errno */
+};
+
+/* ---- reading ---- */
+
+/*
+ * libinih calls the handler after the line was read: so the count is the handler's line. It would take the rest of a
+ * line that is longer than its buffer for the next one, and an indented line for more of the value before: so the one
+ * is refused, and the other loses its indent.
+ */
+static char *read_line(char *buf, int room, void *stream)
+{
+    struct loader *l = stream;
+    if (l->failed || !fgets(buf, room, l->f)) {
+        l->read_error = ferror(l->f) ? errno : 0;
+        return NULL;
+    }
+    l->line++;
+    size_t n = strlen(buf), indent = strspn(buf, " \t");
+    if (n == (size_t)room - 1 && buf[n - 1] != '\n') {
+        errtext_set(l->err, 0,
+                    "%s:%d: the line is too long: at most %d characters (initiators and addresses may be repeated)",
+                    l->c->file, l->line, room - 2);
+        l->failed = true;
+        return NULL;
+    }
+    memmove(buf, buf + indent, n - indent + 1);
+    return buf;
+}
+
+/* Edit distance, short texts only: for "did you mean". */
+static unsigned distance(const char *a, const char *b)
+{
+    size_t n = strlen(b);
+    unsigned row[64];
+    if (n >= 63)
+        return 99;
+    for (unsigned j = 0; j <= n; j++)
+        row[j] = j;
+    for (unsigned i = 1; *a; a++, i++) {
+        unsigned diagonal = row[0];
+        row[0] = i;
+        for (unsigned j = 1; j <= n; j++) {
+            unsigned above = row[j], best = diagonal + (*a != b[j - 1]);
+            best = above + 1 < best ? above + 1 : best;
+            best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
+            diagonal = above;
+            row[j] = best;
+        }
+    }
+    return row[n];
+}
+
+static void unknown_section(struct loader *l, const char *section, const char *name)
+{
+    const char *nearest = config_keys[0].section;
+    for (size_t i = 1; i < config_n_keys; i++)
+        if (distance(section, config_keys[i].section) < distance(section, nearest))
+            nearest = config_keys[i].section;
+    if (!section[0])
+        errtext_set(l->err, 0, "%s:%d: %s: stands in no section; [library], [iscsi], [store] or [spool] must go before",
+                    l->c->file, l->line, name);
+    else
+        errtext_set(l->err, 0,
+                    "%s:%d: [%s]: unknown section; there are library, iscsi, store and spool: did you mean [%s]?",
+                    l->c->file, l->line, section, nearest);
+}
+
+static void unknown(struct loader *l, const char *section, const char *name)
+{
+    const struct config_key *nearest = NULL;
+    unsigned best = 99;
+    bool section_ok = false;
+    for (size_t i = 0; i < config_n_keys; i++) {
+        const struct config_key *k = &config_keys[i];
+        bool same = !strcmp(k->section, section);
+        section_ok = section_ok || same;
+        unsigned d = distance(name, k->name) + (same ? 0 : 2);
+        if (d < best) {
+            best = d;
+            nearest = k;
+        }
+    }
+    l->failed = true;
+    if (!section_ok)
+        unknown_section(l, section, name);
+    else
+        errtext_set(l->err, 0, "%s:%d: [%s] %s: unknown key; did you mean [%s] %s?", l->c->file, l->line, section, name,
+                    nearest ? nearest->section : "", nearest ? nearest->name : "");
+}
+
+static int take(void *user, const char *section, const char *name, const char *value)
+{
+    struct loader *l = user;
+    if (l->failed)
+        return 1;
+    size_t i = 0;
+    while (i < config_n_keys && (strcmp(config_keys[i].section, section) || strcmp(config_keys[i].name, name)))
+        i++;
+    if (i == config_n_keys) {
+        unknown(l, section, name);
+        return 1;
+    }
+    if (l->line_of[i] && !config_keys[i].list) {
+        errtext_set(l->err, 0, "%s:%d: [%s] %s: set before, in line %d", l->c->file, l->line, section, name,
+                    l->line_of[i]);
+        l->failed = true;
+        return 1;
+    }
+    l->line_of[i] = l->line;
+    l->c->given |= 1ull << i;
+    (void)snprintf(l->values[i], sizeof(l->values[i]), "%s", value);
+    const char *right = config_keys[i].set(l->c, value);
+    if (right) {
+        errtext_set(l->err, 0, "%s:%d: [%s] %s = %s: %s", l->c->file, l->line, section, name, value, right);
+        l->failed = true;
+    }
+    return 1;
+}
+
+/* ---- the whole ---- */
+
+static size_t key_number(const char *section, const char *name)
+{
+    size_t i = 0;
+    while (strcmp(config_keys[i].section, section) || strcmp(config_keys[i].name, name))
+        i++;
+    return i;
+}
+
+/* A complaint about a key that is set (with its line), or that is missing. */
+static int complain(struct loader *l, const char *section, const char *name, const char *right)
+{
+    size_t i = key_number(section, name);
+    if (l->line_of[i])
+        return errtext_set(l->err, -EINVAL, "%s:%d: [%s] %s = %s: %s", l->c->file, l->line_of[i], section, name,
+                           l->values[i], right);
+    return errtext_set(l->err, -EINVAL, "%s: [%s] %s is not set: %s", l->c->file, section, name, right);
+}
+
+/* Files with secrets: regular, and nobody else's to read. */
+static int check_secret(struct loader *l, const char *section, const char *name, const char *path)
+{
+    struct stat st;
+    char right[200];
+    if (!path[0])
+        return 0;
+    if (stat(path, &st))
+        (void)snprintf(right, sizeof(right), "%s", strerror(errno));
+    else if (!S_ISREG(st.st_mode))
+        (void)snprintf(right, sizeof(right), "must be a regular file");
+    else if (st.st_mode & 077)
+        (void)snprintf(right, sizeof(right), "its mode is %04o, must be 0600 (chmod 600)",
+                       (unsigned)st.st_mode & 07777);
+    else
+        return 0;
+    return complain(l, section, name, right);
+}
+
+static int check_pair(struct loader *l, const char *user, const char *user_key, const char *file, const char *file_key)
+{
+    if (user[0] && !file[0])
+        return complain(l, "iscsi", file_key, "needed beside the user: a file with the password, 12 to 16 characters");
+    if (file[0] && !user[0])
+        return complain(l, "iscsi", user_key, "needed beside the password file");
+    return check_secret(l, "iscsi", file_key, file);
+}
+
+static int check_readable(struct loader *l, const char *section, const char *name, const char *path)
+{
+    char right[200];
+    if (!path[0] || !access(path, R_OK))
+        return 0;
+    (void)snprintf(right, sizeof(right), "%s", strerror(errno));
+    return complain(l, section, name, right);
+}
+
+static int check_store(struct loader *l)
+{
+    const struct vtl_config *c = l->c;
+    if (!strcmp(c->store.type, "dir") && !strcmp(c->store.path, c->library.state_dir))
+        return complain(l, "store", "path", "must not be the state_dir: give the store a directory of its own");
+    if (!strcmp(c->store.type, "dir"))
+        return c->store.path[0] ? 0 : complain(l, "store", "path", "a directory is needed with type = dir");
+    if (!c->store.url[0])
+        return complain(l, "store", "url", "needed with type = s3, such as http://127.0.0.1:8080");
+    if (!c->store.bucket[0])
+        return complain(l, "store", "bucket", "needed with type = s3");
+    if (!c->store.credentials_file[0])
+        return complain(l, "store", "credentials_file", "needed with type = s3: access_key = ... and secret_key = ...");
+    int rc = check_secret(l, "store", "credentials_file", c->store.credentials_file);
+    return rc ? rc : check_readable(l, "store", "ca_file", c->store.ca_file);
+}
+
+static int check_access(struct loader *l)
+{
+    const struct vtl_config *c = l->c;
+    int rc = check_pair(l, c->iscsi.chap_user, "chap_user", c->iscsi.chap_password_file, "chap_password_file");
+    if (!rc)
+        rc = check_pair(l, c->iscsi.mutual_user, "mutual_user", c->iscsi.mutual_password_file, "mutual_password_file");
+    if (!rc && c->iscsi.mutual_user[0] && !c->iscsi.chap_user[0])
+        rc = complain(l, "iscsi", "chap_user",
+                      "needed beside mutual_user: mutual CHAP is one-way CHAP and the other way");
+    if (!rc && c->iscsi.mutual_user[0] && !strcmp(c->iscsi.mutual_user, c->iscsi.chap_user))
+        rc = complain(l, "iscsi", "mutual_user", "must be another name than chap_user");
+    /* tgt lets in who is in either list; two lists in one file read as if both counted. */
+    if (!rc && c->iscsi.initiators[0] && c->iscsi.addresses[0])
+        rc = complain(l, "iscsi", "addresses",
+                      "must not stand beside initiators: tgt admits whoever is in one of the two lists; use one (and "
+                      "CHAP)");
+    return rc;
+}
+
+static int check_whole(struct loader *l)
+{
+    const struct vtl_config *c = l->c;
+    if (!c->library.state_dir[0])
+        return complain(l, "library", "state_dir", "a directory for the library's state and spool is needed");
+    if (strlen(c->library.state_dir) > CONFIG_MAX_STATE_DIR)
+        return complain(l, "library", "state_dir",
+                        "must be at most " TEXT_OF(CONFIG_MAX_STATE_DIR) " characters: there are sockets below it");
+    int rc = check_store(l);
+    if (!rc)
+        rc = check_access(l);
+    if (!rc && c->spool.segment_size > 1ull << 30)
+        rc = complain(l, "spool", "segment_size", "must be a size from 1M to 1G, such as 40M");
+    if (!rc && c->spool.write_buffer > 1ull << 30)
+        rc = complain(l, "spool", "write_buffer", "must be a size up to 1G, such as 32M; 0: none");
+    if (!rc && c->spool.max_dirty < 4 * c->spool.segment_size)
+        rc = complain(l, "spool", "max_dirty", "must be at least four times segment_size");
+    return rc;
+}
+
+static int make_defaults(struct vtl_config *c)
+{
+    for (size_t i = 0; i < config_n_keys; i++)
+        if (config_keys[i].preset && config_keys[i].set(c, config_keys[i].preset))
+            return -ENOMEM;
+    c->library.state_dir = strdup("");
+    c->library.serial_prefix = strdup("");
+    c->iscsi.target = strdup("");
+    return c->library.state_dir && c->library.serial_prefix && c->iscsi.target ? 0 : -ENOMEM;
+}
+
+/* What follows from the name: a target of its own, and serial numbers that differ from other libraries' on the same
+ * host. */
+static int make_derived(struct vtl_config *c)
+{
+    static const char digits[] = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZ";
+    char text[300];
+    if (!c->iscsi.target[0]) {
+        (void)snprintf(text, sizeof(text), "iqn.2026-11.s3vtl:%s", c->library.name);
+        for (char *p = text; *p; p++)
+            if (*p == '_')
+                *p = '-';
+        free(c->iscsi.target);
+        if (!(c->iscsi.target = strdup(text)))
+            return -ENOMEM;
+    }
+    if (!c->library.serial_prefix[0]) {
+        uint64_t h = 0xcbf29ce484222325u;
+        for (const char *p = c->library.name; *p; p++)
+            h = (h ^ (unsigned char)*p) * 0x100000001b3u;
+        (void)snprintf(text, sizeof(text), "S3");
+        for (int i = 0; i < 5; i++, h /= sizeof(digits) - 1)
+            text[2 + i] = digits[h % (sizeof(digits) - 1)];
+        text[7] = '\0';
+        free(c->library.serial_prefix);
+        if (!(c->library.serial_prefix = strdup(text)))
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+int config_load(const char *file, struct vtl_config **out, struct errtext *err)
+{
+    *out = NULL;
+    struct errtext own;
+    struct loader *l = calloc(1, sizeof(*l));
+    struct vtl_config *c = calloc(1, sizeof(*c));
+    if (!l || !c || !(c->file = strdup(file)) || make_defaults(c)) {
+        free(l);
+        config_free(c);
+        return errtext_set(err, -ENOMEM, "%s: out of memory", file);
+    }
+    l->c = c;
+    l->err = err ? err : &own;
+    l->f = fopen(file, "re");
+    int rc = l->f ? 0 : errtext_set(err, -errno, "%s: %s", file, strerror(errno));
+    if (!rc) {
+        int bad = ini_parse_stream(read_line, l, take, l);
+        if (l->failed)
+            rc = -EINVAL;
+        else if (l->read_error)
+            rc = errtext_set(err, -l->read_error, "%s: cannot be read: %s", file, strerror(l->read_error));
+        else if (bad)
+            rc = errtext_set(err, -EINVAL, "%s:%d: neither [section], key = value, nor a comment", file, bad);
+    }
+    if (!rc && make_derived(c))
+        rc = errtext_set(err, -ENOMEM, "%s: out of memory", file);
+    if (!rc)
+        rc = check_whole(l);
+    if (l->f)
+        fclose(l->f);
+    free(l);
+    if (rc) {
+        config_free(c);
+        return rc;
+    }
+    *out = c;
+    return 0;
+}
+
+void config_free(struct vtl_config *c)
+{
+    if (!c)
+        return;
+    char *texts[] = {
+        c->file,
+        c->library.name,
+        c->library.state_dir,
+        c->library.serial_prefix,
+        c->iscsi.portal,
+        c->iscsi.target,
+        c->iscsi.chap_user,
+        c->iscsi.chap_password_file,
+        c->iscsi.mutual_user,
+        c->iscsi.mutual_password_file,
+        c->iscsi.initiators,
+        c->iscsi.addresses,
+        c->store.type,
+        c->store.path,
+        c->store.url,
+        c->store.bucket,
+        c->store.prefix,
+        c->store.region,
+        c->store.credentials_file,
+        c->store.ca_file,
+        c->store.style,
+    };
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        free(texts[i]);
+    free(c);
+}
+
+void config_store(const struct vtl_config *c, struct objstore_config *out)
+{
+    *out = (struct objstore_config){
+        .type = c->store.type,
+        .path = c->store.path,
+        .url = c->store.url,
+        .bucket = c->store.bucket,
+        .prefix = c->store.prefix,
+        .region = c->store.region,
+        .credentials_file = c->store.credentials_file,
+        .ca_file = c->store.ca_file[0] ? c->store.ca_file : NULL,
+        .style = c->store.style,
+        .parallel = c->store.parallel,
+    };
+}

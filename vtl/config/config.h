@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* config.h: the configuration file, read and checked: every mistake is one line with file, line, key, value and what
+ * would be right. */
+#ifndef S3VTL_CONFIG_H
+#define S3VTL_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/errtext.h"
+#include "s3backend/objstore.h"
+
+/* UNIX sockets are made below state_dir, and a sockaddr_un has 107 characters. */
+#define CONFIG_MAX_STATE_DIR 88
+
+enum durability { DURABILITY_LOCAL, DURABILITY_REMOTE };
+
+/* All strings are owned by the struct and never NULL ("" = not set). Defaults in brackets. */
+struct vtl_config {
+    char *file;     /* the path it was read from */
+    uint64_t given; /* bit i: the file sets config_keys[i]; else its default is in force */
+    struct {
+        char *name;             /* [s3vtl] [A-Za-z0-9._-]{1,32} */
+        char *state_dir;        /* absolute, at most CONFIG_MAX_STATE_DIR characters; no default */
+        unsigned drives;        /* [2] 1..64 */
+        unsigned slots;         /* [40] 1..60000 */
+        unsigned import_export; /* [4] 0..250 */
+        int generation;         /* drive_type = LTO-5 .. LTO-9 [LTO-8] */
+        char *
+            serial_prefix; /* [made from name by a hash: "S3" + 5 characters] [A-Za-z0-9]{1,7}: serials are prefix + 3
+                            * digits, at most 10 characters (DVCID): changer prefix + "000", drive i prefix + "001".. */
+    } library;
+    struct {
+        char *portal; /* [127.0.0.1:3260] address:port, [v6]:port */
+        char *target; /* [iqn.2026-11.s3vtl:<name>] */
+        char *chap_user, *chap_password_file;
+        char *mutual_user, *mutual_password_file;
+        char *initiators; /* [""] = ALL: initiator names, blank or comma separated; the key may be repeated */
+        char *addresses;  /* [""] = ALL: addresses or networks, likewise; not both: tgt admits who is in either */
+    } iscsi;
+    struct {
+        char *type; /* [dir] dir | s3 */
+        char *path;
+        char *url, *bucket, *prefix, *region, *credentials_file, *ca_file, *style;
+        unsigned parallel; /* [4] 1..64 */
+    } store;
+    struct {
+        enum durability durability; /* [local] */
+        uint64_t max_dirty;         /* [8G] bytes in the spool that are not stored yet, before WRITE waits */
+        uint64_t cache_size;        /* [16G] bytes of stored segments kept on the local disk */
+        uint64_t segment_size;      /* [40M] 1M..1G */
+        uint64_t write_buffer;      /* [32M] acknowledged blocks of one drive that are not in the spool yet; 0: none */
+        uint64_t idle_seal;         /* [30s] in milliseconds */
+    } spool;
+};
+
+/* Reads and checks. 0 and *out (ended by config_free), or -EINVAL/-ENOENT/... and *err. Unknown sections and keys are
+ * errors. Passwords and credentials are not read here, but their files must exist, be regular and have mode 0600 (or
+ * stricter). */
+int config_load(const char *file, struct vtl_config **out, struct errtext *err);
+void config_free(struct vtl_config *c);
+void config_store(const struct vtl_config *c, struct objstore_config *out); /* borrowed view for objstore_open */
+/* "40M", "12T", "512" (binary multiples K M G T P, optional iB/B); false if it's no size. */
+bool config_parse_size(const char *s, uint64_t *bytes);
+/* "5s", "500ms", "2m", "1h" to milliseconds. */
+bool config_parse_time(const char *s, uint64_t *ms);
+
+#endif

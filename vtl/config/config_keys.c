@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* config_keys.c: every configuration key: section, name, default, check. */
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vtl/config/config_private.h"
+
+/* ---- values ---- */
+
+bool config_parse_size(const char *s, uint64_t *bytes)
+{
+    static const char units[] = "KMGTP";
+    char *end;
+    if (!isdigit((unsigned char)s[0]))
+        return false;
+    errno = 0;
+    unsigned long long n = strtoull(s, &end, 10);
+    unsigned shift = 0;
+    const char *u = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
+    if (u) {
+        shift = 10 * (unsigned)(u - units + 1);
+        end++;
+        if (*end == 'i')
+            end++;
+    }
+    if (*end == 'B')
+        end++;
+    if (*end || errno || n > (uint64_t)INT64_MAX >> shift)
+        return false;
+    *bytes = (uint64_t)n << shift;
+    return true;
+}
+
+bool config_parse_time(const char *s, uint64_t *ms)
+{
+    static const struct {
+        const char *unit;
+        uint64_t ms;
+    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+    char *end;
+    if (!isdigit((unsigned char)s[0]))
+        return false;
+    errno = 0;
+    unsigned long long n = strtoull(s, &end, 10);
+    for (size_t i = 0; !errno && i < sizeof(units) / sizeof(units[0]); i++)
+        if (!strcmp(end, units[i].unit) && n < UINT64_MAX / units[i].ms) {
+            *ms = n * units[i].ms;
+            return true;
+        }
+    return false;
+}
+
+static bool only(const char *s, const char *more, size_t min, size_t max)
+{
+    size_t n = strlen(s);
+    for (size_t i = 0; i < n; i++)
+        if (!isalnum((unsigned char)s[i]) && !strchr(more, s[i]))
+            return false;
+    return n >= min && n <= max;
+}
+
+static const char *set_text(char **field, const char *value)
+{
+    char *copy = strdup(value);
+    if (!copy)
+        return "out of memory";
+    free(*field);
+    *field = copy;
+    return NULL;
+}
+
+static const char *set_number(unsigned *field, const char *value, unsigned min, unsigned max, const char *right)
+{
+    char *end;
+    unsigned long n = strtoul(value, &end, 10);
+    if (!isdigit((unsigned char)value[0]) || *end || n < min || n > max)
+        return right;
+    *field = (unsigned)n;
+    return NULL;
+}
+
+static const char *absolute_path(char **field, const char *value)
+{
+    return value[0] == '/' ? set_text(field, value) : "must be an absolute path";
+}
+
+static const char *optional_path(char **field, const char *value)
+{
+    return value[0] ? absolute_path(field, value) : set_text(field, value);
+}
+
+#define TEXT(section, name)                                                                                            \
+    static void show_##section##_##name(const struct vtl_config *c, char *buf, size_t room)                            \
+    {                                                                                                                  \
+        (void)snprintf(buf, room, "%s", c->section.name);                                                              \
+    }                                                                                                                  \
+    static const char *set_##section##_##name(struct vtl_config *c, const char *value)
+#define NUMBER(section, name, min, max, right)                                                                         \
+    static void show_##section##_##name(const struct vtl_config *c, char *buf, size_t room)                            \
+    {                                                                                                                  \
+        (void)snprintf(buf, room, "%u", c->section.name);                                                              \
+    }                                                                                                                  \
+    static const char *set_##section##_##name(struct vtl_config *c, const char *value)                                 \
+    {                                                                                                                  \
+        return set_number(&c->section.name, value, min, max, right);                                                   \
+    }
+#define SIZE(section, name, min, right)                                                                                \
+    static void show_##section##_##name(const struct vtl_config *c, char *buf, size_t room)                            \
+    {                                                                                                                  \
+        show_size(c->section.name, buf, room);                                                                         \
+    }                                                                                                                  \
+    static const char *set_##section##_##name(struct vtl_config *c, const char *value)                                 \
+    {                                                                                                                  \
+        return set_size(&c->section.name, value, min, right);                                                          \
+    }
+
+static const char *set_size(uint64_t *field, const char *value, uint64_t min, const char *right)
+{
+    uint64_t n;
+    if (!config_parse_size(value, &n) || n < min)
+        return right;
+    *field = n;
+    return NULL;
+}
+
+static void show_size(uint64_t n, char *buf, size_t room)
+{
+    unsigned u = 0;
+    while (n && n % 1024 == 0 && u < 5) {
+        n /= 1024;
+        u++;
+    }
+    static const char units[][2] = {"", "K", "M", "G", "T", "P"};
+    (void)snprintf(buf, room, "%" PRIu64 "%s", n, units[u]);
+}
+
+/* ---- [library] ---- */
+
+TEXT(library, name)
+{
+    return only(value, "._-", 1, 32) ? set_text(&c->library.name, value) : "must be 1 to 32 of A-Z a-z 0-9 . _ -";
+}
+TEXT(library, state_dir)
+{
+    return absolute_path(&c->library.state_dir, value);
+}
+NUMBER(library, drives, 1, 64, "must be a number from 1 to 64")
+NUMBER(library, slots, 1, 60000, "must be a number from 1 to 60000")
+NUMBER(library, import_export, 0, 250, "must be a number from 0 to 250")
+static void show_library_drive_type(const struct vtl_config *c, char *buf, size_t room)
+{
+    (void)snprintf(buf, room, "LTO-%d", c->library.generation);
+}
+static const char *set_library_drive_type(struct vtl_config *c, const char *value)
+{
+    if (strncmp(value, "LTO-", 4) || value[4] < '5' || value[4] > '9' || value[5])
+        return "must be LTO-5, LTO-6, LTO-7, LTO-8 or LTO-9";
+    c->library.generation = value[4] - '0';
+    return NULL;
+}
+TEXT(library, serial_prefix)
+{
+    return only(value, "", 1, 7) ? set_text(&c->library.serial_prefix, value) : "must be 1 to 7 of A-Z a-z 0-9";
+}
+
+/* ---- [iscsi] ---- */
+
+static bool iscsi_name(const char *s)
+{
+    return (!strncmp(s, "iqn.", 4) || !strncmp(s, "eui.", 4) || !strncmp(s, "naa.", 4)) && only(s, ".:-_", 5, 223);
+}
+
+/* Nothing but an address and a port: the text becomes part of tgtd's options. */
+TEXT(iscsi, portal)
+{
+    static const char right[] = "must be address:port or [v6-address]:port, such as 127.0.0.1:3260";
+    char host[256];
+    struct in6_addr v6;
+    unsigned port = 0;
+    const char *colon = strrchr(value, ':');
+    size_t n = colon ? (size_t)(colon - value) : 0;
+    if (!n || n >= sizeof(host) || set_number(&port, colon + 1, 1, 65535, right))
+        return right;
+    (void)snprintf(host, sizeof(host), "%.*s", (int)n, value);
+    if (host[0] == '[') {
+        host[n - 1] = host[n - 1] == ']' ? '\0' : '?';
+        if (inet_pton(AF_INET6, host + 1, &v6) != 1)
+            return right;
+    } else if (!only(host, ".-", 1, 255)) {
+        return right;
+    }
+    return set_text(&c->iscsi.portal, value);
+}
+TEXT(iscsi, target)
+{
+    bool ok = iscsi_name(value) && !strchr(value, '_');
+    return ok ? set_text(&c->iscsi.target, value) : "must be an iSCSI name: iqn.YYYY-MM.reversed.domain:name";
+}
+TEXT(iscsi, chap_user)
+{
+    return only(value, "._-:@", 0, 63) ? set_text(&c->iscsi.chap_user, value)
+                                       : "must be at most 63 of A-Z a-z 0-9 . _ - : @";
+}
+TEXT(iscsi, chap_password_file)
+{
+    return optional_path(&c->iscsi.chap_password_file, value);
+}
+TEXT(iscsi, mutual_user)
+{
+    return only(value, "._-:@", 0, 63) ? set_text(&c->iscsi.mutual_user, value)
+                                       : "must be at most 63 of A-Z a-z 0-9 . _ - : @";
+}
+TEXT(iscsi, mutual_password_file)
+{
+    return optional_path(&c->iscsi.mutual_password_file, value);
+}
+/* The words of value behind those of *field, blank between, if ok says so of each. */
+static const char *add_words(char **field, const char *value, bool (*ok)(const char *word), const char *right)
+{
+    char *copy = strdup(value), *save = NULL;
+    size_t room = (*field ? strlen(*field) : 0) + strlen(value) + 2;
+    char *all = malloc(room);
+    const char *wrong = copy && all ? NULL : "out of memory";
+    if (all)
+        (void)snprintf(all, room, "%s", *field ? *field : "");
+    for (char *w = wrong ? NULL : strtok_r(copy, ", \t", &save); w && !wrong; w = strtok_r(NULL, ", \t", &save)) {
+        if (all[0])
+            strcat(all, " "); /* what joins two words takes no more room than what parted them */
+        strcat(all, w);
+        wrong = ok(w) ? NULL : right;
+    }
+    free(copy);
+    if (wrong) {
+        free(all);
+        return wrong;
+    }
+    free(*field);
+    *field = all;
+    return NULL;
+}
+
+/* What tgt matches: an address, or a network written with zeros behind its prefix. */
+static bool address_or_network(const char *s)
+{
+    char text[64];
+    unsigned char a[16];
+    unsigned bits = 0;
+    const char *slash = strchr(s, '/');
+    size_t n = slash ? (size_t)(slash - s) : strlen(s);
+    if (n >= sizeof(text))
+        return false;
+    (void)snprintf(text, sizeof(text), "%.*s", (int)n, s);
+    bool v6 = strchr(text, ':');
+    if (inet_pton(v6 ? AF_INET6 : AF_INET, text, a) != 1)
+        return false;
+    if (!slash)
+        return true;
+    unsigned width = v6 ? 128 : 32;
+    if (set_number(&bits, slash + 1, 1, width - 1, ""))
+        return false;
+    for (unsigned i = bits; i < width; i++)
+        if (a[i / 8] & 0x80 >> i % 8)
+            return false;
+    return true;
+}
+
+TEXT(iscsi, initiators)
+{
+    return add_words(&c->iscsi.initiators, value, iscsi_name,
+                     "must be initiator names (iqn...., eui...., naa....), separated by blanks or commas");
+}
+TEXT(iscsi, addresses)
+{
+    return add_words(&c->iscsi.addresses, value, address_or_network,
+                     "must be addresses, or networks such as 10.1.2.0/24 with zeros behind the prefix, separated by "
+                     "blanks or commas");
+}
+
+/* ---- [store] ---- */
+
+TEXT(store, type)
+{
+    return !strcmp(value, "dir") || !strcmp(value, "s3") ? set_text(&c->store.type, value) : "must be dir or s3";
+}
+TEXT(store, path)
+{
+    return optional_path(&c->store.path, value);
+}
+TEXT(store, url)
+{
+    bool ok = !value[0] || (!strncmp(value, "http://", 7) && value[7]) || (!strncmp(value, "https://", 8) && value[8]);
+    return ok ? set_text(&c->store.url, value) : "must be http://host[:port] or https://host[:port]";
+}
+TEXT(store, bucket)
+{
+    bool ok = !value[0] || only(value, ".-", 3, 63);
+    for (const char *p = value; *p; p++)
+        ok = ok && !isupper((unsigned char)*p);
+    return ok ? set_text(&c->store.bucket, value) : "must be a bucket name: 3 to 63 of a-z 0-9 . -";
+}
+TEXT(store, prefix)
+{
+    /* The rules of a key: room for what is behind it, and no "." or ".." between slashes. */
+    bool ok = !value[0] || (only(value, "._-/", 1, 200) && objstore_key_ok(value));
+    return ok ? set_text(&c->store.prefix, value)
+              : "must be of A-Z a-z 0-9 . _ - and single slashes, with none at either end and no . or .. between";
+}
+TEXT(store, region)
+{
+    return only(value, "-", 1, 40) ? set_text(&c->store.region, value) : "must be a region such as us-east-1";
+}
+TEXT(store, credentials_file)
+{
+    return optional_path(&c->store.credentials_file, value);
+}
+TEXT(store, ca_file)
+{
+    return optional_path(&c->store.ca_file, value);
+}
+TEXT(store, style)
+{
+    return !strcmp(value, "path") || !strcmp(value, "virtual") ? set_text(&c->store.style, value)
+                                                               : "must be path or virtual";
+}
+NUMBER(store, parallel, 1, 64, "must be a number from 1 to 64")
+
+/* ---- [spool] ---- */
+
+static void show_spool_durability(const struct vtl_config *c, char *buf, size_t room)
+{
+    (void)snprintf(buf, room, "%s", c->spool.durability == DURABILITY_REMOTE ? "remote" : "local");
+}
+static const char *set_spool_durability(struct vtl_config *c, const char *value)
+{
+    if (strcmp(value, "local") && strcmp(value, "remote"))
+        return "must be local or remote";
+    c->spool.durability = !strcmp(value, "remote") ? DURABILITY_REMOTE : DURABILITY_LOCAL;
+    return NULL;
+}
+SIZE(spool, max_dirty, 32 << 20, "must be a size of at least 32M, such as 8G")
+SIZE(spool, cache_size, 0, "must be a size, such as 16G")
+SIZE(spool, write_buffer, 0, "must be a size up to 1G, such as 32M; 0: none")
+SIZE(spool, segment_size, 1 << 20, "must be a size from 1M to 1G, such as 40M")
+static void show_spool_idle_seal(const struct vtl_config *c, char *buf, size_t room)
+{
+    (void)snprintf(buf, room, "%" PRIu64 "%s",
+                   c->spool.idle_seal % 1000 ? c->spool.idle_seal : c->spool.idle_seal / 1000,
+                   c->spool.idle_seal % 1000 ? "ms" : "s");
+}
+static const char *set_spool_idle_seal(struct vtl_config *c, const char *value)
+{
+    uint64_t ms;
+    if (!config_parse_time(value, &ms) || ms < 100 || ms > 24 * 3600 * 1000)
+        return "must be a time from 100ms to 24h, such as 30s";
+    c->spool.idle_seal = ms;
+    return NULL;
+}
+
+#define KEY(section, name, preset) KEY_(section, name, preset, false)
+#define LIST(section, name, preset) KEY_(section, name, preset, true)
+#define KEY_(section, name, preset, list)                                                                              \
+    {                                                                                                                  \
+#section, #name, preset, list, set_##section##_##name, show_##section##_##name                                 \
+    }
+
+const struct config_key config_keys[] = {
+    KEY(library, name, "s3vtl"),
+    KEY(library, state_dir, NULL),
+    KEY(library, drives, "2"),
+    KEY(library, slots, "40"),
+    KEY(library, import_export, "4"),
+    KEY(library, drive_type, "LTO-8"),
+    KEY(library, serial_prefix, NULL), /* made from the name */
+    KEY(iscsi, portal, "127.0.0.1:3260"),
+    KEY(iscsi, target, NULL), /* made from the name */
+    KEY(iscsi, chap_user, ""),
+    KEY(iscsi, chap_password_file, ""),
+    KEY(iscsi, mutual_user, ""),
+    KEY(iscsi, mutual_password_file, ""),
+    LIST(iscsi, initiators, ""),
+    LIST(iscsi, addresses, ""),
+    KEY(store, type, "dir"),
+    KEY(store, path, ""),
+    KEY(store, url, ""),
+    KEY(store, bucket, ""),
+    KEY(store, prefix, ""),
+    KEY(store, region, "us-east-1"),
+    KEY(store, credentials_file, ""),
+    KEY(store, ca_file, ""),
+    KEY(store, style, "path"),
+    KEY(store, parallel, "4"),
+    KEY(spool, durability, "local"),
+    KEY(spool, max_dirty, "8G"),
+    KEY(spool, cache_size, "16G"),
+    KEY(spool, segment_size, "40M"),
+    KEY(spool, write_buffer, "32M"),
+    KEY(spool, idle_seal, "30s"),
+};
+const size_t config_n_keys = sizeof(config_keys) / sizeof(config_keys[0]);

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* config_private.h: the table of configuration keys, shared by the reader and by "config check". */
+#ifndef S3VTL_CONFIG_PRIVATE_H
+#define S3VTL_CONFIG_PRIVATE_H
+
+#include "vtl/config/config.h"
+
+struct config_key {
+    const char *section, *name;
+    const char *preset; /* the default as it would be written; NULL: none ("" stays unset) */
+    bool list;          /* may be repeated: set appends to what is there */
+    /* Takes the value; NULL, or what would be right. */
+    const char *(*set)(struct vtl_config *c, const char *value);
+    /* Writes what is in force. */
+    void (*show)(const struct vtl_config *c, char *buf, size_t room);
+};
+extern const struct config_key config_keys[];
+extern const size_t config_n_keys;
+
+#endif

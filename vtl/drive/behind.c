@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* behind.c: see behind.h. */
+#include "vtl/drive/behind.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/deadline.h"
+
+#define OVERHEAD 512 /* of a small block: its node and what malloc adds */
+#define WAIT_MS 200
+#define MOST_THREADS 4
+
+struct secret { /* of the blocks that wait to be encrypted; in locked memory */
+    uint8_t key[TAPE_KEY_SIZE];
+    uint8_t kad_len;
+    uint8_t kad[TAPE_KAD_MAX];
+};
+
+struct behind {
+    const struct behind_ops *ops;
+    void *arg;
+    uint64_t room;
+    pthread_t threads[MOST_THREADS];
+    unsigned n_threads, most_threads, idle;
+    pthread_mutex_t lock; /* a leaf, held for a few instructions: the transport's thread takes it too (I5) */
+    pthread_cond_t work, turn, less;
+    struct behind_block *head, **tail; /* head: the next one to be written */
+    struct behind_block *fresh;        /* the next one to be packed, or NULL: all are in a thread's hands */
+    size_t encrypted;                  /* of those that wait */
+    uint64_t pack_ns, put_ns;          /* what one takes, smoothed */
+    bool stop;
+    _Atomic uint64_t bytes, *total;
+    struct behind_loss loss;
+    struct secret *secret;
+};
+
+static uint64_t cost(uint32_t len)
+{
+    return (uint64_t)len + OVERHEAD;
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* ---- the threads ---- */
+
+/* Does it pay to pack several at a time? One thread alone spares the others' waking. Lock held. */
+static bool is_heavy(const struct behind *q)
+{
+    return q->pack_ns > 2 * q->put_ns;
+}
+
+/* A block to be packed, which stays in the list until it is written; NULL: it is time to end. Lock held. */
+static struct behind_block *next_block(struct behind *q)
+{
+    while (!q->fresh && !q->stop) {
+        q->idle++;
+        pthread_cond_wait(&q->work, &q->lock);
+        q->idle--;
+    }
+    struct behind_block *b = q->fresh;
+    if (b)
+        q->fresh = b->next;
+    return b;
+}
+
+static int pack(struct behind *q, struct seg_packer *p, const struct behind_block *b, struct seg_packed *out)
+{
+    if (!p)
+        return -ENOMEM;
+    if (!b->encrypt)
+        return q->ops->pack(q->arg, p, b, NULL, out);
+    /* Nobody changes the secret while a block waits that needs it. */
+    const struct seg_key key = {q->secret->key, q->secret->kad, q->secret->kad_len};
+    return q->ops->pack(q->arg, p, b, &key, out);
+}
+
+/* The first of the list is written, or never will be. Lock held. */
+static void drop_first(struct behind *q, int rc)
+{
+    struct behind_block *b = q->head;
+    if (rc && !q->loss.rc)
+        q->loss = (struct behind_loss){.rc = rc, .object = b->object};
+    if (rc) {
+        q->loss.blocks++;
+        q->loss.bytes += b->len;
+    }
+    if (b->encrypt && !--q->encrypted)
+        explicit_bzero(q->secret, sizeof(*q->secret));
+    q->head = b->next;
+    if (!q->head)
+        q->tail = &q->head;
+    atomic_fetch_sub(&q->bytes, cost(b->len));
+    atomic_fetch_sub(q->total, cost(b->len));
+    pthread_cond_broadcast(&q->less);
+    pthread_cond_broadcast(&q->turn);
+}
+
+static void smooth(uint64_t *mean, uint64_t value)
+{
+    *mean = *mean ? *mean - *mean / 8 + value / 8 : value;
+}
+
+/* Packs it, and writes it when those before it are. Lock held, but not meanwhile. */
+static void do_block(struct behind *q, struct seg_packer *p, struct behind_block *b)
+{
+    struct seg_packed packed;
+    int rc = q->loss.rc;
+    pthread_mutex_unlock(&q->lock);
+    uint64_t began = now_ns();
+    if (!rc)
+        rc = pack(q, p, b, &packed);
+    uint64_t took = now_ns() - began;
+    pthread_mutex_lock(&q->lock);
+    while (q->head != b)
+        pthread_cond_wait(&q->turn, &q->lock);
+    smooth(&q->pack_ns, took);
+    rc = q->loss.rc ? q->loss.rc : rc;
+    pthread_mutex_unlock(&q->lock);
+    began = now_ns();
+    if (!rc)
+        rc = q->ops->put(q->arg, &packed);
+    took = now_ns() - began;
+    pthread_mutex_lock(&q->lock);
+    smooth(&q->put_ns, took);
+    drop_first(q, rc);
+}
+
+static int start_thread(struct behind *q);
+
+static void *behind_thread(void *arg)
+{
+    struct behind *q = arg;
+    struct seg_packer *p = seg_packer_new();
+    struct behind_block *b;
+    pthread_mutex_lock(&q->lock);
+    while ((b = next_block(q))) {
+        if (q->fresh && !q->idle && is_heavy(q) && q->n_threads < q->most_threads)
+            (void)start_thread(q); /* if not, it goes on with those that are */
+        do_block(q, p, b);
+        pthread_mutex_unlock(&q->lock);
+        free(b->data);
+        free(b);
+        pthread_mutex_lock(&q->lock);
+    }
+    pthread_mutex_unlock(&q->lock);
+    seg_packer_free(p);
+    return NULL;
+}
+
+/* ---- life ---- */
+
+static struct secret *new_secret(void)
+{
+    struct secret *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (s == MAP_FAILED)
+        return NULL;
+    if (!mlock(s, sizeof(*s)) && !madvise(s, sizeof(*s), MADV_DONTDUMP) && !madvise(s, sizeof(*s), MADV_WIPEONFORK))
+        return s;
+    munmap(s, sizeof(*s));
+    return NULL;
+}
+
+/* Signals belong to the transport's thread. Lock held, or nobody else knows of q. */
+static int start_thread(struct behind *q)
+{
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int rc = pthread_create(&q->threads[q->n_threads], NULL, behind_thread, q);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (!rc)
+        (void)pthread_setname_np(q->threads[q->n_threads++], "behind");
+    return -rc;
+}
+
+static void destroy(struct behind *q)
+{
+    if (q->secret) {
+        explicit_bzero(q->secret, sizeof(*q->secret));
+        munlock(q->secret, sizeof(*q->secret));
+        munmap(q->secret, sizeof(*q->secret));
+    }
+    pthread_cond_destroy(&q->work);
+    pthread_cond_destroy(&q->turn);
+    pthread_cond_destroy(&q->less);
+    pthread_mutex_destroy(&q->lock);
+    free(q);
+}
+
+struct behind *behind_new(uint64_t room, _Atomic uint64_t *total, const struct behind_ops *ops, void *arg)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    struct behind *q = calloc(1, sizeof(*q));
+    if (!q)
+        return NULL;
+    *q = (struct behind){.ops = ops, .arg = arg, .room = room, .total = total};
+    q->most_threads = cores < 1 ? 1 : cores < MOST_THREADS ? (unsigned)cores : MOST_THREADS;
+    q->tail = &q->head;
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_mutex_init(&q->lock, NULL);
+    pthread_cond_init(&q->work, NULL);
+    pthread_cond_init(&q->turn, NULL);
+    pthread_cond_init(&q->less, &attr);
+    pthread_condattr_destroy(&attr);
+    q->secret = new_secret();
+    if (q->secret && !start_thread(q))
+        return q;
+    destroy(q);
+    return NULL;
+}
+
+void behind_free(struct behind *q)
+{
+    if (!q)
+        return;
+    pthread_mutex_lock(&q->lock);
+    q->stop = true;
+    pthread_cond_broadcast(&q->work);
+    /* The last thread to be started is started by one that has not ended yet. */
+    for (unsigned i = 0; i < q->n_threads; i++) {
+        pthread_mutex_unlock(&q->lock);
+        pthread_join(q->threads[i], NULL);
+        pthread_mutex_lock(&q->lock);
+    }
+    pthread_mutex_unlock(&q->lock);
+    destroy(q);
+}
+
+/* ---- the drive's side ---- */
+
+/* Lock held. */
+static bool secret_fits(const struct behind *q, const struct tape_crypt *crypt)
+{
+    const struct secret *s = q->secret;
+    return !q->encrypted || (s->kad_len == crypt->kad_len && !memcmp(s->key, crypt->key, sizeof(s->key)) &&
+                             !memcmp(s->kad, crypt->kad, crypt->kad_len));
+}
+
+static void take(struct behind *q, struct behind_block *b, const struct tape_crypt *crypt)
+{
+    if (b->encrypt && !q->encrypted++) {
+        memcpy(q->secret->key, crypt->key, sizeof(q->secret->key));
+        q->secret->kad_len = crypt->kad_len;
+        memcpy(q->secret->kad, crypt->kad, crypt->kad_len);
+    }
+    *q->tail = b;
+    q->tail = &b->next;
+    if (!q->fresh)
+        q->fresh = b;
+    atomic_fetch_add(&q->bytes, cost(b->len));
+    atomic_fetch_add(q->total, cost(b->len));
+}
+
+/* A block larger than the room is let in alone. Lock held. */
+static bool has_room(const struct behind *q, uint32_t len)
+{
+    return !q->head || atomic_load(&q->bytes) + cost(len) <= q->room;
+}
+
+enum behind_push behind_push(struct behind *q, void *data, uint32_t len, uint64_t object, bool compress,
+                             const struct tape_crypt *crypt)
+{
+    bool encrypt = crypt && crypt->encrypt;
+    struct behind_block *b = malloc(sizeof(*b));
+    if (!b)
+        return BEHIND_SETTLE;
+    *b = (struct behind_block){.data = data, .object = object, .len = len, .compress = compress, .encrypt = encrypt};
+    pthread_mutex_lock(&q->lock);
+    enum behind_push r = q->loss.rc || (encrypt && !secret_fits(q, crypt)) ? BEHIND_SETTLE
+                         : has_room(q, len)                                ? BEHIND_TAKEN
+                                                                           : BEHIND_FULL;
+    bool wake = r == BEHIND_TAKEN && q->idle && (q->idle == q->n_threads || is_heavy(q));
+    if (r == BEHIND_TAKEN)
+        take(q, b, crypt);
+    pthread_mutex_unlock(&q->lock);
+    if (wake)
+        pthread_cond_signal(&q->work);
+    if (r != BEHIND_TAKEN)
+        free(b);
+    return r;
+}
+
+static void wait_less(struct behind *q)
+{
+    struct timespec until = deadline_after(WAIT_MS);
+    pthread_cond_timedwait(&q->less, &q->lock, &until);
+}
+
+void behind_wait_room(struct behind *q, uint32_t len)
+{
+    pthread_mutex_lock(&q->lock);
+    if (!has_room(q, len) && !q->loss.rc)
+        wait_less(q);
+    pthread_mutex_unlock(&q->lock);
+}
+
+void behind_settle(struct behind *q, struct behind_loss *loss)
+{
+    pthread_mutex_lock(&q->lock);
+    while (q->head)
+        wait_less(q);
+    *loss = q->loss;
+    q->loss = (struct behind_loss){0};
+    pthread_mutex_unlock(&q->lock);
+}
+
+uint64_t behind_bytes(const struct behind *q)
+{
+    return q ? atomic_load(&q->bytes) : 0;
+}

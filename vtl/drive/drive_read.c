@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* drive_read.c: READ, and what the next block is. */
+#include <errno.h>
+#include <string.h>
+
+#include "vtl/drive/drive_private.h"
+
+/* What stands at the position: OK is a block. */
+static enum tape_result what_is_next(struct drive *d)
+{
+    pthread_mutex_lock(&d->c->lock);
+    bool at_end = d->pos >= tape_index_end_object(&d->c->live);
+    bool filemark = !at_end && tape_index_is_filemark(&d->c->live, d->pos);
+    pthread_mutex_unlock(&d->c->lock);
+    return at_end ? TAPE_EOD : filemark ? TAPE_FILEMARK : TAPE_OK;
+}
+
+static int read_block(struct drive *d, void *buf, uint32_t *len, const struct tape_crypt *crypt,
+                      const atomic_bool *cancel, struct errtext *err)
+{
+    bool decrypt = crypt && crypt->decrypt;
+    const struct seg_key key = {.key = decrypt ? crypt->key : NULL};
+    d->reader.key = decrypt ? &key : NULL;
+    d->reader.raw = crypt && crypt->raw;
+    int rc = reader_read(&d->reader, d->pos, buf, *len, len, cancel, err);
+    d->reader.key = NULL;
+    d->reader.raw = false;
+    return rc;
+}
+
+enum tape_result drive_read(void *self, void *buf, uint32_t *len, const struct tape_crypt *crypt,
+                            const atomic_bool *cancel)
+{
+    struct drive *d = self;
+    bool decrypt = crypt && crypt->decrypt;
+    enum tape_result result = drive_begin(d, decrypt ? TAPE_READING_ENCRYPTED : TAPE_READING);
+    if (result)
+        return result;
+    result = what_is_next(d);
+    if (result) {
+        d->pos += result == TAPE_FILEMARK;
+        return drive_end(d, result);
+    }
+    struct errtext err = {""}, why;
+    uint32_t room = *len;
+    int rc = read_block(d, buf, len, crypt, cancel, &err);
+    if (!rc && decrypt && !crypt->mixed && !d->reader.encrypted) {
+        *len = room;
+        return drive_end(d, TAPE_NOT_ENCRYPTED);
+    }
+    if (!rc) {
+        d->pos++;
+        if (buf)
+            drive_count(d, &(struct tape_usage){.read_bytes = *len, .read_blocks = 1});
+        return drive_end(d, TAPE_OK);
+    }
+    *len = room;
+    if (rc == -ENOKEY || rc == -EKEYREJECTED)
+        return drive_end(d, rc == -ENOKEY ? TAPE_ENCRYPTED : TAPE_WRONG_KEY);
+    errtext_set(&why, rc, "drive %u, %s: object %llu: %s", d->number, d->c->row.barcode, (unsigned long long)d->pos,
+                err.text[0] ? err.text : strerror(-rc));
+    return drive_end(d, drive_failed(d, rc, &why, TAPE_READ_ERROR));
+}
+
+enum tape_result drive_next_block(void *self, const struct tape_crypt *crypt, enum tape_next *next, uint8_t *kad,
+                                  uint8_t *kad_len, const atomic_bool *cancel)
+{
+    struct drive *d = self;
+    enum tape_result result = drive_begin(d, TAPE_READING);
+    if (result)
+        return result;
+    *next = TAPE_NEXT_NO_BLOCK;
+    *kad_len = 0;
+    if (what_is_next(d) != TAPE_OK)
+        return drive_end(d, TAPE_OK);
+    struct errtext err = {""};
+    uint8_t nothing;
+    uint32_t len = 0;
+    struct tape_crypt opened = *crypt;
+    opened.raw = false; /* what a key would say of it is asked */
+    int rc = read_block(d, &nothing, &len, &opened, cancel, &err);
+    bool unreadable = rc == -ENOKEY || rc == -EKEYREJECTED;
+    if (rc && !unreadable)
+        return drive_end(d, drive_failed(d, rc, &err, TAPE_READ_ERROR));
+    *next = unreadable ? TAPE_NEXT_UNREADABLE : d->reader.encrypted ? TAPE_NEXT_READABLE : TAPE_NEXT_PLAIN;
+    *kad_len = d->reader.kad_len;
+    memcpy(kad, d->reader.kad, d->reader.kad_len);
+    return drive_end(d, TAPE_OK);
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* drive_room.c: how fast a drive may write: back-pressure by what waits for the store (I6), and by the disk. */
+#include <time.h>
+
+#include "vtl/drive/drive_private.h"
+
+#define DISK_WAIT_MS 30000
+#define LONGEST_PAUSE_US 500000
+#define SLICE_US 50000
+
+/* What is acknowledged and not stored, with len bytes more. */
+static uint64_t dirty_with(struct engine *e, uint32_t len)
+{
+    return atomic_load(&e->dirty_bytes) + atomic_load(&e->waiting_bytes) + len;
+}
+
+/* Below it WRITE is as fast as it can be. */
+static uint64_t easy(uint64_t limit)
+{
+    return limit - limit / 4;
+}
+
+bool drive_has_room(struct drive *d, uint32_t len)
+{
+    return dirty_with(d->eng, len) <= easy(engine_dirty_limit(d->eng));
+}
+
+/* ---- smooth, before the limit ---- */
+
+static uint64_t now_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+uint64_t drive_pause_us(uint64_t dirty, uint64_t limit, uint64_t rate, uint32_t len)
+{
+    uint64_t from = easy(limit);
+    if (dirty <= from || !rate)
+        return 0;
+    /* Twice the store's rate where it begins, nothing at the limit: half-way it is the store's own. */
+    uint64_t left = dirty < limit ? limit - dirty : 0;
+    double allowed = 2.0 * (double)rate * (double)left / (double)(limit - from);
+    double us = allowed > 0 ? (double)len * 1e6 / allowed : LONGEST_PAUSE_US;
+    return us < LONGEST_PAUSE_US ? (uint64_t)us : LONGEST_PAUSE_US;
+}
+
+/* The spool fills up: WRITE goes at the rate of the store, rather than at full speed until it has to wait for long. */
+static void pace(struct drive *d, uint64_t dirty, uint64_t limit, uint32_t len, const atomic_bool *cancel)
+{
+    struct engine *e = d->eng;
+    uint64_t pause = drive_pause_us(dirty, limit, upload_rate_get(&e->upload_rate, engine_ticks()), len);
+    if (!pause)
+        return;
+    uint64_t now = now_us();
+    uint64_t from = d->paced_until > now ? d->paced_until : now;
+    d->paced_until = from + pause;
+    while (now < from && !atomic_load(cancel)) {
+        uint64_t us = from - now < SLICE_US ? from - now : SLICE_US;
+        nanosleep(&(struct timespec){.tv_nsec = (long)us * 1000}, NULL);
+        now = now_us();
+    }
+}
+
+/* ---- the limit ---- */
+
+enum tape_result drive_wait_for_room(struct drive *d, uint32_t len, const atomic_bool *cancel)
+{
+    struct engine *e = d->eng;
+    for (;;) {
+        uint64_t seen = progress_now(&e->progress);
+        uint64_t dirty = dirty_with(e, len), limit = engine_dirty_limit(e);
+        if (dirty <= limit) {
+            pace(d, dirty, limit, len, cancel);
+            return atomic_load(cancel) ? TAPE_CANCELLED : TAPE_OK;
+        }
+        pthread_mutex_lock(&d->c->lock);
+        bool fenced = d->c->fenced, idle = !d->c->n_pending;
+        pthread_mutex_unlock(&d->c->lock);
+        if (fenced) {
+            d->fence_told = true;
+            return TAPE_NOT_OWNED;
+        }
+        if (atomic_load(cancel))
+            return TAPE_CANCELLED;
+        if (idle && cartridge_flush(d->c)) /* it is the open segment that fills the spool */
+            return TAPE_WRITE_ERROR;
+        progress_wait(&e->progress, seen, 1000);
+    }
+}
+
+bool drive_make_disk_room(struct drive *d, uint32_t len, uint64_t *until, const atomic_bool *cancel)
+{
+    struct engine *e = d->eng;
+    uint64_t seen = progress_now(&e->progress);
+    if (spool_shrink(e->spool, len + (1u << 20)))
+        return true;
+    pthread_mutex_lock(&d->c->lock);
+    bool coming = d->c->n_pending && !d->c->fenced;
+    pthread_mutex_unlock(&d->c->lock);
+    uint64_t now = engine_ticks();
+    *until = *until ? *until : now + DISK_WAIT_MS;
+    if (!coming || !e->workers || atomic_load(cancel) || now >= *until)
+        return false;
+    progress_wait(&e->progress, seen, 1000);
+    return true;
+}

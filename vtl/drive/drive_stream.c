@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* drive_stream.c: the blocks that follow each other: taken and acknowledged at once, and written behind; see behind.h.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/crc32c.h"
+#include "vtl/drive/drive_private.h"
+
+#define SMALL (16u << 10)
+
+/*
+ * The first WRITE after anything else is written before it is answered: it may be refused, cut the tape, or begin a
+ * segment. Then the drive streams: the blocks that follow are only taken, by the transport's own thread if nothing is
+ * to be waited for. Whatever else the drive is to do waits until all of them are written (drive_settle), so that only
+ * streaming itself has to know of them: pos, used and what a sync makes safe count them from the beginning.
+ */
+
+/* What the blocks became as they were written, for statistics that are asked for meanwhile. */
+static void show_stored(struct drive *d)
+{
+    pthread_mutex_lock(&d->c->lock);
+    uint64_t appended = d->c->appended;
+    pthread_mutex_unlock(&d->c->lock);
+    pthread_mutex_lock(&d->st_lock);
+    const struct tape_usage n = {.stored_bytes = appended - d->stored_shown};
+    d->stored_shown = appended;
+    usage_add(&d->statistics.drive, &n);
+    usage_add(&d->statistics.mount, &n);
+    usage_add(&d->statistics.life, &n);
+    pthread_mutex_unlock(&d->st_lock);
+}
+
+/* On the queue's threads, while op_lock may be held by whoever waits for them; d->c stays as long as anything waits. */
+static int pack_behind(void *arg, struct seg_packer *p, const struct behind_block *b, const struct seg_key *key,
+                       struct seg_packed *out)
+{
+    struct drive *d = arg;
+    return seg_pack(p, d->c->row.id, b->object, b->data, b->len, crc32c(0, b->data, b->len), b->compress, key, out);
+}
+
+static int put_behind(void *arg, const struct seg_packed *b)
+{
+    static const atomic_bool never = false;
+    struct drive *d = arg;
+    struct cartridge *c = d->c;
+    pthread_mutex_lock(&c->lock);
+    bool fenced = c->fenced;
+    pthread_mutex_unlock(&c->lock);
+    int rc = fenced ? -EPERM : drive_put_block(d, b, &never);
+    if (!rc)
+        show_stored(d);
+    return rc;
+}
+
+void drive_stream_begin(struct drive *d)
+{
+    static const struct behind_ops ops = {.pack = pack_behind, .put = put_behind};
+    uint64_t room = d->eng->cfg->spool.write_buffer;
+    if (!d->behind && room)
+        d->behind = behind_new(room, &d->eng->waiting_bytes, &ops, d);
+    d->streaming = d->behind != NULL;
+}
+
+/* ---- taking a block ---- */
+
+/* What drive_publish would find, without the cartridge's lock. */
+static void publish(struct drive *d, const struct tape_usage *n)
+{
+    pthread_mutex_lock(&d->st_lock);
+    struct tape_status *st = &d->st;
+    st->activity = TAPE_IDLE;
+    st->object = st->end_object = d->pos;
+    st->used = d->used;
+    st->blocks_in_buffer = d->unsynced_blocks;
+    st->bytes_in_buffer = d->unsynced_bytes;
+    st->past_early_warning = d->used >= st->capacity;
+    st->alerts = atomic_load(&d->alerts);
+    usage_add(&d->statistics.drive, n);
+    usage_add(&d->statistics.mount, n);
+    usage_add(&d->statistics.life, n);
+    pthread_mutex_unlock(&d->st_lock);
+}
+
+static enum tape_result taken(struct drive *d, uint32_t len)
+{
+    const struct tape_usage n = {.written_bytes = len, .written_blocks = 1};
+    usage_add(&d->streamed, &n);
+    d->pos++;
+    d->used += len;
+    d->unsynced_blocks++;
+    d->unsynced_bytes += len;
+    publish(d, &n);
+    return d->used >= d->capacity ? TAPE_EARLY_WARNING : TAPE_OK;
+}
+
+static void *copy_of(const void *block, uint32_t len)
+{
+    void *copy = malloc(len);
+    if (copy)
+        memcpy(copy, block, len);
+    return copy;
+}
+
+/* Takes the memory too, unless the block is so small that a copy costs less than what is around it. */
+static bool take_at_once(struct drive *d, const struct tape_write *w)
+{
+    bool small = w->len < SMALL;
+    void *data = small ? copy_of(w->block, w->len) : (void *)(uintptr_t)w->block;
+    bool done = data && behind_push(d->behind, data, w->len, d->pos, w->compress, w->crypt) == BEHIND_TAKEN;
+    if (done && !small)
+        w->taken(w->arg);
+    if (!done && small)
+        free(data);
+    return done;
+}
+
+bool drive_write_at_once(void *self, const struct tape_write *w, enum tape_result *result)
+{
+    struct drive *d = self;
+    if (pthread_mutex_trylock(&d->op_lock))
+        return false;
+    bool done = d->streaming && !drive_is_full(d, w->len) && drive_has_room(d, w->len) && take_at_once(d, w);
+    if (done)
+        *result = taken(d, w->len);
+    pthread_mutex_unlock(&d->op_lock);
+    return done;
+}
+
+bool drive_stream(struct drive *d, const void *block, uint32_t len, bool compress, const struct tape_crypt *crypt,
+                  const atomic_bool *cancel, enum tape_result *result)
+{
+    if (drive_is_full(d, len))
+        return false;
+    *result = drive_wait_for_room(d, len, cancel);
+    if (*result)
+        return true;
+    void *copy = copy_of(block, len);
+    if (!copy)
+        return false;
+    for (;;) {
+        switch (behind_push(d->behind, copy, len, d->pos, compress, crypt)) {
+        case BEHIND_TAKEN:
+            *result = taken(d, len);
+            return true;
+        case BEHIND_FULL:
+            if (!atomic_load(cancel)) {
+                behind_wait_room(d->behind, len);
+                break;
+            }
+            free(copy);
+            *result = TAPE_CANCELLED;
+            return true;
+        case BEHIND_SETTLE:
+            free(copy);
+            return false;
+        }
+    }
+}
+
+/* ---- the end of streaming ---- */
+
+static void forget_lost(struct drive *d, const struct behind_loss *loss)
+{
+    d->pos = loss->object;
+    d->used -= loss->bytes;
+    d->unsynced_blocks -= loss->blocks;
+    d->unsynced_bytes -= loss->bytes;
+    d->streamed.written_blocks -= loss->blocks;
+    d->streamed.written_bytes -= loss->bytes;
+    d->lost_rc = loss->rc;
+    engine_log("drive %u, %s: %llu blocks (%llu bytes) from object %llu on were acknowledged and could not be written: "
+               "%s; the host is told",
+               d->number, d->c->row.barcode, (unsigned long long)loss->blocks, (unsigned long long)loss->bytes,
+               (unsigned long long)loss->object,
+               loss->rc == -EPERM ? "another gateway owns the cartridge" : strerror(-loss->rc));
+}
+
+void drive_settle(struct drive *d)
+{
+    struct behind_loss loss;
+    if (!d->behind || !d->c)
+        return;
+    d->streaming = false;
+    behind_settle(d->behind, &loss);
+    if (loss.rc)
+        forget_lost(d, &loss);
+    if (d->streamed.written_blocks)
+        drive_count(d, &d->streamed);
+    d->streamed = (struct tape_usage){0};
+}
+
+enum tape_result drive_tell_loss(struct drive *d)
+{
+    int rc = d->lost_rc;
+    if (!rc)
+        return TAPE_OK;
+    d->lost_rc = 0;
+    d->place_lost = rc != -EPERM; /* then nothing more is written anyway */
+    enum tape_result r = drive_failed(d, rc, NULL, TAPE_WRITE_ERROR);
+    return r == TAPE_WRITE_ERROR ? TAPE_WRITE_LOST : r;
+}
+
+int drive_loss_error(struct drive *d, struct errtext *err)
+{
+    return d->lost_rc
+               ? errtext_set(err, d->lost_rc, "drive %u, %s: blocks that were acknowledged could not be written: %s",
+                             d->number, d->c->row.barcode, strerror(-d->lost_rc))
+               : 0;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* drive_usage.c: what a drive and its cartridge have gone through, and the drive's TapeAlert flags. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vtl/drive/drive_private.h"
+
+static void meta_key(const struct drive *d, char key[24])
+{
+    (void)snprintf(key, 24, "drive%u", d->number);
+}
+
+static uint64_t seconds(const struct drive *d)
+{
+    return d->seconds + (engine_ticks() - d->began) / 1000;
+}
+
+/* What the state keeps of a drive: "loads seconds cleanings counting". */
+void drive_usage_begin(struct drive *d)
+{
+    char key[24], text[64] = "";
+    unsigned long long loads = 0, secs = 0, cleanings = 0;
+    int counting = 0;
+    meta_key(d, key);
+    if (!db_meta_get(d->eng->db, key, text, sizeof(text)) &&
+        sscanf(text, "%llu %llu %llu %d", &loads, &secs, &cleanings, &counting) >= 2) {
+        d->loads = loads;
+        d->seconds = secs;
+        d->cleanings = cleanings;
+        d->lost = counting != 0;
+    }
+    d->began = engine_ticks();
+}
+
+void drive_usage_save(struct drive *d)
+{
+    char key[24], text[64];
+    meta_key(d, key);
+    (void)snprintf(text, sizeof(text), "%llu %llu %llu %d", (unsigned long long)d->loads,
+                   (unsigned long long)seconds(d), (unsigned long long)d->cleanings, (int)d->counting);
+    int rc = db_meta_set(d->eng->db, key, text);
+    if (!rc && d->c)
+        rc = cartridge_save_counters(d->c);
+    if (rc) /* counters are no data: nobody's command fails for them */
+        engine_log("drive %u: counters: state: %s", d->number, db_error(d->eng->db));
+}
+
+void drive_usage_end(struct drive *d)
+{
+    pthread_mutex_lock(&d->op_lock);
+    drive_settle(d);
+    d->counting = false;
+    drive_usage_save(d);
+    pthread_mutex_unlock(&d->op_lock);
+}
+
+void drive_usage_threaded(struct drive *d)
+{
+    struct cartridge *c = d->c;
+    memset(&d->mount, 0, sizeof(d->mount));
+    d->loads++;
+    pthread_mutex_lock(&c->lock);
+    usage_mounted(&c->usage, d->serial);
+    c->usage_changed = true;
+    d->appended = c->appended;
+    bool damaged = c->usage.lost_objects != 0;
+    pthread_mutex_unlock(&c->lock);
+    d->fetched = d->reader.fetched;
+    if (damaged)
+        atomic_fetch_or(&d->alerts, TAPE_ALERT_BIT(ALERT_MEDIA));
+    if (d->lost)
+        atomic_fetch_or(&d->alerts, TAPE_ALERT_BIT(ALERT_LOST_STATISTICS));
+    d->lost = false;
+    d->counting = true;
+    drive_usage_save(d);
+}
+
+void drive_count(struct drive *d, const struct tape_usage *what)
+{
+    struct cartridge *c = d->c;
+    struct tape_usage n = *what;
+    pthread_mutex_lock(&c->lock);
+    n.stored_bytes = c->appended - d->appended;
+    n.fetched_bytes = d->reader.fetched - d->fetched;
+    d->appended = c->appended;
+    d->fetched = d->reader.fetched;
+    usage_add(&d->total, &n);
+    usage_add(&d->mount, &n);
+    usage_add(&c->usage.sum, &n);
+    if (n.written_blocks || n.written_filemarks)
+        c->usage.last_written = engine_time();
+    c->usage_changed = true;
+    pthread_mutex_unlock(&c->lock);
+}
+
+void drive_usage_fill(const struct drive *d, struct tape_statistics *s)
+{
+    *s = (struct tape_statistics){.drive = d->total,
+                                  .mount = d->mount,
+                                  .drive_loads = d->loads,
+                                  .drive_cleanings = d->cleanings,
+                                  .drive_seconds = seconds(d)};
+    if (!d->c)
+        return;
+    const struct usage *u = &d->c->usage;
+    memcpy(s->medium_id, d->c->row.id, sizeof(s->medium_id));
+    s->created = d->c->row.created;
+    s->life = u->sum;
+    s->mounts = u->mounts;
+    s->formats = u->formats;
+    s->last_written = u->last_written;
+    s->verified = u->verified;
+    s->lost_objects = u->lost_objects;
+    memcpy(s->last_drives, u->drives, sizeof(s->last_drives));
+}
+
+void drive_statistics(void *self, struct tape_statistics *out)
+{
+    struct drive *d = self;
+    pthread_mutex_lock(&d->st_lock);
+    *out = d->statistics;
+    pthread_mutex_unlock(&d->st_lock);
+    out->drive_seconds = seconds(d);
+}
+
+void drive_alert(void *self, enum tape_alert flag)
+{
+    struct drive *d = self;
+    atomic_fetch_or(&d->alerts, TAPE_ALERT_BIT(flag));
+    pthread_mutex_lock(&d->st_lock);
+    d->st.alerts = atomic_load(&d->alerts);
+    pthread_mutex_unlock(&d->st_lock);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* reader.h: a drive's way to the blocks: from the open segment, a local file, a ranged read of the store, or fetched
+ * ahead. */
+#ifndef S3VTL_READER_H
+#define S3VTL_READER_H
+
+#include "vtl/cartridge/worker.h"
+
+/*
+ * A random read costs at most two requests: the segment's index and a window of it. Reads that go on from there fetch
+ * whole segments in parallel, so that the store is read at its full rate, and follow the nearest as it arrives: a block
+ * is read as soon as it is there. A seek ends what was fetched for another place. Every block passes both its CRCs
+ * (I3). One thread at a time (the drive's lock).
+ */
+struct reader {
+    struct cartridge *c;
+    uint64_t next_object; /* one behind the last object read */
+    struct seg_id id;     /* of what follows; epoch 0: nothing open */
+    int fd;               /* the local file, or -1: then window */
+    struct seg_index *index;
+    struct fetch_part part;        /* the file of a download that is followed; then fd is -1 */
+    uint64_t walk_at, walk_object; /* while there is no index: where a record begins, and its object; 0: not known */
+    uint64_t run;                  /* bytes of records since the last seek */
+    bool asked;                    /* since then: segments behind asked_seg, and itself, were asked for */
+    size_t asked_seg;
+    uint64_t asked_ahead;
+    uint8_t *record; /* scratch for one record */
+    size_t record_room;
+    uint8_t *window; /* bytes [window_at, window_at + window_len) of the object in the store */
+    uint64_t window_at, window_len;
+    size_t window_room;
+    const struct seg_key *key; /* for encrypted blocks, during a read */
+    bool raw;                  /* encrypted blocks are read as they are stored, during a read */
+    bool encrypted;            /* the block that was read last; then also what was kept with it: */
+    uint8_t kad[TAPE_KAD_MAX], kad_len;
+    uint64_t fetched; /* bytes of the records that were delivered, in all */
+};
+
+void reader_init(struct reader *r);
+void reader_set(struct reader *r, struct cartridge *c); /* another cartridge, or none: forgets all that is open */
+void reader_fini(struct reader *r);
+
+/* Reads the block at object: up to room bytes to buf (NULL with room 0: no data), *len becomes its true length
+ * (raw: that of its record).
+ * 0; -EBADMSG or -EIO with *err (missing or wrong: MEDIUM ERROR); -ENOKEY: encrypted; -ECANCELED. */
+int reader_read(struct reader *r, uint64_t object, void *buf, size_t room, uint32_t *len, const atomic_bool *cancel,
+                struct errtext *err);
+
+#endif

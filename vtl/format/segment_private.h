@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* segment_private.h: what the files of the segment codec share. */
+#ifndef S3VTL_SEGMENT_PRIVATE_H
+#define S3VTL_SEGMENT_PRIVATE_H
+
+#include "vtl/format/segment.h"
+
+/* No object number, file number, size or count of a stored format is larger: sums of two never overflow. */
+#define SEG_MAX_NUMBER (UINT64_C(1) << 62)
+#define SEG_MAX_EPOCH UINT64_C(99999999)
+#define SEG_MAX_SEQUENCE UINT64_C(9999999999)
+#define SEG_MAX_SIZE (UINT64_C(1) << 40) /* of a segment; the configuration allows 1 GiB */
+/* AES-256-GCM: nonce, plain CRC inside the ciphertext, tag. */
+#define SEG_AES_OVERHEAD (12 + 4 + 16)
+
+static inline uint64_t seg_pad8(uint64_t n)
+{
+    return (n + 7) & ~7ull;
+}
+
+/* ---- headers ---- */
+int seg_header_encode(const struct seg_header *h, uint8_t out[SEG_HEADER_SIZE]); /* -EINVAL: a field out of range */
+void seg_record_encode(const struct seg_record *r, uint8_t out[SEG_RECORD_SIZE]);
+#define SEG_FOOTER_MAGIC "S3VTLEND"
+
+/* ---- runs: the index in memory ---- */
+struct seg_run {
+    uint64_t first_object;
+    uint64_t first_file; /* filemarks before it */
+    uint64_t offset;     /* of its first record */
+    uint32_t count;      /* blocks, or filemarks of one record */
+    uint32_t stride;     /* from record to record; 0: filemarks */
+    enum seg_record_type type;
+    uint32_t length; /* plain bytes of each block; 0: filemarks */
+};
+struct seg_runs {
+    struct seg_run *v;
+    size_t n, room;
+    struct seg_fm_run *fms;
+    size_t n_fms, room_fms;
+    uint64_t end_object, end_file; /* of the next record; set at the start to those of the first */
+    uint64_t objects, filemarks, records, plain_bytes;
+};
+void seg_runs_init(struct seg_runs *x, uint64_t first_object, uint64_t first_file);
+void seg_runs_free(struct seg_runs *x);
+/* Room for one more record or run, so that adding it cannot fail. 0 or -ENOMEM. */
+int seg_runs_reserve(struct seg_runs *x);
+/* The next record: at offset, size bytes; length plain bytes or so many filemarks. */
+void seg_runs_add(struct seg_runs *x, enum seg_record_type type, uint64_t offset, uint32_t size, uint32_t length);
+void seg_runs_add_run(struct seg_runs *x, const struct seg_run *r); /* which continues what is there */
+int seg_runs_find(const struct seg_runs *x, uint64_t object, uint64_t *offset, uint32_t *size); /* 0 or -ENOENT */
+void seg_runs_totals(const struct seg_runs *x, struct seg_totals *out); /* all but header and stored_bytes */
+/* Bytes of index and footer. */
+uint64_t seg_runs_tail_size(const struct seg_runs *x);
+/* Writes them (as many as seg_runs_tail_size says) for records that end at offset. */
+void seg_runs_encode(const struct seg_runs *x, const struct seg_header *h, uint64_t offset, uint8_t *out);
+
+/* ---- compression ---- */
+struct seg_compressor;
+struct seg_compressor *seg_compressor_new(void); /* NULL: out of memory */
+void seg_compressor_free(struct seg_compressor *z);
+/* Returns the size of the compressed block in *out (valid until the next call), or 0: store it raw, it does not shrink,
+ * or the blocks before did not and this one looks no better. */
+uint32_t seg_compress(struct seg_compressor *z, const void *block, uint32_t len, const void **out);
+
+/* ---- encryption ---- */
+/* Encrypts *payload (r->stored_len bytes, of the block or its zstd frame): the record's fields and *payload, which is
+ * extension and payload then and stands in *buf (grown as needed), are those of the encrypted one. 0, -ENOMEM, -EINVAL,
+ * -EIO. */
+int seg_encrypt(const uint8_t cartridge[16], const struct seg_key *key, struct seg_record *r, const void **payload,
+                uint8_t **buf, size_t *room);
+int seg_check_stored(const struct seg_record *r, const uint8_t *ext, struct errtext *err);
+/* What was compressed (n bytes at frame) and the CRC that the block must have. */
+int seg_expand(const struct seg_record *r, const uint8_t *frame, size_t n, uint32_t crc, void *buf, size_t room,
+               struct errtext *err);
+
+/* ---- the writer ---- */
+struct seg_writer {
+    int fd; /* the caller's */
+    struct seg_header header;
+    struct seg_runs runs;
+    uint64_t end; /* where the next record goes; the object's size once sealed */
+    bool sealed;
+    bool broken;               /* a failed append could not be cut off: nothing may follow it */
+    struct seg_packer *packer; /* made when the writer has to pack itself */
+};
+struct seg_writer *seg_writer_new(int fd, const struct seg_header *h);
+
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* segment_runs.c: where each object of one segment is, as runs of equal records; the same in the writer and in a
+ * decoded index. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/crc32c.h"
+#include "base/le.h"
+#include "vtl/format/segment_private.h"
+
+void seg_runs_init(struct seg_runs *x, uint64_t first_object, uint64_t first_file)
+{
+    memset(x, 0, sizeof(*x));
+    x->end_object = first_object;
+    x->end_file = first_file;
+}
+
+void seg_runs_free(struct seg_runs *x)
+{
+    free(x->v);
+    free(x->fms);
+    memset(x, 0, sizeof(*x));
+}
+
+int seg_runs_reserve(struct seg_runs *x)
+{
+    if (x->n == x->room) {
+        size_t room = x->room ? 2 * x->room : 16;
+        struct seg_run *v = realloc(x->v, room * sizeof(*v));
+        if (!v)
+            return -ENOMEM;
+        x->v = v;
+        x->room = room;
+    }
+    if (x->n_fms == x->room_fms) {
+        size_t room = x->room_fms ? 2 * x->room_fms : 16;
+        struct seg_fm_run *fms = realloc(x->fms, room * sizeof(*fms));
+        if (!fms)
+            return -ENOMEM;
+        x->fms = fms;
+        x->room_fms = room;
+    }
+    return 0;
+}
+
+static void add_filemarks(struct seg_runs *x, uint32_t count)
+{
+    struct seg_fm_run *last = x->n_fms ? &x->fms[x->n_fms - 1] : NULL;
+    if (last && last->object + last->count == x->end_object)
+        last->count += count;
+    else
+        x->fms[x->n_fms++] = (struct seg_fm_run){.object = x->end_object, .count = count};
+    x->filemarks += count;
+    x->end_file += count;
+}
+
+static bool continues(const struct seg_run *last, uint64_t offset, uint32_t size, uint32_t length)
+{
+    return last->type == SEG_BLOCK && last->stride == size && last->length == length && last->count < UINT32_MAX &&
+           last->offset + (uint64_t)last->count * size == offset;
+}
+
+void seg_runs_add_run(struct seg_runs *x, const struct seg_run *r)
+{
+    bool block = r->type == SEG_BLOCK;
+    x->v[x->n++] = *r;
+    if (!block)
+        add_filemarks(x, r->count);
+    x->objects += r->count;
+    x->end_object += r->count;
+    x->plain_bytes += block ? (uint64_t)r->count * r->length : 0;
+    x->records += block ? r->count : 1;
+}
+
+void seg_runs_add(struct seg_runs *x, enum seg_record_type type, uint64_t offset, uint32_t size, uint32_t length)
+{
+    bool block = type == SEG_BLOCK;
+    if (block && x->n && continues(&x->v[x->n - 1], offset, size, length)) {
+        x->v[x->n - 1].count++;
+        x->objects++;
+        x->end_object++;
+        x->plain_bytes += length;
+        x->records++;
+        return;
+    }
+    struct seg_run r = {.first_object = x->end_object,
+                        .first_file = x->end_file,
+                        .offset = offset,
+                        .count = block ? 1 : length,
+                        .stride = block ? size : 0,
+                        .type = type,
+                        .length = block ? length : 0};
+    seg_runs_add_run(x, &r);
+}
+
+int seg_runs_find(const struct seg_runs *x, uint64_t object, uint64_t *offset, uint32_t *size)
+{
+    size_t lo = 0, hi = x->n; /* the last run that begins at object or before it */
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (x->v[mid].first_object <= object)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    if (!lo || object >= x->end_object)
+        return -ENOENT;
+    const struct seg_run *r = &x->v[lo - 1];
+    *offset = r->offset + (object - r->first_object) * r->stride;
+    *size = r->stride ? r->stride : SEG_RECORD_SIZE;
+    return 0;
+}
+
+void seg_runs_totals(const struct seg_runs *x, struct seg_totals *out)
+{
+    memset(out, 0, sizeof(*out));
+    out->objects = x->objects;
+    out->filemarks = x->filemarks;
+    out->plain_bytes = x->plain_bytes;
+    out->fms = x->fms;
+    out->n_fms = x->n_fms;
+}
+
+uint64_t seg_runs_tail_size(const struct seg_runs *x)
+{
+    return (uint64_t)x->n * SEG_INDEX_ENTRY_SIZE + SEG_FOOTER_SIZE;
+}
+
+static void encode_entry(const struct seg_run *r, uint8_t *p)
+{
+    put_le64(p, r->first_object);
+    put_le64(p + 8, r->first_file);
+    put_le64(p + 16, r->offset);
+    put_le32(p + 24, r->count);
+    put_le32(p + 28, r->stride);
+    put_le32(p + 32, (uint32_t)r->type);
+    put_le32(p + 36, r->length);
+}
+
+void seg_runs_encode(const struct seg_runs *x, const struct seg_header *h, uint64_t offset, uint8_t *out)
+{
+    for (size_t i = 0; i < x->n; i++)
+        encode_entry(&x->v[i], out + i * SEG_INDEX_ENTRY_SIZE);
+    uint8_t *f = out + x->n * SEG_INDEX_ENTRY_SIZE;
+    memset(f, 0, SEG_FOOTER_SIZE);
+    memcpy(f, SEG_FOOTER_MAGIC, 8);
+    put_le64(f + 8, offset); /* of the index */
+    put_le32(f + 16, (uint32_t)x->n);
+    put_le32(f + 20, crc32c(0, out, x->n * SEG_INDEX_ENTRY_SIZE));
+    put_le64(f + 24, x->objects);
+    put_le64(f + 32, x->filemarks);
+    put_le64(f + 40, x->records);
+    put_le64(f + 48, x->plain_bytes);
+    put_le32(f + 56, seg_identity(h->cartridge, &h->id));
+    put_le32(f + 60, crc32c(0, f, 60));
+}

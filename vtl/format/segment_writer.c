@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* segment_writer.c: appends records to a segment's file, and ends it by index and footer; see segment.h. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/crc32c.h"
+#include "vtl/format/segment_private.h"
+
+/* ---- the file ---- */
+
+/* Writes all of iov (which it changes) at offset. */
+static int write_all(int fd, struct iovec *iov, int n, uint64_t offset)
+{
+    while (n) {
+        ssize_t done = pwritev(fd, iov, n, (off_t)offset);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return done ? -errno : -EIO;
+        offset += (uint64_t)done;
+        size_t left = (size_t)done;
+        while (n && left >= iov->iov_len) {
+            left -= iov->iov_len;
+            iov++;
+            n--;
+        }
+        if (n) {
+            iov->iov_base = (uint8_t *)iov->iov_base + left;
+            iov->iov_len -= left;
+        }
+    }
+    return 0;
+}
+
+/* Appends iov; on failure the file is what it was before. */
+static int append(struct seg_writer *w, struct iovec *iov, int n)
+{
+    int rc = write_all(w->fd, iov, n, w->end);
+    if (rc && ftruncate(w->fd, (off_t)w->end))
+        w->broken = true; /* a torn record may stand there: a shorter one over it would leave its rest */
+    return rc;
+}
+
+/* ---- life ---- */
+
+struct seg_writer *seg_writer_new(int fd, const struct seg_header *h)
+{
+    struct seg_writer *w = calloc(1, sizeof(*w));
+    if (!w)
+        return NULL;
+    w->fd = fd;
+    w->header = *h;
+    w->end = SEG_HEADER_SIZE;
+    seg_runs_init(&w->runs, h->first_object, h->first_file);
+    return w;
+}
+
+int seg_writer_create(int fd, const struct seg_header *h, struct seg_writer **out)
+{
+    uint8_t buf[SEG_HEADER_SIZE];
+    struct stat st;
+    *out = NULL;
+    int rc = seg_header_encode(h, buf);
+    if (!rc && fstat(fd, &st))
+        rc = -errno;
+    if (!rc && st.st_size)
+        rc = -EEXIST;
+    if (rc)
+        return rc;
+    struct seg_writer *w = seg_writer_new(fd, h);
+    if (!w)
+        return -ENOMEM;
+    w->end = 0;
+    rc = append(w, &(struct iovec){.iov_base = buf, .iov_len = sizeof(buf)}, 1);
+    if (rc) {
+        seg_writer_free(w);
+        return rc;
+    }
+    w->end = SEG_HEADER_SIZE;
+    *out = w;
+    return 0;
+}
+
+void seg_writer_free(struct seg_writer *w)
+{
+    if (!w)
+        return;
+    seg_packer_free(w->packer);
+    seg_runs_free(&w->runs);
+    free(w);
+}
+
+/* ---- records ---- */
+
+static int may_append(struct seg_writer *w, uint32_t objects)
+{
+    if (w->sealed)
+        return -EINVAL;
+    if (w->broken)
+        return -EIO;
+    if (w->end > SEG_MAX_SIZE / 2 || w->runs.end_object + objects > SEG_MAX_NUMBER)
+        return -EFBIG;
+    return seg_runs_reserve(&w->runs);
+}
+
+/* payload: with the extension before it. */
+static int append_record(struct seg_writer *w, const struct seg_record *r, const void *payload)
+{
+    static const uint8_t zeros[8];
+    uint8_t header[SEG_RECORD_SIZE];
+    seg_record_encode(r, header);
+    uint32_t stored = r->ext_len + r->stored_len, size = seg_record_size(r), used = SEG_RECORD_SIZE + stored;
+    struct iovec iov[] = {{.iov_base = header, .iov_len = sizeof(header)},
+                          {.iov_base = (void *)(uintptr_t)payload, .iov_len = stored},
+                          {.iov_base = (void *)(uintptr_t)zeros, .iov_len = size - used}};
+    int rc = append(w, iov, 3);
+    if (rc)
+        return rc;
+    seg_runs_add(&w->runs, r->type, w->end, size, r->length);
+    w->end += size;
+    return 0;
+}
+
+int seg_writer_packed(struct seg_writer *w, const struct seg_packed *b)
+{
+    int rc = may_append(w, 1);
+    if (!rc && b->r.object != w->runs.end_object)
+        rc = -EINVAL;
+    return rc ? rc : append_record(w, &b->r, b->payload);
+}
+
+int seg_writer_block(struct seg_writer *w, const void *block, uint32_t len, uint32_t crc_plain, bool compress)
+{
+    return seg_writer_encrypted_block(w, block, len, crc_plain, compress, NULL);
+}
+
+int seg_writer_encrypted_block(struct seg_writer *w, const void *block, uint32_t len, uint32_t crc_plain, bool compress,
+                               const struct seg_key *key)
+{
+    struct seg_packed b;
+    if (!w->packer && !(w->packer = seg_packer_new()))
+        return -ENOMEM;
+    int rc = seg_pack(w->packer, w->header.cartridge, w->runs.end_object, block, len, crc_plain, compress, key, &b);
+    return rc ? rc : seg_writer_packed(w, &b);
+}
+
+int seg_writer_filemarks(struct seg_writer *w, uint32_t count)
+{
+    if (!count)
+        return -EINVAL;
+    int rc = may_append(w, count);
+    if (rc)
+        return rc;
+    struct seg_record r = {.type = SEG_FILEMARKS, .object = w->runs.end_object, .length = count};
+    return append_record(w, &r, NULL);
+}
+
+uint64_t seg_writer_size(const struct seg_writer *w)
+{
+    return w->sealed ? w->end : w->end + seg_runs_tail_size(&w->runs);
+}
+
+uint64_t seg_writer_size_with(const struct seg_writer *w, uint32_t size)
+{
+    return seg_writer_size(w) + size + SEG_INDEX_ENTRY_SIZE;
+}
+
+int seg_writer_seal(struct seg_writer *w)
+{
+    if (w->sealed || !w->runs.n)
+        return -EINVAL;
+    if (w->broken)
+        return -EIO;
+    uint64_t len = seg_runs_tail_size(&w->runs);
+    uint8_t *tail = malloc(len);
+    if (!tail)
+        return -ENOMEM;
+    seg_runs_encode(&w->runs, &w->header, w->end, tail);
+    int rc = append(w, &(struct iovec){.iov_base = tail, .iov_len = len}, 1);
+    free(tail);
+    if (rc)
+        return rc;
+    w->end += len;
+    w->sealed = true;
+    return 0;
+}
+
+/* ---- what is in it ---- */
+
+void seg_writer_totals(const struct seg_writer *w, struct seg_totals *out)
+{
+    seg_runs_totals(&w->runs, out);
+    out->header = w->header;
+    out->stored_bytes = w->end;
+}
+
+int seg_writer_find(const struct seg_writer *w, uint64_t object, uint64_t *offset, uint32_t *size)
+{
+    return seg_runs_find(&w->runs, object, offset, size);
+}

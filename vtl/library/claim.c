@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* claim.c: tape claim: this gateway takes a cartridge over as the bucket has it, from one that is gone. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vtl/format/barcode.h"
+#include "vtl/cartridge/cartridge_private.h"
+#include "vtl/cartridge/commit.h"
+#include "vtl/library/tapes.h"
+
+static const struct obj_call impatient = {.max_tries = 3}; /* somebody waits at a terminal */
+
+/* What is on its way: the cartridge as the bucket has it, and what this state says of it. */
+struct takeover {
+    struct library *lib;
+    const char *barcode;
+    struct cartridge *c; /* NULL: not in this library so far */
+    struct head head;
+    struct tape_index index;
+    uint64_t kept; /* bytes that no head names; they stay here */
+};
+
+static int read_bucket(struct takeover *t, struct errtext *err)
+{
+    struct objstore *store = t->lib->eng.store;
+    int rc = commit_read_head(store, t->barcode, NULL, &t->head, &impatient, err);
+    if (rc)
+        return rc;
+    rc = commit_read_index(store, &t->head, &t->index, &impatient, err);
+    if (rc)
+        head_free(&t->head);
+    return rc;
+}
+
+/* Is this state the one that goes on from the bucket's head? A head of this gateway may be newer than what the state
+ * says, as its answer was lost: what is only here is no less valid for that. */
+static bool is_ours(const struct takeover *t)
+{
+    if (!t->c)
+        return false;
+    pthread_mutex_lock(&t->c->lock);
+    bool ours =
+        !t->c->fenced && (t->head.id.writer == t->lib->eng.writer || !seg_id_compare(&t->head.id, &t->c->row.head));
+    pthread_mutex_unlock(&t->c->lock);
+    return ours;
+}
+
+static int may_take(const struct takeover *t, bool force, struct errtext *err)
+{
+    uint64_t ago = engine_time() > t->head.modified ? engine_time() - t->head.modified : 0;
+    if (t->c && t->c->users)
+        return errtext_set(err, -EBUSY, "%s: it is in a drive: move it to a slot first", t->barcode);
+    if (force || (t->head.id.writer == t->lib->eng.writer && !(t->c && t->c->fenced)))
+        return 0;
+    return errtext_set(err, -EPERM,
+                       "%s: gateway %08x wrote it last, %" PRIu64 " s ago: --force takes it over as the bucket has it; "
+                       "what that gateway has not stored is lost to it then, and it can write no more",
+                       t->barcode, t->head.id.writer, ago);
+}
+
+static bool is_named(const struct takeover *t, const struct seg_id *id)
+{
+    for (size_t i = 0; i < t->index.n_segs; i++)
+        if (!seg_id_compare(&t->index.segs[i].id, id))
+            return true;
+    return false;
+}
+
+/* What no head of the bucket names is never merged (I7), and never deleted either: it stays beside the spool's files.
+ * Newest first: what is named begins where these end. */
+static void set_aside(struct takeover *t)
+{
+    struct cartridge *c = t->c;
+    struct spool *spool = t->lib->eng.spool;
+    for (size_t i = c->live.n_segs; i-- && !is_named(t, &c->live.segs[i].id);) {
+        const struct seg_ref *r = &c->live.segs[i];
+        t->kept += spool_has(spool, t->barcode, &r->id) ? r->size : 0;
+        spool_set_aside(spool, t->barcode, &r->id);
+    }
+    for (size_t i = 0; i < c->n_pending; i++) {
+        spool_set_aside(spool, t->barcode, &c->pending[i].id);
+        atomic_fetch_sub(&t->lib->eng.dirty_bytes, c->pending[i].size);
+    }
+    if (t->kept)
+        engine_log("%s: %" PRIu64 " bytes that no head of the bucket names are kept as spool/%s/*.bad", t->barcode,
+                   t->kept, t->barcode);
+}
+
+/* The cartridge of the state and of the list becomes the bucket's, in the state at once. */
+static int take(struct takeover *t, struct errtext *err)
+{
+    struct library *lib = t->lib;
+    struct cartridge *old = t->c;
+    const struct element *place = old ? library_place(lib, t->barcode) : NULL;
+    uint16_t address = place ? place->address : old ? 0 : library_free_slot(lib);
+    struct db_cartridge row;
+    if (old) {
+        workers_forget(lib->eng.workers, old);
+        set_aside(t);
+    }
+    int rc = rebuild_row(lib, old ? old->row.rowid : 0, &t->head, &t->index, address, &row, err);
+    if (rc)
+        return rc;
+    if (old) {
+        library_drop_cartridge(lib, old);
+        cartridge_free(old);
+    }
+    t->c = cartridge_new(&lib->eng, &row);
+    free(row.mam);
+    free(row.counters);
+    rc = t->c ? library_add_cartridge(lib, t->c) : -ENOMEM;
+    if (rc) {
+        cartridge_free(t->c);
+        return errtext_set(err, rc, "%s: out of memory: it is there again at the next start", t->barcode);
+    }
+    tapes_put_inventory(lib);
+    library_tell(lib, LIBRARY_ELEMENTS_CHANGED, 0);
+    return 0;
+}
+
+/* The claim in the bucket: from here on the other gateway's commits fail. Commits are taken. */
+static int claim(struct cartridge *c, struct errtext *err)
+{
+    int rc = cartridge_load(c, err);
+    if (!rc)
+        rc = commit_claim(c, &impatient, err);
+    if (!rc)
+        workers_add(c->eng->workers, c);
+    return rc;
+}
+
+/* No commit is under way while the bucket is compared with the state. */
+static int compare_and_take(struct takeover *t, bool force, struct errtext *err)
+{
+    int rc = t->c ? tapes_take_commits(t->lib, t->c, err) : 0;
+    if (rc)
+        return rc;
+    rc = read_bucket(t, err);
+    if (!rc)
+        rc = may_take(t, force, err);
+    bool ours = !rc && is_ours(t);
+    if (t->c && !ours)
+        tapes_give_commits(t->c);
+    if (!rc && !ours && !(rc = take(t, err)))
+        rc = tapes_take_commits(t->lib, t->c, err);
+    if (rc)
+        return rc;
+    rc = claim(t->c, err);
+    tapes_give_commits(t->c);
+    return rc;
+}
+
+json_t *tapes_claim(struct library *lib, const json_t *request, struct errtext *err)
+{
+    struct takeover t = {.lib = lib, .barcode = json_string_value(json_object_get(request, "barcode"))};
+    bool force = json_is_true(json_object_get(request, "force"));
+    if (!t.barcode || !barcode_ok(t.barcode)) {
+        errtext_set(err, -EINVAL, BARCODE_RULE, t.barcode ? t.barcode : "");
+        return NULL;
+    }
+    head_init(&t.head);
+    tape_index_init(&t.index);
+    t.c = library_cartridge(lib, t.barcode);
+    int rc = t.c ? cartridge_load(t.c, err) : 0;
+    if (!rc)
+        rc = compare_and_take(&t, force, err);
+    uint32_t before = t.head.id.writer;
+    uint64_t used = tape_index_plain_bytes(&t.index);
+    tape_index_free(&t.index);
+    head_free(&t.head);
+    if (rc)
+        return NULL;
+    char writer[16];
+    (void)snprintf(writer, sizeof(writer), "%08x", before);
+    return json_pack("{s:s, s:s, s:b, s:I, s:I}", "barcode", t.barcode, "from", writer, "other",
+                     (int)(before != lib->eng.writer), "used_bytes", (json_int_t)used, "kept_bytes",
+                     (json_int_t)t.kept);
+}

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* control.c: the control socket's server: one thread accepts, one a client answers. */
+#include "vtl/library/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "vtl/library/control_private.h"
+#include "base/jsontext.h"
+
+#define MAX_CLIENTS 16
+#define MAX_LINE (1u << 20)
+#define CLIENT_SILENCE_S 60
+#define OUT_OF_FILES_MS 100
+
+struct control_server {
+    struct library *lib;
+    struct sockaddr_un addr;
+    int fd;
+    int stop_pipe[2];
+    pthread_t thread;
+    pthread_mutex_t lock; /* guards clients */
+    pthread_cond_t gone;
+    int clients[MAX_CLIENTS]; /* their sockets; -1: free */
+};
+
+struct client {
+    struct control_server *server;
+    int slot, fd;
+};
+
+int control_address(const struct vtl_config *cfg, struct sockaddr_un *addr, struct errtext *err)
+{
+    memset(addr, 0, sizeof(*addr));
+    addr->sun_family = AF_UNIX;
+    int n = snprintf(addr->sun_path, sizeof(addr->sun_path), "%s/control.sock", cfg->library.state_dir);
+    if (n < 0 || (size_t)n >= sizeof(addr->sun_path))
+        return errtext_set(err, -ENAMETOOLONG,
+                           "%s: [library] state_dir = %s: too long for a socket: at most %zu characters", cfg->file,
+                           cfg->library.state_dir, sizeof(addr->sun_path) - sizeof("/control.sock"));
+    return 0;
+}
+
+/* Root, and the user and group that the library runs as. */
+static bool may_talk(int fd)
+{
+    struct ucred who;
+    socklen_t len = sizeof(who);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len))
+        return false;
+    return who.uid == 0 || who.uid == geteuid() || who.gid == getegid();
+}
+
+static bool send_json(int fd, json_t *j)
+{
+    char *text = json_dumps(j, JSON_COMPACT);
+    bool ok = text != NULL;
+    size_t len = ok ? strlen(text) : 0;
+    if (ok)
+        text[len++] = '\n'; /* over the NUL */
+    for (size_t at = 0; ok && at < len;) {
+        ssize_t n = send(fd, text + at, len - at, MSG_NOSIGNAL);
+        ok = n > 0 || (n < 0 && errno == EINTR);
+        at += n > 0 ? (size_t)n : 0;
+    }
+    free(text);
+    return ok;
+}
+
+static bool send_error(int fd, const char *text)
+{
+    json_t *j = json_pack("{s:b, s:o}", "ok", 0, "error", json_text(text));
+    bool sent = j && send_json(fd, j);
+    json_decref(j);
+    return sent;
+}
+
+static bool answer(struct control_server *s, int fd, const char *line, size_t len)
+{
+    struct errtext err = {""};
+    if (!may_talk(fd)) {
+        (void)send_error(fd, "not allowed: only root and the user and group that the library runs as may ask");
+        return false;
+    }
+    json_t *request = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
+    json_t *result = NULL;
+    if (!json_is_object(request))
+        errtext_set(&err, 0, "the request is not a JSON object");
+    else
+        result = library_call(s->lib, request, &err);
+    json_decref(request);
+    if (!result)
+        return send_error(fd, err.text);
+    json_t *j = json_pack("{s:b, s:o}", "ok", 1, "result", result);
+    bool sent = j && send_json(fd, j);
+    json_decref(j);
+    return sent;
+}
+
+static void serve(struct control_server *s, int fd)
+{
+    struct timeval silence = {.tv_sec = CLIENT_SILENCE_S};
+    size_t room = 4096, have = 0;
+    char *buf = malloc(room);
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence));
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &silence, sizeof(silence));
+    bool going = buf != NULL;
+    while (going) {
+        char *end = memchr(buf, '\n', have);
+        if (end) {
+            size_t len = (size_t)(end - buf) + 1;
+            going = answer(s, fd, buf, len);
+            memmove(buf, buf + len, have - len);
+            have -= len;
+            continue;
+        }
+        if (have == room) {
+            char *more = room < MAX_LINE ? realloc(buf, 2 * room) : NULL;
+            if (!more) {
+                (void)send_error(fd, room < MAX_LINE ? "out of memory" : "the request is longer than 1 MiB");
+                break;
+            }
+            buf = more;
+            room *= 2;
+        }
+        ssize_t n = recv(fd, buf + have, room - have, 0);
+        going = n > 0 || (n < 0 && errno == EINTR);
+        have += n > 0 ? (size_t)n : 0;
+    }
+    free(buf);
+}
+
+static void *client_thread(void *arg)
+{
+    struct client c = *(struct client *)arg;
+    free(arg);
+    serve(c.server, c.fd);
+    pthread_mutex_lock(&c.server->lock);
+    close(c.fd);
+    c.server->clients[c.slot] = -1;
+    pthread_cond_signal(&c.server->gone);
+    pthread_mutex_unlock(&c.server->lock);
+    return NULL;
+}
+
+static void start_client(struct control_server *s, int fd)
+{
+    pthread_mutex_lock(&s->lock);
+    int slot = 0;
+    while (slot < MAX_CLIENTS && s->clients[slot] >= 0)
+        slot++;
+    struct client *c = slot < MAX_CLIENTS ? malloc(sizeof(*c)) : NULL;
+    pthread_attr_t attr;
+    pthread_t t;
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    if (c) {
+        *c = (struct client){s, slot, fd};
+        s->clients[slot] = fd;
+    }
+    if (!c || pthread_create(&t, &attr, client_thread, c)) {
+        if (c)
+            s->clients[slot] = -1;
+        free(c);
+        (void)send_error(fd, "too many ask at once: try again"); /* fits the empty socket: cannot block */
+        close(fd);
+    }
+    pthread_attr_destroy(&attr);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void *accept_thread(void *arg)
+{
+    struct control_server *s = arg;
+    struct pollfd p[2] = {{.fd = s->fd, .events = POLLIN}, {.fd = s->stop_pipe[0], .events = POLLIN}};
+    while (poll(p, 2, -1) >= 0 || errno == EINTR) {
+        if (p[1].revents)
+            break;
+        int fd = p[0].revents ? accept4(s->fd, NULL, NULL, SOCK_CLOEXEC) : -1;
+        if (fd >= 0)
+            start_client(s, fd);
+        else if (p[0].revents)
+            (void)poll(&p[1], 1, OUT_OF_FILES_MS); /* whoever waits stays readable: not in a circle at full speed */
+        p[0].revents = 0;
+    }
+    return NULL;
+}
+
+/* A socket file that nobody answers is left from before; one that somebody answers is not ours to take. */
+static int make_room(const struct sockaddr_un *addr, struct errtext *err)
+{
+    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int rc = probe < 0 || connect(probe, (const struct sockaddr *)addr, sizeof(*addr)) ? -errno : 0;
+    if (probe >= 0)
+        close(probe);
+    if (!rc || rc == -EAGAIN) /* EAGAIN: it has many callers */
+        return errtext_set(err, -EADDRINUSE, "%s: another library answers there", addr->sun_path);
+    if (rc == -ECONNREFUSED && unlink(addr->sun_path))
+        rc = -errno;
+    return rc == -ENOENT || rc == -ECONNREFUSED ? 0 : errtext_set(err, rc, "%s: %s", addr->sun_path, strerror(-rc));
+}
+
+static int make_socket(struct control_server *s, struct errtext *err)
+{
+    const char *path = s->addr.sun_path;
+    int rc = make_room(&s->addr, err);
+    if (rc)
+        return rc;
+    s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    /* The file gets the socket's mode less the umask (which is the whole process's: not ours to change), and is never
+     * open to others. */
+    if (s->fd < 0 || fchmod(s->fd, 0660) || bind(s->fd, (struct sockaddr *)&s->addr, sizeof(s->addr)) ||
+        chmod(path, 0660) || listen(s->fd, 16))
+        return errtext_set(err, -errno, "%s: %s", path, strerror(errno));
+    return 0;
+}
+
+/* Signals are the process's; its clients' threads inherit that. */
+static int start_accepting(struct control_server *s)
+{
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int rc = pthread_create(&s->thread, NULL, accept_thread, s);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return rc;
+}
+
+int control_server_start(struct library *lib, const struct vtl_config *cfg, struct control_server **out,
+                         struct errtext *err)
+{
+    *out = NULL;
+    struct control_server *s = calloc(1, sizeof(*s));
+    if (!s)
+        return errtext_set(err, -ENOMEM, "control socket: out of memory");
+    s->lib = lib;
+    s->fd = s->stop_pipe[0] = s->stop_pipe[1] = -1;
+    for (int i = 0; i < MAX_CLIENTS; i++)
+        s->clients[i] = -1;
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->gone, NULL);
+    int rc = control_address(cfg, &s->addr, err);
+    if (!rc)
+        rc = make_socket(s, err);
+    if (!rc && (pipe2(s->stop_pipe, O_CLOEXEC) || start_accepting(s))) {
+        (void)unlink(s->addr.sun_path);
+        rc = errtext_set(err, -EAGAIN, "%s: cannot start its thread", s->addr.sun_path);
+    }
+    if (rc) {
+        const int fds[] = {s->fd, s->stop_pipe[0], s->stop_pipe[1]};
+        for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+            if (fds[i] >= 0)
+                close(fds[i]);
+        free(s);
+        return rc;
+    }
+    *out = s;
+    return 0;
+}
+
+void control_server_stop(struct control_server *s)
+{
+    if (!s)
+        return;
+    close(s->stop_pipe[1]); /* wakes the accepting thread */
+    pthread_join(s->thread, NULL);
+    (void)unlink(s->addr.sun_path);
+    close(s->fd);
+    pthread_mutex_lock(&s->lock);
+    for (int i = 0; i < MAX_CLIENTS; i++)
+        while (s->clients[i] >= 0) {
+            (void)shutdown(s->clients[i], SHUT_RD); /* what is being answered still is */
+            pthread_cond_wait(&s->gone, &s->lock);
+        }
+    pthread_mutex_unlock(&s->lock);
+    close(s->stop_pipe[0]);
+    pthread_cond_destroy(&s->gone);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* control.h: the control socket <state_dir>/control.sock (mode 0660): one JSON object a line, one JSON answer a line.
+ */
+#ifndef S3VTL_CONTROL_H
+#define S3VTL_CONTROL_H
+
+#include "vtl/library/library.h"
+
+struct control_server;
+/* Answers each line {"op":...} by {"ok":true,"result":...} or {"ok":false,"error":"..."} from library_call. Own
+ * threads; bounded number of clients and line length. */
+int control_server_start(struct library *lib, const struct vtl_config *cfg, struct control_server **out,
+                         struct errtext *err);
+void control_server_stop(struct control_server *s);
+/* Asks a running library. *result is a new reference. -ENOENT or -ECONNREFUSED: none is running. -EREMOTEIO: it
+ * answered with an error, *err has its text. timeout_ms 0: wait as long as it takes. */
+int control_call(const struct vtl_config *cfg, const json_t *request, unsigned timeout_ms, json_t **result,
+                 struct errtext *err);
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* control_client.c: asks a running library over its control socket. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "vtl/library/control_private.h"
+
+#define MAX_ANSWER (256u << 20) /* a library of 60,000 slots fits many times */
+
+static int send_all(int fd, const char *p, size_t len)
+{
+    while (len) {
+        ssize_t n = send(fd, p, len, MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return -errno;
+        p += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+/* Up to the newline; *out is malloc'd. */
+static int read_line(int fd, char **out, size_t *len)
+{
+    size_t room = 65536, have = 0;
+    char *buf = malloc(room);
+    int rc = buf ? 0 : -ENOMEM;
+    while (!rc && !(have && buf[have - 1] == '\n')) {
+        if (have == room) {
+            char *more = room < MAX_ANSWER ? realloc(buf, 2 * room) : NULL;
+            if (!more) {
+                rc = -ENOMEM;
+                break;
+            }
+            buf = more;
+            room *= 2;
+        }
+        ssize_t n = recv(fd, buf + have, room - have, 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            rc = n ? -errno : -ECONNRESET;
+        else
+            have += (size_t)n;
+    }
+    if (rc) {
+        free(buf);
+        return rc;
+    }
+    *out = buf;
+    *len = have;
+    return 0;
+}
+
+static int ask(int fd, const json_t *request, json_t **answer)
+{
+    char *text = json_dumps(request, JSON_COMPACT), *line = NULL;
+    size_t len = 0;
+    if (!text)
+        return -ENOMEM;
+    int rc = send_all(fd, text, strlen(text));
+    free(text);
+    if (!rc)
+        rc = send_all(fd, "\n", 1);
+    if (!rc || rc == -EPIPE) /* who hangs up on us may have said why */
+        rc = read_line(fd, &line, &len);
+    if (rc)
+        return rc;
+    *answer = json_loadb(line, len, 0, NULL);
+    free(line);
+    return *answer ? 0 : -EPROTO;
+}
+
+int control_call(const struct vtl_config *cfg, const json_t *request, unsigned timeout_ms, json_t **result,
+                 struct errtext *err)
+{
+    struct sockaddr_un addr;
+    *result = NULL;
+    int rc = control_address(cfg, &addr, err);
+    if (rc)
+        return rc;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return errtext_set(err, -errno, "%s: %s", addr.sun_path, strerror(errno));
+    struct timeval limit = {.tv_sec = timeout_ms / 1000, .tv_usec = (long)(timeout_ms % 1000) * 1000};
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)); /* connect waits as long, too */
+    json_t *answer = NULL;
+    if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
+        rc = errtext_set(err, -errno, "%s: no library answers: %s", addr.sun_path, strerror(errno));
+    else if ((rc = ask(fd, request, &answer)))
+        errtext_set(err, rc, "%s: %s", addr.sun_path, rc == -EAGAIN ? "no answer in time" : strerror(-rc));
+    close(fd);
+    if (rc)
+        return rc;
+    if (json_is_true(json_object_get(answer, "ok"))) {
+        *result = json_incref(json_object_get(answer, "result"));
+    } else {
+        const char *text = json_string_value(json_object_get(answer, "error"));
+        rc = errtext_set(err, -EREMOTEIO, "%s", text ? text : "the library's answer cannot be read");
+    }
+    json_decref(answer);
+    return rc;
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* gc.c: library gc: objects that no head names, cartridge by cartridge, and what is in the bucket but in no library. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vtl/format/barcode.h"
+#include "vtl/cartridge/cartridge_private.h"
+#include "vtl/cartridge/commit.h"
+#include "vtl/library/tapes.h"
+
+#define WAIT_MS 60000 /* for a commit that is under way */
+
+static const struct obj_call impatient = {.max_tries = 3}; /* somebody waits at a terminal */
+
+int tapes_take_commits(struct library *lib, struct cartridge *c, struct errtext *err)
+{
+    uint64_t until = engine_ticks() + WAIT_MS;
+    for (;;) {
+        uint64_t seen = progress_now(&lib->eng.progress);
+        pthread_mutex_lock(&c->lock);
+        bool free = !c->committing;
+        c->committing = true;
+        pthread_mutex_unlock(&c->lock);
+        if (free)
+            return 0;
+        if (engine_ticks() >= until || atomic_load(&lib->no_waiting))
+            return errtext_set(err, -EAGAIN, "%s: it is being committed: try again", c->row.barcode);
+        progress_wait(&lib->eng.progress, seen, 200);
+    }
+}
+
+void tapes_give_commits(struct cartridge *c)
+{
+    pthread_mutex_lock(&c->lock);
+    c->committing = false;
+    pthread_mutex_unlock(&c->lock);
+    progress_post(&c->eng->progress);
+}
+
+/* A cartridge whose last head is another gateway's may be in use there. */
+static int check_ours(struct cartridge *c, struct errtext *err)
+{
+    pthread_mutex_lock(&c->lock);
+    bool ours = c->owned || c->row.head.writer == c->eng->writer;
+    uint32_t writer = c->row.head.writer;
+    pthread_mutex_unlock(&c->lock);
+    return ours ? 0
+                : errtext_set(err, -EPERM,
+                              "%s: gateway %08x wrote it last: what nobody names is deleted once this gateway has "
+                              "written it",
+                              c->row.barcode, writer);
+}
+
+static int collect(struct cartridge *c, bool dry_run, struct sweep *found, struct errtext *err)
+{
+    int rc = cartridge_load(c, err);
+    if (!rc && !dry_run)
+        rc = check_ours(c, err);
+    if (!rc && !dry_run)
+        rc = commit_claim(c, &impatient, err);
+    if (!rc)
+        rc = commit_sweep(c, true, dry_run, found, &impatient, err);
+    while (!rc && !dry_run && (rc = commit_garbage(c, &impatient, err)) > 0)
+        rc = 0;
+    return rc;
+}
+
+json_t *tapes_gc(struct library *lib, const json_t *request, struct errtext *err)
+{
+    const char *barcode = json_string_value(json_object_get(request, "barcode"));
+    bool dry_run = json_is_true(json_object_get(request, "dry_run"));
+    struct cartridge *c = barcode ? library_cartridge(lib, barcode) : NULL;
+    struct sweep found = {0};
+    if (!c) {
+        errtext_set(err, -ENOENT, "%s: no such cartridge in this library", barcode ? barcode : "(no barcode)");
+        return NULL;
+    }
+    if (tapes_take_commits(lib, c, err))
+        return NULL;
+    int rc = collect(c, dry_run, &found, err);
+    tapes_give_commits(c);
+    cartridge_unload_if_clean(c);
+    return rc ? NULL
+              : json_pack("{s:s, s:I, s:I}", "barcode", barcode, "objects", (json_int_t)found.objects, "bytes",
+                          (json_int_t)found.bytes);
+}
+
+/* ---- what is in no library ---- */
+
+struct strangers {
+    struct library *lib;
+    json_t *list;
+};
+
+static int count_object(void *arg, const struct obj_entry *e)
+{
+    uint64_t *n = arg;
+    *n += !e->is_prefix;
+    return 0;
+}
+
+static int take_stranger(void *arg, const struct obj_entry *e)
+{
+    struct strangers *s = arg;
+    const char *name = e->key + strlen("tapes/");
+    size_t n = strlen(name);
+    char barcode[33];
+    if (!e->is_prefix || n < 3 || n > 33)
+        return 0;
+    memcpy(barcode, name, n - 1);
+    barcode[n - 1] = '\0';
+    if (!barcode_ok(barcode) || library_cartridge(s->lib, barcode))
+        return 0;
+    return json_array_append_new(s->list, json_pack("{s:s}", "barcode", barcode)) ? -ENOMEM : 0;
+}
+
+static int look_at(struct library *lib, json_t *stranger, struct errtext *err)
+{
+    const char *barcode = json_string_value(json_object_get(stranger, "barcode"));
+    char prefix[DB_KEY_SIZE];
+    struct seg_id *heads = NULL;
+    size_t n = 0;
+    uint64_t objects = 0;
+    int rc = commit_list_heads(lib->eng.store, barcode, &heads, &n, &impatient, err);
+    bool complete = n && heads[n - 1].number > 0;
+    free(heads);
+    (void)snprintf(prefix, sizeof(prefix), "tapes/%s/", barcode);
+    if (!rc)
+        rc = lib->eng.store->ops->list(lib->eng.store, prefix, NULL, false, count_object, &objects, &impatient, err);
+    json_object_set_new(stranger, "objects", json_integer((json_int_t)objects));
+    json_object_set_new(stranger, "head", json_boolean(complete));
+    return rc;
+}
+
+json_t *tapes_strangers(struct library *lib, const json_t *request, struct errtext *err)
+{
+    (void)request;
+    struct strangers s = {lib, json_array()};
+    int rc = lib->eng.store->ops->list(lib->eng.store, "tapes/", NULL, true, take_stranger, &s, &impatient, err);
+    for (size_t i = 0; !rc && i < json_array_size(s.list); i++)
+        rc = look_at(lib, json_array_get(s.list, i), err);
+    if (rc) {
+        json_decref(s.list);
+        return NULL;
+    }
+    return json_pack("{s:o}", "strangers", s.list);
+}

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* library.c: opening and closing the library: state, spool, store, elements, cartridges and drives. */
+#include "vtl/library/library_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PATH_SIZE 4200
+
+/* ---- elements and cartridges in memory ---- */
+
+struct element *library_element(struct library *lib, uint16_t address)
+{
+    size_t lo = 0, hi = lib->n_elements;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (lib->elements[mid].address < address)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < lib->n_elements && lib->elements[lo].address == address ? &lib->elements[lo] : NULL;
+}
+
+struct element *library_elements_now(struct library *lib)
+{
+    struct element *copy = malloc(lib->n_elements * sizeof(*copy));
+    pthread_mutex_lock(&lib->lock);
+    if (copy)
+        memcpy(copy, lib->elements, lib->n_elements * sizeof(*copy));
+    pthread_mutex_unlock(&lib->lock);
+    return copy;
+}
+
+/* Where barcode is, or would go. */
+static size_t position(const struct library *lib, const char *barcode)
+{
+    size_t lo = 0, hi = lib->n_cartridges;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (strcmp(lib->cartridges[mid]->row.barcode, barcode) < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+struct cartridge *library_cartridge(struct library *lib, const char *barcode)
+{
+    size_t i = position(lib, barcode);
+    return i < lib->n_cartridges && !strcmp(lib->cartridges[i]->row.barcode, barcode) ? lib->cartridges[i] : NULL;
+}
+
+int library_add_cartridge(struct library *lib, struct cartridge *c)
+{
+    int rc = 0;
+    pthread_mutex_lock(&lib->lock);
+    if (lib->n_cartridges == lib->room_cartridges) {
+        size_t room = lib->room_cartridges ? 2 * lib->room_cartridges : 64;
+        struct cartridge **more = realloc(lib->cartridges, room * sizeof(*more));
+        if (more) {
+            lib->cartridges = more;
+            lib->room_cartridges = room;
+        } else {
+            rc = -ENOMEM;
+        }
+    }
+    if (!rc) {
+        size_t i = position(lib, c->row.barcode);
+        memmove(&lib->cartridges[i + 1], &lib->cartridges[i], (lib->n_cartridges - i) * sizeof(*lib->cartridges));
+        lib->cartridges[i] = c;
+        lib->n_cartridges++;
+    }
+    pthread_mutex_unlock(&lib->lock);
+    return rc;
+}
+
+void library_drop_cartridge(struct library *lib, struct cartridge *c)
+{
+    pthread_mutex_lock(&lib->lock);
+    size_t i = position(lib, c->row.barcode);
+    if (i < lib->n_cartridges && lib->cartridges[i] == c) {
+        memmove(&lib->cartridges[i], &lib->cartridges[i + 1], (lib->n_cartridges - i - 1) * sizeof(*lib->cartridges));
+        lib->n_cartridges--;
+    }
+    pthread_mutex_unlock(&lib->lock);
+}
+
+struct element *library_place(struct library *lib, const char *barcode)
+{
+    for (size_t i = 0; i < lib->n_elements; i++)
+        if (!strcmp(lib->elements[i].barcode, barcode))
+            return &lib->elements[i];
+    return NULL;
+}
+
+uint16_t library_free_slot(struct library *lib)
+{
+    for (size_t i = 0; i < lib->n_elements; i++)
+        if (lib->elements[i].type == ELEMENT_STORAGE && !lib->elements[i].barcode[0])
+            return lib->elements[i].address;
+    return 0;
+}
+
+struct drive *library_drive_at(struct library *lib, const struct element *e)
+{
+    return e->type == ELEMENT_DRIVE ? &lib->drives[e->address - ELEMENT_FIRST_DRIVE] : NULL;
+}
+
+void library_tell(struct library *lib, enum library_event ev, unsigned drive)
+{
+    if (lib->listener)
+        lib->listener(lib->listener_arg, ev, drive);
+}
+
+void library_set_listener(struct library *lib, library_event_fn fn, void *arg)
+{
+    lib->listener_arg = arg;
+    lib->listener = fn;
+}
+
+/* ---- making it from configuration and state ---- */
+
+static struct element *add_elements(struct element *e, enum element_type type, uint16_t first, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        *e++ = (struct element){.address = (uint16_t)(first + i), .type = type};
+    return e;
+}
+
+static int make_elements(struct library *lib)
+{
+    const struct vtl_config *cfg = lib->cfg;
+    lib->n_elements = 1 + cfg->library.drives + cfg->library.import_export + cfg->library.slots;
+    lib->elements = calloc(lib->n_elements, sizeof(*lib->elements));
+    lib->drives = calloc(cfg->library.drives, sizeof(*lib->drives));
+    if (!lib->elements || !lib->drives)
+        return -ENOMEM;
+    struct element *e = add_elements(lib->elements, ELEMENT_TRANSPORT, ELEMENT_FIRST_TRANSPORT, 1);
+    e = add_elements(e, ELEMENT_DRIVE, ELEMENT_FIRST_DRIVE, cfg->library.drives);
+    e = add_elements(e, ELEMENT_IMPORT_EXPORT, ELEMENT_FIRST_IMPORT_EXPORT, cfg->library.import_export);
+    add_elements(e, ELEMENT_STORAGE, ELEMENT_FIRST_STORAGE, cfg->library.slots);
+    (void)snprintf(lib->changer_serial, sizeof(lib->changer_serial), "%s000", cfg->library.serial_prefix);
+    for (unsigned i = 0; i < cfg->library.drives; i++) {
+        char serial[33];
+        (void)snprintf(serial, sizeof(serial), "%s%03u", cfg->library.serial_prefix, i + 1);
+        drive_init(&lib->drives[i], &lib->eng, i, serial);
+        drive_usage_begin(&lib->drives[i]);
+        lib->n_drives++;
+    }
+    return 0;
+}
+
+struct loading {
+    struct library *lib;
+    struct errtext *err;
+};
+
+static int load_cartridge(void *arg, const struct db_cartridge *row)
+{
+    struct library *lib = arg;
+    struct cartridge *c = cartridge_new(&lib->eng, row);
+    int rc = c ? library_add_cartridge(lib, c) : -ENOMEM;
+    if (rc)
+        cartridge_free(c);
+    return rc;
+}
+
+static int load_element(void *arg, const struct db_element *row)
+{
+    struct loading *l = arg;
+    struct element *e = library_element(l->lib, row->address);
+    if (!e || e->type == ELEMENT_TRANSPORT)
+        return errtext_set(
+            l->err, -EINVAL,
+            "%s: cartridge %s is in element %#x, which the configuration no longer has: give it back (slots, "
+            "drives, import_export) and move the cartridge first",
+            l->lib->cfg->file, row->barcode, row->address);
+    memcpy(e->barcode, row->barcode, sizeof(e->barcode));
+    e->source = row->source;
+    return 0;
+}
+
+/* Drives that hold a cartridge thread it again; what was open is recovered, what is not stored goes on. A cartridge
+ * that fails is told and left: the others must not suffer. */
+static bool all_stored(void *arg, const char *barcode)
+{
+    const struct cartridge *c = library_cartridge(arg, barcode);
+    return c && !c->row.unsettled;
+}
+
+static void settle(struct library *lib)
+{
+    spool_settle(lib->eng.spool, all_stored, lib);
+    struct errtext err = {""};
+    for (size_t i = 0; i < lib->n_cartridges; i++) {
+        struct cartridge *c = lib->cartridges[i];
+        if ((c->row.unsettled || c->row.dirty || c->row.garbage) && cartridge_load(c, &err)) {
+            (void)snprintf(c->trouble, sizeof(c->trouble), "%s", err.text);
+            engine_log("%s", err.text);
+        }
+    }
+    for (size_t i = 0; i < lib->n_elements; i++) {
+        struct element *e = &lib->elements[i];
+        struct drive *d = library_drive_at(lib, e);
+        if (!d)
+            continue;
+        struct cartridge *c = e->barcode[0] ? library_cartridge(lib, e->barcode) : NULL;
+        if (c && drive_insert(d, c, &err))
+            engine_log("drive %u: %s cannot be loaded: %s", d->number, e->barcode, err.text);
+    }
+}
+
+static int read_identity(struct library *lib, bool create, struct errtext *err)
+{
+    char writer[16];
+    int rc = db_meta_get(lib->eng.db, "library", lib->id, sizeof(lib->id));
+    if (!rc)
+        rc = db_meta_get(lib->eng.db, "gateway", writer, sizeof(writer));
+    if (!rc && !writer[0] && create) {
+        uint32_t id = 0;
+        while (!id)
+            if (getrandom(&id, sizeof(id), 0) != (ssize_t)sizeof(id))
+                return errtext_set(err, -EIO, "no random numbers: %s", strerror(errno));
+        (void)snprintf(writer, sizeof(writer), "%08x", id);
+        rc = db_meta_set(lib->eng.db, "gateway", writer);
+    }
+    if (rc)
+        return errtext_set(err, rc, "%s/state.db: %s", lib->cfg->library.state_dir, db_error(lib->eng.db));
+    if (!writer[0])
+        return errtext_set(err, -ENOENT, "%s: no library here: run \"s3vtl library init\"",
+                           lib->cfg->library.state_dir);
+    char rebuilding[8] = "";
+    rc = db_meta_get(lib->eng.db, REBUILDING, rebuilding, sizeof(rebuilding));
+    if (!rc && rebuilding[0] && !create)
+        return errtext_set(err, -EINVAL,
+                           "%s: its rebuild did not end, and cartridges are missing: run \"s3vtl library rebuild "
+                           "--force\" again",
+                           lib->cfg->library.state_dir);
+    lib->eng.writer = (uint32_t)strtoul(writer, NULL, 16);
+    return 0;
+}
+
+static int take_lock(struct library *lib, struct errtext *err)
+{
+    char path[PATH_SIZE], who[32] = "";
+    (void)snprintf(path, sizeof(path), "%s/lock", lib->cfg->library.state_dir);
+    lib->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (lib->lock_fd < 0)
+        return errtext_set(err, -errno, "%s: %s", path, strerror(errno));
+    if (flock(lib->lock_fd, LOCK_EX | LOCK_NB)) {
+        ssize_t n = pread(lib->lock_fd, who, sizeof(who) - 1, 0);
+        who[n > 0 ? n : 0] = '\0';
+        return errtext_set(err, -EBUSY, "%s: in use by process %s", lib->cfg->library.state_dir,
+                           n > 0 ? who : "(unknown)");
+    }
+    (void)snprintf(who, sizeof(who), "%ld", (long)getpid());
+    if (ftruncate(lib->lock_fd, 0) || pwrite(lib->lock_fd, who, strlen(who), 0) < 0)
+        return errtext_set(err, -errno, "%s: %s", path, strerror(errno));
+    return 0;
+}
+
+static void log_line(const char *line)
+{
+    engine_log("%s", line);
+}
+
+static int open_parts(struct library *lib, unsigned flags, struct errtext *err)
+{
+    const struct vtl_config *cfg = lib->cfg;
+    char path[PATH_SIZE];
+    struct objstore_config oc;
+    bool create = flags & LIBRARY_CREATE;
+    if (create && mkdir(cfg->library.state_dir, 0700) && errno != EEXIST)
+        return errtext_set(err, -errno, "%s: %s", cfg->library.state_dir, strerror(errno));
+    if (access(cfg->library.state_dir, F_OK))
+        return errtext_set(err, -ENOENT, "%s: no library here: run \"s3vtl library init\"", cfg->library.state_dir);
+    int rc = take_lock(lib, err);
+    if (rc)
+        return rc;
+    (void)snprintf(path, sizeof(path), "%s/state.db", cfg->library.state_dir);
+    if (!create && access(path, F_OK))
+        return errtext_set(err, -ENOENT, "%s: no library here: run \"s3vtl library init\"", cfg->library.state_dir);
+    rc = db_open(path, create, &lib->eng.db, err);
+    if (!rc)
+        rc = read_identity(lib, create, err);
+    if (rc)
+        return rc;
+    (void)snprintf(path, sizeof(path), "%s/spool", cfg->library.state_dir);
+    rc = spool_open(path, cfg->spool.cache_size, &lib->eng.spool, err);
+    if (rc)
+        return rc;
+    config_store(cfg, &oc);
+    oc.note = log_line;
+    return objstore_open(&oc, &lib->eng.store, err);
+}
+
+static int load_state(struct library *lib, struct errtext *err)
+{
+    struct loading l = {lib, err};
+    err->text[0] = '\0';
+    int rc = make_elements(lib);
+    if (!rc)
+        rc = db_cartridges(lib->eng.db, load_cartridge, lib);
+    if (!rc)
+        rc = db_elements(lib->eng.db, load_element, &l);
+    if (rc && !err->text[0])
+        errtext_set(err, rc, "%s/state.db: %s", lib->cfg->library.state_dir,
+                    rc == -EIO ? db_error(lib->eng.db) : strerror(-rc));
+    return rc;
+}
+
+static void free_library(struct library *lib)
+{
+    for (unsigned i = 0; i < lib->n_drives; i++)
+        drive_fini(&lib->drives[i]);
+    for (size_t i = 0; i < lib->n_cartridges; i++)
+        cartridge_free(lib->cartridges[i]);
+    free(lib->cartridges);
+    free(lib->drives);
+    free(lib->elements);
+    if (lib->eng.store)
+        lib->eng.store->ops->close(lib->eng.store);
+    spool_close(lib->eng.spool);
+    db_close(lib->eng.db);
+    if (lib->lock_fd >= 0)
+        close(lib->lock_fd);
+    progress_fini(&lib->eng.progress);
+    upload_rate_fini(&lib->eng.upload_rate);
+    pthread_mutex_destroy(&lib->lock);
+    pthread_mutex_destroy(&lib->move_lock);
+    pthread_rwlock_destroy(&lib->tapes_lock);
+    free(lib);
+}
+
+int library_open(const struct vtl_config *cfg, unsigned flags, struct library **out, struct errtext *err)
+{
+    struct errtext own = {""};
+    err = err ? err : &own;
+    *out = NULL;
+    struct library *lib = calloc(1, sizeof(*lib));
+    if (!lib)
+        return errtext_set(err, -ENOMEM, "library: out of memory");
+    lib->cfg = lib->eng.cfg = cfg;
+    lib->lock_fd = -1;
+    progress_init(&lib->eng.progress);
+    upload_rate_init(&lib->eng.upload_rate);
+    pthread_mutex_init(&lib->lock, NULL);
+    pthread_mutex_init(&lib->move_lock, NULL);
+    pthread_rwlock_init(&lib->tapes_lock, NULL);
+    int rc = open_parts(lib, flags, err);
+    if (!rc)
+        rc = load_state(lib, err);
+    if (!rc && (flags & LIBRARY_SERVE))
+        rc = workers_start(&lib->eng, err);
+    if (!rc && (flags & LIBRARY_SERVE))
+        settle(lib);
+    if (!rc && (flags & LIBRARY_SERVE))
+        rc = inventory_start(lib, err);
+    if (rc) {
+        workers_stop(&lib->eng);
+        free_library(lib);
+        return rc;
+    }
+    *out = lib;
+    return 0;
+}
+
+void library_stop_waiting(struct library *lib)
+{
+    atomic_store(&lib->no_waiting, true);
+    progress_post(&lib->eng.progress);
+}
+
+int library_close(struct library *lib, struct errtext *err)
+{
+    int rc = 0;
+    for (unsigned i = 0; lib->eng.workers && i < lib->n_drives; i++) {
+        struct errtext why = {""};
+        int one = drive_flush(&lib->drives[i], &lib->no_waiting, &why);
+        drive_usage_end(&lib->drives[i]);
+        if (one && !rc) {
+            rc = one;
+            errtext_set(err, rc, "%s", why.text);
+        }
+    }
+    inventory_stop(lib);
+    workers_stop(&lib->eng);
+    free_library(lib);
+    return rc;
+}
+
+/* ---- for the logical units ---- */
+
+const struct tape_ops *library_drive_ops(void)
+{
+    return &drive_tape_ops;
+}
+
+void *library_drive(struct library *lib, unsigned i)
+{
+    return i < lib->n_drives ? &lib->drives[i] : NULL;
+}
+
+const char *library_drive_serial(struct library *lib, unsigned i)
+{
+    return i < lib->n_drives ? lib->drives[i].serial : NULL;
+}

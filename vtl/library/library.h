@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* library.h: the tape library: its elements, drives and cartridges, opened from a configuration. What target.c and the
+ * command use. */
+#ifndef S3VTL_LIBRARY_H
+#define S3VTL_LIBRARY_H
+
+#include <jansson.h>
+#include "scsi/changer_ops.h"
+#include "scsi/tape_ops.h"
+#include "vtl/config/config.h"
+
+struct library;
+
+#define LIBRARY_VENDOR "S3VTL" /* INQUIRY vendor of every logical unit, and in DVCID */
+
+/* What happened to the medium of a drive or at the import/export elements: target.c turns it into unit attentions.
+ * Called on any thread but the transport's; must not block. */
+enum library_event { LIBRARY_DRIVE_MEDIUM_CHANGED, LIBRARY_IMPORT_EXPORT_ACCESSED, LIBRARY_ELEMENTS_CHANGED };
+typedef void (*library_event_fn)(void *arg, enum library_event ev, unsigned drive);
+
+/* Flags of library_open. */
+enum {
+    LIBRARY_SERVE = 1,  /* start the background work: uploads, idle seal, prefetch (else only the state is opened) */
+    LIBRARY_CREATE = 2, /* make the state if there is none (library init) */
+};
+
+/* Opens (and recovers) the state below state_dir; one process at a time holds it (lock file: -EBUSY, the text names the
+ * process). cfg is borrowed and must outlive the library. May block; not on the transport's thread once initiators are
+ * served. */
+int library_open(const struct vtl_config *cfg, unsigned flags, struct library **out, struct errtext *err);
+/* Flushes every drive (to the configured durability at least) and closes. 0, or the first error, with everything closed
+ * all the same. */
+int library_close(struct library *lib, struct errtext *err);
+/* From now on no operation waits for the store: those that do end with an error, and library_close makes everything
+ * safe on the local disk only, whatever the durability. Any thread. */
+void library_stop_waiting(struct library *lib);
+void library_set_listener(struct library *lib, library_event_fn fn, void *arg);
+
+/* For the logical units. Pointers live as long as the library. i < drives of the configuration. */
+const struct tape_ops *library_drive_ops(void);
+void *library_drive(struct library *lib, unsigned i);
+const char *library_drive_serial(struct library *lib, unsigned i);
+const char *library_changer_serial(struct library *lib);
+const struct changer_ops *library_changer_ops(void); /* self is the struct library */
+
+/*
+ * One operation of the command, asked in JSON and answered in JSON, whether over the control socket or in the same
+ * process:
+ *   {"op":"status"}                                -> {"elements":[...],"drives":[...],"cartridges":[...], ...}
+ *   {"op":"tape-list"} {"op":"tape-show","barcode":B} {"op":"tape-create","barcodes":[..],"capacity":N,"worm":false}
+ *   {"op":"tape-remove","barcode":B,"force":false} {"op":"tape-protect","barcode":B,"on":true}
+ *   {"op":"tape-verified","barcode":B,"cartridge":ID,"objects":N,"lost":N,"from":N}
+ *   {"op":"tape-move","barcode":B,"address":N}
+ *   {"op":"flush"}                                 -> {}: every drive is at the configured durability
+ *   {"op":"flush","remote":true,"timeout_ms":N}    -> {"remote":bool,"waiting":text}: is all of it in the store; what
+ * was not when the time (10 s at most) was over Returns a new reference, or NULL and *err (one line). Any thread but
+ * the transport's; may block.
+ */
+json_t *library_call(struct library *lib, const json_t *request, struct errtext *err);
+
+/* library init: makes the state and the store's format object; idempotent; refuses a prefix that another library uses.
+ */
+int library_init(const struct vtl_config *cfg, json_t **report, struct errtext *err);
+/* Is the state's library the one of the store? -ENOENT, -EINVAL or the store's error with *err. */
+struct objstore;
+int library_check_format(const struct vtl_config *cfg, struct objstore *store, struct errtext *err);
+/* library rebuild: makes a new state from the bucket alone (heads and maps). Refuses when a state exists already,
+ * unless force. o may be NULL: none of it. */
+struct rebuild_options {
+    bool force;   /* an existing state is set aside */
+    bool deep;    /* where a head or a map is gone or damaged, the segments are read instead, and a new head is put */
+    bool dry_run; /* nothing is changed, neither here nor in the store */
+    const atomic_bool *cancel; /* may be NULL */
+    /* Of the segments of a cartridge. Called from several threads, one at a time. May be NULL. */
+    void (*progress)(void *arg, const char *barcode, uint64_t done, uint64_t total);
+    void *arg;
+};
+int library_rebuild(const struct vtl_config *cfg, const struct rebuild_options *o, json_t **report,
+                    struct errtext *err);
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* library_private.h: the one library object, shared by library.c, changer.c, rpc.c and rebuild.c. */
+#ifndef S3VTL_LIBRARY_PRIVATE_H
+#define S3VTL_LIBRARY_PRIVATE_H
+
+#include "vtl/drive/drive.h"
+#include "vtl/library/library.h"
+#include "vtl/cartridge/worker.h"
+
+struct element {
+    uint16_t address, source; /* source 0: none */
+    enum element_type type;
+    char barcode[33]; /* "": empty */
+    bool by_operator;
+};
+
+/*
+ * Lock order: tapes_lock, move_lock, a drive's op_lock, a cartridge's lock, lock.
+ * tapes_lock: written to make or remove a cartridge, read by who walks over them. move_lock: held through a move and
+ * through making or removing. Neither is ever taken by the transport's thread. lock: a leaf for elements and
+ * cartridges, held for a few instructions; what changes them holds move_lock too, and has changed the state's rows
+ * before.
+ */
+struct library {
+    const struct vtl_config *cfg;
+    int lock_fd;
+    struct engine eng;
+    char id[37]; /* the library's, in the bucket's format object */
+    char changer_serial[33];
+
+    pthread_rwlock_t tapes_lock;
+    pthread_mutex_t move_lock;
+    pthread_mutex_t lock;
+    struct element *elements; /* in order of address: transport, drives, import/export, storage */
+    size_t n_elements;
+    struct cartridge **cartridges; /* in order of barcode */
+    size_t n_cartridges, room_cartridges;
+    atomic_bool door_locked;
+    struct drive *drives;
+    unsigned n_drives;
+
+    bool inventory_dirty; /* guarded by lock */
+    pthread_t inventory_thread;
+    bool inventory_runs;
+    atomic_bool stop;
+    atomic_bool no_waiting; /* library_stop_waiting */
+
+    library_event_fn listener;
+    void *listener_arg;
+};
+
+struct element *library_element(struct library *lib, uint16_t address); /* lock held; NULL: no such address */
+/* A copy of all elements as they are now, malloc'd; NULL when out of memory. What takes its time is done on the copy:
+ * the transport's thread takes the lock too (I5). */
+struct element *library_elements_now(struct library *lib);
+/* NULL: unknown. lock held, or move_lock. */
+struct cartridge *library_cartridge(struct library *lib, const char *barcode);
+int library_add_cartridge(struct library *lib, struct cartridge *c);
+void library_drop_cartridge(struct library *lib, struct cartridge *c); /* only from the list */
+void library_inventory_changed(struct library *lib);
+struct drive *library_drive_at(struct library *lib, const struct element *e); /* NULL: not a drive element */
+struct element *library_place(struct library *lib, const char *barcode); /* NULL: in none. lock or move_lock held */
+uint16_t library_free_slot(struct library *lib); /* the first; 0: none. move_lock held */
+/* Not "" in the state: a rebuild began and has not ended; cartridges are missing. */
+#define REBUILDING "rebuilding"
+/* Puts a cartridge as the bucket has it into the state, in place of the one with rowid old (0: none), and into an element
+ * (0: none); row->mam and counters are the caller's then. */
+int rebuild_row(struct library *lib, int64_t old, const struct head *h, const struct tape_index *x, uint16_t address,
+                struct db_cartridge *row, struct errtext *err);
+/* rebuild_deep.c: head and index of a cartridge from its segments, and (but for a dry run) that head put. old: the
+ * winning head, taken over, when only a map is gone; else NULL. *report: what is missing; new reference. */
+int rebuild_deep(struct library *lib, struct head *old, const char *barcode, const struct rebuild_options *o,
+                 struct head *h, struct tape_index *x, json_t **report, struct errtext *err);
+/* MOVE MEDIUM of the cartridge from wherever it is; CHANGER_SOURCE_EMPTY: it is in no element. May wait as long. */
+enum changer_result library_move(struct library *lib, const char *barcode, uint16_t destination,
+                                 const atomic_bool *cancel);
+void library_tell(struct library *lib, enum library_event ev, unsigned drive);
+
+/* inventory.c: <prefix>/gateways/<gateway>/inventory/<n>, so that a rebuild finds every cartridge in its element. */
+int inventory_start(struct library *lib, struct errtext *err);
+void inventory_stop(struct library *lib);
+/* Puts the inventory now. */
+int inventory_put(struct library *lib, const struct obj_call *call, struct errtext *err);
+/* The newest inventory in the store, of whatever gateway; NULL with *err "" when there is none. New reference. */
+json_t *inventory_newest(struct objstore *store, struct errtext *err);
+
+/* format.c: <prefix>/format names the library that uses the prefix. */
+/* -ENOENT: there is none. id and name are filled. */
+int format_read(struct objstore *store, char id[37], char name[64], struct errtext *err);
+int format_write(struct objstore *store, const char *id, const char *name, struct errtext *err);
+/* A JSON object in its envelope (head.h), from and to the store. max bounds what is read. */
+int store_read_json(struct objstore *store, const char *key, uint64_t max, json_t **out, struct errtext *err);
+int store_write_json(struct objstore *store, const char *key, const json_t *j, const struct obj_call *call,
+                     struct errtext *err);
+
+#endif

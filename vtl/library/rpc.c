@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* rpc.c: the operations of the command, asked and answered in JSON: one table. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vtl/format/barcode.h"
+#include "vtl/format/cleaning.h"
+#include "base/jsontext.h"
+#include "vtl/library/library_private.h"
+#include "vtl/format/mam.h"
+#include "vtl/library/tapes.h"
+
+#define FLUSH_WAIT_MS 10000
+
+static const char *const type_names[] = {
+    [ELEMENT_TRANSPORT] = "transport",
+    [ELEMENT_STORAGE] = "slot",
+    [ELEMENT_IMPORT_EXPORT] = "import_export",
+    [ELEMENT_DRIVE] = "drive",
+};
+static const char *const activity_names[] = {
+    [TAPE_IDLE] = "idle",
+    [TAPE_CLEANING] = "cleaning",
+    [TAPE_LOADING] = "loading",
+    [TAPE_UNLOADING] = "unloading",
+    [TAPE_OTHER] = "busy",
+    [TAPE_READING] = "reading",
+    [TAPE_WRITING] = "writing",
+    [TAPE_LOCATING] = "locating",
+    [TAPE_REWINDING] = "rewinding",
+    [TAPE_ERASING] = "erasing",
+    [TAPE_FORMATTING] = "formatting",
+};
+
+static json_t *integer(uint64_t n)
+{
+    return json_integer((json_int_t)n);
+}
+
+static json_t *text_or_null(const char *s)
+{
+    return s && s[0] ? json_text(s) : json_null();
+}
+
+static json_t *elements_json(struct library *lib)
+{
+    json_t *list = json_array();
+    struct element *now = library_elements_now(lib);
+    for (size_t i = 0; now && i < lib->n_elements; i++) {
+        const struct element *e = &now[i];
+        json_array_append_new(list, json_pack("{s:i, s:s, s:o, s:o}", "address", (int)e->address, "type",
+                                              type_names[e->type], "barcode", text_or_null(e->barcode), "source",
+                                              e->source ? json_integer(e->source) : json_null()));
+    }
+    free(now);
+    return list;
+}
+
+static const char *state_name(const struct tape_status *st, uint64_t flush_left)
+{
+    if (st->medium == TAPE_MEDIUM_NONE)
+        return "empty";
+    if (flush_left)
+        return "flushing";
+    if (st->activity == TAPE_IDLE && st->medium == TAPE_MEDIUM_UNLOADED)
+        return "unloaded";
+    if (st->activity == TAPE_IDLE && st->medium == TAPE_MEDIUM_CLEANING)
+        return "cleaned";
+    return activity_names[st->activity];
+}
+
+static json_t *drives_json(struct library *lib)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < lib->n_drives; i++) {
+        struct tape_status st;
+        drive_tape_ops.status(&lib->drives[i], &st);
+        bool in = st.medium != TAPE_MEDIUM_NONE;
+        uint64_t left = atomic_load(&lib->drives[i].flush_left);
+        json_array_append_new(list, json_pack("{s:i, s:s, s:o, s:s, s:o, s:o, s:o, s:o}", "lun", (int)i + 2, "serial",
+                                              lib->drives[i].serial, "barcode", text_or_null(st.barcode), "state",
+                                              state_name(&st, left), "file", in ? integer(st.file) : json_null(),
+                                              "block", in ? integer(st.object) : json_null(), "unsynced_bytes",
+                                              integer(st.bytes_in_buffer), "flush_left_bytes", integer(left)));
+    }
+    return list;
+}
+
+/* Where it is; 0: on no element. */
+static uint16_t address_of(struct library *lib, const char *barcode)
+{
+    pthread_mutex_lock(&lib->lock);
+    const struct element *e = library_place(lib, barcode);
+    uint16_t address = e ? e->address : 0;
+    pthread_mutex_unlock(&lib->lock);
+    return address;
+}
+
+static json_t *cartridge_json(struct library *lib, struct cartridge *c, bool with_address)
+{
+    uint16_t address = with_address ? address_of(lib, c->row.barcode) : 0;
+    pthread_mutex_lock(&c->lock);
+    uint64_t used = c->row.used_bytes, stored = c->row.stored_bytes;
+    if (c->loaded) {
+        used = tape_index_plain_bytes(&c->live);
+        stored = cartridge_stored_bytes(c);
+    }
+    json_t *j = json_pack("{s:s, s:o, s:o, s:o, s:o, s:i, s:b, s:b, s:b, s:o}", "barcode", c->row.barcode, "used_bytes",
+                          integer(used), "stored_bytes", integer(stored), "not_remote_bytes",
+                          integer(cartridge_not_remote(c)), "capacity_bytes", integer(c->row.capacity), "generation",
+                          c->row.generation, "worm", (int)c->row.worm, "write_protected", (int)c->row.write_protected,
+                          "committed", (int)(c->changes == c->committed), "trouble", text_or_null(c->trouble));
+    if (j && c->usage.verified)
+        json_object_set_new(j, "lost_objects", integer(c->usage.lost_objects));
+    if (j && barcode_is_cleaning(c->row.barcode))
+        json_object_set_new(j, "cleanings_left", integer(cleaning_uses_left(&c->usage)));
+    if (j && with_address)
+        json_object_set_new(j, "address", address ? json_integer(address) : json_null());
+    if (j && with_address && c->loaded) {
+        json_object_set_new(j, "segments", integer(c->live.n_segs));
+        json_object_set_new(j, "files", integer(tape_index_end_file(&c->live)));
+        json_object_set_new(j, "objects", integer(tape_index_end_object(&c->live)));
+    }
+    if (j && with_address) {
+        char name[SEG_NAME_SIZE] = "";
+        if (c->row.head.epoch)
+            seg_id_format(&c->row.head, name);
+        json_object_set_new(j, "head", text_or_null(name));
+        json_object_set_new(j, "created", integer(c->row.created));
+        json_object_set_new(j, "modified", integer(c->row.modified));
+        struct tape_mam mam;
+        mam_decode(c->row.mam, &mam);
+        char *counters = usage_encode(&c->usage);
+        json_object_set_new(j, "mam", mam_show(&mam));
+        json_object_set_new(j, "counters", json_loads(counters ? counters : "{}", 0, NULL));
+        free(counters);
+    }
+    pthread_mutex_unlock(&c->lock);
+    return j;
+}
+
+/* tapes_lock held: no cartridge is freed meanwhile. */
+static json_t *cartridges_json(struct library *lib)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < lib->n_cartridges; i++)
+        json_array_append_new(list, cartridge_json(lib, lib->cartridges[i], false));
+    return list;
+}
+
+static json_t *op_status(struct library *lib, const json_t *request, struct errtext *err)
+{
+    (void)request;
+    (void)err;
+    uint64_t rate = upload_rate_get(&lib->eng.upload_rate, engine_ticks());
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:{s:o, s:o, s:o, s:o, s:o, s:o, s:s}}", "name", lib->cfg->library.name,
+                     "library", lib->id, "elements", elements_json(lib), "drives", drives_json(lib), "cartridges",
+                     cartridges_json(lib), "spool", "dirty_bytes", integer(atomic_load(&lib->eng.dirty_bytes)),
+                     "max_dirty", integer(lib->cfg->spool.max_dirty), "cache_bytes",
+                     integer(spool_cache_bytes(lib->eng.spool)), "cache_size", integer(lib->cfg->spool.cache_size),
+                     "dirty_limit", integer(engine_dirty_limit(&lib->eng)), "upload_rate",
+                     rate ? integer(rate) : json_null(), "durability",
+                     lib->cfg->spool.durability == DURABILITY_REMOTE ? "remote" : "local");
+}
+
+static json_t *op_tape_list(struct library *lib, const json_t *request, struct errtext *err)
+{
+    (void)request;
+    (void)err;
+    json_t *list = json_array();
+    for (size_t i = 0; i < lib->n_cartridges; i++)
+        json_array_append_new(list, cartridge_json(lib, lib->cartridges[i], true));
+    return json_pack("{s:o}", "cartridges", list);
+}
+
+static json_t *op_tape_show(struct library *lib, const json_t *request, struct errtext *err)
+{
+    const char *barcode = json_string_value(json_object_get(request, "barcode"));
+    struct cartridge *c = barcode ? library_cartridge(lib, barcode) : NULL;
+    if (!c) {
+        errtext_set(err, -ENOENT, "%s: no such cartridge in this library", barcode ? barcode : "(no barcode)");
+        return NULL;
+    }
+    if (cartridge_load(c, err))
+        return NULL;
+    json_t *j = cartridge_json(lib, c, true);
+    cartridge_unload_if_clean(c);
+    return j;
+}
+
+/* The first cartridge of which not everything is in a head, in words; "" when there is none. *left: bytes of all. */
+static int not_remote(struct library *lib, struct errtext *waiting, uint64_t *left, struct errtext *err)
+{
+    waiting->text[0] = '\0';
+    *left = 0;
+    for (size_t i = 0; i < lib->n_cartridges; i++) {
+        struct cartridge *c = lib->cartridges[i];
+        int rc = cartridge_flush(c);
+        if (rc)
+            return errtext_set(err, rc, "%s: spool: %s", c->row.barcode, strerror(-rc));
+        if (cartridge_is_remote(c))
+            continue;
+        pthread_mutex_lock(&c->lock);
+        uint64_t n = cartridge_not_remote(c);
+        if (!waiting->text[0])
+            errtext_set(waiting, 0, "%s: %" PRIu64 " bytes are still only local%s%s", c->row.barcode, n,
+                        c->trouble[0] ? ": " : "", c->trouble);
+        *left += n;
+        pthread_mutex_unlock(&c->lock);
+    }
+    return 0;
+}
+
+/* Waits a short while only: who asks may leave, and nobody makes a cartridge meanwhile. So the asker repeats. */
+static json_t *wait_all_remote(struct library *lib, uint64_t timeout_ms, struct errtext *err)
+{
+    uint64_t until = engine_ticks() + (timeout_ms < FLUSH_WAIT_MS ? timeout_ms : FLUSH_WAIT_MS);
+    struct errtext waiting;
+    uint64_t left;
+    for (;;) {
+        uint64_t seen = progress_now(&lib->eng.progress);
+        if (not_remote(lib, &waiting, &left, err))
+            return NULL;
+        if (waiting.text[0] && (!lib->eng.workers || atomic_load(&lib->no_waiting))) {
+            errtext_set(err, -EAGAIN, "%s; only a library that serves stores it", waiting.text);
+            return NULL;
+        }
+        if (!waiting.text[0] || engine_ticks() >= until)
+            break;
+        progress_wait(&lib->eng.progress, seen, 500);
+    }
+    uint64_t rate = upload_rate_get(&lib->eng.upload_rate, engine_ticks());
+    return json_pack("{s:b, s:o, s:o, s:o}", "remote", !waiting.text[0], "waiting", text_or_null(waiting.text),
+                     "left_bytes", integer(left), "upload_rate", rate ? integer(rate) : json_null());
+}
+
+static json_t *op_flush(struct library *lib, const json_t *request, struct errtext *err)
+{
+    for (unsigned i = 0; i < lib->n_drives; i++)
+        if (drive_flush(&lib->drives[i], &lib->no_waiting, err))
+            return NULL;
+    json_int_t ms = json_integer_value(json_object_get(request, "timeout_ms"));
+    if (json_is_true(json_object_get(request, "remote")))
+        return wait_all_remote(lib, ms > 0 ? (uint64_t)ms : 0, err);
+    return json_object();
+}
+
+static const struct {
+    const char *name;
+    json_t *(*run)(struct library *lib, const json_t *request, struct errtext *err);
+    bool changes; /* cartridges come or go: alone, and no move meanwhile */
+} table[] = {
+    {"status", op_status, false},
+    {"tape-list", op_tape_list, false},
+    {"tape-show", op_tape_show, false},
+    {"flush", op_flush, false},
+    {"tape-create", tapes_create, true},
+    {"tape-remove", tapes_remove, true},
+    {"tape-protect", tapes_protect, true},
+    {"tape-export", tapes_export, true},
+    {"tape-import", tapes_import, true},
+    {"tape-move", tapes_move, false},
+    {"tape-claim", tapes_claim, true},
+    {"tape-gc", tapes_gc, false},
+    {"tape-verified", tapes_verified, false},
+    {"strangers", tapes_strangers, false},
+};
+
+static json_t *run(struct library *lib, size_t i, const json_t *request, struct errtext *err)
+{
+    if (table[i].changes) {
+        pthread_rwlock_wrlock(&lib->tapes_lock);
+        pthread_mutex_lock(&lib->move_lock);
+    } else {
+        pthread_rwlock_rdlock(&lib->tapes_lock);
+    }
+    json_t *result = table[i].run(lib, request, err);
+    if (table[i].changes)
+        pthread_mutex_unlock(&lib->move_lock);
+    pthread_rwlock_unlock(&lib->tapes_lock);
+    return result;
+}
+
+json_t *library_call(struct library *lib, const json_t *request, struct errtext *err)
+{
+    const char *op = json_string_value(json_object_get(request, "op"));
+    struct errtext own = {""};
+    err = err ? err : &own;
+    err->text[0] = '\0';
+    for (size_t i = 0; op && i < sizeof(table) / sizeof(table[0]); i++) {
+        if (strcmp(op, table[i].name))
+            continue;
+        json_t *result = run(lib, i, request, err);
+        if (!result && !err->text[0])
+            errtext_set(err, -ENOMEM, "%s: out of memory", op);
+        return result;
+    }
+    errtext_set(err, -EINVAL, "unknown operation %s", op ? op : "(none)");
+    return NULL;
+}

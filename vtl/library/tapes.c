@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* tapes.c: making and removing cartridges. */
+#include "base/lto.h"
+#include "vtl/library/tapes.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "scsi/lun.h"
+#include "vtl/format/barcode.h"
+#include "vtl/cartridge/commit.h"
+
+#define DELETE_BATCH 500
+
+static const struct obj_call impatient = {.max_tries = 3}; /* somebody waits at a terminal */
+
+static int check_new(struct library *lib, const char *barcode, struct errtext *err)
+{
+    if (!barcode || !barcode_ok(barcode))
+        return errtext_set(err, -EINVAL, BARCODE_RULE, barcode ? barcode : "");
+    if (library_cartridge(lib, barcode))
+        return errtext_set(err, -EEXIST, "%s: this library has a cartridge of that barcode", barcode);
+    struct seg_id *heads = NULL;
+    size_t n = 0;
+    int rc = commit_list_heads(lib->eng.store, barcode, &heads, &n, &impatient, err);
+    bool complete = n && heads[n - 1].number > 0;
+    free(heads);
+    if (!rc && complete)
+        rc = errtext_set(err, -EEXIST,
+                         "%s: the bucket has a cartridge of that barcode which is not in this library (s3vtl "
+                         "library rebuild finds it)",
+                         barcode);
+    return rc;
+}
+
+/* The first claim and head, here and now. Nobody else knows the cartridge yet; committing keeps the workers, whom
+ * loading tells of it, from claiming it as well. */
+static int first_commit(struct cartridge *c, struct errtext *err)
+{
+    c->committing = true;
+    int rc = cartridge_load(c, err);
+    if (!rc)
+        rc = commit_head(c, &impatient, err);
+    pthread_mutex_lock(&c->lock);
+    c->committing = false;
+    pthread_mutex_unlock(&c->lock);
+    return rc == -EAGAIN ? 0 : rc;
+}
+
+static int create_one(struct library *lib, const char *barcode, uint64_t capacity, bool worm, json_t *created,
+                      struct errtext *err)
+{
+    int rc = check_new(lib, barcode, err);
+    if (rc)
+        return rc;
+    uint16_t address = library_free_slot(lib);
+    if (!address)
+        return errtext_set(err, -ENOSPC, "%s: no free slot: the library has %u (slots = in %s)", barcode,
+                           lib->cfg->library.slots, lib->cfg->file);
+    const struct lto_generation *g = lto_generation(lib->cfg->library.generation);
+    struct db_cartridge row = {.generation = g->generation,
+                               .capacity = capacity                       ? capacity
+                                           : barcode_is_cleaning(barcode) ? 0
+                                                                          : g->capacity,
+                               .worm = worm,
+                               .created = engine_time(),
+                               .modified = engine_time(),
+                               .next_segment = 1,
+                               .next_map = 1,
+                               .dirty = true};
+    (void)snprintf(row.barcode, sizeof(row.barcode), "%s", barcode);
+    if (getrandom(row.id, sizeof(row.id), 0) != (ssize_t)sizeof(row.id))
+        return errtext_set(err, -EIO, "%s: no random numbers: %s", barcode, strerror(errno));
+    rc = db_cartridge_add(lib->eng.db, &row, address);
+    if (rc)
+        return errtext_set(err, rc, "%s: state: %s", barcode, db_error(lib->eng.db));
+    struct cartridge *c = cartridge_new(&lib->eng, &row);
+    rc = c ? first_commit(c, err) : errtext_set(err, -ENOMEM, "%s: out of memory", barcode);
+    if (!rc)
+        rc = library_add_cartridge(lib, c);
+    if (rc) {
+        workers_forget(lib->eng.workers, c);
+        cartridge_free(c);
+        (void)db_cartridge_remove(lib->eng.db, row.rowid, barcode);
+        return rc;
+    }
+    cartridge_unload_if_clean(c);
+    pthread_mutex_lock(&lib->lock);
+    struct element *e = library_element(lib, address);
+    memcpy(e->barcode, row.barcode, sizeof(e->barcode));
+    e->source = 0;
+    pthread_mutex_unlock(&lib->lock);
+    json_array_append_new(created, json_pack("{s:s, s:i}", "barcode", barcode, "address", (int)address));
+    return 0;
+}
+
+/* Without a running library nobody else puts the inventory. */
+void tapes_put_inventory(struct library *lib)
+{
+    struct errtext err = {""};
+    library_inventory_changed(lib);
+    if (!lib->inventory_runs && inventory_put(lib, &impatient, &err))
+        engine_log("inventory: %s", err.text);
+}
+
+static int check_data(const json_t *barcodes, struct errtext *err)
+{
+    for (size_t i = 0; i < json_array_size(barcodes); i++) {
+        const char *barcode = json_string_value(json_array_get(barcodes, i));
+        if (barcode && barcode_is_cleaning(barcode))
+            return errtext_set(err, -EINVAL, "%s: a cleaning cartridge (CLN...) has no capacity, and is no WORM",
+                               barcode);
+    }
+    return 0;
+}
+
+json_t *tapes_create(struct library *lib, const json_t *request, struct errtext *err)
+{
+    const json_t *barcodes = json_object_get(request, "barcodes");
+    json_int_t capacity = json_integer_value(json_object_get(request, "capacity"));
+    bool worm = json_is_true(json_object_get(request, "worm"));
+    if (!json_is_array(barcodes) || !json_array_size(barcodes) || capacity < 0) {
+        errtext_set(err, -EINVAL, "tape-create: barcodes (a list) and capacity (0 or more bytes) are needed");
+        return NULL;
+    }
+    json_t *created = json_array();
+    int rc = capacity || worm ? check_data(barcodes, err) : 0;
+    for (size_t i = 0; !rc && i < json_array_size(barcodes); i++)
+        rc = create_one(lib, json_string_value(json_array_get(barcodes, i)), (uint64_t)capacity, worm, created, err);
+    if (json_array_size(created))
+        tapes_put_inventory(lib);
+    if (rc) {
+        json_decref(created);
+        return NULL;
+    }
+    return json_pack("{s:o}", "created", created);
+}
+
+/* ---- removing ---- */
+
+struct batch {
+    char *keys[DELETE_BATCH];
+    size_t n;
+};
+
+static int take_key(void *arg, const struct obj_entry *e)
+{
+    struct batch *b = arg;
+    if (e->is_prefix)
+        return 0;
+    if (!(b->keys[b->n] = strdup(e->key)))
+        return -ENOMEM;
+    return ++b->n == DELETE_BATCH ? 1 : 0;
+}
+
+static int delete_prefix(struct objstore *store, const char *prefix, struct errtext *err)
+{
+    int rc;
+    do {
+        struct batch b = {.n = 0};
+        rc = store->ops->list(store, prefix, NULL, false, take_key, &b, &impatient, err);
+        int more = rc == 1;
+        if (rc >= 0 && b.n)
+            rc = store->ops->del(store, (const char *const *)b.keys, b.n, &impatient, err);
+        for (size_t i = 0; i < b.n; i++)
+            free(b.keys[i]);
+        rc = rc < 0 ? rc : more;
+    } while (rc > 0);
+    return rc;
+}
+
+/* Heads first: without one, what is left is nobody's and never read again. */
+static int delete_objects(struct library *lib, const char *barcode, struct errtext *err)
+{
+    char prefix[DB_KEY_SIZE];
+    (void)snprintf(prefix, sizeof(prefix), "tapes/%s/head/", barcode);
+    int rc = delete_prefix(lib->eng.store, prefix, err);
+    (void)snprintf(prefix, sizeof(prefix), "tapes/%s/", barcode);
+    return rc ? rc : delete_prefix(lib->eng.store, prefix, err);
+}
+
+static int may_remove(struct cartridge *c, bool force, struct errtext *err)
+{
+    pthread_mutex_lock(&c->lock);
+    bool mounted = c->users != 0;
+    uint64_t used = c->loaded ? tape_index_plain_bytes(&c->live) : c->row.used_bytes + c->row.unsettled;
+    pthread_mutex_unlock(&c->lock);
+    if (mounted)
+        return errtext_set(err, -EBUSY, "%s: it is in a drive: move it to a slot first", c->row.barcode);
+    if (used && !force)
+        return errtext_set(err, -ENOTEMPTY, "%s: it holds %" PRIu64 " bytes of data: --force removes it with them",
+                           c->row.barcode, used);
+    return 0;
+}
+
+/* A cartridge made anew under this barcode begins above the epochs of this one. */
+static int keep_epoch(struct library *lib, const struct cartridge *c, struct errtext *err)
+{
+    char floor[32];
+    int rc = db_meta_get(lib->eng.db, EPOCH_FLOOR, floor, sizeof(floor));
+    if (!rc && strtoull(floor, NULL, 10) < c->row.head.epoch) {
+        (void)snprintf(floor, sizeof(floor), "%" PRIu64, c->row.head.epoch);
+        rc = db_meta_set(lib->eng.db, EPOCH_FLOOR, floor);
+    }
+    return rc ? errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(lib->eng.db)) : 0;
+}
+
+json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext *err)
+{
+    const char *barcode = json_string_value(json_object_get(request, "barcode"));
+    struct cartridge *c = barcode ? library_cartridge(lib, barcode) : NULL;
+    if (!c) {
+        errtext_set(err, -ENOENT, "%s: no such cartridge in this library", barcode ? barcode : "(no barcode)");
+        return NULL;
+    }
+    if (may_remove(c, json_is_true(json_object_get(request, "force")), err))
+        return NULL;
+    workers_forget(lib->eng.workers, c);
+    /* Only the owner removes (I7). */
+    if (commit_claim(c, &impatient, err) || keep_epoch(lib, c, err) || delete_objects(lib, barcode, err)) {
+        workers_add(lib->eng.workers, c);
+        return NULL;
+    }
+    int rc = db_cartridge_remove(lib->eng.db, c->row.rowid, barcode);
+    if (rc) {
+        errtext_set(err, rc, "%s: state: %s", barcode, db_error(lib->eng.db));
+        return NULL;
+    }
+    pthread_mutex_lock(&lib->lock);
+    struct element *e = library_place(lib, barcode);
+    if (e) {
+        e->barcode[0] = '\0';
+        e->source = 0;
+    }
+    pthread_mutex_unlock(&lib->lock);
+    library_drop_cartridge(lib, c);
+    for (size_t i = 0; i < c->n_pending; i++)
+        atomic_fetch_sub(&lib->eng.dirty_bytes, c->pending[i].size);
+    spool_remove_all(lib->eng.spool, barcode);
+    json_t *answer = json_pack("{s:s}", "removed", barcode);
+    cartridge_free(c);
+    tapes_put_inventory(lib);
+    return answer;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* tapes.h: making and removing cartridges; operations of rpc.c's table. */
+#ifndef S3VTL_TAPES_H
+#define S3VTL_TAPES_H
+
+#include "vtl/library/library_private.h"
+
+/* {"barcodes":[...],"capacity":BYTES or 0,"worm":BOOL} -> {"created":[{"barcode","address"}...]}: into the first free
+ * slots, each with its first head in the store. tapes_lock written and move_lock held. */
+json_t *tapes_create(struct library *lib, const json_t *request, struct errtext *err);
+/* {"barcode":B,"force":BOOL}: with its objects. Refuses a cartridge in a drive, and one that holds data unless force.
+ */
+json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext *err);
+/* {"barcode":B,"on":BOOL} -> {"barcode","write_protected","committed"}: the write protect tab. Refuses a cartridge in a
+ * drive. */
+json_t *tapes_protect(struct library *lib, const json_t *request, struct errtext *err);
+
+/* {"barcode":B,"force":BOOL} -> {"barcode","from","other","used_bytes","kept_bytes"}: the cartridge becomes what its
+ * winning head says, and this gateway its writer; also one that is in the bucket only. force: although another gateway
+ * wrote it last. tapes_lock written and move_lock held. */
+json_t *tapes_claim(struct library *lib, const json_t *request, struct errtext *err);
+/* {"barcode":B,"dry_run":BOOL} -> {"barcode","objects","bytes"}: what no head names of its objects, deleted unless
+ * dry_run. Not of a cartridge that another gateway wrote last, nor of one that is being written. tapes_lock read. */
+json_t *tapes_gc(struct library *lib, const json_t *request, struct errtext *err);
+/* {"barcode":B,"cartridge":ID,"objects":N,"lost":N,"from":OBJECT} -> {"recorded":BOOL}: what a scrub of the bucket found,
+ * on the cartridge from now on; false: it is none of this library. tapes_lock read. */
+json_t *tapes_verified(struct library *lib, const json_t *request, struct errtext *err);
+/* -> {"strangers":[{"barcode","objects","head":BOOL}...]}: in the bucket, and not in this library; head: has a complete
+ * one. tapes_lock read. */
+json_t *tapes_strangers(struct library *lib, const json_t *request, struct errtext *err);
+/* {"barcode":B,"address":A} -> {"barcode","address"}: what MOVE MEDIUM does, with its checks; waits as it does.
+ * tapes_lock read. */
+json_t *tapes_move(struct library *lib, const json_t *request, struct errtext *err);
+
+/* {"barcodes":[...]} or {"all":true} -> {"exported":[{"barcode","address"}...]}: out of the import/export elements, to the shelf. All or
+ * none. */
+json_t *tapes_export(struct library *lib, const json_t *request, struct errtext *err);
+/* {"barcodes":[...]} -> {"imported":[...]}: from the shelf into free import/export elements. All or none. */
+json_t *tapes_import(struct library *lib, const json_t *request, struct errtext *err);
+
+/* Waits until no worker is at the cartridge's heads, and keeps them away until they are given back. -EAGAIN: they are at
+ * it for too long. */
+int tapes_take_commits(struct library *lib, struct cartridge *c, struct errtext *err);
+void tapes_give_commits(struct cartridge *c);
+
+/* A cartridge's row changed: a head comes to hold it, here and now when no worker does it. A store that is down changes
+ * nothing: the next start commits then. */
+void tapes_commit_row(struct cartridge *c);
+
+/* The elements changed: without a running library nobody else puts the inventory. */
+void tapes_put_inventory(struct library *lib);
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* verified.c: what a scrub found, kept with the cartridge: in its row, its heads, its MAM, and as a TapeAlert flag. */
+#include <errno.h>
+#include <string.h>
+
+#include "vtl/cartridge/cartridge_private.h"
+#include "vtl/library/tapes.h"
+
+struct found {
+    uint64_t objects, lost, from;
+};
+
+/* A head comes to hold it soon, but not by claiming a cartridge that another gateway wrote last: that one's scrub tells
+ * it. Here it is known all the same. */
+static int note(struct cartridge *c, const struct found *f, bool *ours)
+{
+    pthread_mutex_lock(&c->lock);
+    c->usage.verified = engine_time();
+    c->usage.verified_objects = f->objects;
+    c->usage.lost_objects = f->lost;
+    c->usage.lost_from = f->lost ? f->from : 0;
+    c->usage_changed = true;
+    cartridge_refresh_counters(c);
+    *ours = !c->fenced && (c->owned || c->row.head.writer == c->eng->writer);
+    struct db_cartridge row = c->row;
+    int rc = *ours ? cartridge_change_row(c, &row) : db_cartridge_update(c->eng->db, &c->row);
+    pthread_mutex_unlock(&c->lock);
+    return rc;
+}
+
+/* The drive that it is in tells it too. */
+static void alert(struct library *lib, const char *barcode)
+{
+    pthread_mutex_lock(&lib->lock);
+    const struct element *e = library_place(lib, barcode);
+    struct drive *d = e ? library_drive_at(lib, e) : NULL;
+    pthread_mutex_unlock(&lib->lock);
+    if (d)
+        drive_tape_ops.alert(d, ALERT_MEDIA);
+}
+
+static bool get_number(const json_t *request, const char *key, uint64_t *n)
+{
+    const json_t *j = json_object_get(request, key);
+    *n = (uint64_t)json_integer_value(j);
+    return json_is_integer(j) && json_integer_value(j) >= 0;
+}
+
+/* Another cartridge may have got the barcode since. */
+static bool is_it(const struct cartridge *c, const char *id)
+{
+    char hex[33];
+    for (int i = 0; i < 16; i++)
+        (void)snprintf(hex + 2 * i, 3, "%02x", c->row.id[i]);
+    return id && !strcmp(id, hex);
+}
+
+json_t *tapes_verified(struct library *lib, const json_t *request, struct errtext *err)
+{
+    const char *barcode = json_string_value(json_object_get(request, "barcode"));
+    const char *id = json_string_value(json_object_get(request, "cartridge"));
+    struct found f;
+    if (!barcode || !id || !get_number(request, "objects", &f.objects) || !get_number(request, "lost", &f.lost) ||
+        !get_number(request, "from", &f.from)) {
+        errtext_set(err, -EINVAL, "tape-verified: barcode, cartridge, objects, lost and from are needed");
+        return NULL;
+    }
+    struct cartridge *c = library_cartridge(lib, barcode);
+    if (!c || !is_it(c, id))
+        return json_pack("{s:b}", "recorded", 0);
+    bool ours = false;
+    if (cartridge_load(c, err))
+        return NULL;
+    int rc = note(c, &f, &ours);
+    if (rc) {
+        errtext_set(err, rc, "%s: state: %s", barcode, db_error(lib->eng.db));
+        return NULL;
+    }
+    if (f.lost)
+        alert(lib, barcode);
+    if (ours)
+        tapes_commit_row(c);
+    cartridge_unload_if_clean(c);
+    return json_pack("{s:b}", "recorded", 1);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* deep.h: what was on a cartridge, from its segments alone: for when its head or a map is gone or damaged. */
+#ifndef S3VTL_DEEP_H
+#define S3VTL_DEEP_H
+
+#include <stdatomic.h>
+
+#include "s3backend/objstore.h"
+#include "vtl/format/head.h"
+
+/* Objects that are lost, because the segment that held them is gone or damaged. */
+struct deep_hole {
+    struct seg_id id;
+    uint64_t first_object, objects;
+    uint64_t file; /* of the first one */
+    /* Where it began is inferred: if it wrote over the middle of the segment before it, some objects before the hole
+     * are those that it wrote over. */
+    bool inferred;
+};
+
+struct deep {
+    struct tape_index x; /* the whole tape; a hole is a segment that the store does not give */
+    uint8_t cartridge[16];
+    uint64_t created; /* of the oldest segment */
+    uint64_t next_segment;
+    uint64_t epoch;      /* no object of the cartridge has a higher one */
+    uint64_t segments;   /* in the store */
+    uint64_t unreadable; /* of these */
+    struct deep_hole *holes;
+    size_t n_holes;
+};
+
+struct deep_options {
+    unsigned parallel;         /* segments read at a time, at least 1 */
+    const struct head *head;   /* the winning one, if it is whole: then the tape ends where it says */
+    const atomic_bool *cancel; /* may be NULL */
+    /* Called from several threads, one at a time. May be NULL. */
+    void (*progress)(void *arg, const char *barcode, uint64_t done, uint64_t total);
+    void *arg;
+};
+
+/*
+ * Reads the header and the index of every segment of the cartridge (two requests each), and follows the newest one back
+ * to the beginning of the tape, as each names the one before it (FORMAT.md, "Without heads and maps"). That is what was
+ * stored last, be it committed or not. out is initialised when 0; deep_free. Blocks. -ENOENT: there are no segments.
+ * -EBADMSG: none that can be read. Else the store's error, -ECANCELED, -ENOMEM.
+ */
+int deep_read(struct objstore *store, const char *barcode, const struct deep_options *o, struct deep *out,
+              struct errtext *err);
+void deep_free(struct deep *d);
+
+/* ---- deep_scan.c ---- */
+struct deep_segment {
+    struct seg_id id;
+    uint64_t size;
+    bool header, index; /* which of these could be read, and is this segment's */
+    struct seg_header h;
+    uint64_t objects, filemarks, plain_bytes;
+    struct seg_fm_run *fms;
+    size_t n_fms;
+};
+struct deep_scan {
+    struct deep_segment *v; /* by id */
+    size_t n, room;
+};
+int deep_scan(struct objstore *store, const char *barcode, const struct deep_options *o, struct deep_scan *out,
+              struct errtext *err);
+void deep_scan_free(struct deep_scan *s);
+
+#endif

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* deep_scan.c: header and index of each of a cartridge's segments, several at a time; see deep.h. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vtl/state/db.h"
+#include "vtl/scrub/deep.h"
+
+#define MAX_PARALLEL 64
+#define MOST_OBJECTS (UINT64_C(1) << 62) /* no sum of two overflows */
+
+struct scanning {
+    struct objstore *store;
+    const char *barcode;
+    const struct deep_options *o;
+    struct deep_scan *scan;
+    pthread_mutex_t lock; /* guards what follows */
+    size_t next, done;
+    int rc;
+    struct errtext err;
+};
+
+static int take(void *arg, const struct obj_entry *e)
+{
+    struct deep_scan *s = arg;
+    const char *slash = strrchr(e->key, '/');
+    struct seg_id id;
+    if (e->is_prefix || !slash || !seg_id_parse(slash + 1, &id))
+        return 0; /* nothing that this program made */
+    if (s->n == s->room) {
+        size_t room = s->room ? 2 * s->room : 256;
+        struct deep_segment *v = realloc(s->v, room * sizeof(*v));
+        if (!v)
+            return -ENOMEM;
+        s->v = v;
+        s->room = room;
+    }
+    s->v[s->n++] = (struct deep_segment){.id = id, .size = e->size};
+    return 0;
+}
+
+static int by_id(const void *a, const void *b)
+{
+    return seg_id_compare(&((const struct deep_segment *)a)->id, &((const struct deep_segment *)b)->id);
+}
+
+/* What the store does not have, or has damaged, is no failure: 1. */
+static int get(struct scanning *s, const char *key, uint64_t at, uint64_t len, void *buf, struct errtext *err)
+{
+    struct obj_call call = {.cancel = s->o->cancel};
+    int rc = s->store->ops->get(s->store, key, at, len, buf, &call, err);
+    return rc == -ENOENT || rc == -EBADMSG ? 1 : rc;
+}
+
+static int read_header(struct scanning *s, const char *key, struct deep_segment *g, struct errtext *err)
+{
+    uint8_t buf[SEG_HEADER_SIZE];
+    struct errtext why;
+    if (g->size < sizeof(buf))
+        return 0;
+    int rc = get(s, key, 0, sizeof(buf), buf, err);
+    if (!rc && !seg_header_decode(buf, sizeof(buf), &g->h, &why))
+        g->header = !seg_id_compare(&g->h.id, &g->id) && !strcmp(g->h.barcode, s->barcode) &&
+                    g->h.first_object < MOST_OBJECTS && g->h.first_file < MOST_OBJECTS;
+    return rc < 0 ? rc : 0;
+}
+
+static int keep_totals(struct deep_segment *g, const struct seg_index *x)
+{
+    struct seg_totals t;
+    seg_index_totals(x, &t);
+    g->objects = t.objects;
+    g->filemarks = t.filemarks;
+    g->plain_bytes = t.plain_bytes;
+    if (!t.n_fms)
+        return 0;
+    g->fms = malloc(t.n_fms * sizeof(*g->fms));
+    if (!g->fms)
+        return -ENOMEM;
+    memcpy(g->fms, t.fms, t.n_fms * sizeof(*g->fms));
+    g->n_fms = t.n_fms;
+    return 0;
+}
+
+static bool begins_at(const struct seg_index *x, uint64_t object)
+{
+    uint64_t offset;
+    uint32_t size;
+    return !seg_index_find(x, object, &offset, &size) && offset == SEG_HEADER_SIZE;
+}
+
+static int read_index(struct scanning *s, const char *key, struct deep_segment *g, struct errtext *err)
+{
+    uint64_t need = seg_tail_size(g->size);
+    struct seg_index *x = NULL;
+    int rc = -EAGAIN;
+    while (rc == -EAGAIN && need <= g->size) {
+        uint8_t *tail = malloc(need ? need : 1);
+        struct errtext why;
+        uint64_t len = need;
+        if (!tail)
+            return -ENOMEM;
+        rc = get(s, key, g->size - len, len, tail, err);
+        if (!rc)
+            rc = seg_index_decode(tail, len, g->size, &x, &need, &why);
+        free(tail);
+    }
+    if (!rc && seg_index_identity(x) == seg_identity(g->h.cartridge, &g->id) && begins_at(x, g->h.first_object)) {
+        rc = keep_totals(g, x);
+        g->index = !rc;
+    }
+    seg_index_free(x);
+    return rc == -EBADMSG || rc == -EAGAIN || rc > 0 ? 0 : rc;
+}
+
+static void look_at(struct scanning *s, struct deep_segment *g)
+{
+    char key[DB_KEY_SIZE];
+    struct errtext err = {""};
+    object_key(key, s->barcode, "seg", &g->id);
+    int rc = read_header(s, key, g, &err);
+    if (!rc && g->header)
+        rc = read_index(s, key, g, &err);
+    pthread_mutex_lock(&s->lock);
+    if (rc && !s->rc) {
+        s->rc = rc;
+        s->err = err;
+    }
+    s->done++;
+    if (s->o->progress)
+        s->o->progress(s->o->arg, s->barcode, s->done, s->scan->n);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void *walk(void *arg)
+{
+    struct scanning *s = arg;
+    for (;;) {
+        pthread_mutex_lock(&s->lock);
+        struct deep_segment *g = s->next < s->scan->n && !s->rc ? &s->scan->v[s->next++] : NULL;
+        pthread_mutex_unlock(&s->lock);
+        if (!g)
+            return NULL;
+        look_at(s, g);
+    }
+}
+
+int deep_scan(struct objstore *store, const char *barcode, const struct deep_options *o, struct deep_scan *out,
+              struct errtext *err)
+{
+    char prefix[DB_KEY_SIZE];
+    struct obj_call call = {.cancel = o->cancel};
+    *out = (struct deep_scan){0};
+    (void)snprintf(prefix, sizeof(prefix), "tapes/%s/seg/", barcode);
+    int rc = store->ops->list(store, prefix, NULL, false, take, out, &call, err);
+    if (rc)
+        return rc == -ENOMEM ? errtext_set(err, rc, "%s: out of memory", prefix) : rc;
+    if (out->n)
+        qsort(out->v, out->n, sizeof(*out->v), by_id);
+    struct scanning s = {.store = store, .barcode = barcode, .o = o, .scan = out};
+    pthread_t threads[MAX_PARALLEL];
+    unsigned n = 0, want = o->parallel > MAX_PARALLEL ? MAX_PARALLEL : o->parallel;
+    pthread_mutex_init(&s.lock, NULL);
+    while (n + 1 < want && !pthread_create(&threads[n], NULL, walk, &s))
+        n++;
+    walk(&s); /* this thread too */
+    for (unsigned i = 0; i < n; i++)
+        pthread_join(threads[i], NULL);
+    pthread_mutex_destroy(&s.lock);
+    if (s.rc)
+        return errtext_set(err, s.rc, "%s: %s", barcode, s.err.text[0] ? s.err.text : strerror(-s.rc));
+    return 0;
+}
+
+void deep_scan_free(struct deep_scan *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        free(s->v[i].fms);
+    free(s->v);
+    *s = (struct deep_scan){0};
+}

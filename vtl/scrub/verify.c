@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* verify.c: all of a cartridge's segments, several at a time; see verify.h. */
+#include "vtl/scrub/verify.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "vtl/cartridge/commit.h"
+#include "vtl/cartridge/engine.h"
+
+#define MAX_PARALLEL 64
+#define MAX_ROUNDS 20
+
+struct finding {
+    size_t segment; /* index in the round's tape index */
+    uint64_t first_object, objects;
+    char *what;
+};
+
+/* One walk over the segments of one head. */
+struct round {
+    struct objstore *store;
+    const struct verify_options *o;
+    const struct head *head;
+    const struct tape_index *x;
+    pthread_mutex_t lock; /* guards what follows */
+    bool *looked;         /* per segment */
+    size_t next, front;   /* front: all segments before it have been looked at */
+    uint64_t done, total;
+    uint64_t allowed_at; /* ticks, ms: when the next byte may be read */
+    struct finding *findings;
+    size_t n_findings, room;
+    uint64_t blocks;
+    int rc;
+    struct errtext err;
+};
+
+struct job {
+    struct round *r;
+    size_t segment;
+};
+
+static bool cancelled(const struct round *r)
+{
+    return r->o->cancel && atomic_load(r->o->cancel);
+}
+
+static void pace(void *arg, uint64_t bytes)
+{
+    struct round *r = ((struct job *)arg)->r;
+    if (!r->o->bytes_per_second)
+        return;
+    pthread_mutex_lock(&r->lock);
+    uint64_t now = engine_ticks(), at = r->allowed_at > now ? r->allowed_at : now;
+    r->allowed_at = at + bytes * 1000 / r->o->bytes_per_second;
+    pthread_mutex_unlock(&r->lock);
+    while (!cancelled(r) && (now = engine_ticks()) < at) {
+        uint64_t ms = at - now > 200 ? 200 : at - now;
+        struct timespec t = {0, (long)ms * 1000000};
+        nanosleep(&t, NULL);
+    }
+}
+
+/* Lock held. */
+static void note(struct round *r, size_t segment, uint64_t first, uint64_t objects, const char *what)
+{
+    if (r->n_findings == r->room) {
+        size_t room = r->room ? 2 * r->room : 16;
+        struct finding *f = realloc(r->findings, room * sizeof(*f));
+        if (!f) {
+            r->rc = r->rc ? r->rc : -ENOMEM;
+            return;
+        }
+        r->findings = f;
+        r->room = room;
+    }
+    r->findings[r->n_findings++] = (struct finding){segment, first, objects, strdup(what)};
+}
+
+static void found(void *arg, uint64_t first, uint64_t objects, const char *what)
+{
+    struct job *j = arg;
+    pthread_mutex_lock(&j->r->lock);
+    note(j->r, j->segment, first, objects, what);
+    pthread_mutex_unlock(&j->r->lock);
+}
+
+/* Names go up: a segment of later has a higher epoch, or a higher number of this writer. */
+static struct seg_id written_from(const struct head *h)
+{
+    return (struct seg_id){h->id.epoch, h->id.writer, h->next_segment};
+}
+
+/* Lock held. */
+static void tell_progress(const struct round *r)
+{
+    if (!r->o->progress)
+        return;
+    bool all = r->front >= r->x->n_segs;
+    struct seg_id *bad = calloc(r->n_findings + 1, sizeof(*bad));
+    size_t n = 0;
+    if (!bad)
+        return;
+    for (size_t i = 0; i < r->n_findings; i++)
+        if (!i || r->findings[i].segment != r->findings[i - 1].segment)
+            bad[n++] = r->x->segs[r->findings[i].segment].id;
+    struct verify_progress p = {.done = r->done,
+                                .total = r->total,
+                                .verified = all ? r->head->end_object : r->x->segs[r->front].first_object,
+                                .written = written_from(r->head),
+                                .bad = bad,
+                                .n_bad = n};
+    r->o->progress(r->o->arg, &p);
+    free(bad);
+}
+
+static void look_at(struct round *r, size_t i)
+{
+    const struct seg_ref *ref = &r->x->segs[i];
+    struct job j = {r, i};
+    struct verify_io io = {.store = r->store, .call = {.cancel = r->o->cancel}, .pace = pace, .arg = &j};
+    char key[DB_KEY_SIZE];
+    struct errtext err = {""};
+    uint64_t blocks = 0;
+    object_key(key, r->head->barcode, "seg", &ref->id);
+    int rc = verify_segment(&io, key, ref, r->head->cartridge, r->head->barcode, found, &j, &blocks, &err);
+    pthread_mutex_lock(&r->lock);
+    if (cancelled(r) || rc == -ENOMEM) {
+        r->rc = rc == -ENOMEM ? rc : -ECANCELED;
+        r->err = err;
+    } else {
+        if (rc) /* it is not there, or the store does not give it */
+            note(r, i, ref->first_object, ref->objects, err.text);
+        r->looked[i] = true;
+        while (r->front < r->x->n_segs && r->looked[r->front])
+            r->front++;
+        r->blocks += blocks;
+        r->done += ref->size;
+        tell_progress(r);
+    }
+    pthread_mutex_unlock(&r->lock);
+}
+
+static void *walk(void *arg)
+{
+    struct round *r = arg;
+    for (;;) {
+        pthread_mutex_lock(&r->lock);
+        while (r->next < r->x->n_segs && r->looked[r->next])
+            r->next++;
+        size_t i = r->next < r->x->n_segs && !r->rc ? r->next++ : SIZE_MAX;
+        pthread_mutex_unlock(&r->lock);
+        if (i == SIZE_MAX)
+            return NULL;
+        look_at(r, i);
+    }
+}
+
+static int run_threads(struct round *r)
+{
+    pthread_t threads[MAX_PARALLEL];
+    unsigned n = 0, want = r->o->parallel > MAX_PARALLEL ? MAX_PARALLEL : r->o->parallel;
+    while (n + 1 < want && !pthread_create(&threads[n], NULL, walk, r))
+        n++;
+    walk(r); /* this thread too */
+    for (unsigned i = 0; i < n; i++)
+        pthread_join(threads[i], NULL);
+    return r->rc;
+}
+
+/* ---- rounds: until the head did not change meanwhile ---- */
+
+struct seen { /* a segment that was looked at and is good */
+    struct seg_id id;
+    uint64_t objects; /* of which so many were in use */
+};
+
+static int by_id(const void *a, const void *b)
+{
+    return seg_id_compare(&((const struct seen *)a)->id, &((const struct seen *)b)->id);
+}
+
+struct verifying {
+    struct seen *seen;
+    size_t n_seen;
+    struct verify_result *out;
+};
+
+static bool is_again(const struct verify_options *o, const struct seg_id *id)
+{
+    for (size_t i = 0; i < o->n_again; i++)
+        if (!seg_id_compare(&o->again[i], id))
+            return true;
+    return false;
+}
+
+static int begin_round(struct round *r, const struct verifying *v)
+{
+    r->looked = calloc(r->x->n_segs + 1, sizeof(*r->looked));
+    if (!r->looked)
+        return -ENOMEM;
+    for (size_t i = 0; i < r->x->n_segs; i++) {
+        const struct seg_ref *ref = &r->x->segs[i];
+        struct seen key = {.id = ref->id};
+        const struct seen *s = v->n_seen ? bsearch(&key, v->seen, v->n_seen, sizeof(*s), by_id) : NULL;
+        r->total += ref->size;
+        bool before = ref->first_object + ref->objects <= r->o->from_object &&
+                      seg_id_compare(&ref->id, &r->o->from_written) < 0 && !is_again(r->o, &ref->id);
+        r->looked[i] = before || (s && s->objects >= ref->objects);
+        if (r->looked[i])
+            r->done += ref->size;
+    }
+    return 0;
+}
+
+static bool is_bad(const struct round *r, size_t segment)
+{
+    for (size_t i = 0; i < r->n_findings; i++)
+        if (r->findings[i].segment == segment)
+            return true;
+    return false;
+}
+
+/* Good segments need no second look, whatever the next head is. */
+static int keep_seen(struct verifying *v, const struct round *r)
+{
+    struct seen *s = calloc(r->x->n_segs + 1, sizeof(*s));
+    if (!s)
+        return -ENOMEM;
+    size_t n = 0;
+    for (size_t i = 0; i < r->x->n_segs; i++)
+        if (r->looked[i] && !is_bad(r, i))
+            s[n++] = (struct seen){r->x->segs[i].id, r->x->segs[i].objects};
+    qsort(s, n, sizeof(*s), by_id);
+    free(v->seen);
+    v->seen = s;
+    v->n_seen = n;
+    return 0;
+}
+
+static void report(const struct round *r, struct verify_result *out)
+{
+    for (size_t i = 0; i < r->n_findings; i++) {
+        const struct finding *f = &r->findings[i];
+        char key[DB_KEY_SIZE];
+        object_key(key, r->head->barcode, "seg", &r->x->segs[f->segment].id);
+        struct verify_problem p = {.key = key,
+                                   .first_object = f->first_object,
+                                   .objects = f->objects,
+                                   .file = tape_index_file_of(r->x, f->first_object),
+                                   .what = f->what ? f->what : "damaged"};
+        out->problems++;
+        if (f->objects && (!out->lost_objects || f->first_object < out->lost_from))
+            out->lost_from = f->first_object;
+        out->lost_objects += f->objects;
+        if (r->o->problem)
+            r->o->problem(r->o->arg, &p);
+    }
+}
+
+static void end_round(struct round *r)
+{
+    for (size_t i = 0; i < r->n_findings; i++)
+        free(r->findings[i].what);
+    free(r->findings);
+    free(r->looked);
+    pthread_mutex_destroy(&r->lock);
+}
+
+/* Is the head still the one that counts? */
+static int is_newest(struct objstore *store, const struct head *h, const struct obj_call *call, bool *newest,
+                     struct errtext *err)
+{
+    struct seg_id *heads = NULL;
+    size_t n = 0;
+    int rc = commit_list_heads(store, h->barcode, &heads, &n, call, err);
+    while (n && !heads[n - 1].number) /* claims */
+        n--;
+    *newest = !rc && n && !seg_id_compare(&heads[n - 1], &h->id);
+    free(heads);
+    return rc;
+}
+
+static int one_round(struct objstore *store, const struct head *h, const struct tape_index *x,
+                     const struct verify_options *o, struct verifying *v, bool *newest, struct errtext *err)
+{
+    struct obj_call call = {.cancel = o->cancel};
+    struct round r = {.store = store, .o = o, .head = h, .x = x};
+    pthread_mutex_init(&r.lock, NULL);
+    int rc = begin_round(&r, v);
+    if (!rc)
+        rc = run_threads(&r);
+    if (rc)
+        errtext_set(err, rc, "%s: %s", h->barcode, r.err.text[0] ? r.err.text : strerror(-rc));
+    if (!rc)
+        rc = is_newest(store, h, &call, newest, err);
+    if (!rc && *newest) {
+        report(&r, v->out);
+        v->out->segments = x->n_segs;
+        v->out->bytes = r.total;
+        v->out->blocks += r.blocks;
+        v->out->filemarks = h->end_file;
+        v->out->end_object = h->end_object;
+        memcpy(v->out->cartridge, h->cartridge, sizeof(v->out->cartridge));
+    } else if (!rc) {
+        v->out->blocks += r.blocks;
+        rc = keep_seen(v, &r);
+    }
+    end_round(&r);
+    return rc;
+}
+
+int verify_cartridge(struct objstore *store, const char *barcode, const struct verify_options *o,
+                     struct verify_result *out, struct errtext *err)
+{
+    struct obj_call call = {.cancel = o->cancel};
+    struct verifying v = {.out = out};
+    *out = (struct verify_result){0};
+    bool newest = false;
+    int rc = 0;
+    for (int i = 0; !rc && !newest && i < MAX_ROUNDS; i++) {
+        struct head h;
+        struct tape_index x;
+        rc = commit_read_head(store, barcode, NULL, &h, &call, err);
+        if (rc)
+            break;
+        rc = commit_read_index(store, &h, &x, &call, err);
+        if (rc == -ENOENT) /* a map is gone: with a newer head, or for good */
+            rc = is_newest(store, &h, &call, &newest, NULL) || newest ? -EBADMSG : 0;
+        else if (!rc) {
+            rc = one_round(store, &h, &x, o, &v, &newest, err);
+            tape_index_free(&x);
+        }
+        head_free(&h);
+    }
+    if (!rc && !newest)
+        rc = errtext_set(err, -EAGAIN, "%s: is written faster than it can be verified: try again later", barcode);
+    free(v.seen);
+    return rc;
+}

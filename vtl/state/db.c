@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* db.c: the gateway's state in SQLite: opening, transactions, elements and cartridges. */
+#include "vtl/state/db_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char schema[] =
+    "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS element(address INTEGER PRIMARY KEY, barcode TEXT NOT NULL UNIQUE, source INTEGER NOT "
+    "NULL);"
+    "CREATE TABLE IF NOT EXISTS cartridge(rowid INTEGER PRIMARY KEY, barcode TEXT NOT NULL UNIQUE, id BLOB NOT NULL,"
+    " generation INTEGER NOT NULL, capacity INTEGER NOT NULL, worm INTEGER NOT NULL, write_protected INTEGER NOT NULL,"
+    " created INTEGER NOT NULL, modified INTEGER NOT NULL, next_segment INTEGER NOT NULL, next_map INTEGER NOT NULL,"
+    " head_epoch INTEGER NOT NULL, head_writer INTEGER NOT NULL, head_n INTEGER NOT NULL, commit_segs INTEGER NOT NULL,"
+    " floor INTEGER NOT NULL, dirty INTEGER NOT NULL, mam TEXT, counters TEXT,"
+    " full_capacity INTEGER NOT NULL DEFAULT 0, rebuilt INTEGER NOT NULL DEFAULT 0);"
+    "CREATE TABLE IF NOT EXISTS segment(cartridge INTEGER NOT NULL, epoch INTEGER NOT NULL, writer INTEGER NOT NULL,"
+    " number INTEGER NOT NULL, state INTEGER NOT NULL, first_object INTEGER NOT NULL, first_file INTEGER NOT NULL,"
+    " objects INTEGER NOT NULL, filemarks INTEGER NOT NULL, size INTEGER NOT NULL, plain_bytes INTEGER NOT NULL, fms "
+    "BLOB,"
+    " PRIMARY KEY(cartridge, epoch, writer, number)) WITHOUT ROWID;"
+    "CREATE INDEX IF NOT EXISTS segment_order ON segment(cartridge, first_object);"
+    "CREATE TABLE IF NOT EXISTS map(cartridge INTEGER NOT NULL, pos INTEGER NOT NULL, epoch INTEGER NOT NULL,"
+    " writer INTEGER NOT NULL, number INTEGER NOT NULL, n_segs INTEGER NOT NULL, first_object INTEGER NOT NULL,"
+    " size INTEGER NOT NULL, PRIMARY KEY(cartridge, pos)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS garbage(cartridge INTEGER NOT NULL, key TEXT NOT NULL, PRIMARY KEY(cartridge, key))"
+    " WITHOUT ROWID;"
+    "PRAGMA user_version=1;";
+
+const char *db_error(struct db *db)
+{
+    return sqlite3_errmsg(db->sql);
+}
+
+int db_errno(int rc)
+{
+    switch (rc & 0xff) {
+    case SQLITE_OK:
+    case SQLITE_DONE:
+    case SQLITE_ROW:
+        return 0;
+    case SQLITE_NOMEM:
+        return -ENOMEM;
+    case SQLITE_FULL:
+        return -ENOSPC;
+    case SQLITE_CONSTRAINT:
+        return -EEXIST;
+    default:
+        return -EIO;
+    }
+}
+
+sqlite3_stmt *db_prepare(struct db *db, const char *sql)
+{
+    sqlite3_stmt *st = NULL;
+    return sqlite3_prepare_v2(db->sql, sql, -1, &st, NULL) == SQLITE_OK ? st : NULL;
+}
+
+void db_finalize(sqlite3_stmt **st)
+{
+    sqlite3_finalize(*st);
+}
+
+int db_exec(struct db *db, const char *sql)
+{
+    return db_errno(sqlite3_exec(db->sql, sql, NULL, NULL, NULL));
+}
+
+int db_begin(struct db *db)
+{
+    pthread_mutex_lock(&db->lock);
+    int rc = db_exec(db, "BEGIN IMMEDIATE");
+    if (rc)
+        pthread_mutex_unlock(&db->lock);
+    return rc;
+}
+
+int db_end(struct db *db, int rc)
+{
+    if (!rc)
+        rc = db_exec(db, "COMMIT");
+    if (rc && !sqlite3_get_autocommit(db->sql))
+        sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
+    pthread_mutex_unlock(&db->lock);
+    return rc;
+}
+
+int db_step(sqlite3_stmt *st)
+{
+    return st ? db_errno(sqlite3_step(st)) : -EIO;
+}
+
+/* A column that a state made by an earlier build does not have. */
+static int add_column(sqlite3 *sql, const char *column, const char *definition)
+{
+    char text[200];
+    (void)snprintf(text, sizeof(text), "SELECT %s FROM cartridge LIMIT 0", column);
+    if (sqlite3_exec(sql, text, NULL, NULL, NULL) == SQLITE_OK)
+        return SQLITE_OK;
+    (void)snprintf(text, sizeof(text), "ALTER TABLE cartridge ADD COLUMN %s %s", column, definition);
+    return sqlite3_exec(sql, text, NULL, NULL, NULL);
+}
+
+int db_open(const char *path, bool create, struct db **out, struct errtext *err)
+{
+    *out = NULL;
+    struct db *db = calloc(1, sizeof(*db));
+    if (!db)
+        return errtext_set(err, -ENOMEM, "%s: out of memory", path);
+    pthread_mutex_init(&db->lock, NULL);
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX | (create ? SQLITE_OPEN_CREATE : 0);
+    int rc = sqlite3_open_v2(path, &db->sql, flags, NULL);
+    if (rc == SQLITE_OK) {
+        sqlite3_busy_timeout(db->sql, 10000);
+        rc = sqlite3_exec(db->sql, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;", NULL, NULL, NULL);
+    }
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(db->sql, schema, NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = add_column(db->sql, "full_capacity", "INTEGER NOT NULL DEFAULT 0");
+    if (!rc)
+        rc = add_column(db->sql, "rebuilt", "INTEGER NOT NULL DEFAULT 0");
+    if (rc != SQLITE_OK) {
+        errtext_set(err, 0, "%s: %s", path, db->sql ? sqlite3_errmsg(db->sql) : "out of memory");
+        db_close(db);
+        return rc == SQLITE_CANTOPEN ? -ENOENT : db_errno(rc);
+    }
+    *out = db;
+    return 0;
+}
+
+void db_close(struct db *db)
+{
+    if (!db)
+        return;
+    sqlite3_close(db->sql);
+    pthread_mutex_destroy(&db->lock);
+    free(db);
+}
+
+int db_meta_get(struct db *db, const char *key, char *buf, size_t room)
+{
+    buf[0] = '\0';
+    pthread_mutex_lock(&db->lock);
+    DB_STMT st = db_prepare(db, "SELECT value FROM meta WHERE key=?");
+    int rc = st ? 0 : -EIO;
+    if (st) {
+        sqlite3_bind_text(st, 1, key, -1, SQLITE_STATIC);
+        int s = sqlite3_step(st);
+        rc = db_errno(s);
+        if (s == SQLITE_ROW)
+            (void)snprintf(buf, room, "%s", (const char *)sqlite3_column_text(st, 0));
+    }
+    pthread_mutex_unlock(&db->lock);
+    return rc;
+}
+
+int db_meta_set(struct db *db, const char *key, const char *value)
+{
+    int rc = db_begin(db);
+    if (rc)
+        return rc;
+    DB_STMT st = db_prepare(db, "INSERT INTO meta VALUES(?,?) ON CONFLICT(key) DO UPDATE SET value=excluded.value");
+    if (st) {
+        sqlite3_bind_text(st, 1, key, -1, SQLITE_STATIC);
+        sqlite3_bind_text(st, 2, value, -1, SQLITE_STATIC);
+    }
+    return db_end(db, db_step(st));
+}
+
+static void column_text(sqlite3_stmt *st, int col, char *buf, size_t room)
+{
+    const unsigned char *t = sqlite3_column_text(st, col);
+    (void)snprintf(buf, room, "%s", t ? (const char *)t : "");
+}
+
+int db_elements(struct db *db, int (*fn)(void *arg, const struct db_element *e), void *arg)
+{
+    pthread_mutex_lock(&db->lock);
+    DB_STMT st = db_prepare(db, "SELECT address, source, barcode FROM element ORDER BY address");
+    int rc = st ? 0 : -EIO, s = SQLITE_DONE;
+    while (st && !rc && (s = sqlite3_step(st)) == SQLITE_ROW) {
+        struct db_element e = {.address = (uint16_t)sqlite3_column_int(st, 0),
+                               .source = (uint16_t)sqlite3_column_int(st, 1)};
+        column_text(st, 2, e.barcode, sizeof(e.barcode));
+        rc = fn(arg, &e);
+    }
+    if (!rc)
+        rc = db_errno(s);
+    pthread_mutex_unlock(&db->lock);
+    return rc;
+}
+
+static int element_clear(struct db *db, uint16_t address)
+{
+    DB_STMT st = db_prepare(db, "DELETE FROM element WHERE address=?");
+    if (st)
+        sqlite3_bind_int(st, 1, address);
+    return db_step(st);
+}
+
+static int element_fill(struct db *db, const struct db_element *e)
+{
+    DB_STMT st = db_prepare(db, "INSERT INTO element VALUES(?,?,?)");
+    if (st) {
+        sqlite3_bind_int(st, 1, e->address);
+        sqlite3_bind_text(st, 2, e->barcode, -1, SQLITE_STATIC);
+        sqlite3_bind_int(st, 3, e->source);
+    }
+    return db_step(st);
+}
+
+int db_elements_set(struct db *db, const struct db_element *e, size_t n)
+{
+    int rc = db_begin(db);
+    if (rc)
+        return rc;
+    for (size_t i = 0; !rc && i < n; i++)
+        rc = element_clear(db, e[i].address);
+    for (size_t i = 0; !rc && i < n; i++)
+        if (e[i].barcode[0])
+            rc = element_fill(db, &e[i]);
+    return db_end(db, rc);
+}
+
+int db_cartridges(struct db *db, int (*fn)(void *arg, const struct db_cartridge *c), void *arg)
+{
+    pthread_mutex_lock(&db->lock);
+    DB_STMT st = db_prepare(
+        db, "SELECT c.rowid, barcode, id, generation, capacity, worm, write_protected, created, modified, next_segment,"
+            " next_map, head_epoch, head_writer, head_n, commit_segs, floor, dirty, mam, counters,"
+            " (SELECT total(plain_bytes) FROM segment s WHERE s.cartridge=c.rowid),"
+            " (SELECT total(size) FROM segment s WHERE s.cartridge=c.rowid AND state=2),"
+            " (SELECT total(size) FROM segment s WHERE s.cartridge=c.rowid AND state=1),"
+            " (SELECT count(*) FROM segment s WHERE s.cartridge=c.rowid AND state<>2), full_capacity, rebuilt,"
+            " (SELECT count(*) FROM garbage g WHERE g.cartridge=c.rowid)"
+            " FROM cartridge c ORDER BY barcode");
+    int rc = st ? 0 : -EIO, s = SQLITE_DONE;
+    while (st && !rc && (s = sqlite3_step(st)) == SQLITE_ROW) {
+        struct db_cartridge c = {.rowid = sqlite3_column_int64(st, 0)};
+        column_text(st, 1, c.barcode, sizeof(c.barcode));
+        if (sqlite3_column_bytes(st, 2) == 16)
+            memcpy(c.id, sqlite3_column_blob(st, 2), 16);
+        c.generation = sqlite3_column_int(st, 3);
+        c.capacity = (uint64_t)sqlite3_column_int64(st, 4);
+        c.worm = sqlite3_column_int(st, 5) != 0;
+        c.write_protected = sqlite3_column_int(st, 6) != 0;
+        c.created = (uint64_t)sqlite3_column_int64(st, 7);
+        c.modified = (uint64_t)sqlite3_column_int64(st, 8);
+        c.next_segment = (uint64_t)sqlite3_column_int64(st, 9);
+        c.next_map = (uint64_t)sqlite3_column_int64(st, 10);
+        c.head = (struct seg_id){(uint64_t)sqlite3_column_int64(st, 11), (uint32_t)sqlite3_column_int64(st, 12),
+                                 (uint64_t)sqlite3_column_int64(st, 13)};
+        c.commit_segs = (uint64_t)sqlite3_column_int64(st, 14);
+        c.floor = (uint64_t)sqlite3_column_int64(st, 15);
+        c.dirty = sqlite3_column_int(st, 16) != 0;
+        c.mam = (char *)(uintptr_t)sqlite3_column_text(st, 17);
+        c.counters = (char *)(uintptr_t)sqlite3_column_text(st, 18);
+        c.used_bytes = (uint64_t)sqlite3_column_int64(st, 19);
+        c.stored_bytes = (uint64_t)sqlite3_column_int64(st, 20);
+        c.sealed_bytes = (uint64_t)sqlite3_column_int64(st, 21);
+        c.unsettled = (uint64_t)sqlite3_column_int64(st, 22);
+        c.full_capacity = (uint64_t)sqlite3_column_int64(st, 23);
+        c.rebuilt = sqlite3_column_int(st, 24) != 0;
+        c.garbage = (uint64_t)sqlite3_column_int64(st, 25);
+        rc = fn(arg, &c);
+    }
+    if (!rc)
+        rc = db_errno(s);
+    pthread_mutex_unlock(&db->lock);
+    return rc;
+}
+
+/* Binds everything but rowid, barcode and id from parameter first on; returns the next free parameter. */
+static int bind_cartridge(sqlite3_stmt *st, int p, const struct db_cartridge *c)
+{
+    sqlite3_bind_int(st, p++, c->generation);
+    sqlite3_bind_int64(st, p++, (int64_t)c->capacity);
+    sqlite3_bind_int(st, p++, c->worm);
+    sqlite3_bind_int(st, p++, c->write_protected);
+    sqlite3_bind_int64(st, p++, (int64_t)c->created);
+    sqlite3_bind_int64(st, p++, (int64_t)c->modified);
+    sqlite3_bind_int64(st, p++, (int64_t)c->next_segment);
+    sqlite3_bind_int64(st, p++, (int64_t)c->next_map);
+    sqlite3_bind_int64(st, p++, (int64_t)c->head.epoch);
+    sqlite3_bind_int64(st, p++, c->head.writer);
+    sqlite3_bind_int64(st, p++, (int64_t)c->head.number);
+    sqlite3_bind_int64(st, p++, (int64_t)c->commit_segs);
+    sqlite3_bind_int64(st, p++, (int64_t)c->floor);
+    sqlite3_bind_int(st, p++, c->dirty);
+    sqlite3_bind_text(st, p++, c->mam, -1, SQLITE_STATIC);
+    sqlite3_bind_text(st, p++, c->counters, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(st, p++, (int64_t)c->full_capacity);
+    sqlite3_bind_int(st, p++, c->rebuilt);
+    return p;
+}
+
+int db_cartridge_insert(struct db *db, struct db_cartridge *c, uint16_t address)
+{
+    DB_STMT st =
+        db_prepare(db, "INSERT INTO cartridge(barcode, id, generation, capacity, worm, write_protected, created,"
+                       " modified, next_segment, next_map, head_epoch, head_writer, head_n, commit_segs, floor,"
+                       " dirty, mam, counters, full_capacity, rebuilt)"
+                       " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+    if (st) {
+        sqlite3_bind_text(st, 1, c->barcode, -1, SQLITE_STATIC);
+        sqlite3_bind_blob(st, 2, c->id, 16, SQLITE_STATIC);
+        bind_cartridge(st, 3, c);
+    }
+    int rc = db_step(st);
+    c->rowid = sqlite3_last_insert_rowid(db->sql);
+    if (!rc && address) {
+        struct db_element e = {.address = address};
+        memcpy(e.barcode, c->barcode, sizeof(e.barcode));
+        rc = element_fill(db, &e);
+    }
+    return rc;
+}
+
+int db_cartridge_add(struct db *db, struct db_cartridge *c, uint16_t address)
+{
+    int rc = db_begin(db);
+    return rc ? rc : db_end(db, db_cartridge_insert(db, c, address));
+}
+
+int db_cartridge_write(struct db *db, const struct db_cartridge *c)
+{
+    DB_STMT st =
+        db_prepare(db, "UPDATE cartridge SET generation=?, capacity=?, worm=?, write_protected=?, created=?,"
+                       " modified=?, next_segment=?, next_map=?, head_epoch=?, head_writer=?, head_n=?,"
+                       " commit_segs=?, floor=?, dirty=?, mam=?, counters=?, full_capacity=?, rebuilt=? WHERE rowid=?");
+    if (st)
+        sqlite3_bind_int64(st, bind_cartridge(st, 1, c), c->rowid);
+    return db_step(st);
+}
+
+int db_cartridge_update(struct db *db, const struct db_cartridge *c)
+{
+    int rc = db_begin(db);
+    return rc ? rc : db_end(db, db_cartridge_write(db, c));
+}
+
+static int delete_where(struct db *db, const char *sql, int64_t cartridge)
+{
+    DB_STMT st = db_prepare(db, sql);
+    if (st)
+        sqlite3_bind_int64(st, 1, cartridge);
+    return db_step(st);
+}
+
+int db_cartridge_delete(struct db *db, int64_t rowid, const char *barcode)
+{
+    int rc = delete_where(db, "DELETE FROM segment WHERE cartridge=?", rowid);
+    if (!rc)
+        rc = delete_where(db, "DELETE FROM map WHERE cartridge=?", rowid);
+    if (!rc)
+        rc = delete_where(db, "DELETE FROM garbage WHERE cartridge=?", rowid);
+    if (!rc)
+        rc = delete_where(db, "DELETE FROM cartridge WHERE rowid=?", rowid);
+    if (!rc) {
+        DB_STMT st = db_prepare(db, "DELETE FROM element WHERE barcode=?");
+        if (st)
+            sqlite3_bind_text(st, 1, barcode, -1, SQLITE_STATIC);
+        rc = db_step(st);
+    }
+    return rc;
+}
+
+int db_cartridge_remove(struct db *db, int64_t rowid, const char *barcode)
+{
+    int rc = db_begin(db);
+    return rc ? rc : db_end(db, db_cartridge_delete(db, rowid, barcode));
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* db.h: the gateway's state in SQLite: elements, cartridges, segments, heads, and what is still to be deleted. */
+#ifndef S3VTL_DB_H
+#define S3VTL_DB_H
+
+#include "vtl/format/head.h"
+#include "vtl/format/tapeindex.h"
+
+/*
+ * What the state keeps (WAL, synchronous=FULL: a call that returned 0 survives power loss):
+ *  1. A segment row is OPEN (its file is scanned at the next start: its bytes may be ahead of or behind the last sync),
+ * SEALED (its file is whole and fsynced) or STORED (the object is in the store; a local file is only a cache). At most
+ * one row of a cartridge is OPEN.
+ *  2. SEALED and STORED rows of a cartridge, in order of first_object, are gapless from object 0. The OPEN row begins
+ * at or before their end; what it writes over is removed only when its own bytes are safe (I4).
+ *  3. A garbage row names an object that no head committed from now on will name.
+ * Every call is one transaction, thread-safe, and may block (never call it on the transport's thread).
+ */
+struct db;
+
+enum seg_state { SEG_OPEN = 0, SEG_SEALED = 1, SEG_STORED = 2 };
+
+struct db_cartridge {
+    int64_t rowid;
+    char barcode[33];
+    uint8_t id[16];
+    int generation;
+    bool worm;
+    uint64_t created, modified;
+    uint64_t capacity;      /* available: SET CAPACITY may have made it less */
+    uint64_t full_capacity; /* then what it was made with; else 0 */
+    bool write_protected;
+    uint64_t next_segment, next_map;
+    struct seg_id head;   /* the last head that this gateway committed or adopted; epoch 0: none */
+    uint64_t commit_segs; /* how many leading segments that head names as they are now */
+    uint64_t floor;       /* a commit must reach this object, so that an overwrite is never half visible (I4) */
+    bool dirty;           /* the state differs from that head */
+    bool rebuilt;         /* from the bucket, and no sweep looked yet for what nobody committed */
+    char *mam, *counters; /* JSON text or NULL; owned by the row's reader */
+    /* sums over the segments, filled by db_cartridges only */
+    uint64_t used_bytes, stored_bytes, sealed_bytes;
+    uint64_t unsettled; /* rows that are not STORED */
+    uint64_t garbage;   /* rows */
+};
+
+int db_open(const char *path, bool create, struct db **out, struct errtext *err);
+void db_close(struct db *db);
+/* Text of the last failed call; for the log and the operator. Valid until the next call of this thread. */
+const char *db_error(struct db *db);
+
+/* The highest epoch of cartridges that were removed. */
+#define EPOCH_FLOOR "epoch_floor"
+/* "" when the key is not there. */
+int db_meta_get(struct db *db, const char *key, char *buf, size_t room);
+int db_meta_set(struct db *db, const char *key, const char *value);
+
+/* Elements that are full: address, barcode, source (0: none). */
+struct db_element {
+    uint16_t address, source;
+    char barcode[33]; /* "": empty */
+};
+int db_elements(struct db *db, int (*fn)(void *arg, const struct db_element *e), void *arg);
+int db_elements_set(struct db *db, const struct db_element *e, size_t n); /* all n in one transaction */
+
+int db_cartridges(struct db *db, int (*fn)(void *arg, const struct db_cartridge *c), void *arg);
+/* Makes the row (rowid is set) and puts it into an element (address 0: on no element). */
+int db_cartridge_add(struct db *db, struct db_cartridge *c, uint16_t address);
+int db_cartridge_update(struct db *db, const struct db_cartridge *c); /* all columns but barcode and id */
+int db_cartridge_remove(struct db *db, int64_t rowid, const char *barcode);
+
+typedef int (*db_segment_fn)(void *arg, enum seg_state state, const struct seg_ref *ref, const struct seg_fm_run *fms,
+                             size_t n_fms);
+/* In order of first_object, the OPEN one last. */
+int db_segments(struct db *db, int64_t cartridge, db_segment_fn fn, void *arg);
+/* A new OPEN segment (only id, first_object, first_file of ref count), and the cartridge's next_segment with it. */
+int db_segment_open(struct db *db, const struct db_cartridge *c, const struct seg_ref *ref);
+/* So many bytes of an OPEN segment's file are safe: its row's size. */
+int db_segment_synced(struct db *db, int64_t cartridge, const struct seg_id *id, uint64_t bytes);
+/* An OPEN segment that turned out empty: forget it. */
+int db_segment_drop(struct db *db, int64_t cartridge, const struct seg_id *id);
+
+/* One change of the segments of a cartridge, applied as a whole, together with db_cartridge_update(c). */
+struct db_change {
+    bool truncate; /* cut everything at object and behind, but the segment "sealed" */
+    uint64_t object;
+    const struct seg_ref *cut; /* the last one left, as it is now; NULL if none is left or none was cut */
+    const struct seg_fm_run *cut_fms;
+    size_t n_cut_fms;
+    const struct seg_ref *sealed; /* this OPEN row becomes SEALED with these figures; NULL: none */
+    const struct seg_fm_run *sealed_fms;
+    size_t n_sealed_fms;
+    bool sealed_stays_open; /* only truncate on behalf of an OPEN segment that is safe now; it goes on growing */
+};
+/* Keys of STORED and SEALED segments that fell out become garbage rows. */
+int db_change(struct db *db, const struct db_cartridge *c, const struct db_change *ch);
+int db_segment_stored(struct db *db, int64_t cartridge, const struct seg_id *id);
+/* A cartridge as the bucket has it, with all its segments STORED, in place of the one with rowid old (0: none): whole or
+ * not at all, as a cartridge without its segments would be written over. c->rowid is set. */
+int db_cartridge_restore(struct db *db, int64_t old, struct db_cartridge *c, uint16_t address,
+                         const struct tape_index *x, const struct map_ref *maps, size_t n_maps);
+
+int db_maps(struct db *db, int64_t cartridge, int (*fn)(void *arg, const struct map_ref *m), void *arg);
+/* A head is committed: the cartridge's columns and its maps; maps that it no longer names become garbage. */
+int db_committed(struct db *db, const struct db_cartridge *c, const struct map_ref *maps, size_t n_maps);
+
+/* Objects of a cartridge to delete. */
+int db_garbage(struct db *db, int64_t cartridge, int (*fn)(void *arg, const char *key), void *arg);
+int db_garbage_add(struct db *db, int64_t cartridge, const char *const *keys, size_t n);
+int db_garbage_done(struct db *db, int64_t cartridge, const char *const *keys, size_t n);
+
+/* The key of a cartridge's object: tapes/<barcode>/<kind>/<name>, kind seg, map or head. */
+#define DB_KEY_SIZE 128
+void object_key(char out[DB_KEY_SIZE], const char *barcode, const char *kind, const struct seg_id *id);
+
+#endif

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* db_segments.c: the gateway's state in SQLite: segments, maps, commits and garbage. */
+#include "vtl/state/db_private.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+void object_key(char out[DB_KEY_SIZE], const char *barcode, const char *kind, const struct seg_id *id)
+{
+    char name[SEG_NAME_SIZE];
+    seg_id_format(id, name);
+    (void)snprintf(out, DB_KEY_SIZE, "tapes/%s/%s/%s", barcode, kind, name);
+}
+
+int db_segments(struct db *db, int64_t cartridge, db_segment_fn fn, void *arg)
+{
+    pthread_mutex_lock(&db->lock);
+    DB_STMT st =
+        db_prepare(db, "SELECT state, epoch, writer, number, first_object, first_file, objects, filemarks, size,"
+                       " plain_bytes, fms FROM segment WHERE cartridge=? ORDER BY state=0, first_object");
+    int rc = st ? 0 : -EIO, s = SQLITE_DONE;
+    if (st)
+        sqlite3_bind_int64(st, 1, cartridge);
+    while (st && !rc && (s = sqlite3_step(st)) == SQLITE_ROW) {
+        struct seg_ref r = {
+            .id = {(uint64_t)sqlite3_column_int64(st, 1), (uint32_t)sqlite3_column_int64(st, 2),
+                   (uint64_t)sqlite3_column_int64(st, 3)},
+            .first_object = (uint64_t)sqlite3_column_int64(st, 4),
+            .first_file = (uint64_t)sqlite3_column_int64(st, 5),
+            .objects = (uint64_t)sqlite3_column_int64(st, 6),
+            .filemarks = (uint64_t)sqlite3_column_int64(st, 7),
+            .size = (uint64_t)sqlite3_column_int64(st, 8),
+            .plain_bytes = (uint64_t)sqlite3_column_int64(st, 9),
+        };
+        const struct seg_fm_run *fms = sqlite3_column_blob(st, 10);
+        size_t n = (size_t)sqlite3_column_bytes(st, 10) / sizeof(*fms);
+        rc = fn(arg, (enum seg_state)sqlite3_column_int(st, 0), &r, fms, n);
+    }
+    if (!rc)
+        rc = db_errno(s);
+    pthread_mutex_unlock(&db->lock);
+    return rc;
+}
+
+static void bind_id(sqlite3_stmt *st, int p, int64_t cartridge, const struct seg_id *id)
+{
+    sqlite3_bind_int64(st, p, cartridge);
+    sqlite3_bind_int64(st, p + 1, (int64_t)id->epoch);
+    sqlite3_bind_int64(st, p + 2, id->writer);
+    sqlite3_bind_int64(st, p + 3, (int64_t)id->number);
+}
+
+static int segment_insert(struct db *db, int64_t cartridge, enum seg_state state, const struct seg_ref *r,
+                          const struct seg_fm_run *fms, size_t n_fms)
+{
+    DB_STMT st = db_prepare(db, "INSERT INTO segment(cartridge, epoch, writer, number, state, first_object, first_file,"
+                                " objects, filemarks, size, plain_bytes, fms) VALUES(?,?,?,?,?,?,?,?,?,?,?,?)");
+    if (st) {
+        bind_id(st, 1, cartridge, &r->id);
+        sqlite3_bind_int(st, 5, (int)state);
+        sqlite3_bind_int64(st, 6, (int64_t)r->first_object);
+        sqlite3_bind_int64(st, 7, (int64_t)r->first_file);
+        sqlite3_bind_int64(st, 8, (int64_t)r->objects);
+        sqlite3_bind_int64(st, 9, (int64_t)r->filemarks);
+        sqlite3_bind_int64(st, 10, (int64_t)r->size);
+        sqlite3_bind_int64(st, 11, (int64_t)r->plain_bytes);
+        sqlite3_bind_blob64(st, 12, n_fms ? (const void *)fms : "", n_fms * sizeof(*fms), SQLITE_STATIC);
+    }
+    return db_step(st);
+}
+
+int db_segment_open(struct db *db, const struct db_cartridge *c, const struct seg_ref *ref)
+{
+    struct seg_ref r = {.id = ref->id, .first_object = ref->first_object, .first_file = ref->first_file};
+    int rc = db_begin(db);
+    if (rc)
+        return rc;
+    rc = segment_insert(db, c->rowid, SEG_OPEN, &r, NULL, 0);
+    if (!rc)
+        rc = db_cartridge_write(db, c);
+    return db_end(db, rc);
+}
+
+static int segment_statement(struct db *db, const char *sql, int64_t cartridge, const struct seg_id *id)
+{
+    DB_STMT st = db_prepare(db, sql);
+    if (st)
+        bind_id(st, 1, cartridge, id);
+    return db_step(st);
+}
+
+int db_segment_drop(struct db *db, int64_t cartridge, const struct seg_id *id)
+{
+    int rc = db_begin(db);
+    if (rc)
+        return rc;
+    return db_end(db,
+                  segment_statement(db, "DELETE FROM segment WHERE cartridge=? AND epoch=? AND writer=? AND number=?",
+                                    cartridge, id));
+}
+
+int db_segment_stored(struct db *db, int64_t cartridge, const struct seg_id *id)
+{
+    int rc = db_begin(db);
+    if (rc)
+        return rc;
+    return db_end(
+        db, segment_statement(
+                db, "UPDATE segment SET state=2 WHERE cartridge=? AND epoch=? AND writer=? AND number=? AND state=1",
+                cartridge, id));
+}
+
+int db_segment_synced(struct db *db, int64_t cartridge, const struct seg_id *id, uint64_t bytes)
+{
+    int rc = db_begin(db);
+    if (rc)
+        return rc;
+    DB_STMT st = db_prepare(
+        db, "UPDATE segment SET size=?5 WHERE cartridge=?1 AND epoch=?2 AND writer=?3 AND number=?4 AND state=0");
+    if (st) {
+        bind_id(st, 1, cartridge, id);
+        sqlite3_bind_int64(st, 5, (int64_t)bytes);
+    }
+    return db_end(db, db_step(st));
+}
+
+static int segment_update(struct db *db, int64_t cartridge, const char *sql, const struct seg_ref *r,
+                          const struct seg_fm_run *fms, size_t n_fms)
+{
+    DB_STMT st = db_prepare(db, sql);
+    if (st) {
+        bind_id(st, 1, cartridge, &r->id);
+        sqlite3_bind_int64(st, 5, (int64_t)r->objects);
+        sqlite3_bind_int64(st, 6, (int64_t)r->filemarks);
+        sqlite3_bind_int64(st, 7, (int64_t)r->size);
+        sqlite3_bind_int64(st, 8, (int64_t)r->plain_bytes);
+        sqlite3_bind_blob64(st, 9, n_fms ? (const void *)fms : "", n_fms * sizeof(*fms), SQLITE_STATIC);
+    }
+    return db_step(st);
+}
+
+#define SEGMENT_FIGURES "objects=?5, filemarks=?6, size=?7, plain_bytes=?8, fms=?9"
+#define SEGMENT_IS " WHERE cartridge=?1 AND epoch=?2 AND writer=?3 AND number=?4"
+
+static int garbage_insert(struct db *db, int64_t cartridge, const char *key)
+{
+    DB_STMT st = db_prepare(db, "INSERT OR IGNORE INTO garbage VALUES(?,?)");
+    if (st) {
+        sqlite3_bind_int64(st, 1, cartridge);
+        sqlite3_bind_text(st, 2, key, -1, SQLITE_STATIC);
+    }
+    return db_step(st);
+}
+
+/* Everything at object and behind it goes, but the OPEN row. Stored objects become garbage, and so do sealed ones: an
+ * upload of them may have begun, and a crash now would leave nobody who knows. */
+static int truncate_rows(struct db *db, const struct db_cartridge *c, uint64_t object)
+{
+    DB_STMT st =
+        db_prepare(db, "SELECT epoch, writer, number FROM segment WHERE cartridge=? AND first_object>=? AND state<>0");
+    if (!st)
+        return -EIO;
+    sqlite3_bind_int64(st, 1, c->rowid);
+    sqlite3_bind_int64(st, 2, (int64_t)object);
+    int rc = 0, s = SQLITE_DONE;
+    while (!rc && (s = sqlite3_step(st)) == SQLITE_ROW) {
+        struct seg_id id = {(uint64_t)sqlite3_column_int64(st, 0), (uint32_t)sqlite3_column_int64(st, 1),
+                            (uint64_t)sqlite3_column_int64(st, 2)};
+        char key[DB_KEY_SIZE];
+        object_key(key, c->barcode, "seg", &id);
+        rc = garbage_insert(db, c->rowid, key);
+    }
+    if (!rc)
+        rc = db_errno(s);
+    if (rc)
+        return rc;
+    DB_STMT del = db_prepare(db, "DELETE FROM segment WHERE cartridge=? AND first_object>=? AND state<>0");
+    if (del) {
+        sqlite3_bind_int64(del, 1, c->rowid);
+        sqlite3_bind_int64(del, 2, (int64_t)object);
+    }
+    return db_step(del);
+}
+
+int db_change(struct db *db, const struct db_cartridge *c, const struct db_change *ch)
+{
+    int rc = db_begin(db);
+    if (rc)
+        return rc;
+    if (ch->truncate)
+        rc = truncate_rows(db, c, ch->object);
+    if (!rc && ch->cut)
+        rc = segment_update(db, c->rowid, "UPDATE segment SET " SEGMENT_FIGURES SEGMENT_IS, ch->cut, ch->cut_fms,
+                            ch->n_cut_fms);
+    if (!rc && ch->sealed && !ch->sealed_stays_open)
+        rc = segment_update(db, c->rowid, "UPDATE segment SET state=1, " SEGMENT_FIGURES SEGMENT_IS, ch->sealed,
+                            ch->sealed_fms, ch->n_sealed_fms);
+    if (!rc)
+        rc = db_cartridge_write(db, c);
+    return db_end(db, rc);
+}
+
+int db_maps(struct db *db, int64_t cartridge, int (*fn)(void *arg, const struct map_ref *m), void *arg)
+{
+    pthread_mutex_lock(&db->lock);
+    DB_STMT st = db_prepare(db, "SELECT epoch, writer, number, n_segs, first_object, size FROM map WHERE cartridge=?"
+                                " ORDER BY pos");
+    int rc = st ? 0 : -EIO, s = SQLITE_DONE;
+    if (st)
+        sqlite3_bind_int64(st, 1, cartridge);
+    while (st && !rc && (s = sqlite3_step(st)) == SQLITE_ROW) {
+        struct map_ref m = {.id = {(uint64_t)sqlite3_column_int64(st, 0), (uint32_t)sqlite3_column_int64(st, 1),
+                                   (uint64_t)sqlite3_column_int64(st, 2)},
+                            .n_segs = (uint64_t)sqlite3_column_int64(st, 3),
+                            .first_object = (uint64_t)sqlite3_column_int64(st, 4),
+                            .size = (uint64_t)sqlite3_column_int64(st, 5)};
+        rc = fn(arg, &m);
+    }
+    if (!rc)
+        rc = db_errno(s);
+    pthread_mutex_unlock(&db->lock);
+    return rc;
+}
+
+static int map_insert(struct db *db, int64_t cartridge, size_t pos, const struct map_ref *m)
+{
+    DB_STMT st = db_prepare(db, "INSERT INTO map(cartridge, epoch, writer, number, pos, n_segs, first_object, size)"
+                                " VALUES(?,?,?,?,?,?,?,?)");
+    if (st) {
+        bind_id(st, 1, cartridge, &m->id);
+        sqlite3_bind_int64(st, 5, (int64_t)pos);
+        sqlite3_bind_int64(st, 6, (int64_t)m->n_segs);
+        sqlite3_bind_int64(st, 7, (int64_t)m->first_object);
+        sqlite3_bind_int64(st, 8, (int64_t)m->size);
+    }
+    return db_step(st);
+}
+
+/* Maps of the last commit that are not among the new ones. */
+static int old_maps_garbage(struct db *db, const struct db_cartridge *c, const struct map_ref *maps, size_t n_maps)
+{
+    DB_STMT st = db_prepare(db, "SELECT epoch, writer, number FROM map WHERE cartridge=?");
+    int rc = st ? 0 : -EIO, s = SQLITE_DONE;
+    if (st)
+        sqlite3_bind_int64(st, 1, c->rowid);
+    while (st && !rc && (s = sqlite3_step(st)) == SQLITE_ROW) {
+        struct seg_id id = {(uint64_t)sqlite3_column_int64(st, 0), (uint32_t)sqlite3_column_int64(st, 1),
+                            (uint64_t)sqlite3_column_int64(st, 2)};
+        size_t i = 0;
+        while (i < n_maps && seg_id_compare(&maps[i].id, &id))
+            i++;
+        if (i < n_maps)
+            continue;
+        char key[DB_KEY_SIZE];
+        object_key(key, c->barcode, "map", &id);
+        rc = garbage_insert(db, c->rowid, key);
+    }
+    return rc ? rc : db_errno(s);
+}
+
+int db_committed(struct db *db, const struct db_cartridge *c, const struct map_ref *maps, size_t n_maps)
+{
+    int rc = db_begin(db);
+    if (rc)
+        return rc;
+    rc = old_maps_garbage(db, c, maps, n_maps);
+    DB_STMT st = db_prepare(db, "DELETE FROM map WHERE cartridge=?");
+    if (st)
+        sqlite3_bind_int64(st, 1, c->rowid);
+    if (!rc)
+        rc = db_step(st);
+    for (size_t i = 0; !rc && i < n_maps; i++)
+        rc = map_insert(db, c->rowid, i, &maps[i]);
+    if (!rc)
+        rc = db_cartridge_write(db, c);
+    return db_end(db, rc);
+}
+
+static int insert_stored(struct db *db, int64_t cartridge, const struct tape_index *x)
+{
+    int rc = 0;
+    for (size_t i = 0; !rc && i < x->n_segs; i++) {
+        const struct seg_ref *r = &x->segs[i];
+        struct seg_fm_run *runs = NULL;
+        size_t n = 0;
+        rc = tape_index_runs(x, r->first_object, r->first_object + r->objects, &runs, &n);
+        if (!rc)
+            rc = segment_insert(db, cartridge, SEG_STORED, r, runs, n);
+        free(runs);
+    }
+    return rc;
+}
+
+int db_cartridge_restore(struct db *db, int64_t old, struct db_cartridge *c, uint16_t address,
+                         const struct tape_index *x, const struct map_ref *maps, size_t n_maps)
+{
+    int rc = db_begin(db);
+    if (rc)
+        return rc;
+    if (old)
+        rc = db_cartridge_delete(db, old, c->barcode);
+    if (!rc)
+        rc = db_cartridge_insert(db, c, address);
+    if (!rc)
+        rc = insert_stored(db, c->rowid, x);
+    for (size_t i = 0; !rc && i < n_maps; i++)
+        rc = map_insert(db, c->rowid, i, &maps[i]);
+    return db_end(db, rc);
+}
+
+int db_garbage(struct db *db, int64_t cartridge, int (*fn)(void *arg, const char *key), void *arg)
+{
+    pthread_mutex_lock(&db->lock);
+    DB_STMT st = db_prepare(db, "SELECT key FROM garbage WHERE cartridge=? ORDER BY key");
+    int rc = st ? 0 : -EIO, s = SQLITE_DONE;
+    if (st)
+        sqlite3_bind_int64(st, 1, cartridge);
+    while (st && !rc && (s = sqlite3_step(st)) == SQLITE_ROW)
+        rc = fn(arg, (const char *)sqlite3_column_text(st, 0));
+    if (!rc)
+        rc = db_errno(s);
+    pthread_mutex_unlock(&db->lock);
+    return rc;
+}
+
+int db_garbage_add(struct db *db, int64_t cartridge, const char *const *keys, size_t n)
+{
+    int rc = db_begin(db);
+    if (rc)
+        return rc;
+    for (size_t i = 0; !rc && i < n; i++)
+        rc = garbage_insert(db, cartridge, keys[i]);
+    return db_end(db, rc);
+}
+
+int db_garbage_done(struct db *db, int64_t cartridge, const char *const *keys, size_t n)
+{
+    int rc = db_begin(db);
+    if (rc)
+        return rc;
+    for (size_t i = 0; !rc && i < n; i++) {
+        DB_STMT st = db_prepare(db, "DELETE FROM garbage WHERE cartridge=? AND key=?");
+        if (st) {
+            sqlite3_bind_int64(st, 1, cartridge);
+            sqlite3_bind_text(st, 2, keys[i], -1, SQLITE_STATIC);
+        }
+        rc = db_step(st);
+    }
+    return db_end(db, rc);
+}

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* spool.c: the segment files on the local disk: spool of what is not stored yet, cache of what is. */
+#include "vtl/state/spool.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BUCKETS 1024
+
+struct file {
+    struct file *next;
+    char barcode[33];
+    struct seg_id id;
+    uint64_t size;
+    uint64_t used_at; /* spool->clock of the last use */
+    bool keep;        /* the only copy */
+};
+
+struct spool {
+    char *dir;
+    uint64_t cache_size;
+    pthread_mutex_t lock; /* guards what follows */
+    struct file *bucket[BUCKETS];
+    uint64_t cache_bytes, clock;
+};
+
+static unsigned hash(const char *barcode, const struct seg_id *id)
+{
+    uint64_t h = id->number * 0x9E3779B97F4A7C15u ^ ((uint64_t)id->writer << 20) ^ id->epoch;
+    for (; *barcode; barcode++)
+        h = (h ^ (unsigned char)*barcode) * 0x100000001B3u;
+    return (unsigned)(h >> 40) % BUCKETS;
+}
+
+static struct file **find(struct spool *s, const char *barcode, const struct seg_id *id)
+{
+    struct file **f = &s->bucket[hash(barcode, id)];
+    while (*f && (strcmp((*f)->barcode, barcode) || seg_id_compare(&(*f)->id, id)))
+        f = &(*f)->next;
+    return f;
+}
+
+/* NULL when out of memory. A new one counts as the only copy until told otherwise. */
+static struct file *find_or_add(struct spool *s, const char *barcode, const struct seg_id *id)
+{
+    struct file **f = find(s, barcode, id);
+    if (!*f && (*f = calloc(1, sizeof(**f)))) {
+        (void)snprintf((*f)->barcode, sizeof((*f)->barcode), "%s", barcode);
+        (*f)->id = *id;
+        (*f)->keep = true;
+    }
+    return *f;
+}
+
+static void path_of(const struct spool *s, const char *barcode, const struct seg_id *id, const char *suffix, char *buf,
+                    size_t room)
+{
+    char name[SEG_NAME_SIZE];
+    seg_id_format(id, name);
+    (void)snprintf(buf, room, "%s/%s/%s%s", s->dir, barcode, name, suffix);
+}
+
+#define PATH_SIZE 4200
+
+static void set_cached(struct spool *s, struct file *f, uint64_t size)
+{
+    if (!f->keep)
+        s->cache_bytes -= f->size;
+    f->keep = false;
+    f->size = size;
+    f->used_at = ++s->clock;
+    s->cache_bytes += size;
+}
+
+static void forget(struct spool *s, struct file **f)
+{
+    struct file *old = *f;
+    if (!old->keep)
+        s->cache_bytes -= old->size;
+    *f = old->next;
+    free(old);
+}
+
+/* Removes the least recently used cached file. False when there is none. Lock held. */
+static bool evict_one(struct spool *s, uint64_t *freed)
+{
+    struct file **oldest = NULL;
+    for (unsigned b = 0; b < BUCKETS; b++)
+        for (struct file **f = &s->bucket[b]; *f; f = &(*f)->next)
+            if (!(*f)->keep && (!oldest || (*f)->used_at < (*oldest)->used_at))
+                oldest = f;
+    if (!oldest)
+        return false;
+    char path[PATH_SIZE];
+    path_of(s, (*oldest)->barcode, &(*oldest)->id, "", path, sizeof(path));
+    (void)unlink(path);
+    *freed += (*oldest)->size;
+    forget(s, oldest);
+    return true;
+}
+
+static void evict(struct spool *s)
+{
+    uint64_t freed = 0;
+    while (s->cache_bytes > s->cache_size && evict_one(s, &freed))
+        ;
+}
+
+static int scan_cartridge(struct spool *s, const char *barcode)
+{
+    char path[PATH_SIZE];
+    (void)snprintf(path, sizeof(path), "%s/%s", s->dir, barcode);
+    DIR *d = opendir(path);
+    if (!d)
+        return -errno;
+    for (struct dirent *e; (e = readdir(d));) {
+        struct seg_id id;
+        struct stat st;
+        if (e->d_name[0] == '.')
+            continue;
+        if (!seg_id_parse(e->d_name, &id)) {
+            size_t n = strlen(e->d_name);
+            if (n > 5 && !strcmp(e->d_name + n - 5, ".part")) /* an unfinished download */
+                (void)unlinkat(dirfd(d), e->d_name, 0);
+            continue;
+        }
+        if (fstatat(dirfd(d), e->d_name, &st, 0))
+            continue;
+        struct file *f = find_or_add(s, barcode, &id);
+        if (f)
+            f->size = (uint64_t)st.st_size;
+    }
+    closedir(d);
+    return 0;
+}
+
+int spool_open(const char *dir, uint64_t cache_size, struct spool **out, struct errtext *err)
+{
+    *out = NULL;
+    if (mkdir(dir, 0700) && errno != EEXIST)
+        return errtext_set(err, -errno, "%s: %s", dir, strerror(errno));
+    struct spool *s = calloc(1, sizeof(*s));
+    if (!s || !(s->dir = strdup(dir))) {
+        free(s);
+        return errtext_set(err, -ENOMEM, "%s: out of memory", dir);
+    }
+    s->cache_size = cache_size;
+    pthread_mutex_init(&s->lock, NULL);
+    DIR *d = opendir(dir);
+    int rc = d ? 0 : -errno;
+    for (struct dirent *e; d && !rc && (e = readdir(d));)
+        if (e->d_name[0] != '.')
+            rc = scan_cartridge(s, e->d_name);
+    if (d)
+        closedir(d);
+    if (rc) {
+        errtext_set(err, rc, "%s: %s", dir, strerror(-rc));
+        spool_close(s);
+        return rc;
+    }
+    *out = s;
+    return 0;
+}
+
+void spool_close(struct spool *s)
+{
+    if (!s)
+        return;
+    for (unsigned b = 0; b < BUCKETS; b++)
+        while (s->bucket[b])
+            forget(s, &s->bucket[b]);
+    pthread_mutex_destroy(&s->lock);
+    free(s->dir);
+    free(s);
+}
+
+/* Makes the entry of a file or directory safe. */
+static int sync_dir(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int rc = fsync(fd) ? -errno : 0;
+    close(fd);
+    return rc;
+}
+
+static int make_dir(struct spool *s, const char *barcode, char *path, size_t room)
+{
+    (void)snprintf(path, room, "%s/%s", s->dir, barcode);
+    if (!mkdir(path, 0700))
+        return sync_dir(s->dir);
+    return errno == EEXIST ? 0 : -errno;
+}
+
+int spool_create(struct spool *s, const char *barcode, const struct seg_id *id)
+{
+    char path[PATH_SIZE], dir[PATH_SIZE];
+    int rc = make_dir(s, barcode, dir, sizeof(dir));
+    if (rc)
+        return rc;
+    path_of(s, barcode, id, "", path, sizeof(path));
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return -errno;
+    pthread_mutex_lock(&s->lock);
+    rc = find_or_add(s, barcode, id) ? 0 : -ENOMEM;
+    pthread_mutex_unlock(&s->lock);
+    if (!rc)
+        rc = sync_dir(dir);
+    if (rc) {
+        close(fd);
+        spool_remove(s, barcode, id);
+        return rc;
+    }
+    return fd;
+}
+
+static int open_existing(struct spool *s, const char *barcode, const struct seg_id *id, int flags)
+{
+    char path[PATH_SIZE];
+    path_of(s, barcode, id, "", path, sizeof(path));
+    pthread_mutex_lock(&s->lock);
+    struct file *f = *find(s, barcode, id);
+    int fd = -ENOENT;
+    if (f) {
+        f->used_at = ++s->clock;
+        fd = open(path, flags | O_CLOEXEC);
+        fd = fd < 0 ? -errno : fd;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return fd;
+}
+
+int spool_read(struct spool *s, const char *barcode, const struct seg_id *id)
+{
+    return open_existing(s, barcode, id, O_RDONLY);
+}
+
+int spool_reopen(struct spool *s, const char *barcode, const struct seg_id *id)
+{
+    return open_existing(s, barcode, id, O_RDWR);
+}
+
+bool spool_has(struct spool *s, const char *barcode, const struct seg_id *id)
+{
+    pthread_mutex_lock(&s->lock);
+    bool there = *find(s, barcode, id) != NULL;
+    pthread_mutex_unlock(&s->lock);
+    return there;
+}
+
+void spool_settle(struct spool *s, bool (*fn)(void *arg, const char *barcode), void *arg)
+{
+    pthread_mutex_lock(&s->lock);
+    for (unsigned b = 0; b < BUCKETS; b++)
+        for (struct file *f = s->bucket[b]; f; f = f->next)
+            if (f->keep && fn(arg, f->barcode))
+                set_cached(s, f, f->size);
+    evict(s);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void spool_set_aside(struct spool *s, const char *barcode, const struct seg_id *id)
+{
+    char path[PATH_SIZE], bad[PATH_SIZE];
+    path_of(s, barcode, id, "", path, sizeof(path));
+    path_of(s, barcode, id, ".bad", bad, sizeof(bad));
+    pthread_mutex_lock(&s->lock);
+    struct file **f = find(s, barcode, id);
+    if (*f)
+        forget(s, f);
+    (void)rename(path, bad);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static int copy_file(const char *from, const char *to)
+{
+    int in = open(from, O_RDONLY | O_CLOEXEC), out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    ssize_t n = in < 0 || out < 0 ? -1 : 1;
+    while (n > 0)
+        n = sendfile(out, in, NULL, 1 << 30);
+    int rc = n < 0 || fsync(out) ? -errno : 0;
+    if (in >= 0)
+        close(in);
+    if (out >= 0)
+        close(out);
+    return rc;
+}
+
+int spool_keep_copy(struct spool *s, const char *barcode, const struct seg_id *id)
+{
+    char path[PATH_SIZE], bad[PATH_SIZE];
+    path_of(s, barcode, id, "", path, sizeof(path));
+    path_of(s, barcode, id, ".bad", bad, sizeof(bad));
+    return copy_file(path, bad);
+}
+
+void spool_stored(struct spool *s, const char *barcode, const struct seg_id *id, uint64_t size)
+{
+    pthread_mutex_lock(&s->lock);
+    struct file *f = *find(s, barcode, id);
+    if (f)
+        set_cached(s, f, size);
+    evict(s);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void spool_remove(struct spool *s, const char *barcode, const struct seg_id *id)
+{
+    char path[PATH_SIZE];
+    path_of(s, barcode, id, "", path, sizeof(path));
+    pthread_mutex_lock(&s->lock);
+    struct file **f = find(s, barcode, id);
+    if (*f)
+        forget(s, f);
+    (void)unlink(path);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void spool_remove_all(struct spool *s, const char *barcode)
+{
+    char path[PATH_SIZE];
+    pthread_mutex_lock(&s->lock);
+    for (unsigned b = 0; b < BUCKETS; b++)
+        for (struct file **f = &s->bucket[b]; *f;) {
+            if (strcmp((*f)->barcode, barcode)) {
+                f = &(*f)->next;
+                continue;
+            }
+            path_of(s, barcode, &(*f)->id, "", path, sizeof(path));
+            (void)unlink(path);
+            forget(s, f);
+        }
+    (void)snprintf(path, sizeof(path), "%s/%s", s->dir, barcode);
+    (void)rmdir(path);
+    pthread_mutex_unlock(&s->lock);
+}
+
+int spool_download(struct spool *s, const char *barcode, const struct seg_id *id)
+{
+    char path[PATH_SIZE];
+    int rc = make_dir(s, barcode, path, sizeof(path));
+    if (rc)
+        return rc;
+    path_of(s, barcode, id, ".part", path, sizeof(path));
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    return fd < 0 ? -errno : fd;
+}
+
+int spool_download_end(struct spool *s, const char *barcode, const struct seg_id *id, uint64_t size, bool good)
+{
+    char part[PATH_SIZE], path[PATH_SIZE];
+    path_of(s, barcode, id, ".part", part, sizeof(part));
+    path_of(s, barcode, id, "", path, sizeof(path));
+    if (!good)
+        return unlink(part) ? -errno : 0;
+    pthread_mutex_lock(&s->lock);
+    int rc = rename(part, path) ? -errno : 0;
+    struct file *f = rc ? NULL : find_or_add(s, barcode, id);
+    if (f)
+        set_cached(s, f, size);
+    else if (!rc)
+        rc = unlink(path) ? -errno : -ENOMEM;
+    evict(s);
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}
+
+uint64_t spool_shrink(struct spool *s, uint64_t bytes)
+{
+    uint64_t freed = 0;
+    pthread_mutex_lock(&s->lock);
+    while (freed < bytes && evict_one(s, &freed))
+        ;
+    pthread_mutex_unlock(&s->lock);
+    return freed;
+}
+
+uint64_t spool_cache_bytes(struct spool *s)
+{
+    pthread_mutex_lock(&s->lock);
+    uint64_t n = s->cache_bytes;
+    pthread_mutex_unlock(&s->lock);
+    return n;
+}

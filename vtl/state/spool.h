@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* spool.h: the segment files on the local disk: spool of what is not stored yet, cache of what is. */
+#ifndef S3VTL_SPOOL_H
+#define S3VTL_SPOOL_H
+
+#include "vtl/format/segment.h"
+
+/*
+ * A file <dir>/<barcode>/<name> is byte for byte the object of that name. Files whose object is stored are cache: the
+ * least recently used ones go when the cache is larger than its limit; who has one open goes on reading it. Files whose
+ * object is not stored are never removed but by spool_remove. Any thread; calls touch the disk, so not on the
+ * transport's thread.
+ */
+struct spool;
+
+/* Takes stock of dir (made if missing): each file found counts as the only copy until
+ * spool_stored or spool_settle says otherwise; unfinished
+ * downloads go. */
+int spool_open(const char *dir, uint64_t cache_size, struct spool **out, struct errtext *err);
+void spool_close(struct spool *s);
+
+/* A new empty file for writing and reading, its directory entry safe. Returns the fd or a negative errno. */
+int spool_create(struct spool *s, const char *barcode, const struct seg_id *id);
+/* Opens for reading; -ENOENT: not here. Counts as a use. */
+int spool_read(struct spool *s, const char *barcode, const struct seg_id *id);
+bool spool_has(struct spool *s, const char *barcode, const struct seg_id *id);
+/* Opens an existing file for writing too (recovery). */
+int spool_reopen(struct spool *s, const char *barcode, const struct seg_id *id);
+/* The files of each cartridge that fn says true of are cache: every segment of it is stored. */
+void spool_settle(struct spool *s, bool (*fn)(void *arg, const char *barcode), void *arg);
+/* A file that is no good stays beside the others as <name>.bad, out of the way. */
+void spool_set_aside(struct spool *s, const char *barcode, const struct seg_id *id);
+/* A copy of the file stays beside it as <name>.bad. 0 or a negative errno. */
+int spool_keep_copy(struct spool *s, const char *barcode, const struct seg_id *id);
+/* Its object is stored: the file, if it is here, is cache of size bytes from now on. */
+void spool_stored(struct spool *s, const char *barcode, const struct seg_id *id, uint64_t size);
+void spool_remove(struct spool *s, const char *barcode, const struct seg_id *id);
+/* Removes every file of a cartridge. */
+void spool_remove_all(struct spool *s, const char *barcode);
+
+/* A download in the making: an fd to fill; then done (it becomes cache) or thrown away. */
+int spool_download(struct spool *s, const char *barcode, const struct seg_id *id);
+int spool_download_end(struct spool *s, const char *barcode, const struct seg_id *id, uint64_t size, bool good);
+
+/* Removes cache until at least bytes are freed or there is no more; returns the bytes freed (a full disk). */
+uint64_t spool_shrink(struct spool *s, uint64_t bytes);
+uint64_t spool_cache_bytes(struct spool *s);
+
+#endif

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* executor.c: one thread per logical unit that runs jobs in order and hands them back by an eventfd. */
+#include "vtl/target/executor.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+struct list {
+    struct exec_job *head;
+    struct exec_job **tail;
+};
+
+struct executor {
+    pthread_mutex_t lock; /* a leaf, held for a few instructions: the transport's thread takes it too (I5) */
+    pthread_cond_t work;
+    struct list queued, ran;
+    bool idle; /* the thread waits: only then is waking it worth a system call */
+    bool stop;
+    bool handed_back; /* the job that runs; the thread's own */
+    int fd;
+    pthread_t thread;
+};
+
+static void list_init(struct list *l)
+{
+    l->head = NULL;
+    l->tail = &l->head;
+}
+
+static void list_add_job(struct list *l, struct exec_job *job)
+{
+    job->next = NULL;
+    *l->tail = job;
+    l->tail = &job->next;
+}
+
+static struct exec_job *list_pop(struct list *l)
+{
+    struct exec_job *job = l->head;
+    if (job) {
+        l->head = job->next;
+        if (!l->head)
+            l->tail = &l->head;
+    }
+    return job;
+}
+
+/* A counter of an eventfd overflows after 2^64 - 2 additions, so that EAGAIN cannot happen; EINTR can. */
+static void signal_done(int fd)
+{
+    const uint64_t one = 1;
+    while (write(fd, &one, sizeof(one)) < 0 && errno == EINTR)
+        ;
+}
+
+/* The next job, or NULL when the executor ends. Lock held. */
+static struct exec_job *next_job(struct executor *e)
+{
+    while (!e->queued.head && !e->stop) {
+        e->idle = true;
+        pthread_cond_wait(&e->work, &e->lock);
+    }
+    e->idle = false;
+    return list_pop(&e->queued);
+}
+
+void executor_hand_back(struct executor *e, struct exec_job *job)
+{
+    e->handed_back = true;
+    pthread_mutex_lock(&e->lock);
+    bool first = !e->ran.head;
+    list_add_job(&e->ran, job);
+    pthread_mutex_unlock(&e->lock);
+    if (first) /* else the eventfd is readable already, and executor_done will take this one too */
+        signal_done(e->fd);
+}
+
+static void *executor_main(void *arg)
+{
+    struct executor *e = arg;
+    struct exec_job *job;
+
+    pthread_mutex_lock(&e->lock);
+    while ((job = next_job(e)) != NULL) {
+        pthread_mutex_unlock(&e->lock);
+        e->handed_back = false;
+        job->run(job);
+        if (!e->handed_back)
+            executor_hand_back(e, job);
+        pthread_mutex_lock(&e->lock);
+    }
+    pthread_mutex_unlock(&e->lock);
+    return NULL;
+}
+
+/* Signals belong to the transport's thread: it drives its timers and its end by them. */
+static int start_thread(struct executor *e, const char *name)
+{
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int rc = pthread_create(&e->thread, NULL, executor_main, e);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (rc == 0)
+        (void)pthread_setname_np(e->thread, name); /* for debuggers only; refused when longer than 15 characters */
+    return -rc;
+}
+
+struct executor *executor_new(const char *name)
+{
+    struct executor *e = calloc(1, sizeof(*e));
+    if (!e)
+        return NULL;
+    list_init(&e->queued);
+    list_init(&e->ran);
+    pthread_mutex_init(&e->lock, NULL);
+    pthread_cond_init(&e->work, NULL);
+    e->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (e->fd >= 0 && start_thread(e, name) == 0)
+        return e;
+    if (e->fd >= 0)
+        close(e->fd);
+    pthread_cond_destroy(&e->work);
+    pthread_mutex_destroy(&e->lock);
+    free(e);
+    return NULL;
+}
+
+int executor_done_fd(const struct executor *e)
+{
+    return e->fd;
+}
+
+void executor_submit(struct executor *e, struct exec_job *job)
+{
+    pthread_mutex_lock(&e->lock);
+    list_add_job(&e->queued, job);
+    bool wake = e->idle;
+    e->idle = false; /* one signal is enough, however many jobs come before the thread runs */
+    pthread_mutex_unlock(&e->lock);
+    if (wake)
+        pthread_cond_signal(&e->work);
+}
+
+bool executor_is_idle(struct executor *e)
+{
+    pthread_mutex_lock(&e->lock);
+    bool idle = e->idle;
+    pthread_mutex_unlock(&e->lock);
+    return idle;
+}
+
+bool executor_remove(struct executor *e, struct exec_job *job)
+{
+    pthread_mutex_lock(&e->lock);
+    struct exec_job **at = &e->queued.head;
+    while (*at && *at != job)
+        at = &(*at)->next;
+    bool found = *at != NULL;
+    if (found) {
+        *at = job->next;
+        if (!*at)
+            e->queued.tail = at;
+    }
+    pthread_mutex_unlock(&e->lock);
+    return found;
+}
+
+struct exec_job *executor_done(struct executor *e)
+{
+    uint64_t count;
+    /* First the eventfd, then the list: a job that comes between is taken now, and its signal wakes the caller once for
+     * nothing. */
+    while (read(e->fd, &count, sizeof(count)) < 0 && errno == EINTR)
+        ;
+    pthread_mutex_lock(&e->lock);
+    struct exec_job *jobs = e->ran.head;
+    list_init(&e->ran);
+    pthread_mutex_unlock(&e->lock);
+    return jobs;
+}
+
+void executor_free(struct executor *e)
+{
+    pthread_mutex_lock(&e->lock);
+    e->stop = true;
+    pthread_mutex_unlock(&e->lock);
+    pthread_cond_signal(&e->work);
+    pthread_join(e->thread, NULL);
+    close(e->fd);
+    pthread_cond_destroy(&e->work);
+    pthread_mutex_destroy(&e->lock);
+    free(e);
+}

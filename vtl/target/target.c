@@ -1,0 +1,601 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* target.c: the module that tgtd loads: CDBs and buffers in, status, sense and residuals out. */
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "vtl/cartridge/engine.h"
+#include "vtl/target/executor.h"
+#include "vtl/target/reservation.h"
+#include "vtl/target/target_engine.h"
+
+/* tgt's own, of the source of the installed package. Its scsi.h stays out: its macros bear the names of our constants.
+ */
+#include "list.h"
+#include "tgtd.h"
+#include "target.h"
+#include "driver.h"
+#include "iscsi/iscsid.h"
+
+/* Where these are missing, in a program on the way to tgtd, the module is loaded all the same, and does nothing. */
+#pragma weak tgt_drivers
+#pragma weak register_backingstore_template
+
+/*
+ * The life of a command. All of it but run_job is on tgtd's one thread, which never blocks (I5).
+ *
+ *   iscsid -> target_cmd_queue -> receive (lu->cmd_perform, ours): takes tgt's unit attentions over
+ *          -> target_cmd_perform -> scsi_cmd_perform (tgt's: reservations) -> perform (ops[], ours)
+ *             immediate: answered here; also a WRITE that the drive only has to take
+ *             else:      a job for the logical unit's executor -> run_job -> eventfd -> on_done -> target_cmd_io_done
+ *
+ * tgt tells a backing store neither of an abort nor of a lost session; on_tick looks for both while jobs run. A command
+ * belongs to tgt until target_cmd_io_done, however it ends, so that memory is freed in one place only: a session whose
+ * connection is gone, and the logical unit (tgt refuses to remove it), stay until the last of their commands came back.
+ */
+
+enum {
+    OP_INQUIRY = 0x12,
+    OP_PERSISTENT_RESERVE_IN = 0x5E,
+    OP_PERSISTENT_RESERVE_OUT = 0x5F,
+    OP_REPORT_LUNS = 0xA0,
+    TAG_SIMPLE = 0x20,         /* MSG_SIMPLE_TAG */
+    FUNCTION_LUN_RESET = 0x17, /* LOGICAL_UNIT_RESET */
+    TICK_BUSY_MS = 50,         /* how soon an abort is seen */
+    TICK_IDLE_MS = 1000,       /* how soon a nexus that is gone loses its PREVENT */
+    MAX_DRIVES = 64,
+};
+
+/* What tgt keeps for us behind each struct scsi_lu. */
+struct target_lun {
+    struct scsi_lu *lu; /* NULL: not open */
+    struct target_unit unit;
+    struct executor *executor;
+    atomic_bool closing;      /* ends what goes on behind its answer */
+    struct list_head running; /* jobs at the executor */
+};
+
+struct target_job {
+    struct exec_job job;
+    struct list_head siblings; /* target_lun.running */
+    struct target_lun *tl;
+    struct scsi_cmd *cmd;
+    const struct scsi_command *row;
+    struct scsi_request rq;
+    atomic_bool cancelled;
+};
+
+/* The one library object of the process, and where its events go. */
+static struct {
+    struct target_engine engine;
+    unsigned open_luns;
+    int timer_fd;
+    bool busy; /* the timer runs at TICK_BUSY_MS */
+    pthread_mutex_t
+        lock; /* a leaf, held for a few instructions: guards the pointers below against the library's threads */
+    struct target_lun *changer, *drives[MAX_DRIVES];
+} target = {.timer_fd = -1, .lock = PTHREAD_MUTEX_INITIALIZER};
+
+static struct target_lun *lun_of(struct scsi_lu *lu)
+{
+    return (struct target_lun *)(lu + 1);
+}
+
+static struct target_lun **place_of(int drive)
+{
+    return drive == TARGET_CHANGER ? &target.changer : &target.drives[drive];
+}
+
+/* ---- a command's way ---- */
+
+/* An expected data transfer length near 2^31 overflows in iscsid, which then has no buffer, or one for the immediate
+ * data only. */
+static uint32_t usable(const void *buffer, uint32_t length)
+{
+    return buffer && length < INT_MAX - 3 ? length : 0;
+}
+
+/* iscsid made the buffer by posix_memalign, and frees it with the task if it is still there. */
+static void give_out(struct scsi_request *rq)
+{
+    struct scsi_cmd *cmd = rq->transport;
+    container_of(cmd, struct iscsi_task, scmd)->data = NULL;
+    scsi_set_out_buffer(cmd, NULL);
+}
+
+static void request_init(struct scsi_request *rq, struct scsi_cmd *cmd, const atomic_bool *cancelled)
+{
+    scsi_set_in_length(cmd, usable(scsi_get_in_buffer(cmd), scsi_get_in_length(cmd)));
+    scsi_set_out_length(cmd, usable(scsi_get_out_buffer(cmd), scsi_get_out_length(cmd)));
+    *rq = (struct scsi_request){.cdb = cmd->scb,
+                                .cdb_len = (size_t)cmd->scb_len,
+                                .nexus = cmd->cmd_itn_id,
+                                .out = scsi_get_out_buffer(cmd),
+                                .out_len = scsi_get_out_length(cmd),
+                                .in = scsi_get_in_buffer(cmd),
+                                .in_len = scsi_get_in_length(cmd),
+                                .transport = cmd,
+                                .can_defer = true,
+                                .cancelled = cancelled};
+    scsi_request_init(rq);
+}
+
+/* Gives tgt the answer; returns the status. iscsid sends transfer_len bytes of data-in, with bad status too (then a
+ * response PDU follows), and U with the residual only if that is not 0. */
+static int answer(struct scsi_cmd *cmd, const struct scsi_request *rq)
+{
+    scsi_set_in_resid_by_actual(cmd, rq->in_actual);
+    scsi_set_out_resid_by_actual(cmd, rq->out_actual);
+    memcpy(cmd->sense_buffer, rq->sense, rq->sense_len);
+    cmd->sense_len = rq->sense_len;
+    return rq->status;
+}
+
+static void cancelled_answer(struct scsi_request *rq)
+{
+    rq->status = SCSI_TASK_ABORTED;
+    rq->sense_len = 0;
+    rq->in_actual = rq->out_actual = 0;
+}
+
+static void set_tick(int ms)
+{
+    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+    struct itimerspec every = {.it_interval = t, .it_value = t};
+    target.busy = ms == TICK_BUSY_MS;
+    if (timerfd_settime(target.timer_fd, 0, &every, NULL))
+        engine_log("timer: %s: aborted commands will not be noticed", strerror(errno));
+}
+
+/* The buffer is tgt's, which does not know that there is a key in it. */
+static void wipe_secret(const struct scsi_command *row, const struct scsi_request *rq)
+{
+    if (row && (row->flags & CMD_SECRET) && rq->out_len)
+        explicit_bzero((void *)(uintptr_t)rq->out, rq->out_len);
+}
+
+/* The executor's thread. */
+static void run_job(struct exec_job *job)
+{
+    struct target_job *j = container_of(job, struct target_job, job);
+    struct target_lun *tl = j->tl;
+    if (atomic_load(&j->cancelled))
+        cancelled_answer(&j->rq);
+    else
+        scsi_lun_run(tl->unit.lun, j->row, &j->rq);
+    wipe_secret(j->row, &j->rq);
+    void (*after)(struct scsi_lun *, const atomic_bool *) = j->rq.after;
+    if (!after)
+        return;
+    executor_hand_back(tl->executor, job); /* the answer goes out, and the job with it */
+    after(tl->unit.lun, &tl->closing);
+}
+
+static int to_executor(struct target_lun *tl, struct scsi_cmd *cmd, const struct scsi_request *rq,
+                       const struct scsi_command *row)
+{
+    struct target_job *j = malloc(sizeof(*j));
+    if (!j) {
+        scsi_set_in_resid_by_actual(cmd, 0);
+        scsi_set_out_resid_by_actual(cmd, 0);
+        return SCSI_TASK_SET_FULL;
+    }
+    j->job.run = run_job;
+    j->tl = tl;
+    j->cmd = cmd;
+    j->row = row;
+    j->rq = *rq;
+    j->rq.cancelled = &j->cancelled;
+    j->rq.give_out = NULL;
+    atomic_init(&j->cancelled, false);
+    list_add_tail(&j->siblings, &tl->running);
+    set_cmd_async(cmd);
+    if (!target.busy)
+        set_tick(TICK_BUSY_MS);
+    executor_submit(tl->executor, &j->job);
+    return SCSI_GOOD;
+}
+
+/* ops[opcode].cmd_perform */
+static int perform(int host_no, struct scsi_cmd *cmd)
+{
+    static const atomic_bool never = false;
+    struct target_lun *tl = lun_of(cmd->dev);
+    struct scsi_request rq;
+    const struct scsi_command *row = NULL;
+    (void)host_no;
+
+    if (!tl->lu) /* between two paths: see finish_jobs */
+        return SCSI_BUSY;
+    request_init(&rq, cmd, &never);
+    switch (scsi_lun_route(tl->unit.lun, &rq, &row)) {
+    case SCSI_ROUTE_EXECUTOR:
+        rq.give_out = give_out;
+        if (!list_empty(&tl->running) || !executor_is_idle(tl->executor) ||
+            !scsi_lun_run_at_once(tl->unit.lun, row, &rq))
+            return to_executor(tl, cmd, &rq, row);
+        break;
+    case SCSI_ROUTE_IMMEDIATE:
+        scsi_lun_run(tl->unit.lun, row, &rq);
+        break;
+    case SCSI_ROUTE_DONE: {
+        bool other_action;
+        wipe_secret(scsi_find_command(tl->unit.lun, rq.cdb[0], SA_NONE, &other_action), &rq);
+        break;
+    }
+    }
+    return answer(cmd, &rq);
+}
+
+/* The job ran. Its command, and its session if that was only waiting for it, may be gone afterwards. */
+static void complete(struct target_job *j)
+{
+    struct scsi_cmd *cmd = j->cmd;
+    int status = answer(cmd, &j->rq);
+    list_del(&j->siblings);
+    free(j);
+    target_cmd_io_done(cmd, status);
+}
+
+/* The executor's eventfd. */
+static void on_done(int fd, int events, void *data)
+{
+    struct target_lun *tl = data;
+    (void)fd;
+    (void)events;
+    struct exec_job *next;
+    for (struct exec_job *job = executor_done(tl->executor); job; job = next) {
+        next = job->next;
+        complete(container_of(job, struct target_job, job));
+    }
+}
+
+/* ---- unit attentions and nexuses ---- */
+
+static bool nexus_known(struct scsi_lun *lun, uint64_t nexus)
+{
+    bool known = false;
+    pthread_mutex_lock(&lun->lock);
+    for (size_t i = 0; i < SCSI_MAX_NEXUS && !known; i++)
+        known = lun->nexus[i].id == nexus;
+    pthread_mutex_unlock(&lun->lock);
+    return known;
+}
+
+static size_t nexus_list(struct scsi_lun *lun, uint64_t out[SCSI_MAX_NEXUS])
+{
+    size_t n = 0;
+    pthread_mutex_lock(&lun->lock);
+    for (size_t i = 0; i < SCSI_MAX_NEXUS; i++)
+        if (lun->nexus[i].id)
+            out[n++] = lun->nexus[i].id;
+    pthread_mutex_unlock(&lun->lock);
+    return n;
+}
+
+static void allow_removal(struct target_lun *tl, uint64_t nexus)
+{
+    bool any = scsi_prevent_set(tl->unit.lun, nexus, false);
+    tl->unit.prevent(tl->unit.self, any);
+}
+
+/* A logical unit reset ends every PREVENT (SPC-5 6.14) and gives parameters their defaults. tgt tells of it by a unit
+ * attention for each nexus: those of the others are taken over now, so that it counts once, and not again when they are
+ * heard of. */
+static void note_reset(struct target_lun *tl)
+{
+    uint64_t ids[SCSI_MAX_NEXUS];
+    size_t n = nexus_list(tl->unit.lun, ids);
+    for (size_t i = 0; i < n; i++)
+        allow_removal(tl, ids[i]);
+    scsi_lun_reset(tl->unit.lun);
+    struct it_nexus_lu_info *other;
+    list_for_each_entry (other, &tl->lu->lu_itl_info_list, lu_itl_info_siblings) {
+        if (list_empty(&other->pending_ua_sense_list) || !nexus_known(tl->unit.lun, other->itn_id))
+            continue;
+        ua_sense_clear(other, ASC_POWER_ON_RESET);
+        scsi_ua_raise(tl->unit.lun, other->itn_id, 0, ASC_POWER_ON_RESET);
+    }
+}
+
+/*
+ * tgt reports its unit attentions itself before a backing store sees the command, and answers REQUEST SENSE with CHECK
+ * CONDITION then, which initiators don't expect. So they become ours, one a nexus, the most severe one.
+ */
+static void take_unit_attentions(struct target_lun *tl, struct scsi_cmd *cmd)
+{
+    while (ua_sense_del(cmd, 1) == 0) {
+        unsigned asc =
+            (unsigned)cmd->sense_buffer[12] << 8 | cmd->sense_buffer[13]; /* fixed format: sense_format is 0 */
+        cmd->sense_len = 0;
+        if (asc == ASC_POWER_ON_RESET && nexus_known(tl->unit.lun, cmd->cmd_itn_id))
+            note_reset(tl);
+        scsi_ua_raise(tl->unit.lun, cmd->cmd_itn_id, 0, (enum scsi_asc)asc);
+    }
+}
+
+static bool tgt_answers(uint8_t opcode)
+{
+    return opcode == OP_PERSISTENT_RESERVE_IN || opcode == OP_PERSISTENT_RESERVE_OUT || opcode == OP_REPORT_LUNS;
+}
+
+/* lu->cmd_perform: every command for this logical unit, before tgt looks at it. */
+static int receive(int tid, struct scsi_cmd *cmd)
+{
+    struct target_lun *tl = lun_of(cmd->dev);
+    uint8_t opcode = cmd->scb[0];
+    /* tgt's queue for ordered commands would hold back those that must answer at once (I5), and corrupts itself when a
+     * command in it is aborted. The executor keeps the order of arrival for all that needs one. */
+    cmd->attribute = TAG_SIMPLE;
+    /* Until something is transferred nothing is: tgt's own errors would otherwise send the buffer as it was allocated.
+     */
+    scsi_set_in_resid_by_actual(cmd, 0);
+    if (!tgt_answers(opcode)) {
+        scsi_set_out_resid_by_actual(cmd, 0);
+        if (opcode != OP_INQUIRY && tl->lu)
+            take_unit_attentions(tl, cmd);
+    }
+    return target_cmd_perform(tid, cmd);
+}
+
+/* A nexus that is in no session any more holds no unit attention and prevents nothing. */
+static void forget_lost_nexuses(struct target_lun *tl)
+{
+    uint64_t ids[SCSI_MAX_NEXUS];
+    size_t n = nexus_list(tl->unit.lun, ids);
+    for (size_t i = 0; i < n; i++) {
+        if (it_nexus_lookup(tl->lu->tgt->tid, ids[i]))
+            continue;
+        allow_removal(tl, ids[i]);
+        scsi_nexus_gone(tl->unit.lun, ids[i]);
+    }
+}
+
+/* ---- aborts ---- */
+
+/* Is this command to end? Aborted, or nobody is left to answer to (SAM-5 6.3.4: I_T nexus loss aborts). */
+static bool unwanted(const struct scsi_cmd *cmd)
+{
+    const struct iscsi_task *task = container_of(cmd, struct iscsi_task, scmd);
+    if (task->conn->state == STATE_CLOSE)
+        return true;
+    if (!cmd->mreq)
+        return false;
+    if (cmd->mreq->function != FUNCTION_LUN_RESET)
+        return true;
+    /* tgt's search takes a command of any logical unit whose tag is 0 for part of the reset one; let that one finish.
+     * mid is the task management request, which waits for this very command. */
+    const struct iscsi_task *reset = (const struct iscsi_task *)(uintptr_t)cmd->mreq->mid;
+    return !memcmp(reset->req.lun, cmd->lun, sizeof(cmd->lun));
+}
+
+/* Those that wait their turn end here: the one before them may take as long as the store is down. */
+static bool cancel_unwanted(struct target_lun *tl)
+{
+    struct target_job *j, *next;
+    bool wake = false;
+    list_for_each_entry_safe (j, next, &tl->running, siblings) {
+        if (!unwanted(j->cmd) || atomic_exchange(&j->cancelled, true))
+            continue;
+        if (executor_remove(tl->executor, &j->job)) {
+            cancelled_answer(&j->rq);
+            complete(j);
+        } else {
+            wake = true;
+        }
+    }
+    if (wake)
+        tl->unit.wake(tl->unit.self);
+    return !list_empty(&tl->running);
+}
+
+static void on_tick(int fd, int events, void *data)
+{
+    uint64_t expired;
+    bool running = false;
+    (void)events;
+    (void)data;
+    if (read(fd, &expired, sizeof(expired)) < 0)
+        return; /* EAGAIN, EINTR: it stays readable while it has expired */
+    for (int i = TARGET_CHANGER; i < MAX_DRIVES; i++) {
+        struct target_lun *tl = *place_of(i);
+        if (!tl)
+            continue;
+        running |= cancel_unwanted(tl);
+        forget_lost_nexuses(tl);
+    }
+    if (!running && target.busy)
+        set_tick(TICK_IDLE_MS);
+}
+
+/* ---- what the library tells: any thread but tgtd's ---- */
+
+static void on_library_event(void *arg, enum library_event ev, unsigned drive)
+{
+    (void)arg;
+    bool changer = ev != LIBRARY_DRIVE_MEDIUM_CHANGED;
+    if (!changer && drive >= MAX_DRIVES)
+        return;
+    pthread_mutex_lock(&target.lock);
+    struct target_lun *tl = *place_of(changer ? TARGET_CHANGER : (int)drive);
+    if (tl)
+        scsi_ua_raise(tl->unit.lun, 0, 0,
+                      ev == LIBRARY_IMPORT_EXPORT_ACCESSED ? ASC_IMPORT_OR_EXPORT_ELEMENT_ACCESSED
+                                                           : ASC_NOT_READY_TO_READY_CHANGE);
+    pthread_mutex_unlock(&target.lock);
+}
+
+/* ---- logical units come and go ---- */
+
+static int start_engine(struct errtext *err)
+{
+    int rc = target_engine_open(&target.engine, err);
+    if (rc)
+        return rc;
+    target.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (target.timer_fd < 0 || tgt_event_add(target.timer_fd, EPOLLIN, on_tick, NULL)) {
+        rc = errtext_set(err, -EMFILE, "no timer: %s", strerror(errno));
+        if (target.timer_fd >= 0)
+            close(target.timer_fd);
+        target.timer_fd = -1;
+        target_engine_close(&target.engine);
+        return rc;
+    }
+    set_tick(TICK_IDLE_MS);
+    library_set_listener(target.engine.lib, on_library_event, NULL);
+    return 0;
+}
+
+/* After the last logical unit. What is left to flush is flushed here; a clean stop asks the control socket to flush
+ * before. */
+static void stop_engine(void)
+{
+    tgt_event_del(target.timer_fd);
+    close(target.timer_fd);
+    target.timer_fd = -1;
+    target.busy = false;
+    target_engine_close(&target.engine);
+}
+
+static void take_over_operations(struct scsi_lu *lu, enum scsi_device_type type)
+{
+    static const uint8_t conflicts[] = {
+        [RESERVATION_ALLOWED] = 0,
+        [RESERVATION_READS] = PR_EA_FA | PR_EA_FN,
+        [RESERVATION_CONFLICT] = PR_WE_FA | PR_EA_FA | PR_WE_FN | PR_EA_FN,
+    };
+    for (unsigned op = 0; op < NR_SCSI_OPCODES; op++) {
+        struct device_type_operations *o = &lu->dev_type_template.ops[op];
+        o->pr_conflict_bits = conflicts[reservation_class(type, (uint8_t)op)];
+        if (tgt_answers((uint8_t)op))
+            continue;
+        o->cmd_perform = perform;
+        o->service_actions = NULL;
+    }
+    lu->cmd_perform = receive;
+}
+
+static int open_lun(struct target_lun *tl, struct scsi_lu *lu, const char *path, struct errtext *err)
+{
+    int rc = target_engine_unit(&target.engine, path, &tl->unit, err);
+    if (rc)
+        return rc;
+    if (*place_of(tl->unit.drive)) {
+        rc = errtext_set(err, -EBUSY, "logical unit \"%s\" exists already", path);
+        goto fail;
+    }
+    INIT_LIST_HEAD(&tl->running);
+    atomic_init(&tl->closing, false);
+    tl->executor = executor_new(path);
+    if (!tl->executor) {
+        rc = errtext_set(err, -EAGAIN, "logical unit \"%s\": no thread", path);
+        goto fail;
+    }
+    if (tgt_event_add(executor_done_fd(tl->executor), EPOLLIN, on_done, tl)) {
+        rc = errtext_set(err, -EMFILE, "logical unit \"%s\": no event: %s", path, strerror(errno));
+        executor_free(tl->executor);
+        goto fail;
+    }
+    tl->lu = lu;
+    take_over_operations(lu, tl->unit.lun->id.type);
+    return 0;
+fail:
+    tl->unit.lun->destroy(tl->unit.lun);
+    return rc;
+}
+
+static int s3vtl_open(struct scsi_lu *lu, char *path, int *fd, uint64_t *size)
+{
+    struct target_lun *tl = lun_of(lu);
+    struct errtext err = {""};
+    int rc = 0;
+    if (strcmp(tgt_drivers[lu->tgt->lid]->name, "iscsi") != 0)
+        rc = errtext_set(&err, -EINVAL, "target driver %s: only iscsi is supported", tgt_drivers[lu->tgt->lid]->name);
+    if (!rc && !target.open_luns)
+        rc = start_engine(&err);
+    if (!rc) {
+        rc = open_lun(tl, lu, path, &err);
+        if (rc && !target.open_luns)
+            stop_engine();
+    }
+    if (rc) {
+        engine_log("%s", err.text);
+        return rc;
+    }
+    target.open_luns++;
+    pthread_mutex_lock(&target.lock);
+    *place_of(tl->unit.drive) = tl;
+    pthread_mutex_unlock(&target.lock);
+    *fd = 0;
+    *size = 0;
+    return 0;
+}
+
+/* tgt refuses to remove a logical unit with commands in it, but not to change its path. */
+static void finish_jobs(struct target_lun *tl)
+{
+    struct target_job *j, *next;
+    list_for_each_entry (j, &tl->running, siblings)
+        atomic_store(&j->cancelled, true);
+    atomic_store(&tl->closing, true);
+    tl->unit.wake(tl->unit.self);
+    executor_free(tl->executor);
+    list_for_each_entry_safe (j, next, &tl->running, siblings)
+        complete(j);
+}
+
+static void s3vtl_close(struct scsi_lu *lu)
+{
+    struct target_lun *tl = lun_of(lu);
+    if (!tl->lu)
+        return;
+    tl->lu = NULL;
+    pthread_mutex_lock(&target.lock);
+    *place_of(tl->unit.drive) = NULL;
+    pthread_mutex_unlock(&target.lock);
+    tgt_event_del(executor_done_fd(tl->executor));
+    finish_jobs(tl);
+    tl->unit.lun->destroy(tl->unit.lun);
+    if (--target.open_luns == 0)
+        stop_engine();
+}
+
+static tgtadm_err s3vtl_init(struct scsi_lu *lu, char *options)
+{
+    (void)options;
+    *lun_of(lu) = (struct target_lun){.lu = NULL};
+    return TGTADM_SUCCESS;
+}
+
+static void s3vtl_exit(struct scsi_lu *lu)
+{
+    s3vtl_close(lu);
+}
+
+/* The disk commands that would call it are all replaced. */
+static int s3vtl_submit(struct scsi_cmd *cmd)
+{
+    (void)cmd;
+    return -EIO;
+}
+
+/* Called by target_preload.c, or by tgtd itself of a module in its backing-store directory. */
+void register_bs_module(void);
+__attribute__((visibility("default"))) void register_bs_module(void)
+{
+    static struct backingstore_template store = {
+        .bs_name = "s3vtl",
+        .bs_datasize = sizeof(struct target_lun),
+        .bs_init = s3vtl_init,
+        .bs_exit = s3vtl_exit,
+        .bs_open = s3vtl_open,
+        .bs_close = s3vtl_close,
+        .bs_cmd_submit = s3vtl_submit,
+    };
+    register_backingstore_template(&store);
+}
