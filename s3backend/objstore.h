@@ -86,16 +86,16 @@ struct objstore {
 
 /* What a person configured. Strings are borrowed for the call of open only. */
 struct objstore_config {
-    const char *type;   /* "dir" or "s3" */
-    const char *path;   /* dir: the directory, made if its parent exists */
-    const char *url;    /* s3: http(s)://host[:port] */
-    const char *bucket; /* s3 */
-    const char *prefix; /* "" or a/b: no slash at either end; same character rules as keys */
-    const char *region; /* s3: "us-east-1" */
-    const char *credentials_file; /* s3: two lines access_key = ..., secret_key = ...; mode 0600 or refused */
-    const char *ca_file;          /* s3: NULL or a PEM file */
-    const char *style;            /* s3: "path" or "virtual" */
-    unsigned parallel;            /* s3: transfers at once, 1..64 */
+    const char *type;               /* "dir" or "s3" */
+    const char *path;               /* dir: the directory, made if its parent exists */
+    const char *url;                /* s3: http(s)://host[:port] */
+    const char *bucket;             /* s3 */
+    const char *prefix;             /* "" or a/b: no slash at either end; same character rules as keys */
+    const char *region;             /* s3: "us-east-1" */
+    const char *credentials_file;   /* s3: two lines access_key = ..., secret_key = ...; mode 0600 or refused */
+    const char *ca_file;            /* s3: NULL or a PEM file */
+    const char *style;              /* s3: "path" or "virtual" */
+    unsigned parallel;              /* s3: transfers at once, 1..64 */
     void (*note)(const char *line); /* NULL, or hears what a person might want to know; any thread */
 };
 

@@ -19,9 +19,8 @@ enum scsi_command_flags {
     CMD_IGNORES_UA = 2,   /* does not report a unit attention (INQUIRY, REPORT LUNS, REQUEST SENSE: SPC-5 5.14) */
     CMD_NEEDS_MEDIUM = 4, /* 2/3A/00 without a loaded cartridge, checked when it runs */
     CMD_UNSUPPORTED = 8,  /* the row stands for the plan only: 5/20/00, not in REPORT SUPPORTED OPERATION CODES */
-    CMD_TRANSPORT =
-        16,          /* answered by the transport (tgt: PERSISTENT RESERVE IN/OUT, REPORT LUNS); listed by RSOC only */
-    CMD_SECRET = 32, /* its data-out holds secrets: the transport wipes them when the command ends, however it does */
+    CMD_TRANSPORT = 16,   /* the transport (tgt) answers: PERSISTENT RESERVE IN/OUT, REPORT LUNS; listed by RSOC only */
+    CMD_SECRET = 32,  /* its data-out holds secrets: the transport wipes them when the command ends, however it does */
     CMD_AT_ONCE = 64, /* the executor's, but the logical unit's at_once is asked first */
 };
 

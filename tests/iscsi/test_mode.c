@@ -187,10 +187,8 @@ static void all_pages_come_by_both_commands(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(pbs_opens_a_drive_again_and_again),
-        T(a_change_is_told_to_the_other_initiator_only),
-        T(a_list_that_disagrees_with_its_command),
-        T(a_reset_brings_the_defaults_back_once),
+        T(pbs_opens_a_drive_again_and_again),      T(a_change_is_told_to_the_other_initiator_only),
+        T(a_list_that_disagrees_with_its_command), T(a_reset_brings_the_defaults_back_once),
         T(all_pages_come_by_both_commands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -280,7 +280,8 @@ static void at_the_beginning_the_end_of_data_and_the_end_of_the_tape(void **stat
     DRIVE(0, 0x11, 1, 0xFF, 0xFF, 0xFF);
     assert_sense(0, 0x0004);
     assert_int_equal(tape->st.object, 0);
-    for (uint8_t code = 0; code < 2; code++) { /* the most that can be asked for, either way; the residual has no room */
+    /* The most that can be asked for, either way; the residual has no room. */
+    for (uint8_t code = 0; code < 2; code++) {
         DRIVE(0, 0x91, code, [4] = 0x80);
         assert_sense(0, 0x0004);
         assert_int_equal(rq.sense[0] & 0x80, 0);

@@ -9,8 +9,9 @@
 /*
  * Whoever holds the highest head key is the writer. Each step here lists the heads after its put and goes on only if
  * its own is still the highest (I7). All of these talk to the store, take the lock only for moments, and must be called
- * by one thread at a time for a cartridge (c->committing). 0 or a negative errno with *err: -EPERM   another gateway
- * owns it: c->fenced is set others   the store's
+ * by one thread at a time for a cartridge (c->committing). 0 or a negative errno with *err:
+ *   -EPERM   another gateway owns it: c->fenced is set
+ *   others   the store's
  */
 
 /* Makes this gateway the writer, if it is not yet. */

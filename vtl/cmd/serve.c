@@ -120,11 +120,10 @@ static int check_locked_memory(const struct vtl_config *cfg, struct errtext *err
         ssc_keys_free(keys[i]);
     if (enough)
         return 0;
-    return errtext_set(
-        err, -ENOMEM,
-        "the keys of %u drives must be in locked memory, and the limit of this user (%llu KiB) is not "
-        "enough: raise it (ulimit -l; LimitMEMLOCK= of a service)",
-        cfg->library.drives, (unsigned long long)l.rlim_max / 1024);
+    return errtext_set(err, -ENOMEM,
+                       "the keys of %u drives must be in locked memory, and the limit of this user (%llu KiB) is not "
+                       "enough: raise it (ulimit -l; LimitMEMLOCK= of a service)",
+                       cfg->library.drives, (unsigned long long)l.rlim_max / 1024);
 }
 
 /* LD_PRELOAD takes a list, and has no way to write a name with one of its separators. */

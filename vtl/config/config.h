@@ -25,9 +25,9 @@ struct vtl_config {
         unsigned slots;         /* [40] 1..60000 */
         unsigned import_export; /* [4] 0..250 */
         int generation;         /* drive_type = LTO-5 .. LTO-9 [LTO-8] */
-        char *
-            serial_prefix; /* [made from name by a hash: "S3" + 5 characters] [A-Za-z0-9]{1,7}: serials are prefix + 3
-                            * digits, at most 10 characters (DVCID): changer prefix + "000", drive i prefix + "001".. */
+        /* [made from name by a hash: "S3" + 5 characters] [A-Za-z0-9]{1,7}: serials are prefix + 3 digits, at most 10
+         * characters (DVCID): changer prefix + "000", drive i prefix + "001".. */
+        char *serial_prefix;
     } library;
     struct {
         char *portal; /* [127.0.0.1:3260] address:port, [v6]:port */

@@ -20,7 +20,7 @@ struct head {
     bool claim;       /* holds no state: only says "I write now" (design, fencing). All below is empty then */
     uint8_t cartridge[16];
     char barcode[33];
-    int generation;    /* LTO 5..9 */
+    int generation;         /* LTO 5..9 */
     uint64_t capacity;      /* bytes that are available */
     uint64_t full_capacity; /* what it was made with, if SET CAPACITY changed that; else 0 */
     bool worm;

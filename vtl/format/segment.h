@@ -143,16 +143,15 @@ uint32_t seg_record_size(const struct seg_record *r);
 /* Decodes and checks one record whose bytes [rec, rec + len) were read: header CRC, type, lengths within len (else
  * -EBADMSG). */
 int seg_record_decode(const void *rec, size_t len, struct seg_record *out, struct errtext *err);
-/* Checks the stored CRC, decompresses, checks the plain CRC: up to room bytes of the block go to buf (which may be NULL
- * with room 0: then only the stored CRC is checked). -EBADMSG: damaged, buf undefined. */
 /* An encrypted record as it is: up to room bytes of it, with all that opening it needs but the key and the cartridge's
  * identifier. Only the stored CRC is checked. */
 int seg_record_raw(const struct seg_record *r, const void *rec, void *buf, size_t room, struct errtext *err);
 /* The same as seg_record_open of an encrypted record: -ENOKEY without a key, -EKEYREJECTED: it is not this one (its
- * stored CRC is right).
- */
+ * stored CRC is right). */
 int seg_record_decrypt(const struct seg_record *r, const void *rec, const uint8_t cartridge[16],
                        const struct seg_key *key, void *buf, size_t room, struct errtext *err);
+/* Checks the stored CRC, decompresses, checks the plain CRC: up to room bytes of the block go to buf (which may be NULL
+ * with room 0: then only the stored CRC is checked). -EBADMSG: damaged, buf undefined. */
 int seg_record_open(const struct seg_record *r, const void *rec, void *buf, size_t room, struct errtext *err);
 
 #endif

@@ -188,14 +188,14 @@ static int load_element(void *arg, const struct db_element *row)
     return 0;
 }
 
-/* Drives that hold a cartridge thread it again; what was open is recovered, what is not stored goes on. A cartridge
- * that fails is told and left: the others must not suffer. */
 static bool all_stored(void *arg, const char *barcode)
 {
     const struct cartridge *c = library_cartridge(arg, barcode);
     return c && !c->row.unsettled;
 }
 
+/* Drives that hold a cartridge thread it again; what was open is recovered, what is not stored goes on. A cartridge
+ * that fails is told and left: the others must not suffer. */
 static void settle(struct library *lib)
 {
     spool_settle(lib->eng.spool, all_stored, lib);

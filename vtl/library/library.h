@@ -53,8 +53,8 @@ const struct changer_ops *library_changer_ops(void); /* self is the struct libra
  *   {"op":"tape-move","barcode":B,"address":N}
  *   {"op":"flush"}                                 -> {}: every drive is at the configured durability
  *   {"op":"flush","remote":true,"timeout_ms":N}    -> {"remote":bool,"waiting":text}: is all of it in the store; what
- * was not when the time (10 s at most) was over Returns a new reference, or NULL and *err (one line). Any thread but
- * the transport's; may block.
+ *                                                     was not when the time (10 s at most) was over
+ * Returns a new reference, or NULL and *err (one line). Any thread but the transport's; may block.
  */
 json_t *library_call(struct library *lib, const json_t *request, struct errtext *err);
 

@@ -60,7 +60,7 @@ void library_drop_cartridge(struct library *lib, struct cartridge *c); /* only f
 void library_inventory_changed(struct library *lib);
 struct drive *library_drive_at(struct library *lib, const struct element *e); /* NULL: not a drive element */
 struct element *library_place(struct library *lib, const char *barcode); /* NULL: in none. lock or move_lock held */
-uint16_t library_free_slot(struct library *lib); /* the first; 0: none. move_lock held */
+uint16_t library_free_slot(struct library *lib);                         /* the first; 0: none. move_lock held */
 /* Not "" in the state: a rebuild began and has not ended; cartridges are missing. */
 #define REBUILDING "rebuilding"
 /* Puts a cartridge as the bucket has it into the state, in place of the one with rowid old (0: none), and into an element

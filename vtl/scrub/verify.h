@@ -17,9 +17,9 @@ struct verify_problem {
 };
 
 struct verify_progress {
-    uint64_t done, total;  /* bytes */
-    uint64_t verified;     /* all objects before this one have been looked at */
-    struct seg_id written; /* segments that are written from now on have this name or a higher one */
+    uint64_t done, total;     /* bytes */
+    uint64_t verified;        /* all objects before this one have been looked at */
+    struct seg_id written;    /* segments that are written from now on have this name or a higher one */
     const struct seg_id *bad; /* what is wrong with so far; told at the end, as long as a head names them */
     size_t n_bad;
 };
