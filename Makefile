@@ -11,8 +11,8 @@ endif
 B       := $(if $(filter plain,$(VARIANT)),build,build/$(VARIANT))
 
 SAN_plain :=
-SAN_asan  := -fsanitize=address,undefined -fno-sanitize-recover=undefined
-SAN_tsan  := -fsanitize=thread
+SAN_asan  := -DLOCK_CHECKS -fsanitize=address,undefined -fno-sanitize-recover=undefined
+SAN_tsan  := -DLOCK_CHECKS -fsanitize=thread
 SAN_fuzz := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 OPT_fuzz := -O1
 OPT_plain := -O2

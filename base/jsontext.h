@@ -3,9 +3,10 @@
 #ifndef S3VTL_JSONTEXT_H
 #define S3VTL_JSONTEXT_H
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <jansson.h>
 
 /* A new JSON string. jansson makes none of what is not UTF-8 (a message of the store, or one that was cut within a
  * character): then every byte beyond ASCII becomes "?". NULL when out of memory. */

@@ -101,7 +101,6 @@ int s3_fail(const struct s3_store *s, const struct s3_request *q, const struct s
 int s3_check_key(const char *op, const char *key, struct errtext *err);
 /* Waits; true if *cancel became true meanwhile. */
 bool s3_wait(unsigned ms, const struct obj_call *c);
-uint64_t s3_now_ms(void); /* of the monotonic clock */
 uint32_t s3_chance(void); /* any 32 bits */
 
 /* ---- s3_body.c ---- */

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/clock.h"
+
 enum { MAX_HEADERS = 12, POLL_MS = 100 };
 
 /* What one try puts together; all freed by wire_free. */
@@ -188,18 +190,11 @@ int s3_check_key(const char *op, const char *key, struct errtext *err)
                        key ? key : "");
 }
 
-uint64_t s3_now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 bool s3_wait(unsigned ms, const struct obj_call *c)
 {
-    uint64_t end = s3_now_ms() + ms;
+    uint64_t end = clock_ms() + ms;
     for (;;) {
-        uint64_t now = s3_now_ms();
+        uint64_t now = clock_ms();
         if (c && c->cancel && atomic_load(c->cancel))
             return true;
         if (now >= end)
@@ -213,7 +208,7 @@ uint32_t s3_chance(void)
 {
     uint32_t r = 0;
     if (getrandom(&r, sizeof(r), GRND_NONBLOCK) != (ssize_t)sizeof(r))
-        r = (uint32_t)s3_now_ms() * 2654435761u; /* early at boot: any spread will do */
+        r = (uint32_t)clock_ms() * 2654435761u; /* early at boot: any spread will do */
     return r;
 }
 
@@ -221,14 +216,14 @@ int s3_call(struct s3_store *s, const struct s3_request *q, const struct obj_cal
             struct errtext *err)
 {
     const struct retry_limits *l = &s->tuning.retry;
-    uint64_t begin = s3_now_ms();
+    uint64_t begin = clock_ms();
     for (unsigned tries = 1;; tries++) {
         struct s3_verdict v;
         s3_try(s, q, c, r, &v);
         if (v.code == 0)
             return 0;
         unsigned pause = s3_backoff(l, tries, s3_chance(), v.retry_after_ms);
-        if (!v.retry || !s3_may_retry(l, c ? c->max_tries : 0, tries, s3_now_ms() - begin, pause))
+        if (!v.retry || !s3_may_retry(l, c ? c->max_tries : 0, tries, clock_ms() - begin, pause))
             return s3_fail(s, q, &v, v.retry ? tries : 0, err);
         if (s3_wait(pause, c)) {
             v = (struct s3_verdict){.code = -ECANCELED, .reason = "canceled"};

@@ -9,20 +9,22 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/lock.h"
+#include "base/thread.h"
 #include "s3backend/s3_transfer.h"
 
 enum { POLL_MS = 100, IDLE_MS = 60000 };
 
 struct http_engine {
     pthread_t thread;
-    pthread_mutex_t lock; /* waiting, done flags, stop */
-    pthread_cond_t ended;
+    struct lock lock; /* waiting, done flags, stop */
+    struct cond ended;
     CURLM *multi;
     struct transfer *waiting, **waiting_tail;
     struct transfer *active; /* the thread's own */
@@ -33,10 +35,10 @@ struct http_engine {
 
 static void end_transfer(struct http_engine *e, struct transfer *t)
 {
-    pthread_mutex_lock(&e->lock);
+    lock_take(&e->lock);
     t->done = true; /* from here on it's the caller's */
-    pthread_cond_broadcast(&e->ended);
-    pthread_mutex_unlock(&e->lock);
+    cond_broadcast(&e->ended);
+    lock_release(&e->lock);
 }
 
 static void unlink_active(struct http_engine *e, struct transfer *t)
@@ -65,7 +67,7 @@ static void start(struct http_engine *e, struct transfer *t)
     t->next = e->active;
     e->active = t;
     e->n_active++;
-    t->moved_ms = transfer_now_ms();
+    t->moved_ms = clock_ms();
     if (!t->easy) {
         transfer_set_broken(t, CURLE_OUT_OF_MEMORY);
         unlink_active(e, t);
@@ -95,9 +97,9 @@ static struct transfer *take_waiting(struct http_engine *e)
 static void start_waiting(struct http_engine *e)
 {
     while (e->n_active < e->parallel) {
-        pthread_mutex_lock(&e->lock);
+        lock_take(&e->lock);
         struct transfer *t = take_waiting(e);
-        pthread_mutex_unlock(&e->lock);
+        lock_release(&e->lock);
         if (!t)
             return;
         start(e, t);
@@ -112,7 +114,7 @@ static bool wants_cancel(const struct transfer *t)
 static void drop_canceled_waiting(struct http_engine *e)
 {
     bool dropped = false;
-    pthread_mutex_lock(&e->lock);
+    lock_take(&e->lock);
     for (struct transfer **p = &e->waiting; *p;) {
         struct transfer *t = *p;
         if (!wants_cancel(t)) {
@@ -127,13 +129,13 @@ static void drop_canceled_waiting(struct http_engine *e)
     while (*e->waiting_tail)
         e->waiting_tail = &(*e->waiting_tail)->next;
     if (dropped)
-        pthread_cond_broadcast(&e->ended);
-    pthread_mutex_unlock(&e->lock);
+        cond_broadcast(&e->ended);
+    lock_release(&e->lock);
 }
 
 static void look_after_active(struct http_engine *e)
 {
-    uint64_t now = transfer_now_ms();
+    uint64_t now = clock_ms();
     struct transfer *next;
     for (struct transfer *t = e->active; t; t = next) {
         next = t->next;
@@ -174,9 +176,9 @@ static void fail_active(struct http_engine *e)
 /* How long the thread may sleep; -1: it is to end. */
 static int sleep_ms(struct http_engine *e)
 {
-    pthread_mutex_lock(&e->lock);
+    lock_take(&e->lock);
     int ms = e->stop ? -1 : e->waiting && e->n_active < e->parallel ? 0 : e->waiting || e->active ? POLL_MS : IDLE_MS;
-    pthread_mutex_unlock(&e->lock);
+    lock_release(&e->lock);
     return ms;
 }
 
@@ -209,31 +211,17 @@ void http_run(struct http_engine *e, const struct http_request *q, struct http_r
         r->outcome = HTTP_CANCELED;
         return;
     }
-    pthread_mutex_lock(&e->lock);
+    lock_take(&e->lock);
     *e->waiting_tail = &t;
     e->waiting_tail = &t.next;
-    pthread_mutex_unlock(&e->lock);
+    lock_release(&e->lock);
     curl_multi_wakeup(e->multi);
     if (q->meanwhile)
         q->meanwhile(q->arg);
-    pthread_mutex_lock(&e->lock);
+    lock_take(&e->lock);
     while (!t.done)
-        pthread_cond_wait(&e->ended, &e->lock);
-    pthread_mutex_unlock(&e->lock);
-}
-
-/* The thread takes no signal: those are for the program, and SIGPIPE (OpenSSL writes to closed sockets) is for nobody.
- */
-static int start_thread(struct http_engine *e)
-{
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int rc = pthread_create(&e->thread, NULL, engine_thread, e);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (rc == 0)
-        pthread_setname_np(e->thread, "s3vtl-http");
-    return -rc;
+        cond_wait(&e->ended, &e->lock);
+    lock_release(&e->lock);
 }
 
 static void destroy(struct http_engine *e)
@@ -242,8 +230,8 @@ static void destroy(struct http_engine *e)
         curl_easy_cleanup(e->idle[i]);
     if (e->multi)
         curl_multi_cleanup(e->multi);
-    pthread_cond_destroy(&e->ended);
-    pthread_mutex_destroy(&e->lock);
+    cond_fini(&e->ended);
+    lock_fini(&e->lock);
     free(e->idle);
     free(e);
     curl_global_cleanup();
@@ -259,8 +247,8 @@ int http_engine_new(unsigned parallel, struct http_engine **out, struct errtext 
         curl_global_cleanup();
         return errtext_set(err, -ENOMEM, "no memory for the S3 client");
     }
-    pthread_mutex_init(&e->lock, NULL);
-    pthread_cond_init(&e->ended, NULL);
+    lock_init(&e->lock, LOCK_S3_HTTP);
+    cond_init(&e->ended);
     e->waiting_tail = &e->waiting;
     e->parallel = parallel;
     e->idle = calloc(parallel, sizeof(CURL *));
@@ -268,7 +256,7 @@ int http_engine_new(unsigned parallel, struct http_engine **out, struct errtext 
     int rc = e->idle && e->multi ? 0 : -ENOMEM;
     if (rc == 0) {
         curl_multi_setopt(e->multi, CURLMOPT_MAXCONNECTS, (long)parallel);
-        rc = start_thread(e);
+        rc = thread_start(&e->thread, "http", engine_thread, e);
     }
     if (rc) {
         destroy(e);
@@ -280,9 +268,9 @@ int http_engine_new(unsigned parallel, struct http_engine **out, struct errtext 
 
 void http_engine_free(struct http_engine *e)
 {
-    pthread_mutex_lock(&e->lock);
+    lock_take(&e->lock);
     e->stop = true;
-    pthread_mutex_unlock(&e->lock);
+    lock_release(&e->lock);
     curl_multi_wakeup(e->multi);
     pthread_join(e->thread, NULL);
     destroy(e);

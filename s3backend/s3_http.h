@@ -9,8 +9,8 @@
 #include <stdint.h>
 #include <time.h>
 
-#include "s3backend/objstore.h"
 #include "base/strbuf.h"
+#include "s3backend/objstore.h"
 
 struct http_engine;
 

@@ -15,6 +15,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
+#include "base/lock.h"
 #include "s3backend/s3_transfer.h"
 
 enum { POLL_MS = 100 };
@@ -26,7 +28,7 @@ struct lane {
 };
 
 struct http_lanes {
-    pthread_mutex_t lock; /* guards idle */
+    struct lock lock; /* guards idle */
     struct lane *idle;
 };
 
@@ -41,11 +43,11 @@ static void free_lane(struct lane *l)
 
 static struct lane *take_lane(struct http_lanes *s)
 {
-    pthread_mutex_lock(&s->lock);
+    lock_take(&s->lock);
     struct lane *l = s->idle;
     if (l)
         s->idle = l->next;
-    pthread_mutex_unlock(&s->lock);
+    lock_release(&s->lock);
     if (l || !(l = calloc(1, sizeof(*l))))
         return l;
     l->multi = curl_multi_init();
@@ -58,10 +60,10 @@ static struct lane *take_lane(struct http_lanes *s)
 
 static void give_back(struct http_lanes *s, struct lane *l)
 {
-    pthread_mutex_lock(&s->lock);
+    lock_take(&s->lock);
     l->next = s->idle;
     s->idle = l;
-    pthread_mutex_unlock(&s->lock);
+    lock_release(&s->lock);
 }
 
 /* True when the exchange is over. */
@@ -75,7 +77,7 @@ static bool look(struct lane *l, struct transfer *t)
         }
     if (t->q->cancel && atomic_load(t->q->cancel))
         t->r->outcome = HTTP_CANCELED;
-    else if (transfer_stalled(t, transfer_now_ms()))
+    else if (transfer_stalled(t, clock_ms()))
         t->r->outcome = HTTP_STALLED;
     else
         return false;
@@ -99,7 +101,7 @@ static void run(struct lane *l, struct transfer *t)
 static void run_on(struct lane *l, struct transfer *t)
 {
     t->easy = l->easy;
-    t->moved_ms = transfer_now_ms();
+    t->moved_ms = clock_ms();
     CURLcode code = transfer_set_up(t);
     if (code == CURLE_OK && curl_multi_add_handle(l->multi, t->easy) != CURLM_OK)
         code = CURLE_FAILED_INIT;
@@ -158,7 +160,7 @@ struct http_lanes *http_lanes_new(void)
 {
     struct http_lanes *s = calloc(1, sizeof(*s));
     if (s)
-        pthread_mutex_init(&s->lock, NULL);
+        lock_init(&s->lock, LOCK_S3_LANES);
     return s;
 }
 
@@ -168,6 +170,6 @@ void http_lanes_free(struct http_lanes *s)
         next = l->next;
         free_lane(l);
     }
-    pthread_mutex_destroy(&s->lock);
+    lock_fini(&s->lock);
     free(s);
 }

@@ -5,25 +5,21 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "base/deadline.h"
+#include "base/lock.h"
 
 enum { POLL_MS = 100 };
 
 void s3_pace_init(struct s3_pace *p, unsigned most, void (*note)(const char *line))
 {
-    pthread_condattr_t attr;
     *p = (struct s3_pace){.most = most, .limit = most, .note = note};
-    pthread_mutex_init(&p->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&p->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    lock_init(&p->lock, LOCK_S3_PACE);
+    cond_init(&p->changed);
 }
 
 void s3_pace_fini(struct s3_pace *p)
 {
-    pthread_cond_destroy(&p->changed);
-    pthread_mutex_destroy(&p->lock);
+    cond_fini(&p->changed);
+    lock_fini(&p->lock);
 }
 
 static bool canceled(const atomic_bool *cancel)
@@ -34,20 +30,19 @@ static bool canceled(const atomic_bool *cancel)
 /* Lock held. Nobody tells that *cancel changed. */
 static void wait_a_little(struct s3_pace *p)
 {
-    struct timespec until = deadline_after(POLL_MS);
-    pthread_cond_timedwait(&p->changed, &p->lock, &until);
+    (void)cond_wait_ms(&p->changed, &p->lock, POLL_MS);
 }
 
 bool s3_pace_enter(struct s3_pace *p, const atomic_bool *cancel, unsigned long *ticket)
 {
-    pthread_mutex_lock(&p->lock);
+    lock_take(&p->lock);
     while (p->running >= p->limit && !canceled(cancel))
         wait_a_little(p);
     bool in = !canceled(cancel);
     if (in)
         p->running++;
     *ticket = p->halved;
-    pthread_mutex_unlock(&p->lock);
+    lock_release(&p->lock);
     return in;
 }
 
@@ -80,22 +75,22 @@ static void rise(struct s3_pace *p, char *line, size_t room)
 void s3_pace_leave(struct s3_pace *p, unsigned long ticket, enum s3_pace_end end)
 {
     char line[120] = "";
-    pthread_mutex_lock(&p->lock);
+    lock_take(&p->lock);
     p->running--;
     if (end == S3_PACE_TAKEN)
         rise(p, line, sizeof(line));
     else if (end == S3_PACE_TOO_MUCH && ticket == p->halved)
         fall(p, line, sizeof(line));
-    pthread_cond_broadcast(&p->changed);
-    pthread_mutex_unlock(&p->lock);
+    cond_broadcast(&p->changed);
+    lock_release(&p->lock);
     if (line[0] && p->note)
         p->note(line);
 }
 
 unsigned s3_pace_limit(struct s3_pace *p)
 {
-    pthread_mutex_lock(&p->lock);
+    lock_take(&p->lock);
     unsigned n = p->limit;
-    pthread_mutex_unlock(&p->lock);
+    lock_release(&p->lock);
     return n;
 }

@@ -5,16 +5,17 @@
 #ifndef S3VTL_S3_PACE_H
 #define S3VTL_S3_PACE_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+
+#include "base/lock.h"
 
 /* Half as many after a failure that fewer might have prevented, one more after as many successes in a row as there are
  * at once. Transfers that were under way when the number was halved fail for the same reason: they don't halve it
  * again. */
 struct s3_pace {
-    pthread_mutex_t lock; /* a leaf */
-    pthread_cond_t changed;
+    struct lock lock; /* a leaf */
+    struct cond changed;
     unsigned most, limit, running, good;
     unsigned long halved; /* how often */
     bool told;            /* that it was */

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 /* A try that moved as much was no failure of the store's: the next one has all its tries and time again. A trickle of
  * bytes at each try is none. */
 enum { PROGRESS = 1 << 20 };
@@ -51,7 +53,7 @@ static int stream_range(struct s3_store *s, const char *key, uint64_t offset, ui
     struct s3_verdict v = {.code = 0};
     struct s3_request q = {.op = "get", .what = key};
     unsigned most = c ? c->max_tries : 0, tries = 0;
-    uint64_t begin = s3_now_ms(), done = 0;
+    uint64_t begin = clock_ms(), done = 0;
     for (;;) {
         tries++;
         try_range(s, key, offset + done, len - done, &sink, c, &r, &q, &v);
@@ -62,10 +64,10 @@ static int stream_range(struct s3_store *s, const char *key, uint64_t offset, ui
             break;
         if (!most && r.received >= PROGRESS) {
             tries = 1;
-            begin = s3_now_ms();
+            begin = clock_ms();
         }
         unsigned pause = s3_backoff(l, tries, s3_chance(), v.retry_after_ms);
-        if (!s3_may_retry(l, most, tries, s3_now_ms() - begin, pause))
+        if (!s3_may_retry(l, most, tries, clock_ms() - begin, pause))
             break;
         if (s3_wait(pause, c)) {
             v = (struct s3_verdict){.code = -ECANCELED, .reason = "canceled"};

@@ -10,14 +10,9 @@
 #include <strings.h>
 #include <unistd.h>
 
-enum { IO_BUFFER = 1 << 18, ERROR_TEXT = 1 << 16, SLOWEST = 1024 };
+#include "base/clock.h"
 
-uint64_t transfer_now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
+enum { IO_BUFFER = 1 << 18, ERROR_TEXT = 1 << 16, SLOWEST = 1024 };
 
 static size_t count_sent(struct transfer *t, size_t n)
 {
@@ -205,7 +200,7 @@ static int on_progress(void *arg, curl_off_t down_total, curl_off_t down, curl_o
     if (down != t->seen_down || up != t->seen_up) {
         t->seen_down = down;
         t->seen_up = up;
-        t->moved_ms = transfer_now_ms();
+        t->moved_ms = clock_ms();
     }
     return 0;
 }
@@ -219,7 +214,7 @@ static int on_connected(void *arg, char *a, char *b, int c, int d)
     (void)c;
     (void)d;
     t->connected = true;
-    t->moved_ms = transfer_now_ms();
+    t->moved_ms = clock_ms();
     return CURL_PREREQFUNC_OK;
 }
 

@@ -23,8 +23,6 @@ struct transfer {
     bool enough, done;
 };
 
-/* Milliseconds of the monotonic clock. */
-uint64_t transfer_now_ms(void);
 /* Prepares t->easy for t->q. */
 CURLcode transfer_set_up(struct transfer *t);
 /* libcurl ended the exchange with this code: decides the outcome. */

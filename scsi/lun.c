@@ -4,18 +4,20 @@
 
 #include <string.h>
 
+#include "base/lock.h"
+
 void scsi_lun_init(struct scsi_lun *lun, const struct scsi_identity *id, const struct scsi_command *table, size_t len)
 {
     memset(lun, 0, sizeof(*lun));
     lun->id = *id;
     lun->table = table;
     lun->table_len = len;
-    pthread_mutex_init(&lun->lock, NULL);
+    lock_init(&lun->lock, LOCK_LUN);
 }
 
 void scsi_lun_fini(struct scsi_lun *lun)
 {
-    pthread_mutex_destroy(&lun->lock);
+    lock_fini(&lun->lock);
 }
 
 /* ---- nexuses ---- */
@@ -63,32 +65,32 @@ static void raise_one(struct scsi_nexus *n, uint16_t asc)
 
 void scsi_ua_raise(struct scsi_lun *lun, uint64_t nexus, uint64_t except, enum scsi_asc asc)
 {
-    pthread_mutex_lock(&lun->lock);
+    lock_take(&lun->lock);
     if (nexus)
         raise_one(find_nexus(lun, nexus, true), (uint16_t)asc);
     for (size_t i = 0; !nexus && i < SCSI_MAX_NEXUS; i++)
         if (lun->nexus[i].id && lun->nexus[i].id != except)
             raise_one(&lun->nexus[i], (uint16_t)asc);
-    pthread_mutex_unlock(&lun->lock);
+    lock_release(&lun->lock);
 }
 
 uint64_t scsi_alerts_new(struct scsi_lun *lun, uint64_t nexus, uint64_t now)
 {
-    pthread_mutex_lock(&lun->lock);
+    lock_take(&lun->lock);
     struct scsi_nexus *n = find_nexus(lun, nexus, true);
     uint64_t fresh = now & ~n->alerts_told;
     n->alerts_told = now;
-    pthread_mutex_unlock(&lun->lock);
+    lock_release(&lun->lock);
     return fresh;
 }
 
 uint16_t scsi_ua_take(struct scsi_lun *lun, uint64_t nexus)
 {
-    pthread_mutex_lock(&lun->lock);
+    lock_take(&lun->lock);
     struct scsi_nexus *n = find_nexus(lun, nexus, true);
     uint16_t ua = n->ua;
     n->ua = 0;
-    pthread_mutex_unlock(&lun->lock);
+    lock_release(&lun->lock);
     return ua;
 }
 
@@ -102,12 +104,12 @@ static bool any_prevents(const struct scsi_lun *lun)
 
 bool scsi_nexus_gone(struct scsi_lun *lun, uint64_t nexus)
 {
-    pthread_mutex_lock(&lun->lock);
+    lock_take(&lun->lock);
     struct scsi_nexus *n = find_nexus(lun, nexus, false);
     bool held = n && n->prevent;
     if (n)
         memset(n, 0, sizeof(*n));
-    pthread_mutex_unlock(&lun->lock);
+    lock_release(&lun->lock);
     if (lun->nexus_gone)
         lun->nexus_gone(lun, nexus);
     return held;
@@ -115,18 +117,18 @@ bool scsi_nexus_gone(struct scsi_lun *lun, uint64_t nexus)
 
 bool scsi_prevent_set(struct scsi_lun *lun, uint64_t nexus, bool prevent)
 {
-    pthread_mutex_lock(&lun->lock);
+    lock_take(&lun->lock);
     find_nexus(lun, nexus, true)->prevent = prevent;
     bool any = any_prevents(lun);
-    pthread_mutex_unlock(&lun->lock);
+    lock_release(&lun->lock);
     return any;
 }
 
 bool scsi_prevented(struct scsi_lun *lun)
 {
-    pthread_mutex_lock(&lun->lock);
+    lock_take(&lun->lock);
     bool any = any_prevents(lun);
-    pthread_mutex_unlock(&lun->lock);
+    lock_release(&lun->lock);
     return any;
 }
 

@@ -4,8 +4,9 @@
 #ifndef S3VTL_LUN_H
 #define S3VTL_LUN_H
 
-#include <pthread.h>
 #include <stdatomic.h>
+
+#include "base/lock.h"
 #include "scsi/request.h"
 #include "scsi/sense.h"
 
@@ -86,7 +87,7 @@ struct scsi_lun {
     bool (*at_once)(struct scsi_lun *lun, struct scsi_request *rq);
     atomic_bool reset_due;
     void (*destroy)(struct scsi_lun *lun);
-    pthread_mutex_t lock; /* a leaf: held for a few instructions only, never while anything blocks. Guards nexus[] */
+    struct lock lock; /* a leaf: held for a few instructions only, never while anything blocks. Guards nexus[] */
     struct scsi_nexus nexus[SCSI_MAX_NEXUS];
     uint64_t nexus_clock;
 };

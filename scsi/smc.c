@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* smc.c: the medium changer's command table and construction (SMC-3). */
+#include "scsi/smc_private.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include "scsi/smc_private.h"
 
 /* Usage maps: byte 0 is the opcode, then the bits that may be set (SPC-5 6.32.3). */
 static const struct scsi_command table[] = {

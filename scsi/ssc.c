@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* ssc.c: the tape drive's command table, its results as sense, and construction (SSC-5). */
+#include "scsi/ssc_private.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/lto.h"
 #include "scsi/ssc_keys.h"
-#include "scsi/ssc_private.h"
 
 #define MEDIUM CMD_NEEDS_MEDIUM
 #define NOW CMD_IMMEDIATE

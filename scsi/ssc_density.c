@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/lto.h"
 #include "base/be.h"
+#include "base/lto.h"
 #include "scsi/ssc_private.h"
 
 #define DENSITY_LEN 52

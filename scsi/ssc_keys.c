@@ -2,10 +2,10 @@
 /* ssc_keys.c: see ssc_keys.h. */
 #include "scsi/ssc_keys.h"
 
-#include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/lock.h"
 #include "scsi/lun.h"
 
 struct nexus_keys {
@@ -18,8 +18,8 @@ struct nexus_keys {
 
 /* The whole of it is locked memory. */
 struct ssc_keys {
-    pthread_mutex_t lock; /* a leaf */
-    uint32_t counter;     /* key instance counter, SSC-5 4.2.21.8 */
+    struct lock lock; /* a leaf */
+    uint32_t counter; /* key instance counter, SSC-5 4.2.21.8 */
     struct ssc_params all;
     struct nexus_keys nexus[SCSI_MAX_NEXUS];
     struct ssc_params in_use; /* of the command that runs */
@@ -34,7 +34,7 @@ struct ssc_keys *ssc_keys_new(void)
         munmap(k, sizeof(*k));
         return NULL;
     }
-    pthread_mutex_init(&k->lock, NULL);
+    lock_init(&k->lock, LOCK_KEYS);
     return k;
 }
 
@@ -42,7 +42,7 @@ void ssc_keys_free(struct ssc_keys *k)
 {
     if (!k)
         return;
-    pthread_mutex_destroy(&k->lock);
+    lock_fini(&k->lock);
     explicit_bzero(k, sizeof(*k));
     munlock(k, sizeof(*k));
     munmap(k, sizeof(*k));
@@ -72,12 +72,12 @@ bool ssc_keys_set(struct ssc_keys *k, uint64_t nexus, enum key_scope scope, bool
                   bool *changed)
 {
     *changed = false;
-    pthread_mutex_lock(&k->lock);
+    lock_take(&k->lock);
     struct nexus_keys *n = find(k, nexus);
     if (!n)
         n = find(k, 0);
     if (!n) {
-        pthread_mutex_unlock(&k->lock);
+        lock_release(&k->lock);
         return false;
     }
     wipe(n);
@@ -94,7 +94,7 @@ bool ssc_keys_set(struct ssc_keys *k, uint64_t nexus, enum key_scope scope, bool
     n->locked_counter = to->counter;
     if (scope == SCOPE_PUBLIC && !lock)
         wipe(n);
-    pthread_mutex_unlock(&k->lock);
+    lock_release(&k->lock);
     return true;
 }
 
@@ -117,7 +117,7 @@ static const struct ssc_params *in_force(struct ssc_keys *k, const struct nexus_
 void ssc_keys_get(struct ssc_keys *k, uint64_t nexus, uint64_t medium, struct ssc_params *out, enum key_scope *scope,
                   enum key_scope *of)
 {
-    pthread_mutex_lock(&k->lock);
+    lock_take(&k->lock);
     const struct nexus_keys *n = nexus ? find(k, nexus) : NULL;
     *out = *in_force(k, n, medium);
     explicit_bzero(out->key, sizeof(out->key)); /* nobody has to know */
@@ -125,18 +125,18 @@ void ssc_keys_get(struct ssc_keys *k, uint64_t nexus, uint64_t medium, struct ss
     *scope = n ? n->scope : SCOPE_PUBLIC;
     bool any = out->encryption || out->decryption;
     *of = !any ? SCOPE_PUBLIC : n && n->scope == SCOPE_LOCAL ? SCOPE_LOCAL : SCOPE_ALL_I_T_NEXUS;
-    pthread_mutex_unlock(&k->lock);
+    lock_release(&k->lock);
 }
 
 bool ssc_keys_use(struct ssc_keys *k, uint64_t nexus, uint64_t medium, struct tape_crypt *out)
 {
-    pthread_mutex_lock(&k->lock);
+    lock_take(&k->lock);
     const struct nexus_keys *n = nexus ? find(k, nexus) : NULL;
     const struct ssc_params *p = in_force(k, n, medium);
     bool good = !n || !n->locked || n->locked_counter == p->counter;
     explicit_bzero(&k->in_use, sizeof(k->in_use));
     k->in_use = *p;
-    pthread_mutex_unlock(&k->lock);
+    lock_release(&k->lock);
     p = &k->in_use;
     out->key = p->has_key ? p->key : NULL;
     out->encrypt = p->encryption == ENCRYPTION_ENCRYPT;
@@ -150,19 +150,19 @@ bool ssc_keys_use(struct ssc_keys *k, uint64_t nexus, uint64_t medium, struct ta
 
 void ssc_keys_nexus_gone(struct ssc_keys *k, uint64_t nexus)
 {
-    pthread_mutex_lock(&k->lock);
+    lock_take(&k->lock);
     struct nexus_keys *n = nexus ? find(k, nexus) : NULL;
     if (n)
         wipe(n);
-    pthread_mutex_unlock(&k->lock);
+    lock_release(&k->lock);
 }
 
 void ssc_keys_reset(struct ssc_keys *k)
 {
-    pthread_mutex_lock(&k->lock);
+    lock_take(&k->lock);
     explicit_bzero(&k->all, sizeof(k->all));
     explicit_bzero(&k->in_use, sizeof(k->in_use));
     for (size_t i = 0; i < SCSI_MAX_NEXUS; i++)
         wipe(&k->nexus[i]);
-    pthread_mutex_unlock(&k->lock);
+    lock_release(&k->lock);
 }

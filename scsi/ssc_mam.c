@@ -5,8 +5,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/lto.h"
 #include "base/be.h"
+#include "base/lto.h"
 #include "scsi/ssc_private.h"
 
 enum mam_format { MAM_BINARY = 0, MAM_ASCII = 1, MAM_TEXT = 2 };

@@ -2,8 +2,8 @@
 /* ssc_mode.c: the drive's mode parameters: header, block descriptor, pages (SSC-5 8.3, SPC-5 7.5). */
 #include <string.h>
 
-#include "base/lto.h"
 #include "base/be.h"
+#include "base/lto.h"
 #include "scsi/ssc_private.h"
 
 /* What is not changeable is either true of this drive, or what LTO drives report too. Values stand as they are read

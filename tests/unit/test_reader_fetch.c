@@ -242,9 +242,9 @@ static size_t within(const struct rig *r, size_t at, uint64_t bytes)
 static bool is_here(struct rig *r, size_t segment)
 {
     struct cartridge *c = library_cartridge(r->lib, BARCODE);
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     struct seg_id id = c->live.segs[segment].id;
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     return spool_has(r->lib->eng.spool, BARCODE, &id);
 }
 
@@ -265,10 +265,10 @@ static unsigned fetches(struct rig *r)
 {
     struct workers *w = r->lib->eng.workers;
     unsigned n = 0;
-    pthread_mutex_lock(&w->fetch_lock);
+    lock_take(&w->fetch_lock);
     for (size_t i = 0; i < FETCH_QUEUE; i++)
         n += w->fetch[i].c && !w->fetch[i].failed;
-    pthread_mutex_unlock(&w->fetch_lock);
+    lock_release(&w->fetch_lock);
     return n;
 }
 
@@ -276,11 +276,11 @@ static unsigned fetches(struct rig *r)
 static void await_rest(struct rig *r)
 {
     struct workers *w = r->lib->eng.workers;
-    pthread_mutex_lock(&w->fetch_lock);
+    lock_take(&w->fetch_lock);
     for (size_t i = 0; i < FETCH_QUEUE; i++)
         while (w->fetch[i].c && !w->fetch[i].failed)
-            pthread_cond_wait(&w->fetch_moved, &w->fetch_lock);
-    pthread_mutex_unlock(&w->fetch_lock);
+            cond_wait(&w->fetch_moved, &w->fetch_lock);
+    lock_release(&w->fetch_lock);
 }
 
 /* ---- tests ---- */
@@ -327,10 +327,10 @@ static void *release_when_wanted(void *arg)
     for (bool wanted = false; !wanted;) {
         struct timespec t = {.tv_nsec = 2000000}; /* nobody tells that somebody waits */
         nanosleep(&t, NULL);
-        pthread_mutex_lock(&w->fetch_lock);
+        lock_take(&w->fetch_lock);
         for (size_t i = 0; i < FETCH_QUEUE; i++)
             wanted = wanted || (w->fetch[i].c && w->fetch[i].wanted > 4 * MIB);
-        pthread_mutex_unlock(&w->fetch_lock);
+        lock_release(&w->fetch_lock);
     }
     set(&hook.hold_at, UINT64_MAX);
     return NULL;

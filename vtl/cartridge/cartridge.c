@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* cartridge.c: appending, cutting, syncing and sealing; see cartridge.h for the rules. */
 #include "vtl/cartridge/cartridge_private.h"
-#include "vtl/format/segment_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "vtl/format/segment_private.h"
 #include "vtl/cartridge/worker.h"
 
 static void touch(struct cartridge *c)
@@ -55,7 +58,7 @@ static void drop_writer(struct cartridge *c)
     c->apply_due = false;
     spool_remove(c->eng->spool, c->row.barcode, &c->writer_id);
     if (db_segment_drop(c->eng->db, c->row.rowid, &c->writer_id))
-        engine_log("%s: state: %s", c->row.barcode, db_error(c->eng->db));
+        log_line("%s: state: %s", c->row.barcode, db_error(c->eng->db));
 }
 
 int cartridge_push_pending(struct cartridge *c, const struct seg_id *id, uint64_t size)
@@ -91,7 +94,7 @@ static void bury_dead(struct cartridge *c)
         object_key(key, c->row.barcode, "seg", &p->id);
         const char *keys[] = {key};
         if (p->tried && db_garbage_add(c->eng->db, c->row.rowid, keys, 1))
-            engine_log("%s: state: %s: %s stays in the store", c->row.barcode, db_error(c->eng->db), key);
+            log_line("%s: state: %s: %s stays in the store", c->row.barcode, db_error(c->eng->db), key);
         spool_remove(c->eng->spool, c->row.barcode, &p->id);
         remove_pending(c, i);
     }
@@ -337,7 +340,7 @@ static void start_writeback(struct cartridge *c)
 static int append(struct cartridge *c, uint64_t object, const struct seg_packed *b, uint32_t filemarks)
 {
     uint32_t len = b ? b->r.length : 0;
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     int rc = ready_writer(c, object, b ? seg_packed_size(b) : SEG_RECORD_SIZE);
     if (!rc) {
         uint64_t before = seg_writer_size(c->writer);
@@ -351,7 +354,7 @@ static int append(struct cartridge *c, uint64_t object, const struct seg_packed 
             else if ((rc = adopt_first(c, object, len, filemarks)))
                 drop_writer(c);
             c->writer_synced = false;
-            c->written_at = engine_ticks();
+            c->written_at = clock_ms();
             if (c->writer) {
                 count_writer(c, seg_writer_size(c->writer));
                 c->appended += seg_writer_size(c->writer) - before;
@@ -360,7 +363,7 @@ static int append(struct cartridge *c, uint64_t object, const struct seg_packed 
             touch(c);
         }
     }
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     return rc;
 }
 
@@ -406,7 +409,7 @@ static int truncate_rows(struct cartridge *c, uint64_t object)
 
 int cartridge_truncate(struct cartridge *c, uint64_t object)
 {
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     bool cut = object < tape_index_end_object(&c->live);
     int rc = cut ? seal_locked(c) : 0;
     if (!rc && cut)
@@ -417,7 +420,7 @@ int cartridge_truncate(struct cartridge *c, uint64_t object)
         bury_dead(c);
         c->commit_soon = true;
     }
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     if (!rc && cut)
         workers_add(c->eng->workers, c);
     return rc;
@@ -425,19 +428,19 @@ int cartridge_truncate(struct cartridge *c, uint64_t object)
 
 int cartridge_sync(struct cartridge *c)
 {
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     int rc = sync_locked(c);
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     return rc;
 }
 
 int cartridge_flush(struct cartridge *c)
 {
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     int rc = seal_locked(c);
     bool ask = !c->commit_soon && c->changes != c->committed; /* asked before: the workers are at it */
     c->commit_soon = true;
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     if (!rc && ask)
         workers_add(c->eng->workers, c);
     return rc;
@@ -445,21 +448,21 @@ int cartridge_flush(struct cartridge *c)
 
 int cartridge_idle(struct cartridge *c, uint64_t idle)
 {
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     int rc = 0;
-    if (c->writer && engine_ticks() - c->written_at >= idle) {
+    if (c->writer && clock_ms() - c->written_at >= idle) {
         rc = seal_locked(c);
         c->commit_soon = true;
     }
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     return rc;
 }
 
 bool cartridge_is_remote(struct cartridge *c)
 {
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     bool done = c->changes == c->committed;
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     return done;
 }
 

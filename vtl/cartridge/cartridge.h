@@ -4,8 +4,9 @@
 #ifndef S3VTL_CARTRIDGE_H
 #define S3VTL_CARTRIDGE_H
 
-#include "vtl/cartridge/engine.h"
+#include "base/lock.h"
 #include "vtl/format/usage.h"
+#include "vtl/cartridge/engine.h"
 
 /*
  * The life of a block: cartridge_write appends it to the open segment's file (it outlives the process) ->
@@ -30,7 +31,7 @@ struct pending { /* a sealed segment that is not stored yet */
 
 struct cartridge {
     struct engine *eng;
-    pthread_mutex_t lock;
+    struct lock lock;
     struct db_cartridge row;
     bool loaded; /* live and maps are filled */
     struct tape_index live;

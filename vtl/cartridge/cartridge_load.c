@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* cartridge_load.c: a cartridge from its rows, with recovery of the segment that was open when the process ended. */
-#include "vtl/cartridge/cartridge_private.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/lock.h"
+#include "base/log.h"
+#include "vtl/cartridge/cartridge_private.h"
 #include "vtl/cartridge/worker.h"
 
 struct cartridge *cartridge_new(struct engine *eng, const struct db_cartridge *row)
@@ -20,7 +21,7 @@ struct cartridge *cartridge_new(struct engine *eng, const struct db_cartridge *r
     c->row.counters = row->counters ? strdup(row->counters) : NULL;
     usage_decode(row->counters, &c->usage);
     c->writer_fd = -1;
-    pthread_mutex_init(&c->lock, NULL);
+    lock_init(&c->lock, LOCK_CARTRIDGE);
     tape_index_init(&c->live);
     c->changes = 1;
     c->committed = row->dirty ? 0 : 1;
@@ -51,7 +52,7 @@ void cartridge_free(struct cartridge *c)
     cartridge_free_doomed(c);
     free(c->row.mam);
     free(c->row.counters);
-    pthread_mutex_destroy(&c->lock);
+    lock_fini(&c->lock);
     free(c);
 }
 
@@ -151,16 +152,16 @@ static int take_recovered(struct cartridge *c, const struct seg_id *id, const st
 static void tell_damage(struct cartridge *c, const char *name, uint64_t synced)
 {
     uint64_t end = tape_index_end_object(&c->live);
-    engine_log("%s: open segment %s is DAMAGED on the disk: it had %llu bytes that were synced, and not all of them "
-               "can be read; the tape ends "
-               "at object %llu now, and what was acknowledged behind it is lost (the file is kept as %s.bad)",
-               c->row.barcode, name, (unsigned long long)synced, (unsigned long long)end, name);
+    log_line("%s: open segment %s is DAMAGED on the disk: it had %llu bytes that were synced, and not all of them "
+             "can be read; the tape ends "
+             "at object %llu now, and what was acknowledged behind it is lost (the file is kept as %s.bad)",
+             c->row.barcode, name, (unsigned long long)synced, (unsigned long long)end, name);
     c->usage.lost_objects++;
     c->usage.lost_from = end;
     c->usage_changed = true;
     cartridge_refresh_counters(c);
     if (db_cartridge_update(c->eng->db, &c->row))
-        engine_log("%s: state: %s", c->row.barcode, db_error(c->eng->db));
+        log_line("%s: state: %s", c->row.barcode, db_error(c->eng->db));
 }
 
 static int recover_open(struct cartridge *c, const struct seg_id *id, uint64_t synced, struct errtext *err)
@@ -176,14 +177,14 @@ static int recover_open(struct cartridge *c, const struct seg_id *id, uint64_t s
     if (rc == -EUCLEAN && !(rc = spool_keep_copy(c->eng->spool, c->row.barcode, id)))
         rc = seal_recovered(fd, 0, &w, &t, err);
     if (!rc && t.header.first_object > tape_index_end_object(&c->live)) {
-        engine_log("%s: open segment %s begins at object %llu, behind the end %llu: not used", c->row.barcode, name,
-                   (unsigned long long)t.header.first_object, (unsigned long long)tape_index_end_object(&c->live));
+        log_line("%s: open segment %s begins at object %llu, behind the end %llu: not used", c->row.barcode, name,
+                 (unsigned long long)t.header.first_object, (unsigned long long)tape_index_end_object(&c->live));
         rc = -ENODATA;
     }
     if (!rc) {
         rc = take_recovered(c, id, &t);
-        engine_log("%s: recovered segment %s: objects %llu to %llu", c->row.barcode, name,
-                   (unsigned long long)t.header.first_object, (unsigned long long)(t.header.first_object + t.objects));
+        log_line("%s: recovered segment %s: objects %llu to %llu", c->row.barcode, name,
+                 (unsigned long long)t.header.first_object, (unsigned long long)(t.header.first_object + t.objects));
     }
     seg_writer_free(w);
     if (fd >= 0)
@@ -192,8 +193,8 @@ static int recover_open(struct cartridge *c, const struct seg_id *id, uint64_t s
         tell_damage(c, name, synced);
     if (rc != -ENODATA)
         return rc ? errtext_set(err, rc, "%s: open segment %s: %s", c->row.barcode, name, strerror(-rc)) : 0;
-    engine_log("%s: open segment %s holds no whole record: the tape is what it was before (the file is kept as %s.bad)",
-               c->row.barcode, name, name);
+    log_line("%s: open segment %s holds no whole record: the tape is what it was before (the file is kept as %s.bad)",
+             c->row.barcode, name, name);
     spool_set_aside(c->eng->spool, c->row.barcode, id);
     return db_segment_drop(c->eng->db, c->row.rowid, id);
 }
@@ -224,14 +225,14 @@ static void forget_live(struct cartridge *c)
 
 int cartridge_load(struct cartridge *c, struct errtext *err)
 {
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     int rc = c->loaded ? 0 : load_locked(c, err);
     if (rc)
         forget_live(c);
     else
         c->loaded = true;
     bool work = !rc && (c->n_pending || c->changes != c->committed || c->garbage_due);
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     if (work)
         workers_add(c->eng->workers, c);
     return rc;
@@ -239,7 +240,7 @@ int cartridge_load(struct cartridge *c, struct errtext *err)
 
 void cartridge_unload_if_clean(struct cartridge *c)
 {
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     if (c->loaded && !c->users && !c->writer && !c->n_pending && c->changes == c->committed && !c->committing &&
         !c->doomed && !c->garbage_due) {
         c->row.used_bytes = tape_index_plain_bytes(&c->live);
@@ -249,5 +250,5 @@ void cartridge_unload_if_clean(struct cartridge *c)
         c->row.sealed_bytes = 0;
         forget_live(c);
     }
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
 }

@@ -3,8 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "vtl/cartridge/cartridge_private.h"
+#include "base/lock.h"
 #include "vtl/format/mam.h"
+#include "vtl/cartridge/cartridge_private.h"
 #include "vtl/cartridge/worker.h"
 
 #define LEAST_CAPACITY (1u << 20) /* as for a new cartridge */
@@ -36,11 +37,11 @@ void cartridge_refresh_counters(struct cartridge *c)
 
 int cartridge_save_counters(struct cartridge *c)
 {
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     bool changed = c->usage_changed;
     cartridge_refresh_counters(c);
     int rc = changed ? db_cartridge_update(c->eng->db, &c->row) : 0;
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     return rc;
 }
 
@@ -49,13 +50,13 @@ int cartridge_set_mam(struct cartridge *c, const struct tape_mam *mam)
     char *text = mam_encode(mam);
     if (!text)
         return -ENOMEM;
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     struct db_cartridge row = c->row;
     char *old = row.mam;
     row.mam = text;
     int rc = cartridge_change_row(c, &row);
     free(rc ? text : old);
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     if (!rc)
         workers_add(c->eng->workers, c);
     return rc;
@@ -63,7 +64,7 @@ int cartridge_set_mam(struct cartridge *c, const struct tape_mam *mam)
 
 int cartridge_set_capacity(struct cartridge *c, uint16_t proportion, uint64_t *capacity)
 {
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     struct db_cartridge row = c->row;
     uint64_t full = row.full_capacity ? row.full_capacity : row.capacity;
     /* In two parts, so that it does not overflow. */
@@ -73,7 +74,7 @@ int cartridge_set_capacity(struct cartridge *c, uint16_t proportion, uint64_t *c
     int rc = cartridge_change_row(c, &row);
     if (!rc)
         *capacity = row.capacity;
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     if (!rc)
         workers_add(c->eng->workers, c);
     return rc;

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/lock.h"
+#include "base/log.h"
 #include "vtl/cartridge/cartridge_private.h"
 
 #define INLINE_SEGS 256   /* more than these go into maps */
@@ -46,11 +49,11 @@ static int delete_heads(struct engine *e, const char *barcode, const struct seg_
 
 static int fence(struct cartridge *c, const struct seg_id *winner, struct errtext *err)
 {
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     c->fenced = true;
     c->owned = false;
     cartridge_uncount(c);
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     return errtext_set(
         err, -EPERM,
         "%s: owned by gateway %08x (epoch %llu): nothing of this gateway is merged; what it holds stays in its "
@@ -121,9 +124,9 @@ static int take_over(struct cartridge *c, const struct seg_id *claim, struct hea
     bool ours = c->row.head.epoch != 0;
     if (rc == -ENOENT && !ours) { /* a new cartridge */
         head_init(h);
-        pthread_mutex_lock(&c->lock);
+        lock_take(&c->lock);
         fill_identity(c, h);
-        pthread_mutex_unlock(&c->lock);
+        lock_release(&c->lock);
         return 0;
     }
     if (rc == -ENOENT)
@@ -201,12 +204,12 @@ static int claim(struct cartridge *c, const struct obj_call *call, struct errtex
         rc = check_highest(c, &mine, false, call, err);
     if (rc)
         return rc;
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     c->row.head = mine;
     c->tried_n = 1;
     rc = db_cartridge_update(e->db, &c->row);
     c->owned = !rc;
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     if (rc)
         return errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(e->db));
     progress_post(&e->progress); /* the first WRITE waits for this, and not for what is cleaned up */
@@ -215,9 +218,9 @@ static int claim(struct cartridge *c, const struct obj_call *call, struct errtex
 
 int commit_claim(struct cartridge *c, const struct obj_call *call, struct errtext *err)
 {
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     bool owned = c->owned, fenced = c->fenced;
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     if (fenced)
         return errtext_set(err, -EPERM, "%s: owned by another gateway", c->row.barcode);
     return owned ? 0 : claim(c, call, err);
@@ -389,7 +392,7 @@ static int take_snapshot(struct cartridge *c, struct snapshot *s)
 /* The head is the highest: the state follows. */
 static int record(struct cartridge *c, struct snapshot *s)
 {
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     struct db_cartridge old = c->row;
     size_t old_n_maps = c->n_maps;
     struct map_ref *old_maps = c->maps;
@@ -413,9 +416,9 @@ static int record(struct cartridge *c, struct snapshot *s)
         free(old_maps);
         if (s->whole)
             c->committed = s->changes;
-        c->committed_at = engine_ticks();
+        c->committed_at = clock_ms();
     }
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     return rc;
 }
 
@@ -426,11 +429,11 @@ static void give_up(struct cartridge *c, const struct snapshot *s)
     for (size_t i = 0; i < s->n_puts; i++) {
         const char *keys[] = {s->puts[i].key};
         if (db_garbage_add(c->eng->db, c->row.rowid, keys, 1))
-            engine_log("%s: state: %s", c->row.barcode, db_error(c->eng->db));
+            log_line("%s: state: %s", c->row.barcode, db_error(c->eng->db));
     }
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     cartridge_free_doomed(c);
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
 }
 
 int commit_head(struct cartridge *c, const struct obj_call *call, struct errtext *err)
@@ -439,9 +442,9 @@ int commit_head(struct cartridge *c, const struct obj_call *call, struct errtext
     if (rc)
         return rc;
     struct snapshot s = {0};
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     rc = take_snapshot(c, &s);
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     if (rc && rc != -EAGAIN)
         errtext_set(err, rc, "%s: commit: %s", c->row.barcode, strerror(-rc));
     for (size_t i = 0; !rc && i < s.n_puts; i++)
@@ -464,7 +467,7 @@ int commit_head(struct cartridge *c, const struct obj_call *call, struct errtext
 
 int commit_garbage(struct cartridge *c, const struct obj_call *call, struct errtext *err)
 {
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     const char *keys[GARBAGE_BATCH];
     size_t n = 0;
     while (c->doomed && n < GARBAGE_BATCH && c->doomed[c->doomed_next + n]) {
@@ -472,18 +475,18 @@ int commit_garbage(struct cartridge *c, const struct obj_call *call, struct errt
         n++;
     }
     struct seg_id mine = c->row.head;
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     int rc = n ? check_highest(c, &mine, false, call, err) : 0;
     if (n && !rc)
         rc = c->eng->store->ops->del(c->eng->store, keys, n, call, err);
     if (n && !rc && (rc = db_garbage_done(c->eng->db, c->row.rowid, keys, n)))
         errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     if (!rc)
         c->doomed_next += n;
     bool more = c->doomed && c->doomed[c->doomed_next];
     if (!rc && !more)
         cartridge_free_doomed(c);
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     return rc ? rc : more;
 }

@@ -4,9 +4,9 @@
 #ifndef S3VTL_ENGINE_H
 #define S3VTL_ENGINE_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/lock.h"
 #include "s3backend/objstore.h"
 #include "vtl/config/config.h"
 #include "vtl/state/db.h"
@@ -15,8 +15,8 @@
 
 /* Anything that waits looks at its condition, and again whenever the count moved. */
 struct progress {
-    pthread_mutex_t lock; /* a leaf */
-    pthread_cond_t cond;
+    struct lock lock; /* a leaf */
+    struct cond cond;
     uint64_t count;
 };
 void progress_init(struct progress *p);
@@ -45,10 +45,7 @@ struct engine {
  * can wait for. */
 uint64_t engine_dirty_limit(struct engine *e);
 
-/* Seconds since 1970; milliseconds of a clock that only moves forward. */
+/* Seconds since 1970. */
 uint64_t engine_time(void);
-uint64_t engine_ticks(void);
-/* One line to the log (stderr; the service manager keeps it): "s3vtl: ...". */
-void engine_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* fetch.c: download threads that turn stored segments into cache files, the nearest to a reader first. */
-#include "vtl/cartridge/worker_private.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -9,35 +7,32 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/deadline.h"
+#include "base/lock.h"
+#include "vtl/cartridge/worker_private.h"
 
 #define CANCEL_POLL_MS 100
 
 void fetch_init(struct workers *w)
 {
-    pthread_condattr_t attr;
-    pthread_mutex_init(&w->fetch_lock, NULL);
-    pthread_cond_init(&w->fetch_cond, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&w->fetch_moved, &attr);
-    pthread_condattr_destroy(&attr);
+    lock_init(&w->fetch_lock, LOCK_FETCH);
+    cond_init(&w->fetch_cond);
+    cond_init(&w->fetch_moved);
 }
 
 void fetch_fini(struct workers *w)
 {
-    pthread_cond_destroy(&w->fetch_cond);
-    pthread_cond_destroy(&w->fetch_moved);
-    pthread_mutex_destroy(&w->fetch_lock);
+    cond_fini(&w->fetch_cond);
+    cond_fini(&w->fetch_moved);
+    lock_fini(&w->fetch_lock);
 }
 
 void fetch_stop(struct workers *w)
 {
-    pthread_mutex_lock(&w->fetch_lock);
+    lock_take(&w->fetch_lock);
     for (size_t i = 0; i < FETCH_QUEUE; i++)
         atomic_store(&w->fetch[i].cancel, true);
-    pthread_cond_broadcast(&w->fetch_cond);
-    pthread_mutex_unlock(&w->fetch_lock);
+    cond_broadcast(&w->fetch_cond);
+    lock_release(&w->fetch_lock);
 }
 
 static struct fetch *find(struct workers *w, const struct cartridge *c, const struct seg_id *id)
@@ -66,7 +61,7 @@ void workers_fetch(struct workers *w, struct cartridge *c, const struct seg_ref 
 {
     if (spool_has(w->eng->spool, c->row.barcode, &ref->id))
         return;
-    pthread_mutex_lock(&w->fetch_lock);
+    lock_take(&w->fetch_lock);
     struct fetch *f = find(w, c, &ref->id);
     if (f) {
         f->ahead = ahead;
@@ -74,9 +69,9 @@ void workers_fetch(struct workers *w, struct cartridge *c, const struct seg_ref 
         from = from < ref->size ? from : 0;
         *f = (struct fetch){
             .c = c, .ref = *ref, .ahead = ahead, .order = ++w->fetch_order, .fd = -1, .from = from, .to = from};
-        pthread_cond_signal(&w->fetch_cond);
+        cond_signal(&w->fetch_cond);
     }
-    pthread_mutex_unlock(&w->fetch_lock);
+    lock_release(&w->fetch_lock);
 }
 
 static bool holds(const struct fetch *f, uint64_t offset, uint64_t len)
@@ -86,8 +81,7 @@ static bool holds(const struct fetch *f, uint64_t offset, uint64_t len)
 
 static void wait_a_while(struct workers *w)
 {
-    struct timespec until = deadline_after(CANCEL_POLL_MS);
-    (void)pthread_cond_timedwait(&w->fetch_moved, &w->fetch_lock, &until);
+    (void)cond_wait_ms(&w->fetch_moved, &w->fetch_lock, CANCEL_POLL_MS);
 }
 
 /* What there is to say now; -EAGAIN: wait. Lock held. */
@@ -117,7 +111,7 @@ static int look(struct workers *w, struct cartridge *c, const struct seg_id *id,
 int workers_fetch_part(struct workers *w, struct cartridge *c, const struct seg_id *id, uint64_t offset, uint64_t len,
                        struct fetch_part *p, const atomic_bool *cancel, struct errtext *err)
 {
-    pthread_mutex_lock(&w->fetch_lock);
+    lock_take(&w->fetch_lock);
     int rc;
     while ((rc = look(w, c, id, offset, len, p, err)) == -EAGAIN) {
         if (atomic_load(cancel)) {
@@ -126,13 +120,13 @@ int workers_fetch_part(struct workers *w, struct cartridge *c, const struct seg_
         }
         wait_a_while(w);
     }
-    pthread_mutex_unlock(&w->fetch_lock);
+    lock_release(&w->fetch_lock);
     return rc;
 }
 
 void workers_fetch_drop(struct workers *w, const struct cartridge *c, uint64_t first, uint64_t end)
 {
-    pthread_mutex_lock(&w->fetch_lock);
+    lock_take(&w->fetch_lock);
     for (size_t i = 0; i < FETCH_QUEUE; i++) {
         struct fetch *f = &w->fetch[i];
         if (f->c != c || (f->ref.first_object < end && f->ref.first_object + f->ref.objects > first))
@@ -142,17 +136,17 @@ void workers_fetch_drop(struct workers *w, const struct cartridge *c, uint64_t f
         else
             f->c = NULL;
     }
-    pthread_mutex_unlock(&w->fetch_lock);
+    lock_release(&w->fetch_lock);
 }
 
 void fetch_forget(struct workers *w, struct cartridge *c)
 {
     workers_fetch_drop(w, c, 0, 0);
-    pthread_mutex_lock(&w->fetch_lock);
+    lock_take(&w->fetch_lock);
     for (size_t i = 0; i < FETCH_QUEUE; i++)
         while (w->fetch[i].c == c)
-            pthread_cond_wait(&w->fetch_moved, &w->fetch_lock);
-    pthread_mutex_unlock(&w->fetch_lock);
+            cond_wait(&w->fetch_moved, &w->fetch_lock);
+    lock_release(&w->fetch_lock);
 }
 
 /* ---- one download ---- */
@@ -192,24 +186,24 @@ static int keep(void *arg, const void *data, size_t len)
         return rc;
     }
     struct fetch *f = d->f;
-    pthread_mutex_lock(&d->w->fetch_lock);
+    lock_take(&d->w->fetch_lock);
     uint64_t *end = d->at == f->to ? &f->to : &f->rest;
     d->at += len;
     *end = d->at;
     if (f->wanted && *end >= f->wanted) { /* nobody is woken for less */
         f->wanted = 0;
-        pthread_cond_broadcast(&d->w->fetch_moved);
+        cond_broadcast(&d->w->fetch_moved);
     }
-    pthread_mutex_unlock(&d->w->fetch_lock);
+    lock_release(&d->w->fetch_lock);
     return 0;
 }
 
 /* Who follows the download may have the file from here on, or no more. */
 static void show(struct download *d, int fd)
 {
-    pthread_mutex_lock(&d->w->fetch_lock);
+    lock_take(&d->w->fetch_lock);
     d->f->fd = fd;
-    pthread_mutex_unlock(&d->w->fetch_lock);
+    lock_release(&d->w->fetch_lock);
 }
 
 static int stream(struct download *d, const char *key, uint64_t at, uint64_t len, struct errtext *err)
@@ -261,31 +255,31 @@ static struct fetch *next_fetch(struct workers *w)
 void *fetch_thread(void *arg)
 {
     struct workers *w = arg;
-    pthread_mutex_lock(&w->fetch_lock);
+    lock_take(&w->fetch_lock);
     while (!atomic_load(&w->stop)) {
         struct fetch *f = next_fetch(w);
         if (!f) {
-            pthread_cond_wait(&w->fetch_cond, &w->fetch_lock);
+            cond_wait(&w->fetch_cond, &w->fetch_lock);
             continue;
         }
         f->running = true;
         struct cartridge *c = f->c;
         struct seg_ref ref = f->ref;
         uint64_t from = f->from;
-        pthread_mutex_unlock(&w->fetch_lock);
+        lock_release(&w->fetch_lock);
         struct errtext err = {""};
         struct download d = {.w = w, .f = f};
         int rc = download(&d, c, &ref, from, &err);
-        pthread_mutex_lock(&w->fetch_lock);
+        lock_take(&w->fetch_lock);
         f->running = false;
         f->failed = rc && !atomic_load(&f->cancel);
         f->no_room = d.local;
         f->err = err;
         if (!f->failed)
             f->c = NULL;
-        pthread_cond_broadcast(&w->fetch_moved);
+        cond_broadcast(&w->fetch_moved);
         progress_post(&w->eng->progress);
     }
-    pthread_mutex_unlock(&w->fetch_lock);
+    lock_release(&w->fetch_lock);
     return NULL;
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* sweep.c: finds what no head names among a cartridge's objects: what a lost gateway stored and never committed, an
  * upload whose answer came too late. */
-#include "vtl/cartridge/commit.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/lock.h"
 #include "vtl/cartridge/cartridge_private.h"
+#include "vtl/cartridge/commit.h"
 
 struct listed {
     char key[DB_KEY_SIZE];
@@ -137,7 +137,7 @@ int commit_sweep(struct cartridge *c, bool look, bool dry_run, struct sweep *fou
     struct listing l = {.n = 0};
     *found = (struct sweep){0};
     int rc = look ? list_objects(c, &l, call, err) : 0;
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     if (!rc && !is_settled(c))
         rc = errtext_set(err, -EAGAIN, "%s: it is being written, stored or taken over: not looked at now",
                          c->row.barcode);
@@ -145,7 +145,7 @@ int commit_sweep(struct cartridge *c, bool look, bool dry_run, struct sweep *fou
         errtext_set(err, rc, "%s: state: %s", c->row.barcode, rc == -ENOMEM ? "out of memory" : db_error(c->eng->db));
     if (!rc && look && !dry_run)
         rc = looked(c, err);
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     for (size_t i = 0; !rc && i < l.n; i++) {
         found->objects++;
         found->bytes += l.v[i].size;

@@ -2,17 +2,19 @@
 /* upload_rate.c: see upload_rate.h. */
 #include "vtl/cartridge/upload_rate.h"
 
+#include "base/lock.h"
+
 #define WINDOW_MS 60000 /* of uploading: then what is older counts half */
 
 void upload_rate_init(struct upload_rate *r)
 {
     *r = (struct upload_rate){0};
-    pthread_mutex_init(&r->lock, NULL);
+    lock_init(&r->lock, LOCK_UPLOAD_RATE);
 }
 
 void upload_rate_fini(struct upload_rate *r)
 {
-    pthread_mutex_destroy(&r->lock);
+    lock_fini(&r->lock);
 }
 
 /* Lock held. The upload has this many bytes now. */
@@ -41,31 +43,31 @@ static void account(struct upload_rate *r, uint64_t now)
 
 void upload_rate_begin(struct upload_rate *r, struct upload *u, uint64_t now)
 {
-    pthread_mutex_lock(&r->lock);
+    lock_take(&r->lock);
     account(r, now);
     u->next = r->running;
     r->running = u;
-    pthread_mutex_unlock(&r->lock);
+    lock_release(&r->lock);
 }
 
 void upload_rate_end(struct upload_rate *r, struct upload *u, uint64_t bytes, uint64_t now)
 {
-    pthread_mutex_lock(&r->lock);
+    lock_take(&r->lock);
     atomic_store(&u->sent, bytes);
     account(r, now);
     struct upload **p = &r->running;
     while (*p != u)
         p = &(*p)->next;
     *p = u->next;
-    pthread_mutex_unlock(&r->lock);
+    lock_release(&r->lock);
 }
 
 uint64_t upload_rate_get(struct upload_rate *r, uint64_t now)
 {
-    pthread_mutex_lock(&r->lock);
+    lock_take(&r->lock);
     account(r, now);
     uint64_t rate = r->bytes * 1000 / (r->busy_ms ? r->busy_ms : 1);
-    pthread_mutex_unlock(&r->lock);
+    lock_release(&r->lock);
     return rate;
 }
 

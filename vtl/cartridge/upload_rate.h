@@ -4,9 +4,10 @@
 #ifndef S3VTL_UPLOAD_RATE_H
 #define S3VTL_UPLOAD_RATE_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
+
+#include "base/lock.h"
 
 /* One upload while it runs. */
 struct upload {
@@ -18,7 +19,7 @@ struct upload {
 /* Bytes stored, or sent by uploads that run, in the time in which uploads ran, side by side or not; the last minute or
  * two of it count most. */
 struct upload_rate {
-    pthread_mutex_t lock; /* a leaf */
+    struct lock lock; /* a leaf */
     struct upload *running;
     uint64_t since; /* ticks: busy_ms is accounted up to here */
     uint64_t bytes, busy_ms;
@@ -26,7 +27,7 @@ struct upload_rate {
 void upload_rate_init(struct upload_rate *r);
 void upload_rate_fini(struct upload_rate *r);
 /* An upload begins; it ends, and bytes of it are stored (0: it failed, what was sent counts no more). u is the
- * caller's, zeroed, until the end. now: engine_ticks. Any thread. */
+ * caller's, zeroed, until the end. now: clock_ms. Any thread. */
 void upload_rate_begin(struct upload_rate *r, struct upload *u, uint64_t now);
 void upload_rate_end(struct upload_rate *r, struct upload *u, uint64_t bytes, uint64_t now);
 /* Bytes a second, what is under way included; 0: nothing was sent yet. */

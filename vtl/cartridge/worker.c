@@ -7,7 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/deadline.h"
+#include "base/clock.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/thread.h"
 
 #define COMMIT_EVERY_MS 60000 /* a long backup is committed on the way */
 #define COMMIT_EVERY_SEGS 64
@@ -27,7 +30,7 @@ void workers_add(struct workers *w, struct cartridge *c)
 {
     if (!w)
         return;
-    pthread_mutex_lock(&w->lock);
+    lock_take(&w->lock);
     struct active *a = find_active(w, c);
     if (!a && w->n_active == w->room_active) {
         size_t room = w->room_active ? 2 * w->room_active : 16;
@@ -44,8 +47,8 @@ void workers_add(struct workers *w, struct cartridge *c)
     if (a)
         a->poked = true;
     else
-        engine_log("%s: out of memory: its upload waits", c->row.barcode);
-    pthread_mutex_unlock(&w->lock);
+        log_line("%s: out of memory: its upload waits", c->row.barcode);
+    lock_release(&w->lock);
     progress_post(&w->eng->progress);
 }
 
@@ -54,38 +57,38 @@ void workers_forget(struct workers *w, struct cartridge *c)
     if (!w)
         return;
     fetch_forget(w, c);
-    pthread_mutex_lock(&w->lock);
+    lock_take(&w->lock);
     struct active *a;
     while ((a = find_active(w, c)) && a->refs)
-        pthread_cond_wait(&w->cond, &w->lock);
+        cond_wait(&w->cond, &w->lock);
     if (a)
         *a = w->active[--w->n_active];
-    pthread_mutex_unlock(&w->lock);
+    lock_release(&w->lock);
 }
 
 /* The i-th cartridge of the list, held; NULL behind the last. */
 static struct cartridge *hold(struct workers *w, size_t i)
 {
     struct cartridge *c = NULL;
-    pthread_mutex_lock(&w->lock);
+    lock_take(&w->lock);
     if (i < w->n_active) {
         c = w->active[i].c;
         w->active[i].refs++;
         w->active[i].poked = false;
     }
-    pthread_mutex_unlock(&w->lock);
+    lock_release(&w->lock);
     return c;
 }
 
 static void release(struct workers *w, struct cartridge *c, bool done)
 {
-    pthread_mutex_lock(&w->lock);
+    lock_take(&w->lock);
     struct active *a = find_active(w, c);
     a->refs--;
     if (done && !a->refs && !a->poked)
         *a = w->active[--w->n_active];
-    pthread_cond_broadcast(&w->cond);
-    pthread_mutex_unlock(&w->lock);
+    cond_broadcast(&w->cond);
+    lock_release(&w->lock);
 }
 
 /* ---- which job is next ---- */
@@ -103,8 +106,8 @@ static bool commit_due(const struct cartridge *c)
         return false;
     size_t prefix = cartridge_stored_prefix(c);
     if (prefix == c->live.n_segs)
-        return c->commit_soon || engine_ticks() - c->committed_at >= COMMIT_EVERY_MS;
-    return prefix - c->row.commit_segs >= COMMIT_EVERY_SEGS || engine_ticks() - c->committed_at >= COMMIT_EVERY_MS;
+        return c->commit_soon || clock_ms() - c->committed_at >= COMMIT_EVERY_MS;
+    return prefix - c->row.commit_segs >= COMMIT_EVERY_SEGS || clock_ms() - c->committed_at >= COMMIT_EVERY_MS;
 }
 
 /* Lock held. *idle: there is nothing more to do for it. */
@@ -113,7 +116,7 @@ static enum job_kind choose(struct cartridge *c, struct job *job, bool *idle)
     bool settled = !c->n_pending && c->changes == c->committed, sweep = c->garbage_due || (c->sweep_due && c->owned);
     bool work = !settled || c->doomed || (c->claim_wanted && !c->owned) || sweep;
     *idle = c->fenced || (!work && !c->users && !c->writer);
-    if (!c->loaded || c->fenced || !work || c->backoff_until > engine_ticks())
+    if (!c->loaded || c->fenced || !work || c->backoff_until > clock_ms())
         return JOB_NONE;
     if (!c->owned) {
         if (c->committing)
@@ -144,9 +147,9 @@ static bool find_job(struct workers *w, struct job *job)
     struct cartridge *c;
     for (size_t i = 0; (c = hold(w, i)); i++) {
         bool idle = false;
-        pthread_mutex_lock(&c->lock);
+        lock_take(&c->lock);
         job->kind = choose(c, job, &idle);
-        pthread_mutex_unlock(&c->lock);
+        lock_release(&c->lock);
         job->c = c;
         if (job->kind != JOB_NONE)
             return true;
@@ -172,54 +175,54 @@ static int upload(struct workers *w, struct job *job, const struct obj_call *cal
         struct upload u = {0};
         struct obj_call counted = *call;
         counted.sent = &u.sent;
-        upload_rate_begin(&e->upload_rate, &u, engine_ticks());
+        upload_rate_begin(&e->upload_rate, &u, clock_ms());
         rc = e->store->ops->put(e->store, key, &src, &counted, err);
-        upload_rate_end(&e->upload_rate, &u, rc ? 0 : job->seg.size, engine_ticks());
+        upload_rate_end(&e->upload_rate, &u, rc ? 0 : job->seg.size, clock_ms());
         close(fd);
     }
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     int state = cartridge_pending_done(c, &job->seg.id, rc == 0);
     if (!rc && state)
         rc = errtext_set(err, state, "%s: state: %s", key, db_error(e->db));
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     return rc;
 }
 
 static void note_result(struct cartridge *c, int rc, const struct errtext *err)
 {
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     bool speak = false;
     if (rc) {
         speak = strcmp(c->trouble, err->text) != 0 || (c->failures & (c->failures + 1)) == 0;
         (void)snprintf(c->trouble, sizeof(c->trouble), "%s", err->text);
-        if (c->backoff_until <= engine_ticks()) { /* transfers that fail side by side are one failure */
+        if (c->backoff_until <= clock_ms()) { /* transfers that fail side by side are one failure */
             unsigned shift = c->failures < 6 ? c->failures : 6;
             uint64_t wait = 1000ull << shift;
-            c->backoff_until = engine_ticks() + (wait < BACKOFF_MAX_MS ? wait : BACKOFF_MAX_MS);
+            c->backoff_until = clock_ms() + (wait < BACKOFF_MAX_MS ? wait : BACKOFF_MAX_MS);
             c->failures++;
         }
     } else if (c->failures) {
         c->failures = 0;
         c->backoff_until = 0;
         c->trouble[0] = '\0';
-        engine_log("%s: the store takes data again", c->row.barcode);
+        log_line("%s: the store takes data again", c->row.barcode);
     }
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     if (speak)
-        engine_log("%s", err->text);
+        log_line("%s", err->text);
 }
 
 static int sweep(struct cartridge *c, const struct obj_call *call, struct errtext *err)
 {
     struct sweep found;
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     bool look = c->sweep_due;
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     int rc = commit_sweep(c, look, false, &found, call, err);
     if (!rc && found.objects)
-        engine_log("%s: %llu objects (%llu bytes) that no head names are deleted: a gateway stored and never committed "
-                   "them",
-                   c->row.barcode, (unsigned long long)found.objects, (unsigned long long)found.bytes);
+        log_line("%s: %llu objects (%llu bytes) that no head names are deleted: a gateway stored and never committed "
+                 "them",
+                 c->row.barcode, (unsigned long long)found.objects, (unsigned long long)found.bytes);
     return rc == -EAGAIN ? 0 : rc;
 }
 
@@ -251,12 +254,12 @@ static void run_job(struct workers *w, struct job *job)
     case JOB_NONE:
         break;
     }
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     if (job->kind != JOB_UPLOAD)
         c->committing = false;
     if (c->changes == c->committed)
         c->commit_soon = false;
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     if (rc != -ECANCELED)
         note_result(c, rc, &err);
     progress_post(&w->eng->progress);
@@ -269,11 +272,11 @@ static void *upload_thread(void *arg)
         uint64_t seen = progress_now(&w->eng->progress);
         struct job job;
         if (!find_job(w, &job)) {
-            pthread_mutex_lock(&w->lock);
+            lock_take(&w->lock);
             bool poked = false;
             for (size_t i = 0; i < w->n_active; i++)
                 poked = poked || w->active[i].poked;
-            pthread_mutex_unlock(&w->lock);
+            lock_release(&w->lock);
             if (!poked)
                 progress_wait(&w->eng->progress, seen, 500);
             continue;
@@ -290,20 +293,20 @@ static void *idle_thread(void *arg)
     uint64_t idle = w->eng->cfg->spool.idle_seal;
     int told = 0; /* the last failure: the same one is not told again and again */
     unsigned step = (unsigned)(idle / 4 < 100 ? 100 : idle / 4 > 2000 ? 2000 : idle / 4);
-    pthread_mutex_lock(&w->idle_lock);
     while (!atomic_load(&w->stop)) {
-        struct timespec until = deadline_after(step);
-        pthread_cond_timedwait(&w->idle_cond, &w->idle_lock, &until);
+        lock_take(&w->idle_lock);
+        if (!atomic_load(&w->stop))
+            (void)cond_wait_ms(&w->idle_cond, &w->idle_lock, step);
+        lock_release(&w->idle_lock);
         struct cartridge *c;
         for (size_t i = 0; !atomic_load(&w->stop) && (c = hold(w, i)); i++) {
             int rc = cartridge_idle(c, idle);
             if (rc && rc != told)
-                engine_log("%s: sealing the idle segment: %s", c->row.barcode, strerror(-rc));
+                log_line("%s: sealing the idle segment: %s", c->row.barcode, strerror(-rc));
             told = rc ? rc : told;
             release(w, c, false);
         }
     }
-    pthread_mutex_unlock(&w->idle_lock);
     return NULL;
 }
 
@@ -316,21 +319,20 @@ static void join_all(struct workers *w)
     w->n_threads = 0;
 }
 
-static int start_thread(struct workers *w, void *(*fn)(void *))
+static int start_thread(struct workers *w, const char *name, void *(*fn)(void *))
 {
-    int rc = pthread_create(&w->threads[w->n_threads], NULL, fn, w);
-    if (!rc)
-        w->n_threads++;
-    return -rc;
+    int rc = thread_start(&w->threads[w->n_threads], name, fn, w);
+    w->n_threads += !rc;
+    return rc;
 }
 
 static void free_workers(struct workers *w)
 {
     fetch_fini(w);
-    pthread_cond_destroy(&w->cond);
-    pthread_cond_destroy(&w->idle_cond);
-    pthread_mutex_destroy(&w->lock);
-    pthread_mutex_destroy(&w->idle_lock);
+    cond_fini(&w->cond);
+    cond_fini(&w->idle_cond);
+    lock_fini(&w->lock);
+    lock_fini(&w->idle_lock);
     free(w->threads);
     free(w->active);
     free(w);
@@ -347,23 +349,19 @@ int workers_start(struct engine *eng, struct errtext *err)
         return errtext_set(err, -ENOMEM, "background work: out of memory");
     }
     w->eng = eng;
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&w->cond, NULL);
-    pthread_cond_init(&w->idle_cond, &attr);
-    pthread_condattr_destroy(&attr);
-    pthread_mutex_init(&w->lock, NULL);
-    pthread_mutex_init(&w->idle_lock, NULL);
+    cond_init(&w->cond);
+    cond_init(&w->idle_cond);
+    lock_init(&w->lock, LOCK_WORKERS);
+    lock_init(&w->idle_lock, LOCK_IDLE);
     fetch_init(w);
     eng->workers = w;
-    int rc = start_thread(w, idle_thread);
+    int rc = start_thread(w, "idle", idle_thread);
     /* One more: while the others send, it has the next segment read and summed up, or commits. The store's client
      * itself has no more than parallel of them on the way. */
     for (unsigned i = 0; !rc && i < n + 1; i++)
-        rc = start_thread(w, upload_thread);
+        rc = start_thread(w, "upload", upload_thread);
     for (unsigned i = 0; !rc && i < n; i++)
-        rc = start_thread(w, fetch_thread);
+        rc = start_thread(w, "fetch", fetch_thread);
     if (rc) {
         workers_stop(eng);
         return errtext_set(err, rc, "background work: cannot start threads: %s", strerror(-rc));
@@ -377,9 +375,9 @@ void workers_stop(struct engine *eng)
     if (!w)
         return;
     atomic_store(&w->stop, true);
-    pthread_mutex_lock(&w->idle_lock);
-    pthread_cond_broadcast(&w->idle_cond);
-    pthread_mutex_unlock(&w->idle_lock);
+    lock_take(&w->idle_lock);
+    cond_broadcast(&w->idle_cond);
+    lock_release(&w->idle_lock);
     fetch_stop(w);
     progress_post(&eng->progress);
     join_all(w);

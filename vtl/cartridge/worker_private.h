@@ -3,6 +3,7 @@
 #ifndef S3VTL_WORKER_PRIVATE_H
 #define S3VTL_WORKER_PRIVATE_H
 
+#include "base/lock.h"
 #include "vtl/cartridge/commit.h"
 #include "vtl/cartridge/worker.h"
 
@@ -33,15 +34,15 @@ struct workers {
     atomic_bool stop; /* also cancels transfers */
     pthread_t *threads;
     size_t n_threads;
-    pthread_mutex_t lock; /* a leaf, as the two below; guards active */
-    pthread_cond_t cond;
+    struct lock lock; /* a leaf, as the two below; guards active */
+    struct cond cond;
     struct active *active;
     size_t n_active, room_active;
-    pthread_mutex_t idle_lock;
-    pthread_cond_t idle_cond;
-    pthread_mutex_t fetch_lock; /* guards fetch and fetch_order */
-    pthread_cond_t fetch_cond;  /* for the threads: there is something to fetch */
-    pthread_cond_t fetch_moved; /* for all others: a fetch has ended, or come as far as wanted */
+    struct lock idle_lock;
+    struct cond idle_cond;
+    struct lock fetch_lock;  /* guards fetch and fetch_order */
+    struct cond fetch_cond;  /* for the threads: there is something to fetch */
+    struct cond fetch_moved; /* for all others: a fetch has ended, or come as far as wanted */
     struct fetch fetch[FETCH_QUEUE];
     uint64_t fetch_order;
 };

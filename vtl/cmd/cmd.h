@@ -3,8 +3,9 @@
 #ifndef S3VTL_CMD_H
 #define S3VTL_CMD_H
 
-#include <jansson.h>
 #include <stdbool.h>
+
+#include <jansson.h>
 
 #include "vtl/config/config.h"
 

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vtl/library/control.h"
 #include "vtl/cmd/cmd.h"
 #include "vtl/cmd/owner.h"
-#include "vtl/library/control.h"
 
 static void message(const char *fmt, va_list ap)
 {

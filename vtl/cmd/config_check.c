@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "vtl/config/config_private.h"
 #include "vtl/cmd/cmd.h"
 #include "vtl/cmd/password.h"
-#include "vtl/config/config_private.h"
 
 static void hints(const struct vtl_config *c)
 {

@@ -2,8 +2,8 @@
 /* door.c: s3vtl tape move, export and import: between the elements, to the shelf and back. */
 #include <stdio.h>
 
-#include "vtl/cmd/cmd.h"
 #include "vtl/library/element.h"
+#include "vtl/cmd/cmd.h"
 
 static int carry(struct command_line *cl, const char *op, const char *result, const char *text, bool all)
 {

@@ -5,9 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "vtl/cmd/cmd.h"
 #include "vtl/library/element.h"
 #include "vtl/library/library.h"
+#include "vtl/cmd/cmd.h"
 
 #define FLUSH_REMOTE_STEP_MS 5000
 

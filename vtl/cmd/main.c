@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vtl/cmd/cmd.h"
 #include "base/version.h"
+#include "vtl/cmd/cmd.h"
 
 static const struct subcommand {
     const char *group, *name; /* group NULL: a command of one word */

@@ -20,11 +20,12 @@
 
 #include <systemd/sd-daemon.h>
 
+#include "base/thread.h"
 #include "scsi/ssc_keys.h"
+#include "vtl/library/control.h"
 #include "vtl/cmd/cmd.h"
 #include "vtl/cmd/password.h"
 #include "vtl/cmd/tgt.h"
-#include "vtl/library/control.h"
 
 #define MAX_DRIVES 64 /* of a configuration */
 
@@ -245,10 +246,10 @@ static int flush_and_stop(struct tgt *t, const struct vtl_config *cfg, int signa
     struct flush f = {.cfg = cfg, .err = {""}, .done_fd = eventfd(0, EFD_CLOEXEC)};
     pthread_t thread;
     struct errtext why = {""};
-    int made = f.done_fd < 0 ? errno : pthread_create(&thread, NULL, flush_thread, &f);
+    int made = f.done_fd < 0 ? -errno : thread_start(&thread, "flush", flush_thread, &f);
     sd_notify(0, "STOPPING=1\nEXTEND_TIMEOUT_USEC=600000000");
     if (made)
-        f.rc = errtext_set(&f.err, -made, "cannot flush: %s", strerror(made));
+        f.rc = errtext_set(&f.err, made, "cannot flush: %s", strerror(-made));
     else
         wait_for_flush(&f, t, signals);
     int rc = tgt_stop(t, &why);
@@ -275,9 +276,9 @@ static int run(const struct vtl_config *cfg, const char *module, int signals)
     pthread_t pump;
     int rc = tgt_start(&t, cfg, module, &err);
     struct log_pump p = {t.log_fd};
-    int no_pump = t.log_fd < 0 ? EBADF : pthread_create(&pump, NULL, pump_log, &p);
+    int no_pump = t.log_fd < 0 ? -EBADF : thread_start(&pump, "log", pump_log, &p);
     if (!rc && no_pump)
-        rc = errtext_set(&err, -no_pump, "no thread for tgtd's log: %s", strerror(no_pump));
+        rc = errtext_set(&err, no_pump, "no thread for tgtd's log: %s", strerror(-no_pump));
     if (!rc)
         rc = tgt_configure(&t, cfg, &err);
     if (rc) {

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "vtl/format/barcode.h"
-#include "vtl/cmd/cmd.h"
 #include "vtl/library/element.h"
+#include "vtl/cmd/cmd.h"
 
 /* Before the first is made, so that a typing mistake makes none. */
 static bool check_barcodes(const struct command_line *cl)

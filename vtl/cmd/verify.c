@@ -8,10 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "vtl/format/barcode.h"
-#include "vtl/cmd/cmd.h"
 #include "vtl/cartridge/engine.h"
 #include "vtl/scrub/verify.h"
+#include "vtl/cmd/cmd.h"
 
 #define PATH_SIZE 4200
 #define MOST_BAD 1000 /* with more of them, a place is not moved any further */
@@ -128,7 +129,7 @@ static void print_bar(struct run *r, const struct verify_progress *p, uint64_t m
 static void on_progress(void *arg, const struct verify_progress *p)
 {
     struct run *r = arg;
-    uint64_t now = engine_ticks();
+    uint64_t now = clock_ms();
     if (!r->started) {
         r->started = true;
         r->first = p->done;
@@ -163,7 +164,7 @@ static int verify_one(struct objstore *store, const struct vtl_config *cfg, cons
     struct run r = {.place = {.cfg = cfg, .barcode = barcode},
                     .json = json,
                     .bar = !json && isatty(STDERR_FILENO),
-                    .began = engine_ticks(),
+                    .began = clock_ms(),
                     .problems = json_array()};
     struct verify_options o = {.parallel = cfg->store.parallel,
                                .bytes_per_second = rate,

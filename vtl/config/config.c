@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* config.c: reads the configuration file and checks it as a whole. */
+#include "vtl/config/config_private.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <ini.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "vtl/config/config_private.h"
+#include <ini.h>
 
 #define MAX_KEYS 64
 #define TEXT_OF(macro) TEXT_OF_(macro)

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
 #include "base/errtext.h"
 #include "s3backend/objstore.h"
 

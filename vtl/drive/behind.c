@@ -4,14 +4,15 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "base/deadline.h"
+#include "base/clock.h"
+#include "base/lock.h"
+#include "base/thread.h"
 
 #define OVERHEAD 512 /* of a small block: its node and what malloc adds */
 #define WAIT_MS 200
@@ -29,8 +30,8 @@ struct behind {
     uint64_t room;
     pthread_t threads[MOST_THREADS];
     unsigned n_threads, most_threads, idle;
-    pthread_mutex_t lock; /* a leaf, held for a few instructions: the transport's thread takes it too (I5) */
-    pthread_cond_t work, turn, less;
+    struct lock lock; /* a leaf, held for a few instructions: the transport's thread takes it too (I5) */
+    struct cond work, turn, less;
     struct behind_block *head, **tail; /* head: the next one to be written */
     struct behind_block *fresh;        /* the next one to be packed, or NULL: all are in a thread's hands */
     size_t encrypted;                  /* of those that wait */
@@ -46,13 +47,6 @@ static uint64_t cost(uint32_t len)
     return (uint64_t)len + OVERHEAD;
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 /* ---- the threads ---- */
 
 /* Does it pay to pack several at a time? One thread alone spares the others' waking. Lock held. */
@@ -66,7 +60,7 @@ static struct behind_block *next_block(struct behind *q)
 {
     while (!q->fresh && !q->stop) {
         q->idle++;
-        pthread_cond_wait(&q->work, &q->lock);
+        cond_wait(&q->work, &q->lock);
         q->idle--;
     }
     struct behind_block *b = q->fresh;
@@ -103,8 +97,8 @@ static void drop_first(struct behind *q, int rc)
         q->tail = &q->head;
     atomic_fetch_sub(&q->bytes, cost(b->len));
     atomic_fetch_sub(q->total, cost(b->len));
-    pthread_cond_broadcast(&q->less);
-    pthread_cond_broadcast(&q->turn);
+    cond_broadcast(&q->less);
+    cond_broadcast(&q->turn);
 }
 
 static void smooth(uint64_t *mean, uint64_t value)
@@ -117,22 +111,22 @@ static void do_block(struct behind *q, struct seg_packer *p, struct behind_block
 {
     struct seg_packed packed;
     int rc = q->loss.rc;
-    pthread_mutex_unlock(&q->lock);
-    uint64_t began = now_ns();
+    lock_release(&q->lock);
+    uint64_t began = clock_ns();
     if (!rc)
         rc = pack(q, p, b, &packed);
-    uint64_t took = now_ns() - began;
-    pthread_mutex_lock(&q->lock);
+    uint64_t took = clock_ns() - began;
+    lock_take(&q->lock);
     while (q->head != b)
-        pthread_cond_wait(&q->turn, &q->lock);
+        cond_wait(&q->turn, &q->lock);
     smooth(&q->pack_ns, took);
     rc = q->loss.rc ? q->loss.rc : rc;
-    pthread_mutex_unlock(&q->lock);
-    began = now_ns();
+    lock_release(&q->lock);
+    began = clock_ns();
     if (!rc)
         rc = q->ops->put(q->arg, &packed);
-    took = now_ns() - began;
-    pthread_mutex_lock(&q->lock);
+    took = clock_ns() - began;
+    lock_take(&q->lock);
     smooth(&q->put_ns, took);
     drop_first(q, rc);
 }
@@ -144,17 +138,17 @@ static void *behind_thread(void *arg)
     struct behind *q = arg;
     struct seg_packer *p = seg_packer_new();
     struct behind_block *b;
-    pthread_mutex_lock(&q->lock);
+    lock_take(&q->lock);
     while ((b = next_block(q))) {
         if (q->fresh && !q->idle && is_heavy(q) && q->n_threads < q->most_threads)
             (void)start_thread(q); /* if not, it goes on with those that are */
         do_block(q, p, b);
-        pthread_mutex_unlock(&q->lock);
+        lock_release(&q->lock);
         free(b->data);
         free(b);
-        pthread_mutex_lock(&q->lock);
+        lock_take(&q->lock);
     }
-    pthread_mutex_unlock(&q->lock);
+    lock_release(&q->lock);
     seg_packer_free(p);
     return NULL;
 }
@@ -172,17 +166,12 @@ static struct secret *new_secret(void)
     return NULL;
 }
 
-/* Signals belong to the transport's thread. Lock held, or nobody else knows of q. */
+/* Lock held, or nobody else knows of q. */
 static int start_thread(struct behind *q)
 {
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int rc = pthread_create(&q->threads[q->n_threads], NULL, behind_thread, q);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (!rc)
-        (void)pthread_setname_np(q->threads[q->n_threads++], "behind");
-    return -rc;
+    int rc = thread_start(&q->threads[q->n_threads], "behind", behind_thread, q);
+    q->n_threads += !rc;
+    return rc;
 }
 
 static void destroy(struct behind *q)
@@ -192,10 +181,10 @@ static void destroy(struct behind *q)
         munlock(q->secret, sizeof(*q->secret));
         munmap(q->secret, sizeof(*q->secret));
     }
-    pthread_cond_destroy(&q->work);
-    pthread_cond_destroy(&q->turn);
-    pthread_cond_destroy(&q->less);
-    pthread_mutex_destroy(&q->lock);
+    cond_fini(&q->work);
+    cond_fini(&q->turn);
+    cond_fini(&q->less);
+    lock_fini(&q->lock);
     free(q);
 }
 
@@ -208,14 +197,10 @@ struct behind *behind_new(uint64_t room, _Atomic uint64_t *total, const struct b
     *q = (struct behind){.ops = ops, .arg = arg, .room = room, .total = total};
     q->most_threads = cores < 1 ? 1 : cores < MOST_THREADS ? (unsigned)cores : MOST_THREADS;
     q->tail = &q->head;
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_mutex_init(&q->lock, NULL);
-    pthread_cond_init(&q->work, NULL);
-    pthread_cond_init(&q->turn, NULL);
-    pthread_cond_init(&q->less, &attr);
-    pthread_condattr_destroy(&attr);
+    lock_init(&q->lock, LOCK_BEHIND);
+    cond_init(&q->work);
+    cond_init(&q->turn);
+    cond_init(&q->less);
     q->secret = new_secret();
     if (q->secret && !start_thread(q))
         return q;
@@ -227,16 +212,16 @@ void behind_free(struct behind *q)
 {
     if (!q)
         return;
-    pthread_mutex_lock(&q->lock);
+    lock_take(&q->lock);
     q->stop = true;
-    pthread_cond_broadcast(&q->work);
+    cond_broadcast(&q->work);
     /* The last thread to be started is started by one that has not ended yet. */
     for (unsigned i = 0; i < q->n_threads; i++) {
-        pthread_mutex_unlock(&q->lock);
+        lock_release(&q->lock);
         pthread_join(q->threads[i], NULL);
-        pthread_mutex_lock(&q->lock);
+        lock_take(&q->lock);
     }
-    pthread_mutex_unlock(&q->lock);
+    lock_release(&q->lock);
     destroy(q);
 }
 
@@ -279,16 +264,16 @@ enum behind_push behind_push(struct behind *q, void *data, uint32_t len, uint64_
     if (!b)
         return BEHIND_SETTLE;
     *b = (struct behind_block){.data = data, .object = object, .len = len, .compress = compress, .encrypt = encrypt};
-    pthread_mutex_lock(&q->lock);
+    lock_take(&q->lock);
     enum behind_push r = q->loss.rc || (encrypt && !secret_fits(q, crypt)) ? BEHIND_SETTLE
                          : has_room(q, len)                                ? BEHIND_TAKEN
                                                                            : BEHIND_FULL;
     bool wake = r == BEHIND_TAKEN && q->idle && (q->idle == q->n_threads || is_heavy(q));
     if (r == BEHIND_TAKEN)
         take(q, b, crypt);
-    pthread_mutex_unlock(&q->lock);
+    lock_release(&q->lock);
     if (wake)
-        pthread_cond_signal(&q->work);
+        cond_signal(&q->work);
     if (r != BEHIND_TAKEN)
         free(b);
     return r;
@@ -296,26 +281,25 @@ enum behind_push behind_push(struct behind *q, void *data, uint32_t len, uint64_
 
 static void wait_less(struct behind *q)
 {
-    struct timespec until = deadline_after(WAIT_MS);
-    pthread_cond_timedwait(&q->less, &q->lock, &until);
+    (void)cond_wait_ms(&q->less, &q->lock, WAIT_MS);
 }
 
 void behind_wait_room(struct behind *q, uint32_t len)
 {
-    pthread_mutex_lock(&q->lock);
+    lock_take(&q->lock);
     if (!has_room(q, len) && !q->loss.rc)
         wait_less(q);
-    pthread_mutex_unlock(&q->lock);
+    lock_release(&q->lock);
 }
 
 void behind_settle(struct behind *q, struct behind_loss *loss)
 {
-    pthread_mutex_lock(&q->lock);
+    lock_take(&q->lock);
     while (q->head)
         wait_less(q);
     *loss = q->loss;
     q->loss = (struct behind_loss){0};
-    pthread_mutex_unlock(&q->lock);
+    lock_release(&q->lock);
 }
 
 uint64_t behind_bytes(const struct behind *q)

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* drive.c: a drive's cartridge, status, flushing and moving the tape; writing and reading are elsewhere. */
-#include "base/lto.h"
 #include "vtl/drive/drive_private.h"
-#include "vtl/format/barcode.h"
 
 #include <errno.h>
 #include <string.h>
 #include <time.h>
+
+#include "base/clock.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/lto.h"
+#include "vtl/format/barcode.h"
 
 /* A flush that cannot end answers before the initiator gives up (PBS: 600 s). */
 #define FLUSH_TELL_MS 30000 /* a line to the log while a flush waits for the store */
@@ -22,8 +26,8 @@ void drive_init(struct drive *d, struct engine *eng, unsigned number, const char
     (void)snprintf(d->serial, sizeof(d->serial), "%s", serial);
     d->flush_limit_ms = FLUSH_LIMIT_MS;
     d->remove_limit_ms = REMOVE_LIMIT_MS;
-    pthread_mutex_init(&d->op_lock, NULL);
-    pthread_mutex_init(&d->st_lock, NULL);
+    lock_init(&d->op_lock, LOCK_DRIVE);
+    lock_init(&d->st_lock, LOCK_DRIVE_STATUS);
     reader_init(&d->reader);
 }
 
@@ -32,8 +36,8 @@ void drive_fini(struct drive *d)
     behind_free(d->behind);
     seg_packer_free(d->packer);
     reader_fini(&d->reader);
-    pthread_mutex_destroy(&d->op_lock);
-    pthread_mutex_destroy(&d->st_lock);
+    lock_fini(&d->op_lock);
+    lock_fini(&d->st_lock);
 }
 
 /* ---- status ---- */
@@ -53,7 +57,7 @@ void drive_publish(struct drive *d, enum tape_activity activity)
         st.medium = d->loaded ? TAPE_MEDIUM_LOADED : drive_cleans(d) ? TAPE_MEDIUM_CLEANING : TAPE_MEDIUM_UNLOADED;
         memcpy(st.barcode, c->row.barcode, sizeof(st.barcode));
         st.density = g ? g->density : 0;
-        pthread_mutex_lock(&c->lock);
+        lock_take(&c->lock);
         st.write_protected = c->row.write_protected;
         st.worm = c->row.worm;
         st.capacity = c->row.capacity;
@@ -62,7 +66,7 @@ void drive_publish(struct drive *d, enum tape_activity activity)
         st.end_object = tape_index_end_object(&c->live);
         st.end_file = tape_index_end_file(&c->live);
         drive_usage_fill(d, &statistics);
-        pthread_mutex_unlock(&c->lock);
+        lock_release(&c->lock);
         st.used = d->used;
         st.blocks_in_buffer = d->unsynced_blocks;
         st.bytes_in_buffer = d->unsynced_bytes;
@@ -70,20 +74,20 @@ void drive_publish(struct drive *d, enum tape_activity activity)
     }
     if (!c)
         drive_usage_fill(d, &statistics);
-    pthread_mutex_lock(&d->st_lock);
+    lock_take(&d->st_lock);
     st.alerts = atomic_load(&d->alerts);
     d->st = st;
     d->statistics = statistics;
     d->stored_shown = d->appended;
-    pthread_mutex_unlock(&d->st_lock);
+    lock_release(&d->st_lock);
 }
 
 static void drive_status(void *self, struct tape_status *out)
 {
     struct drive *d = self;
-    pthread_mutex_lock(&d->st_lock);
+    lock_take(&d->st_lock);
     *out = d->st;
-    pthread_mutex_unlock(&d->st_lock);
+    lock_release(&d->st_lock);
     if (out->activity == TAPE_IDLE && behind_bytes(d->behind))
         out->activity = TAPE_WRITING;
 }
@@ -96,24 +100,24 @@ static void drive_wake(void *self)
 
 enum tape_result drive_enter(struct drive *d, enum tape_activity activity)
 {
-    pthread_mutex_lock(&d->op_lock);
+    lock_take(&d->op_lock);
     if (!d->c || !d->loaded) {
         enum tape_result why = d->c && drive_cleans(d) ? TAPE_CLEANS : TAPE_NOT_PRESENT;
-        pthread_mutex_unlock(&d->op_lock);
+        lock_release(&d->op_lock);
         return why;
     }
-    pthread_mutex_lock(&d->st_lock);
+    lock_take(&d->st_lock);
     d->st.activity = activity;
-    pthread_mutex_unlock(&d->st_lock);
+    lock_release(&d->st_lock);
     return TAPE_OK;
 }
 
 void drive_leave(struct drive *d)
 {
-    pthread_mutex_lock(&d->st_lock);
+    lock_take(&d->st_lock);
     d->st.activity = TAPE_IDLE;
-    pthread_mutex_unlock(&d->st_lock);
-    pthread_mutex_unlock(&d->op_lock);
+    lock_release(&d->st_lock);
+    lock_release(&d->op_lock);
 }
 
 enum tape_result drive_begin(struct drive *d, enum tape_activity activity)
@@ -133,15 +137,15 @@ enum tape_result drive_begin(struct drive *d, enum tape_activity activity)
 enum tape_result drive_end(struct drive *d, enum tape_result result)
 {
     drive_publish(d, TAPE_IDLE);
-    pthread_mutex_unlock(&d->op_lock);
+    lock_release(&d->op_lock);
     return result;
 }
 
 uint64_t drive_end_object(struct drive *d)
 {
-    pthread_mutex_lock(&d->c->lock);
+    lock_take(&d->c->lock);
     uint64_t n = tape_index_end_object(&d->c->live);
-    pthread_mutex_unlock(&d->c->lock);
+    lock_release(&d->c->lock);
     return n;
 }
 
@@ -151,46 +155,46 @@ uint64_t drive_end_object(struct drive *d)
 static int not_remote(struct drive *d, int rc, struct errtext *err)
 {
     struct cartridge *c = d->c;
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     uint64_t left = cartridge_not_remote(c);
     errtext_set(err, rc, "drive %u, %s: %llu bytes are still only local: %s", d->number, c->row.barcode,
                 (unsigned long long)left, c->trouble[0] ? c->trouble : "the upload takes too long");
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     return rc;
 }
 
 static void log_flush(struct drive *d, uint64_t left)
 {
-    uint64_t rate = upload_rate_get(&d->eng->upload_rate, engine_ticks());
+    uint64_t rate = upload_rate_get(&d->eng->upload_rate, clock_ms());
     if (rate)
-        engine_log("drive %u, %s: flushing: %llu MB are not in the store yet, about %llu s at %llu MB/s", d->number,
-                   d->c->row.barcode, (unsigned long long)left / 1000000, (unsigned long long)(left / rate),
-                   (unsigned long long)rate / 1000000);
+        log_line("drive %u, %s: flushing: %llu MB are not in the store yet, about %llu s at %llu MB/s", d->number,
+                 d->c->row.barcode, (unsigned long long)left / 1000000, (unsigned long long)(left / rate),
+                 (unsigned long long)rate / 1000000);
     else
-        engine_log("drive %u, %s: flushing: %llu MB are not in the store yet", d->number, d->c->row.barcode,
-                   (unsigned long long)left / 1000000);
+        log_line("drive %u, %s: flushing: %llu MB are not in the store yet", d->number, d->c->row.barcode,
+                 (unsigned long long)left / 1000000);
 }
 
 static int wait_remote(struct drive *d, uint64_t limit_ms, const atomic_bool *cancel, struct errtext *err)
 {
     struct engine *e = d->eng;
-    uint64_t now = engine_ticks(), until = now + limit_ms, tell = now + FLUSH_TELL_MS;
+    uint64_t now = clock_ms(), until = now + limit_ms, tell = now + FLUSH_TELL_MS;
     if (!e->workers)
         return errtext_set(err, -EIO, "no background work runs");
     for (;;) {
         uint64_t seen = progress_now(&e->progress);
         if (cartridge_is_remote(d->c))
             return 0;
-        pthread_mutex_lock(&d->c->lock);
+        lock_take(&d->c->lock);
         bool fenced = d->c->fenced;
         uint64_t left = cartridge_not_remote(d->c);
-        pthread_mutex_unlock(&d->c->lock);
+        lock_release(&d->c->lock);
         atomic_store(&d->flush_left, left ? left : 1);
         if (fenced)
             return not_remote(d, -EPERM, err);
         if (atomic_load(cancel))
             return not_remote(d, -ECANCELED, err);
-        now = engine_ticks();
+        now = clock_ms();
         if (now >= until)
             return not_remote(d, -ETIMEDOUT, err);
         if (now >= tell) {
@@ -228,7 +232,7 @@ enum tape_result drive_failed(struct drive *d, int rc, const struct errtext *err
     if (rc == -ECANCELED)
         return TAPE_CANCELLED;
     if (err && err->text[0])
-        engine_log("%s", err->text);
+        log_line("%s", err->text);
     if (rc == -EPERM) {
         d->fence_told = true;
         return TAPE_NOT_OWNED;
@@ -247,23 +251,12 @@ enum tape_result drive_failed(struct drive *d, int rc, const struct errtext *err
 /* The drive may be busy for long: whoever waits may give up, and must within limit_ms. */
 static int wait_for_drive(struct drive *d, uint64_t limit_ms, const atomic_bool *cancel, struct errtext *err)
 {
-    uint64_t until = engine_ticks() + limit_ms;
-    for (;;) {
-        struct timespec t;
-        clock_gettime(CLOCK_REALTIME, &t);
-        t.tv_nsec += 50000000;
-        if (t.tv_nsec >= 1000000000) {
-            t.tv_sec++;
-            t.tv_nsec -= 1000000000;
-        }
-        if (!pthread_mutex_timedlock(&d->op_lock, &t))
-            return 0;
-        if (atomic_load(cancel))
-            return errtext_set(err, -ECANCELED, "drive %u: what waited for it was cancelled", d->number);
-        if (engine_ticks() >= until)
-            return errtext_set(err, -ETIMEDOUT, "drive %u: it has been busy for %llu s", d->number,
-                               (unsigned long long)limit_ms / 1000);
-    }
+    int rc = lock_take_until(&d->op_lock, clock_ms() + limit_ms, cancel);
+    if (rc == -ECANCELED)
+        return errtext_set(err, rc, "drive %u: what waited for it was cancelled", d->number);
+    return rc ? errtext_set(err, rc, "drive %u: it has been busy for %llu s", d->number,
+                            (unsigned long long)limit_ms / 1000)
+              : 0;
 }
 
 int drive_flush(struct drive *d, const atomic_bool *cancel, struct errtext *err)
@@ -277,7 +270,7 @@ int drive_flush(struct drive *d, const atomic_bool *cancel, struct errtext *err)
         rc = drive_make_safe(d, true, cancel, err);
     drive_usage_save(d);
     drive_publish(d, TAPE_IDLE);
-    pthread_mutex_unlock(&d->op_lock);
+    lock_release(&d->op_lock);
     return rc;
 }
 
@@ -289,10 +282,10 @@ static int thread_tape(struct drive *d, struct errtext *err)
     int rc = cartridge_load(d->c, err);
     if (rc)
         return rc;
-    pthread_mutex_lock(&d->c->lock);
+    lock_take(&d->c->lock);
     d->used = tape_index_plain_bytes(&d->c->live);
     d->capacity = d->c->row.capacity;
-    pthread_mutex_unlock(&d->c->lock);
+    lock_release(&d->c->lock);
     d->loaded = true;
     d->pos = 0;
     atomic_store(&d->alerts, 0);
@@ -305,13 +298,13 @@ static int thread_tape(struct drive *d, struct errtext *err)
 
 int drive_insert(struct drive *d, struct cartridge *c, struct errtext *err)
 {
-    pthread_mutex_lock(&d->op_lock);
+    lock_take(&d->op_lock);
     d->c = c;
     d->loaded = false;
     d->medium_changes++;
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     c->users++;
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     workers_add(d->eng->workers, c);
     int rc = 0;
     if (drive_cleans(d)) {
@@ -321,7 +314,7 @@ int drive_insert(struct drive *d, struct cartridge *c, struct errtext *err)
         rc = thread_tape(d, err);
     }
     drive_publish(d, TAPE_IDLE);
-    pthread_mutex_unlock(&d->op_lock);
+    lock_release(&d->op_lock);
     return rc;
 }
 
@@ -348,11 +341,11 @@ int drive_remove(struct drive *d, const atomic_bool *cancel, struct errtext *err
 {
     if (atomic_load(&d->prevented))
         return -EBUSY;
-    uint64_t began = engine_ticks(), limit = d->remove_limit_ms;
+    uint64_t began = clock_ms(), limit = d->remove_limit_ms;
     int rc = wait_for_drive(d, limit, cancel, err);
     if (rc)
         return rc;
-    uint64_t waited = engine_ticks() - began;
+    uint64_t waited = clock_ms() - began;
     drive_publish(d, TAPE_UNLOADING);
     struct cartridge *c = d->c;
     drive_settle(d);
@@ -362,15 +355,15 @@ int drive_remove(struct drive *d, const atomic_bool *cancel, struct errtext *err
     if (!rc && c)
         rc = unthread(d, limit > waited ? limit - waited : 0, cancel, err);
     if (!rc && c) {
-        pthread_mutex_lock(&c->lock);
+        lock_take(&c->lock);
         c->users--;
-        pthread_mutex_unlock(&c->lock);
+        lock_release(&c->lock);
         d->c = NULL;
         atomic_fetch_and(&d->alerts, TAPE_ALERT_BIT(ALERT_EXPIRED_CLEANING));
         d->medium_changes++;
     }
     drive_publish(d, TAPE_IDLE);
-    pthread_mutex_unlock(&d->op_lock);
+    lock_release(&d->op_lock);
     return rc;
 }
 
@@ -379,7 +372,7 @@ static enum tape_result drive_load(void *self, const atomic_bool *cancel)
     (void)cancel;
     struct drive *d = self;
     struct errtext err = {""};
-    pthread_mutex_lock(&d->op_lock);
+    lock_take(&d->op_lock);
     drive_settle(d);
     enum tape_result result = drive_tell_loss(d);
     if (result)
@@ -404,9 +397,9 @@ static enum tape_result drive_unload(void *self, const atomic_bool *cancel)
 {
     struct drive *d = self;
     struct errtext err = {""};
-    pthread_mutex_lock(&d->op_lock);
+    lock_take(&d->op_lock);
     if (!d->c) {
-        pthread_mutex_unlock(&d->op_lock);
+        lock_release(&d->op_lock);
         return TAPE_NOT_PRESENT;
     }
     drive_settle(d);
@@ -468,7 +461,7 @@ static enum tape_result drive_space_blocks(void *self, int64_t *count, const ato
         return result;
     struct tape_index *x = &d->c->live;
     uint64_t fm = 0, n = *count < 0 ? 0 - (uint64_t)*count : (uint64_t)*count;
-    pthread_mutex_lock(&d->c->lock);
+    lock_take(&d->c->lock);
     uint64_t end = tape_index_end_object(x), done = n;
     if (*count >= 0) {
         uint64_t limit = tape_index_next_filemark(x, d->pos, &fm) ? fm : end;
@@ -488,7 +481,7 @@ static enum tape_result drive_space_blocks(void *self, int64_t *count, const ato
         d->pos -= done + (result == TAPE_FILEMARK);
         *count = -(int64_t)(n - done);
     }
-    pthread_mutex_unlock(&d->c->lock);
+    lock_release(&d->c->lock);
     return spaced(d, result);
 }
 
@@ -501,7 +494,7 @@ static enum tape_result drive_space_filemarks(void *self, int64_t *count, const 
         return result;
     struct tape_index *x = &d->c->live;
     uint64_t n = *count < 0 ? 0 - (uint64_t)*count : (uint64_t)*count;
-    pthread_mutex_lock(&d->c->lock);
+    lock_take(&d->c->lock);
     uint64_t file = tape_index_file_of(x, d->pos), last = tape_index_end_file(x), object = 0;
     if (*count >= 0) {
         if (n <= last - file) {
@@ -523,7 +516,7 @@ static enum tape_result drive_space_filemarks(void *self, int64_t *count, const 
         d->pos = 0;
         result = TAPE_BOP;
     }
-    pthread_mutex_unlock(&d->c->lock);
+    lock_release(&d->c->lock);
     return spaced(d, result);
 }
 
@@ -567,9 +560,9 @@ static enum tape_result drive_locate_file(void *self, uint32_t partition, uint64
     if (partition)
         return drive_end(d, TAPE_NO_SUCH_PLACE);
     uint64_t object = 0, end = drive_end_object(d);
-    pthread_mutex_lock(&d->c->lock);
+    lock_take(&d->c->lock);
     bool found = tape_index_file_start(&d->c->live, file, &object);
-    pthread_mutex_unlock(&d->c->lock);
+    lock_release(&d->c->lock);
     if (found && object < end)
         result = leave_end(d);
     if (!result) {

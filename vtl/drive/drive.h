@@ -3,6 +3,7 @@
 #ifndef S3VTL_DRIVE_H
 #define S3VTL_DRIVE_H
 
+#include "base/lock.h"
 #include "scsi/tape_ops.h"
 #include "vtl/drive/behind.h"
 #include "vtl/drive/reader.h"
@@ -19,7 +20,7 @@ struct drive {
     atomic_bool prevented;
     uint64_t flush_limit_ms, remove_limit_ms; /* then a flush, or a MOVE out of the drive, fails rather than waits on */
 
-    pthread_mutex_t op_lock;
+    struct lock op_lock;
     struct cartridge *c; /* in the drive element, or NULL */
     bool loaded;         /* threaded */
     uint64_t pos;        /* logical object number */
@@ -46,7 +47,7 @@ struct drive {
     bool lost;                          /* it was so when the library ended last: told with the first cartridge */
     struct reader reader;
 
-    pthread_mutex_t st_lock;
+    struct lock st_lock;
     struct tape_status st;
     struct tape_statistics statistics;
     uint64_t stored_shown; /* of the cartridge's appended, in statistics */

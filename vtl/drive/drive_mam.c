@@ -2,28 +2,29 @@
 /* drive_mam.c: medium auxiliary memory of the cartridge in a drive: what the host keeps there. */
 #include <string.h>
 
-#include "vtl/drive/drive_private.h"
+#include "base/lock.h"
 #include "vtl/format/mam.h"
+#include "vtl/drive/drive_private.h"
 
 void drive_mam_publish(struct drive *d)
 {
     struct tape_mam mam = {.n = 0};
     if (d->c && d->loaded) {
-        pthread_mutex_lock(&d->c->lock);
+        lock_take(&d->c->lock);
         mam_decode(d->c->row.mam, &mam);
-        pthread_mutex_unlock(&d->c->lock);
+        lock_release(&d->c->lock);
     }
-    pthread_mutex_lock(&d->st_lock);
+    lock_take(&d->st_lock);
     d->mam = mam;
-    pthread_mutex_unlock(&d->st_lock);
+    lock_release(&d->st_lock);
 }
 
 void drive_mam_get(void *self, struct tape_mam *out)
 {
     struct drive *d = self;
-    pthread_mutex_lock(&d->st_lock);
+    lock_take(&d->st_lock);
     *out = d->mam;
-    pthread_mutex_unlock(&d->st_lock);
+    lock_release(&d->st_lock);
 }
 
 enum tape_result drive_mam_set(void *self, const struct tape_mam *mam, const atomic_bool *cancel)
@@ -32,9 +33,9 @@ enum tape_result drive_mam_set(void *self, const struct tape_mam *mam, const ato
     enum tape_result result = drive_begin(d, TAPE_OTHER);
     if (result)
         return result;
-    pthread_mutex_lock(&d->c->lock);
+    lock_take(&d->c->lock);
     bool protected = d->c->row.write_protected;
-    pthread_mutex_unlock(&d->c->lock);
+    lock_release(&d->c->lock);
     result = protected ? TAPE_WRITE_PROTECTED : drive_claim(d, cancel);
     int rc = result ? 0 : cartridge_set_mam(d->c, mam);
     if (rc) {

@@ -4,8 +4,8 @@
 #define S3VTL_DRIVE_PRIVATE_H
 
 #include "scsi/lun.h"
-#include "vtl/drive/drive.h"
 #include "vtl/cartridge/worker.h"
+#include "vtl/drive/drive.h"
 
 /* An operation on a threaded tape: begin takes op_lock (not when it fails), end publishes the status and gives it back.
  * begin fails with what is to be told of a loss; nothing waits to be written then. */

@@ -3,15 +3,16 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/lock.h"
 #include "vtl/drive/drive_private.h"
 
 /* What stands at the position: OK is a block. */
 static enum tape_result what_is_next(struct drive *d)
 {
-    pthread_mutex_lock(&d->c->lock);
+    lock_take(&d->c->lock);
     bool at_end = d->pos >= tape_index_end_object(&d->c->live);
     bool filemark = !at_end && tape_index_is_filemark(&d->c->live, d->pos);
-    pthread_mutex_unlock(&d->c->lock);
+    lock_release(&d->c->lock);
     return at_end ? TAPE_EOD : filemark ? TAPE_FILEMARK : TAPE_OK;
 }
 

@@ -2,6 +2,8 @@
 /* drive_room.c: how fast a drive may write: back-pressure by what waits for the store (I6), and by the disk. */
 #include <time.h>
 
+#include "base/clock.h"
+#include "base/lock.h"
 #include "vtl/drive/drive_private.h"
 
 #define DISK_WAIT_MS 30000
@@ -27,13 +29,6 @@ bool drive_has_room(struct drive *d, uint32_t len)
 
 /* ---- smooth, before the limit ---- */
 
-static uint64_t now_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
 uint64_t drive_pause_us(uint64_t dirty, uint64_t limit, uint64_t rate, uint32_t len)
 {
     uint64_t from = easy(limit);
@@ -50,16 +45,16 @@ uint64_t drive_pause_us(uint64_t dirty, uint64_t limit, uint64_t rate, uint32_t 
 static void pace(struct drive *d, uint64_t dirty, uint64_t limit, uint32_t len, const atomic_bool *cancel)
 {
     struct engine *e = d->eng;
-    uint64_t pause = drive_pause_us(dirty, limit, upload_rate_get(&e->upload_rate, engine_ticks()), len);
+    uint64_t pause = drive_pause_us(dirty, limit, upload_rate_get(&e->upload_rate, clock_ms()), len);
     if (!pause)
         return;
-    uint64_t now = now_us();
+    uint64_t now = clock_us();
     uint64_t from = d->paced_until > now ? d->paced_until : now;
     d->paced_until = from + pause;
     while (now < from && !atomic_load(cancel)) {
         uint64_t us = from - now < SLICE_US ? from - now : SLICE_US;
         nanosleep(&(struct timespec){.tv_nsec = (long)us * 1000}, NULL);
-        now = now_us();
+        now = clock_us();
     }
 }
 
@@ -75,9 +70,9 @@ enum tape_result drive_wait_for_room(struct drive *d, uint32_t len, const atomic
             pace(d, dirty, limit, len, cancel);
             return atomic_load(cancel) ? TAPE_CANCELLED : TAPE_OK;
         }
-        pthread_mutex_lock(&d->c->lock);
+        lock_take(&d->c->lock);
         bool fenced = d->c->fenced, idle = !d->c->n_pending;
-        pthread_mutex_unlock(&d->c->lock);
+        lock_release(&d->c->lock);
         if (fenced) {
             d->fence_told = true;
             return TAPE_NOT_OWNED;
@@ -96,10 +91,10 @@ bool drive_make_disk_room(struct drive *d, uint32_t len, uint64_t *until, const 
     uint64_t seen = progress_now(&e->progress);
     if (spool_shrink(e->spool, len + (1u << 20)))
         return true;
-    pthread_mutex_lock(&d->c->lock);
+    lock_take(&d->c->lock);
     bool coming = d->c->n_pending && !d->c->fenced;
-    pthread_mutex_unlock(&d->c->lock);
-    uint64_t now = engine_ticks();
+    lock_release(&d->c->lock);
+    uint64_t now = clock_ms();
     *until = *until ? *until : now + DISK_WAIT_MS;
     if (!coming || !e->workers || atomic_load(cancel) || now >= *until)
         return false;

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/crc32c.h"
+#include "base/lock.h"
+#include "base/log.h"
 #include "vtl/drive/drive_private.h"
 
 #define SMALL (16u << 10)
@@ -20,16 +22,16 @@
 /* What the blocks became as they were written, for statistics that are asked for meanwhile. */
 static void show_stored(struct drive *d)
 {
-    pthread_mutex_lock(&d->c->lock);
+    lock_take(&d->c->lock);
     uint64_t appended = d->c->appended;
-    pthread_mutex_unlock(&d->c->lock);
-    pthread_mutex_lock(&d->st_lock);
+    lock_release(&d->c->lock);
+    lock_take(&d->st_lock);
     const struct tape_usage n = {.stored_bytes = appended - d->stored_shown};
     d->stored_shown = appended;
     usage_add(&d->statistics.drive, &n);
     usage_add(&d->statistics.mount, &n);
     usage_add(&d->statistics.life, &n);
-    pthread_mutex_unlock(&d->st_lock);
+    lock_release(&d->st_lock);
 }
 
 /* On the queue's threads, while op_lock may be held by whoever waits for them; d->c stays as long as anything waits. */
@@ -45,9 +47,9 @@ static int put_behind(void *arg, const struct seg_packed *b)
     static const atomic_bool never = false;
     struct drive *d = arg;
     struct cartridge *c = d->c;
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     bool fenced = c->fenced;
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     int rc = fenced ? -EPERM : drive_put_block(d, b, &never);
     if (!rc)
         show_stored(d);
@@ -68,7 +70,7 @@ void drive_stream_begin(struct drive *d)
 /* What drive_publish would find, without the cartridge's lock. */
 static void publish(struct drive *d, const struct tape_usage *n)
 {
-    pthread_mutex_lock(&d->st_lock);
+    lock_take(&d->st_lock);
     struct tape_status *st = &d->st;
     st->activity = TAPE_IDLE;
     st->object = st->end_object = d->pos;
@@ -80,7 +82,7 @@ static void publish(struct drive *d, const struct tape_usage *n)
     usage_add(&d->statistics.drive, n);
     usage_add(&d->statistics.mount, n);
     usage_add(&d->statistics.life, n);
-    pthread_mutex_unlock(&d->st_lock);
+    lock_release(&d->st_lock);
 }
 
 static enum tape_result taken(struct drive *d, uint32_t len)
@@ -119,12 +121,12 @@ static bool take_at_once(struct drive *d, const struct tape_write *w)
 bool drive_write_at_once(void *self, const struct tape_write *w, enum tape_result *result)
 {
     struct drive *d = self;
-    if (pthread_mutex_trylock(&d->op_lock))
+    if (!lock_try(&d->op_lock))
         return false;
     bool done = d->streaming && !drive_is_full(d, w->len) && drive_has_room(d, w->len) && take_at_once(d, w);
     if (done)
         *result = taken(d, w->len);
-    pthread_mutex_unlock(&d->op_lock);
+    lock_release(&d->op_lock);
     return done;
 }
 
@@ -170,11 +172,11 @@ static void forget_lost(struct drive *d, const struct behind_loss *loss)
     d->streamed.written_blocks -= loss->blocks;
     d->streamed.written_bytes -= loss->bytes;
     d->lost_rc = loss->rc;
-    engine_log("drive %u, %s: %llu blocks (%llu bytes) from object %llu on were acknowledged and could not be written: "
-               "%s; the host is told",
-               d->number, d->c->row.barcode, (unsigned long long)loss->blocks, (unsigned long long)loss->bytes,
-               (unsigned long long)loss->object,
-               loss->rc == -EPERM ? "another gateway owns the cartridge" : strerror(-loss->rc));
+    log_line("drive %u, %s: %llu blocks (%llu bytes) from object %llu on were acknowledged and could not be written: "
+             "%s; the host is told",
+             d->number, d->c->row.barcode, (unsigned long long)loss->blocks, (unsigned long long)loss->bytes,
+             (unsigned long long)loss->object,
+             loss->rc == -EPERM ? "another gateway owns the cartridge" : strerror(-loss->rc));
 }
 
 void drive_settle(struct drive *d)

@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/lock.h"
+#include "base/log.h"
 #include "vtl/drive/drive_private.h"
 
 static void meta_key(const struct drive *d, char key[24])
@@ -13,7 +16,7 @@ static void meta_key(const struct drive *d, char key[24])
 
 static uint64_t seconds(const struct drive *d)
 {
-    return d->seconds + (engine_ticks() - d->began) / 1000;
+    return d->seconds + (clock_ms() - d->began) / 1000;
 }
 
 /* What the state keeps of a drive: "loads seconds cleanings counting". */
@@ -30,7 +33,7 @@ void drive_usage_begin(struct drive *d)
         d->cleanings = cleanings;
         d->lost = counting != 0;
     }
-    d->began = engine_ticks();
+    d->began = clock_ms();
 }
 
 void drive_usage_save(struct drive *d)
@@ -43,16 +46,16 @@ void drive_usage_save(struct drive *d)
     if (!rc && d->c)
         rc = cartridge_save_counters(d->c);
     if (rc) /* counters are no data: nobody's command fails for them */
-        engine_log("drive %u: counters: state: %s", d->number, db_error(d->eng->db));
+        log_line("drive %u: counters: state: %s", d->number, db_error(d->eng->db));
 }
 
 void drive_usage_end(struct drive *d)
 {
-    pthread_mutex_lock(&d->op_lock);
+    lock_take(&d->op_lock);
     drive_settle(d);
     d->counting = false;
     drive_usage_save(d);
-    pthread_mutex_unlock(&d->op_lock);
+    lock_release(&d->op_lock);
 }
 
 void drive_usage_threaded(struct drive *d)
@@ -60,12 +63,12 @@ void drive_usage_threaded(struct drive *d)
     struct cartridge *c = d->c;
     memset(&d->mount, 0, sizeof(d->mount));
     d->loads++;
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     usage_mounted(&c->usage, d->serial);
     c->usage_changed = true;
     d->appended = c->appended;
     bool damaged = c->usage.lost_objects != 0;
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     d->fetched = d->reader.fetched;
     if (damaged)
         atomic_fetch_or(&d->alerts, TAPE_ALERT_BIT(ALERT_MEDIA));
@@ -80,7 +83,7 @@ void drive_count(struct drive *d, const struct tape_usage *what)
 {
     struct cartridge *c = d->c;
     struct tape_usage n = *what;
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     n.stored_bytes = c->appended - d->appended;
     n.fetched_bytes = d->reader.fetched - d->fetched;
     d->appended = c->appended;
@@ -91,7 +94,7 @@ void drive_count(struct drive *d, const struct tape_usage *what)
     if (n.written_blocks || n.written_filemarks)
         c->usage.last_written = engine_time();
     c->usage_changed = true;
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
 }
 
 void drive_usage_fill(const struct drive *d, struct tape_statistics *s)
@@ -118,9 +121,9 @@ void drive_usage_fill(const struct drive *d, struct tape_statistics *s)
 void drive_statistics(void *self, struct tape_statistics *out)
 {
     struct drive *d = self;
-    pthread_mutex_lock(&d->st_lock);
+    lock_take(&d->st_lock);
     *out = d->statistics;
-    pthread_mutex_unlock(&d->st_lock);
+    lock_release(&d->st_lock);
     out->drive_seconds = seconds(d);
 }
 
@@ -128,7 +131,7 @@ void drive_alert(void *self, enum tape_alert flag)
 {
     struct drive *d = self;
     atomic_fetch_or(&d->alerts, TAPE_ALERT_BIT(flag));
-    pthread_mutex_lock(&d->st_lock);
+    lock_take(&d->st_lock);
     d->st.alerts = atomic_load(&d->alerts);
-    pthread_mutex_unlock(&d->st_lock);
+    lock_release(&d->st_lock);
 }

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/crc32c.h"
+#include "base/lock.h"
 #include "vtl/drive/drive_private.h"
 
 #define CLAIM_WAIT_MS 10000
@@ -21,14 +23,14 @@ static uint64_t used_before(struct drive *d, uint64_t object)
 {
     struct tape_index *x = &d->c->live;
     uint64_t n = 0;
-    pthread_mutex_lock(&d->c->lock);
+    lock_take(&d->c->lock);
     for (size_t i = 0; i < x->n_segs && x->segs[i].first_object < object; i++) {
         const struct seg_ref *r = &x->segs[i];
         uint64_t part = object - r->first_object;
         n += part >= r->objects ? r->plain_bytes
                                 : (uint64_t)((double)r->plain_bytes * (double)part / (double)r->objects);
     }
-    pthread_mutex_unlock(&d->c->lock);
+    lock_release(&d->c->lock);
     return n;
 }
 
@@ -38,19 +40,19 @@ enum tape_result drive_claim(struct drive *d, const atomic_bool *cancel)
 {
     struct cartridge *c = d->c;
     struct engine *e = d->eng;
-    uint64_t until = engine_ticks() + CLAIM_WAIT_MS;
+    uint64_t until = clock_ms() + CLAIM_WAIT_MS;
     bool asked = false;
     for (;;) {
         uint64_t seen = progress_now(&e->progress);
-        pthread_mutex_lock(&c->lock);
+        lock_take(&c->lock);
         bool owned = c->owned, fenced = c->fenced, failing = c->failures != 0;
         c->claim_wanted = true;
-        pthread_mutex_unlock(&c->lock);
+        lock_release(&c->lock);
         if (fenced) {
             d->fence_told = true;
             return TAPE_NOT_OWNED;
         }
-        if (owned || d->claim_asked || failing || engine_ticks() >= until)
+        if (owned || d->claim_asked || failing || clock_ms() >= until)
             break;
         if (atomic_load(cancel))
             return TAPE_CANCELLED;
@@ -78,10 +80,10 @@ static bool worm_allows(const struct drive *d, uint64_t end)
 static enum tape_result may_write(struct drive *d, const atomic_bool *cancel)
 {
     struct cartridge *c = d->c;
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     uint64_t end = tape_index_end_object(&c->live);
     bool protected = c->row.write_protected, worm_stops = c->row.worm && !worm_allows(d, end);
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     if (protected || worm_stops)
         drive_alert(d, protected ? ALERT_WRITE_PROTECT : ALERT_WORM_OVERWRITE);
     if (protected)
@@ -235,10 +237,10 @@ enum tape_result drive_erase(void *self, bool long_erase, const atomic_bool *can
 
 static void count_format(struct drive *d, int n)
 {
-    pthread_mutex_lock(&d->c->lock);
+    lock_take(&d->c->lock);
     d->c->usage.formats += (uint64_t)n;
     d->c->usage_changed = true;
-    pthread_mutex_unlock(&d->c->lock);
+    lock_release(&d->c->lock);
 }
 
 enum tape_result drive_format(void *self, const atomic_bool *cancel)

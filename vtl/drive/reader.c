@@ -7,6 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/lock.h"
+#include "base/log.h"
+
 #define WINDOW (2u << 20)
 #define MOST_WINDOW (16u << 20)
 
@@ -115,7 +118,7 @@ static int from_writer(struct reader *r, uint64_t object, void *buf, size_t room
     struct cartridge *c = r->c;
     uint64_t offset = 0;
     uint32_t size = 0;
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     const struct seg_ref *ref = tape_index_segment(&c->live, object, NULL);
     int rc = -ENOENT;
     if (c->writer && ref && !seg_id_compare(&ref->id, &c->writer_id))
@@ -124,7 +127,7 @@ static int from_writer(struct reader *r, uint64_t object, void *buf, size_t room
         rc = reader_grow(&r->record, &r->record_room, size);
     if (!rc)
         rc = reader_pread(c->writer_fd, r->record, size, offset);
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     return rc ? rc : reader_deliver(r, r->record, size, object, buf, room, len, err);
 }
 
@@ -255,10 +258,10 @@ static bool is_stored(struct reader *r, const struct seg_id *id)
 {
     struct cartridge *c = r->c;
     bool pending = false;
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     for (size_t i = 0; i < c->n_pending; i++)
         pending = pending || !seg_id_compare(&c->pending[i].id, id);
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     return !pending;
 }
 
@@ -284,7 +287,7 @@ static int from_download(struct reader *r, const struct seg_ref *ref, uint64_t o
     if (rc == -ENOENT) /* it may have ended well meanwhile */
         rc = from_file(r, ref, object, buf, room, len, err);
     if (rc == -EBADMSG) {
-        engine_log("%s: fetched segment is damaged, reading the store's again: %s", r->c->row.barcode, err->text);
+        log_line("%s: fetched segment is damaged, reading the store's again: %s", r->c->row.barcode, err->text);
         reader_fetch_nothing(r);
         spool_remove(r->c->eng->spool, r->c->row.barcode, &ref->id);
         reader_close_segment(r);
@@ -318,10 +321,10 @@ int reader_read(struct reader *r, uint64_t object, void *buf, size_t room, uint3
     int rc = from_writer(r, object, buf, room, len, err);
     if (rc == -ENOENT) {
         size_t i = 0;
-        pthread_mutex_lock(&c->lock);
+        lock_take(&c->lock);
         const struct seg_ref *found = tape_index_segment(&c->live, object, &i);
         struct seg_ref ref = found ? *found : (struct seg_ref){0};
-        pthread_mutex_unlock(&c->lock);
+        lock_release(&c->lock);
         if (!found)
             return errtext_set(err, -EIO, "no segment holds object %llu", (unsigned long long)object);
         if (!onward && !again)
@@ -330,7 +333,7 @@ int reader_read(struct reader *r, uint64_t object, void *buf, size_t room, uint3
         if (!rc && onward && c->eng->workers)
             reader_fetch_ahead(r, i);
         if (rc && rc != -ENOENT && is_stored(r, &ref.id)) {
-            engine_log("%s: cached segment is damaged, reading the store's: %s", c->row.barcode, err->text);
+            log_line("%s: cached segment is damaged, reading the store's: %s", c->row.barcode, err->text);
             spool_remove(c->eng->spool, c->row.barcode, &ref.id);
             rc = -ENOENT;
         }

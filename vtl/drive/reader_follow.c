@@ -7,11 +7,12 @@
  * record its object, and both CRCs of the block count (I3). When the segment is whole, it is read as any file of the
  * cache.
  */
-#include "vtl/drive/reader_private.h"
-
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "base/lock.h"
+#include "vtl/drive/reader_private.h"
 
 #define FAR_IN (4u << 20)        /* a download begins in the middle only where it saves this much */
 #define RUN_PER_AHEAD (2u << 20) /* bytes read on for each further segment that is fetched */
@@ -52,10 +53,10 @@ void reader_fetch_ahead(struct reader *r, size_t i)
     r->asked_seg = i;
     r->asked_ahead = n;
     for (unsigned k = 1; k <= n; k++) {
-        pthread_mutex_lock(&c->lock);
+        lock_take(&c->lock);
         bool there = i + k < c->live.n_segs && c->live.segs[i + k].size;
         struct seg_ref ref = there ? c->live.segs[i + k] : (struct seg_ref){0};
-        pthread_mutex_unlock(&c->lock);
+        lock_release(&c->lock);
         if (!there)
             return;
         workers_fetch(c->eng->workers, c, &ref, 0, k);
@@ -78,11 +79,11 @@ void reader_seek(struct reader *r, uint64_t object, size_t i)
     if (!c->eng->workers)
         return;
     uint64_t end = UINT64_MAX;
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     size_t behind = i + (size_t)most_ahead(r) + 1;
     if (behind < c->live.n_segs)
         end = c->live.segs[behind].first_object;
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     workers_fetch_drop(c->eng->workers, c, object, end);
 }
 

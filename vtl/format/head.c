@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* head.c: a head's life, and its way into JSON; see head.h. */
+#include "vtl/format/head_private.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "vtl/format/head_private.h"
 
 void head_init(struct head *h)
 {

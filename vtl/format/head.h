@@ -5,6 +5,7 @@
 #define S3VTL_HEAD_H
 
 #include <jansson.h>
+
 #include "vtl/format/tapeindex.h"
 
 /* A map object that a head names: segments [first_seg, first_seg + n_segs) of the cartridge in order. */

@@ -4,6 +4,7 @@
 #define S3VTL_MAM_H
 
 #include <jansson.h>
+
 #include "scsi/tape_ops.h"
 
 /* text NULL or no object: none. What is not an attribute as FORMAT.md has it is passed over, and so is what is one too

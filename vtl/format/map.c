@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/crc32c.h"
-#include "vtl/format/head_private.h"
 #include "base/le.h"
+#include "vtl/format/head_private.h"
 
 #define MAP_VERSION 1u
 #define MAP_HEADER_SIZE 96u

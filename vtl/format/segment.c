@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* segment.c: names, and the headers of segments and records. */
+#include "vtl/format/segment_private.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/crc32c.h"
 #include "base/le.h"
-#include "vtl/format/segment_private.h"
 
 static const char segment_magic[8] = {'S', '3', 'V', 'T', 'L', 'S', 'E', 'G'};
 #define RECORD_MAGIC 0x31434552u /* "REC1" */

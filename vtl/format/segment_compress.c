@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* segment_compress.c: zstd for blocks that shrink, and a cheap way to find those that do not. */
 #include <stdlib.h>
+
 #include <zstd.h>
 
 #include "vtl/format/segment_private.h"

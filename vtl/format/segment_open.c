@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+
 #include <zstd.h>
 
 #include "base/crc32c.h"

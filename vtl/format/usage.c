@@ -2,10 +2,11 @@
 /* usage.c: see usage.h. */
 #include "vtl/format/usage.h"
 
-#include <jansson.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <jansson.h>
 
 #define MOST (INT64_C(1) << 62)
 

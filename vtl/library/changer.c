@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/lock.h"
+#include "base/log.h"
 #include "base/lto.h"
 #include "scsi/lun.h"
 #include "vtl/format/barcode.h"
@@ -48,13 +50,13 @@ static size_t changer_elements(void *self, int type, uint16_t start, size_t max,
 {
     struct library *lib = self;
     size_t n = 0;
-    pthread_mutex_lock(&lib->lock);
+    lock_take(&lib->lock);
     for (size_t i = 0; i < lib->n_elements && n < max; i++) {
         const struct element *e = &lib->elements[i];
         if (e->address >= start && (!type || (int)e->type == type))
             describe(lib, e, &out[n++]);
     }
-    pthread_mutex_unlock(&lib->lock);
+    lock_release(&lib->lock);
     return n;
 }
 
@@ -89,7 +91,7 @@ static enum changer_result leave_drive(struct library *lib, struct drive *d, con
         return CHANGER_OK;
     if (rc == -EBUSY)
         return CHANGER_REMOVAL_PREVENTED;
-    engine_log("%s: it stays in the drive", err.text);
+    log_line("%s: it stays in the drive", err.text);
     return rc == -ECANCELED ? CHANGER_CANCELLED : CHANGER_FLUSH_FAILED;
 }
 
@@ -106,7 +108,7 @@ static void into_drive(struct library *lib, struct drive *d, const char *barcode
     if (!c)
         return;
     if (drive_insert(d, c, &err))
-        engine_log("drive %u: %s cannot be loaded: %s", d->number, barcode, err.text);
+        log_line("drive %u: %s cannot be loaded: %s", d->number, barcode, err.text);
     drive_clean(d);
     library_tell(lib, LIBRARY_DRIVE_MEDIUM_CHANGED, d->number);
 }
@@ -122,17 +124,17 @@ static int set_elements(struct library *lib, const struct db_element *rows, size
 {
     int rc = db_elements_set(lib->eng.db, rows, n);
     if (rc) {
-        engine_log("state: %s", db_error(lib->eng.db));
+        log_line("state: %s", db_error(lib->eng.db));
         return rc;
     }
-    pthread_mutex_lock(&lib->lock);
+    lock_take(&lib->lock);
     for (size_t i = 0; i < n; i++) {
         struct element *e = library_element(lib, rows[i].address);
         memcpy(e->barcode, rows[i].barcode, sizeof(e->barcode));
         e->source = rows[i].source;
         e->by_operator = false;
     }
-    pthread_mutex_unlock(&lib->lock);
+    lock_release(&lib->lock);
     library_inventory_changed(lib);
     return 0;
 }
@@ -174,10 +176,10 @@ static enum changer_result move_locked(struct library *lib, uint16_t source, uin
 enum changer_result library_move(struct library *lib, const char *barcode, uint16_t destination,
                                  const atomic_bool *cancel)
 {
-    pthread_mutex_lock(&lib->move_lock);
+    lock_take(&lib->move_lock);
     const struct element *from = library_place(lib, barcode);
     enum changer_result r = from ? move_locked(lib, from->address, destination, cancel) : CHANGER_SOURCE_EMPTY;
-    pthread_mutex_unlock(&lib->move_lock);
+    lock_release(&lib->move_lock);
     return r;
 }
 
@@ -187,9 +189,9 @@ static enum changer_result changer_move(void *self, uint16_t transport, uint16_t
     struct library *lib = self;
     if (transport && transport != ELEMENT_FIRST_TRANSPORT)
         return CHANGER_BAD_ADDRESS;
-    pthread_mutex_lock(&lib->move_lock);
+    lock_take(&lib->move_lock);
     enum changer_result r = move_locked(lib, source, destination, cancel);
-    pthread_mutex_unlock(&lib->move_lock);
+    lock_release(&lib->move_lock);
     return r;
 }
 
@@ -238,9 +240,9 @@ static enum changer_result changer_exchange(void *self, uint16_t transport, uint
     struct library *lib = self;
     if (transport && transport != ELEMENT_FIRST_TRANSPORT)
         return CHANGER_BAD_ADDRESS;
-    pthread_mutex_lock(&lib->move_lock);
+    lock_take(&lib->move_lock);
     enum changer_result r = exchange_locked(lib, source, destination1, destination2, cancel);
-    pthread_mutex_unlock(&lib->move_lock);
+    lock_release(&lib->move_lock);
     return r;
 }
 

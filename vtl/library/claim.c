@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/lock.h"
+#include "base/log.h"
 #include "vtl/format/barcode.h"
 #include "vtl/cartridge/cartridge_private.h"
 #include "vtl/cartridge/commit.h"
@@ -40,10 +42,10 @@ static bool is_ours(const struct takeover *t)
 {
     if (!t->c)
         return false;
-    pthread_mutex_lock(&t->c->lock);
+    lock_take(&t->c->lock);
     bool ours =
         !t->c->fenced && (t->head.id.writer == t->lib->eng.writer || !seg_id_compare(&t->head.id, &t->c->row.head));
-    pthread_mutex_unlock(&t->c->lock);
+    lock_release(&t->c->lock);
     return ours;
 }
 
@@ -84,8 +86,8 @@ static void set_aside(struct takeover *t)
         atomic_fetch_sub(&t->lib->eng.dirty_bytes, c->pending[i].size);
     }
     if (t->kept)
-        engine_log("%s: %" PRIu64 " bytes that no head of the bucket names are kept as spool/%s/*.bad", t->barcode,
-                   t->kept, t->barcode);
+        log_line("%s: %" PRIu64 " bytes that no head of the bucket names are kept as spool/%s/*.bad", t->barcode,
+                 t->kept, t->barcode);
 }
 
 /* The cartridge of the state and of the list becomes the bucket's, in the state at once. */

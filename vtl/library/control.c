@@ -15,8 +15,10 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "vtl/library/control_private.h"
 #include "base/jsontext.h"
+#include "base/lock.h"
+#include "base/thread.h"
+#include "vtl/library/control_private.h"
 
 #define MAX_CLIENTS 16
 #define MAX_LINE (1u << 20)
@@ -29,8 +31,8 @@ struct control_server {
     int fd;
     int stop_pipe[2];
     pthread_t thread;
-    pthread_mutex_t lock; /* guards clients */
-    pthread_cond_t gone;
+    struct lock lock; /* guards clients */
+    struct cond gone;
     int clients[MAX_CLIENTS]; /* their sockets; -1: free */
 };
 
@@ -145,38 +147,33 @@ static void *client_thread(void *arg)
     struct client c = *(struct client *)arg;
     free(arg);
     serve(c.server, c.fd);
-    pthread_mutex_lock(&c.server->lock);
+    lock_take(&c.server->lock);
     close(c.fd);
     c.server->clients[c.slot] = -1;
-    pthread_cond_signal(&c.server->gone);
-    pthread_mutex_unlock(&c.server->lock);
+    cond_signal(&c.server->gone);
+    lock_release(&c.server->lock);
     return NULL;
 }
 
 static void start_client(struct control_server *s, int fd)
 {
-    pthread_mutex_lock(&s->lock);
+    lock_take(&s->lock);
     int slot = 0;
     while (slot < MAX_CLIENTS && s->clients[slot] >= 0)
         slot++;
     struct client *c = slot < MAX_CLIENTS ? malloc(sizeof(*c)) : NULL;
-    pthread_attr_t attr;
-    pthread_t t;
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     if (c) {
         *c = (struct client){s, slot, fd};
         s->clients[slot] = fd;
     }
-    if (!c || pthread_create(&t, &attr, client_thread, c)) {
+    if (!c || thread_start_detached("client", client_thread, c)) {
         if (c)
             s->clients[slot] = -1;
         free(c);
         (void)send_error(fd, "too many ask at once: try again"); /* fits the empty socket: cannot block */
         close(fd);
     }
-    pthread_attr_destroy(&attr);
-    pthread_mutex_unlock(&s->lock);
+    lock_release(&s->lock);
 }
 
 static void *accept_thread(void *arg)
@@ -225,17 +222,6 @@ static int make_socket(struct control_server *s, struct errtext *err)
     return 0;
 }
 
-/* Signals are the process's; its clients' threads inherit that. */
-static int start_accepting(struct control_server *s)
-{
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int rc = pthread_create(&s->thread, NULL, accept_thread, s);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return rc;
-}
-
 int control_server_start(struct library *lib, const struct vtl_config *cfg, struct control_server **out,
                          struct errtext *err)
 {
@@ -247,12 +233,12 @@ int control_server_start(struct library *lib, const struct vtl_config *cfg, stru
     s->fd = s->stop_pipe[0] = s->stop_pipe[1] = -1;
     for (int i = 0; i < MAX_CLIENTS; i++)
         s->clients[i] = -1;
-    pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->gone, NULL);
+    lock_init(&s->lock, LOCK_CONTROL);
+    cond_init(&s->gone);
     int rc = control_address(cfg, &s->addr, err);
     if (!rc)
         rc = make_socket(s, err);
-    if (!rc && (pipe2(s->stop_pipe, O_CLOEXEC) || start_accepting(s))) {
+    if (!rc && (pipe2(s->stop_pipe, O_CLOEXEC) || thread_start(&s->thread, "control", accept_thread, s))) {
         (void)unlink(s->addr.sun_path);
         rc = errtext_set(err, -EAGAIN, "%s: cannot start its thread", s->addr.sun_path);
     }
@@ -276,15 +262,15 @@ void control_server_stop(struct control_server *s)
     pthread_join(s->thread, NULL);
     (void)unlink(s->addr.sun_path);
     close(s->fd);
-    pthread_mutex_lock(&s->lock);
+    lock_take(&s->lock);
     for (int i = 0; i < MAX_CLIENTS; i++)
         while (s->clients[i] >= 0) {
             (void)shutdown(s->clients[i], SHUT_RD); /* what is being answered still is */
-            pthread_cond_wait(&s->gone, &s->lock);
+            cond_wait(&s->gone, &s->lock);
         }
-    pthread_mutex_unlock(&s->lock);
+    lock_release(&s->lock);
     close(s->stop_pipe[0]);
-    pthread_cond_destroy(&s->gone);
-    pthread_mutex_destroy(&s->lock);
+    cond_fini(&s->gone);
+    lock_fini(&s->lock);
     free(s);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/lock.h"
 #include "vtl/library/element.h"
 #include "vtl/library/tapes.h"
 
@@ -130,14 +131,14 @@ static int carry_out(struct library *lib, const struct plan *p, struct errtext *
     int rc = p->n ? db_elements_set(lib->eng.db, p->e, p->n) : 0;
     if (rc)
         return errtext_set(err, rc, "state: %s", db_error(lib->eng.db));
-    pthread_mutex_lock(&lib->lock);
+    lock_take(&lib->lock);
     for (size_t i = 0; i < p->n; i++) {
         struct element *e = library_element(lib, p->e[i].address);
         memcpy(e->barcode, p->e[i].barcode, sizeof(e->barcode));
         e->source = 0;
         e->by_operator = e->barcode[0];
     }
-    pthread_mutex_unlock(&lib->lock);
+    lock_release(&lib->lock);
     if (p->n) {
         tapes_put_inventory(lib);
         library_tell(lib, LIBRARY_IMPORT_EXPORT_ACCESSED, 0);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/lock.h"
 #include "vtl/format/barcode.h"
 #include "vtl/cartridge/cartridge_private.h"
 #include "vtl/cartridge/commit.h"
@@ -15,16 +17,16 @@ static const struct obj_call impatient = {.max_tries = 3}; /* somebody waits at 
 
 int tapes_take_commits(struct library *lib, struct cartridge *c, struct errtext *err)
 {
-    uint64_t until = engine_ticks() + WAIT_MS;
+    uint64_t until = clock_ms() + WAIT_MS;
     for (;;) {
         uint64_t seen = progress_now(&lib->eng.progress);
-        pthread_mutex_lock(&c->lock);
+        lock_take(&c->lock);
         bool free = !c->committing;
         c->committing = true;
-        pthread_mutex_unlock(&c->lock);
+        lock_release(&c->lock);
         if (free)
             return 0;
-        if (engine_ticks() >= until || atomic_load(&lib->no_waiting))
+        if (clock_ms() >= until || atomic_load(&lib->no_waiting))
             return errtext_set(err, -EAGAIN, "%s: it is being committed: try again", c->row.barcode);
         progress_wait(&lib->eng.progress, seen, 200);
     }
@@ -32,19 +34,19 @@ int tapes_take_commits(struct library *lib, struct cartridge *c, struct errtext 
 
 void tapes_give_commits(struct cartridge *c)
 {
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     c->committing = false;
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     progress_post(&c->eng->progress);
 }
 
 /* A cartridge whose last head is another gateway's may be in use there. */
 static int check_ours(struct cartridge *c, struct errtext *err)
 {
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     bool ours = c->owned || c->row.head.writer == c->eng->writer;
     uint32_t writer = c->row.head.writer;
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     return ours ? 0
                 : errtext_set(err, -EPERM,
                               "%s: gateway %08x wrote it last: what nobody names is deleted once this gateway has "

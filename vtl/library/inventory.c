@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/thread.h"
 #include "vtl/library/library_private.h"
 
 #define RETRY_MS 5000
@@ -23,11 +27,11 @@ static json_t *on_the_shelf(struct library *lib, const struct element *now)
     size_t n_full = 0, n = 0;
     name *full = calloc(lib->n_elements, sizeof(*full)), *all = NULL;
     json_t *list = NULL;
-    pthread_mutex_lock(&lib->lock);
+    lock_take(&lib->lock);
     if (full && (all = calloc(lib->n_cartridges + 1, sizeof(*all))))
         for (n = 0; n < lib->n_cartridges; n++)
             memcpy(all[n], lib->cartridges[n]->row.barcode, sizeof(all[n]));
-    pthread_mutex_unlock(&lib->lock);
+    lock_release(&lib->lock);
     for (size_t i = 0; full && i < lib->n_elements; i++)
         if (now[i].barcode[0])
             memcpy(full[n_full++], now[i].barcode, sizeof(full[0]));
@@ -46,9 +50,9 @@ static json_t *on_the_shelf(struct library *lib, const struct element *now)
 static json_t *describe(struct library *lib)
 {
     json_t *list = json_array();
-    pthread_mutex_lock(&lib->lock);
+    lock_take(&lib->lock);
     lib->inventory_dirty = false;
-    pthread_mutex_unlock(&lib->lock);
+    lock_release(&lib->lock);
     struct element *now = library_elements_now(lib);
     for (size_t i = 0; now && i < lib->n_elements; i++) {
         const struct element *e = &now[i];
@@ -101,17 +105,17 @@ int inventory_put(struct library *lib, const struct obj_call *call, struct errte
 
 void library_inventory_changed(struct library *lib)
 {
-    pthread_mutex_lock(&lib->lock);
+    lock_take(&lib->lock);
     lib->inventory_dirty = true;
-    pthread_mutex_unlock(&lib->lock);
+    lock_release(&lib->lock);
     progress_post(&lib->eng.progress);
 }
 
 static bool is_dirty(struct library *lib)
 {
-    pthread_mutex_lock(&lib->lock);
+    lock_take(&lib->lock);
     bool dirty = lib->inventory_dirty;
-    pthread_mutex_unlock(&lib->lock);
+    lock_release(&lib->lock);
     return dirty;
 }
 
@@ -124,14 +128,14 @@ static void *inventory_thread(void *arg)
     while (!atomic_load(&lib->stop)) {
         uint64_t seen = progress_now(&lib->eng.progress);
         struct errtext err = {""};
-        if (!is_dirty(lib) || engine_ticks() < not_before) {
+        if (!is_dirty(lib) || clock_ms() < not_before) {
             progress_wait(&lib->eng.progress, seen, 1000);
             continue;
         }
         int rc = inventory_put(lib, &call, &err);
-        not_before = rc ? engine_ticks() + RETRY_MS : 0;
+        not_before = rc ? clock_ms() + RETRY_MS : 0;
         if (rc && rc != -ECANCELED && !told)
-            engine_log("inventory: %s", err.text);
+            log_line("inventory: %s", err.text);
         told = rc != 0;
     }
     return NULL;
@@ -140,9 +144,9 @@ static void *inventory_thread(void *arg)
 int inventory_start(struct library *lib, struct errtext *err)
 {
     lib->inventory_dirty = true;
-    int rc = pthread_create(&lib->inventory_thread, NULL, inventory_thread, lib);
+    int rc = thread_start(&lib->inventory_thread, "inventory", inventory_thread, lib);
     lib->inventory_runs = !rc;
-    return rc ? errtext_set(err, -rc, "inventory: cannot start its thread: %s", strerror(rc)) : 0;
+    return rc ? errtext_set(err, rc, "inventory: cannot start its thread: %s", strerror(-rc)) : 0;
 }
 
 void inventory_stop(struct library *lib)
@@ -156,7 +160,7 @@ void inventory_stop(struct library *lib)
     struct obj_call once = {.max_tries = 1};
     struct errtext err = {""};
     if (is_dirty(lib) && inventory_put(lib, &once, &err))
-        engine_log("inventory: %s", err.text);
+        log_line("inventory: %s", err.text);
 }
 
 /* ---- for a rebuild ---- */
@@ -176,7 +180,7 @@ static int look_at(void *arg, const struct obj_entry *e)
     json_t *j = NULL;
     struct errtext why = {""};
     if (store_read_json(n->store, e->key, MAX_INVENTORY, &j, &why)) {
-        engine_log("%s: passed over", why.text); /* an older one will do */
+        log_line("%s: passed over", why.text); /* an older one will do */
         return 0;
     }
     json_int_t t = json_integer_value(json_object_get(j, "time"));

@@ -11,6 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/lock.h"
+#include "base/log.h"
+
 #define PATH_SIZE 4200
 
 /* ---- elements and cartridges in memory ---- */
@@ -31,10 +34,10 @@ struct element *library_element(struct library *lib, uint16_t address)
 struct element *library_elements_now(struct library *lib)
 {
     struct element *copy = malloc(lib->n_elements * sizeof(*copy));
-    pthread_mutex_lock(&lib->lock);
+    lock_take(&lib->lock);
     if (copy)
         memcpy(copy, lib->elements, lib->n_elements * sizeof(*copy));
-    pthread_mutex_unlock(&lib->lock);
+    lock_release(&lib->lock);
     return copy;
 }
 
@@ -61,7 +64,7 @@ struct cartridge *library_cartridge(struct library *lib, const char *barcode)
 int library_add_cartridge(struct library *lib, struct cartridge *c)
 {
     int rc = 0;
-    pthread_mutex_lock(&lib->lock);
+    lock_take(&lib->lock);
     if (lib->n_cartridges == lib->room_cartridges) {
         size_t room = lib->room_cartridges ? 2 * lib->room_cartridges : 64;
         struct cartridge **more = realloc(lib->cartridges, room * sizeof(*more));
@@ -78,19 +81,19 @@ int library_add_cartridge(struct library *lib, struct cartridge *c)
         lib->cartridges[i] = c;
         lib->n_cartridges++;
     }
-    pthread_mutex_unlock(&lib->lock);
+    lock_release(&lib->lock);
     return rc;
 }
 
 void library_drop_cartridge(struct library *lib, struct cartridge *c)
 {
-    pthread_mutex_lock(&lib->lock);
+    lock_take(&lib->lock);
     size_t i = position(lib, c->row.barcode);
     if (i < lib->n_cartridges && lib->cartridges[i] == c) {
         memmove(&lib->cartridges[i], &lib->cartridges[i + 1], (lib->n_cartridges - i - 1) * sizeof(*lib->cartridges));
         lib->n_cartridges--;
     }
-    pthread_mutex_unlock(&lib->lock);
+    lock_release(&lib->lock);
 }
 
 struct element *library_place(struct library *lib, const char *barcode)
@@ -204,7 +207,7 @@ static void settle(struct library *lib)
         struct cartridge *c = lib->cartridges[i];
         if ((c->row.unsettled || c->row.dirty || c->row.garbage) && cartridge_load(c, &err)) {
             (void)snprintf(c->trouble, sizeof(c->trouble), "%s", err.text);
-            engine_log("%s", err.text);
+            log_line("%s", err.text);
         }
     }
     for (size_t i = 0; i < lib->n_elements; i++) {
@@ -214,7 +217,7 @@ static void settle(struct library *lib)
             continue;
         struct cartridge *c = e->barcode[0] ? library_cartridge(lib, e->barcode) : NULL;
         if (c && drive_insert(d, c, &err))
-            engine_log("drive %u: %s cannot be loaded: %s", d->number, e->barcode, err.text);
+            log_line("drive %u: %s cannot be loaded: %s", d->number, e->barcode, err.text);
     }
 }
 
@@ -267,9 +270,9 @@ static int take_lock(struct library *lib, struct errtext *err)
     return 0;
 }
 
-static void log_line(const char *line)
+static void note(const char *line)
 {
-    engine_log("%s", line);
+    log_line("%s", line);
 }
 
 static int open_parts(struct library *lib, unsigned flags, struct errtext *err)
@@ -298,7 +301,7 @@ static int open_parts(struct library *lib, unsigned flags, struct errtext *err)
     if (rc)
         return rc;
     config_store(cfg, &oc);
-    oc.note = log_line;
+    oc.note = note;
     return objstore_open(&oc, &lib->eng.store, err);
 }
 
@@ -334,9 +337,9 @@ static void free_library(struct library *lib)
         close(lib->lock_fd);
     progress_fini(&lib->eng.progress);
     upload_rate_fini(&lib->eng.upload_rate);
-    pthread_mutex_destroy(&lib->lock);
-    pthread_mutex_destroy(&lib->move_lock);
-    pthread_rwlock_destroy(&lib->tapes_lock);
+    lock_fini(&lib->lock);
+    lock_fini(&lib->move_lock);
+    rwlock_fini(&lib->tapes_lock);
     free(lib);
 }
 
@@ -352,9 +355,9 @@ int library_open(const struct vtl_config *cfg, unsigned flags, struct library **
     lib->lock_fd = -1;
     progress_init(&lib->eng.progress);
     upload_rate_init(&lib->eng.upload_rate);
-    pthread_mutex_init(&lib->lock, NULL);
-    pthread_mutex_init(&lib->move_lock, NULL);
-    pthread_rwlock_init(&lib->tapes_lock, NULL);
+    lock_init(&lib->lock, LOCK_LIBRARY);
+    lock_init(&lib->move_lock, LOCK_MOVE);
+    rwlock_init(&lib->tapes_lock, LOCK_TAPES);
     int rc = open_parts(lib, flags, err);
     if (!rc)
         rc = load_state(lib, err);

@@ -5,6 +5,7 @@
 #define S3VTL_LIBRARY_H
 
 #include <jansson.h>
+
 #include "scsi/changer_ops.h"
 #include "scsi/tape_ops.h"
 #include "vtl/config/config.h"

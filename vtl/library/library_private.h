@@ -3,9 +3,10 @@
 #ifndef S3VTL_LIBRARY_PRIVATE_H
 #define S3VTL_LIBRARY_PRIVATE_H
 
+#include "base/lock.h"
+#include "vtl/cartridge/worker.h"
 #include "vtl/drive/drive.h"
 #include "vtl/library/library.h"
-#include "vtl/cartridge/worker.h"
 
 struct element {
     uint16_t address, source; /* source 0: none */
@@ -28,9 +29,9 @@ struct library {
     char id[37]; /* the library's, in the bucket's format object */
     char changer_serial[33];
 
-    pthread_rwlock_t tapes_lock;
-    pthread_mutex_t move_lock;
-    pthread_mutex_t lock;
+    struct rwlock tapes_lock;
+    struct lock move_lock;
+    struct lock lock;
     struct element *elements; /* in order of address: transport, drives, import/export, storage */
     size_t n_elements;
     struct cartridge **cartridges; /* in order of barcode */

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/lock.h"
+#include "base/log.h"
 #include "vtl/cartridge/cartridge_private.h"
 #include "vtl/cartridge/commit.h"
 #include "vtl/library/tapes.h"
@@ -12,14 +14,14 @@ static const struct obj_call impatient = {.max_tries = 3}; /* somebody waits at 
 static int set_tab(struct cartridge *c, bool on, struct errtext *err)
 {
     int rc = 0;
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     struct db_cartridge row = c->row;
     row.write_protected = on;
     if (c->users) /* as with a real one: nobody reaches the tab in a drive */
         rc = errtext_set(err, -EBUSY, "%s: it is in a drive: move it to a slot first", c->row.barcode);
     else if (c->row.write_protected != on && (rc = cartridge_change_row(c, &row)))
         errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     return rc;
 }
 
@@ -32,7 +34,7 @@ void tapes_commit_row(struct cartridge *c)
     }
     int rc = commit_head(c, &impatient, &err);
     if (rc && rc != -EAGAIN)
-        engine_log("%s", err.text);
+        log_line("%s", err.text);
 }
 
 json_t *tapes_protect(struct library *lib, const json_t *request, struct errtext *err)
@@ -50,9 +52,9 @@ json_t *tapes_protect(struct library *lib, const json_t *request, struct errtext
         return NULL;
     tapes_commit_row(c);
     cartridge_unload_if_clean(c);
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     json_t *answer = json_pack("{s:s, s:b, s:b}", "barcode", barcode, "write_protected", (int)c->row.write_protected,
                                "committed", (int)(c->changes == c->committed));
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     return answer;
 }

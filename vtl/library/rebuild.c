@@ -8,9 +8,10 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/jsontext.h"
+#include "base/lock.h"
 #include "vtl/format/barcode.h"
 #include "vtl/cartridge/commit.h"
-#include "base/jsontext.h"
 #include "vtl/library/library_private.h"
 
 #define PATH_SIZE 4200
@@ -207,10 +208,10 @@ int rebuild_row(struct library *lib, int64_t old, const struct head *h, const st
         return errtext_set(err, rc, "%s: state: %s", h->barcode, db_error(db));
     }
     if (address) {
-        pthread_mutex_lock(&lib->lock);
+        lock_take(&lib->lock);
         struct element *e = library_element(lib, address);
         memcpy(e->barcode, row->barcode, sizeof(e->barcode));
-        pthread_mutex_unlock(&lib->lock);
+        lock_release(&lib->lock);
     }
     return 0;
 }

@@ -5,11 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/jsontext.h"
+#include "base/lock.h"
 #include "vtl/format/barcode.h"
 #include "vtl/format/cleaning.h"
-#include "base/jsontext.h"
-#include "vtl/library/library_private.h"
 #include "vtl/format/mam.h"
+#include "vtl/library/library_private.h"
 #include "vtl/library/tapes.h"
 
 #define FLUSH_WAIT_MS 10000
@@ -91,17 +93,17 @@ static json_t *drives_json(struct library *lib)
 /* Where it is; 0: on no element. */
 static uint16_t address_of(struct library *lib, const char *barcode)
 {
-    pthread_mutex_lock(&lib->lock);
+    lock_take(&lib->lock);
     const struct element *e = library_place(lib, barcode);
     uint16_t address = e ? e->address : 0;
-    pthread_mutex_unlock(&lib->lock);
+    lock_release(&lib->lock);
     return address;
 }
 
 static json_t *cartridge_json(struct library *lib, struct cartridge *c, bool with_address)
 {
     uint16_t address = with_address ? address_of(lib, c->row.barcode) : 0;
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     uint64_t used = c->row.used_bytes, stored = c->row.stored_bytes;
     if (c->loaded) {
         used = tape_index_plain_bytes(&c->live);
@@ -137,7 +139,7 @@ static json_t *cartridge_json(struct library *lib, struct cartridge *c, bool wit
         json_object_set_new(j, "counters", json_loads(counters ? counters : "{}", 0, NULL));
         free(counters);
     }
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     return j;
 }
 
@@ -154,7 +156,7 @@ static json_t *op_status(struct library *lib, const json_t *request, struct errt
 {
     (void)request;
     (void)err;
-    uint64_t rate = upload_rate_get(&lib->eng.upload_rate, engine_ticks());
+    uint64_t rate = upload_rate_get(&lib->eng.upload_rate, clock_ms());
     return json_pack("{s:s, s:s, s:o, s:o, s:o, s:{s:o, s:o, s:o, s:o, s:o, s:o, s:s}}", "name", lib->cfg->library.name,
                      "library", lib->id, "elements", elements_json(lib), "drives", drives_json(lib), "cartridges",
                      cartridges_json(lib), "spool", "dirty_bytes", integer(atomic_load(&lib->eng.dirty_bytes)),
@@ -202,13 +204,13 @@ static int not_remote(struct library *lib, struct errtext *waiting, uint64_t *le
             return errtext_set(err, rc, "%s: spool: %s", c->row.barcode, strerror(-rc));
         if (cartridge_is_remote(c))
             continue;
-        pthread_mutex_lock(&c->lock);
+        lock_take(&c->lock);
         uint64_t n = cartridge_not_remote(c);
         if (!waiting->text[0])
             errtext_set(waiting, 0, "%s: %" PRIu64 " bytes are still only local%s%s", c->row.barcode, n,
                         c->trouble[0] ? ": " : "", c->trouble);
         *left += n;
-        pthread_mutex_unlock(&c->lock);
+        lock_release(&c->lock);
     }
     return 0;
 }
@@ -216,7 +218,7 @@ static int not_remote(struct library *lib, struct errtext *waiting, uint64_t *le
 /* Waits a short while only: who asks may leave, and nobody makes a cartridge meanwhile. So the asker repeats. */
 static json_t *wait_all_remote(struct library *lib, uint64_t timeout_ms, struct errtext *err)
 {
-    uint64_t until = engine_ticks() + (timeout_ms < FLUSH_WAIT_MS ? timeout_ms : FLUSH_WAIT_MS);
+    uint64_t until = clock_ms() + (timeout_ms < FLUSH_WAIT_MS ? timeout_ms : FLUSH_WAIT_MS);
     struct errtext waiting;
     uint64_t left;
     for (;;) {
@@ -227,11 +229,11 @@ static json_t *wait_all_remote(struct library *lib, uint64_t timeout_ms, struct 
             errtext_set(err, -EAGAIN, "%s; only a library that serves stores it", waiting.text);
             return NULL;
         }
-        if (!waiting.text[0] || engine_ticks() >= until)
+        if (!waiting.text[0] || clock_ms() >= until)
             break;
         progress_wait(&lib->eng.progress, seen, 500);
     }
-    uint64_t rate = upload_rate_get(&lib->eng.upload_rate, engine_ticks());
+    uint64_t rate = upload_rate_get(&lib->eng.upload_rate, clock_ms());
     return json_pack("{s:b, s:o, s:o, s:o}", "remote", !waiting.text[0], "waiting", text_or_null(waiting.text),
                      "left_bytes", integer(left), "upload_rate", rate ? integer(rate) : json_null());
 }
@@ -271,15 +273,15 @@ static const struct {
 static json_t *run(struct library *lib, size_t i, const json_t *request, struct errtext *err)
 {
     if (table[i].changes) {
-        pthread_rwlock_wrlock(&lib->tapes_lock);
-        pthread_mutex_lock(&lib->move_lock);
+        rwlock_write(&lib->tapes_lock);
+        lock_take(&lib->move_lock);
     } else {
-        pthread_rwlock_rdlock(&lib->tapes_lock);
+        rwlock_read(&lib->tapes_lock);
     }
     json_t *result = table[i].run(lib, request, err);
     if (table[i].changes)
-        pthread_mutex_unlock(&lib->move_lock);
-    pthread_rwlock_unlock(&lib->tapes_lock);
+        lock_release(&lib->move_lock);
+    rwlock_release(&lib->tapes_lock);
     return result;
 }
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* tapes.c: making and removing cartridges. */
-#include "base/lto.h"
 #include "vtl/library/tapes.h"
 
 #include <errno.h>
@@ -9,6 +8,9 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/lto.h"
 #include "scsi/lun.h"
 #include "vtl/format/barcode.h"
 #include "vtl/cartridge/commit.h"
@@ -44,9 +46,9 @@ static int first_commit(struct cartridge *c, struct errtext *err)
     int rc = cartridge_load(c, err);
     if (!rc)
         rc = commit_head(c, &impatient, err);
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     c->committing = false;
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     return rc == -EAGAIN ? 0 : rc;
 }
 
@@ -88,11 +90,11 @@ static int create_one(struct library *lib, const char *barcode, uint64_t capacit
         return rc;
     }
     cartridge_unload_if_clean(c);
-    pthread_mutex_lock(&lib->lock);
+    lock_take(&lib->lock);
     struct element *e = library_element(lib, address);
     memcpy(e->barcode, row.barcode, sizeof(e->barcode));
     e->source = 0;
-    pthread_mutex_unlock(&lib->lock);
+    lock_release(&lib->lock);
     json_array_append_new(created, json_pack("{s:s, s:i}", "barcode", barcode, "address", (int)address));
     return 0;
 }
@@ -103,7 +105,7 @@ void tapes_put_inventory(struct library *lib)
     struct errtext err = {""};
     library_inventory_changed(lib);
     if (!lib->inventory_runs && inventory_put(lib, &impatient, &err))
-        engine_log("inventory: %s", err.text);
+        log_line("inventory: %s", err.text);
 }
 
 static int check_data(const json_t *barcodes, struct errtext *err)
@@ -184,10 +186,10 @@ static int delete_objects(struct library *lib, const char *barcode, struct errte
 
 static int may_remove(struct cartridge *c, bool force, struct errtext *err)
 {
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     bool mounted = c->users != 0;
     uint64_t used = c->loaded ? tape_index_plain_bytes(&c->live) : c->row.used_bytes + c->row.unsettled;
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     if (mounted)
         return errtext_set(err, -EBUSY, "%s: it is in a drive: move it to a slot first", c->row.barcode);
     if (used && !force)
@@ -229,13 +231,13 @@ json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext 
         errtext_set(err, rc, "%s: state: %s", barcode, db_error(lib->eng.db));
         return NULL;
     }
-    pthread_mutex_lock(&lib->lock);
+    lock_take(&lib->lock);
     struct element *e = library_place(lib, barcode);
     if (e) {
         e->barcode[0] = '\0';
         e->source = 0;
     }
-    pthread_mutex_unlock(&lib->lock);
+    lock_release(&lib->lock);
     library_drop_cartridge(lib, c);
     for (size_t i = 0; i < c->n_pending; i++)
         atomic_fetch_sub(&lib->eng.dirty_bytes, c->pending[i].size);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/lock.h"
 #include "vtl/cartridge/cartridge_private.h"
 #include "vtl/library/tapes.h"
 
@@ -14,7 +15,7 @@ struct found {
  * it. Here it is known all the same. */
 static int note(struct cartridge *c, const struct found *f, bool *ours)
 {
-    pthread_mutex_lock(&c->lock);
+    lock_take(&c->lock);
     c->usage.verified = engine_time();
     c->usage.verified_objects = f->objects;
     c->usage.lost_objects = f->lost;
@@ -24,17 +25,17 @@ static int note(struct cartridge *c, const struct found *f, bool *ours)
     *ours = !c->fenced && (c->owned || c->row.head.writer == c->eng->writer);
     struct db_cartridge row = c->row;
     int rc = *ours ? cartridge_change_row(c, &row) : db_cartridge_update(c->eng->db, &c->row);
-    pthread_mutex_unlock(&c->lock);
+    lock_release(&c->lock);
     return rc;
 }
 
 /* The drive that it is in tells it too. */
 static void alert(struct library *lib, const char *barcode)
 {
-    pthread_mutex_lock(&lib->lock);
+    lock_take(&lib->lock);
     const struct element *e = library_place(lib, barcode);
     struct drive *d = e ? library_drive_at(lib, e) : NULL;
-    pthread_mutex_unlock(&lib->lock);
+    lock_release(&lib->lock);
     if (d)
         drive_tape_ops.alert(d, ALERT_MEDIA);
 }

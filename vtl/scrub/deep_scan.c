@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/lock.h"
+#include "base/thread.h"
 #include "vtl/state/db.h"
 #include "vtl/scrub/deep.h"
 
@@ -16,7 +18,7 @@ struct scanning {
     const char *barcode;
     const struct deep_options *o;
     struct deep_scan *scan;
-    pthread_mutex_t lock; /* guards what follows */
+    struct lock lock; /* guards what follows */
     size_t next, done;
     int rc;
     struct errtext err;
@@ -123,7 +125,7 @@ static void look_at(struct scanning *s, struct deep_segment *g)
     int rc = read_header(s, key, g, &err);
     if (!rc && g->header)
         rc = read_index(s, key, g, &err);
-    pthread_mutex_lock(&s->lock);
+    lock_take(&s->lock);
     if (rc && !s->rc) {
         s->rc = rc;
         s->err = err;
@@ -131,16 +133,16 @@ static void look_at(struct scanning *s, struct deep_segment *g)
     s->done++;
     if (s->o->progress)
         s->o->progress(s->o->arg, s->barcode, s->done, s->scan->n);
-    pthread_mutex_unlock(&s->lock);
+    lock_release(&s->lock);
 }
 
 static void *walk(void *arg)
 {
     struct scanning *s = arg;
     for (;;) {
-        pthread_mutex_lock(&s->lock);
+        lock_take(&s->lock);
         struct deep_segment *g = s->next < s->scan->n && !s->rc ? &s->scan->v[s->next++] : NULL;
-        pthread_mutex_unlock(&s->lock);
+        lock_release(&s->lock);
         if (!g)
             return NULL;
         look_at(s, g);
@@ -162,13 +164,13 @@ int deep_scan(struct objstore *store, const char *barcode, const struct deep_opt
     struct scanning s = {.store = store, .barcode = barcode, .o = o, .scan = out};
     pthread_t threads[MAX_PARALLEL];
     unsigned n = 0, want = o->parallel > MAX_PARALLEL ? MAX_PARALLEL : o->parallel;
-    pthread_mutex_init(&s.lock, NULL);
-    while (n + 1 < want && !pthread_create(&threads[n], NULL, walk, &s))
+    lock_init(&s.lock, LOCK_SCRUB);
+    while (n + 1 < want && !thread_start(&threads[n], "scrub", walk, &s))
         n++;
     walk(&s); /* this thread too */
     for (unsigned i = 0; i < n; i++)
         pthread_join(threads[i], NULL);
-    pthread_mutex_destroy(&s.lock);
+    lock_fini(&s.lock);
     if (s.rc)
         return errtext_set(err, s.rc, "%s: %s", barcode, s.err.text[0] ? s.err.text : strerror(-s.rc));
     return 0;

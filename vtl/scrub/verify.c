@@ -8,6 +8,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
+#include "base/lock.h"
+#include "base/thread.h"
 #include "vtl/cartridge/commit.h"
 #include "vtl/cartridge/engine.h"
 
@@ -26,9 +29,9 @@ struct round {
     const struct verify_options *o;
     const struct head *head;
     const struct tape_index *x;
-    pthread_mutex_t lock; /* guards what follows */
-    bool *looked;         /* per segment */
-    size_t next, front;   /* front: all segments before it have been looked at */
+    struct lock lock;   /* guards what follows */
+    bool *looked;       /* per segment */
+    size_t next, front; /* front: all segments before it have been looked at */
     uint64_t done, total;
     uint64_t allowed_at; /* ticks, ms: when the next byte may be read */
     struct finding *findings;
@@ -53,11 +56,11 @@ static void pace(void *arg, uint64_t bytes)
     struct round *r = ((struct job *)arg)->r;
     if (!r->o->bytes_per_second)
         return;
-    pthread_mutex_lock(&r->lock);
-    uint64_t now = engine_ticks(), at = r->allowed_at > now ? r->allowed_at : now;
+    lock_take(&r->lock);
+    uint64_t now = clock_ms(), at = r->allowed_at > now ? r->allowed_at : now;
     r->allowed_at = at + bytes * 1000 / r->o->bytes_per_second;
-    pthread_mutex_unlock(&r->lock);
-    while (!cancelled(r) && (now = engine_ticks()) < at) {
+    lock_release(&r->lock);
+    while (!cancelled(r) && (now = clock_ms()) < at) {
         uint64_t ms = at - now > 200 ? 200 : at - now;
         struct timespec t = {0, (long)ms * 1000000};
         nanosleep(&t, NULL);
@@ -83,9 +86,9 @@ static void note(struct round *r, size_t segment, uint64_t first, uint64_t objec
 static void found(void *arg, uint64_t first, uint64_t objects, const char *what)
 {
     struct job *j = arg;
-    pthread_mutex_lock(&j->r->lock);
+    lock_take(&j->r->lock);
     note(j->r, j->segment, first, objects, what);
-    pthread_mutex_unlock(&j->r->lock);
+    lock_release(&j->r->lock);
 }
 
 /* Names go up: a segment of later has a higher epoch, or a higher number of this writer. */
@@ -127,7 +130,7 @@ static void look_at(struct round *r, size_t i)
     uint64_t blocks = 0;
     object_key(key, r->head->barcode, "seg", &ref->id);
     int rc = verify_segment(&io, key, ref, r->head->cartridge, r->head->barcode, found, &j, &blocks, &err);
-    pthread_mutex_lock(&r->lock);
+    lock_take(&r->lock);
     if (cancelled(r) || rc == -ENOMEM) {
         r->rc = rc == -ENOMEM ? rc : -ECANCELED;
         r->err = err;
@@ -141,18 +144,18 @@ static void look_at(struct round *r, size_t i)
         r->done += ref->size;
         tell_progress(r);
     }
-    pthread_mutex_unlock(&r->lock);
+    lock_release(&r->lock);
 }
 
 static void *walk(void *arg)
 {
     struct round *r = arg;
     for (;;) {
-        pthread_mutex_lock(&r->lock);
+        lock_take(&r->lock);
         while (r->next < r->x->n_segs && r->looked[r->next])
             r->next++;
         size_t i = r->next < r->x->n_segs && !r->rc ? r->next++ : SIZE_MAX;
-        pthread_mutex_unlock(&r->lock);
+        lock_release(&r->lock);
         if (i == SIZE_MAX)
             return NULL;
         look_at(r, i);
@@ -163,7 +166,7 @@ static int run_threads(struct round *r)
 {
     pthread_t threads[MAX_PARALLEL];
     unsigned n = 0, want = r->o->parallel > MAX_PARALLEL ? MAX_PARALLEL : r->o->parallel;
-    while (n + 1 < want && !pthread_create(&threads[n], NULL, walk, r))
+    while (n + 1 < want && !thread_start(&threads[n], "scrub", walk, r))
         n++;
     walk(r); /* this thread too */
     for (unsigned i = 0; i < n; i++)
@@ -267,7 +270,7 @@ static void end_round(struct round *r)
         free(r->findings[i].what);
     free(r->findings);
     free(r->looked);
-    pthread_mutex_destroy(&r->lock);
+    lock_fini(&r->lock);
 }
 
 /* Is the head still the one that counts? */
@@ -289,7 +292,7 @@ static int one_round(struct objstore *store, const struct head *h, const struct 
 {
     struct obj_call call = {.cancel = o->cancel};
     struct round r = {.store = store, .o = o, .head = h, .x = x};
-    pthread_mutex_init(&r.lock, NULL);
+    lock_init(&r.lock, LOCK_SCRUB);
     int rc = begin_round(&r, v);
     if (!rc)
         rc = run_threads(&r);

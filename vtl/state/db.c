@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/lock.h"
+
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS element(address INTEGER PRIMARY KEY, barcode TEXT NOT NULL UNIQUE, source INTEGER NOT "
@@ -70,10 +72,10 @@ int db_exec(struct db *db, const char *sql)
 
 int db_begin(struct db *db)
 {
-    pthread_mutex_lock(&db->lock);
+    lock_take(&db->lock);
     int rc = db_exec(db, "BEGIN IMMEDIATE");
     if (rc)
-        pthread_mutex_unlock(&db->lock);
+        lock_release(&db->lock);
     return rc;
 }
 
@@ -83,7 +85,7 @@ int db_end(struct db *db, int rc)
         rc = db_exec(db, "COMMIT");
     if (rc && !sqlite3_get_autocommit(db->sql))
         sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
-    pthread_mutex_unlock(&db->lock);
+    lock_release(&db->lock);
     return rc;
 }
 
@@ -109,7 +111,7 @@ int db_open(const char *path, bool create, struct db **out, struct errtext *err)
     struct db *db = calloc(1, sizeof(*db));
     if (!db)
         return errtext_set(err, -ENOMEM, "%s: out of memory", path);
-    pthread_mutex_init(&db->lock, NULL);
+    lock_init(&db->lock, LOCK_DB);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX | (create ? SQLITE_OPEN_CREATE : 0);
     int rc = sqlite3_open_v2(path, &db->sql, flags, NULL);
     if (rc == SQLITE_OK) {
@@ -136,14 +138,14 @@ void db_close(struct db *db)
     if (!db)
         return;
     sqlite3_close(db->sql);
-    pthread_mutex_destroy(&db->lock);
+    lock_fini(&db->lock);
     free(db);
 }
 
 int db_meta_get(struct db *db, const char *key, char *buf, size_t room)
 {
     buf[0] = '\0';
-    pthread_mutex_lock(&db->lock);
+    lock_take(&db->lock);
     DB_STMT st = db_prepare(db, "SELECT value FROM meta WHERE key=?");
     int rc = st ? 0 : -EIO;
     if (st) {
@@ -153,7 +155,7 @@ int db_meta_get(struct db *db, const char *key, char *buf, size_t room)
         if (s == SQLITE_ROW)
             (void)snprintf(buf, room, "%s", (const char *)sqlite3_column_text(st, 0));
     }
-    pthread_mutex_unlock(&db->lock);
+    lock_release(&db->lock);
     return rc;
 }
 
@@ -178,7 +180,7 @@ static void column_text(sqlite3_stmt *st, int col, char *buf, size_t room)
 
 int db_elements(struct db *db, int (*fn)(void *arg, const struct db_element *e), void *arg)
 {
-    pthread_mutex_lock(&db->lock);
+    lock_take(&db->lock);
     DB_STMT st = db_prepare(db, "SELECT address, source, barcode FROM element ORDER BY address");
     int rc = st ? 0 : -EIO, s = SQLITE_DONE;
     while (st && !rc && (s = sqlite3_step(st)) == SQLITE_ROW) {
@@ -189,7 +191,7 @@ int db_elements(struct db *db, int (*fn)(void *arg, const struct db_element *e),
     }
     if (!rc)
         rc = db_errno(s);
-    pthread_mutex_unlock(&db->lock);
+    lock_release(&db->lock);
     return rc;
 }
 
@@ -227,7 +229,7 @@ int db_elements_set(struct db *db, const struct db_element *e, size_t n)
 
 int db_cartridges(struct db *db, int (*fn)(void *arg, const struct db_cartridge *c), void *arg)
 {
-    pthread_mutex_lock(&db->lock);
+    lock_take(&db->lock);
     DB_STMT st = db_prepare(
         db, "SELECT c.rowid, barcode, id, generation, capacity, worm, write_protected, created, modified, next_segment,"
             " next_map, head_epoch, head_writer, head_n, commit_segs, floor, dirty, mam, counters,"
@@ -269,7 +271,7 @@ int db_cartridges(struct db *db, int (*fn)(void *arg, const struct db_cartridge 
     }
     if (!rc)
         rc = db_errno(s);
-    pthread_mutex_unlock(&db->lock);
+    lock_release(&db->lock);
     return rc;
 }
 

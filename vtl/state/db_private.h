@@ -3,14 +3,14 @@
 #ifndef S3VTL_DB_PRIVATE_H
 #define S3VTL_DB_PRIVATE_H
 
-#include <pthread.h>
 #include <sqlite3.h>
 
+#include "base/lock.h"
 #include "vtl/state/db.h"
 
 struct db {
     sqlite3 *sql;
-    pthread_mutex_t lock; /* one transaction or query at a time */
+    struct lock lock; /* one transaction or query at a time */
 };
 
 /* A statement that ends with its block. */

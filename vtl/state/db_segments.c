@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* db_segments.c: the gateway's state in SQLite: segments, maps, commits and garbage. */
-#include "vtl/state/db_private.h"
-
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/lock.h"
+#include "vtl/state/db_private.h"
 
 void object_key(char out[DB_KEY_SIZE], const char *barcode, const char *kind, const struct seg_id *id)
 {
@@ -16,7 +17,7 @@ void object_key(char out[DB_KEY_SIZE], const char *barcode, const char *kind, co
 
 int db_segments(struct db *db, int64_t cartridge, db_segment_fn fn, void *arg)
 {
-    pthread_mutex_lock(&db->lock);
+    lock_take(&db->lock);
     DB_STMT st =
         db_prepare(db, "SELECT state, epoch, writer, number, first_object, first_file, objects, filemarks, size,"
                        " plain_bytes, fms FROM segment WHERE cartridge=? ORDER BY state=0, first_object");
@@ -40,7 +41,7 @@ int db_segments(struct db *db, int64_t cartridge, db_segment_fn fn, void *arg)
     }
     if (!rc)
         rc = db_errno(s);
-    pthread_mutex_unlock(&db->lock);
+    lock_release(&db->lock);
     return rc;
 }
 
@@ -204,7 +205,7 @@ int db_change(struct db *db, const struct db_cartridge *c, const struct db_chang
 
 int db_maps(struct db *db, int64_t cartridge, int (*fn)(void *arg, const struct map_ref *m), void *arg)
 {
-    pthread_mutex_lock(&db->lock);
+    lock_take(&db->lock);
     DB_STMT st = db_prepare(db, "SELECT epoch, writer, number, n_segs, first_object, size FROM map WHERE cartridge=?"
                                 " ORDER BY pos");
     int rc = st ? 0 : -EIO, s = SQLITE_DONE;
@@ -220,7 +221,7 @@ int db_maps(struct db *db, int64_t cartridge, int (*fn)(void *arg, const struct 
     }
     if (!rc)
         rc = db_errno(s);
-    pthread_mutex_unlock(&db->lock);
+    lock_release(&db->lock);
     return rc;
 }
 
@@ -312,7 +313,7 @@ int db_cartridge_restore(struct db *db, int64_t old, struct db_cartridge *c, uin
 
 int db_garbage(struct db *db, int64_t cartridge, int (*fn)(void *arg, const char *key), void *arg)
 {
-    pthread_mutex_lock(&db->lock);
+    lock_take(&db->lock);
     DB_STMT st = db_prepare(db, "SELECT key FROM garbage WHERE cartridge=? ORDER BY key");
     int rc = st ? 0 : -EIO, s = SQLITE_DONE;
     if (st)
@@ -321,7 +322,7 @@ int db_garbage(struct db *db, int64_t cartridge, int (*fn)(void *arg, const char
         rc = fn(arg, (const char *)sqlite3_column_text(st, 0));
     if (!rc)
         rc = db_errno(s);
-    pthread_mutex_unlock(&db->lock);
+    lock_release(&db->lock);
     return rc;
 }
 

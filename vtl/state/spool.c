@@ -5,12 +5,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/lock.h"
 
 #define BUCKETS 1024
 
@@ -26,7 +27,7 @@ struct file {
 struct spool {
     char *dir;
     uint64_t cache_size;
-    pthread_mutex_t lock; /* guards what follows */
+    struct lock lock; /* guards what follows */
     struct file *bucket[BUCKETS];
     uint64_t cache_bytes, clock;
 };
@@ -152,7 +153,7 @@ int spool_open(const char *dir, uint64_t cache_size, struct spool **out, struct 
         return errtext_set(err, -ENOMEM, "%s: out of memory", dir);
     }
     s->cache_size = cache_size;
-    pthread_mutex_init(&s->lock, NULL);
+    lock_init(&s->lock, LOCK_SPOOL);
     DIR *d = opendir(dir);
     int rc = d ? 0 : -errno;
     for (struct dirent *e; d && !rc && (e = readdir(d));)
@@ -176,7 +177,7 @@ void spool_close(struct spool *s)
     for (unsigned b = 0; b < BUCKETS; b++)
         while (s->bucket[b])
             forget(s, &s->bucket[b]);
-    pthread_mutex_destroy(&s->lock);
+    lock_fini(&s->lock);
     free(s->dir);
     free(s);
 }
@@ -210,9 +211,9 @@ int spool_create(struct spool *s, const char *barcode, const struct seg_id *id)
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
-    pthread_mutex_lock(&s->lock);
+    lock_take(&s->lock);
     rc = find_or_add(s, barcode, id) ? 0 : -ENOMEM;
-    pthread_mutex_unlock(&s->lock);
+    lock_release(&s->lock);
     if (!rc)
         rc = sync_dir(dir);
     if (rc) {
@@ -227,7 +228,7 @@ static int open_existing(struct spool *s, const char *barcode, const struct seg_
 {
     char path[PATH_SIZE];
     path_of(s, barcode, id, "", path, sizeof(path));
-    pthread_mutex_lock(&s->lock);
+    lock_take(&s->lock);
     struct file *f = *find(s, barcode, id);
     int fd = -ENOENT;
     if (f) {
@@ -235,7 +236,7 @@ static int open_existing(struct spool *s, const char *barcode, const struct seg_
         fd = open(path, flags | O_CLOEXEC);
         fd = fd < 0 ? -errno : fd;
     }
-    pthread_mutex_unlock(&s->lock);
+    lock_release(&s->lock);
     return fd;
 }
 
@@ -251,21 +252,21 @@ int spool_reopen(struct spool *s, const char *barcode, const struct seg_id *id)
 
 bool spool_has(struct spool *s, const char *barcode, const struct seg_id *id)
 {
-    pthread_mutex_lock(&s->lock);
+    lock_take(&s->lock);
     bool there = *find(s, barcode, id) != NULL;
-    pthread_mutex_unlock(&s->lock);
+    lock_release(&s->lock);
     return there;
 }
 
 void spool_settle(struct spool *s, bool (*fn)(void *arg, const char *barcode), void *arg)
 {
-    pthread_mutex_lock(&s->lock);
+    lock_take(&s->lock);
     for (unsigned b = 0; b < BUCKETS; b++)
         for (struct file *f = s->bucket[b]; f; f = f->next)
             if (f->keep && fn(arg, f->barcode))
                 set_cached(s, f, f->size);
     evict(s);
-    pthread_mutex_unlock(&s->lock);
+    lock_release(&s->lock);
 }
 
 void spool_set_aside(struct spool *s, const char *barcode, const struct seg_id *id)
@@ -273,12 +274,12 @@ void spool_set_aside(struct spool *s, const char *barcode, const struct seg_id *
     char path[PATH_SIZE], bad[PATH_SIZE];
     path_of(s, barcode, id, "", path, sizeof(path));
     path_of(s, barcode, id, ".bad", bad, sizeof(bad));
-    pthread_mutex_lock(&s->lock);
+    lock_take(&s->lock);
     struct file **f = find(s, barcode, id);
     if (*f)
         forget(s, f);
     (void)rename(path, bad);
-    pthread_mutex_unlock(&s->lock);
+    lock_release(&s->lock);
 }
 
 static int copy_file(const char *from, const char *to)
@@ -305,30 +306,30 @@ int spool_keep_copy(struct spool *s, const char *barcode, const struct seg_id *i
 
 void spool_stored(struct spool *s, const char *barcode, const struct seg_id *id, uint64_t size)
 {
-    pthread_mutex_lock(&s->lock);
+    lock_take(&s->lock);
     struct file *f = *find(s, barcode, id);
     if (f)
         set_cached(s, f, size);
     evict(s);
-    pthread_mutex_unlock(&s->lock);
+    lock_release(&s->lock);
 }
 
 void spool_remove(struct spool *s, const char *barcode, const struct seg_id *id)
 {
     char path[PATH_SIZE];
     path_of(s, barcode, id, "", path, sizeof(path));
-    pthread_mutex_lock(&s->lock);
+    lock_take(&s->lock);
     struct file **f = find(s, barcode, id);
     if (*f)
         forget(s, f);
     (void)unlink(path);
-    pthread_mutex_unlock(&s->lock);
+    lock_release(&s->lock);
 }
 
 void spool_remove_all(struct spool *s, const char *barcode)
 {
     char path[PATH_SIZE];
-    pthread_mutex_lock(&s->lock);
+    lock_take(&s->lock);
     for (unsigned b = 0; b < BUCKETS; b++)
         for (struct file **f = &s->bucket[b]; *f;) {
             if (strcmp((*f)->barcode, barcode)) {
@@ -341,7 +342,7 @@ void spool_remove_all(struct spool *s, const char *barcode)
         }
     (void)snprintf(path, sizeof(path), "%s/%s", s->dir, barcode);
     (void)rmdir(path);
-    pthread_mutex_unlock(&s->lock);
+    lock_release(&s->lock);
 }
 
 int spool_download(struct spool *s, const char *barcode, const struct seg_id *id)
@@ -362,7 +363,7 @@ int spool_download_end(struct spool *s, const char *barcode, const struct seg_id
     path_of(s, barcode, id, "", path, sizeof(path));
     if (!good)
         return unlink(part) ? -errno : 0;
-    pthread_mutex_lock(&s->lock);
+    lock_take(&s->lock);
     int rc = rename(part, path) ? -errno : 0;
     struct file *f = rc ? NULL : find_or_add(s, barcode, id);
     if (f)
@@ -370,24 +371,24 @@ int spool_download_end(struct spool *s, const char *barcode, const struct seg_id
     else if (!rc)
         rc = unlink(path) ? -errno : -ENOMEM;
     evict(s);
-    pthread_mutex_unlock(&s->lock);
+    lock_release(&s->lock);
     return rc;
 }
 
 uint64_t spool_shrink(struct spool *s, uint64_t bytes)
 {
     uint64_t freed = 0;
-    pthread_mutex_lock(&s->lock);
+    lock_take(&s->lock);
     while (freed < bytes && evict_one(s, &freed))
         ;
-    pthread_mutex_unlock(&s->lock);
+    lock_release(&s->lock);
     return freed;
 }
 
 uint64_t spool_cache_bytes(struct spool *s)
 {
-    pthread_mutex_lock(&s->lock);
+    lock_take(&s->lock);
     uint64_t n = s->cache_bytes;
-    pthread_mutex_unlock(&s->lock);
+    lock_release(&s->lock);
     return n;
 }

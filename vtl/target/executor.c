@@ -11,14 +11,17 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/lock.h"
+#include "base/thread.h"
+
 struct list {
     struct exec_job *head;
     struct exec_job **tail;
 };
 
 struct executor {
-    pthread_mutex_t lock; /* a leaf, held for a few instructions: the transport's thread takes it too (I5) */
-    pthread_cond_t work;
+    struct lock lock; /* a leaf, held for a few instructions: the transport's thread takes it too (I5) */
+    struct cond work;
     struct list queued, ran;
     bool idle; /* the thread waits: only then is waking it worth a system call */
     bool stop;
@@ -64,7 +67,7 @@ static struct exec_job *next_job(struct executor *e)
 {
     while (!e->queued.head && !e->stop) {
         e->idle = true;
-        pthread_cond_wait(&e->work, &e->lock);
+        cond_wait(&e->work, &e->lock);
     }
     e->idle = false;
     return list_pop(&e->queued);
@@ -73,10 +76,10 @@ static struct exec_job *next_job(struct executor *e)
 void executor_hand_back(struct executor *e, struct exec_job *job)
 {
     e->handed_back = true;
-    pthread_mutex_lock(&e->lock);
+    lock_take(&e->lock);
     bool first = !e->ran.head;
     list_add_job(&e->ran, job);
-    pthread_mutex_unlock(&e->lock);
+    lock_release(&e->lock);
     if (first) /* else the eventfd is readable already, and executor_done will take this one too */
         signal_done(e->fd);
 }
@@ -86,30 +89,17 @@ static void *executor_main(void *arg)
     struct executor *e = arg;
     struct exec_job *job;
 
-    pthread_mutex_lock(&e->lock);
+    lock_take(&e->lock);
     while ((job = next_job(e)) != NULL) {
-        pthread_mutex_unlock(&e->lock);
+        lock_release(&e->lock);
         e->handed_back = false;
         job->run(job);
         if (!e->handed_back)
             executor_hand_back(e, job);
-        pthread_mutex_lock(&e->lock);
+        lock_take(&e->lock);
     }
-    pthread_mutex_unlock(&e->lock);
+    lock_release(&e->lock);
     return NULL;
-}
-
-/* Signals belong to the transport's thread: it drives its timers and its end by them. */
-static int start_thread(struct executor *e, const char *name)
-{
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int rc = pthread_create(&e->thread, NULL, executor_main, e);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (rc == 0)
-        (void)pthread_setname_np(e->thread, name); /* for debuggers only; refused when longer than 15 characters */
-    return -rc;
 }
 
 struct executor *executor_new(const char *name)
@@ -119,15 +109,15 @@ struct executor *executor_new(const char *name)
         return NULL;
     list_init(&e->queued);
     list_init(&e->ran);
-    pthread_mutex_init(&e->lock, NULL);
-    pthread_cond_init(&e->work, NULL);
+    lock_init(&e->lock, LOCK_EXECUTOR);
+    cond_init(&e->work);
     e->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (e->fd >= 0 && start_thread(e, name) == 0)
+    if (e->fd >= 0 && thread_start(&e->thread, name, executor_main, e) == 0)
         return e;
     if (e->fd >= 0)
         close(e->fd);
-    pthread_cond_destroy(&e->work);
-    pthread_mutex_destroy(&e->lock);
+    cond_fini(&e->work);
+    lock_fini(&e->lock);
     free(e);
     return NULL;
 }
@@ -139,26 +129,26 @@ int executor_done_fd(const struct executor *e)
 
 void executor_submit(struct executor *e, struct exec_job *job)
 {
-    pthread_mutex_lock(&e->lock);
+    lock_take(&e->lock);
     list_add_job(&e->queued, job);
     bool wake = e->idle;
     e->idle = false; /* one signal is enough, however many jobs come before the thread runs */
-    pthread_mutex_unlock(&e->lock);
+    lock_release(&e->lock);
     if (wake)
-        pthread_cond_signal(&e->work);
+        cond_signal(&e->work);
 }
 
 bool executor_is_idle(struct executor *e)
 {
-    pthread_mutex_lock(&e->lock);
+    lock_take(&e->lock);
     bool idle = e->idle;
-    pthread_mutex_unlock(&e->lock);
+    lock_release(&e->lock);
     return idle;
 }
 
 bool executor_remove(struct executor *e, struct exec_job *job)
 {
-    pthread_mutex_lock(&e->lock);
+    lock_take(&e->lock);
     struct exec_job **at = &e->queued.head;
     while (*at && *at != job)
         at = &(*at)->next;
@@ -168,7 +158,7 @@ bool executor_remove(struct executor *e, struct exec_job *job)
         if (!*at)
             e->queued.tail = at;
     }
-    pthread_mutex_unlock(&e->lock);
+    lock_release(&e->lock);
     return found;
 }
 
@@ -179,22 +169,22 @@ struct exec_job *executor_done(struct executor *e)
      * nothing. */
     while (read(e->fd, &count, sizeof(count)) < 0 && errno == EINTR)
         ;
-    pthread_mutex_lock(&e->lock);
+    lock_take(&e->lock);
     struct exec_job *jobs = e->ran.head;
     list_init(&e->ran);
-    pthread_mutex_unlock(&e->lock);
+    lock_release(&e->lock);
     return jobs;
 }
 
 void executor_free(struct executor *e)
 {
-    pthread_mutex_lock(&e->lock);
+    lock_take(&e->lock);
     e->stop = true;
-    pthread_mutex_unlock(&e->lock);
-    pthread_cond_signal(&e->work);
+    lock_release(&e->lock);
+    cond_signal(&e->work);
     pthread_join(e->thread, NULL);
     close(e->fd);
-    pthread_cond_destroy(&e->work);
-    pthread_mutex_destroy(&e->lock);
+    cond_fini(&e->work);
+    lock_fini(&e->lock);
     free(e);
 }

@@ -2,13 +2,14 @@
 /* target.c: the module that tgtd loads: CDBs and buffers in, status, sense and residuals out. */
 #include <errno.h>
 #include <limits.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "base/log.h"
+#include "base/lock.h"
 #include "vtl/cartridge/engine.h"
 #include "vtl/target/executor.h"
 #include "vtl/target/reservation.h"
@@ -75,11 +76,10 @@ static struct {
     struct target_engine engine;
     unsigned open_luns;
     int timer_fd;
-    bool busy; /* the timer runs at TICK_BUSY_MS */
-    pthread_mutex_t
-        lock; /* a leaf, held for a few instructions: guards the pointers below against the library's threads */
+    bool busy;        /* the timer runs at TICK_BUSY_MS */
+    struct lock lock; /* a leaf, held for a few instructions: guards the pointers below against the library's threads */
     struct target_lun *changer, *drives[MAX_DRIVES];
-} target = {.timer_fd = -1, .lock = PTHREAD_MUTEX_INITIALIZER};
+} target = {.timer_fd = -1, .lock = LOCK_INITIALIZER(LOCK_TARGET)};
 
 static struct target_lun *lun_of(struct scsi_lu *lu)
 {
@@ -149,7 +149,7 @@ static void set_tick(int ms)
     struct itimerspec every = {.it_interval = t, .it_value = t};
     target.busy = ms == TICK_BUSY_MS;
     if (timerfd_settime(target.timer_fd, 0, &every, NULL))
-        engine_log("timer: %s: aborted commands will not be noticed", strerror(errno));
+        log_line("timer: %s: aborted commands will not be noticed", strerror(errno));
 }
 
 /* The buffer is tgt's, which does not know that there is a key in it. */
@@ -260,21 +260,21 @@ static void on_done(int fd, int events, void *data)
 static bool nexus_known(struct scsi_lun *lun, uint64_t nexus)
 {
     bool known = false;
-    pthread_mutex_lock(&lun->lock);
+    lock_take(&lun->lock);
     for (size_t i = 0; i < SCSI_MAX_NEXUS && !known; i++)
         known = lun->nexus[i].id == nexus;
-    pthread_mutex_unlock(&lun->lock);
+    lock_release(&lun->lock);
     return known;
 }
 
 static size_t nexus_list(struct scsi_lun *lun, uint64_t out[SCSI_MAX_NEXUS])
 {
     size_t n = 0;
-    pthread_mutex_lock(&lun->lock);
+    lock_take(&lun->lock);
     for (size_t i = 0; i < SCSI_MAX_NEXUS; i++)
         if (lun->nexus[i].id)
             out[n++] = lun->nexus[i].id;
-    pthread_mutex_unlock(&lun->lock);
+    lock_release(&lun->lock);
     return n;
 }
 
@@ -421,13 +421,13 @@ static void on_library_event(void *arg, enum library_event ev, unsigned drive)
     bool changer = ev != LIBRARY_DRIVE_MEDIUM_CHANGED;
     if (!changer && drive >= MAX_DRIVES)
         return;
-    pthread_mutex_lock(&target.lock);
+    lock_take(&target.lock);
     struct target_lun *tl = *place_of(changer ? TARGET_CHANGER : (int)drive);
     if (tl)
         scsi_ua_raise(tl->unit.lun, 0, 0,
                       ev == LIBRARY_IMPORT_EXPORT_ACCESSED ? ASC_IMPORT_OR_EXPORT_ELEMENT_ACCESSED
                                                            : ASC_NOT_READY_TO_READY_CHANGE);
-    pthread_mutex_unlock(&target.lock);
+    lock_release(&target.lock);
 }
 
 /* ---- logical units come and go ---- */
@@ -524,13 +524,13 @@ static int s3vtl_open(struct scsi_lu *lu, char *path, int *fd, uint64_t *size)
             stop_engine();
     }
     if (rc) {
-        engine_log("%s", err.text);
+        log_line("%s", err.text);
         return rc;
     }
     target.open_luns++;
-    pthread_mutex_lock(&target.lock);
+    lock_take(&target.lock);
     *place_of(tl->unit.drive) = tl;
-    pthread_mutex_unlock(&target.lock);
+    lock_release(&target.lock);
     *fd = 0;
     *size = 0;
     return 0;
@@ -555,9 +555,9 @@ static void s3vtl_close(struct scsi_lu *lu)
     if (!tl->lu)
         return;
     tl->lu = NULL;
-    pthread_mutex_lock(&target.lock);
+    lock_take(&target.lock);
     *place_of(tl->unit.drive) = NULL;
-    pthread_mutex_unlock(&target.lock);
+    lock_release(&target.lock);
     tgt_event_del(executor_done_fd(tl->executor));
     finish_jobs(tl);
     tl->unit.lun->destroy(tl->unit.lun);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* target_engine.c: opens configuration, library and control socket for the target module, and makes the logical units.
  */
-#include "base/lto.h"
 #include "vtl/target/target_engine.h"
 
 #include <errno.h>
@@ -11,8 +10,10 @@
 #include <string.h>
 #include <sys/prctl.h>
 
-#include "vtl/cartridge/engine.h"
+#include "base/log.h"
+#include "base/lto.h"
 #include "base/version.h"
+#include "vtl/cartridge/engine.h"
 
 /* Blocks come and go by the thousand a second. What malloc gives back to the kernel for each of them it gets again as
  * pages to be cleared: up to so much stays (I6: a bound). */
@@ -54,7 +55,7 @@ void target_engine_close(struct target_engine *e)
     if (e->control)
         control_server_stop(e->control);
     if (library_close(e->lib, &err))
-        engine_log("closing library %s: %s", e->cfg->library.name, err.text);
+        log_line("closing library %s: %s", e->cfg->library.name, err.text);
     config_free(e->cfg);
     *e = (struct target_engine){NULL, NULL, NULL};
 }

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* thread.h: how every thread of the program starts: named, and without signals. */
+#ifndef S3VTL_THREAD_H
+#define S3VTL_THREAD_H
+
+#include <pthread.h>
+
+/* Starts fn(arg). Every signal is blocked in it: signals belong to the program's first thread, or tgtd's. name: up to
+ * 15 characters, as top and gdb show it. 0 or a negative errno. Any thread. */
+int thread_start(pthread_t *thread, const char *name, void *(*fn)(void *), void *arg);
+/* The same for a thread that nobody joins. */
+int thread_start_detached(const char *name, void *(*fn)(void *), void *arg);
+
+#endif
