@@ -160,6 +160,8 @@ static bool take_soon(struct lock *l, unsigned ms)
 
 int lock_take_until(struct lock *l, uint64_t until, const atomic_bool *cancel)
 {
+    if (lock_try(l))
+        return 0;
     check_order(l->rank);
     for (;;) {
         uint64_t now = clock_ms(), left = until > now ? until - now : 0;

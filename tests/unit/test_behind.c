@@ -91,7 +91,7 @@ static void blocks_are_written_in_order(void **state)
     assert_non_null(q);
     for (uint64_t i = 1; i <= 50; i++)
         assert_int_equal(push(q, i, 1000, NULL), BEHIND_TAKEN);
-    behind_settle(q, &loss);
+    behind_drain(q, &loss);
     assert_int_equal(loss.rc, 0);
     assert_int_equal(g.n, 50);
     for (uint64_t i = 0; i < 50; i++)
@@ -150,20 +150,20 @@ static void nothing_is_written_after_a_failure_until_it_was_told(void **state)
         assert_int_equal(push(q, i, 100 * (uint32_t)i, NULL), BEHIND_TAKEN);
     open_gate(&g, 2);
     enum behind_push r;
-    while ((r = push(q, 5, 500, NULL)) != BEHIND_SETTLE) /* until the second has failed */
+    while ((r = push(q, 5, 500, NULL)) != BEHIND_DRAIN) /* until the second has failed */
         ;
-    assert_int_equal(r, BEHIND_SETTLE);
+    assert_int_equal(r, BEHIND_DRAIN);
     open_gate(&g, UINT64_MAX);
-    behind_settle(q, &loss);
+    behind_drain(q, &loss);
     assert_int_equal(loss.rc, -ENOSPC);
     assert_int_equal(loss.object, 2);
     assert_true(loss.blocks >= 3 && loss.bytes >= 900);
     assert_int_equal(g.n, 2);
-    behind_settle(q, &loss);
+    behind_drain(q, &loss);
     assert_int_equal(loss.rc, 0);
     g.fails = UINT64_MAX;
     assert_int_equal(push(q, 2, 100, NULL), BEHIND_TAKEN);
-    behind_settle(q, &loss);
+    behind_drain(q, &loss);
     behind_free(q);
     assert_int_equal(total, 0);
 }
@@ -185,14 +185,14 @@ static void each_block_keeps_the_key_it_came_with(void **state)
     await_at(&g, 1);
     assert_int_equal(push(q, 2, 100, NULL), BEHIND_TAKEN); /* in clear, in between */
     assert_int_equal(push(q, 3, 100, &a), BEHIND_TAKEN);
-    assert_int_equal(push(q, 4, 100, &b), BEHIND_SETTLE); /* another key */
-    assert_int_equal(push(q, 4, 100, &c), BEHIND_SETTLE); /* other data kept with it */
+    assert_int_equal(push(q, 4, 100, &b), BEHIND_DRAIN); /* another key */
+    assert_int_equal(push(q, 4, 100, &c), BEHIND_DRAIN); /* other data kept with it */
     memset(one, 9, sizeof(one));                          /* the caller's copy is its own */
     open_gate(&g, UINT64_MAX);
-    behind_settle(q, &loss);
+    behind_drain(q, &loss);
     assert_int_equal(loss.rc, 0);
     assert_int_equal(push(q, 4, 100, &b), BEHIND_TAKEN);
-    behind_settle(q, &loss);
+    behind_drain(q, &loss);
     behind_free(q);
     assert_memory_equal(g.key, ((uint8_t[]){1, 0, 1, 2}), 4);
 }
@@ -251,7 +251,7 @@ static void what_takes_long_is_packed_by_several_and_written_in_order(void **sta
     struct behind *q = behind_new(1 << 20, &total, &slow, &c);
     for (uint64_t i = 0; i < 400; i++)
         assert_int_equal(push(q, i, 100, NULL), BEHIND_TAKEN);
-    behind_settle(q, &loss);
+    behind_drain(q, &loss);
     assert_int_equal(loss.rc, 0);
     assert_int_equal(c.n, 400);
     for (uint64_t i = 0; i < 400; i++)

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 
 #include "vtl/cartridge/commit.h"
+#include "vtl/drive/drive_private.h"
 #include "vtl/library/library_private.h"
 
 /* PBS gives a flush and an UNLOAD 600 s, a MOVE 300 s, and the kernel resets the drive then. They end before, with an

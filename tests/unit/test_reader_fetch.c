@@ -242,10 +242,9 @@ static size_t within(const struct rig *r, size_t at, uint64_t bytes)
 static bool is_here(struct rig *r, size_t segment)
 {
     struct cartridge *c = library_cartridge(r->lib, BARCODE);
-    lock_take(&c->lock);
-    struct seg_id id = c->live.segs[segment].id;
-    lock_release(&c->lock);
-    return spool_has(r->lib->eng.spool, BARCODE, &id);
+    struct seg_ref ref;
+    assert_true(cartridge_segment(c, segment, &ref));
+    return spool_has(r->lib->eng.spool, BARCODE, &ref.id);
 }
 
 static void await(bool (*fn)(void))
@@ -413,7 +412,9 @@ static void change_owner(struct rig *r)
     struct seg_header h;
     struct errtext err;
     char name[SEG_NAME_SIZE], path[200];
-    seg_id_format(&library_cartridge(r->lib, BARCODE)->live.segs[1].id, name);
+    struct seg_ref ref;
+    assert_true(cartridge_segment(library_cartridge(r->lib, BARCODE), 1, &ref));
+    seg_id_format(&ref.id, name);
     (void)snprintf(path, sizeof(path), "%s/store/tapes/" BARCODE "/seg/%s", dir, name);
     FILE *f = fopen(path, "r+");
     assert_non_null(f);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* cartridge.c: appending, cutting, syncing and sealing; see cartridge.h for the rules. */
+/* cartridge.c: appending, cutting, syncing and sealing; cartridge_private.h has the rules and the states. */
 #include "vtl/cartridge/cartridge_private.h"
 
 #include <errno.h>
@@ -12,7 +12,6 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "vtl/format/segment_private.h"
-#include "vtl/cartridge/worker.h"
 
 static void touch(struct cartridge *c)
 {
@@ -27,77 +26,29 @@ static struct seg_id id_before(const struct cartridge *c, uint64_t object)
     return r ? r->id : (struct seg_id){0, 0, 0};
 }
 
-static void count_writer(struct cartridge *c, uint64_t size)
+/* A segment is open, and its index and footer are not written: more can be appended to it, if it is not BROKEN. */
+static bool can_grow(const struct cartridge *c)
 {
-    atomic_fetch_add(&c->eng->dirty_bytes, size - c->writer_size);
-    c->writer_size = size;
+    return c->open.state == OPEN_DIRTY || c->open.state == OPEN_SYNCED;
 }
 
-void cartridge_uncount(struct cartridge *c)
+static void close_open(struct cartridge *c)
 {
-    for (size_t i = 0; i < c->n_pending; i++) {
-        atomic_fetch_sub(&c->eng->dirty_bytes, c->pending[i].size);
-        c->pending[i].size = 0;
-    }
-    count_writer(c, 0);
+    seg_writer_free(c->open.writer);
+    close(c->open.fd);
+    c->open = (struct open_segment){.state = OPEN_CLOSED, .fd = -1, .size = c->open.size};
 }
 
-static void close_writer(struct cartridge *c)
+/* Throws the open segment away (nothing of it is in live): its row first, so that no row is left without a file. */
+static void drop_open(struct cartridge *c)
 {
-    seg_writer_free(c->writer);
-    c->writer = NULL;
-    close(c->writer_fd);
-    c->writer_fd = -1;
-}
-
-/* Throws the open segment away (nothing of it is in live): file and row. */
-static void drop_writer(struct cartridge *c)
-{
-    close_writer(c);
-    count_writer(c, 0);
-    c->apply_due = false;
-    spool_remove(c->eng->spool, c->row.barcode, &c->writer_id);
-    if (db_segment_drop(c->eng->db, c->row.rowid, &c->writer_id))
+    struct seg_id id = c->open.id;
+    close_open(c);
+    cartridge_count_open(c, 0);
+    if (db_segment_drop(c->eng->db, c->row.rowid, &id)) /* the next load finds that it is empty, and drops it then */
         log_line("%s: state: %s", c->row.barcode, db_error(c->eng->db));
-}
-
-int cartridge_push_pending(struct cartridge *c, const struct seg_id *id, uint64_t size)
-{
-    if (c->n_pending == c->room_pending) {
-        size_t room = c->room_pending ? 2 * c->room_pending : 16;
-        struct pending *p = realloc(c->pending, room * sizeof(*p));
-        if (!p)
-            return -ENOMEM;
-        c->pending = p;
-        c->room_pending = room;
-    }
-    c->pending[c->n_pending++] = (struct pending){.id = *id, .size = size};
-    return 0;
-}
-
-static void remove_pending(struct cartridge *c, size_t i)
-{
-    atomic_fetch_sub(&c->eng->dirty_bytes, c->pending[i].size);
-    memmove(&c->pending[i], &c->pending[i + 1], (c->n_pending - i - 1) * sizeof(*c->pending));
-    c->n_pending--;
-}
-
-/* Files of overwritten segments go, once no row names them. If a worker has had one, an object of that name may be in
- * the store, whatever was answered: it is garbage. */
-static void bury_dead(struct cartridge *c)
-{
-    for (size_t i = c->n_pending; i-- > 0;) {
-        struct pending *p = &c->pending[i];
-        if (!p->dead || p->busy)
-            continue;
-        char key[DB_KEY_SIZE];
-        object_key(key, c->row.barcode, "seg", &p->id);
-        const char *keys[] = {key};
-        if (p->tried && db_garbage_add(c->eng->db, c->row.rowid, keys, 1))
-            log_line("%s: state: %s: %s stays in the store", c->row.barcode, db_error(c->eng->db), key);
-        spool_remove(c->eng->spool, c->row.barcode, &p->id);
-        remove_pending(c, i);
-    }
+    else
+        spool_remove(c->eng->spool, c->row.barcode, &id);
 }
 
 void cartridge_cut_live(struct cartridge *c, uint64_t object)
@@ -156,76 +107,75 @@ static int apply_overwrite(struct cartridge *c)
 {
     struct db_change ch = {.sealed_stays_open = true};
     struct seg_fm_run *runs = NULL;
-    int rc = cartridge_change_cut(c, c->apply_object, &ch, &runs);
+    int rc = cartridge_change_cut(c, c->open.overwrites_at, &ch, &runs);
     if (!rc)
         rc = db_change(c->eng->db, &c->row, &ch);
     free(runs);
     if (rc)
         return rc;
-    c->apply_due = false;
-    bury_dead(c);
+    c->open.overwrites = false;
+    cartridge_bury_dead(c);
     return 0;
 }
 
 /* A failed fdatasync is final for this file: the kernel has dropped what it could not write, and the next call would
- * say 0. */
+ * say 0 (I1). */
 static int sync_file(struct cartridge *c)
 {
-    if (!c->writer_error && !c->writer_synced && fdatasync(c->writer_fd))
-        c->writer_error = -errno;
-    return c->writer_error;
+    if (c->open.state == OPEN_BROKEN)
+        return c->open.error;
+    if (c->open.state == OPEN_SYNCED)
+        return 0;
+    if (fdatasync(c->open.fd)) {
+        c->open.error = -errno;
+        c->open.state = OPEN_BROKEN;
+        return c->open.error;
+    }
+    if (c->open.state == OPEN_DIRTY)
+        c->open.state = OPEN_SYNCED;
+    return 0;
 }
 
 /* So that what is missing of it after a crash is known to be damage, not a torn end. */
 static int mark_synced(struct cartridge *c)
 {
     struct seg_totals t;
-    seg_writer_totals(c->writer, &t);
-    if (t.stored_bytes == c->writer_marked)
+    seg_writer_totals(c->open.writer, &t);
+    if (t.stored_bytes == c->open.marked)
         return 0;
-    int rc = db_segment_synced(c->eng->db, c->row.rowid, &c->writer_id, t.stored_bytes);
+    int rc = db_segment_synced(c->eng->db, c->row.rowid, &c->open.id, t.stored_bytes);
     if (!rc)
-        c->writer_marked = t.stored_bytes;
+        c->open.marked = t.stored_bytes;
     return rc;
 }
 
 static int sync_locked(struct cartridge *c)
 {
-    if (!c->writer)
+    lock_assert_held(&c->lock);
+    if (c->open.state == OPEN_CLOSED)
         return 0;
     int rc = sync_file(c);
-    if (rc)
-        return rc;
-    c->writer_synced = true;
-    rc = c->apply_due ? apply_overwrite(c) : 0;
+    if (!rc && c->open.overwrites)
+        rc = apply_overwrite(c);
     return rc ? rc : mark_synced(c);
 }
 
-static int seal_locked(struct cartridge *c)
+/* Its row says that it is sealed: one more is pending, and none is open. */
+static int seal_row(struct cartridge *c)
 {
-    if (!c->writer)
-        return 0;
-    int rc = c->writer_error ? c->writer_error : c->writer_sealed ? 0 : seg_writer_seal(c->writer);
-    c->writer_sealed = c->writer_sealed || !rc;
-    c->writer_synced = false;
-    if (!rc)
-        rc = sync_file(c);
-    if (rc)
-        return rc;
     struct seg_totals t;
-    seg_writer_totals(c->writer, &t);
+    seg_writer_totals(c->open.writer, &t);
     struct seg_ref *last = &c->live.segs[c->live.n_segs - 1];
     struct db_change ch = {.sealed = last};
     struct seg_fm_run *cut_runs = NULL, *runs = NULL;
-    if (c->apply_due)
-        rc = cartridge_change_cut(c, c->apply_object, &ch, &cut_runs);
+    int rc = c->open.overwrites ? cartridge_change_cut(c, c->open.overwrites_at, &ch, &cut_runs) : 0;
     if (!rc)
         rc = last_ref(c, &runs, &ch.n_sealed_fms);
     ch.sealed_fms = runs;
     last->size = t.stored_bytes;
     c->row.dirty = true;
     if (!rc)
-        rc = cartridge_push_pending(c, &c->writer_id, t.stored_bytes);
+        rc = cartridge_push_pending(c, &c->open.id, t.stored_bytes);
     if (!rc && (rc = db_change(c->eng->db, &c->row, &ch)))
         c->n_pending--;
     free(cut_runs);
@@ -234,17 +184,35 @@ static int seal_locked(struct cartridge *c)
         last->size = 0;
         return rc;
     }
-    count_writer(c, t.stored_bytes); /* pending counts it from here on */
-    c->writer_size = 0;
-    close_writer(c);
-    c->apply_due = false;
-    bury_dead(c);
-    workers_add(c->eng->workers, c);
+    cartridge_count_open(c, t.stored_bytes);
+    c->open.size = 0; /* pending counts it from here on */
+    return 0;
+}
+
+static int seal_locked(struct cartridge *c)
+{
+    lock_assert_held(&c->lock);
+    if (c->open.state == OPEN_CLOSED)
+        return 0;
+    if (can_grow(c)) {
+        int rc = seg_writer_seal(c->open.writer);
+        if (rc)
+            return rc;
+        c->open.state = OPEN_SEALED;
+    }
+    int rc = sync_file(c);
+    if (!rc)
+        rc = seal_row(c);
+    if (rc)
+        return rc;
+    close_open(c);
+    cartridge_bury_dead(c);
+    engine_poke(c->eng, c);
     return 0;
 }
 
 /* Starts a segment at object. Row and file are made; live is not touched yet. */
-static int open_writer(struct cartridge *c, uint64_t object)
+static int start_segment(struct cartridge *c, uint64_t object)
 {
     struct seg_ref r = {
         .id = {c->row.head.epoch ? c->row.head.epoch : 1, c->eng->writer, c->row.next_segment},
@@ -261,49 +229,42 @@ static int open_writer(struct cartridge *c, uint64_t object)
     };
     memcpy(h.cartridge, c->row.id, sizeof(h.cartridge));
     memcpy(h.barcode, c->row.barcode, sizeof(h.barcode));
-    int fd = spool_create(c->eng->spool, c->row.barcode, &r.id);
-    if (fd < 0)
-        return fd;
+    struct open_segment o = {.state = OPEN_DIRTY, .id = r.id, .overwrites = h.overwrites, .overwrites_at = object};
+    o.fd = spool_create(c->eng->spool, c->row.barcode, &r.id);
+    if (o.fd < 0)
+        return o.fd;
     c->row.next_segment++;
-    c->writer_id = r.id;
-    int rc = seg_writer_create(fd, &h, &c->writer);
+    int rc = seg_writer_create(o.fd, &h, &o.writer);
     if (!rc)
         rc = db_segment_open(c->eng->db, &c->row, &r);
     if (rc) {
-        seg_writer_free(c->writer);
-        c->writer = NULL;
-        close(fd);
+        seg_writer_free(o.writer);
+        close(o.fd);
         spool_remove(c->eng->spool, c->row.barcode, &r.id);
         return rc;
     }
-    c->writer_fd = fd;
-    c->writer_error = 0;
-    c->writer_synced = c->writer_sealed = false;
-    c->writer_marked = c->writer_started = 0;
+    c->open = o;
     c->usage_changed |= usage_cut(&c->usage, object); /* damage may have ended the tape right here */
-    c->apply_due = h.overwrites;
-    c->apply_object = object;
-    count_writer(c, seg_writer_size(c->writer));
+    cartridge_count_open(c, seg_writer_size(o.writer));
     return 0;
 }
 
-/* A writer whose next record is object, with room for one of size bytes. */
-static int ready_writer(struct cartridge *c, uint64_t object, uint32_t size)
+/* An open segment whose next record is object, with room for one of size bytes. */
+static int ready_segment(struct cartridge *c, uint64_t object, uint32_t size)
 {
-    if (c->writer && c->writer_error)
-        return c->writer_error;
-    bool fits = c->writer && !c->writer_sealed && object == tape_index_end_object(&c->live) &&
-                seg_writer_size_with(c->writer, size) <= c->eng->cfg->spool.segment_size;
-    if (fits)
+    if (c->open.state == OPEN_BROKEN)
+        return c->open.error;
+    if (can_grow(c) && object == tape_index_end_object(&c->live) &&
+        seg_writer_size_with(c->open.writer, size) <= c->eng->cfg->spool.segment_size)
         return 0;
     int rc = seal_locked(c);
-    return rc ? rc : open_writer(c, object);
+    return rc ? rc : start_segment(c, object);
 }
 
 /* The first record of the open segment is written: now live has it. n_objects, of which n_filemarks. */
 static int adopt_first(struct cartridge *c, uint64_t object, uint32_t len, uint32_t filemarks)
 {
-    struct seg_ref r = {.id = c->writer_id,
+    struct seg_ref r = {.id = c->open.id,
                         .first_object = object,
                         .first_file = tape_index_file_of(&c->live, object),
                         .objects = filemarks ? filemarks : 1,
@@ -319,7 +280,7 @@ static int adopt_first(struct cartridge *c, uint64_t object, uint32_t len, uint3
 
 static bool first_record(const struct cartridge *c)
 {
-    return !c->live.n_segs || seg_id_compare(&c->live.segs[c->live.n_segs - 1].id, &c->writer_id);
+    return !c->live.n_segs || seg_id_compare(&c->live.segs[c->live.n_segs - 1].id, &c->open.id);
 }
 
 #define WRITEBACK (4u << 20)
@@ -328,41 +289,48 @@ static bool first_record(const struct cartridge *c)
  * it. It makes nothing safe. */
 static void start_writeback(struct cartridge *c)
 {
-    uint64_t end = seg_writer_size(c->writer);
-    if (end < c->writer_started + WRITEBACK)
+    uint64_t end = seg_writer_size(c->open.writer);
+    if (end < c->open.started + WRITEBACK)
         return;
-    (void)sync_file_range(c->writer_fd, (off_t)c->writer_started, (off_t)(end - c->writer_started),
-                          SYNC_FILE_RANGE_WRITE);
-    c->writer_started = end;
+    (void)sync_file_range(c->open.fd, (off_t)c->open.started, (off_t)(end - c->open.started), SYNC_FILE_RANGE_WRITE);
+    c->open.started = end;
 }
 
-/* Either one block or (NULL) filemarks. */
-static int append(struct cartridge *c, uint64_t object, const struct seg_packed *b, uint32_t filemarks)
+/* One block, or (b NULL) filemarks, at the end of the open segment. */
+static int append_record(struct cartridge *c, uint64_t object, const struct seg_packed *b, uint32_t filemarks)
 {
     uint32_t len = b ? b->r.length : 0;
-    lock_take(&c->lock);
-    int rc = ready_writer(c, object, b ? seg_packed_size(b) : SEG_RECORD_SIZE);
-    if (!rc) {
-        uint64_t before = seg_writer_size(c->writer);
-        rc = b ? seg_writer_packed(c->writer, b) : seg_writer_filemarks(c->writer, filemarks);
-        bool first = first_record(c);
-        if (rc && first)
-            drop_writer(c);
-        if (!rc) {
-            if (!first)
-                rc = b ? tape_index_grow_block(&c->live, len) : tape_index_grow_filemarks(&c->live, filemarks);
-            else if ((rc = adopt_first(c, object, len, filemarks)))
-                drop_writer(c);
-            c->writer_synced = false;
-            c->written_at = clock_ms();
-            if (c->writer) {
-                count_writer(c, seg_writer_size(c->writer));
-                c->appended += seg_writer_size(c->writer) - before;
-                start_writeback(c);
-            }
-            touch(c);
-        }
+    uint64_t before = seg_writer_size(c->open.writer);
+    bool first = first_record(c);
+    int rc = b ? seg_writer_packed(c->open.writer, b) : seg_writer_filemarks(c->open.writer, filemarks);
+    if (!rc && first)
+        rc = adopt_first(c, object, len, filemarks);
+    if (rc && first)
+        drop_open(c);
+    if (rc)
+        return rc;
+    if (!first)
+        rc = b ? tape_index_grow_block(&c->live, len) : tape_index_grow_filemarks(&c->live, filemarks);
+    if (rc) { /* out of memory: the file has a record that the tape has not */
+        c->open.error = rc;
+        c->open.state = OPEN_BROKEN;
+        return rc;
     }
+    c->open.state = OPEN_DIRTY;
+    c->open.written_at = clock_ms();
+    c->appended += seg_writer_size(c->open.writer) - before;
+    cartridge_count_open(c, seg_writer_size(c->open.writer));
+    start_writeback(c);
+    touch(c);
+    return 0;
+}
+
+static int append(struct cartridge *c, uint64_t object, const struct seg_packed *b, uint32_t filemarks)
+{
+    lock_take(&c->lock);
+    int rc = ready_segment(c, object, b ? seg_packed_size(b) : SEG_RECORD_SIZE);
+    if (!rc)
+        rc = append_record(c, object, b, filemarks);
     lock_release(&c->lock);
     return rc;
 }
@@ -417,12 +385,12 @@ int cartridge_truncate(struct cartridge *c, uint64_t object)
     if (!rc && cut) {
         cartridge_cut_live(c, object);
         touch(c);
-        bury_dead(c);
-        c->commit_soon = true;
+        cartridge_bury_dead(c);
+        c->due |= DUE_COMMIT;
     }
     lock_release(&c->lock);
     if (!rc && cut)
-        workers_add(c->eng->workers, c);
+        engine_poke(c->eng, c);
     return rc;
 }
 
@@ -438,105 +406,24 @@ int cartridge_flush(struct cartridge *c)
 {
     lock_take(&c->lock);
     int rc = seal_locked(c);
-    bool ask = !c->commit_soon && c->changes != c->committed; /* asked before: the workers are at it */
-    c->commit_soon = true;
+    bool ask = !(c->due & DUE_COMMIT) && !cartridge_is_committed(c); /* asked before: the workers are at it */
+    c->due |= DUE_COMMIT;
     lock_release(&c->lock);
     if (!rc && ask)
-        workers_add(c->eng->workers, c);
+        engine_poke(c->eng, c);
     return rc;
 }
 
-int cartridge_idle(struct cartridge *c, uint64_t idle)
+void cartridge_seal_if_idle(struct cartridge *c, uint64_t idle)
 {
     lock_take(&c->lock);
-    int rc = 0;
-    if (c->writer && clock_ms() - c->written_at >= idle) {
+    int rc = 0, told = c->idle_error;
+    if (c->open.state != OPEN_CLOSED && clock_ms() - c->open.written_at >= idle) {
         rc = seal_locked(c);
-        c->commit_soon = true;
+        c->due |= DUE_COMMIT;
     }
+    c->idle_error = rc;
     lock_release(&c->lock);
-    return rc;
-}
-
-bool cartridge_is_remote(struct cartridge *c)
-{
-    lock_take(&c->lock);
-    bool done = c->changes == c->committed;
-    lock_release(&c->lock);
-    return done;
-}
-
-uint64_t cartridge_not_remote(const struct cartridge *c)
-{
-    uint64_t n = 0;
-    if (!c->loaded)
-        return c->row.sealed_bytes;
-    for (size_t i = c->row.commit_segs; i < c->live.n_segs; i++)
-        n += c->live.segs[i].size;
-    return n + c->writer_size;
-}
-
-uint64_t cartridge_stored_bytes(const struct cartridge *c)
-{
-    uint64_t n = 0;
-    for (size_t i = 0; i < c->live.n_segs; i++)
-        n += c->live.segs[i].size; /* 0 while it is open */
-    for (size_t i = 0; i < c->n_pending; i++)
-        if (!c->pending[i].dead)
-            n -= c->pending[i].size;
-    return n;
-}
-
-bool cartridge_pick_pending(struct cartridge *c, struct pending *out)
-{
-    for (size_t i = 0; i < c->n_pending; i++)
-        if (!c->pending[i].busy && !c->pending[i].dead) {
-            c->pending[i].busy = c->pending[i].tried = true;
-            *out = c->pending[i];
-            return true;
-        }
-    return false;
-}
-
-int cartridge_pending_done(struct cartridge *c, const struct seg_id *id, bool stored)
-{
-    size_t i = 0;
-    while (i < c->n_pending && seg_id_compare(&c->pending[i].id, id))
-        i++;
-    if (i == c->n_pending)
-        return 0;
-    struct pending *p = &c->pending[i];
-    p->busy = false;
-    if (p->dead) {
-        if (!c->apply_due)
-            bury_dead(c);
-        return 0;
-    }
-    if (!stored)
-        return 0;
-    int rc = db_segment_stored(c->eng->db, c->row.rowid, id);
-    if (rc)
-        return rc;
-    spool_stored(c->eng->spool, c->row.barcode, id, p->size);
-    c->row.stored_bytes += p->size;
-    remove_pending(c, i);
-    return 0;
-}
-
-size_t cartridge_stored_prefix(const struct cartridge *c)
-{
-    size_t n = c->live.n_segs;
-    if (c->writer && n && !seg_id_compare(&c->live.segs[n - 1].id, &c->writer_id))
-        n--;
-    for (size_t p = 0; p < c->n_pending; p++) {
-        if (c->pending[p].dead)
-            continue;
-        size_t i = n;
-        while (i-- > 0)
-            if (!seg_id_compare(&c->live.segs[i].id, &c->pending[p].id)) {
-                n = i;
-                break;
-            }
-    }
-    return n;
+    if (rc && rc != told)
+        log_line("%s: sealing the idle segment: %s", cartridge_barcode(c), strerror(-rc));
 }

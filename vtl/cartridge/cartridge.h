@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* cartridge.h: one cartridge: the host's view of it (live), its open segment, and what is not stored or not committed
- * yet. */
+/* cartridge.h: one cartridge: the host's view of it, its open segment, and what is not stored or not committed yet. */
 #ifndef S3VTL_CARTRIDGE_H
 #define S3VTL_CARTRIDGE_H
 
-#include "base/lock.h"
 #include "vtl/format/usage.h"
 #include "vtl/cartridge/engine.h"
 
@@ -13,120 +11,154 @@
  * cartridge_sync fsyncs it (local) -> the segment is sealed -> a worker stores it -> a commit names it in a head
  * (remote).
  *
- *  1. live is what the host sees. The rows of the state follow it: never ahead, and behind only by what recovery finds
- * again by scanning the OPEN segment's file.
- *  2. An overwrite changes live at once, but the rows it writes over stay until the new segment has a synced record
- * (apply).
- *  3. A head names only stored segments, and reaches at least row.floor.
- * lock guards everything below it. It may be held while the disk or SQLite works, never while the store does, and is
- * never taken by the transport's thread.
+ * Everything here takes the cartridge's lock itself, and may wait for the disk or SQLite, never for the store. So none
+ * of it is for the transport's thread (I5). Functions that can fail return 0 or a negative errno.
  */
-struct pending { /* a sealed segment that is not stored yet */
-    struct seg_id id;
-    uint64_t size;
-    bool busy;  /* a worker is storing it */
-    bool tried; /* a worker has had it: the store may hold it, whatever it answered */
-    bool dead;  /* overwritten: its file goes as soon as the overwrite is applied and no worker has it */
-};
-
-struct cartridge {
-    struct engine *eng;
-    struct lock lock;
-    struct db_cartridge row;
-    bool loaded; /* live and maps are filled */
-    struct tape_index live;
-    struct map_ref *maps; /* of the last head */
-    size_t n_maps;
-    uint64_t mapped_segs; /* leading segments of live that maps hold: the sum of their n_segs */
-
-    struct seg_writer *writer; /* the open segment, or NULL */
-    int writer_fd;
-    struct seg_id writer_id;
-    uint64_t writer_size;    /* counted in dirty_bytes */
-    uint64_t writer_marked;  /* bytes that its row says are safe */
-    uint64_t writer_started; /* bytes whose way to the disk has begun */
-    bool writer_synced;      /* nothing appended since the last fdatasync */
-    int writer_error;    /* fdatasync failed once: what it held is in doubt, and a second call would not tell (I1) */
-    bool writer_sealed;  /* index and footer are written, but its row could not be changed yet */
-    uint64_t written_at; /* ticks of the last append */
-    bool apply_due;      /* the open segment overwrites at apply_object; rows not changed yet */
-    uint64_t apply_object;
-
-    struct pending *pending;
-    size_t n_pending, room_pending;
-
-    /* commit: see commit.h */
-    bool committing;   /* a worker is at it */
-    bool owned;        /* claimed in this run */
-    bool fenced;       /* another gateway owns it: nothing of ours is merged */
-    bool commit_soon;  /* do not wait for more */
-    bool claim_wanted; /* a drive is about to write */
-    bool garbage_due;  /* there may be garbage that no commit will come for */
-    bool sweep_due;    /* objects of a gateway that is gone may be there; looked for when this one owns the cartridge */
-    size_t cut_low;    /* fewest segments that live was cut to since the commit's snapshot */
-    char **doomed;     /* garbage known at the last commit's snapshot: no head names it; NULL-terminated, or NULL */
-    size_t doomed_next;
-    uint64_t tried_n;       /* highest n that a head was put with, answered or not */
-    uint64_t changes;       /* goes up with each change of live */
-    uint64_t committed;     /* value of changes that the last head holds */
-    uint64_t committed_at;  /* ticks */
-    uint64_t backoff_until; /* ticks: the store failed, try again then */
-    unsigned failures;
-    char trouble[600];  /* the store's last complaint, "" when all is well */
-    unsigned users;     /* drives that hold it: live stays loaded */
-    struct usage usage; /* row.counters follows it when the row is written anyway */
-    bool usage_changed; /* since then */
-    uint64_t appended;  /* bytes that went into segment files in this run */
-};
+struct cartridge;
 
 /* row is copied; mam and counters become the cartridge's. NULL when out of memory. */
 struct cartridge *cartridge_new(struct engine *eng, const struct db_cartridge *row);
+/* Nobody may use it any more: workers_forget was called. NULL is fine. */
 void cartridge_free(struct cartridge *c);
 
-/* Reads the rows, recovers an OPEN segment (it is sealed), and hands what is not stored to the workers. 0 or a negative
- * errno. */
-int cartridge_load(struct cartridge *c, struct errtext *err);
-/* Frees the index if nobody holds the cartridge and nothing of it waits. */
-void cartridge_unload_if_clean(struct cartridge *c);
+/* These never change while the cartridge is in memory: without the lock, any thread, valid as long as the cartridge. */
+const char *cartridge_barcode(const struct cartridge *c);
+const uint8_t *cartridge_id(const struct cartridge *c); /* 16 bytes */
+int64_t cartridge_rowid(const struct cartridge *c);
+int cartridge_generation(const struct cartridge *c);
+struct engine *cartridge_engine(const struct cartridge *c);
 
-/* ---- by the drive's executor. All take the lock. 0 or a negative errno: ---- */
+/* Reads the rows, recovers an OPEN segment (it is sealed), and hands the backlog to the workers. */
+int cartridge_load(struct cartridge *c, struct errtext *err);
+/* Frees the index if nobody holds the cartridge and it has no backlog. */
+void cartridge_unload_if_clean(struct cartridge *c);
+/* While a drive holds it, it stays loaded, and what belongs to cartridges outside of drives is refused. */
+void cartridge_hold(struct cartridge *c);
+void cartridge_let_go(struct cartridge *c);
+/* Did the state say at the start that it has a backlog, or garbage to delete? */
+bool cartridge_has_work(struct cartridge *c);
+/* There is work for the workers. */
+void cartridge_poke(struct cartridge *c);
+
+/* ---- what it looks like now ---- */
+
+/* Who writes the cartridge, as far as this run knows (I7). */
+enum cartridge_owner {
+    CARTRIDGE_UNCLAIMED, /* nobody asked yet in this run: reading needs no claim */
+    CARTRIDGE_OWNED,     /* this gateway's claim was the highest */
+    CARTRIDGE_FENCED,    /* another gateway owns it: nothing of ours is merged */
+};
+
+/* What a drive looks at with each command: cheap. */
+struct cartridge_brief {
+    enum cartridge_owner owner;
+    bool failing; /* the store's last answer for it was an error */
+    bool write_protected, worm;
+    uint64_t capacity;
+    uint64_t file; /* filemarks before the object that was asked for */
+    bool filemark; /* that object is one */
+    uint64_t end_object, end_file;
+    uint64_t appended; /* bytes that went into segment files in this run */
+    uint64_t created;
+    size_t pending; /* sealed segments that are not stored yet */
+    struct usage usage;
+};
+void cartridge_brief(struct cartridge *c, uint64_t object, struct cartridge_brief *out);
+
+/* The backlog: what no head in the store holds yet. */
+struct cartridge_backlog {
+    uint64_t bytes;
+    bool remote; /* nothing: the last head holds all that was acknowledged */
+    bool fenced;
+    char trouble[600]; /* the store's last complaint, "" when all is well */
+};
+void cartridge_backlog(struct cartridge *c, struct cartridge_backlog *out);
+
+/* For people and programs that list cartridges. */
+struct cartridge_view {
+    bool loaded, held, write_protected, worm;
+    uint64_t capacity, used_bytes, stored_bytes;
+    uint64_t segments, end_file, end_object; /* loaded only */
+    uint64_t created, modified;
+    struct seg_id head; /* epoch 0: none */
+    struct usage usage;
+    uint64_t unstored_rows; /* segments of which the state said at the start that they are not in the store */
+    struct cartridge_backlog backlog;
+};
+void cartridge_view(struct cartridge *c, struct cartridge_view *out);
+
+/* Object of the next filemark at object or behind it, of the last one before it, and of the first object of a file.
+ * False: there is none. */
+bool cartridge_next_filemark(struct cartridge *c, uint64_t object, uint64_t *filemark);
+bool cartridge_prev_filemark(struct cartridge *c, uint64_t object, uint64_t *filemark);
+bool cartridge_file_start(struct cartridge *c, uint64_t file, uint64_t *object);
+/* Bytes of host data before object; a segment that holds it counts in proportion. UINT64_MAX: all. */
+uint64_t cartridge_bytes_before(struct cartridge *c, uint64_t object);
+
+/* The segment that holds an object, and its number; -ENOENT: none. */
+int cartridge_segment_of(struct cartridge *c, uint64_t object, struct seg_ref *ref, size_t *number);
+/* By number; ref->size 0: it is open. False: there are not so many. */
+bool cartridge_segment(struct cartridge *c, size_t number, struct seg_ref *ref);
+/* Is its object in the store? */
+bool cartridge_is_stored(struct cartridge *c, const struct seg_id *id);
+/* The record of an object of the open segment, read from its file to *buf, which grows (realloc). -ENOENT: it is not
+ * there. */
+int cartridge_read_open(struct cartridge *c, uint64_t object, uint8_t **buf, size_t *room, uint32_t *size);
+
+/* ---- by the drive ---- */
+
 /* Appends at the object it was packed for (what stood there and behind is gone). -ENOSPC when the disk is full: nothing
  * changed. */
 int cartridge_write(struct cartridge *c, const struct seg_packed *b);
 int cartridge_filemarks(struct cartridge *c, uint64_t object, uint32_t count);
 /* Cuts everything at object and behind it; safe on the local disk when it returns. */
 int cartridge_truncate(struct cartridge *c, uint64_t object);
-/* The cartridge holds proportion 65535ths of what it was made with, from now on; in the state when it returns 0,
- * and *capacity is how much that is. */
-int cartridge_set_capacity(struct cartridge *c, uint16_t proportion, uint64_t *capacity);
 /* Everything acknowledged is on the local disk. */
 int cartridge_sync(struct cartridge *c);
 /* Seals the open segment, if any, and asks for a commit. */
 int cartridge_flush(struct cartridge *c);
-/* Values of changes and committed; true if a head holds everything. */
-bool cartridge_is_remote(struct cartridge *c);
+/* A drive is about to write: a claim is wanted. Returns who owns the cartridge now; *failing: the store's last answer
+ * was an error. */
+enum cartridge_owner cartridge_want_claim(struct cartridge *c, bool *failing);
 
-/* The host's attributes become these: in the state, and in a head soon. */
+/* ---- what is kept with it: in the state when these return 0, and in a head soon ---- */
+
+/* The host's attributes. */
 int cartridge_set_mam(struct cartridge *c, const struct tape_mam *mam);
-/* row.counters tell the usage of now. Lock held. */
-void cartridge_refresh_counters(struct cartridge *c);
-/* The same, and in the state too; a head comes to hold it with the next change of the tape. */
+void cartridge_get_mam(struct cartridge *c, struct tape_mam *mam);
+/* The cartridge holds proportion 65535ths of what it was made with, from now on; *capacity is how much that is. */
+int cartridge_set_capacity(struct cartridge *c, uint16_t proportion, uint64_t *capacity);
+/* The write protect tab. -EBUSY: it is in a drive. */
+int cartridge_set_write_protected(struct cartridge *c, bool on, struct errtext *err);
+/* What a scrub found: up to which object, how many of these cannot be read back, the first of them. *ours: a head of
+ * this gateway comes to hold it; else another gateway's own scrub tells it. */
+int cartridge_set_verified(struct cartridge *c, uint64_t objects, uint64_t lost, uint64_t from, bool *ours);
+/* A cleaning cartridge is used once more; *used false: it is used up, and nothing was counted. */
+int cartridge_use_cleaning(struct cartridge *c, const char *serial, bool *used);
+
+/* ---- counters: in memory, and in the state with cartridge_save_counters or the next change ---- */
+void cartridge_count(struct cartridge *c, const struct tape_usage *n);
+void cartridge_count_mount(struct cartridge *c, const char *serial);
+void cartridge_count_format(struct cartridge *c, int n);
 int cartridge_save_counters(struct cartridge *c);
 
-/* Bytes of live that no head holds yet. Lock held. */
-uint64_t cartridge_not_remote(const struct cartridge *c);
+/* ---- by the library ---- */
 
-/* Bytes of live's segments that are in the store. Lock held. */
-uint64_t cartridge_stored_bytes(const struct cartridge *c);
-
-/* ---- by the workers ---- */
-/* Seals if the last append is older than idle ticks. */
-int cartridge_idle(struct cartridge *c, uint64_t idle);
-/* A sealed segment to store next: it becomes busy. False: none. Lock held. */
-bool cartridge_pick_pending(struct cartridge *c, struct pending *out);
-/* The worker's result for it. Lock held. stored: the object is there. */
-int cartridge_pending_done(struct cartridge *c, const struct seg_id *id, bool stored);
-/* Leading segments of live that are stored, so that a head may name them. Lock held. */
-size_t cartridge_stored_prefix(const struct cartridge *c);
+/* The text is the cartridge's trouble until the store takes something of it. */
+void cartridge_set_trouble(struct cartridge *c, const char *text);
+/* One at a time works on a cartridge's heads: the workers, or who takes them. False: somebody else has them now
+ * (progress is posted when they are given back). */
+bool cartridge_take_heads(struct cartridge *c);
+void cartridge_give_heads(struct cartridge *c);
+/* Does this state go on from that head of the bucket? A head of this gateway may be newer than what the state says, as
+ * its answer was lost: what is only here is no less valid for that. */
+bool cartridge_goes_on_from(struct cartridge *c, const struct seg_id *head);
+/* This gateway wrote it last, as far as it knows. *head: the last head it knows of. */
+bool cartridge_is_ours(struct cartridge *c, struct seg_id *head);
+/* It gives way to the bucket's view, whose index is bucket: what no head names stays beside the spool's files, as *.bad.
+ * Returns the bytes kept so. After this only cartridge_free. */
+uint64_t cartridge_set_aside(struct cartridge *c, const struct tape_index *bucket);
+/* It is removed with all it holds: its backlog counts no more. After this only cartridge_free. */
+void cartridge_drop_backlog(struct cartridge *c);
 
 #endif

@@ -8,7 +8,6 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "vtl/cartridge/cartridge_private.h"
-#include "vtl/cartridge/worker.h"
 
 struct cartridge *cartridge_new(struct engine *eng, const struct db_cartridge *row)
 {
@@ -20,13 +19,12 @@ struct cartridge *cartridge_new(struct engine *eng, const struct db_cartridge *r
     c->row.mam = row->mam ? strdup(row->mam) : NULL;
     c->row.counters = row->counters ? strdup(row->counters) : NULL;
     usage_decode(row->counters, &c->usage);
-    c->writer_fd = -1;
+    c->open.fd = -1;
     lock_init(&c->lock, LOCK_CARTRIDGE);
     tape_index_init(&c->live);
     c->changes = 1;
     c->committed = row->dirty ? 0 : 1;
-    c->garbage_due = row->garbage != 0;
-    c->sweep_due = row->rebuilt;
+    c->due = (row->garbage ? DUE_GARBAGE : 0) | (row->rebuilt ? DUE_SWEEP : 0);
     return c;
 }
 
@@ -43,9 +41,9 @@ void cartridge_free(struct cartridge *c)
 {
     if (!c)
         return;
-    seg_writer_free(c->writer);
-    if (c->writer_fd >= 0)
-        close(c->writer_fd);
+    seg_writer_free(c->open.writer);
+    if (c->open.fd >= 0)
+        close(c->open.fd);
     tape_index_free(&c->live);
     free(c->maps);
     free(c->pending);
@@ -231,18 +229,18 @@ int cartridge_load(struct cartridge *c, struct errtext *err)
         forget_live(c);
     else
         c->loaded = true;
-    bool work = !rc && (c->n_pending || c->changes != c->committed || c->garbage_due);
+    bool work = !rc && (c->n_pending || !cartridge_is_committed(c) || (c->due & DUE_GARBAGE));
     lock_release(&c->lock);
     if (work)
-        workers_add(c->eng->workers, c);
+        engine_poke(c->eng, c);
     return rc;
 }
 
 void cartridge_unload_if_clean(struct cartridge *c)
 {
     lock_take(&c->lock);
-    if (c->loaded && !c->users && !c->writer && !c->n_pending && c->changes == c->committed && !c->committing &&
-        !c->doomed && !c->garbage_due) {
+    bool stored = c->open.state == OPEN_CLOSED && !c->n_pending && cartridge_is_committed(c);
+    if (c->loaded && !c->users && stored && !c->heads_taken && !c->doomed && !(c->due & DUE_GARBAGE)) {
         c->row.used_bytes = tape_index_plain_bytes(&c->live);
         c->row.stored_bytes = 0;
         for (size_t i = 0; i < c->live.n_segs; i++)

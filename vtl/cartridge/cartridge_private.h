@@ -1,34 +1,166 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* cartridge_private.h: what the files of the cartridge share. All with the lock held. */
+/* cartridge_private.h: a cartridge from inside: its state, and what the files of this room share. */
 #ifndef S3VTL_CARTRIDGE_PRIVATE_H
 #define S3VTL_CARTRIDGE_PRIVATE_H
 
 #include <stddef.h>
 #include <string.h>
 
+#include "base/lock.h"
 #include "vtl/cartridge/cartridge.h"
 
+/*
+ *  1. live is what the host sees. The rows of the state follow it: never ahead, and behind only by what recovery finds
+ *     again by scanning the open segment's file.
+ *  2. An overwrite changes live at once, but the rows it writes over stay until the new segment has a synced record
+ *     (open.overwrites).
+ *  3. A head names only stored segments, and reaches at least row.floor.
+ *
+ * The owner (I7). A cartridge leaves FENCED only by "tape claim --force", which makes a new struct cartridge:
+ *
+ *                        the claim is the highest
+ *      load -> UNCLAIMED ------------------------> OWNED
+ *                  |                                 |
+ *                  |    a higher head of another     |
+ *                  +------------> FENCED <-----------+
+ *
+ * The open segment:
+ *
+ *              first record             fdatasync                 index, footer             its row
+ *      CLOSED --------------> DIRTY ------------------> SYNCED ------------------> SEALED ----------> CLOSED, and one
+ *                               ^                         |      (from DIRTY too)                     more is pending
+ *                               +-------------------------+
+ *                                      append
+ *
+ *      BROKEN: an fdatasync failed. What the file held is in doubt, and a second call would not tell: nothing more is
+ *              acknowledged, until the next start recovers what is there.
+ *
+ * A pending segment: waiting -> busy (a worker stores it) -> gone, or waiting again. dead: overwritten meanwhile.
+ */
+enum open_state { OPEN_CLOSED, OPEN_DIRTY, OPEN_SYNCED, OPEN_SEALED, OPEN_BROKEN };
+
+struct open_segment {
+    enum open_state state; /* all below holds but when CLOSED */
+    struct seg_writer *writer;
+    int fd;
+    struct seg_id id;
+    uint64_t size;          /* counted in dirty_bytes */
+    uint64_t marked;        /* bytes that its row says are safe */
+    uint64_t started;       /* bytes whose way to the disk has begun */
+    int error;              /* why it is BROKEN */
+    uint64_t written_at;    /* ticks of the last append */
+    bool overwrites;        /* it overwrites at overwrites_at; rows not changed yet */
+    uint64_t overwrites_at; /* object */
+};
+
+struct pending { /* a sealed segment that is not stored yet */
+    struct seg_id id;
+    uint64_t size;
+    bool busy;  /* a worker is storing it */
+    bool tried; /* a worker has had it: the store may hold it, whatever it answered */
+    bool dead;  /* overwritten: its file goes as soon as the overwrite is applied and no worker has it */
+};
+
+/* What the workers are to do when they may. */
+enum due {
+    DUE_CLAIM = 1,   /* a drive is about to write */
+    DUE_COMMIT = 2,  /* do not wait for more */
+    DUE_GARBAGE = 4, /* there may be garbage that no commit will come for */
+    DUE_SWEEP = 8,   /* objects of a gateway that is gone may be there: looked for once this one is OWNED */
+};
+
+struct cartridge {
+    struct engine *eng;
+    struct lock lock; /* guards all below; held while the disk or SQLite works, never while the store does */
+    struct db_cartridge row;
+    bool loaded; /* live and maps are filled */
+    struct tape_index live;
+    struct map_ref *maps; /* of the last head */
+    size_t n_maps;
+    uint64_t mapped_segs; /* leading segments of live that maps hold: the sum of their n_segs */
+
+    struct open_segment open;
+    struct pending *pending;
+    size_t n_pending, room_pending;
+
+    /* commit: see commit.h */
+    enum cartridge_owner owner;
+    unsigned due;     /* enum due */
+    bool heads_taken; /* somebody works on the heads */
+    size_t cut_low;   /* fewest segments that live was cut to since the commit's snapshot */
+    char **doomed;    /* garbage known at the last commit's snapshot: no head names it; NULL-terminated, or NULL */
+    size_t doomed_next;
+    uint64_t tried_n;       /* highest n that a head was put with, answered or not */
+    uint64_t changes;       /* goes up with each change of live */
+    uint64_t committed;     /* value of changes that the last head holds */
+    uint64_t committed_at;  /* ticks */
+    uint64_t backoff_until; /* ticks: the store failed, try again then */
+    unsigned failures;
+    char trouble[600];  /* the store's last complaint, "" when all is well */
+    int idle_error;     /* why the idle segment could not be sealed, told already */
+    unsigned users;     /* drives that hold it: live stays loaded */
+    struct usage usage; /* row.counters follows it when the row is written anyway */
+    bool usage_changed; /* since then */
+    uint64_t appended;  /* bytes that went into segment files in this run */
+};
+
+/* ---- all with the lock held, but where said ---- */
+
 /* Takes a changed row over. What stands before created says which cartridge it is, never changes while it is in memory,
- * and is read without the lock: so it is not written either. Lock held. */
+ * and is read without the lock: so it is not written either. */
 static inline void cartridge_set_row(struct cartridge *c, const struct db_cartridge *row)
 {
     const size_t from = offsetof(struct db_cartridge, created);
+    lock_assert_held(&c->lock);
     memcpy((char *)&c->row + from, (const char *)row + from, sizeof(*row) - from);
 }
 
-/* Writes a changed row to the state and takes it over; a head will hold it soon. Lock held. */
+static inline bool cartridge_is_committed(const struct cartridge *c)
+{
+    lock_assert_held(&c->lock);
+    return c->changes == c->committed;
+}
+
+/* Writes a changed row to the state and takes it over; a head will hold it soon. */
 int cartridge_change_row(struct cartridge *c, struct db_cartridge *row);
+/* row.counters tell the usage of now. */
+void cartridge_refresh_counters(struct cartridge *c);
 /* Cuts live at object, and with it pending segments, maps and what the last head still holds. */
 void cartridge_cut_live(struct cartridge *c, uint64_t object);
 /* Maps hold no more than the leading segments that the last head still names as they are. */
 void cartridge_cut_maps(struct cartridge *c);
 /* Makes ch cut the rows at object: *runs (malloc'd) belongs to it. */
 int cartridge_change_cut(const struct cartridge *c, uint64_t object, struct db_change *ch, struct seg_fm_run **runs);
+void cartridge_free_doomed(struct cartridge *c);
+/* Bytes of live that no head holds yet. */
+uint64_t cartridge_not_remote(const struct cartridge *c);
+/* The store failed: told, and tried again after a while that grows. Without the lock. */
+void cartridge_note_failure(struct cartridge *c, const struct errtext *err);
+/* It did not. Without the lock. */
+void cartridge_note_success(struct cartridge *c);
+
+/* ---- cartridge_pending.c ---- */
 /* Notes a sealed segment that is not stored. Does not count its bytes. */
 int cartridge_push_pending(struct cartridge *c, const struct seg_id *id, uint64_t size);
+/* Files of overwritten segments go, once no row names them. If a worker has had one, an object of that name may be in
+ * the store, whatever was answered: it is garbage. */
+void cartridge_bury_dead(struct cartridge *c);
 /* What a fenced cartridge holds can never be stored: it no longer counts against the spool's limit, so that it stops
  * nobody else. */
 void cartridge_uncount(struct cartridge *c);
-void cartridge_free_doomed(struct cartridge *c);
+/* How large the open segment is, in dirty_bytes. */
+void cartridge_count_open(struct cartridge *c, uint64_t size);
+/* A sealed segment to store next: it becomes busy. False: none. */
+bool cartridge_pick_pending(struct cartridge *c, struct pending *out);
+/* The worker's result for it. stored: the object is there. */
+int cartridge_pending_done(struct cartridge *c, const struct seg_id *id, bool stored);
+/* Leading segments of live that are stored, so that a head may name them. */
+size_t cartridge_stored_prefix(const struct cartridge *c);
+/* Bytes of live's segments that are in the store. */
+uint64_t cartridge_stored_bytes(const struct cartridge *c);
+
+/* ---- by the workers; without the lock ---- */
+/* Seals if the last append is older than idle ticks. */
+void cartridge_seal_if_idle(struct cartridge *c, uint64_t idle);
 
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* cartridge_row.c: changes of a cartridge that are not data: its capacity, its write protect tab. */
+/* cartridge_row.c: changes of a cartridge that are not data: attributes, capacity, write protect tab, counters. */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "base/lock.h"
+#include "vtl/format/cleaning.h"
 #include "vtl/format/mam.h"
 #include "vtl/cartridge/cartridge_private.h"
-#include "vtl/cartridge/worker.h"
 
 #define LEAST_CAPACITY (1u << 20) /* as for a new cartridge */
 
@@ -21,7 +21,7 @@ int cartridge_change_row(struct cartridge *c, struct db_cartridge *row)
         return rc;
     cartridge_set_row(c, row);
     c->changes++;
-    c->commit_soon = true;
+    c->due |= DUE_COMMIT;
     return 0;
 }
 
@@ -58,7 +58,7 @@ int cartridge_set_mam(struct cartridge *c, const struct tape_mam *mam)
     free(rc ? text : old);
     lock_release(&c->lock);
     if (!rc)
-        workers_add(c->eng->workers, c);
+        engine_poke(c->eng, c);
     return rc;
 }
 
@@ -76,6 +76,87 @@ int cartridge_set_capacity(struct cartridge *c, uint16_t proportion, uint64_t *c
         *capacity = row.capacity;
     lock_release(&c->lock);
     if (!rc)
-        workers_add(c->eng->workers, c);
+        engine_poke(c->eng, c);
     return rc;
+}
+
+void cartridge_get_mam(struct cartridge *c, struct tape_mam *mam)
+{
+    lock_take(&c->lock);
+    mam_decode(c->row.mam, mam);
+    lock_release(&c->lock);
+}
+
+int cartridge_set_write_protected(struct cartridge *c, bool on, struct errtext *err)
+{
+    int rc = 0;
+    lock_take(&c->lock);
+    struct db_cartridge row = c->row;
+    row.write_protected = on;
+    if (c->users) /* as with a real one: nobody reaches the tab in a drive */
+        rc = errtext_set(err, -EBUSY, "%s: it is in a drive: move it to a slot first", c->row.barcode);
+    else if (c->row.write_protected != on && (rc = cartridge_change_row(c, &row)))
+        errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
+    lock_release(&c->lock);
+    return rc;
+}
+
+int cartridge_set_verified(struct cartridge *c, uint64_t objects, uint64_t lost, uint64_t from, bool *ours)
+{
+    lock_take(&c->lock);
+    c->usage.verified = engine_time();
+    c->usage.verified_objects = objects;
+    c->usage.lost_objects = lost;
+    c->usage.lost_from = lost ? from : 0;
+    c->usage_changed = true;
+    cartridge_refresh_counters(c);
+    /* Not by claiming a cartridge that another gateway wrote last. */
+    *ours = c->owner == CARTRIDGE_OWNED || (c->owner == CARTRIDGE_UNCLAIMED && c->row.head.writer == c->eng->writer);
+    struct db_cartridge row = c->row;
+    int rc = *ours ? cartridge_change_row(c, &row) : db_cartridge_update(c->eng->db, &c->row);
+    lock_release(&c->lock);
+    return rc;
+}
+
+int cartridge_use_cleaning(struct cartridge *c, const char *serial, bool *used)
+{
+    int rc = 0;
+    lock_take(&c->lock);
+    *used = cleaning_uses_left(&c->usage) != 0;
+    if (*used) {
+        usage_mounted(&c->usage, serial);
+        c->usage_changed = true;
+        cartridge_refresh_counters(c);
+        struct db_cartridge row = c->row;
+        rc = cartridge_change_row(c, &row);
+    }
+    lock_release(&c->lock);
+    engine_poke(c->eng, c);
+    return rc;
+}
+
+void cartridge_count(struct cartridge *c, const struct tape_usage *n)
+{
+    lock_take(&c->lock);
+    usage_add(&c->usage.sum, n);
+    if (n->written_blocks || n->written_filemarks)
+        c->usage.last_written = engine_time();
+    c->usage_changed = true;
+    lock_release(&c->lock);
+}
+
+void cartridge_count_mount(struct cartridge *c, const char *serial)
+{
+    lock_take(&c->lock);
+    usage_mounted(&c->usage, serial);
+    c->usage_changed = true;
+    lock_release(&c->lock);
+}
+
+void cartridge_count_format(struct cartridge *c, int n)
+{
+    lock_take(&c->lock);
+    c->usage.formats += (uint64_t)n;
+    c->usage_changed = true;
+    lock_release(&c->lock);
 }

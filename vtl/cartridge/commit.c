@@ -1,232 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* commit.c: claiming a cartridge, committing its state in a head, deleting what no head names; see commit.h. */
-#include "vtl/cartridge/commit.h"
+/* commit.c: a cartridge's state into a head, and what no head names out of the store. */
+#include "vtl/cartridge/commit_private.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/lock.h"
 #include "base/log.h"
-#include "vtl/cartridge/cartridge_private.h"
 
 #define INLINE_SEGS 256   /* more than these go into maps */
 #define MANY_MAPS 64      /* more than these are merged */
 #define GARBAGE_BATCH 500 /* objects deleted between two looks at the heads */
-
-static int put_bytes(struct engine *e, const char *key, const void *buf, size_t len, const struct obj_call *call,
-                     struct errtext *err)
-{
-    struct obj_source src = {.mem = buf, .fd = -1, .len = len};
-    return e->store->ops->put(e->store, key, &src, call, err);
-}
-
-static int put_head(struct engine *e, const struct head *h, const struct obj_call *call, struct errtext *err)
-{
-    char key[DB_KEY_SIZE], *buf = NULL;
-    size_t len = 0;
-    object_key(key, h->barcode, "head", &h->id);
-    int rc = head_encode(h, &buf, &len);
-    rc = rc ? errtext_set(err, rc, "%s: cannot be encoded: %s", key, strerror(-rc))
-            : put_bytes(e, key, buf, len, call, err);
-    free(buf);
-    return rc;
-}
-
-static int delete_heads(struct engine *e, const char *barcode, const struct seg_id *ids, size_t n,
-                        const struct obj_call *call, struct errtext *err)
-{
-    int rc = 0;
-    for (size_t i = 0; !rc && i < n; i++) {
-        char key[DB_KEY_SIZE];
-        object_key(key, barcode, "head", &ids[i]);
-        const char *keys[] = {key};
-        rc = e->store->ops->del(e->store, keys, 1, call, err);
-    }
-    return rc;
-}
-
-static int fence(struct cartridge *c, const struct seg_id *winner, struct errtext *err)
-{
-    lock_take(&c->lock);
-    c->fenced = true;
-    c->owned = false;
-    cartridge_uncount(c);
-    lock_release(&c->lock);
-    return errtext_set(
-        err, -EPERM,
-        "%s: owned by gateway %08x (epoch %llu): nothing of this gateway is merged; what it holds stays in its "
-        "spool",
-        c->row.barcode, winner->writer, (unsigned long long)winner->epoch);
-}
-
-/* Lists the heads; -EPERM when mine is not the highest. With clean, deletes those below mine. */
-static int check_highest(struct cartridge *c, const struct seg_id *mine, bool clean, const struct obj_call *call,
-                         struct errtext *err)
-{
-    struct seg_id *heads = NULL;
-    size_t n = 0;
-    int rc = commit_list_heads(c->eng->store, c->row.barcode, &heads, &n, call, err);
-    if (!rc && !n)
-        rc = errtext_set(err, -EIO, "tapes/%s/head/: the store does not list the head just put", c->row.barcode);
-    else if (!rc && seg_id_compare(&heads[n - 1], mine) > 0)
-        rc = heads[n - 1].writer == mine->writer
-                 ? errtext_set(err, -EIO, "tapes/%s/head/: a head of this gateway is above the one just put",
-                               c->row.barcode)
-                 : fence(c, &heads[n - 1], err);
-    else if (!rc && seg_id_compare(&heads[n - 1], mine) < 0)
-        rc = errtext_set(err, -EIO, "tapes/%s/head/: the store does not list the head just put", c->row.barcode);
-    else if (!rc && clean)
-        rc = delete_heads(c->eng, c->row.barcode, heads, n - 1, call, err);
-    free(heads);
-    return rc;
-}
-
-int commit_adopt_head(struct engine *e, const struct head *h, const struct obj_call *call, struct errtext *err)
-{
-    struct seg_id *heads = NULL;
-    size_t n = 0;
-    int rc = put_head(e, h, call, err);
-    if (!rc)
-        rc = commit_list_heads(e->store, h->barcode, &heads, &n, call, err);
-    if (!rc && (!n || seg_id_compare(&heads[n - 1], &h->id)))
-        rc = errtext_set(err, -EPERM, "tapes/%s/head/: another gateway is writing this cartridge", h->barcode);
-    if (!rc)
-        rc = delete_heads(e, h->barcode, heads, n - 1, call, err);
-    free(heads);
-    return rc;
-}
-
-/* Identity and attributes, the same in every head. Lock held, or the cartridge is not shared yet. */
-static void fill_identity(const struct cartridge *c, struct head *h)
-{
-    memcpy(h->cartridge, c->row.id, sizeof(h->cartridge));
-    memcpy(h->barcode, c->row.barcode, sizeof(h->barcode));
-    h->generation = c->row.generation;
-    h->capacity = c->row.capacity;
-    h->full_capacity = c->row.full_capacity;
-    h->worm = c->row.worm;
-    h->write_protected = c->row.write_protected;
-    h->created = c->row.created;
-    h->modified = c->row.modified;
-    h->next_segment = c->row.next_segment;
-    h->next_map = c->row.next_map;
-    h->mam = c->row.mam ? json_loads(c->row.mam, 0, NULL) : NULL;
-    h->counters = c->row.counters ? json_loads(c->row.counters, 0, NULL) : NULL;
-}
-
-/* The state that a claim takes over, as this gateway's own first head. */
-static int take_over(struct cartridge *c, const struct seg_id *claim, struct head *h, const struct obj_call *call,
-                     struct errtext *err)
-{
-    int rc = commit_read_head(c->eng->store, c->row.barcode, claim, h, call, err);
-    bool ours = c->row.head.epoch != 0;
-    if (rc == -ENOENT && !ours) { /* a new cartridge */
-        head_init(h);
-        lock_take(&c->lock);
-        fill_identity(c, h);
-        lock_release(&c->lock);
-        return 0;
-    }
-    if (rc == -ENOENT)
-        return errtext_set(err, -EIO, "%s: the head that this gateway wrote is gone from the store", c->row.barcode);
-    if (rc)
-        return rc;
-    /* A head of ours that knows segments this state does not: the state is a copy from earlier (a restored snapshot).
-     */
-    bool same = ours && ((h->id.writer == c->eng->writer && h->next_segment <= c->row.next_segment) ||
-                         !seg_id_compare(&h->id, &c->row.head));
-    if (!same) {
-        struct seg_id winner = h->id;
-        head_free(h);
-        return fence(c, &winner, err);
-    }
-    return 0;
-}
-
-/* Looks before it claims, so that a gateway that comes back late does not disturb the one that took over. Claims that
- * came to nothing are passed over. */
-static int may_claim(struct cartridge *c, const struct seg_id *heads, size_t n, struct errtext *err)
-{
-    while (n && !heads[n - 1].number)
-        n--;
-    if (!n || heads[n - 1].writer == c->eng->writer || !seg_id_compare(&heads[n - 1], &c->row.head))
-        return 0;
-    return fence(c, &heads[n - 1], err);
-}
-
-/* No epoch is used twice by this gateway, also not for a barcode that was removed and made again (I2). */
-static int next_epoch(struct engine *e, uint64_t highest, uint64_t *epoch, struct errtext *err)
-{
-    char floor[32];
-    if (db_meta_get(e->db, EPOCH_FLOOR, floor, sizeof(floor)))
-        return errtext_set(err, -EIO, "state: %s", db_error(e->db));
-    uint64_t n = strtoull(floor, NULL, 10);
-    *epoch = (n > highest ? n : highest) + 1;
-    return 0;
-}
-
-static int claim(struct cartridge *c, const struct obj_call *call, struct errtext *err)
-{
-    struct engine *e = c->eng;
-    struct seg_id *heads = NULL, mine = {0, e->writer, 0};
-    size_t n = 0;
-    int rc = commit_list_heads(e->store, c->row.barcode, &heads, &n, call, err);
-    if (!rc)
-        rc = may_claim(c, heads, n, err);
-    if (!rc)
-        rc = next_epoch(e, n ? heads[n - 1].epoch : 0, &mine.epoch, err);
-    free(heads);
-    if (rc)
-        return rc;
-    struct head h;
-    head_init(&h);
-    h.claim = true;
-    h.id = mine;
-    memcpy(h.barcode, c->row.barcode, sizeof(h.barcode));
-    memcpy(h.cartridge, c->row.id, sizeof(h.cartridge));
-    rc = put_head(e, &h, call, err);
-    head_free(&h);
-    if (!rc)
-        rc = check_highest(c, &mine, false, call, err);
-    if (!rc)
-        rc = take_over(c, &mine, &h, call, err);
-    if (rc == -EPERM)
-        (void)delete_heads(e, c->row.barcode, &mine, 1, call, NULL);
-    if (rc)
-        return rc;
-    mine.number = 1;
-    h.id = mine;
-    rc = put_head(e, &h, call, err);
-    head_free(&h);
-    if (!rc)
-        rc = check_highest(c, &mine, false, call, err);
-    if (rc)
-        return rc;
-    lock_take(&c->lock);
-    c->row.head = mine;
-    c->tried_n = 1;
-    rc = db_cartridge_update(e->db, &c->row);
-    c->owned = !rc;
-    lock_release(&c->lock);
-    if (rc)
-        return errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(e->db));
-    progress_post(&e->progress); /* the first WRITE waits for this, and not for what is cleaned up */
-    return check_highest(c, &mine, true, call, err);
-}
-
-int commit_claim(struct cartridge *c, const struct obj_call *call, struct errtext *err)
-{
-    lock_take(&c->lock);
-    bool owned = c->owned, fenced = c->fenced;
-    lock_release(&c->lock);
-    if (fenced)
-        return errtext_set(err, -EPERM, "%s: owned by another gateway", c->row.barcode);
-    return owned ? 0 : claim(c, call, err);
-}
-
-/* ---- commit ---- */
 
 struct map_put { /* a map to put before the head */
     char key[DB_KEY_SIZE];
@@ -353,7 +138,7 @@ static bool is_whole(const struct cartridge *c, size_t prefix)
 
 bool commit_possible(const struct cartridge *c)
 {
-    if (c->changes == c->committed)
+    if (cartridge_is_committed(c))
         return false;
     size_t prefix = cartridge_stored_prefix(c);
     uint64_t end = prefix ? c->live.segs[prefix - 1].first_object + c->live.segs[prefix - 1].objects : 0;
@@ -377,7 +162,7 @@ static int take_snapshot(struct cartridge *c, struct snapshot *s)
         rc = commit_collect(c);
     if (rc)
         return rc;
-    fill_identity(c, &s->head);
+    commit_fill_identity(c, &s->head);
     const struct seg_ref *last = s->segs ? &c->live.segs[s->segs - 1] : NULL;
     s->head.end_object = last ? last->first_object + last->objects : 0;
     s->head.end_file = last ? last->first_file + last->filemarks : 0;
@@ -448,11 +233,11 @@ int commit_head(struct cartridge *c, const struct obj_call *call, struct errtext
     if (rc && rc != -EAGAIN)
         errtext_set(err, rc, "%s: commit: %s", c->row.barcode, strerror(-rc));
     for (size_t i = 0; !rc && i < s.n_puts; i++)
-        rc = put_bytes(c->eng, s.puts[i].key, s.puts[i].buf, s.puts[i].len, call, err);
+        rc = commit_put(c->eng, s.puts[i].key, s.puts[i].buf, s.puts[i].len, call, err);
     if (!rc)
-        rc = put_head(c->eng, &s.head, call, err);
+        rc = commit_put_head(c->eng, &s.head, call, err);
     if (!rc)
-        rc = check_highest(c, &s.head.id, false, call, err);
+        rc = commit_check_highest(c, &s.head.id, false, call, err);
     struct seg_id mine = s.head.id;
     s.head.maps = NULL; /* they are the snapshot's */
     s.head.n_maps = 0;
@@ -462,7 +247,7 @@ int commit_head(struct cartridge *c, const struct obj_call *call, struct errtext
         give_up(c, &s);
     snapshot_free(&s);
     progress_post(&c->eng->progress); /* it is committed: nobody need wait for what is cleaned up */
-    return rc ? rc : check_highest(c, &mine, true, call, err);
+    return rc ? rc : commit_check_highest(c, &mine, true, call, err);
 }
 
 int commit_garbage(struct cartridge *c, const struct obj_call *call, struct errtext *err)
@@ -476,7 +261,7 @@ int commit_garbage(struct cartridge *c, const struct obj_call *call, struct errt
     }
     struct seg_id mine = c->row.head;
     lock_release(&c->lock);
-    int rc = n ? check_highest(c, &mine, false, call, err) : 0;
+    int rc = n ? commit_check_highest(c, &mine, false, call, err) : 0;
     if (n && !rc)
         rc = c->eng->store->ops->del(c->eng->store, keys, n, call, err);
     if (n && !rc && (rc = db_garbage_done(c->eng->db, c->row.rowid, keys, n)))

@@ -9,15 +9,13 @@
 /*
  * Whoever holds the highest head key is the writer. Each step here lists the heads after its put and goes on only if
  * its own is still the highest (I7). All of these talk to the store, take the lock only for moments, and must be called
- * by one thread at a time for a cartridge (c->committing). 0 or a negative errno with *err:
- *   -EPERM   another gateway owns it: c->fenced is set
+ * by one thread at a time for a cartridge (cartridge_take_heads). 0 or a negative errno with *err:
+ *   -EPERM   another gateway owns it: it is FENCED
  *   others   the store's
  */
 
 /* Makes this gateway the writer, if it is not yet. */
 int commit_claim(struct cartridge *c, const struct obj_call *call, struct errtext *err);
-/* Is there something that a head could hold and none does? Lock held. */
-bool commit_possible(const struct cartridge *c);
 /* Puts a head that holds all segments stored so far (claims first). -EAGAIN: the stored ones are not a whole state yet.
  */
 int commit_head(struct cartridge *c, const struct obj_call *call, struct errtext *err);
@@ -29,8 +27,6 @@ struct sweep {
  * dry_run. -EAGAIN: not now. */
 int commit_sweep(struct cartridge *c, bool look, bool dry_run, struct sweep *found, const struct obj_call *call,
                  struct errtext *err);
-/* What is garbage now becomes c->doomed. Lock held. */
-int commit_collect(struct cartridge *c);
 /* Deletes a batch of what was garbage before the last commit, or at the last sweep. 1: there is more, 0: none left. */
 int commit_garbage(struct cartridge *c, const struct obj_call *call, struct errtext *err);
 

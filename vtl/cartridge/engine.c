@@ -59,3 +59,9 @@ uint64_t engine_time(void)
 {
     return (uint64_t)time(NULL);
 }
+
+void engine_poke(struct engine *e, struct cartridge *c)
+{
+    if (e->workers)
+        e->poke(e->workers, c);
+}

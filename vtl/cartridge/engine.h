@@ -29,13 +29,15 @@ void progress_wait(struct progress *p, uint64_t seen, unsigned ms);
 
 /* Made once by the library; the same for all its cartridges, and constant but for progress and the figures. */
 struct workers;
+struct cartridge;
 struct engine {
     const struct vtl_config *cfg;
     struct objstore *store;
     struct db *db;
     struct spool *spool;
     struct workers *workers; /* NULL: no background work (the command without a running library) */
-    uint32_t writer;         /* this gateway's id, in every key that it writes */
+    void (*poke)(struct workers *w, struct cartridge *c); /* theirs */
+    uint32_t writer;                                      /* this gateway's id, in every key that it writes */
     struct progress progress;
     _Atomic uint64_t dirty_bytes;   /* in the spool, not stored yet */
     _Atomic uint64_t waiting_bytes; /* acknowledged, not in the spool yet */
@@ -44,6 +46,9 @@ struct engine {
 /* How many dirty bytes there may be before WRITE waits: max_dirty, and with durability = remote no more than a flush
  * can wait for. */
 uint64_t engine_dirty_limit(struct engine *e);
+
+/* There is work for the cartridge: the workers, if there are any, look at it soon. Any thread; c's lock may be held. */
+void engine_poke(struct engine *e, struct cartridge *c);
 
 /* Seconds since 1970. */
 uint64_t engine_time(void);

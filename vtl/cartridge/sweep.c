@@ -6,8 +6,7 @@
 #include <string.h>
 
 #include "base/lock.h"
-#include "vtl/cartridge/cartridge_private.h"
-#include "vtl/cartridge/commit.h"
+#include "vtl/cartridge/commit_private.h"
 
 struct listed {
     char key[DB_KEY_SIZE];
@@ -84,7 +83,7 @@ static bool is_above(const struct seg_id *id, const struct seg_id *head)
 /* The head holds just what live is: nothing is being written, stored or committed. Lock held. */
 static bool is_settled(const struct cartridge *c)
 {
-    return c->loaded && !c->fenced && c->changes == c->committed && !c->n_pending && !c->doomed;
+    return c->loaded && c->owner != CARTRIDGE_FENCED && cartridge_is_committed(c) && !c->n_pending && !c->doomed;
 }
 
 /* What of the listing is nobody's goes to its front. Lock held. */
@@ -115,17 +114,19 @@ static int doom(struct cartridge *c, const struct listing *l)
     if (!rc)
         rc = commit_collect(c);
     if (!rc)
-        c->garbage_due = false;
+        c->due &= ~(unsigned)DUE_GARBAGE;
     return rc;
 }
 
 static int looked(struct cartridge *c, struct errtext *err)
 {
     bool was = c->row.rebuilt;
-    c->sweep_due = c->row.rebuilt = false;
+    c->row.rebuilt = false;
+    c->due &= ~(unsigned)DUE_SWEEP;
     int rc = was ? db_cartridge_update(c->eng->db, &c->row) : 0;
     if (rc) {
-        c->sweep_due = c->row.rebuilt = true;
+        c->row.rebuilt = true;
+        c->due |= DUE_SWEEP;
         errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
     }
     return rc;

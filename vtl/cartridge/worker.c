@@ -14,7 +14,6 @@
 
 #define COMMIT_EVERY_MS 60000 /* a long backup is committed on the way */
 #define COMMIT_EVERY_SEGS 64
-#define BACKOFF_MAX_MS 60000
 
 /* ---- the list of cartridges that there may be work for ---- */
 
@@ -26,10 +25,9 @@ static struct active *find_active(struct workers *w, const struct cartridge *c)
     return NULL;
 }
 
-void workers_add(struct workers *w, struct cartridge *c)
+/* engine.poke */
+static void poke(struct workers *w, struct cartridge *c)
 {
-    if (!w)
-        return;
     lock_take(&w->lock);
     struct active *a = find_active(w, c);
     if (!a && w->n_active == w->room_active) {
@@ -45,16 +43,16 @@ void workers_add(struct workers *w, struct cartridge *c)
         *a = (struct active){.c = c};
     }
     if (a)
-        a->poked = true;
+        a->pokes++;
     else
-        log_line("%s: out of memory: its upload waits", c->row.barcode);
+        log_line("%s: out of memory: its upload waits", cartridge_barcode(c));
     lock_release(&w->lock);
     progress_post(&w->eng->progress);
 }
 
 void workers_forget(struct workers *w, struct cartridge *c)
 {
-    if (!w)
+    if (!w || !c)
         return;
     fetch_forget(w, c);
     lock_take(&w->lock);
@@ -66,26 +64,28 @@ void workers_forget(struct workers *w, struct cartridge *c)
     lock_release(&w->lock);
 }
 
-/* The i-th cartridge of the list, held; NULL behind the last. */
-static struct cartridge *hold(struct workers *w, size_t i)
+/* The i-th cartridge of the list, held; NULL behind the last. *pokes: for release. */
+static struct cartridge *hold(struct workers *w, size_t i, uint64_t *pokes)
 {
     struct cartridge *c = NULL;
     lock_take(&w->lock);
     if (i < w->n_active) {
         c = w->active[i].c;
         w->active[i].refs++;
-        w->active[i].poked = false;
+        *pokes = w->active[i].pokes;
     }
     lock_release(&w->lock);
     return c;
 }
 
-static void release(struct workers *w, struct cartridge *c, bool done)
+/* done: whoever held it found that there is nothing to do. That holds only if it was not poked since it was held, by
+ * whoever else looked at it meanwhile. */
+static void release(struct workers *w, struct cartridge *c, bool done, uint64_t pokes)
 {
     lock_take(&w->lock);
     struct active *a = find_active(w, c);
     a->refs--;
-    if (done && !a->refs && !a->poked)
+    if (done && !a->refs && a->pokes == pokes)
         *a = w->active[--w->n_active];
     cond_broadcast(&w->cond);
     lock_release(&w->lock);
@@ -102,50 +102,56 @@ struct job {
 
 static bool commit_due(const struct cartridge *c)
 {
+    lock_assert_held(&c->lock);
     if (!commit_possible(c))
         return false;
     size_t prefix = cartridge_stored_prefix(c);
     if (prefix == c->live.n_segs)
-        return c->commit_soon || clock_ms() - c->committed_at >= COMMIT_EVERY_MS;
+        return c->due & DUE_COMMIT || clock_ms() - c->committed_at >= COMMIT_EVERY_MS;
     return prefix - c->row.commit_segs >= COMMIT_EVERY_SEGS || clock_ms() - c->committed_at >= COMMIT_EVERY_MS;
 }
 
-/* Lock held. *idle: there is nothing more to do for it. */
+/* Taking the heads goes before uploads only where uploads need it, or where a commit is due. */
+static enum job_kind first_head_job(const struct cartridge *c)
+{
+    if (c->owner == CARTRIDGE_UNCLAIMED)
+        return JOB_CLAIM;
+    return commit_due(c) ? JOB_COMMIT : JOB_NONE;
+}
+
+static enum job_kind last_head_job(const struct cartridge *c, bool settled)
+{
+    if (c->doomed)
+        return JOB_GARBAGE;
+    return settled && (c->due & (DUE_GARBAGE | DUE_SWEEP)) ? JOB_SWEEP : JOB_NONE;
+}
+
+/* *idle: there is nothing more to do for it. A job on the heads takes them. */
 static enum job_kind choose(struct cartridge *c, struct job *job, bool *idle)
 {
-    bool settled = !c->n_pending && c->changes == c->committed, sweep = c->garbage_due || (c->sweep_due && c->owned);
-    bool work = !settled || c->doomed || (c->claim_wanted && !c->owned) || sweep;
-    *idle = c->fenced || (!work && !c->users && !c->writer);
-    if (!c->loaded || c->fenced || !work || c->backoff_until > clock_ms())
+    lock_assert_held(&c->lock);
+    bool owned = c->owner == CARTRIDGE_OWNED, fenced = c->owner == CARTRIDGE_FENCED;
+    bool settled = !c->n_pending && cartridge_is_committed(c);
+    bool clean_up = (c->due & DUE_GARBAGE) || ((c->due & DUE_SWEEP) && owned);
+    bool work = !settled || c->doomed || ((c->due & DUE_CLAIM) && !owned) || clean_up;
+    *idle = fenced || (!work && !c->users && c->open.state == OPEN_CLOSED);
+    if (!c->loaded || fenced || !work || c->backoff_until > clock_ms())
         return JOB_NONE;
-    if (!c->owned) {
-        if (c->committing)
-            return JOB_NONE;
-        c->committing = true;
-        return JOB_CLAIM;
-    }
-    if (!c->committing && commit_due(c)) {
-        c->committing = true;
-        return JOB_COMMIT;
-    }
-    if (cartridge_pick_pending(c, &job->seg))
+    enum job_kind kind = c->heads_taken ? JOB_NONE : first_head_job(c);
+    if (kind == JOB_NONE && owned && cartridge_pick_pending(c, &job->seg))
         return JOB_UPLOAD;
-    if (!c->committing && c->doomed) {
-        c->committing = true;
-        return JOB_GARBAGE;
-    }
-    if (!c->committing && settled && sweep) {
-        c->committing = true;
-        return JOB_SWEEP;
-    }
-    return JOB_NONE;
+    if (kind == JOB_NONE && owned && !c->heads_taken)
+        kind = last_head_job(c, settled);
+    c->heads_taken = c->heads_taken || kind != JOB_NONE;
+    return kind;
 }
 
 /* The cartridge of a job stays held. */
 static bool find_job(struct workers *w, struct job *job)
 {
     struct cartridge *c;
-    for (size_t i = 0; (c = hold(w, i)); i++) {
+    uint64_t pokes;
+    for (size_t i = 0; (c = hold(w, i, &pokes)); i++) {
         bool idle = false;
         lock_take(&c->lock);
         job->kind = choose(c, job, &idle);
@@ -155,7 +161,7 @@ static bool find_job(struct workers *w, struct job *job)
             return true;
         if (idle)
             cartridge_unload_if_clean(c);
-        release(w, c, idle);
+        release(w, c, idle, pokes);
     }
     return false;
 }
@@ -188,35 +194,11 @@ static int upload(struct workers *w, struct job *job, const struct obj_call *cal
     return rc;
 }
 
-static void note_result(struct cartridge *c, int rc, const struct errtext *err)
-{
-    lock_take(&c->lock);
-    bool speak = false;
-    if (rc) {
-        speak = strcmp(c->trouble, err->text) != 0 || (c->failures & (c->failures + 1)) == 0;
-        (void)snprintf(c->trouble, sizeof(c->trouble), "%s", err->text);
-        if (c->backoff_until <= clock_ms()) { /* transfers that fail side by side are one failure */
-            unsigned shift = c->failures < 6 ? c->failures : 6;
-            uint64_t wait = 1000ull << shift;
-            c->backoff_until = clock_ms() + (wait < BACKOFF_MAX_MS ? wait : BACKOFF_MAX_MS);
-            c->failures++;
-        }
-    } else if (c->failures) {
-        c->failures = 0;
-        c->backoff_until = 0;
-        c->trouble[0] = '\0';
-        log_line("%s: the store takes data again", c->row.barcode);
-    }
-    lock_release(&c->lock);
-    if (speak)
-        log_line("%s", err->text);
-}
-
 static int sweep(struct cartridge *c, const struct obj_call *call, struct errtext *err)
 {
     struct sweep found;
     lock_take(&c->lock);
-    bool look = c->sweep_due;
+    bool look = c->due & DUE_SWEEP;
     lock_release(&c->lock);
     int rc = commit_sweep(c, look, false, &found, call, err);
     if (!rc && found.objects)
@@ -256,12 +238,14 @@ static void run_job(struct workers *w, struct job *job)
     }
     lock_take(&c->lock);
     if (job->kind != JOB_UPLOAD)
-        c->committing = false;
-    if (c->changes == c->committed)
-        c->commit_soon = false;
+        c->heads_taken = false;
+    if (cartridge_is_committed(c))
+        c->due &= ~(unsigned)DUE_COMMIT;
     lock_release(&c->lock);
-    if (rc != -ECANCELED)
-        note_result(c, rc, &err);
+    if (!rc)
+        cartridge_note_success(c);
+    else if (rc != -ECANCELED)
+        cartridge_note_failure(c, &err);
     progress_post(&w->eng->progress);
 }
 
@@ -272,17 +256,11 @@ static void *upload_thread(void *arg)
         uint64_t seen = progress_now(&w->eng->progress);
         struct job job;
         if (!find_job(w, &job)) {
-            lock_take(&w->lock);
-            bool poked = false;
-            for (size_t i = 0; i < w->n_active; i++)
-                poked = poked || w->active[i].poked;
-            lock_release(&w->lock);
-            if (!poked)
-                progress_wait(&w->eng->progress, seen, 500);
+            progress_wait(&w->eng->progress, seen, 500); /* a poke moves it */
             continue;
         }
         run_job(w, &job);
-        release(w, job.c, false);
+        release(w, job.c, false, 0);
     }
     return NULL;
 }
@@ -291,7 +269,6 @@ static void *idle_thread(void *arg)
 {
     struct workers *w = arg;
     uint64_t idle = w->eng->cfg->spool.idle_seal;
-    int told = 0; /* the last failure: the same one is not told again and again */
     unsigned step = (unsigned)(idle / 4 < 100 ? 100 : idle / 4 > 2000 ? 2000 : idle / 4);
     while (!atomic_load(&w->stop)) {
         lock_take(&w->idle_lock);
@@ -299,12 +276,10 @@ static void *idle_thread(void *arg)
             (void)cond_wait_ms(&w->idle_cond, &w->idle_lock, step);
         lock_release(&w->idle_lock);
         struct cartridge *c;
-        for (size_t i = 0; !atomic_load(&w->stop) && (c = hold(w, i)); i++) {
-            int rc = cartridge_idle(c, idle);
-            if (rc && rc != told)
-                log_line("%s: sealing the idle segment: %s", c->row.barcode, strerror(-rc));
-            told = rc ? rc : told;
-            release(w, c, false);
+        uint64_t pokes;
+        for (size_t i = 0; !atomic_load(&w->stop) && (c = hold(w, i, &pokes)); i++) {
+            cartridge_seal_if_idle(c, idle);
+            release(w, c, false, pokes);
         }
     }
     return NULL;
@@ -354,6 +329,7 @@ int workers_start(struct engine *eng, struct errtext *err)
     lock_init(&w->lock, LOCK_WORKERS);
     lock_init(&w->idle_lock, LOCK_IDLE);
     fetch_init(w);
+    eng->poke = poke;
     eng->workers = w;
     int rc = start_thread(w, "idle", idle_thread);
     /* One more: while the others send, it has the next segment read and summed up, or commits. The store's client

@@ -14,9 +14,7 @@ int workers_start(struct engine *eng, struct errtext *err);
 /* Ends the threads: running transfers are cancelled, nothing that is not stored is lost. eng->workers becomes NULL. */
 void workers_stop(struct engine *eng);
 
-/* There is work for this cartridge. w may be NULL (no background work): then nothing happens. Any thread. */
-void workers_add(struct workers *w, struct cartridge *c);
-/* The cartridge is to be freed: waits until no worker uses it. */
+/* The cartridge is to be freed: waits until no worker uses it. Both may be NULL: then nothing happens. */
 void workers_forget(struct workers *w, struct cartridge *c);
 
 /* Asks for a stored segment to become a local file; returns at once. The download begins at byte from, and goes round

@@ -4,13 +4,13 @@
 #define S3VTL_WORKER_PRIVATE_H
 
 #include "base/lock.h"
-#include "vtl/cartridge/commit.h"
+#include "vtl/cartridge/commit_private.h"
 #include "vtl/cartridge/worker.h"
 
 struct active { /* a cartridge that there may be work for */
     struct cartridge *c;
-    unsigned refs; /* threads that look at it */
-    bool poked;    /* added again since one looked last */
+    unsigned refs;  /* threads that look at it */
+    uint64_t pokes; /* how often there was news of it */
 };
 
 #define FETCH_QUEUE 256
@@ -34,7 +34,7 @@ struct workers {
     atomic_bool stop; /* also cancels transfers */
     pthread_t *threads;
     size_t n_threads;
-    struct lock lock; /* a leaf, as the two below; guards active */
+    struct lock lock; /* guards active */
     struct cond cond;
     struct active *active;
     size_t n_active, room_active;

@@ -262,10 +262,10 @@ enum behind_push behind_push(struct behind *q, void *data, uint32_t len, uint64_
     bool encrypt = crypt && crypt->encrypt;
     struct behind_block *b = malloc(sizeof(*b));
     if (!b)
-        return BEHIND_SETTLE;
+        return BEHIND_DRAIN;
     *b = (struct behind_block){.data = data, .object = object, .len = len, .compress = compress, .encrypt = encrypt};
     lock_take(&q->lock);
-    enum behind_push r = q->loss.rc || (encrypt && !secret_fits(q, crypt)) ? BEHIND_SETTLE
+    enum behind_push r = q->loss.rc || (encrypt && !secret_fits(q, crypt)) ? BEHIND_DRAIN
                          : has_room(q, len)                                ? BEHIND_TAKEN
                                                                            : BEHIND_FULL;
     bool wake = r == BEHIND_TAKEN && q->idle && (q->idle == q->n_threads || is_heavy(q));
@@ -292,7 +292,7 @@ void behind_wait_room(struct behind *q, uint32_t len)
     lock_release(&q->lock);
 }
 
-void behind_settle(struct behind *q, struct behind_loss *loss)
+void behind_drain(struct behind *q, struct behind_loss *loss)
 {
     lock_take(&q->lock);
     while (q->head)

@@ -14,7 +14,7 @@
 /*
  *  1. Blocks are written in the order in which they were taken, one at a time. They are packed by several threads where
  *     that takes longer than the writing.
- *  2. After one that could not be written none is, until behind_settle told of it: there is never a hole.
+ *  2. After one that could not be written none is, until behind_drain told of it: there is never a hole.
  *  3. A key is kept in locked memory, and only while a block waits that it encrypts (I9).
  */
 struct behind;
@@ -50,9 +50,9 @@ void behind_free(struct behind *q);
 
 /* ---- by one thread at a time (the drive's op_lock) ---- */
 enum behind_push {
-    BEHIND_TAKEN,  /* it will be written, and data be freed */
-    BEHIND_FULL,   /* no room now: data is still the caller's, here and below */
-    BEHIND_SETTLE, /* not before behind_settle: another key is in use, one before could not be written, no memory */
+    BEHIND_TAKEN, /* it will be written, and data be freed */
+    BEHIND_FULL,  /* no room now: data is still the caller's, here and below */
+    BEHIND_DRAIN, /* not before behind_drain: another key is in use, one before could not be written, no memory */
 };
 /* Takes a block if that can be done at once: never blocks. crypt NULL: not encrypted. */
 enum behind_push behind_push(struct behind *q, void *data, uint32_t len, uint64_t object, bool compress,
@@ -60,7 +60,7 @@ enum behind_push behind_push(struct behind *q, void *data, uint32_t len, uint64_
 /* Waits until there may be room for len bytes, for a while at most: then push again. */
 void behind_wait_room(struct behind *q, uint32_t len);
 /* Waits until nothing is left; *loss tells what was not written, once. */
-void behind_settle(struct behind *q, struct behind_loss *loss);
+void behind_drain(struct behind *q, struct behind_loss *loss);
 
 /* Bytes that wait. Any thread, never blocks. NULL: 0. */
 uint64_t behind_bytes(const struct behind *q);

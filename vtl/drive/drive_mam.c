@@ -3,17 +3,13 @@
 #include <string.h>
 
 #include "base/lock.h"
-#include "vtl/format/mam.h"
 #include "vtl/drive/drive_private.h"
 
 void drive_mam_publish(struct drive *d)
 {
     struct tape_mam mam = {.n = 0};
-    if (d->c && d->loaded) {
-        lock_take(&d->c->lock);
-        mam_decode(d->c->row.mam, &mam);
-        lock_release(&d->c->lock);
-    }
+    if (d->c && d->loaded)
+        cartridge_get_mam(d->c, &mam);
     lock_take(&d->st_lock);
     d->mam = mam;
     lock_release(&d->st_lock);
@@ -30,17 +26,16 @@ void drive_mam_get(void *self, struct tape_mam *out)
 enum tape_result drive_mam_set(void *self, const struct tape_mam *mam, const atomic_bool *cancel)
 {
     struct drive *d = self;
-    enum tape_result result = drive_begin(d, TAPE_OTHER);
+    enum tape_result result = drive_begin(d, TAPE_OTHER, cancel);
     if (result)
         return result;
-    lock_take(&d->c->lock);
-    bool protected = d->c->row.write_protected;
-    lock_release(&d->c->lock);
-    result = protected ? TAPE_WRITE_PROTECTED : drive_claim(d, cancel);
+    struct cartridge_brief b;
+    cartridge_brief(d->c, 0, &b);
+    result = b.write_protected ? TAPE_WRITE_PROTECTED : drive_claim(d, cancel);
     int rc = result ? 0 : cartridge_set_mam(d->c, mam);
     if (rc) {
         struct errtext err;
-        errtext_set(&err, rc, "drive %u, %s: attributes: state: %s", d->number, d->c->row.barcode,
+        errtext_set(&err, rc, "drive %u, %s: attributes: state: %s", d->number, cartridge_barcode(d->c),
                     db_error(d->eng->db));
         result = drive_failed(d, rc, &err, TAPE_WRITE_ERROR);
     }

@@ -9,11 +9,9 @@
 /* What stands at the position: OK is a block. */
 static enum tape_result what_is_next(struct drive *d)
 {
-    lock_take(&d->c->lock);
-    bool at_end = d->pos >= tape_index_end_object(&d->c->live);
-    bool filemark = !at_end && tape_index_is_filemark(&d->c->live, d->pos);
-    lock_release(&d->c->lock);
-    return at_end ? TAPE_EOD : filemark ? TAPE_FILEMARK : TAPE_OK;
+    struct cartridge_brief b;
+    cartridge_brief(d->c, d->pos, &b);
+    return d->pos >= b.end_object ? TAPE_EOD : b.filemark ? TAPE_FILEMARK : TAPE_OK;
 }
 
 static int read_block(struct drive *d, void *buf, uint32_t *len, const struct tape_crypt *crypt,
@@ -34,7 +32,7 @@ enum tape_result drive_read(void *self, void *buf, uint32_t *len, const struct t
 {
     struct drive *d = self;
     bool decrypt = crypt && crypt->decrypt;
-    enum tape_result result = drive_begin(d, decrypt ? TAPE_READING_ENCRYPTED : TAPE_READING);
+    enum tape_result result = drive_begin(d, decrypt ? TAPE_READING_ENCRYPTED : TAPE_READING, cancel);
     if (result)
         return result;
     result = what_is_next(d);
@@ -58,8 +56,8 @@ enum tape_result drive_read(void *self, void *buf, uint32_t *len, const struct t
     *len = room;
     if (rc == -ENOKEY || rc == -EKEYREJECTED)
         return drive_end(d, rc == -ENOKEY ? TAPE_ENCRYPTED : TAPE_WRONG_KEY);
-    errtext_set(&why, rc, "drive %u, %s: object %llu: %s", d->number, d->c->row.barcode, (unsigned long long)d->pos,
-                err.text[0] ? err.text : strerror(-rc));
+    errtext_set(&why, rc, "drive %u, %s: object %llu: %s", d->number, cartridge_barcode(d->c),
+                (unsigned long long)d->pos, err.text[0] ? err.text : strerror(-rc));
     return drive_end(d, drive_failed(d, rc, &why, TAPE_READ_ERROR));
 }
 
@@ -67,7 +65,7 @@ enum tape_result drive_next_block(void *self, const struct tape_crypt *crypt, en
                                   uint8_t *kad_len, const atomic_bool *cancel)
 {
     struct drive *d = self;
-    enum tape_result result = drive_begin(d, TAPE_READING);
+    enum tape_result result = drive_begin(d, TAPE_READING, cancel);
     if (result)
         return result;
     *next = TAPE_NEXT_NO_BLOCK;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* drive_room.c: how fast a drive may write: back-pressure by what waits for the store (I6), and by the disk. */
+#include <errno.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -70,17 +71,17 @@ enum tape_result drive_wait_for_room(struct drive *d, uint32_t len, const atomic
             pace(d, dirty, limit, len, cancel);
             return atomic_load(cancel) ? TAPE_CANCELLED : TAPE_OK;
         }
-        lock_take(&d->c->lock);
-        bool fenced = d->c->fenced, idle = !d->c->n_pending;
-        lock_release(&d->c->lock);
-        if (fenced) {
+        struct cartridge_brief b;
+        cartridge_brief(d->c, 0, &b);
+        if (b.owner == CARTRIDGE_FENCED) {
             d->fence_told = true;
             return TAPE_NOT_OWNED;
         }
         if (atomic_load(cancel))
             return TAPE_CANCELLED;
-        if (idle && cartridge_flush(d->c)) /* it is the open segment that fills the spool */
-            return TAPE_WRITE_ERROR;
+        int rc = b.pending ? 0 : cartridge_flush(d->c); /* it is the open segment that fills the spool */
+        if (rc)
+            return drive_write_failed(d, rc);
         progress_wait(&e->progress, seen, 1000);
     }
 }
@@ -91,13 +92,23 @@ bool drive_make_disk_room(struct drive *d, uint32_t len, uint64_t *until, const 
     uint64_t seen = progress_now(&e->progress);
     if (spool_shrink(e->spool, len + (1u << 20)))
         return true;
-    lock_take(&d->c->lock);
-    bool coming = d->c->n_pending && !d->c->fenced;
-    lock_release(&d->c->lock);
+    struct cartridge_brief b;
+    cartridge_brief(d->c, 0, &b);
+    bool coming = b.pending && b.owner != CARTRIDGE_FENCED;
     uint64_t now = clock_ms();
     *until = *until ? *until : now + DISK_WAIT_MS;
     if (!coming || !e->workers || atomic_load(cancel) || now >= *until)
         return false;
     progress_wait(&e->progress, seen, 1000);
     return true;
+}
+
+int drive_put_block(struct drive *d, const struct seg_packed *b, const atomic_bool *cancel)
+{
+    uint64_t until = 0;
+    int rc;
+    do
+        rc = cartridge_write(d->c, b);
+    while (rc == -ENOSPC && drive_make_disk_room(d, b->r.length, &until, cancel));
+    return rc;
 }

@@ -15,19 +15,18 @@
 /*
  * The first WRITE after anything else is written before it is answered: it may be refused, cut the tape, or begin a
  * segment. Then the drive streams: the blocks that follow are only taken, by the transport's own thread if nothing is
- * to be waited for. Whatever else the drive is to do waits until all of them are written (drive_settle), so that only
+ * to be waited for. Whatever else the drive is to do waits until all of them are written (drive_drain), so that only
  * streaming itself has to know of them: pos, used and what a sync makes safe count them from the beginning.
  */
 
 /* What the blocks became as they were written, for statistics that are asked for meanwhile. */
 static void show_stored(struct drive *d)
 {
-    lock_take(&d->c->lock);
-    uint64_t appended = d->c->appended;
-    lock_release(&d->c->lock);
+    struct cartridge_brief b;
+    cartridge_brief(d->c, 0, &b);
     lock_take(&d->st_lock);
-    const struct tape_usage n = {.stored_bytes = appended - d->stored_shown};
-    d->stored_shown = appended;
+    const struct tape_usage n = {.stored_bytes = b.appended - d->stored_shown};
+    d->stored_shown = b.appended;
     usage_add(&d->statistics.drive, &n);
     usage_add(&d->statistics.mount, &n);
     usage_add(&d->statistics.life, &n);
@@ -39,18 +38,17 @@ static int pack_behind(void *arg, struct seg_packer *p, const struct behind_bloc
                        struct seg_packed *out)
 {
     struct drive *d = arg;
-    return seg_pack(p, d->c->row.id, b->object, b->data, b->len, crc32c(0, b->data, b->len), b->compress, key, out);
+    return seg_pack(p, cartridge_id(d->c), b->object, b->data, b->len, crc32c(0, b->data, b->len), b->compress, key,
+                    out);
 }
 
 static int put_behind(void *arg, const struct seg_packed *b)
 {
     static const atomic_bool never = false;
     struct drive *d = arg;
-    struct cartridge *c = d->c;
-    lock_take(&c->lock);
-    bool fenced = c->fenced;
-    lock_release(&c->lock);
-    int rc = fenced ? -EPERM : drive_put_block(d, b, &never);
+    struct cartridge_brief now;
+    cartridge_brief(d->c, 0, &now);
+    int rc = now.owner == CARTRIDGE_FENCED ? -EPERM : drive_put_block(d, b, &never);
     if (!rc)
         show_stored(d);
     return rc;
@@ -60,8 +58,12 @@ void drive_stream_begin(struct drive *d)
 {
     static const struct behind_ops ops = {.pack = pack_behind, .put = put_behind};
     uint64_t room = d->eng->cfg->spool.write_buffer;
-    if (!d->behind && room)
-        d->behind = behind_new(room, &d->eng->waiting_bytes, &ops, d);
+    if (!d->behind && room) {
+        struct behind *behind = behind_new(room, &d->eng->waiting_bytes, &ops, d);
+        lock_take(&d->st_lock); /* drive_status looks at it */
+        d->behind = behind;
+        lock_release(&d->st_lock);
+    }
     d->streaming = d->behind != NULL;
 }
 
@@ -77,7 +79,7 @@ static void publish(struct drive *d, const struct tape_usage *n)
     st->used = d->used;
     st->blocks_in_buffer = d->unsynced_blocks;
     st->bytes_in_buffer = d->unsynced_bytes;
-    st->past_early_warning = d->used >= st->capacity;
+    st->past_early_warning = drive_past_early_warning(d);
     st->alerts = atomic_load(&d->alerts);
     usage_add(&d->statistics.drive, n);
     usage_add(&d->statistics.mount, n);
@@ -94,7 +96,7 @@ static enum tape_result taken(struct drive *d, uint32_t len)
     d->unsynced_blocks++;
     d->unsynced_bytes += len;
     publish(d, &n);
-    return d->used >= d->capacity ? TAPE_EARLY_WARNING : TAPE_OK;
+    return drive_past_early_warning(d) ? TAPE_EARLY_WARNING : TAPE_OK;
 }
 
 static void *copy_of(const void *block, uint32_t len)
@@ -154,60 +156,9 @@ bool drive_stream(struct drive *d, const void *block, uint32_t len, bool compres
             free(copy);
             *result = TAPE_CANCELLED;
             return true;
-        case BEHIND_SETTLE:
+        case BEHIND_DRAIN:
             free(copy);
             return false;
         }
     }
-}
-
-/* ---- the end of streaming ---- */
-
-static void forget_lost(struct drive *d, const struct behind_loss *loss)
-{
-    d->pos = loss->object;
-    d->used -= loss->bytes;
-    d->unsynced_blocks -= loss->blocks;
-    d->unsynced_bytes -= loss->bytes;
-    d->streamed.written_blocks -= loss->blocks;
-    d->streamed.written_bytes -= loss->bytes;
-    d->lost_rc = loss->rc;
-    log_line("drive %u, %s: %llu blocks (%llu bytes) from object %llu on were acknowledged and could not be written: "
-             "%s; the host is told",
-             d->number, d->c->row.barcode, (unsigned long long)loss->blocks, (unsigned long long)loss->bytes,
-             (unsigned long long)loss->object,
-             loss->rc == -EPERM ? "another gateway owns the cartridge" : strerror(-loss->rc));
-}
-
-void drive_settle(struct drive *d)
-{
-    struct behind_loss loss;
-    if (!d->behind || !d->c)
-        return;
-    d->streaming = false;
-    behind_settle(d->behind, &loss);
-    if (loss.rc)
-        forget_lost(d, &loss);
-    if (d->streamed.written_blocks)
-        drive_count(d, &d->streamed);
-    d->streamed = (struct tape_usage){0};
-}
-
-enum tape_result drive_tell_loss(struct drive *d)
-{
-    int rc = d->lost_rc;
-    if (!rc)
-        return TAPE_OK;
-    d->lost_rc = 0;
-    d->place_lost = rc != -EPERM; /* then nothing more is written anyway */
-    enum tape_result r = drive_failed(d, rc, NULL, TAPE_WRITE_ERROR);
-    return r == TAPE_WRITE_ERROR ? TAPE_WRITE_LOST : r;
-}
-
-int drive_loss_error(struct drive *d, struct errtext *err)
-{
-    return d->lost_rc
-               ? errtext_set(err, d->lost_rc, "drive %u, %s: blocks that were acknowledged could not be written: %s",
-                             d->number, d->c->row.barcode, strerror(-d->lost_rc))
-               : 0;
 }

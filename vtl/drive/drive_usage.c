@@ -49,28 +49,16 @@ void drive_usage_save(struct drive *d)
         log_line("drive %u: counters: state: %s", d->number, db_error(d->eng->db));
 }
 
-void drive_usage_end(struct drive *d)
-{
-    lock_take(&d->op_lock);
-    drive_settle(d);
-    d->counting = false;
-    drive_usage_save(d);
-    lock_release(&d->op_lock);
-}
-
 void drive_usage_threaded(struct drive *d)
 {
-    struct cartridge *c = d->c;
+    struct cartridge_brief b;
     memset(&d->mount, 0, sizeof(d->mount));
     d->loads++;
-    lock_take(&c->lock);
-    usage_mounted(&c->usage, d->serial);
-    c->usage_changed = true;
-    d->appended = c->appended;
-    bool damaged = c->usage.lost_objects != 0;
-    lock_release(&c->lock);
+    cartridge_count_mount(d->c, d->serial);
+    cartridge_brief(d->c, 0, &b);
+    d->appended = b.appended;
     d->fetched = d->reader.fetched;
-    if (damaged)
+    if (b.usage.lost_objects)
         atomic_fetch_or(&d->alerts, TAPE_ALERT_BIT(ALERT_MEDIA));
     if (d->lost)
         atomic_fetch_or(&d->alerts, TAPE_ALERT_BIT(ALERT_LOST_STATISTICS));
@@ -81,34 +69,31 @@ void drive_usage_threaded(struct drive *d)
 
 void drive_count(struct drive *d, const struct tape_usage *what)
 {
-    struct cartridge *c = d->c;
+    struct cartridge_brief b;
     struct tape_usage n = *what;
-    lock_take(&c->lock);
-    n.stored_bytes = c->appended - d->appended;
+    lock_assert_held(&d->op_lock);
+    cartridge_brief(d->c, 0, &b);
+    n.stored_bytes = b.appended - d->appended;
     n.fetched_bytes = d->reader.fetched - d->fetched;
-    d->appended = c->appended;
+    d->appended = b.appended;
     d->fetched = d->reader.fetched;
     usage_add(&d->total, &n);
     usage_add(&d->mount, &n);
-    usage_add(&c->usage.sum, &n);
-    if (n.written_blocks || n.written_filemarks)
-        c->usage.last_written = engine_time();
-    c->usage_changed = true;
-    lock_release(&c->lock);
+    cartridge_count(d->c, &n);
 }
 
-void drive_usage_fill(const struct drive *d, struct tape_statistics *s)
+void drive_usage_fill(const struct drive *d, const struct cartridge_brief *b, struct tape_statistics *s)
 {
     *s = (struct tape_statistics){.drive = d->total,
                                   .mount = d->mount,
                                   .drive_loads = d->loads,
                                   .drive_cleanings = d->cleanings,
                                   .drive_seconds = seconds(d)};
-    if (!d->c)
+    if (!b)
         return;
-    const struct usage *u = &d->c->usage;
-    memcpy(s->medium_id, d->c->row.id, sizeof(s->medium_id));
-    s->created = d->c->row.created;
+    const struct usage *u = &b->usage;
+    memcpy(s->medium_id, cartridge_id(d->c), sizeof(s->medium_id));
+    s->created = b->created;
     s->life = u->sum;
     s->mounts = u->mounts;
     s->formats = u->formats;

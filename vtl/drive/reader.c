@@ -93,7 +93,7 @@ int reader_deliver(struct reader *r, const uint8_t *rec, size_t size, uint64_t o
         if (r->encrypted && r->raw)
             rc = seg_record_raw(&d, rec, buf, room, err);
         else
-            rc = r->encrypted && buf ? seg_record_decrypt(&d, rec, r->c->row.id, r->key, buf, room, err)
+            rc = r->encrypted && buf ? seg_record_decrypt(&d, rec, cartridge_id(r->c), r->key, buf, room, err)
                                      : seg_record_open(&d, rec, buf, room, err);
     }
     if (!rc) {
@@ -113,21 +113,10 @@ int reader_find(struct reader *r, uint64_t object, uint64_t *offset, uint32_t *s
 /* ---- the three places ---- */
 
 /* From the open segment. -ENOENT: it is not there. */
-static int from_writer(struct reader *r, uint64_t object, void *buf, size_t room, uint32_t *len, struct errtext *err)
+static int from_open(struct reader *r, uint64_t object, void *buf, size_t room, uint32_t *len, struct errtext *err)
 {
-    struct cartridge *c = r->c;
-    uint64_t offset = 0;
     uint32_t size = 0;
-    lock_take(&c->lock);
-    const struct seg_ref *ref = tape_index_segment(&c->live, object, NULL);
-    int rc = -ENOENT;
-    if (c->writer && ref && !seg_id_compare(&ref->id, &c->writer_id))
-        rc = seg_writer_find(c->writer, object, &offset, &size);
-    if (!rc)
-        rc = reader_grow(&r->record, &r->record_room, size);
-    if (!rc)
-        rc = reader_pread(c->writer_fd, r->record, size, offset);
-    lock_release(&c->lock);
+    int rc = cartridge_read_open(r->c, object, &r->record, &r->record_room, &size);
     return rc ? rc : reader_deliver(r, r->record, size, object, buf, room, len, err);
 }
 
@@ -150,7 +139,7 @@ static int open_index(struct reader *r, const struct seg_ref *ref, read_tail_fn 
             rc = errtext_set(err, -EBADMSG, "index larger than its segment");
         tail = need;
     }
-    if (!rc && seg_index_identity(r->index) != seg_identity(r->c->row.id, &ref->id))
+    if (!rc && seg_index_identity(r->index) != seg_identity(cartridge_id(r->c), &ref->id))
         rc = errtext_set(err, -EBADMSG, "the object of segment %08llx-%08x-%llu is another one",
                          (unsigned long long)ref->id.epoch, ref->id.writer, (unsigned long long)ref->id.number);
     if (!rc)
@@ -170,8 +159,8 @@ static int get(struct reader *r, const struct seg_ref *ref, uint64_t offset, uin
                const atomic_bool *cancel, struct errtext *err)
 {
     char key[DB_KEY_SIZE];
-    object_key(key, r->c->row.barcode, "seg", &ref->id);
-    struct objstore *s = r->c->eng->store;
+    object_key(key, cartridge_barcode(r->c), "seg", &ref->id);
+    struct objstore *s = cartridge_engine(r->c)->store;
     struct obj_call call = {.cancel = cancel};
     return s->ops->get(s, key, offset, len, buf, &call, err);
 }
@@ -193,7 +182,7 @@ static int from_file(struct reader *r, const struct seg_ref *ref, uint64_t objec
 {
     int rc = 0;
     if (!is_open(r, ref) || r->fd < 0) {
-        int fd = spool_read(r->c->eng->spool, r->c->row.barcode, &ref->id);
+        int fd = spool_read(cartridge_engine(r->c)->spool, cartridge_barcode(r->c), &ref->id);
         if (fd < 0)
             return fd; /* what is open of the store's copy stays */
         reader_close_segment(r);
@@ -253,18 +242,6 @@ static int from_window(struct reader *r, const struct seg_ref *ref, uint64_t obj
 
 /* ---- which of them ---- */
 
-/* Is the store's copy one to fall back to? */
-static bool is_stored(struct reader *r, const struct seg_id *id)
-{
-    struct cartridge *c = r->c;
-    bool pending = false;
-    lock_take(&c->lock);
-    for (size_t i = 0; i < c->n_pending; i++)
-        pending = pending || !seg_id_compare(&c->pending[i].id, id);
-    lock_release(&c->lock);
-    return !pending;
-}
-
 static bool is_followed(const struct reader *r, const struct seg_ref *ref)
 {
     return r->part.fd >= 0 && !seg_id_compare(&r->id, &ref->id);
@@ -287,9 +264,9 @@ static int from_download(struct reader *r, const struct seg_ref *ref, uint64_t o
     if (rc == -ENOENT) /* it may have ended well meanwhile */
         rc = from_file(r, ref, object, buf, room, len, err);
     if (rc == -EBADMSG) {
-        log_line("%s: fetched segment is damaged, reading the store's again: %s", r->c->row.barcode, err->text);
+        log_line("%s: fetched segment is damaged, reading the store's again: %s", cartridge_barcode(r->c), err->text);
         reader_fetch_nothing(r);
-        spool_remove(r->c->eng->spool, r->c->row.barcode, &ref->id);
+        spool_remove(cartridge_engine(r->c)->spool, cartridge_barcode(r->c), &ref->id);
         reader_close_segment(r);
     }
     return rc == -ENOSPC || rc == -EBADMSG ? -ENOENT : rc;
@@ -298,7 +275,7 @@ static int from_download(struct reader *r, const struct seg_ref *ref, uint64_t o
 static int from_store(struct reader *r, const struct seg_ref *ref, size_t i, uint64_t object, bool onward, void *buf,
                       size_t room, uint32_t *len, const atomic_bool *cancel, struct errtext *err)
 {
-    const struct engine *e = r->c->eng;
+    const struct engine *e = cartridge_engine(r->c);
     bool inside = in_window(r, ref, object), fetch = onward && e->workers;
     int rc = -ENOENT;
     if (fetch && e->cfg->spool.cache_size >= 2 * e->cfg->spool.segment_size) {
@@ -318,23 +295,20 @@ int reader_read(struct reader *r, uint64_t object, void *buf, size_t room, uint3
     /* A filemark or a few between two blocks is still reading on. */
     bool onward = object >= r->next_object && object - r->next_object <= 4;
     bool again = object + 1 == r->next_object; /* the same block: no seek either */
-    int rc = from_writer(r, object, buf, room, len, err);
+    int rc = from_open(r, object, buf, room, len, err);
     if (rc == -ENOENT) {
         size_t i = 0;
-        lock_take(&c->lock);
-        const struct seg_ref *found = tape_index_segment(&c->live, object, &i);
-        struct seg_ref ref = found ? *found : (struct seg_ref){0};
-        lock_release(&c->lock);
-        if (!found)
+        struct seg_ref ref;
+        if (cartridge_segment_of(c, object, &ref, &i))
             return errtext_set(err, -EIO, "no segment holds object %llu", (unsigned long long)object);
         if (!onward && !again)
             reader_seek(r, object, i);
         rc = from_file(r, &ref, object, buf, room, len, err);
-        if (!rc && onward && c->eng->workers)
+        if (!rc && onward && cartridge_engine(c)->workers)
             reader_fetch_ahead(r, i);
-        if (rc && rc != -ENOENT && is_stored(r, &ref.id)) {
-            log_line("%s: cached segment is damaged, reading the store's: %s", c->row.barcode, err->text);
-            spool_remove(c->eng->spool, c->row.barcode, &ref.id);
+        if (rc && rc != -ENOENT && cartridge_is_stored(c, &ref.id)) { /* the store's copy is one to fall back to */
+            log_line("%s: cached segment is damaged, reading the store's: %s", cartridge_barcode(c), err->text);
+            spool_remove(cartridge_engine(c)->spool, cartridge_barcode(c), &ref.id);
             rc = -ENOENT;
         }
         if (rc == -ENOENT)

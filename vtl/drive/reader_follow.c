@@ -22,7 +22,7 @@
 /* Two for each transfer: while a reader goes through those that came together, the next ones are under way. */
 static uint64_t most_ahead(const struct reader *r)
 {
-    const struct vtl_config *cfg = r->c->eng->cfg;
+    const struct vtl_config *cfg = cartridge_engine(r->c)->cfg;
     uint64_t room = cfg->spool.cache_size / 2 / cfg->spool.segment_size, busy = 2 * (uint64_t)cfg->store.parallel;
     return room < busy ? room : busy;
 }
@@ -36,7 +36,7 @@ void reader_fetch(struct reader *r, const struct seg_ref *ref, size_t i, uint64_
     if (r->index && !seg_id_compare(&r->id, &ref->id) &&
         (seg_index_find(r->index, object, &offset, &size) || offset < FAR_IN))
         offset = 0;
-    workers_fetch(r->c->eng->workers, r->c, ref, offset, 0);
+    workers_fetch(cartridge_engine(r->c)->workers, r->c, ref, offset, 0);
     if (!r->asked || r->asked_seg != i)
         r->asked_ahead = 0;
     r->asked = true;
@@ -53,13 +53,10 @@ void reader_fetch_ahead(struct reader *r, size_t i)
     r->asked_seg = i;
     r->asked_ahead = n;
     for (unsigned k = 1; k <= n; k++) {
-        lock_take(&c->lock);
-        bool there = i + k < c->live.n_segs && c->live.segs[i + k].size;
-        struct seg_ref ref = there ? c->live.segs[i + k] : (struct seg_ref){0};
-        lock_release(&c->lock);
-        if (!there)
+        struct seg_ref ref;
+        if (!cartridge_segment(c, i + k, &ref) || !ref.size)
             return;
-        workers_fetch(c->eng->workers, c, &ref, 0, k);
+        workers_fetch(cartridge_engine(c)->workers, c, &ref, 0, k);
     }
 }
 
@@ -67,8 +64,8 @@ void reader_fetch_nothing(struct reader *r)
 {
     r->run = 0;
     r->asked = false;
-    if (r->c && r->c->eng->workers)
-        workers_fetch_drop(r->c->eng->workers, r->c, 0, 0);
+    if (r->c && cartridge_engine(r->c)->workers)
+        workers_fetch_drop(cartridge_engine(r->c)->workers, r->c, 0, 0);
 }
 
 void reader_seek(struct reader *r, uint64_t object, size_t i)
@@ -76,15 +73,12 @@ void reader_seek(struct reader *r, uint64_t object, size_t i)
     struct cartridge *c = r->c;
     r->run = 0;
     r->asked = false;
-    if (!c->eng->workers)
+    if (!cartridge_engine(c)->workers)
         return;
-    uint64_t end = UINT64_MAX;
-    lock_take(&c->lock);
-    size_t behind = i + (size_t)most_ahead(r) + 1;
-    if (behind < c->live.n_segs)
-        end = c->live.segs[behind].first_object;
-    lock_release(&c->lock);
-    workers_fetch_drop(c->eng->workers, c, object, end);
+    struct seg_ref behind;
+    bool more = cartridge_segment(c, i + (size_t)most_ahead(r) + 1, &behind);
+    uint64_t end = more ? behind.first_object : UINT64_MAX;
+    workers_fetch_drop(cartridge_engine(c)->workers, c, object, end);
 }
 
 /* ---- following ---- */
@@ -103,7 +97,7 @@ static int await(struct reader *r, const struct seg_ref *ref, uint64_t offset, u
         return errtext_set(err, -EBADMSG, "a record of the segment reaches beyond its end");
     if (r->part.fd >= 0 && offset >= r->part.from && offset + len <= r->part.to)
         return 0;
-    int rc = workers_fetch_part(r->c->eng->workers, r->c, &ref->id, offset, len, &r->part, cancel, err);
+    int rc = workers_fetch_part(cartridge_engine(r->c)->workers, r->c, &ref->id, offset, len, &r->part, cancel, err);
     if (rc == -ENOENT)
         reader_follow_no_more(r);
     return rc;
@@ -127,7 +121,7 @@ static int begin_walk(struct reader *r, const struct seg_ref *ref, const atomic_
     int rc = fetch_bytes(r, ref, 0, SEG_HEADER_SIZE, cancel, err);
     if (!rc)
         rc = seg_header_decode(r->record, SEG_HEADER_SIZE, &h, err);
-    if (!rc && (memcmp(h.cartridge, r->c->row.id, sizeof(h.cartridge)) != 0 || seg_id_compare(&h.id, &ref->id) ||
+    if (!rc && (memcmp(h.cartridge, cartridge_id(r->c), sizeof(h.cartridge)) != 0 || seg_id_compare(&h.id, &ref->id) ||
                 h.first_object != ref->first_object))
         rc = errtext_set(err, -EBADMSG, "the object of segment %08llx-%08x-%llu is another one",
                          (unsigned long long)ref->id.epoch, ref->id.writer, (unsigned long long)ref->id.number);

@@ -37,10 +37,10 @@ static void describe(struct library *lib, const struct element *e, struct change
     memcpy(out->barcode, e->barcode, sizeof(out->barcode));
     struct drive *d = library_drive_at(lib, e);
     if (d) {
-        out->access = !atomic_load(&d->prevented);
+        out->access = !drive_is_prevented(d);
         out->vendor = LIBRARY_VENDOR;
         out->product = lto_generation(lib->cfg->library.generation)->product;
-        out->serial = d->serial;
+        out->serial = drive_serial(d);
     }
     if (e->type == ELEMENT_TRANSPORT)
         out->access = false;
@@ -108,16 +108,16 @@ static void into_drive(struct library *lib, struct drive *d, const char *barcode
     if (!c)
         return;
     if (drive_insert(d, c, &err))
-        log_line("drive %u: %s cannot be loaded: %s", d->number, barcode, err.text);
+        log_line("drive %u: %s cannot be loaded: %s", drive_number(d), barcode, err.text);
     drive_clean(d);
-    library_tell(lib, LIBRARY_DRIVE_MEDIUM_CHANGED, d->number);
+    library_tell(lib, LIBRARY_DRIVE_MEDIUM_CHANGED, drive_number(d));
 }
 
 /* A drive takes its own generation and those before it, and whatever cleans. */
 static bool fits_drive(struct library *lib, const char *barcode)
 {
     const struct cartridge *c = library_cartridge(lib, barcode);
-    return c && (barcode_is_cleaning(barcode) || c->row.generation <= lib->cfg->library.generation);
+    return c && (barcode_is_cleaning(barcode) || cartridge_generation(c) <= lib->cfg->library.generation);
 }
 
 static int set_elements(struct library *lib, const struct db_element *rows, size_t n)

@@ -5,10 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/lock.h"
 #include "base/log.h"
 #include "vtl/format/barcode.h"
-#include "vtl/cartridge/cartridge_private.h"
 #include "vtl/cartridge/commit.h"
 #include "vtl/library/tapes.h"
 
@@ -36,25 +34,15 @@ static int read_bucket(struct takeover *t, struct errtext *err)
     return rc;
 }
 
-/* Is this state the one that goes on from the bucket's head? A head of this gateway may be newer than what the state
- * says, as its answer was lost: what is only here is no less valid for that. */
-static bool is_ours(const struct takeover *t)
-{
-    if (!t->c)
-        return false;
-    lock_take(&t->c->lock);
-    bool ours =
-        !t->c->fenced && (t->head.id.writer == t->lib->eng.writer || !seg_id_compare(&t->head.id, &t->c->row.head));
-    lock_release(&t->c->lock);
-    return ours;
-}
-
 static int may_take(const struct takeover *t, bool force, struct errtext *err)
 {
     uint64_t ago = engine_time() > t->head.modified ? engine_time() - t->head.modified : 0;
-    if (t->c && t->c->users)
+    struct cartridge_view v = {.held = false};
+    if (t->c)
+        cartridge_view(t->c, &v);
+    if (v.held)
         return errtext_set(err, -EBUSY, "%s: it is in a drive: move it to a slot first", t->barcode);
-    if (force || (t->head.id.writer == t->lib->eng.writer && !(t->c && t->c->fenced)))
+    if (force || (t->head.id.writer == t->lib->eng.writer && !v.backlog.fenced))
         return 0;
     return errtext_set(err, -EPERM,
                        "%s: gateway %08x wrote it last, %" PRIu64 " s ago: --force takes it over as the bucket has it; "
@@ -62,35 +50,22 @@ static int may_take(const struct takeover *t, bool force, struct errtext *err)
                        t->barcode, t->head.id.writer, ago);
 }
 
-static bool is_named(const struct takeover *t, const struct seg_id *id)
+/* The cartridge that the library has from now on. */
+static int make_cartridge(struct takeover *t, struct db_cartridge *row, struct errtext *err)
 {
-    for (size_t i = 0; i < t->index.n_segs; i++)
-        if (!seg_id_compare(&t->index.segs[i].id, id))
-            return true;
-    return false;
+    t->c = cartridge_new(&t->lib->eng, row);
+    free(row->mam);
+    free(row->counters);
+    int rc = t->c ? library_add_cartridge(t->lib, t->c) : -ENOMEM;
+    if (!rc)
+        return 0;
+    cartridge_free(t->c);
+    t->c = NULL;
+    return errtext_set(err, rc, "%s: out of memory: it is there again at the next start", t->barcode);
 }
 
-/* What no head of the bucket names is never merged (I7), and never deleted either: it stays beside the spool's files.
- * Newest first: what is named begins where these end. */
-static void set_aside(struct takeover *t)
-{
-    struct cartridge *c = t->c;
-    struct spool *spool = t->lib->eng.spool;
-    for (size_t i = c->live.n_segs; i-- && !is_named(t, &c->live.segs[i].id);) {
-        const struct seg_ref *r = &c->live.segs[i];
-        t->kept += spool_has(spool, t->barcode, &r->id) ? r->size : 0;
-        spool_set_aside(spool, t->barcode, &r->id);
-    }
-    for (size_t i = 0; i < c->n_pending; i++) {
-        spool_set_aside(spool, t->barcode, &c->pending[i].id);
-        atomic_fetch_sub(&t->lib->eng.dirty_bytes, c->pending[i].size);
-    }
-    if (t->kept)
-        log_line("%s: %" PRIu64 " bytes that no head of the bucket names are kept as spool/%s/*.bad", t->barcode,
-                 t->kept, t->barcode);
-}
-
-/* The cartridge of the state and of the list becomes the bucket's, in the state at once. */
+/* The cartridge of the state and of the list becomes the bucket's, in the state at once. The rows first: what no head
+ * names is never merged (I7), and never deleted either, but its files go aside only when no row names them any more. */
 static int take(struct takeover *t, struct errtext *err)
 {
     struct library *lib = t->lib;
@@ -98,25 +73,23 @@ static int take(struct takeover *t, struct errtext *err)
     const struct element *place = old ? library_place(lib, t->barcode) : NULL;
     uint16_t address = place ? place->address : old ? 0 : library_free_slot(lib);
     struct db_cartridge row;
-    if (old) {
-        workers_forget(lib->eng.workers, old);
-        set_aside(t);
-    }
-    int rc = rebuild_row(lib, old ? old->row.rowid : 0, &t->head, &t->index, address, &row, err);
+    workers_forget(lib->eng.workers, old);
+    int rc = rebuild_row(lib, old ? cartridge_rowid(old) : 0, &t->head, &t->index, address, &row, err);
+    if (rc && old)
+        cartridge_poke(old);
     if (rc)
         return rc;
     if (old) {
+        t->kept = cartridge_set_aside(old, &t->index);
         library_drop_cartridge(lib, old);
         cartridge_free(old);
     }
-    t->c = cartridge_new(&lib->eng, &row);
-    free(row.mam);
-    free(row.counters);
-    rc = t->c ? library_add_cartridge(lib, t->c) : -ENOMEM;
-    if (rc) {
-        cartridge_free(t->c);
-        return errtext_set(err, rc, "%s: out of memory: it is there again at the next start", t->barcode);
-    }
+    if (t->kept)
+        log_line("%s: %" PRIu64 " bytes that no head of the bucket names are kept as spool/%s/*.bad", t->barcode,
+                 t->kept, t->barcode);
+    rc = make_cartridge(t, &row, err);
+    if (rc)
+        return rc;
     tapes_put_inventory(lib);
     library_tell(lib, LIBRARY_ELEMENTS_CHANGED, 0);
     return 0;
@@ -129,28 +102,28 @@ static int claim(struct cartridge *c, struct errtext *err)
     if (!rc)
         rc = commit_claim(c, &impatient, err);
     if (!rc)
-        workers_add(c->eng->workers, c);
+        cartridge_poke(c);
     return rc;
 }
 
 /* No commit is under way while the bucket is compared with the state. */
 static int compare_and_take(struct takeover *t, bool force, struct errtext *err)
 {
-    int rc = t->c ? tapes_take_commits(t->lib, t->c, err) : 0;
+    int rc = t->c ? tapes_take_heads(t->lib, t->c, err) : 0;
     if (rc)
         return rc;
     rc = read_bucket(t, err);
     if (!rc)
         rc = may_take(t, force, err);
-    bool ours = !rc && is_ours(t);
+    bool ours = !rc && t->c && cartridge_goes_on_from(t->c, &t->head.id);
     if (t->c && !ours)
-        tapes_give_commits(t->c);
+        cartridge_give_heads(t->c);
     if (!rc && !ours && !(rc = take(t, err)))
-        rc = tapes_take_commits(t->lib, t->c, err);
+        rc = tapes_take_heads(t->lib, t->c, err);
     if (rc)
         return rc;
     rc = claim(t->c, err);
-    tapes_give_commits(t->c);
+    cartridge_give_heads(t->c);
     return rc;
 }
 

@@ -5,9 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/lock.h"
 #include "vtl/format/barcode.h"
-#include "vtl/cartridge/cartridge_private.h"
 #include "vtl/cartridge/commit.h"
 #include "vtl/library/tapes.h"
 
@@ -15,43 +13,29 @@
 
 static const struct obj_call impatient = {.max_tries = 3}; /* somebody waits at a terminal */
 
-int tapes_take_commits(struct library *lib, struct cartridge *c, struct errtext *err)
+int tapes_take_heads(struct library *lib, struct cartridge *c, struct errtext *err)
 {
     uint64_t until = clock_ms() + WAIT_MS;
     for (;;) {
         uint64_t seen = progress_now(&lib->eng.progress);
-        lock_take(&c->lock);
-        bool free = !c->committing;
-        c->committing = true;
-        lock_release(&c->lock);
-        if (free)
+        if (cartridge_take_heads(c))
             return 0;
         if (clock_ms() >= until || atomic_load(&lib->no_waiting))
-            return errtext_set(err, -EAGAIN, "%s: it is being committed: try again", c->row.barcode);
+            return errtext_set(err, -EAGAIN, "%s: it is being committed: try again", cartridge_barcode(c));
         progress_wait(&lib->eng.progress, seen, 200);
     }
-}
-
-void tapes_give_commits(struct cartridge *c)
-{
-    lock_take(&c->lock);
-    c->committing = false;
-    lock_release(&c->lock);
-    progress_post(&c->eng->progress);
 }
 
 /* A cartridge whose last head is another gateway's may be in use there. */
 static int check_ours(struct cartridge *c, struct errtext *err)
 {
-    lock_take(&c->lock);
-    bool ours = c->owned || c->row.head.writer == c->eng->writer;
-    uint32_t writer = c->row.head.writer;
-    lock_release(&c->lock);
-    return ours ? 0
-                : errtext_set(err, -EPERM,
-                              "%s: gateway %08x wrote it last: what nobody names is deleted once this gateway has "
-                              "written it",
-                              c->row.barcode, writer);
+    struct seg_id head;
+    return cartridge_is_ours(c, &head)
+               ? 0
+               : errtext_set(err, -EPERM,
+                             "%s: gateway %08x wrote it last: what nobody names is deleted once this gateway has "
+                             "written it",
+                             cartridge_barcode(c), head.writer);
 }
 
 static int collect(struct cartridge *c, bool dry_run, struct sweep *found, struct errtext *err)
@@ -78,10 +62,10 @@ json_t *tapes_gc(struct library *lib, const json_t *request, struct errtext *err
         errtext_set(err, -ENOENT, "%s: no such cartridge in this library", barcode ? barcode : "(no barcode)");
         return NULL;
     }
-    if (tapes_take_commits(lib, c, err))
+    if (tapes_take_heads(lib, c, err))
         return NULL;
     int rc = collect(c, dry_run, &found, err);
-    tapes_give_commits(c);
+    cartridge_give_heads(c);
     cartridge_unload_if_clean(c);
     return rc ? NULL
               : json_pack("{s:s, s:I, s:I}", "barcode", barcode, "objects", (json_int_t)found.objects, "bytes",

@@ -30,7 +30,7 @@ static json_t *on_the_shelf(struct library *lib, const struct element *now)
     lock_take(&lib->lock);
     if (full && (all = calloc(lib->n_cartridges + 1, sizeof(*all))))
         for (n = 0; n < lib->n_cartridges; n++)
-            memcpy(all[n], lib->cartridges[n]->row.barcode, sizeof(all[n]));
+            (void)snprintf(all[n], sizeof(all[n]), "%s", cartridge_barcode(lib->cartridges[n]));
     lock_release(&lib->lock);
     for (size_t i = 0; full && i < lib->n_elements; i++)
         if (now[i].barcode[0])

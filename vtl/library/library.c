@@ -47,7 +47,7 @@ static size_t position(const struct library *lib, const char *barcode)
     size_t lo = 0, hi = lib->n_cartridges;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
-        if (strcmp(lib->cartridges[mid]->row.barcode, barcode) < 0)
+        if (strcmp(cartridge_barcode(lib->cartridges[mid]), barcode) < 0)
             lo = mid + 1;
         else
             hi = mid;
@@ -58,7 +58,7 @@ static size_t position(const struct library *lib, const char *barcode)
 struct cartridge *library_cartridge(struct library *lib, const char *barcode)
 {
     size_t i = position(lib, barcode);
-    return i < lib->n_cartridges && !strcmp(lib->cartridges[i]->row.barcode, barcode) ? lib->cartridges[i] : NULL;
+    return i < lib->n_cartridges && !strcmp(cartridge_barcode(lib->cartridges[i]), barcode) ? lib->cartridges[i] : NULL;
 }
 
 int library_add_cartridge(struct library *lib, struct cartridge *c)
@@ -76,7 +76,7 @@ int library_add_cartridge(struct library *lib, struct cartridge *c)
         }
     }
     if (!rc) {
-        size_t i = position(lib, c->row.barcode);
+        size_t i = position(lib, cartridge_barcode(c));
         memmove(&lib->cartridges[i + 1], &lib->cartridges[i], (lib->n_cartridges - i) * sizeof(*lib->cartridges));
         lib->cartridges[i] = c;
         lib->n_cartridges++;
@@ -88,7 +88,7 @@ int library_add_cartridge(struct library *lib, struct cartridge *c)
 void library_drop_cartridge(struct library *lib, struct cartridge *c)
 {
     lock_take(&lib->lock);
-    size_t i = position(lib, c->row.barcode);
+    size_t i = position(lib, cartridge_barcode(c));
     if (i < lib->n_cartridges && lib->cartridges[i] == c) {
         memmove(&lib->cartridges[i], &lib->cartridges[i + 1], (lib->n_cartridges - i - 1) * sizeof(*lib->cartridges));
         lib->n_cartridges--;
@@ -114,7 +114,7 @@ uint16_t library_free_slot(struct library *lib)
 
 struct drive *library_drive_at(struct library *lib, const struct element *e)
 {
-    return e->type == ELEMENT_DRIVE ? &lib->drives[e->address - ELEMENT_FIRST_DRIVE] : NULL;
+    return e->type == ELEMENT_DRIVE ? lib->drives[e->address - ELEMENT_FIRST_DRIVE] : NULL;
 }
 
 void library_tell(struct library *lib, enum library_event ev, unsigned drive)
@@ -154,8 +154,8 @@ static int make_elements(struct library *lib)
     for (unsigned i = 0; i < cfg->library.drives; i++) {
         char serial[33];
         (void)snprintf(serial, sizeof(serial), "%s%03u", cfg->library.serial_prefix, i + 1);
-        drive_init(&lib->drives[i], &lib->eng, i, serial);
-        drive_usage_begin(&lib->drives[i]);
+        if (!(lib->drives[i] = drive_new(&lib->eng, i, serial)))
+            return -ENOMEM;
         lib->n_drives++;
     }
     return 0;
@@ -191,22 +191,42 @@ static int load_element(void *arg, const struct db_element *row)
     return 0;
 }
 
+struct stored {
+    const struct library *lib;
+    bool *all; /* by the cartridges' places in the list: every segment of it is in the store */
+};
+
 static bool all_stored(void *arg, const char *barcode)
 {
-    const struct cartridge *c = library_cartridge(arg, barcode);
-    return c && !c->row.unsettled;
+    const struct stored *s = arg;
+    size_t i = position(s->lib, barcode);
+    return i < s->lib->n_cartridges && !strcmp(cartridge_barcode(s->lib->cartridges[i]), barcode) && s->all[i];
+}
+
+/* What the spool has of cartridges that are all in the store is cache. Without memory to find out, it is kept. */
+static void find_cache(struct library *lib)
+{
+    struct stored s = {lib, calloc(lib->n_cartridges + 1, sizeof(*s.all))};
+    for (size_t i = 0; s.all && i < lib->n_cartridges; i++) {
+        struct cartridge_view v;
+        cartridge_view(lib->cartridges[i], &v);
+        s.all[i] = !v.unstored_rows;
+    }
+    if (s.all)
+        spool_settle(lib->eng.spool, all_stored, &s);
+    free(s.all);
 }
 
 /* Drives that hold a cartridge thread it again; what was open is recovered, what is not stored goes on. A cartridge
  * that fails is told and left: the others must not suffer. */
-static void settle(struct library *lib)
+static void resume(struct library *lib)
 {
-    spool_settle(lib->eng.spool, all_stored, lib);
+    find_cache(lib);
     struct errtext err = {""};
     for (size_t i = 0; i < lib->n_cartridges; i++) {
         struct cartridge *c = lib->cartridges[i];
-        if ((c->row.unsettled || c->row.dirty || c->row.garbage) && cartridge_load(c, &err)) {
-            (void)snprintf(c->trouble, sizeof(c->trouble), "%s", err.text);
+        if (cartridge_has_work(c) && cartridge_load(c, &err)) {
+            cartridge_set_trouble(c, err.text);
             log_line("%s", err.text);
         }
     }
@@ -217,7 +237,7 @@ static void settle(struct library *lib)
             continue;
         struct cartridge *c = e->barcode[0] ? library_cartridge(lib, e->barcode) : NULL;
         if (c && drive_insert(d, c, &err))
-            log_line("drive %u: %s cannot be loaded: %s", d->number, e->barcode, err.text);
+            log_line("drive %u: %s cannot be loaded: %s", drive_number(d), e->barcode, err.text);
     }
 }
 
@@ -323,7 +343,7 @@ static int load_state(struct library *lib, struct errtext *err)
 static void free_library(struct library *lib)
 {
     for (unsigned i = 0; i < lib->n_drives; i++)
-        drive_fini(&lib->drives[i]);
+        drive_free(lib->drives[i]);
     for (size_t i = 0; i < lib->n_cartridges; i++)
         cartridge_free(lib->cartridges[i]);
     free(lib->cartridges);
@@ -364,7 +384,7 @@ int library_open(const struct vtl_config *cfg, unsigned flags, struct library **
     if (!rc && (flags & LIBRARY_SERVE))
         rc = workers_start(&lib->eng, err);
     if (!rc && (flags & LIBRARY_SERVE))
-        settle(lib);
+        resume(lib);
     if (!rc && (flags & LIBRARY_SERVE))
         rc = inventory_start(lib, err);
     if (rc) {
@@ -387,8 +407,8 @@ int library_close(struct library *lib, struct errtext *err)
     int rc = 0;
     for (unsigned i = 0; lib->eng.workers && i < lib->n_drives; i++) {
         struct errtext why = {""};
-        int one = drive_flush(&lib->drives[i], &lib->no_waiting, &why);
-        drive_usage_end(&lib->drives[i]);
+        int one = drive_flush(lib->drives[i], &lib->no_waiting, &why);
+        drive_usage_end(lib->drives[i]);
         if (one && !rc) {
             rc = one;
             errtext_set(err, rc, "%s", why.text);
@@ -409,10 +429,10 @@ const struct tape_ops *library_drive_ops(void)
 
 void *library_drive(struct library *lib, unsigned i)
 {
-    return i < lib->n_drives ? &lib->drives[i] : NULL;
+    return i < lib->n_drives ? lib->drives[i] : NULL;
 }
 
 const char *library_drive_serial(struct library *lib, unsigned i)
 {
-    return i < lib->n_drives ? lib->drives[i].serial : NULL;
+    return i < lib->n_drives ? drive_serial(lib->drives[i]) : NULL;
 }

@@ -37,7 +37,7 @@ struct library {
     struct cartridge **cartridges; /* in order of barcode */
     size_t n_cartridges, room_cartridges;
     atomic_bool door_locked;
-    struct drive *drives;
+    struct drive **drives;
     unsigned n_drives;
 
     bool inventory_dirty; /* guarded by lock */

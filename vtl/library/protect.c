@@ -3,33 +3,17 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/lock.h"
 #include "base/log.h"
-#include "vtl/cartridge/cartridge_private.h"
 #include "vtl/cartridge/commit.h"
 #include "vtl/library/tapes.h"
 
 static const struct obj_call impatient = {.max_tries = 3}; /* somebody waits at a terminal */
 
-static int set_tab(struct cartridge *c, bool on, struct errtext *err)
-{
-    int rc = 0;
-    lock_take(&c->lock);
-    struct db_cartridge row = c->row;
-    row.write_protected = on;
-    if (c->users) /* as with a real one: nobody reaches the tab in a drive */
-        rc = errtext_set(err, -EBUSY, "%s: it is in a drive: move it to a slot first", c->row.barcode);
-    else if (c->row.write_protected != on && (rc = cartridge_change_row(c, &row)))
-        errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
-    lock_release(&c->lock);
-    return rc;
-}
-
 void tapes_commit_row(struct cartridge *c)
 {
     struct errtext err = {""};
-    if (c->eng->workers) {
-        workers_add(c->eng->workers, c);
+    if (cartridge_engine(c)->workers) {
+        cartridge_poke(c);
         return;
     }
     int rc = commit_head(c, &impatient, &err);
@@ -48,13 +32,12 @@ json_t *tapes_protect(struct library *lib, const json_t *request, struct errtext
                     barcode ? barcode : "(no barcode)");
         return NULL;
     }
-    if (cartridge_load(c, err) || set_tab(c, json_is_true(on), err))
+    if (cartridge_load(c, err) || cartridge_set_write_protected(c, json_is_true(on), err))
         return NULL;
     tapes_commit_row(c);
     cartridge_unload_if_clean(c);
-    lock_take(&c->lock);
-    json_t *answer = json_pack("{s:s, s:b, s:b}", "barcode", barcode, "write_protected", (int)c->row.write_protected,
-                               "committed", (int)(c->changes == c->committed));
-    lock_release(&c->lock);
-    return answer;
+    struct cartridge_view v;
+    cartridge_view(c, &v);
+    return json_pack("{s:s, s:b, s:b}", "barcode", barcode, "write_protected", (int)v.write_protected, "committed",
+                     (int)v.backlog.remote);
 }

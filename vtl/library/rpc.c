@@ -78,11 +78,11 @@ static json_t *drives_json(struct library *lib)
     json_t *list = json_array();
     for (unsigned i = 0; i < lib->n_drives; i++) {
         struct tape_status st;
-        drive_tape_ops.status(&lib->drives[i], &st);
+        drive_tape_ops.status(lib->drives[i], &st);
         bool in = st.medium != TAPE_MEDIUM_NONE;
-        uint64_t left = atomic_load(&lib->drives[i].flush_left);
+        uint64_t left = drive_flush_left(lib->drives[i]);
         json_array_append_new(list, json_pack("{s:i, s:s, s:o, s:s, s:o, s:o, s:o, s:o}", "lun", (int)i + 2, "serial",
-                                              lib->drives[i].serial, "barcode", text_or_null(st.barcode), "state",
+                                              drive_serial(lib->drives[i]), "barcode", text_or_null(st.barcode), "state",
                                               state_name(&st, left), "file", in ? integer(st.file) : json_null(),
                                               "block", in ? integer(st.object) : json_null(), "unsynced_bytes",
                                               integer(st.bytes_in_buffer), "flush_left_bytes", integer(left)));
@@ -100,46 +100,45 @@ static uint16_t address_of(struct library *lib, const char *barcode)
     return address;
 }
 
-static json_t *cartridge_json(struct library *lib, struct cartridge *c, bool with_address)
+/* What only a listing of cartridges shows. */
+static void add_details(struct library *lib, struct cartridge *c, const struct cartridge_view *v, json_t *j)
 {
-    uint16_t address = with_address ? address_of(lib, c->row.barcode) : 0;
-    lock_take(&c->lock);
-    uint64_t used = c->row.used_bytes, stored = c->row.stored_bytes;
-    if (c->loaded) {
-        used = tape_index_plain_bytes(&c->live);
-        stored = cartridge_stored_bytes(c);
+    uint16_t address = address_of(lib, cartridge_barcode(c));
+    char name[SEG_NAME_SIZE] = "", *counters = usage_encode(&v->usage);
+    struct tape_mam mam;
+    cartridge_get_mam(c, &mam);
+    if (v->head.epoch)
+        seg_id_format(&v->head, name);
+    json_object_set_new(j, "address", address ? json_integer(address) : json_null());
+    if (v->loaded) {
+        json_object_set_new(j, "segments", integer(v->segments));
+        json_object_set_new(j, "files", integer(v->end_file));
+        json_object_set_new(j, "objects", integer(v->end_object));
     }
-    json_t *j = json_pack("{s:s, s:o, s:o, s:o, s:o, s:i, s:b, s:b, s:b, s:o}", "barcode", c->row.barcode, "used_bytes",
-                          integer(used), "stored_bytes", integer(stored), "not_remote_bytes",
-                          integer(cartridge_not_remote(c)), "capacity_bytes", integer(c->row.capacity), "generation",
-                          c->row.generation, "worm", (int)c->row.worm, "write_protected", (int)c->row.write_protected,
-                          "committed", (int)(c->changes == c->committed), "trouble", text_or_null(c->trouble));
-    if (j && c->usage.verified)
-        json_object_set_new(j, "lost_objects", integer(c->usage.lost_objects));
-    if (j && barcode_is_cleaning(c->row.barcode))
-        json_object_set_new(j, "cleanings_left", integer(cleaning_uses_left(&c->usage)));
-    if (j && with_address)
-        json_object_set_new(j, "address", address ? json_integer(address) : json_null());
-    if (j && with_address && c->loaded) {
-        json_object_set_new(j, "segments", integer(c->live.n_segs));
-        json_object_set_new(j, "files", integer(tape_index_end_file(&c->live)));
-        json_object_set_new(j, "objects", integer(tape_index_end_object(&c->live)));
-    }
-    if (j && with_address) {
-        char name[SEG_NAME_SIZE] = "";
-        if (c->row.head.epoch)
-            seg_id_format(&c->row.head, name);
-        json_object_set_new(j, "head", text_or_null(name));
-        json_object_set_new(j, "created", integer(c->row.created));
-        json_object_set_new(j, "modified", integer(c->row.modified));
-        struct tape_mam mam;
-        mam_decode(c->row.mam, &mam);
-        char *counters = usage_encode(&c->usage);
-        json_object_set_new(j, "mam", mam_show(&mam));
-        json_object_set_new(j, "counters", json_loads(counters ? counters : "{}", 0, NULL));
-        free(counters);
-    }
-    lock_release(&c->lock);
+    json_object_set_new(j, "head", text_or_null(name));
+    json_object_set_new(j, "created", integer(v->created));
+    json_object_set_new(j, "modified", integer(v->modified));
+    json_object_set_new(j, "mam", mam_show(&mam));
+    json_object_set_new(j, "counters", json_loads(counters ? counters : "{}", 0, NULL));
+    free(counters);
+}
+
+static json_t *cartridge_json(struct library *lib, struct cartridge *c, bool details)
+{
+    struct cartridge_view v;
+    cartridge_view(c, &v);
+    json_t *j = json_pack("{s:s, s:o, s:o, s:o, s:o, s:i, s:b, s:b, s:b, s:o}", "barcode", cartridge_barcode(c),
+                          "used_bytes", integer(v.used_bytes), "stored_bytes", integer(v.stored_bytes),
+                          "not_remote_bytes", integer(v.backlog.bytes), "capacity_bytes", integer(v.capacity),
+                          "generation", cartridge_generation(c), "worm", (int)v.worm, "write_protected",
+                          (int)v.write_protected, "committed", (int)v.backlog.remote, "trouble",
+                          text_or_null(v.backlog.trouble));
+    if (j && v.usage.verified)
+        json_object_set_new(j, "lost_objects", integer(v.usage.lost_objects));
+    if (j && barcode_is_cleaning(cartridge_barcode(c)))
+        json_object_set_new(j, "cleanings_left", integer(cleaning_uses_left(&v.usage)));
+    if (j && details)
+        add_details(lib, c, &v, j);
     return j;
 }
 
@@ -199,18 +198,17 @@ static int not_remote(struct library *lib, struct errtext *waiting, uint64_t *le
     *left = 0;
     for (size_t i = 0; i < lib->n_cartridges; i++) {
         struct cartridge *c = lib->cartridges[i];
+        struct cartridge_backlog b;
         int rc = cartridge_flush(c);
         if (rc)
-            return errtext_set(err, rc, "%s: spool: %s", c->row.barcode, strerror(-rc));
-        if (cartridge_is_remote(c))
+            return errtext_set(err, rc, "%s: spool: %s", cartridge_barcode(c), strerror(-rc));
+        cartridge_backlog(c, &b);
+        if (b.remote)
             continue;
-        lock_take(&c->lock);
-        uint64_t n = cartridge_not_remote(c);
         if (!waiting->text[0])
-            errtext_set(waiting, 0, "%s: %" PRIu64 " bytes are still only local%s%s", c->row.barcode, n,
-                        c->trouble[0] ? ": " : "", c->trouble);
-        *left += n;
-        lock_release(&c->lock);
+            errtext_set(waiting, 0, "%s: %" PRIu64 " bytes are still only local%s%s", cartridge_barcode(c), b.bytes,
+                        b.trouble[0] ? ": " : "", b.trouble);
+        *left += b.bytes;
     }
     return 0;
 }
@@ -241,7 +239,7 @@ static json_t *wait_all_remote(struct library *lib, uint64_t timeout_ms, struct 
 static json_t *op_flush(struct library *lib, const json_t *request, struct errtext *err)
 {
     for (unsigned i = 0; i < lib->n_drives; i++)
-        if (drive_flush(&lib->drives[i], &lib->no_waiting, err))
+        if (drive_flush(lib->drives[i], &lib->no_waiting, err))
             return NULL;
     json_int_t ms = json_integer_value(json_object_get(request, "timeout_ms"));
     if (json_is_true(json_object_get(request, "remote")))

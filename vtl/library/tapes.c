@@ -38,17 +38,15 @@ static int check_new(struct library *lib, const char *barcode, struct errtext *e
     return rc;
 }
 
-/* The first claim and head, here and now. Nobody else knows the cartridge yet; committing keeps the workers, whom
+/* The first claim and head, here and now. Nobody else knows the cartridge yet; its heads are taken, which keeps the workers, whom
  * loading tells of it, from claiming it as well. */
 static int first_commit(struct cartridge *c, struct errtext *err)
 {
-    c->committing = true;
+    (void)cartridge_take_heads(c);
     int rc = cartridge_load(c, err);
     if (!rc)
         rc = commit_head(c, &impatient, err);
-    lock_take(&c->lock);
-    c->committing = false;
-    lock_release(&c->lock);
+    cartridge_give_heads(c);
     return rc == -EAGAIN ? 0 : rc;
 }
 
@@ -186,28 +184,28 @@ static int delete_objects(struct library *lib, const char *barcode, struct errte
 
 static int may_remove(struct cartridge *c, bool force, struct errtext *err)
 {
-    lock_take(&c->lock);
-    bool mounted = c->users != 0;
-    uint64_t used = c->loaded ? tape_index_plain_bytes(&c->live) : c->row.used_bytes + c->row.unsettled;
-    lock_release(&c->lock);
-    if (mounted)
-        return errtext_set(err, -EBUSY, "%s: it is in a drive: move it to a slot first", c->row.barcode);
-    if (used && !force)
+    struct cartridge_view v;
+    cartridge_view(c, &v);
+    if (v.held)
+        return errtext_set(err, -EBUSY, "%s: it is in a drive: move it to a slot first", cartridge_barcode(c));
+    if ((v.used_bytes || (!v.loaded && v.unstored_rows)) && !force)
         return errtext_set(err, -ENOTEMPTY, "%s: it holds %" PRIu64 " bytes of data: --force removes it with them",
-                           c->row.barcode, used);
+                           cartridge_barcode(c), v.used_bytes);
     return 0;
 }
 
 /* A cartridge made anew under this barcode begins above the epochs of this one. */
-static int keep_epoch(struct library *lib, const struct cartridge *c, struct errtext *err)
+static int keep_epoch(struct library *lib, struct cartridge *c, struct errtext *err)
 {
     char floor[32];
+    struct seg_id head;
+    (void)cartridge_is_ours(c, &head);
     int rc = db_meta_get(lib->eng.db, EPOCH_FLOOR, floor, sizeof(floor));
-    if (!rc && strtoull(floor, NULL, 10) < c->row.head.epoch) {
-        (void)snprintf(floor, sizeof(floor), "%" PRIu64, c->row.head.epoch);
+    if (!rc && strtoull(floor, NULL, 10) < head.epoch) {
+        (void)snprintf(floor, sizeof(floor), "%" PRIu64, head.epoch);
         rc = db_meta_set(lib->eng.db, EPOCH_FLOOR, floor);
     }
-    return rc ? errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(lib->eng.db)) : 0;
+    return rc ? errtext_set(err, rc, "%s: state: %s", cartridge_barcode(c), db_error(lib->eng.db)) : 0;
 }
 
 json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext *err)
@@ -223,10 +221,10 @@ json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext 
     workers_forget(lib->eng.workers, c);
     /* Only the owner removes (I7). */
     if (commit_claim(c, &impatient, err) || keep_epoch(lib, c, err) || delete_objects(lib, barcode, err)) {
-        workers_add(lib->eng.workers, c);
+        cartridge_poke(c);
         return NULL;
     }
-    int rc = db_cartridge_remove(lib->eng.db, c->row.rowid, barcode);
+    int rc = db_cartridge_remove(lib->eng.db, cartridge_rowid(c), barcode);
     if (rc) {
         errtext_set(err, rc, "%s: state: %s", barcode, db_error(lib->eng.db));
         return NULL;
@@ -239,8 +237,7 @@ json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext 
     }
     lock_release(&lib->lock);
     library_drop_cartridge(lib, c);
-    for (size_t i = 0; i < c->n_pending; i++)
-        atomic_fetch_sub(&lib->eng.dirty_bytes, c->pending[i].size);
+    cartridge_drop_backlog(c);
     spool_remove_all(lib->eng.spool, barcode);
     json_t *answer = json_pack("{s:s}", "removed", barcode);
     cartridge_free(c);

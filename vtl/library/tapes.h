@@ -38,10 +38,9 @@ json_t *tapes_export(struct library *lib, const json_t *request, struct errtext 
 /* {"barcodes":[...]} -> {"imported":[...]}: from the shelf into free import/export elements. All or none. */
 json_t *tapes_import(struct library *lib, const json_t *request, struct errtext *err);
 
-/* Waits until no worker is at the cartridge's heads, and keeps them away until they are given back. -EAGAIN: they are at
+/* Waits until nobody else works on the cartridge's heads, and takes them: cartridge_give_heads. -EAGAIN: somebody is at
  * it for too long. */
-int tapes_take_commits(struct library *lib, struct cartridge *c, struct errtext *err);
-void tapes_give_commits(struct cartridge *c);
+int tapes_take_heads(struct library *lib, struct cartridge *c, struct errtext *err);
 
 /* A cartridge's row changed: a head comes to hold it, here and now when no worker does it. A store that is down changes
  * nothing: the next start commits then. */

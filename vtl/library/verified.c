@@ -4,30 +4,11 @@
 #include <string.h>
 
 #include "base/lock.h"
-#include "vtl/cartridge/cartridge_private.h"
 #include "vtl/library/tapes.h"
 
 struct found {
     uint64_t objects, lost, from;
 };
-
-/* A head comes to hold it soon, but not by claiming a cartridge that another gateway wrote last: that one's scrub tells
- * it. Here it is known all the same. */
-static int note(struct cartridge *c, const struct found *f, bool *ours)
-{
-    lock_take(&c->lock);
-    c->usage.verified = engine_time();
-    c->usage.verified_objects = f->objects;
-    c->usage.lost_objects = f->lost;
-    c->usage.lost_from = f->lost ? f->from : 0;
-    c->usage_changed = true;
-    cartridge_refresh_counters(c);
-    *ours = !c->fenced && (c->owned || c->row.head.writer == c->eng->writer);
-    struct db_cartridge row = c->row;
-    int rc = *ours ? cartridge_change_row(c, &row) : db_cartridge_update(c->eng->db, &c->row);
-    lock_release(&c->lock);
-    return rc;
-}
 
 /* The drive that it is in tells it too. */
 static void alert(struct library *lib, const char *barcode)
@@ -52,7 +33,7 @@ static bool is_it(const struct cartridge *c, const char *id)
 {
     char hex[33];
     for (int i = 0; i < 16; i++)
-        (void)snprintf(hex + 2 * i, 3, "%02x", c->row.id[i]);
+        (void)snprintf(hex + 2 * i, 3, "%02x", cartridge_id(c)[i]);
     return id && !strcmp(id, hex);
 }
 
@@ -72,7 +53,7 @@ json_t *tapes_verified(struct library *lib, const json_t *request, struct errtex
     bool ours = false;
     if (cartridge_load(c, err))
         return NULL;
-    int rc = note(c, &f, &ours);
+    int rc = cartridge_set_verified(c, f.objects, f.lost, f.from, &ours);
     if (rc) {
         errtext_set(err, rc, "%s: state: %s", barcode, db_error(lib->eng.db));
         return NULL;

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* cartridge_pending.c: sealed segments that are not stored yet, and how much of the spool they and the open one take. */
+#include "vtl/cartridge/cartridge_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+void cartridge_count_open(struct cartridge *c, uint64_t size)
+{
+    atomic_fetch_add(&c->eng->dirty_bytes, size - c->open.size);
+    c->open.size = size;
+}
+
+void cartridge_uncount(struct cartridge *c)
+{
+    for (size_t i = 0; i < c->n_pending; i++) {
+        atomic_fetch_sub(&c->eng->dirty_bytes, c->pending[i].size);
+        c->pending[i].size = 0;
+    }
+    cartridge_count_open(c, 0);
+}
+
+int cartridge_push_pending(struct cartridge *c, const struct seg_id *id, uint64_t size)
+{
+    if (c->n_pending == c->room_pending) {
+        size_t room = c->room_pending ? 2 * c->room_pending : 16;
+        struct pending *p = realloc(c->pending, room * sizeof(*p));
+        if (!p)
+            return -ENOMEM;
+        c->pending = p;
+        c->room_pending = room;
+    }
+    c->pending[c->n_pending++] = (struct pending){.id = *id, .size = size};
+    return 0;
+}
+
+static void remove_pending(struct cartridge *c, size_t i)
+{
+    atomic_fetch_sub(&c->eng->dirty_bytes, c->pending[i].size);
+    memmove(&c->pending[i], &c->pending[i + 1], (c->n_pending - i - 1) * sizeof(*c->pending));
+    c->n_pending--;
+}
+
+void cartridge_bury_dead(struct cartridge *c)
+{
+    for (size_t i = c->n_pending; i-- > 0;) {
+        struct pending *p = &c->pending[i];
+        if (!p->dead || p->busy)
+            continue;
+        char key[DB_KEY_SIZE];
+        object_key(key, c->row.barcode, "seg", &p->id);
+        const char *keys[] = {key};
+        if (p->tried && db_garbage_add(c->eng->db, c->row.rowid, keys, 1))
+            log_line("%s: state: %s: %s stays in the store", c->row.barcode, db_error(c->eng->db), key);
+        spool_remove(c->eng->spool, c->row.barcode, &p->id);
+        remove_pending(c, i);
+    }
+}
+
+bool cartridge_pick_pending(struct cartridge *c, struct pending *out)
+{
+    for (size_t i = 0; i < c->n_pending; i++)
+        if (!c->pending[i].busy && !c->pending[i].dead) {
+            c->pending[i].busy = c->pending[i].tried = true;
+            *out = c->pending[i];
+            return true;
+        }
+    return false;
+}
+
+int cartridge_pending_done(struct cartridge *c, const struct seg_id *id, bool stored)
+{
+    size_t i = 0;
+    while (i < c->n_pending && seg_id_compare(&c->pending[i].id, id))
+        i++;
+    if (i == c->n_pending)
+        return 0;
+    struct pending *p = &c->pending[i];
+    p->busy = false;
+    if (p->dead) {
+        if (!c->open.overwrites)
+            cartridge_bury_dead(c);
+        return 0;
+    }
+    if (!stored)
+        return 0;
+    int rc = db_segment_stored(c->eng->db, c->row.rowid, id);
+    if (rc)
+        return rc;
+    spool_stored(c->eng->spool, c->row.barcode, id, p->size);
+    c->row.stored_bytes += p->size;
+    remove_pending(c, i);
+    return 0;
+}
+
+size_t cartridge_stored_prefix(const struct cartridge *c)
+{
+    size_t n = c->live.n_segs;
+    if (c->open.writer && n && !seg_id_compare(&c->live.segs[n - 1].id, &c->open.id))
+        n--;
+    for (size_t p = 0; p < c->n_pending; p++) {
+        if (c->pending[p].dead)
+            continue;
+        size_t i = n;
+        while (i-- > 0)
+            if (!seg_id_compare(&c->live.segs[i].id, &c->pending[p].id)) {
+                n = i;
+                break;
+            }
+    }
+    return n;
+}
+
+uint64_t cartridge_stored_bytes(const struct cartridge *c)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < c->live.n_segs; i++)
+        n += c->live.segs[i].size; /* 0 while it is open */
+    for (size_t i = 0; i < c->n_pending; i++)
+        if (!c->pending[i].dead)
+            n -= c->pending[i].size;
+    return n;
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* cartridge_view.c: what a cartridge looks like from outside: snapshots, places on the tape, segments. */
+#include "vtl/cartridge/cartridge_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+const char *cartridge_barcode(const struct cartridge *c)
+{
+    return c->row.barcode;
+}
+
+const uint8_t *cartridge_id(const struct cartridge *c)
+{
+    return c->row.id;
+}
+
+int64_t cartridge_rowid(const struct cartridge *c)
+{
+    return c->row.rowid;
+}
+
+int cartridge_generation(const struct cartridge *c)
+{
+    return c->row.generation;
+}
+
+struct engine *cartridge_engine(const struct cartridge *c)
+{
+    return c->eng;
+}
+
+void cartridge_brief(struct cartridge *c, uint64_t object, struct cartridge_brief *out)
+{
+    lock_take(&c->lock);
+    *out = (struct cartridge_brief){.owner = c->owner,
+                                    .failing = c->failures != 0,
+                                    .write_protected = c->row.write_protected,
+                                    .worm = c->row.worm,
+                                    .capacity = c->row.capacity,
+                                    .file = tape_index_file_of(&c->live, object),
+                                    .end_object = tape_index_end_object(&c->live),
+                                    .end_file = tape_index_end_file(&c->live),
+                                    .appended = c->appended,
+                                    .created = c->row.created,
+                                    .pending = c->n_pending,
+                                    .usage = c->usage};
+    out->filemark = object < out->end_object && tape_index_is_filemark(&c->live, object);
+    lock_release(&c->lock);
+}
+
+uint64_t cartridge_not_remote(const struct cartridge *c)
+{
+    uint64_t n = 0;
+    lock_assert_held(&c->lock);
+    if (!c->loaded)
+        return c->row.sealed_bytes;
+    for (size_t i = c->row.commit_segs; i < c->live.n_segs; i++)
+        n += c->live.segs[i].size;
+    return n + c->open.size;
+}
+
+static void fill_backlog(struct cartridge *c, struct cartridge_backlog *out)
+{
+    out->bytes = cartridge_not_remote(c);
+    out->remote = cartridge_is_committed(c);
+    out->fenced = c->owner == CARTRIDGE_FENCED;
+    memcpy(out->trouble, c->trouble, sizeof(out->trouble));
+}
+
+void cartridge_backlog(struct cartridge *c, struct cartridge_backlog *out)
+{
+    lock_take(&c->lock);
+    fill_backlog(c, out);
+    lock_release(&c->lock);
+}
+
+void cartridge_view(struct cartridge *c, struct cartridge_view *out)
+{
+    lock_take(&c->lock);
+    *out = (struct cartridge_view){.loaded = c->loaded,
+                                   .held = c->users != 0,
+                                   .write_protected = c->row.write_protected,
+                                   .worm = c->row.worm,
+                                   .capacity = c->row.capacity,
+                                   .used_bytes = c->row.used_bytes,
+                                   .stored_bytes = c->row.stored_bytes,
+                                   .created = c->row.created,
+                                   .modified = c->row.modified,
+                                   .head = c->row.head,
+                                   .unstored_rows = c->row.unsettled,
+                                   .usage = c->usage};
+    if (c->loaded) {
+        out->used_bytes = tape_index_plain_bytes(&c->live);
+        out->stored_bytes = cartridge_stored_bytes(c);
+        out->segments = c->live.n_segs;
+        out->end_file = tape_index_end_file(&c->live);
+        out->end_object = tape_index_end_object(&c->live);
+    }
+    fill_backlog(c, &out->backlog);
+    lock_release(&c->lock);
+}
+
+/* ---- places on the tape ---- */
+
+bool cartridge_next_filemark(struct cartridge *c, uint64_t object, uint64_t *filemark)
+{
+    lock_take(&c->lock);
+    bool found = tape_index_next_filemark(&c->live, object, filemark);
+    lock_release(&c->lock);
+    return found;
+}
+
+bool cartridge_prev_filemark(struct cartridge *c, uint64_t object, uint64_t *filemark)
+{
+    lock_take(&c->lock);
+    bool found = tape_index_prev_filemark(&c->live, object, filemark);
+    lock_release(&c->lock);
+    return found;
+}
+
+bool cartridge_file_start(struct cartridge *c, uint64_t file, uint64_t *object)
+{
+    lock_take(&c->lock);
+    bool found = tape_index_file_start(&c->live, file, object);
+    lock_release(&c->lock);
+    return found;
+}
+
+uint64_t cartridge_bytes_before(struct cartridge *c, uint64_t object)
+{
+    const struct tape_index *x = &c->live;
+    uint64_t n = 0;
+    lock_take(&c->lock);
+    for (size_t i = 0; i < x->n_segs && x->segs[i].first_object < object; i++) {
+        const struct seg_ref *r = &x->segs[i];
+        uint64_t part = object - r->first_object;
+        n += part >= r->objects ? r->plain_bytes
+                                : (uint64_t)((double)r->plain_bytes * (double)part / (double)r->objects);
+    }
+    lock_release(&c->lock);
+    return n;
+}
+
+/* ---- segments ---- */
+
+int cartridge_segment_of(struct cartridge *c, uint64_t object, struct seg_ref *ref, size_t *number)
+{
+    lock_take(&c->lock);
+    const struct seg_ref *found = tape_index_segment(&c->live, object, number);
+    if (found)
+        *ref = *found;
+    lock_release(&c->lock);
+    return found ? 0 : -ENOENT;
+}
+
+bool cartridge_segment(struct cartridge *c, size_t number, struct seg_ref *ref)
+{
+    lock_take(&c->lock);
+    bool found = number < c->live.n_segs;
+    if (found)
+        *ref = c->live.segs[number];
+    lock_release(&c->lock);
+    return found;
+}
+
+bool cartridge_is_stored(struct cartridge *c, const struct seg_id *id)
+{
+    bool pending = false;
+    lock_take(&c->lock);
+    for (size_t i = 0; i < c->n_pending; i++)
+        pending = pending || !seg_id_compare(&c->pending[i].id, id);
+    lock_release(&c->lock);
+    return !pending;
+}
+
+static int read_record(int fd, uint8_t **buf, size_t *room, uint32_t size, uint64_t offset)
+{
+    uint8_t *more = size > *room ? realloc(*buf, size) : *buf;
+    if (!more)
+        return -ENOMEM;
+    *room = size > *room ? size : *room;
+    *buf = more;
+    for (uint32_t done = 0; done < size;) {
+        ssize_t n = pread(fd, more + done, size - done, (off_t)(offset + done));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n ? -errno : -EBADMSG;
+        done += (uint32_t)n;
+    }
+    return 0;
+}
+
+int cartridge_read_open(struct cartridge *c, uint64_t object, uint8_t **buf, size_t *room, uint32_t *size)
+{
+    uint64_t offset = 0;
+    int rc = -ENOENT;
+    lock_take(&c->lock);
+    const struct seg_ref *ref = tape_index_segment(&c->live, object, NULL);
+    if (c->open.state != OPEN_CLOSED && ref && !seg_id_compare(&ref->id, &c->open.id))
+        rc = seg_writer_find(c->open.writer, object, &offset, size);
+    if (!rc)
+        rc = read_record(c->open.fd, buf, room, *size, offset);
+    lock_release(&c->lock);
+    return rc;
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* commit_claim.c: how this gateway becomes the writer of a cartridge (I7). */
+#include "vtl/cartridge/commit_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The state that a claim takes over, as this gateway's own first head. */
+static int take_over(struct cartridge *c, const struct seg_id *claim, struct head *h, const struct obj_call *call,
+                     struct errtext *err)
+{
+    int rc = commit_read_head(c->eng->store, c->row.barcode, claim, h, call, err);
+    bool ours = c->row.head.epoch != 0;
+    if (rc == -ENOENT && !ours) { /* a new cartridge */
+        head_init(h);
+        lock_take(&c->lock);
+        commit_fill_identity(c, h);
+        lock_release(&c->lock);
+        return 0;
+    }
+    if (rc == -ENOENT)
+        return errtext_set(err, -EIO, "%s: the head that this gateway wrote is gone from the store", c->row.barcode);
+    if (rc)
+        return rc;
+    /* A head of ours that knows segments this state does not: the state is a copy from earlier (a restored snapshot).
+     */
+    bool same = ours && ((h->id.writer == c->eng->writer && h->next_segment <= c->row.next_segment) ||
+                         !seg_id_compare(&h->id, &c->row.head));
+    if (!same) {
+        struct seg_id winner = h->id;
+        head_free(h);
+        return commit_fence(c, &winner, err);
+    }
+    return 0;
+}
+
+/* Looks before it claims, so that a gateway that comes back late does not disturb the one that took over. Claims that
+ * came to nothing are passed over. */
+static int may_claim(struct cartridge *c, const struct seg_id *heads, size_t n, struct errtext *err)
+{
+    while (n && !heads[n - 1].number)
+        n--;
+    if (!n || heads[n - 1].writer == c->eng->writer || !seg_id_compare(&heads[n - 1], &c->row.head))
+        return 0;
+    return commit_fence(c, &heads[n - 1], err);
+}
+
+/* No epoch is used twice by this gateway, also not for a barcode that was removed and made again (I2). */
+static int next_epoch(struct engine *e, uint64_t highest, uint64_t *epoch, struct errtext *err)
+{
+    char floor[32];
+    if (db_meta_get(e->db, EPOCH_FLOOR, floor, sizeof(floor)))
+        return errtext_set(err, -EIO, "state: %s", db_error(e->db));
+    uint64_t n = strtoull(floor, NULL, 10);
+    *epoch = (n > highest ? n : highest) + 1;
+    return 0;
+}
+
+static int claim(struct cartridge *c, const struct obj_call *call, struct errtext *err)
+{
+    struct engine *e = c->eng;
+    struct seg_id *heads = NULL, mine = {0, e->writer, 0};
+    size_t n = 0;
+    int rc = commit_list_heads(e->store, c->row.barcode, &heads, &n, call, err);
+    if (!rc)
+        rc = may_claim(c, heads, n, err);
+    if (!rc)
+        rc = next_epoch(e, n ? heads[n - 1].epoch : 0, &mine.epoch, err);
+    free(heads);
+    if (rc)
+        return rc;
+    struct head h;
+    head_init(&h);
+    h.claim = true;
+    h.id = mine;
+    memcpy(h.barcode, c->row.barcode, sizeof(h.barcode));
+    memcpy(h.cartridge, c->row.id, sizeof(h.cartridge));
+    rc = commit_put_head(e, &h, call, err);
+    head_free(&h);
+    if (!rc)
+        rc = commit_check_highest(c, &mine, false, call, err);
+    if (!rc)
+        rc = take_over(c, &mine, &h, call, err);
+    if (rc == -EPERM)
+        (void)commit_delete_heads(e, c->row.barcode, &mine, 1, call, NULL);
+    if (rc)
+        return rc;
+    mine.number = 1;
+    h.id = mine;
+    rc = commit_put_head(e, &h, call, err);
+    head_free(&h);
+    if (!rc)
+        rc = commit_check_highest(c, &mine, false, call, err);
+    if (rc)
+        return rc;
+    lock_take(&c->lock);
+    c->row.head = mine;
+    c->tried_n = 1;
+    rc = db_cartridge_update(e->db, &c->row);
+    if (!rc)
+        c->owner = CARTRIDGE_OWNED;
+    lock_release(&c->lock);
+    if (rc)
+        return errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(e->db));
+    progress_post(&e->progress); /* the first WRITE waits for this, and not for what is cleaned up */
+    return commit_check_highest(c, &mine, true, call, err);
+}
+
+int commit_claim(struct cartridge *c, const struct obj_call *call, struct errtext *err)
+{
+    lock_take(&c->lock);
+    enum cartridge_owner owner = c->owner;
+    lock_release(&c->lock);
+    if (owner == CARTRIDGE_FENCED)
+        return errtext_set(err, -EPERM, "%s: owned by another gateway", c->row.barcode);
+    return owner == CARTRIDGE_OWNED ? 0 : claim(c, call, err);
+}

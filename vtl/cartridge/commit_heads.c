@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* commit_heads.c: heads in the store: put, looked at, deleted; what fences. */
+#include "vtl/cartridge/commit_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int commit_put(struct engine *e, const char *key, const void *buf, size_t len, const struct obj_call *call,
+               struct errtext *err)
+{
+    struct obj_source src = {.mem = buf, .fd = -1, .len = len};
+    return e->store->ops->put(e->store, key, &src, call, err);
+}
+
+int commit_put_head(struct engine *e, const struct head *h, const struct obj_call *call, struct errtext *err)
+{
+    char key[DB_KEY_SIZE], *buf = NULL;
+    size_t len = 0;
+    object_key(key, h->barcode, "head", &h->id);
+    int rc = head_encode(h, &buf, &len);
+    rc = rc ? errtext_set(err, rc, "%s: cannot be encoded: %s", key, strerror(-rc))
+            : commit_put(e, key, buf, len, call, err);
+    free(buf);
+    return rc;
+}
+
+int commit_delete_heads(struct engine *e, const char *barcode, const struct seg_id *ids, size_t n,
+                        const struct obj_call *call, struct errtext *err)
+{
+    int rc = 0;
+    for (size_t i = 0; !rc && i < n; i++) {
+        char key[DB_KEY_SIZE];
+        object_key(key, barcode, "head", &ids[i]);
+        const char *keys[] = {key};
+        rc = e->store->ops->del(e->store, keys, 1, call, err);
+    }
+    return rc;
+}
+
+int commit_fence(struct cartridge *c, const struct seg_id *winner, struct errtext *err)
+{
+    lock_take(&c->lock);
+    c->owner = CARTRIDGE_FENCED;
+    cartridge_uncount(c);
+    lock_release(&c->lock);
+    return errtext_set(
+        err, -EPERM,
+        "%s: owned by gateway %08x (epoch %llu): nothing of this gateway is merged; what it holds stays in its "
+        "spool",
+        c->row.barcode, winner->writer, (unsigned long long)winner->epoch);
+}
+
+int commit_check_highest(struct cartridge *c, const struct seg_id *mine, bool clean, const struct obj_call *call,
+                         struct errtext *err)
+{
+    struct seg_id *heads = NULL;
+    size_t n = 0;
+    int rc = commit_list_heads(c->eng->store, c->row.barcode, &heads, &n, call, err);
+    if (!rc && !n)
+        rc = errtext_set(err, -EIO, "tapes/%s/head/: the store does not list the head just put", c->row.barcode);
+    else if (!rc && seg_id_compare(&heads[n - 1], mine) > 0)
+        rc = heads[n - 1].writer == mine->writer
+                 ? errtext_set(err, -EIO, "tapes/%s/head/: a head of this gateway is above the one just put",
+                               c->row.barcode)
+                 : commit_fence(c, &heads[n - 1], err);
+    else if (!rc && seg_id_compare(&heads[n - 1], mine) < 0)
+        rc = errtext_set(err, -EIO, "tapes/%s/head/: the store does not list the head just put", c->row.barcode);
+    else if (!rc && clean)
+        rc = commit_delete_heads(c->eng, c->row.barcode, heads, n - 1, call, err);
+    free(heads);
+    return rc;
+}
+
+int commit_adopt_head(struct engine *e, const struct head *h, const struct obj_call *call, struct errtext *err)
+{
+    struct seg_id *heads = NULL;
+    size_t n = 0;
+    int rc = commit_put_head(e, h, call, err);
+    if (!rc)
+        rc = commit_list_heads(e->store, h->barcode, &heads, &n, call, err);
+    if (!rc && (!n || seg_id_compare(&heads[n - 1], &h->id)))
+        rc = errtext_set(err, -EPERM, "tapes/%s/head/: another gateway is writing this cartridge", h->barcode);
+    if (!rc)
+        rc = commit_delete_heads(e, h->barcode, heads, n - 1, call, err);
+    free(heads);
+    return rc;
+}
+
+void commit_fill_identity(const struct cartridge *c, struct head *h)
+{
+    memcpy(h->cartridge, c->row.id, sizeof(h->cartridge));
+    memcpy(h->barcode, c->row.barcode, sizeof(h->barcode));
+    h->generation = c->row.generation;
+    h->capacity = c->row.capacity;
+    h->full_capacity = c->row.full_capacity;
+    h->worm = c->row.worm;
+    h->write_protected = c->row.write_protected;
+    h->created = c->row.created;
+    h->modified = c->row.modified;
+    h->next_segment = c->row.next_segment;
+    h->next_map = c->row.next_map;
+    h->mam = c->row.mam ? json_loads(c->row.mam, 0, NULL) : NULL;
+    h->counters = c->row.counters ? json_loads(c->row.counters, 0, NULL) : NULL;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* commit_private.h: what claiming, committing and sweeping share. */
+#ifndef S3VTL_COMMIT_PRIVATE_H
+#define S3VTL_COMMIT_PRIVATE_H
+
+#include "vtl/cartridge/cartridge_private.h"
+#include "vtl/cartridge/commit.h"
+
+/* ---- commit_heads.c; without the lock ---- */
+int commit_put(struct engine *e, const char *key, const void *buf, size_t len, const struct obj_call *call,
+               struct errtext *err);
+int commit_put_head(struct engine *e, const struct head *h, const struct obj_call *call, struct errtext *err);
+int commit_delete_heads(struct engine *e, const char *barcode, const struct seg_id *ids, size_t n,
+                        const struct obj_call *call, struct errtext *err);
+/* Another gateway owns the cartridge: -EPERM. */
+int commit_fence(struct cartridge *c, const struct seg_id *winner, struct errtext *err);
+/* Lists the heads; -EPERM when mine is not the highest. With clean, deletes those below mine. */
+int commit_check_highest(struct cartridge *c, const struct seg_id *mine, bool clean, const struct obj_call *call,
+                         struct errtext *err);
+/* Identity and attributes, the same in every head. With the lock. */
+void commit_fill_identity(const struct cartridge *c, struct head *h);
+
+/* ---- commit.c; with the lock ---- */
+/* Is there something that a head could hold and none does? */
+bool commit_possible(const struct cartridge *c);
+/* What is garbage now becomes doomed: no head made from this moment's state can name it. */
+int commit_collect(struct cartridge *c);
+
+#endif

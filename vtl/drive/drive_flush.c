@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* drive_flush.c: what was acknowledged becomes safe: in the spool, or in the store (I1). */
+#include "vtl/drive/drive_private.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define FLUSH_TELL_MS 30000 /* a line to the log while a flush waits for the store */
+
+/* Why the store did not take everything: for the operator. */
+static int not_remote(struct drive *d, const struct cartridge_backlog *b, int rc, struct errtext *err)
+{
+    return errtext_set(err, rc, "drive %u, %s: %llu bytes are still only local: %s", d->number, cartridge_barcode(d->c),
+                       (unsigned long long)b->bytes, b->trouble[0] ? b->trouble : "the upload takes too long");
+}
+
+static void log_flush(struct drive *d, uint64_t left)
+{
+    uint64_t rate = upload_rate_get(&d->eng->upload_rate, clock_ms());
+    if (rate)
+        log_line("drive %u, %s: flushing: %llu MB are not in the store yet, about %llu s at %llu MB/s", d->number,
+                 cartridge_barcode(d->c), (unsigned long long)left / 1000000, (unsigned long long)(left / rate),
+                 (unsigned long long)rate / 1000000);
+    else
+        log_line("drive %u, %s: flushing: %llu MB are not in the store yet", d->number, cartridge_barcode(d->c),
+                 (unsigned long long)left / 1000000);
+}
+
+static int wait_remote(struct drive *d, uint64_t limit_ms, const atomic_bool *cancel, struct errtext *err)
+{
+    struct engine *e = d->eng;
+    struct cartridge_backlog b;
+    uint64_t now = clock_ms(), until = now + limit_ms, tell = now + FLUSH_TELL_MS;
+    if (!e->workers)
+        return errtext_set(err, -EIO, "no background work runs");
+    for (;;) {
+        uint64_t seen = progress_now(&e->progress);
+        cartridge_backlog(d->c, &b);
+        if (b.remote)
+            return 0;
+        atomic_store(&d->flush_left, b.bytes ? b.bytes : 1);
+        if (b.fenced)
+            return not_remote(d, &b, -EPERM, err);
+        if (atomic_load(cancel))
+            return not_remote(d, &b, -ECANCELED, err);
+        now = clock_ms();
+        if (now >= until)
+            return not_remote(d, &b, -ETIMEDOUT, err);
+        if (now >= tell) {
+            log_flush(d, b.bytes);
+            tell = now + FLUSH_TELL_MS;
+        }
+        progress_wait(&e->progress, seen, 1000);
+    }
+}
+
+int drive_make_safe(struct drive *d, bool seal, uint64_t limit_ms, const atomic_bool *cancel, struct errtext *err)
+{
+    bool remote = d->eng->cfg->spool.durability == DURABILITY_REMOTE;
+    lock_assert_held(&d->op_lock);
+    int rc = seal || remote ? cartridge_flush(d->c) : cartridge_sync(d->c);
+    if (rc)
+        return errtext_set(err, rc, "drive %u, %s: spool: %s", d->number, cartridge_barcode(d->c), strerror(-rc));
+    if (remote)
+        rc = wait_remote(d, limit_ms, cancel, err);
+    atomic_store(&d->flush_left, 0);
+    if (rc)
+        return rc;
+    d->unsynced_blocks = d->unsynced_bytes = 0;
+    return 0;
+}
+
+int drive_wait_for(struct drive *d, uint64_t limit_ms, const atomic_bool *cancel, struct errtext *err)
+{
+    int rc = lock_take_until(&d->op_lock, clock_ms() + limit_ms, cancel);
+    if (rc == -ECANCELED)
+        return errtext_set(err, rc, "drive %u: what waited for it was cancelled", d->number);
+    return rc ? errtext_set(err, rc, "drive %u: it has been busy for %llu s", d->number,
+                            (unsigned long long)limit_ms / 1000)
+              : 0;
+}
+
+int drive_flush(struct drive *d, const atomic_bool *cancel, struct errtext *err)
+{
+    int rc = drive_wait_for(d, d->flush_limit_ms, cancel, err);
+    if (rc)
+        return rc;
+    drive_drain(d);
+    rc = drive_loss_error(d, err);
+    if (!rc && d->c)
+        rc = drive_make_safe(d, true, d->flush_limit_ms, cancel, err);
+    drive_usage_save(d);
+    drive_publish(d, TAPE_IDLE);
+    lock_release(&d->op_lock);
+    return rc;
+}
+
+void drive_usage_end(struct drive *d)
+{
+    lock_take(&d->op_lock);
+    drive_drain(d);
+    d->counting = false;
+    drive_usage_save(d);
+    lock_release(&d->op_lock);
+}

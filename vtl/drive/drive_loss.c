@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* drive_loss.c: what a failure becomes for the host, and blocks that were acknowledged and could not be written. */
+#include "vtl/drive/drive_private.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+
+enum tape_result drive_failed(struct drive *d, int rc, const struct errtext *err, enum tape_result otherwise)
+{
+    if (rc == -ECANCELED)
+        return TAPE_CANCELLED;
+    if (err && err->text[0])
+        log_line("%s", err->text);
+    if (rc == -EPERM) {
+        d->fence_told = true;
+        return TAPE_NOT_OWNED;
+    }
+    bool write = otherwise == TAPE_WRITE_ERROR, read = otherwise == TAPE_READ_ERROR;
+    if (write || read) {
+        atomic_fetch_or(&d->alerts, TAPE_ALERT_BIT(ALERT_HARD_ERROR) |
+                                        TAPE_ALERT_BIT(write ? ALERT_WRITE_FAILURE : ALERT_READ_FAILURE));
+        drive_count(d, &(struct tape_usage){.write_errors = write, .read_errors = read});
+    }
+    if (otherwise == TAPE_INTERNAL)
+        atomic_fetch_or(&d->alerts, TAPE_ALERT_BIT(ALERT_HARDWARE_A));
+    return otherwise;
+}
+
+enum tape_result drive_write_failed(struct drive *d, int rc)
+{
+    struct errtext err;
+    errtext_set(&err, rc, "drive %u, %s: spool %s/spool: %s", d->number, cartridge_barcode(d->c),
+                d->eng->cfg->library.state_dir, strerror(-rc));
+    return drive_failed(d, rc, &err, TAPE_WRITE_ERROR);
+}
+
+static void forget_lost(struct drive *d, const struct behind_loss *loss)
+{
+    d->pos = loss->object;
+    d->used -= loss->bytes;
+    d->unsynced_blocks -= loss->blocks;
+    d->unsynced_bytes -= loss->bytes;
+    d->streamed.written_blocks -= loss->blocks;
+    d->streamed.written_bytes -= loss->bytes;
+    d->lost_rc = loss->rc;
+    log_line("drive %u, %s: %llu blocks (%llu bytes) from object %llu on were acknowledged and could not be written: "
+             "%s; the host is told",
+             d->number, cartridge_barcode(d->c), (unsigned long long)loss->blocks, (unsigned long long)loss->bytes,
+             (unsigned long long)loss->object,
+             loss->rc == -EPERM ? "another gateway owns the cartridge" : strerror(-loss->rc));
+}
+
+void drive_drain(struct drive *d)
+{
+    struct behind_loss loss;
+    if (!d->behind || !d->c)
+        return;
+    d->streaming = false;
+    behind_drain(d->behind, &loss);
+    if (loss.rc)
+        forget_lost(d, &loss);
+    if (d->streamed.written_blocks)
+        drive_count(d, &d->streamed);
+    d->streamed = (struct tape_usage){0};
+}
+
+enum tape_result drive_tell_loss(struct drive *d)
+{
+    int rc = d->lost_rc;
+    if (!rc)
+        return TAPE_OK;
+    d->lost_rc = 0;
+    d->place_lost = rc != -EPERM; /* then nothing more is written anyway */
+    enum tape_result r = drive_failed(d, rc, NULL, TAPE_WRITE_ERROR);
+    return r == TAPE_WRITE_ERROR ? TAPE_WRITE_LOST : r;
+}
+
+int drive_loss_error(struct drive *d, struct errtext *err)
+{
+    return d->lost_rc
+               ? errtext_set(err, d->lost_rc, "drive %u, %s: blocks that were acknowledged could not be written: %s",
+                             d->number, cartridge_barcode(d->c), strerror(-d->lost_rc))
+               : 0;
+}
