@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
-#include "vtl/format/segment_private.h"
+#include "vtl/format/segment.h"
 
 static void touch(struct cartridge *c)
 {

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "vtl/config/config_private.h"
+#include "vtl/config/config.h"
 #include "vtl/cmd/cmd.h"
 #include "vtl/cmd/password.h"
 
@@ -39,14 +39,12 @@ static int check_files(const struct vtl_config *cfg)
 static void print_text(const struct vtl_config *cfg)
 {
     const char *section = "";
-    for (size_t i = 0; i < config_n_keys; i++) {
-        const struct config_key *k = &config_keys[i];
-        char value[4200];
-        k->show(cfg, value, sizeof(value));
-        if (strcmp(section, k->section) != 0)
-            printf("%s[%s]\n", section[0] ? "\n" : "", k->section);
-        section = k->section;
-        printf("%s = %s%s\n", k->name, value, cfg->given >> i & 1 ? "" : " ; default");
+    struct config_shown k;
+    for (size_t i = 0; config_show(cfg, i, &k); i++) {
+        if (strcmp(section, k.section) != 0)
+            printf("%s[%s]\n", section[0] ? "\n" : "", k.section);
+        section = k.section;
+        printf("%s = %s%s\n", k.name, k.value, k.given ? "" : " ; default");
     }
 }
 
@@ -54,15 +52,13 @@ static void print_text(const struct vtl_config *cfg)
 static void print_object(const struct vtl_config *cfg)
 {
     json_t *all = json_object(), *defaults = json_array();
-    for (size_t i = 0; i < config_n_keys; i++) {
-        const struct config_key *k = &config_keys[i];
-        char value[4200];
-        k->show(cfg, value, sizeof(value));
-        if (!json_object_get(all, k->section))
-            json_object_set_new(all, k->section, json_object());
-        json_object_set_new(json_object_get(all, k->section), k->name, json_string(value));
-        if (!(cfg->given >> i & 1))
-            json_array_append_new(defaults, json_sprintf("%s.%s", k->section, k->name));
+    struct config_shown k;
+    for (size_t i = 0; config_show(cfg, i, &k); i++) {
+        if (!json_object_get(all, k.section))
+            json_object_set_new(all, k.section, json_object());
+        json_object_set_new(json_object_get(all, k.section), k.name, json_string(k.value));
+        if (!k.given)
+            json_array_append_new(defaults, json_sprintf("%s.%s", k.section, k.name));
     }
     json_object_set_new(all, "defaults", defaults);
     print_json(all);

@@ -5,6 +5,7 @@
 #define S3VTL_CONFIG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/errtext.h"
@@ -18,7 +19,7 @@ enum durability { DURABILITY_LOCAL, DURABILITY_REMOTE };
 /* All strings are owned by the struct and never NULL ("" = not set). Defaults in brackets. */
 struct vtl_config {
     char *file;     /* the path it was read from */
-    uint64_t given; /* bit i: the file sets config_keys[i]; else its default is in force */
+    uint64_t given; /* bit i: the file sets the i-th key (config_show); else its default is in force */
     struct {
         char *name;             /* [s3vtl] [A-Za-z0-9._-]{1,32} */
         char *state_dir;        /* absolute, at most CONFIG_MAX_STATE_DIR characters; no default */
@@ -60,6 +61,14 @@ struct vtl_config {
 int config_load(const char *file, struct vtl_config **out, struct errtext *err);
 void config_free(struct vtl_config *c);
 void config_store(const struct vtl_config *c, struct objstore_config *out); /* borrowed view for objstore_open */
+/* What is in force for one key, as the file would say it. */
+struct config_shown {
+    const char *section, *name;
+    bool given; /* the file sets it; else it is the default */
+    char value[4200];
+};
+/* Of the i-th key, in the order in which the file lists them; false: there are no more. */
+bool config_show(const struct vtl_config *c, size_t i, struct config_shown *out);
 /* "40M", "12T", "512" (binary multiples K M G T P, optional iB/B); false if it's no size. */
 bool config_parse_size(const char *s, uint64_t *bytes);
 /* "5s", "500ms", "2m", "1h" to milliseconds. */

@@ -402,3 +402,15 @@ const struct config_key config_keys[] = {
     KEY(spool, idle_seal, "30s"),
 };
 const size_t config_n_keys = sizeof(config_keys) / sizeof(config_keys[0]);
+
+bool config_show(const struct vtl_config *c, size_t i, struct config_shown *out)
+{
+    if (i >= config_n_keys)
+        return false;
+    const struct config_key *k = &config_keys[i];
+    out->section = k->section;
+    out->name = k->name;
+    out->given = c->given >> i & 1;
+    k->show(c, out->value, sizeof(out->value));
+    return true;
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* config_private.h: the table of configuration keys, shared by the reader and by "config check". */
+/* config_private.h: the table of configuration keys, which the reader of the file fills a configuration by. */
 #ifndef S3VTL_CONFIG_PRIVATE_H
 #define S3VTL_CONFIG_PRIVATE_H
 

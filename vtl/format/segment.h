@@ -52,6 +52,10 @@ struct seg_record {
 #define SEG_RECORD_SIZE 40
 #define SEG_INDEX_ENTRY_SIZE 40
 #define SEG_FOOTER_SIZE 64
+/* AES-256-GCM: nonce, plain CRC inside the ciphertext, tag. */
+#define SEG_AES_OVERHEAD (12 + 4 + 16)
+/* The largest record: header, extension, a block that did not shrink, encrypted, and padding to 8. */
+#define SEG_MAX_RECORD ((SEG_RECORD_SIZE + UINT16_MAX + TAPE_MAX_BLOCK + SEG_AES_OVERHEAD + 7) & ~7u)
 
 /* ---- writing: one thread at a time, all calls return 0 or a negative errno (the write's) ---- */
 struct seg_writer;

@@ -58,8 +58,7 @@ static bool entry_in_range(const struct seg_run *r)
     if (r->type == SEG_FILEMARKS)
         return !r->stride && !r->length;
     return r->type == SEG_BLOCK && r->length >= 1 && r->length <= TAPE_MAX_BLOCK && r->stride > SEG_RECORD_SIZE &&
-           r->stride % 8 == 0 &&
-           r->stride <= seg_pad8(SEG_RECORD_SIZE + UINT16_MAX + TAPE_MAX_BLOCK + SEG_AES_OVERHEAD);
+           r->stride % 8 == 0 && r->stride <= SEG_MAX_RECORD;
 }
 
 /* Takes one entry over; it must continue what is there, and end at limit or before it. */

@@ -10,8 +10,6 @@
 #define SEG_MAX_EPOCH UINT64_C(99999999)
 #define SEG_MAX_SEQUENCE UINT64_C(9999999999)
 #define SEG_MAX_SIZE (UINT64_C(1) << 40) /* of a segment; the configuration allows 1 GiB */
-/* AES-256-GCM: nonce, plain CRC inside the ciphertext, tag. */
-#define SEG_AES_OVERHEAD (12 + 4 + 16)
 
 static inline uint64_t seg_pad8(uint64_t n)
 {

@@ -7,10 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vtl/format/segment_private.h"
+#include "vtl/format/segment.h"
 
 #define CHUNK (UINT64_C(4) << 20)
-#define MAX_RECORD (SEG_RECORD_SIZE + UINT16_MAX + TAPE_MAX_BLOCK + SEG_AES_OVERHEAD + 8)
 
 /* A part of the object in memory; the parts are asked for in order. */
 struct window {
@@ -21,7 +20,7 @@ struct window {
     uint64_t at, len;
 };
 
-/* Bytes [offset, offset + len) of the object, or NULL with the error. len is at most MAX_RECORD. */
+/* Bytes [offset, offset + len) of the object, or NULL with the error. len is at most SEG_MAX_RECORD. */
 static const uint8_t *bytes_at(struct window *w, uint64_t offset, uint64_t len, int *rc, struct errtext *err)
 {
     if (offset >= w->at && offset + len <= w->at + w->len)
@@ -216,7 +215,7 @@ int verify_segment(const struct verify_io *io, const char *key, const struct seg
         found(arg, ref->first_object, ref->objects, why.text);
         return 0;
     }
-    struct window w = {.io = io, .key = key, .size = size, .buf = malloc(CHUNK + MAX_RECORD)};
+    struct window w = {.io = io, .key = key, .size = size, .buf = malloc(CHUNK + SEG_MAX_RECORD)};
     if (!w.buf)
         return errtext_set(err, -ENOMEM, "%s: out of memory", key);
     struct run run = {.found = found, .arg = arg};
