@@ -248,6 +248,7 @@ static int list_pages(struct listing *l, const char *prefix, const char *start, 
         token = p.token;
         p.token = NULL;
     }
+    l->q = NULL;
     free(token);
     page_reset(&p);
     strbuf_free(&r.text);

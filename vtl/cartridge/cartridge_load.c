@@ -182,7 +182,7 @@ static int recover_open(struct cartridge *c, const struct seg_id *id, uint64_t s
     if (!rc) {
         rc = take_recovered(c, id, &t);
         log_line("%s: recovered segment %s: objects %llu to %llu", c->row.barcode, name,
-                 (unsigned long long)t.header.first_object, (unsigned long long)(t.header.first_object + t.objects));
+                 (unsigned long long)t.header.first_object, (unsigned long long)t.header.first_object + t.objects);
     }
     seg_writer_free(w);
     if (fd >= 0)

@@ -57,14 +57,13 @@ int commit_check_highest(struct cartridge *c, const struct seg_id *mine, bool cl
     struct seg_id *heads = NULL;
     size_t n = 0;
     int rc = commit_list_heads(c->eng->store, c->row.barcode, &heads, &n, call, err);
-    if (!rc && !n)
-        rc = errtext_set(err, -EIO, "tapes/%s/head/: the store does not list the head just put", c->row.barcode);
-    else if (!rc && seg_id_compare(&heads[n - 1], mine) > 0)
+    int order = n ? seg_id_compare(&heads[n - 1], mine) : -1;
+    if (!rc && order > 0)
         rc = heads[n - 1].writer == mine->writer
                  ? errtext_set(err, -EIO, "tapes/%s/head/: a head of this gateway is above the one just put",
                                c->row.barcode)
                  : commit_fence(c, &heads[n - 1], err);
-    else if (!rc && seg_id_compare(&heads[n - 1], mine) < 0)
+    else if (!rc && order < 0)
         rc = errtext_set(err, -EIO, "tapes/%s/head/: the store does not list the head just put", c->row.barcode);
     else if (!rc && clean)
         rc = commit_delete_heads(c->eng, c->row.barcode, heads, n - 1, call, err);

@@ -244,7 +244,7 @@ static void wait_for_flush(const struct flush *f, struct tgt *t, int signals)
 static int flush_and_stop(struct tgt *t, const struct vtl_config *cfg, int signals, struct errtext *err)
 {
     struct flush f = {.cfg = cfg, .err = {""}, .done_fd = eventfd(0, EFD_CLOEXEC)};
-    pthread_t thread;
+    pthread_t thread = 0;
     struct errtext why = {""};
     int made = f.done_fd < 0 ? -errno : thread_start(&thread, "flush", flush_thread, &f);
     sd_notify(0, "STOPPING=1\nEXTEND_TIMEOUT_USEC=600000000");

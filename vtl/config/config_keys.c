@@ -223,15 +223,14 @@ TEXT(iscsi, mutual_password_file)
 static const char *add_words(char **field, const char *value, bool (*ok)(const char *word), const char *right)
 {
     char *copy = strdup(value), *save = NULL;
-    size_t room = (*field ? strlen(*field) : 0) + strlen(value) + 2;
+    size_t n = *field ? strlen(*field) : 0, room = n + strlen(value) + 2;
     char *all = malloc(room);
     const char *wrong = copy && all ? NULL : "out of memory";
     if (all)
         (void)snprintf(all, room, "%s", *field ? *field : "");
     for (char *w = wrong ? NULL : strtok_r(copy, ", \t", &save); w && !wrong; w = strtok_r(NULL, ", \t", &save)) {
-        if (all[0])
-            strcat(all, " "); /* what joins two words takes no more room than what parted them */
-        strcat(all, w);
+        /* What joins two words takes no more room than what parted them. */
+        n += (size_t)snprintf(all + n, room - n, "%s%s", n ? " " : "", w);
         wrong = ok(w) ? NULL : right;
     }
     free(copy);
