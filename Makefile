@@ -37,7 +37,7 @@ UNIT_HELP  := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 UNIT_BIN   := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SRC))
 
-.PHONY: all deps run test test-faults bench unit install uninstall clean format tidy
+.PHONY: all deps run test test-faults bench unit install uninstall clean format format-check tidy
 .SECONDARY:
 all: $(B)/s3vtl $(B)/bs_s3vtl.so
 
@@ -203,8 +203,17 @@ uninstall:
 deps:
 	scripts/deps
 
-format:
-	clang-format -i $$(git ls-files '*.c' '*.h')
+# One version on every Debian (scripts/deps): two of them never agree.
+CLANG_FORMAT := build/venv/bin/clang-format
+$(CLANG_FORMAT):
+	scripts/deps
+SOURCES = $(shell find $(ROOMS) vtl/cmd tests bench -name '*.[ch]')
+format: $(CLANG_FORMAT)
+	$(CLANG_FORMAT) -i $(SOURCES)
+format-check: $(CLANG_FORMAT)
+	@$(CLANG_FORMAT) --dry-run -Werror $(SOURCES)
+tidy: $(TGT)/tgtd.h
+	scripts/tidy
 
 clean:
 	rm -rf build/obj build/asan build/tsan build/fuzz build/clang build/tests build/iscsi build/s3vtl build/bs_s3vtl.so build/libs3vtl.a
