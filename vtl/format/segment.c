@@ -61,6 +61,16 @@ int seg_id_compare(const struct seg_id *a, const struct seg_id *b)
     return a->number < b->number ? -1 : a->number > b->number;
 }
 
+uint32_t seg_identity(const uint8_t cartridge[16], const struct seg_id *id)
+{
+    uint8_t b[36];
+    memcpy(b, cartridge, 16);
+    put_le64(b + 16, id->epoch);
+    put_le32(b + 24, id->writer);
+    put_le64(b + 28, id->number);
+    return crc32c(0, b, sizeof(b));
+}
+
 /* ---- segment header ---- */
 
 static bool header_in_range(const struct seg_header *h)

@@ -140,16 +140,6 @@ int seg_index_decode(const void *tail, uint64_t tail_len, uint64_t size, struct 
     return rc;
 }
 
-uint32_t seg_identity(const uint8_t cartridge[16], const struct seg_id *id)
-{
-    uint8_t b[36];
-    memcpy(b, cartridge, 16);
-    put_le64(b + 16, id->epoch);
-    put_le32(b + 24, id->writer);
-    put_le64(b + 28, id->number);
-    return crc32c(0, b, sizeof(b));
-}
-
 uint32_t seg_index_identity(const struct seg_index *x)
 {
     return x->identity;

@@ -129,7 +129,7 @@ static void look_at(struct round *r, size_t i)
     struct errtext err = {""};
     uint64_t blocks = 0;
     object_key(key, r->head->barcode, "seg", &ref->id);
-    int rc = verify_segment(&io, key, ref, r->head->cartridge, r->head->barcode, found, &j, &blocks, &err);
+    int rc = verify_segment(&io, key, ref, r->head, found, &j, &blocks, &err);
     lock_take(&r->lock);
     if (cancelled(r) || rc == -ENOMEM) {
         r->rc = rc == -ENOMEM ? rc : -ECANCELED;

@@ -69,9 +69,10 @@ struct verify_io { /* how a segment is read */
     void *arg;
 };
 typedef void (*verify_found)(void *arg, uint64_t first_object, uint64_t objects, const char *what);
-/* found is called for each run of objects that is bad, in order. 0, or the store's error when the object cannot be read
- * at all. */
-int verify_segment(const struct verify_io *io, const char *key, const struct seg_ref *ref, const uint8_t cartridge[16],
-                   const char *barcode, verify_found found, void *arg, uint64_t *blocks, struct errtext *err);
+struct head;
+/* One that head (whose cartridge and barcode count) or its maps name. found is called for each run of objects that is
+ * bad, in order. 0, or the store's error when the object cannot be read at all. */
+int verify_segment(const struct verify_io *io, const char *key, const struct seg_ref *ref, const struct head *head,
+                   verify_found found, void *arg, uint64_t *blocks, struct errtext *err);
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vtl/format/head.h"
 #include "vtl/format/segment.h"
 
 #define CHUNK (UINT64_C(4) << 20)
@@ -43,13 +44,12 @@ static const uint8_t *bytes_at(struct window *w, uint64_t offset, uint64_t len, 
 }
 
 /* Header of the segment: whose it is, and where it belongs. */
-static void check_header(const uint8_t *p, const struct seg_ref *ref, const uint8_t cartridge[16], const char *barcode,
-                         struct errtext *why)
+static void check_header(const uint8_t *p, const struct seg_ref *ref, const struct head *head, struct errtext *why)
 {
     struct seg_header h;
     if (seg_header_decode(p, SEG_HEADER_SIZE, &h, why))
         return;
-    if (memcmp(h.cartridge, cartridge, sizeof(h.cartridge)) || strcmp(h.barcode, barcode))
+    if (memcmp(h.cartridge, head->cartridge, sizeof(h.cartridge)) || strcmp(h.barcode, head->barcode))
         errtext_set(why, -EBADMSG, "segment header: is of another cartridge");
     else if (seg_id_compare(&h.id, &ref->id))
         errtext_set(why, -EBADMSG, "segment header: is of another segment");
@@ -171,8 +171,8 @@ static int read_index(struct window *w, struct seg_index **x, struct errtext *wh
     return rc;
 }
 
-static int check_all(struct window *w, const struct seg_ref *ref, const uint8_t cartridge[16], const char *barcode,
-                     struct run *run, uint64_t *blocks, struct errtext *err)
+static int check_all(struct window *w, const struct seg_ref *ref, const struct head *head, struct run *run,
+                     uint64_t *blocks, struct errtext *err)
 {
     struct errtext why = {""};
     struct seg_index *x = NULL;
@@ -189,8 +189,8 @@ static int check_all(struct window *w, const struct seg_ref *ref, const uint8_t 
     uint32_t size;
     const uint8_t *p = bytes_at(w, 0, SEG_HEADER_SIZE, &rc, err);
     if (p)
-        check_header(p, ref, cartridge, barcode, &why);
-    if (p && !why.text[0] && seg_index_identity(x) != seg_identity(cartridge, &ref->id))
+        check_header(p, ref, head, &why);
+    if (p && !why.text[0] && seg_index_identity(x) != seg_identity(head->cartridge, &ref->id))
         errtext_set(&why, -EBADMSG, "segment footer: it ends another segment");
     if (p && !why.text[0] && (t.objects < ref->objects || seg_index_find(x, ref->first_object, &offset, &size)))
         errtext_set(&why, -EBADMSG, "segment index: does not hold what the head says");
@@ -202,8 +202,8 @@ static int check_all(struct window *w, const struct seg_ref *ref, const uint8_t 
     return rc;
 }
 
-int verify_segment(const struct verify_io *io, const char *key, const struct seg_ref *ref, const uint8_t cartridge[16],
-                   const char *barcode, verify_found found, void *arg, uint64_t *blocks, struct errtext *err)
+int verify_segment(const struct verify_io *io, const char *key, const struct seg_ref *ref, const struct head *head,
+                   verify_found found, void *arg, uint64_t *blocks, struct errtext *err)
 {
     uint64_t size = 0;
     int rc = io->store->ops->head(io->store, key, &size, &io->call, err);
@@ -219,7 +219,7 @@ int verify_segment(const struct verify_io *io, const char *key, const struct seg
     if (!w.buf)
         return errtext_set(err, -ENOMEM, "%s: out of memory", key);
     struct run run = {.found = found, .arg = arg};
-    rc = check_all(&w, ref, cartridge, barcode, &run, blocks, err);
+    rc = check_all(&w, ref, head, &run, blocks, err);
     free(w.buf);
     return rc;
 }
