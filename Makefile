@@ -37,7 +37,7 @@ UNIT_HELP  := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 UNIT_BIN   := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SRC))
 
-.PHONY: all deps run test test-faults bench unit install uninstall clean format format-check tidy
+.PHONY: all deps run test test-faults bench unit install uninstall clean format format-check tidy rooms
 .SECONDARY:
 all: $(B)/s3vtl $(B)/bs_s3vtl.so
 
@@ -214,8 +214,11 @@ format-check: $(CLANG_FORMAT)
 	@$(CLANG_FORMAT) --dry-run -Werror $(SOURCES)
 tidy: $(TGT)/tgtd.h
 	scripts/tidy
+# The sources against ARCHITECTURE.md.
+rooms: all
+	scripts/rooms
 
 clean:
-	rm -rf build/obj build/asan build/tsan build/fuzz build/clang build/tests build/iscsi build/s3vtl build/bs_s3vtl.so build/libs3vtl.a
+	rm -rf build/obj build/tidy build/asan build/tsan build/fuzz build/clang build/tests build/iscsi build/s3vtl build/bs_s3vtl.so build/libs3vtl.a
 
 -include $(shell find $(B)/obj build/obj -type f -name '*.d' 2>/dev/null)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* commit.h: heads in the store: claiming a cartridge, committing its state, deleting what no head names (design,
- * fencing). */
+/* commit.h: heads in the store: claiming a cartridge, committing its state, deleting what no head names
+ * (ARCHITECTURE.md, "Fencing"). */
 #ifndef S3VTL_COMMIT_H
 #define S3VTL_COMMIT_H
 

@@ -18,7 +18,7 @@ struct map_ref {
 
 struct head {
     struct seg_id id; /* epoch, writer, n; also in the key, and checked against it */
-    bool claim;       /* holds no state: only says "I write now" (design, fencing). All below is empty then */
+    bool claim; /* holds no state: only says "I write now" (ARCHITECTURE.md, "Fencing"). All below is empty then */
     uint8_t cartridge[16];
     char barcode[33];
     int generation;         /* LTO 5..9 */
