@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* s3.h: the S3 store; private to s3backend/ (and to its tests, which lower the limits). */
+/* s3.h: the S3 store; private to s3backend/ (and to its tests, which lower the limits). Its files cite by number what
+ * services do otherwise than S3 ("trap 7"): ARCHITECTURE.md, "The store's traps". */
 #ifndef S3VTL_S3_H
 #define S3VTL_S3_H
 
