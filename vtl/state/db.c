@@ -8,6 +8,119 @@
 
 #include "base/lock.h"
 
+/* ---- one call at a time, and why the last one failed ---- */
+
+/* Of the thread, so that what others do at the same time changes nothing of it. */
+static _Thread_local struct {
+    const struct db *db;
+    char text[300]; /* "": it did not fail */
+} last;
+
+const char *db_error(struct db *db)
+{
+    return last.db == db ? last.text : "";
+}
+
+void db_enter(struct db *db)
+{
+    lock_take(&db->lock);
+    last.db = db;
+    last.text[0] = '\0';
+}
+
+int db_leave(struct db *db, int rc)
+{
+    lock_assert_held(&db->lock);
+    if (rc < 0 && !last.text[0])
+        (void)snprintf(last.text, sizeof(last.text), "%s", strerror(-rc));
+    lock_release(&db->lock);
+    return rc;
+}
+
+static int to_errno(int rc)
+{
+    switch (rc & 0xff) {
+    case SQLITE_OK:
+    case SQLITE_DONE:
+    case SQLITE_ROW:
+        return 0;
+    case SQLITE_NOMEM:
+        return -ENOMEM;
+    case SQLITE_FULL:
+        return -ENOSPC;
+    case SQLITE_CONSTRAINT:
+        return -EEXIST;
+    default:
+        return -EIO;
+    }
+}
+
+/* The errno of SQLite's result. The first failure is the cause, and SQLite forgets its text with the next call (a
+ * ROLLBACK). */
+static int check(struct db *db, int sqlite_rc)
+{
+    lock_assert_held(&db->lock);
+    int rc = to_errno(sqlite_rc);
+    if (!rc || last.text[0])
+        return rc;
+    int kind = sqlite_rc & 0xff, cause = db->sql ? sqlite3_system_errno(db->sql) : 0;
+    bool of_system = cause && (kind == SQLITE_IOERR || kind == SQLITE_CANTOPEN);
+    (void)snprintf(last.text, sizeof(last.text), "%s%s%s", db->sql ? sqlite3_errmsg(db->sql) : "out of memory",
+                   of_system ? ": " : "", of_system ? strerror(cause) : "");
+    return rc;
+}
+
+sqlite3_stmt *db_prepare(struct db *db, const char *sql)
+{
+    sqlite3_stmt *st = NULL;
+    return check(db, sqlite3_prepare_v2(db->sql, sql, -1, &st, NULL)) ? NULL : st;
+}
+
+void db_finalize(sqlite3_stmt **st)
+{
+    sqlite3_finalize(*st);
+}
+
+int db_exec(struct db *db, const char *sql)
+{
+    return check(db, sqlite3_exec(db->sql, sql, NULL, NULL, NULL));
+}
+
+int db_step(struct db *db, sqlite3_stmt *st)
+{
+    return st ? check(db, sqlite3_step(st)) : -EIO;
+}
+
+int db_row(struct db *db, sqlite3_stmt *st)
+{
+    int s = st ? sqlite3_step(st) : SQLITE_ERROR;
+    return s == SQLITE_ROW ? 1 : st ? check(db, s) : -EIO;
+}
+
+int db_begin(struct db *db)
+{
+    db_enter(db);
+    int rc = db_exec(db, "BEGIN IMMEDIATE");
+    return rc ? db_leave(db, rc) : 0;
+}
+
+/* The end of a transaction without that of the call. */
+static int commit_or_roll_back(struct db *db, int rc)
+{
+    if (!rc)
+        rc = db_exec(db, "COMMIT");
+    if (rc && !sqlite3_get_autocommit(db->sql))
+        (void)sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
+    return rc;
+}
+
+int db_end(struct db *db, int rc)
+{
+    return db_leave(db, commit_or_roll_back(db, rc));
+}
+
+/* ---- opening ---- */
+
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS element(address INTEGER PRIMARY KEY, barcode TEXT NOT NULL UNIQUE, source INTEGER NOT "
@@ -31,78 +144,15 @@ static const char schema[] =
     " WITHOUT ROWID;"
     "PRAGMA user_version=1;";
 
-const char *db_error(struct db *db)
-{
-    return sqlite3_errmsg(db->sql);
-}
-
-int db_errno(int rc)
-{
-    switch (rc & 0xff) {
-    case SQLITE_OK:
-    case SQLITE_DONE:
-    case SQLITE_ROW:
-        return 0;
-    case SQLITE_NOMEM:
-        return -ENOMEM;
-    case SQLITE_FULL:
-        return -ENOSPC;
-    case SQLITE_CONSTRAINT:
-        return -EEXIST;
-    default:
-        return -EIO;
-    }
-}
-
-sqlite3_stmt *db_prepare(struct db *db, const char *sql)
-{
-    sqlite3_stmt *st = NULL;
-    return sqlite3_prepare_v2(db->sql, sql, -1, &st, NULL) == SQLITE_OK ? st : NULL;
-}
-
-void db_finalize(sqlite3_stmt **st)
-{
-    sqlite3_finalize(*st);
-}
-
-int db_exec(struct db *db, const char *sql)
-{
-    return db_errno(sqlite3_exec(db->sql, sql, NULL, NULL, NULL));
-}
-
-int db_begin(struct db *db)
-{
-    lock_take(&db->lock);
-    int rc = db_exec(db, "BEGIN IMMEDIATE");
-    if (rc)
-        lock_release(&db->lock);
-    return rc;
-}
-
-int db_end(struct db *db, int rc)
-{
-    if (!rc)
-        rc = db_exec(db, "COMMIT");
-    if (rc && !sqlite3_get_autocommit(db->sql))
-        sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
-    lock_release(&db->lock);
-    return rc;
-}
-
-int db_step(sqlite3_stmt *st)
-{
-    return st ? db_errno(sqlite3_step(st)) : -EIO;
-}
-
 /* A column that a state made by an earlier build does not have. */
-static int add_column(sqlite3 *sql, const char *column, const char *definition)
+static int add_column(struct db *db, const char *column, const char *definition)
 {
     char text[200];
     (void)snprintf(text, sizeof(text), "SELECT %s FROM cartridge LIMIT 0", column);
-    if (sqlite3_exec(sql, text, NULL, NULL, NULL) == SQLITE_OK)
-        return SQLITE_OK;
+    if (sqlite3_exec(db->sql, text, NULL, NULL, NULL) == SQLITE_OK)
+        return 0;
     (void)snprintf(text, sizeof(text), "ALTER TABLE cartridge ADD COLUMN %s %s", column, definition);
-    return sqlite3_exec(sql, text, NULL, NULL, NULL);
+    return db_exec(db, text);
 }
 
 int db_open(const char *path, bool create, struct db **out, struct errtext *err)
@@ -113,21 +163,25 @@ int db_open(const char *path, bool create, struct db **out, struct errtext *err)
         return errtext_set(err, -ENOMEM, "%s: out of memory", path);
     lock_init(&db->lock, LOCK_DB);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX | (create ? SQLITE_OPEN_CREATE : 0);
-    int rc = sqlite3_open_v2(path, &db->sql, flags, NULL);
-    if (rc == SQLITE_OK) {
+    db_enter(db);
+    int opened = sqlite3_open_v2(path, &db->sql, flags, NULL), rc = check(db, opened);
+    if (opened == SQLITE_CANTOPEN)
+        rc = -ENOENT;
+    if (!rc) {
         sqlite3_busy_timeout(db->sql, 10000);
-        rc = sqlite3_exec(db->sql, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;", NULL, NULL, NULL);
+        rc = db_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;");
     }
-    if (rc == SQLITE_OK)
-        rc = sqlite3_exec(db->sql, schema, NULL, NULL, NULL);
-    if (rc == SQLITE_OK)
-        rc = add_column(db->sql, "full_capacity", "INTEGER NOT NULL DEFAULT 0");
     if (!rc)
-        rc = add_column(db->sql, "rebuilt", "INTEGER NOT NULL DEFAULT 0");
-    if (rc != SQLITE_OK) {
-        errtext_set(err, 0, "%s: %s", path, db->sql ? sqlite3_errmsg(db->sql) : "out of memory");
+        rc = db_exec(db, schema);
+    if (!rc)
+        rc = add_column(db, "full_capacity", "INTEGER NOT NULL DEFAULT 0");
+    if (!rc)
+        rc = add_column(db, "rebuilt", "INTEGER NOT NULL DEFAULT 0");
+    rc = db_leave(db, rc);
+    if (rc) {
+        errtext_set(err, rc, "%s: %s", path, db_error(db));
         db_close(db);
-        return rc == SQLITE_CANTOPEN ? -ENOENT : db_errno(rc);
+        return rc;
     }
     *out = db;
     return 0;
@@ -142,57 +196,66 @@ void db_close(struct db *db)
     free(db);
 }
 
+/* ---- what it is about ---- */
+
+/* -ENOMEM: SQLite had no memory for the text. What may be NULL is "". */
+static int column_text(sqlite3_stmt *st, int col, char *buf, size_t room)
+{
+    const unsigned char *t = sqlite3_column_text(st, col);
+    (void)snprintf(buf, room, "%s", t ? (const char *)t : "");
+    return t || sqlite3_column_type(st, col) == SQLITE_NULL ? 0 : -ENOMEM;
+}
+
+static int meta_get(struct db *db, const char *key, char *buf, size_t room)
+{
+    DB_STMT st = db_prepare(db, "SELECT value FROM meta WHERE key=?");
+    if (st)
+        sqlite3_bind_text(st, 1, key, -1, SQLITE_STATIC);
+    int rc = db_row(db, st);
+    return rc > 0 ? column_text(st, 0, buf, room) : rc;
+}
+
 int db_meta_get(struct db *db, const char *key, char *buf, size_t room)
 {
     buf[0] = '\0';
-    lock_take(&db->lock);
-    DB_STMT st = db_prepare(db, "SELECT value FROM meta WHERE key=?");
-    int rc = st ? 0 : -EIO;
-    if (st) {
-        sqlite3_bind_text(st, 1, key, -1, SQLITE_STATIC);
-        int s = sqlite3_step(st);
-        rc = db_errno(s);
-        if (s == SQLITE_ROW)
-            (void)snprintf(buf, room, "%s", (const char *)sqlite3_column_text(st, 0));
-    }
-    lock_release(&db->lock);
-    return rc;
+    db_enter(db);
+    return db_leave(db, meta_get(db, key, buf, room));
 }
 
-int db_meta_set(struct db *db, const char *key, const char *value)
+static int meta_set(struct db *db, const char *key, const char *value)
 {
-    int rc = db_begin(db);
-    if (rc)
-        return rc;
     DB_STMT st = db_prepare(db, "INSERT INTO meta VALUES(?,?) ON CONFLICT(key) DO UPDATE SET value=excluded.value");
     if (st) {
         sqlite3_bind_text(st, 1, key, -1, SQLITE_STATIC);
         sqlite3_bind_text(st, 2, value, -1, SQLITE_STATIC);
     }
-    return db_end(db, db_step(st));
+    return db_step(db, st);
 }
 
-static void column_text(sqlite3_stmt *st, int col, char *buf, size_t room)
+int db_meta_set(struct db *db, const char *key, const char *value)
 {
-    const unsigned char *t = sqlite3_column_text(st, col);
-    (void)snprintf(buf, room, "%s", t ? (const char *)t : "");
+    int rc = db_begin(db);
+    return rc ? rc : db_end(db, meta_set(db, key, value));
+}
+
+static int each_element(struct db *db, int (*fn)(void *arg, const struct db_element *e), void *arg)
+{
+    DB_STMT st = db_prepare(db, "SELECT address, source, barcode FROM element ORDER BY address");
+    int rc;
+    while ((rc = db_row(db, st)) > 0) {
+        struct db_element e = {.address = (uint16_t)sqlite3_column_int(st, 0),
+                               .source = (uint16_t)sqlite3_column_int(st, 1)};
+        rc = column_text(st, 2, e.barcode, sizeof(e.barcode));
+        if (rc || (rc = fn(arg, &e)))
+            break;
+    }
+    return rc;
 }
 
 int db_elements(struct db *db, int (*fn)(void *arg, const struct db_element *e), void *arg)
 {
-    lock_take(&db->lock);
-    DB_STMT st = db_prepare(db, "SELECT address, source, barcode FROM element ORDER BY address");
-    int rc = st ? 0 : -EIO, s = SQLITE_DONE;
-    while (st && !rc && (s = sqlite3_step(st)) == SQLITE_ROW) {
-        struct db_element e = {.address = (uint16_t)sqlite3_column_int(st, 0),
-                               .source = (uint16_t)sqlite3_column_int(st, 1)};
-        column_text(st, 2, e.barcode, sizeof(e.barcode));
-        rc = fn(arg, &e);
-    }
-    if (!rc)
-        rc = db_errno(s);
-    lock_release(&db->lock);
-    return rc;
+    db_enter(db);
+    return db_leave(db, each_element(db, fn, arg));
 }
 
 static int element_clear(struct db *db, uint16_t address)
@@ -200,7 +263,7 @@ static int element_clear(struct db *db, uint16_t address)
     DB_STMT st = db_prepare(db, "DELETE FROM element WHERE address=?");
     if (st)
         sqlite3_bind_int(st, 1, address);
-    return db_step(st);
+    return db_step(db, st);
 }
 
 static int element_fill(struct db *db, const struct db_element *e)
@@ -211,7 +274,7 @@ static int element_fill(struct db *db, const struct db_element *e)
         sqlite3_bind_text(st, 2, e->barcode, -1, SQLITE_STATIC);
         sqlite3_bind_int(st, 3, e->source);
     }
-    return db_step(st);
+    return db_step(db, st);
 }
 
 int db_elements_set(struct db *db, const struct db_element *e, size_t n)
@@ -227,9 +290,39 @@ int db_elements_set(struct db *db, const struct db_element *e, size_t n)
     return db_end(db, rc);
 }
 
-int db_cartridges(struct db *db, int (*fn)(void *arg, const struct db_cartridge *c), void *arg)
+/* mam and counters are SQLite's, until the next row. */
+static int read_cartridge(sqlite3_stmt *st, struct db_cartridge *c)
 {
-    lock_take(&db->lock);
+    *c = (struct db_cartridge){.rowid = sqlite3_column_int64(st, 0)};
+    if (sqlite3_column_bytes(st, 2) == 16)
+        memcpy(c->id, sqlite3_column_blob(st, 2), 16);
+    c->generation = sqlite3_column_int(st, 3);
+    c->capacity = (uint64_t)sqlite3_column_int64(st, 4);
+    c->worm = sqlite3_column_int(st, 5) != 0;
+    c->write_protected = sqlite3_column_int(st, 6) != 0;
+    c->created = (uint64_t)sqlite3_column_int64(st, 7);
+    c->modified = (uint64_t)sqlite3_column_int64(st, 8);
+    c->next_segment = (uint64_t)sqlite3_column_int64(st, 9);
+    c->next_map = (uint64_t)sqlite3_column_int64(st, 10);
+    c->head = (struct seg_id){(uint64_t)sqlite3_column_int64(st, 11), (uint32_t)sqlite3_column_int64(st, 12),
+                              (uint64_t)sqlite3_column_int64(st, 13)};
+    c->commit_segs = (uint64_t)sqlite3_column_int64(st, 14);
+    c->floor = (uint64_t)sqlite3_column_int64(st, 15);
+    c->dirty = sqlite3_column_int(st, 16) != 0;
+    c->mam = (char *)(uintptr_t)sqlite3_column_text(st, 17);
+    c->counters = (char *)(uintptr_t)sqlite3_column_text(st, 18);
+    c->used_bytes = (uint64_t)sqlite3_column_int64(st, 19);
+    c->stored_bytes = (uint64_t)sqlite3_column_int64(st, 20);
+    c->sealed_bytes = (uint64_t)sqlite3_column_int64(st, 21);
+    c->unsettled = (uint64_t)sqlite3_column_int64(st, 22);
+    c->full_capacity = (uint64_t)sqlite3_column_int64(st, 23);
+    c->rebuilt = sqlite3_column_int(st, 24) != 0;
+    c->garbage = (uint64_t)sqlite3_column_int64(st, 25);
+    return column_text(st, 1, c->barcode, sizeof(c->barcode));
+}
+
+static int each_cartridge(struct db *db, int (*fn)(void *arg, const struct db_cartridge *c), void *arg)
+{
     DB_STMT st = db_prepare(
         db, "SELECT c.rowid, barcode, id, generation, capacity, worm, write_protected, created, modified, next_segment,"
             " next_map, head_epoch, head_writer, head_n, commit_segs, floor, dirty, mam, counters,"
@@ -239,40 +332,20 @@ int db_cartridges(struct db *db, int (*fn)(void *arg, const struct db_cartridge 
             " (SELECT count(*) FROM segment s WHERE s.cartridge=c.rowid AND state<>2), full_capacity, rebuilt,"
             " (SELECT count(*) FROM garbage g WHERE g.cartridge=c.rowid)"
             " FROM cartridge c ORDER BY barcode");
-    int rc = st ? 0 : -EIO, s = SQLITE_DONE;
-    while (st && !rc && (s = sqlite3_step(st)) == SQLITE_ROW) {
-        struct db_cartridge c = {.rowid = sqlite3_column_int64(st, 0)};
-        column_text(st, 1, c.barcode, sizeof(c.barcode));
-        if (sqlite3_column_bytes(st, 2) == 16)
-            memcpy(c.id, sqlite3_column_blob(st, 2), 16);
-        c.generation = sqlite3_column_int(st, 3);
-        c.capacity = (uint64_t)sqlite3_column_int64(st, 4);
-        c.worm = sqlite3_column_int(st, 5) != 0;
-        c.write_protected = sqlite3_column_int(st, 6) != 0;
-        c.created = (uint64_t)sqlite3_column_int64(st, 7);
-        c.modified = (uint64_t)sqlite3_column_int64(st, 8);
-        c.next_segment = (uint64_t)sqlite3_column_int64(st, 9);
-        c.next_map = (uint64_t)sqlite3_column_int64(st, 10);
-        c.head = (struct seg_id){(uint64_t)sqlite3_column_int64(st, 11), (uint32_t)sqlite3_column_int64(st, 12),
-                                 (uint64_t)sqlite3_column_int64(st, 13)};
-        c.commit_segs = (uint64_t)sqlite3_column_int64(st, 14);
-        c.floor = (uint64_t)sqlite3_column_int64(st, 15);
-        c.dirty = sqlite3_column_int(st, 16) != 0;
-        c.mam = (char *)(uintptr_t)sqlite3_column_text(st, 17);
-        c.counters = (char *)(uintptr_t)sqlite3_column_text(st, 18);
-        c.used_bytes = (uint64_t)sqlite3_column_int64(st, 19);
-        c.stored_bytes = (uint64_t)sqlite3_column_int64(st, 20);
-        c.sealed_bytes = (uint64_t)sqlite3_column_int64(st, 21);
-        c.unsettled = (uint64_t)sqlite3_column_int64(st, 22);
-        c.full_capacity = (uint64_t)sqlite3_column_int64(st, 23);
-        c.rebuilt = sqlite3_column_int(st, 24) != 0;
-        c.garbage = (uint64_t)sqlite3_column_int64(st, 25);
-        rc = fn(arg, &c);
+    int rc;
+    while ((rc = db_row(db, st)) > 0) {
+        struct db_cartridge c;
+        rc = read_cartridge(st, &c);
+        if (rc || (rc = fn(arg, &c)))
+            break;
     }
-    if (!rc)
-        rc = db_errno(s);
-    lock_release(&db->lock);
     return rc;
+}
+
+int db_cartridges(struct db *db, int (*fn)(void *arg, const struct db_cartridge *c), void *arg)
+{
+    db_enter(db);
+    return db_leave(db, each_cartridge(db, fn, arg));
 }
 
 /* Binds everything but rowid, barcode and id from parameter first on; returns the next free parameter. */
@@ -311,8 +384,9 @@ int db_cartridge_insert(struct db *db, struct db_cartridge *c, uint16_t address)
         sqlite3_bind_blob(st, 2, c->id, 16, SQLITE_STATIC);
         bind_cartridge(st, 3, c);
     }
-    int rc = db_step(st);
-    c->rowid = sqlite3_last_insert_rowid(db->sql);
+    int rc = db_step(db, st);
+    if (!rc)
+        c->rowid = sqlite3_last_insert_rowid(db->sql);
     if (!rc && address) {
         struct db_element e = {.address = address};
         memcpy(e.barcode, c->barcode, sizeof(e.barcode));
@@ -335,7 +409,7 @@ int db_cartridge_write(struct db *db, const struct db_cartridge *c)
                        " commit_segs=?, floor=?, dirty=?, mam=?, counters=?, full_capacity=?, rebuilt=? WHERE rowid=?");
     if (st)
         sqlite3_bind_int64(st, bind_cartridge(st, 1, c), c->rowid);
-    return db_step(st);
+    return db_step(db, st);
 }
 
 int db_cartridge_update(struct db *db, const struct db_cartridge *c)
@@ -349,7 +423,7 @@ static int delete_where(struct db *db, const char *sql, int64_t cartridge)
     DB_STMT st = db_prepare(db, sql);
     if (st)
         sqlite3_bind_int64(st, 1, cartridge);
-    return db_step(st);
+    return db_step(db, st);
 }
 
 int db_cartridge_delete(struct db *db, int64_t rowid, const char *barcode)
@@ -365,7 +439,7 @@ int db_cartridge_delete(struct db *db, int64_t rowid, const char *barcode)
         DB_STMT st = db_prepare(db, "DELETE FROM element WHERE barcode=?");
         if (st)
             sqlite3_bind_text(st, 1, barcode, -1, SQLITE_STATIC);
-        rc = db_step(st);
+        rc = db_step(db, st);
     }
     return rc;
 }

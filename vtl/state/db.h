@@ -14,7 +14,9 @@
  *  2. SEALED and STORED rows of a cartridge, in order of first_object, are gapless from object 0. The OPEN row begins
  * at or before their end; what it writes over is removed only when its own bytes are safe (I4).
  *  3. A garbage row names an object that no head committed from now on will name.
- * Every call is one transaction, thread-safe, and may block (never call it on the transport's thread).
+ * Every call is one transaction, thread-safe, and may block (never call it on the transport's thread). The fn of a query
+ * is called in the middle of it: it calls nothing of this file, and takes no lock but those below "state: database" in
+ * LOCK_RANKS. What it returns, if not 0, ends the query and is its result.
  */
 struct db;
 
@@ -45,7 +47,8 @@ struct db_cartridge {
 
 int db_open(const char *path, bool create, struct db **out, struct errtext *err);
 void db_close(struct db *db);
-/* Text of the last failed call; for the log and the operator. Valid until the next call of this thread. */
+/* Why this thread's last call for this state failed, in one line for the log and the operator; "" when it did not fail.
+ * Valid until the next call of this thread, whatever others do meanwhile. */
 const char *db_error(struct db *db);
 
 /* The highest epoch of cartridges that were removed. */

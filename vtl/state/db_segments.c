@@ -15,19 +15,23 @@ void object_key(char out[DB_KEY_SIZE], const char *barcode, const char *kind, co
     (void)snprintf(out, DB_KEY_SIZE, "tapes/%s/%s/%s", barcode, kind, name);
 }
 
-int db_segments(struct db *db, int64_t cartridge, db_segment_fn fn, void *arg)
+static struct seg_id id_at(sqlite3_stmt *st, int col)
 {
-    lock_take(&db->lock);
+    return (struct seg_id){(uint64_t)sqlite3_column_int64(st, col), (uint32_t)sqlite3_column_int64(st, col + 1),
+                           (uint64_t)sqlite3_column_int64(st, col + 2)};
+}
+
+static int each_segment(struct db *db, int64_t cartridge, db_segment_fn fn, void *arg)
+{
     DB_STMT st =
         db_prepare(db, "SELECT state, epoch, writer, number, first_object, first_file, objects, filemarks, size,"
                        " plain_bytes, fms FROM segment WHERE cartridge=? ORDER BY state=0, first_object");
-    int rc = st ? 0 : -EIO, s = SQLITE_DONE;
+    int rc;
     if (st)
         sqlite3_bind_int64(st, 1, cartridge);
-    while (st && !rc && (s = sqlite3_step(st)) == SQLITE_ROW) {
+    while ((rc = db_row(db, st)) > 0) {
         struct seg_ref r = {
-            .id = {(uint64_t)sqlite3_column_int64(st, 1), (uint32_t)sqlite3_column_int64(st, 2),
-                   (uint64_t)sqlite3_column_int64(st, 3)},
+            .id = id_at(st, 1),
             .first_object = (uint64_t)sqlite3_column_int64(st, 4),
             .first_file = (uint64_t)sqlite3_column_int64(st, 5),
             .objects = (uint64_t)sqlite3_column_int64(st, 6),
@@ -37,12 +41,16 @@ int db_segments(struct db *db, int64_t cartridge, db_segment_fn fn, void *arg)
         };
         const struct seg_fm_run *fms = sqlite3_column_blob(st, 10);
         size_t n = (size_t)sqlite3_column_bytes(st, 10) / sizeof(*fms);
-        rc = fn(arg, (enum seg_state)sqlite3_column_int(st, 0), &r, fms, n);
+        if ((rc = fn(arg, (enum seg_state)sqlite3_column_int(st, 0), &r, fms, n)))
+            break;
     }
-    if (!rc)
-        rc = db_errno(s);
-    lock_release(&db->lock);
     return rc;
+}
+
+int db_segments(struct db *db, int64_t cartridge, db_segment_fn fn, void *arg)
+{
+    db_enter(db);
+    return db_leave(db, each_segment(db, cartridge, fn, arg));
 }
 
 static void bind_id(sqlite3_stmt *st, int p, int64_t cartridge, const struct seg_id *id)
@@ -69,7 +77,7 @@ static int segment_insert(struct db *db, int64_t cartridge, enum seg_state state
         sqlite3_bind_int64(st, 11, (int64_t)r->plain_bytes);
         sqlite3_bind_blob64(st, 12, n_fms ? (const void *)fms : "", n_fms * sizeof(*fms), SQLITE_STATIC);
     }
-    return db_step(st);
+    return db_step(db, st);
 }
 
 int db_segment_open(struct db *db, const struct db_cartridge *c, const struct seg_ref *ref)
@@ -89,7 +97,7 @@ static int segment_statement(struct db *db, const char *sql, int64_t cartridge, 
     DB_STMT st = db_prepare(db, sql);
     if (st)
         bind_id(st, 1, cartridge, id);
-    return db_step(st);
+    return db_step(db, st);
 }
 
 int db_segment_drop(struct db *db, int64_t cartridge, const struct seg_id *id)
@@ -113,18 +121,21 @@ int db_segment_stored(struct db *db, int64_t cartridge, const struct seg_id *id)
                 cartridge, id));
 }
 
-int db_segment_synced(struct db *db, int64_t cartridge, const struct seg_id *id, uint64_t bytes)
+static int set_open_size(struct db *db, int64_t cartridge, const struct seg_id *id, uint64_t bytes)
 {
-    int rc = db_begin(db);
-    if (rc)
-        return rc;
     DB_STMT st = db_prepare(
         db, "UPDATE segment SET size=?5 WHERE cartridge=?1 AND epoch=?2 AND writer=?3 AND number=?4 AND state=0");
     if (st) {
         bind_id(st, 1, cartridge, id);
         sqlite3_bind_int64(st, 5, (int64_t)bytes);
     }
-    return db_end(db, db_step(st));
+    return db_step(db, st);
+}
+
+int db_segment_synced(struct db *db, int64_t cartridge, const struct seg_id *id, uint64_t bytes)
+{
+    int rc = db_begin(db);
+    return rc ? rc : db_end(db, set_open_size(db, cartridge, id, bytes));
 }
 
 static int segment_update(struct db *db, int64_t cartridge, const char *sql, const struct seg_ref *r,
@@ -139,7 +150,7 @@ static int segment_update(struct db *db, int64_t cartridge, const char *sql, con
         sqlite3_bind_int64(st, 8, (int64_t)r->plain_bytes);
         sqlite3_bind_blob64(st, 9, n_fms ? (const void *)fms : "", n_fms * sizeof(*fms), SQLITE_STATIC);
     }
-    return db_step(st);
+    return db_step(db, st);
 }
 
 #define SEGMENT_FIGURES "objects=?5, filemarks=?6, size=?7, plain_bytes=?8, fms=?9"
@@ -152,7 +163,7 @@ static int garbage_insert(struct db *db, int64_t cartridge, const char *key)
         sqlite3_bind_int64(st, 1, cartridge);
         sqlite3_bind_text(st, 2, key, -1, SQLITE_STATIC);
     }
-    return db_step(st);
+    return db_step(db, st);
 }
 
 /* Everything at object and behind it goes, but the OPEN row. Stored objects become garbage, and so do sealed ones: an
@@ -165,16 +176,14 @@ static int truncate_rows(struct db *db, const struct db_cartridge *c, uint64_t o
         return -EIO;
     sqlite3_bind_int64(st, 1, c->rowid);
     sqlite3_bind_int64(st, 2, (int64_t)object);
-    int rc = 0, s = SQLITE_DONE;
-    while (!rc && (s = sqlite3_step(st)) == SQLITE_ROW) {
-        struct seg_id id = {(uint64_t)sqlite3_column_int64(st, 0), (uint32_t)sqlite3_column_int64(st, 1),
-                            (uint64_t)sqlite3_column_int64(st, 2)};
+    int rc;
+    while ((rc = db_row(db, st)) > 0) {
+        struct seg_id id = id_at(st, 0);
         char key[DB_KEY_SIZE];
         object_key(key, c->barcode, "seg", &id);
-        rc = garbage_insert(db, c->rowid, key);
+        if ((rc = garbage_insert(db, c->rowid, key)))
+            break;
     }
-    if (!rc)
-        rc = db_errno(s);
     if (rc)
         return rc;
     DB_STMT del = db_prepare(db, "DELETE FROM segment WHERE cartridge=? AND first_object>=? AND state<>0");
@@ -182,7 +191,7 @@ static int truncate_rows(struct db *db, const struct db_cartridge *c, uint64_t o
         sqlite3_bind_int64(del, 1, c->rowid);
         sqlite3_bind_int64(del, 2, (int64_t)object);
     }
-    return db_step(del);
+    return db_step(db, del);
 }
 
 int db_change(struct db *db, const struct db_cartridge *c, const struct db_change *ch)
@@ -203,26 +212,28 @@ int db_change(struct db *db, const struct db_cartridge *c, const struct db_chang
     return db_end(db, rc);
 }
 
-int db_maps(struct db *db, int64_t cartridge, int (*fn)(void *arg, const struct map_ref *m), void *arg)
+static int each_map(struct db *db, int64_t cartridge, int (*fn)(void *arg, const struct map_ref *m), void *arg)
 {
-    lock_take(&db->lock);
     DB_STMT st = db_prepare(db, "SELECT epoch, writer, number, n_segs, first_object, size FROM map WHERE cartridge=?"
                                 " ORDER BY pos");
-    int rc = st ? 0 : -EIO, s = SQLITE_DONE;
+    int rc;
     if (st)
         sqlite3_bind_int64(st, 1, cartridge);
-    while (st && !rc && (s = sqlite3_step(st)) == SQLITE_ROW) {
-        struct map_ref m = {.id = {(uint64_t)sqlite3_column_int64(st, 0), (uint32_t)sqlite3_column_int64(st, 1),
-                                   (uint64_t)sqlite3_column_int64(st, 2)},
+    while ((rc = db_row(db, st)) > 0) {
+        struct map_ref m = {.id = id_at(st, 0),
                             .n_segs = (uint64_t)sqlite3_column_int64(st, 3),
                             .first_object = (uint64_t)sqlite3_column_int64(st, 4),
                             .size = (uint64_t)sqlite3_column_int64(st, 5)};
-        rc = fn(arg, &m);
+        if ((rc = fn(arg, &m)))
+            break;
     }
-    if (!rc)
-        rc = db_errno(s);
-    lock_release(&db->lock);
     return rc;
+}
+
+int db_maps(struct db *db, int64_t cartridge, int (*fn)(void *arg, const struct map_ref *m), void *arg)
+{
+    db_enter(db);
+    return db_leave(db, each_map(db, cartridge, fn, arg));
 }
 
 static int map_insert(struct db *db, int64_t cartridge, size_t pos, const struct map_ref *m)
@@ -236,19 +247,18 @@ static int map_insert(struct db *db, int64_t cartridge, size_t pos, const struct
         sqlite3_bind_int64(st, 7, (int64_t)m->first_object);
         sqlite3_bind_int64(st, 8, (int64_t)m->size);
     }
-    return db_step(st);
+    return db_step(db, st);
 }
 
 /* Maps of the last commit that are not among the new ones. */
 static int old_maps_garbage(struct db *db, const struct db_cartridge *c, const struct map_ref *maps, size_t n_maps)
 {
     DB_STMT st = db_prepare(db, "SELECT epoch, writer, number FROM map WHERE cartridge=?");
-    int rc = st ? 0 : -EIO, s = SQLITE_DONE;
+    int rc;
     if (st)
         sqlite3_bind_int64(st, 1, c->rowid);
-    while (st && !rc && (s = sqlite3_step(st)) == SQLITE_ROW) {
-        struct seg_id id = {(uint64_t)sqlite3_column_int64(st, 0), (uint32_t)sqlite3_column_int64(st, 1),
-                            (uint64_t)sqlite3_column_int64(st, 2)};
+    while ((rc = db_row(db, st)) > 0) {
+        struct seg_id id = id_at(st, 0);
         size_t i = 0;
         while (i < n_maps && seg_id_compare(&maps[i].id, &id))
             i++;
@@ -256,9 +266,18 @@ static int old_maps_garbage(struct db *db, const struct db_cartridge *c, const s
             continue;
         char key[DB_KEY_SIZE];
         object_key(key, c->barcode, "map", &id);
-        rc = garbage_insert(db, c->rowid, key);
+        if ((rc = garbage_insert(db, c->rowid, key)))
+            break;
     }
-    return rc ? rc : db_errno(s);
+    return rc;
+}
+
+static int delete_maps(struct db *db, int64_t cartridge)
+{
+    DB_STMT st = db_prepare(db, "DELETE FROM map WHERE cartridge=?");
+    if (st)
+        sqlite3_bind_int64(st, 1, cartridge);
+    return db_step(db, st);
 }
 
 int db_committed(struct db *db, const struct db_cartridge *c, const struct map_ref *maps, size_t n_maps)
@@ -267,11 +286,8 @@ int db_committed(struct db *db, const struct db_cartridge *c, const struct map_r
     if (rc)
         return rc;
     rc = old_maps_garbage(db, c, maps, n_maps);
-    DB_STMT st = db_prepare(db, "DELETE FROM map WHERE cartridge=?");
-    if (st)
-        sqlite3_bind_int64(st, 1, c->rowid);
     if (!rc)
-        rc = db_step(st);
+        rc = delete_maps(db, c->rowid);
     for (size_t i = 0; !rc && i < n_maps; i++)
         rc = map_insert(db, c->rowid, i, &maps[i]);
     if (!rc)
@@ -311,19 +327,24 @@ int db_cartridge_restore(struct db *db, int64_t old, struct db_cartridge *c, uin
     return db_end(db, rc);
 }
 
-int db_garbage(struct db *db, int64_t cartridge, int (*fn)(void *arg, const char *key), void *arg)
+static int each_garbage(struct db *db, int64_t cartridge, int (*fn)(void *arg, const char *key), void *arg)
 {
-    lock_take(&db->lock);
     DB_STMT st = db_prepare(db, "SELECT key FROM garbage WHERE cartridge=? ORDER BY key");
-    int rc = st ? 0 : -EIO, s = SQLITE_DONE;
+    int rc;
     if (st)
         sqlite3_bind_int64(st, 1, cartridge);
-    while (st && !rc && (s = sqlite3_step(st)) == SQLITE_ROW)
-        rc = fn(arg, (const char *)sqlite3_column_text(st, 0));
-    if (!rc)
-        rc = db_errno(s);
-    lock_release(&db->lock);
+    while ((rc = db_row(db, st)) > 0) {
+        const char *key = (const char *)sqlite3_column_text(st, 0);
+        if ((rc = key ? fn(arg, key) : -ENOMEM))
+            break;
+    }
     return rc;
+}
+
+int db_garbage(struct db *db, int64_t cartridge, int (*fn)(void *arg, const char *key), void *arg)
+{
+    db_enter(db);
+    return db_leave(db, each_garbage(db, cartridge, fn, arg));
 }
 
 int db_garbage_add(struct db *db, int64_t cartridge, const char *const *keys, size_t n)
@@ -347,7 +368,7 @@ int db_garbage_done(struct db *db, int64_t cartridge, const char *const *keys, s
             sqlite3_bind_int64(st, 1, cartridge);
             sqlite3_bind_text(st, 2, keys[i], -1, SQLITE_STATIC);
         }
-        rc = db_step(st);
+        rc = db_step(db, st);
     }
     return db_end(db, rc);
 }
