@@ -153,6 +153,8 @@ static json_t *go(struct library *lib, const json_t *request, bool out, struct e
     struct plan p = {.e = calloc(most ? most : 1, sizeof(*p.e))};
     json_t *done = json_array();
     int rc = p.e ? check_door(lib, err) : errtext_set(err, -ENOMEM, "out of memory");
+    if (!rc)
+        rc = tapes_check_named(barcodes, err);
     bool all = out && json_is_true(json_object_get(request, "all"));
     for (size_t i = 0; !rc && all && i < lib->n_elements; i++) {
         const struct element *e = &lib->elements[i];
@@ -163,8 +165,7 @@ static json_t *go(struct library *lib, const json_t *request, bool out, struct e
     }
     for (size_t i = 0; !rc && !all && i < n; i++) {
         const char *barcode = json_string_value(json_array_get(barcodes, i));
-        rc =
-            out ? plan_export(lib, barcode ? barcode : "", &p, err) : plan_import(lib, barcode ? barcode : "", &p, err);
+        rc = out ? plan_export(lib, barcode, &p, err) : plan_import(lib, barcode, &p, err);
         if (!rc)
             json_array_append_new(done,
                                   json_pack("{s:s, s:i}", "barcode", barcode, "address", (int)p.e[p.n - 1].address));

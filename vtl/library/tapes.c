@@ -106,6 +106,23 @@ void tapes_put_inventory(struct library *lib)
         log_line("inventory: %s", err.text);
 }
 
+int tapes_check_named(const json_t *barcodes, struct errtext *err)
+{
+    json_t *seen = json_object();
+    int rc = seen ? 0 : errtext_set(err, -ENOMEM, "out of memory");
+    for (size_t i = 0; !rc && i < json_array_size(barcodes); i++) {
+        const char *barcode = json_string_value(json_array_get(barcodes, i));
+        if (!barcode)
+            rc = errtext_set(err, -EINVAL, "barcodes: number %zu is no text: each must be a barcode", i + 1);
+        else if (json_object_get(seen, barcode))
+            rc = errtext_set(err, -EINVAL, "%s: named twice: name each cartridge once", barcode);
+        else if (json_object_set_new(seen, barcode, json_true()))
+            rc = errtext_set(err, -ENOMEM, "out of memory");
+    }
+    json_decref(seen);
+    return rc;
+}
+
 static int check_data(const json_t *barcodes, struct errtext *err)
 {
     for (size_t i = 0; i < json_array_size(barcodes); i++) {
@@ -127,7 +144,9 @@ json_t *tapes_create(struct library *lib, const json_t *request, struct errtext 
         return NULL;
     }
     json_t *created = json_array();
-    int rc = capacity || worm ? check_data(barcodes, err) : 0;
+    int rc = tapes_check_named(barcodes, err);
+    if (!rc && (capacity || worm))
+        rc = check_data(barcodes, err);
     for (size_t i = 0; !rc && i < json_array_size(barcodes); i++)
         rc = create_one(lib, json_string_value(json_array_get(barcodes, i)), (uint64_t)capacity, worm, created, err);
     if (json_array_size(created))

@@ -38,6 +38,9 @@ json_t *tapes_export(struct library *lib, const json_t *request, struct errtext 
 /* {"barcodes":[...]} -> {"imported":[...]}: from the shelf into free import/export elements. All or none. */
 json_t *tapes_import(struct library *lib, const json_t *request, struct errtext *err);
 
+/* A request's list of barcodes: each is a text, and none is named twice. 0, or a negative errno and *err. */
+int tapes_check_named(const json_t *barcodes, struct errtext *err);
+
 /* Waits until nobody else works on the cartridge's heads, and takes them: cartridge_give_heads. -EAGAIN: somebody is at
  * it for too long. */
 int tapes_take_heads(struct library *lib, struct cartridge *c, struct errtext *err);
