@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* test_state.c: the state in SQLite: what a failed call says of itself, and to whom. */
+/* test_state.c: the state in SQLite: what a failed call says of itself, and to whom; versions of the state. */
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -116,14 +116,125 @@ static void a_failure_that_is_not_of_sqlite_is_told_too(void **state)
     assert_string_equal(db_error(p->db), strerror(ENOMEM));
 }
 
+/* ---- versions ---- */
+
+static void run_sql(const struct place *p, const char *sql)
+{
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open(p->path, &db), SQLITE_OK);
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+        fail_msg("%s", sqlite3_errmsg(db));
+    sqlite3_close(db);
+}
+
+static int ask_sql(const struct place *p, const char *sql)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *st = NULL;
+    assert_int_equal(sqlite3_open(p->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+    int n = sqlite3_column_int(st, 0);
+    sqlite3_finalize(st);
+    sqlite3_close(db);
+    return n;
+}
+
+static void reopen(struct place *p)
+{
+    struct errtext err = {""};
+    db_close(p->db);
+    if (db_open(p->path, false, &p->db, &err))
+        fail_msg("%s", err.text);
+}
+
+static void close_state(struct place *p)
+{
+    db_close(p->db);
+    p->db = NULL;
+}
+
+static char *content(const char *path, size_t *len)
+{
+    char *buf = calloc(1, 1 << 20);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    *len = fread(buf, 1, 1 << 20, f);
+    fclose(f);
+    return buf;
+}
+
+static void a_newer_state_is_refused_and_left_as_it_is(void **state)
+{
+    struct place *p = *state;
+    struct errtext err = {""};
+    char want[300];
+    size_t len, now;
+    close_state(p);
+    run_sql(p, "PRAGMA journal_mode=DELETE; DROP TABLE garbage; PRAGMA user_version=77");
+    char *before = content(p->path, &len);
+    assert_int_equal(db_open(p->path, true, &p->db, &err), -EINVAL);
+    assert_null(p->db);
+    (void)snprintf(want, sizeof(want),
+                   "%s is of a newer s3vtl: state version 77, this one knows up to 2: install that s3vtl again",
+                   p->path);
+    assert_string_equal(err.text, want);
+    char *after = content(p->path, &now);
+    assert_int_equal(now, len);
+    assert_memory_equal(after, before, len);
+    free(before);
+    free(after);
+}
+
+static void a_new_state_has_the_version_that_is_known(void **state)
+{
+    struct place *p = *state;
+    assert_int_equal(ask_sql(p, "PRAGMA user_version"), 2);
+}
+
+/* Version 1 was also stamped on states that lack what came later. */
+static void an_older_state_is_brought_up_to_date(void **state)
+{
+    struct place *p = *state;
+    struct db_cartridge c = {.barcode = "OLD001L8"};
+    assert_int_equal(db_cartridge_add(p->db, &c, 1024), 0);
+    close_state(p);
+    run_sql(p, "ALTER TABLE cartridge DROP COLUMN full_capacity; ALTER TABLE cartridge DROP COLUMN rebuilt;"
+               " PRAGMA user_version=1");
+    reopen(p);
+    c.full_capacity = 12;
+    assert_int_equal(db_cartridge_update(p->db, &c), 0);
+    assert_int_equal(ask_sql(p, "PRAGMA user_version"), 2);
+    assert_int_equal(ask_sql(p, "SELECT full_capacity FROM cartridge WHERE barcode='OLD001L8'"), 12);
+    close_state(p);
+    run_sql(p, "PRAGMA user_version=1"); /* with all columns */
+    reopen(p);
+    assert_int_equal(ask_sql(p, "PRAGMA user_version"), 2);
+    assert_int_equal(ask_sql(p, "SELECT full_capacity FROM cartridge WHERE barcode='OLD001L8'"), 12);
+}
+
+/* A step that fails in the middle leaves nothing of itself. */
+static void a_step_is_taken_whole_or_not_at_all(void **state)
+{
+    struct place *p = *state;
+    struct errtext err = {""};
+    run_sql(p, "CREATE VIEW segment AS SELECT 1"); /* of which no index can be made */
+    assert_int_equal(db_open(p->path, false, &p->db, &err), -EIO);
+    assert_non_null(strstr(err.text, p->path));
+    assert_non_null(strstr(err.text, "views may not be indexed"));
+    assert_int_equal(ask_sql(p, "PRAGMA user_version"), 0);
+    assert_int_equal(ask_sql(p, "SELECT count(*) FROM sqlite_master"), 1);
+}
+
+#define BARE(f) cmocka_unit_test_setup_teardown(f, make_place, remove_place)
 #define OPENED(f) cmocka_unit_test_setup_teardown(f, make_state, remove_place)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        OPENED(a_failure_is_told_after_its_rollback),
-        OPENED(a_call_that_succeeds_leaves_no_error),
-        OPENED(each_thread_is_told_of_its_own_failure),
-        OPENED(a_failure_that_is_not_of_sqlite_is_told_too),
+        OPENED(a_failure_is_told_after_its_rollback),       OPENED(a_call_that_succeeds_leaves_no_error),
+        OPENED(each_thread_is_told_of_its_own_failure),     OPENED(a_failure_that_is_not_of_sqlite_is_told_too),
+        OPENED(a_newer_state_is_refused_and_left_as_it_is), OPENED(a_new_state_has_the_version_that_is_known),
+        OPENED(an_older_state_is_brought_up_to_date),       BARE(a_step_is_taken_whole_or_not_at_all),
     };
     return cmocka_run_group_tests_name("state", tests, NULL, NULL);
 }

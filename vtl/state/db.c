@@ -3,10 +3,13 @@
 #include "vtl/state/db_private.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/lock.h"
+
+#define BUSY_MS 10000
 
 /* ---- one call at a time, and why the last one failed ---- */
 
@@ -121,7 +124,17 @@ int db_end(struct db *db, int rc)
 
 /* ---- opening ---- */
 
-static const char schema[] =
+/* The one number of a query. */
+static int number(struct db *db, const char *sql, uint64_t *n)
+{
+    DB_STMT st = db_prepare(db, sql);
+    int rc = db_row(db, st);
+    if (rc > 0)
+        *n = (uint64_t)sqlite3_column_int64(st, 0);
+    return rc < 0 ? rc : 0;
+}
+
+static const char tables[] =
     "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS element(address INTEGER PRIMARY KEY, barcode TEXT NOT NULL UNIQUE, source INTEGER NOT "
     "NULL);"
@@ -129,8 +142,7 @@ static const char schema[] =
     " generation INTEGER NOT NULL, capacity INTEGER NOT NULL, worm INTEGER NOT NULL, write_protected INTEGER NOT NULL,"
     " created INTEGER NOT NULL, modified INTEGER NOT NULL, next_segment INTEGER NOT NULL, next_map INTEGER NOT NULL,"
     " head_epoch INTEGER NOT NULL, head_writer INTEGER NOT NULL, head_n INTEGER NOT NULL, commit_segs INTEGER NOT NULL,"
-    " floor INTEGER NOT NULL, dirty INTEGER NOT NULL, mam TEXT, counters TEXT,"
-    " full_capacity INTEGER NOT NULL DEFAULT 0, rebuilt INTEGER NOT NULL DEFAULT 0);"
+    " floor INTEGER NOT NULL, dirty INTEGER NOT NULL, mam TEXT, counters TEXT);"
     "CREATE TABLE IF NOT EXISTS segment(cartridge INTEGER NOT NULL, epoch INTEGER NOT NULL, writer INTEGER NOT NULL,"
     " number INTEGER NOT NULL, state INTEGER NOT NULL, first_object INTEGER NOT NULL, first_file INTEGER NOT NULL,"
     " objects INTEGER NOT NULL, filemarks INTEGER NOT NULL, size INTEGER NOT NULL, plain_bytes INTEGER NOT NULL, fms "
@@ -141,45 +153,99 @@ static const char schema[] =
     " writer INTEGER NOT NULL, number INTEGER NOT NULL, n_segs INTEGER NOT NULL, first_object INTEGER NOT NULL,"
     " size INTEGER NOT NULL, PRIMARY KEY(cartridge, pos)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS garbage(cartridge INTEGER NOT NULL, key TEXT NOT NULL, PRIMARY KEY(cartridge, key))"
-    " WITHOUT ROWID;"
-    "PRAGMA user_version=1;";
+    " WITHOUT ROWID;";
 
-/* A column that a state made by an earlier build does not have. */
+static int make_tables(struct db *db)
+{
+    return db_exec(db, tables);
+}
+
+/* Adds a column, if the table has none of that name. */
 static int add_column(struct db *db, const char *column, const char *definition)
 {
     char text[200];
-    (void)snprintf(text, sizeof(text), "SELECT %s FROM cartridge LIMIT 0", column);
-    if (sqlite3_exec(db->sql, text, NULL, NULL, NULL) == SQLITE_OK)
-        return 0;
+    (void)snprintf(text, sizeof(text), "SELECT count(*) FROM pragma_table_info('cartridge') WHERE name='%s'", column);
+    uint64_t n = 0;
+    int rc = number(db, text, &n);
+    if (rc || n)
+        return rc;
     (void)snprintf(text, sizeof(text), "ALTER TABLE cartridge ADD COLUMN %s %s", column, definition);
     return db_exec(db, text);
 }
 
+/* States of version 1 are there with and without them. */
+static int add_columns(struct db *db)
+{
+    int rc = add_column(db, "full_capacity", "INTEGER NOT NULL DEFAULT 0");
+    return rc ? rc : add_column(db, "rebuilt", "INTEGER NOT NULL DEFAULT 0");
+}
+
+/* steps[n] makes version n + 1 of version n. To change the state, add one; never change those that are there. */
+static int (*const steps[])(struct db *db) = {make_tables, add_columns};
+#define STATE_VERSION (sizeof(steps) / sizeof(steps[0]))
+
+/* A step and its stamp are one transaction: after a crash the state is of the version that it says. Another process may
+ * have taken it meanwhile. */
+static int take_step(struct db *db, uint64_t *version)
+{
+    char stamp[60];
+    int rc = db_exec(db, "BEGIN IMMEDIATE");
+    if (rc)
+        return rc;
+    rc = number(db, "PRAGMA user_version", version);
+    if (!rc && *version < STATE_VERSION) {
+        rc = steps[*version](db);
+        (void)snprintf(stamp, sizeof(stamp), "PRAGMA user_version=%" PRIu64, ++*version);
+        if (!rc)
+            rc = db_exec(db, stamp);
+    }
+    return commit_or_roll_back(db, rc);
+}
+
+/* Before anything else, as a newer s3vtl's state is left as it is. */
+static int check_version(struct db *db, const char *path, uint64_t *version, struct errtext *err)
+{
+    int rc = number(db, "PRAGMA user_version", version);
+    if (!rc && *version > STATE_VERSION)
+        rc = errtext_set(err, -EINVAL,
+                         "%s is of a newer s3vtl: state version %" PRIu64 ", this one knows up to %zu: install that "
+                         "s3vtl again",
+                         path, *version, STATE_VERSION);
+    return rc;
+}
+
+/* SQLite's file as it is to be. Lock held; *err only where it says more than db_error. */
+static int open_state(struct db *db, const char *path, bool create, struct errtext *err)
+{
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX | (create ? SQLITE_OPEN_CREATE : 0);
+    int opened = sqlite3_open_v2(path, &db->sql, flags, NULL), rc = check(db, opened);
+    if (rc)
+        return opened == SQLITE_CANTOPEN ? -ENOENT : rc;
+    uint64_t version = 0;
+    sqlite3_busy_timeout(db->sql, BUSY_MS);
+    rc = check_version(db, path, &version, err);
+    if (!rc)
+        rc = db_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;");
+    while (!rc && version < STATE_VERSION)
+        rc = take_step(db, &version);
+    return rc;
+}
+
 int db_open(const char *path, bool create, struct db **out, struct errtext *err)
 {
+    struct errtext why = {""};
     *out = NULL;
     struct db *db = calloc(1, sizeof(*db));
     if (!db)
         return errtext_set(err, -ENOMEM, "%s: out of memory", path);
     lock_init(&db->lock, LOCK_DB);
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX | (create ? SQLITE_OPEN_CREATE : 0);
     db_enter(db);
-    int opened = sqlite3_open_v2(path, &db->sql, flags, NULL), rc = check(db, opened);
-    if (opened == SQLITE_CANTOPEN)
-        rc = -ENOENT;
-    if (!rc) {
-        sqlite3_busy_timeout(db->sql, 10000);
-        rc = db_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;");
-    }
-    if (!rc)
-        rc = db_exec(db, schema);
-    if (!rc)
-        rc = add_column(db, "full_capacity", "INTEGER NOT NULL DEFAULT 0");
-    if (!rc)
-        rc = add_column(db, "rebuilt", "INTEGER NOT NULL DEFAULT 0");
-    rc = db_leave(db, rc);
+    int rc = db_leave(db, open_state(db, path, create, &why));
     if (rc) {
-        errtext_set(err, rc, "%s: %s", path, db_error(db));
+        if (why.text[0])
+            errtext_set(err, rc, "%s", why.text);
+        else
+            errtext_set(err, rc, "%s: %s", path, db_error(db));
         db_close(db);
         return rc;
     }
