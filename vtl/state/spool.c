@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "base/lock.h"
+#include "base/log.h"
+#include "vtl/format/barcode.h"
 
 #define BUCKETS 1024
 
@@ -42,6 +44,7 @@ static unsigned hash(const char *barcode, const struct seg_id *id)
 
 static struct file **find(struct spool *s, const char *barcode, const struct seg_id *id)
 {
+    lock_assert_held(&s->lock);
     struct file **f = &s->bucket[hash(barcode, id)];
     while (*f && (strcmp((*f)->barcode, barcode) || seg_id_compare(&(*f)->id, id)))
         f = &(*f)->next;
@@ -72,6 +75,7 @@ static void path_of(const struct spool *s, const char *barcode, const struct seg
 
 static void set_cached(struct spool *s, struct file *f, uint64_t size)
 {
+    lock_assert_held(&s->lock);
     if (!f->keep)
         s->cache_bytes -= f->size;
     f->keep = false;
@@ -82,6 +86,7 @@ static void set_cached(struct spool *s, struct file *f, uint64_t size)
 
 static void forget(struct spool *s, struct file **f)
 {
+    lock_assert_held(&s->lock);
     struct file *old = *f;
     if (!old->keep)
         s->cache_bytes -= old->size;
@@ -89,9 +94,10 @@ static void forget(struct spool *s, struct file **f)
     free(old);
 }
 
-/* Removes the least recently used cached file. False when there is none. Lock held. */
+/* Removes the least recently used cached file. False when there is none. */
 static bool evict_one(struct spool *s, uint64_t *freed)
 {
+    lock_assert_held(&s->lock);
     struct file **oldest = NULL;
     for (unsigned b = 0; b < BUCKETS; b++)
         for (struct file **f = &s->bucket[b]; *f; f = &(*f)->next)
@@ -114,32 +120,102 @@ static void evict(struct spool *s)
         ;
 }
 
-static int scan_cartridge(struct spool *s, const char *barcode)
+/* ---- taking stock ---- */
+
+/* What name is, or leads to as a link; st_mode 0: nothing is there. */
+static int look_at(int dir, const char *name, const char *path, struct stat *st, struct errtext *err)
+{
+    if (!fstatat(dir, name, st, 0))
+        return 0;
+    st->st_mode = 0;
+    return errno == ENOENT || errno == ELOOP ? 0 : errtext_set(err, -errno, "%s/%s: %s", path, name, strerror(errno));
+}
+
+static void pass_over(const char *path, const char *name)
+{
+    log_line("%s/%s is not the library's: it is left as it is", path, name);
+}
+
+/* The next entry but "." and ".."; NULL at the end, or on an error with *rc and *err. */
+static const char *next_name(DIR *d, const char *path, int *rc, struct errtext *err)
+{
+    struct dirent *e;
+    do {
+        errno = 0;
+        e = readdir(d);
+    } while (e && (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")));
+    if (!e && errno)
+        *rc = errtext_set(err, -errno, "%s: %s", path, strerror(errno));
+    return e ? e->d_name : NULL;
+}
+
+/* Is name that of a segment with this at its end? */
+static bool is_segment(const char *name, const char *suffix, struct seg_id *id)
+{
+    char stem[SEG_NAME_SIZE];
+    size_t n = strlen(name), end = strlen(suffix);
+    if (n < end || n - end >= sizeof(stem) || strcmp(name + n - end, suffix) != 0)
+        return false;
+    (void)snprintf(stem, sizeof(stem), "%.*s", (int)(n - end), name);
+    return seg_id_parse(stem, id);
+}
+
+static int take_file(struct spool *s, int dir, const char *path, const char *barcode, const char *name,
+                     struct errtext *err)
+{
+    struct seg_id id;
+    struct stat st;
+    int rc = look_at(dir, name, path, &st, err);
+    if (rc)
+        return rc;
+    if (S_ISREG(st.st_mode) && is_segment(name, ".part", &id)) /* an unfinished download */
+        return unlinkat(dir, name, 0) ? errtext_set(err, -errno, "%s/%s: %s", path, name, strerror(errno)) : 0;
+    if (S_ISREG(st.st_mode) && is_segment(name, ".bad", &id))
+        return 0;
+    if (!S_ISREG(st.st_mode) || !is_segment(name, "", &id)) {
+        pass_over(path, name);
+        return 0;
+    }
+    struct file *f = find_or_add(s, barcode, &id);
+    if (!f)
+        return errtext_set(err, -ENOMEM, "%s/%s: out of memory", path, name);
+    f->size = (uint64_t)st.st_size;
+    return 0;
+}
+
+static int scan_cartridge(struct spool *s, const char *barcode, struct errtext *err)
 {
     char path[PATH_SIZE];
     (void)snprintf(path, sizeof(path), "%s/%s", s->dir, barcode);
     DIR *d = opendir(path);
     if (!d)
-        return -errno;
-    for (struct dirent *e; (e = readdir(d));) {
-        struct seg_id id;
-        struct stat st;
-        if (e->d_name[0] == '.')
-            continue;
-        if (!seg_id_parse(e->d_name, &id)) {
-            size_t n = strlen(e->d_name);
-            if (n > 5 && !strcmp(e->d_name + n - 5, ".part")) /* an unfinished download */
-                (void)unlinkat(dirfd(d), e->d_name, 0);
-            continue;
-        }
-        if (fstatat(dirfd(d), e->d_name, &st, 0))
-            continue;
-        struct file *f = find_or_add(s, barcode, &id);
-        if (f)
-            f->size = (uint64_t)st.st_size;
+        return errtext_set(err, -errno, "%s: %s", path, strerror(errno));
+    int rc = 0;
+    for (const char *name; !rc && (name = next_name(d, path, &rc, err));)
+        rc = take_file(s, dirfd(d), path, barcode, name, err);
+    closedir(d);
+    return rc;
+}
+
+/* Ours are the directories that have a barcode's name. Anything else may be there too (lost+found, where the spool is a
+ * file system of its own). */
+static int scan(struct spool *s, struct errtext *err)
+{
+    DIR *d = opendir(s->dir);
+    if (!d)
+        return errtext_set(err, -errno, "%s: %s", s->dir, strerror(errno));
+    int rc = 0;
+    for (const char *name; !rc && (name = next_name(d, s->dir, &rc, err));) {
+        struct stat st = {0};
+        if (barcode_ok(name))
+            rc = look_at(dirfd(d), name, s->dir, &st, err);
+        if (!rc && S_ISDIR(st.st_mode))
+            rc = scan_cartridge(s, name, err);
+        else if (!rc)
+            pass_over(s->dir, name);
     }
     closedir(d);
-    return 0;
+    return rc;
 }
 
 int spool_open(const char *dir, uint64_t cache_size, struct spool **out, struct errtext *err)
@@ -154,15 +230,10 @@ int spool_open(const char *dir, uint64_t cache_size, struct spool **out, struct 
     }
     s->cache_size = cache_size;
     lock_init(&s->lock, LOCK_SPOOL);
-    DIR *d = opendir(dir);
-    int rc = d ? 0 : -errno;
-    for (struct dirent *e; d && !rc && (e = readdir(d));)
-        if (e->d_name[0] != '.')
-            rc = scan_cartridge(s, e->d_name);
-    if (d)
-        closedir(d);
+    lock_take(&s->lock);
+    int rc = scan(s, err);
+    lock_release(&s->lock);
     if (rc) {
-        errtext_set(err, rc, "%s: %s", dir, strerror(-rc));
         spool_close(s);
         return rc;
     }
@@ -174,9 +245,11 @@ void spool_close(struct spool *s)
 {
     if (!s)
         return;
+    lock_take(&s->lock);
     for (unsigned b = 0; b < BUCKETS; b++)
         while (s->bucket[b])
             forget(s, &s->bucket[b]);
+    lock_release(&s->lock);
     lock_fini(&s->lock);
     free(s->dir);
     free(s);

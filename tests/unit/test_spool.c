@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test_spool.c: what the spool finds in its directory: its own, which must be readable, and what others left there. */
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "vtl/state/spool.h"
+
+static const struct seg_id one = {1, 0xa, 1}, two = {1, 0xa, 2};
+#define ONE "00000001-0000000a-0000000001"
+#define TWO "00000001-0000000a-0000000002"
+
+struct place {
+    char dir[64], spool[80], log[8192];
+};
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *f)
+{
+    (void)st;
+    (void)type;
+    (void)f;
+    return remove(path);
+}
+
+static const char *in(const struct place *p, const char *name)
+{
+    static char path[200];
+    (void)snprintf(path, sizeof(path), "%s/%s", p->spool, name);
+    return path;
+}
+
+static void make_file(const struct place *p, const char *name)
+{
+    FILE *f = fopen(in(p, name), "w");
+    assert_non_null(f);
+    fputs("content", f);
+    fclose(f);
+}
+
+static int setup(void **state)
+{
+    struct place *p = calloc(1, sizeof(*p));
+    assert_non_null(p);
+    (void)snprintf(p->dir, sizeof(p->dir), "/tmp/s3vtl-spool-XXXXXX");
+    assert_non_null(mkdtemp(p->dir));
+    (void)snprintf(p->spool, sizeof(p->spool), "%s/spool", p->dir);
+    assert_int_equal(mkdir(p->spool, 0700), 0);
+    assert_int_equal(mkdir(in(p, "SPO001L8"), 0700), 0);
+    make_file(p, "SPO001L8/" ONE);
+    *state = p;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct place *p = *state;
+    (void)nftw(p->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    free(p);
+    return 0;
+}
+
+/* The log meanwhile is kept in p->log. */
+static int open_spool(struct place *p, struct spool **s, struct errtext *err)
+{
+    char path[80];
+    (void)snprintf(path, sizeof(path), "%s/log", p->dir);
+    int was = dup(2), log = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    assert_true(was >= 0 && log >= 0);
+    fflush(stderr);
+    dup2(log, 2);
+    int rc = spool_open(p->spool, 1 << 20, s, err);
+    fflush(stderr);
+    dup2(was, 2);
+    close(was);
+    ssize_t n = pread(log, p->log, sizeof(p->log) - 1, 0);
+    p->log[n > 0 ? n : 0] = '\0';
+    close(log);
+    return rc;
+}
+
+static unsigned times(const char *text, const char *word)
+{
+    unsigned n = 0;
+    for (const char *t = text; (t = strstr(t, word)); t++)
+        n++;
+    return n;
+}
+
+static void what_is_not_ours_is_passed_over_and_named_once(void **state)
+{
+    struct place *p = *state;
+    struct spool *s = NULL;
+    struct errtext err = {""};
+    static const char *const strays[] = {"lost+found",      "notes.txt",           ".hidden",      "nowhere",
+                                         "SPO001L8/README", "SPO001L8/other.part", "SPO001L8/" TWO};
+    assert_int_equal(mkdir(in(p, "lost+found"), 0), 0);
+    assert_int_equal(symlink("/nowhere/at/all", in(p, "nowhere")), 0);
+    assert_int_equal(mkdir(in(p, "SPO001L8/" TWO), 0700), 0); /* no file, though of a segment's name */
+    make_file(p, "notes.txt");
+    make_file(p, ".hidden");
+    make_file(p, "SPO001L8/README");
+    make_file(p, "SPO001L8/other.part");
+    if (open_spool(p, &s, &err))
+        fail_msg("%s", err.text);
+    assert_true(spool_has(s, "SPO001L8", &one));
+    assert_false(spool_has(s, "SPO001L8", &two));
+    for (size_t i = 0; i < sizeof(strays) / sizeof(strays[0]); i++) {
+        char line[300];
+        struct stat st;
+        (void)snprintf(line, sizeof(line), "%s is not the library's", in(p, strays[i]));
+        assert_int_equal(times(p->log, line), 1);
+        assert_int_equal(lstat(in(p, strays[i]), &st), 0);
+    }
+    assert_int_equal(times(p->log, "\n"), sizeof(strays) / sizeof(strays[0]));
+    spool_close(s);
+}
+
+static void what_is_ours_is_not_told_of(void **state)
+{
+    struct place *p = *state;
+    struct spool *s = NULL;
+    struct errtext err = {""};
+    make_file(p, "SPO001L8/" TWO ".part");
+    make_file(p, "SPO001L8/" TWO ".bad");
+    if (open_spool(p, &s, &err))
+        fail_msg("%s", err.text);
+    assert_string_equal(p->log, "");
+    assert_int_equal(access(in(p, "SPO001L8/" TWO ".part"), F_OK), -1); /* unfinished: it goes */
+    assert_int_equal(access(in(p, "SPO001L8/" TWO ".bad"), F_OK), 0);
+    spool_close(s);
+}
+
+/* Not even root can open a directory when no more files may be open. */
+static void what_is_ours_and_unreadable_is_an_error_that_names_it(void **state)
+{
+    struct place *p = *state;
+    struct spool *s = NULL;
+    struct errtext err = {""};
+    struct rlimit all, few;
+    char want[300];
+    int next = dup(0);
+    assert_true(next >= 0);
+    close(next);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
+    few = all;
+    few.rlim_cur = (rlim_t)next + 1; /* the spool itself */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    int rc = spool_open(p->spool, 1 << 20, &s, &err);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &all), 0);
+    assert_int_equal(rc, -EMFILE);
+    assert_null(s);
+    (void)snprintf(want, sizeof(want), "%s: %s", in(p, "SPO001L8"), strerror(EMFILE));
+    assert_string_equal(err.text, want);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(what_is_not_ours_is_passed_over_and_named_once),
+        T(what_is_ours_is_not_told_of),
+        T(what_is_ours_and_unreadable_is_an_error_that_names_it),
+    };
+    return cmocka_run_group_tests_name("spool", tests, NULL, NULL);
+}
