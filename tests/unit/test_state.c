@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* test_state.c: the state in SQLite: what a failed call says of itself, and to whom; versions of the state. */
+/* test_state.c: the state in SQLite: what a failed call says of itself, and to whom; versions of the state; its files. */
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -226,15 +226,60 @@ static void a_step_is_taken_whole_or_not_at_all(void **state)
     assert_int_equal(ask_sql(p, "SELECT count(*) FROM sqlite_master"), 1);
 }
 
+/* ---- its files ---- */
+
+static void expect_mode(const struct place *p, const char *suffix, mode_t mode)
+{
+    char path[120];
+    struct stat st;
+    (void)snprintf(path, sizeof(path), "%s%s", p->path, suffix);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode, S_IFREG | mode);
+}
+
+static void expect_closed(const struct place *p)
+{
+    expect_mode(p, "", 0600);
+    expect_mode(p, "-wal", 0600);
+    expect_mode(p, "-shm", 0600);
+}
+
+static void a_state_is_closed_to_others_whatever_the_umask(void **state)
+{
+    struct place *p = *state;
+    static const mode_t masks[] = {0, 022, 077};
+    for (size_t i = 0; i < sizeof(masks) / sizeof(masks[0]); i++) {
+        struct errtext err = {""};
+        mode_t old = umask(masks[i]);
+        int rc = db_open(p->path, true, &p->db, &err);
+        umask(old);
+        if (rc)
+            fail_msg("%s", err.text);
+        expect_closed(p);
+        close_state(p);
+        assert_int_equal(unlink(p->path), 0);
+    }
+}
+
+static void a_state_that_was_open_to_others_is_closed_to_them(void **state)
+{
+    struct place *p = *state;
+    close_state(p);
+    assert_int_equal(chmod(p->path, 0666), 0);
+    reopen(p);
+    expect_closed(p);
+}
+
 #define BARE(f) cmocka_unit_test_setup_teardown(f, make_place, remove_place)
 #define OPENED(f) cmocka_unit_test_setup_teardown(f, make_state, remove_place)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        OPENED(a_failure_is_told_after_its_rollback),       OPENED(a_call_that_succeeds_leaves_no_error),
-        OPENED(each_thread_is_told_of_its_own_failure),     OPENED(a_failure_that_is_not_of_sqlite_is_told_too),
-        OPENED(a_newer_state_is_refused_and_left_as_it_is), OPENED(a_new_state_has_the_version_that_is_known),
-        OPENED(an_older_state_is_brought_up_to_date),       BARE(a_step_is_taken_whole_or_not_at_all),
+        OPENED(a_failure_is_told_after_its_rollback),         OPENED(a_call_that_succeeds_leaves_no_error),
+        OPENED(each_thread_is_told_of_its_own_failure),       OPENED(a_failure_that_is_not_of_sqlite_is_told_too),
+        OPENED(a_newer_state_is_refused_and_left_as_it_is),   OPENED(a_new_state_has_the_version_that_is_known),
+        OPENED(an_older_state_is_brought_up_to_date),         BARE(a_step_is_taken_whole_or_not_at_all),
+        BARE(a_state_is_closed_to_others_whatever_the_umask), OPENED(a_state_that_was_open_to_others_is_closed_to_them),
     };
     return cmocka_run_group_tests_name("state", tests, NULL, NULL);
 }

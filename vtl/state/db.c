@@ -3,13 +3,18 @@
 #include "vtl/state/db_private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/lock.h"
 
 #define BUSY_MS 10000
+#define MODE 0600u /* of all that the state is */
 
 /* ---- one call at a time, and why the last one failed ---- */
 
@@ -214,16 +219,46 @@ static int check_version(struct db *db, const char *path, uint64_t *version, str
     return rc;
 }
 
+/* A new file of SQLite is of mode 0644 less the umask (which is the whole process's: not ours to change), and the other
+ * two take its mode over. So it is made here, empty. What prevents that prevents SQLite too, which says it. */
+static void make_file(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, MODE);
+    if (fd < 0)
+        return;
+    (void)fchmod(fd, MODE);
+    close(fd);
+}
+
+/* A state that is open to others, as earlier ones were, is closed to them. */
+static int set_modes(const char *path, struct errtext *err)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm"};
+    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+        char file[PATH_MAX];
+        struct stat st;
+        (void)snprintf(file, sizeof(file), "%s%s", path, suffixes[i]);
+        if (!stat(file, &st) && (st.st_mode & 07777) != MODE && chmod(file, MODE) && errno != ENOENT)
+            return errtext_set(err, -errno, "%s: its mode is %04o, must be %04o, and cannot be changed: %s", file,
+                               st.st_mode & 07777, MODE, strerror(errno));
+    }
+    return 0;
+}
+
 /* SQLite's file as it is to be. Lock held; *err only where it says more than db_error. */
 static int open_state(struct db *db, const char *path, bool create, struct errtext *err)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX | (create ? SQLITE_OPEN_CREATE : 0);
+    if (create)
+        make_file(path);
     int opened = sqlite3_open_v2(path, &db->sql, flags, NULL), rc = check(db, opened);
     if (rc)
         return opened == SQLITE_CANTOPEN ? -ENOENT : rc;
     uint64_t version = 0;
     sqlite3_busy_timeout(db->sql, BUSY_MS);
     rc = check_version(db, path, &version, err);
+    if (!rc)
+        rc = set_modes(path, err);
     if (!rc)
         rc = db_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;");
     while (!rc && version < STATE_VERSION)
