@@ -12,29 +12,10 @@
 #include "vtl/format/cleaning.h"
 #include "vtl/format/mam.h"
 #include "vtl/library/library_private.h"
+#include "vtl/library/names.h"
 #include "vtl/library/tapes.h"
 
 #define FLUSH_WAIT_MS 10000
-
-static const char *const type_names[] = {
-    [ELEMENT_TRANSPORT] = "transport",
-    [ELEMENT_STORAGE] = "slot",
-    [ELEMENT_IMPORT_EXPORT] = "import_export",
-    [ELEMENT_DRIVE] = "drive",
-};
-static const char *const activity_names[] = {
-    [TAPE_IDLE] = "idle",
-    [TAPE_CLEANING] = "cleaning",
-    [TAPE_LOADING] = "loading",
-    [TAPE_UNLOADING] = "unloading",
-    [TAPE_OTHER] = "busy",
-    [TAPE_READING] = "reading",
-    [TAPE_WRITING] = "writing",
-    [TAPE_LOCATING] = "locating",
-    [TAPE_REWINDING] = "rewinding",
-    [TAPE_ERASING] = "erasing",
-    [TAPE_FORMATTING] = "formatting",
-};
 
 static json_t *integer(uint64_t n)
 {
@@ -53,7 +34,7 @@ static json_t *elements_json(struct library *lib)
     for (size_t i = 0; now && i < lib->n_elements; i++) {
         const struct element *e = &now[i];
         json_array_append_new(list, json_pack("{s:i, s:s, s:o, s:o}", "address", (int)e->address, "type",
-                                              type_names[e->type], "barcode", text_or_null(e->barcode), "source",
+                                              element_type_name(e->type), "barcode", text_or_null(e->barcode), "source",
                                               e->source ? json_integer(e->source) : json_null()));
     }
     free(now);
@@ -70,7 +51,7 @@ static const char *state_name(const struct tape_status *st, uint64_t flush_left)
         return "unloaded";
     if (st->activity == TAPE_IDLE && st->medium == TAPE_MEDIUM_CLEANING)
         return "cleaned";
-    return activity_names[st->activity];
+    return activity_name(st->activity);
 }
 
 static json_t *drives_json(struct library *lib)

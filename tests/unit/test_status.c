@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test_status.c: what "status" calls what a drive is doing. */
+#include <pthread.h>
+
+#include "tests/unit/library_rig.h"
+#include "vtl/library/names.h"
+
+static void every_activity_has_a_word(void **state)
+{
+    (void)state;
+    assert_string_equal(activity_name(TAPE_IDLE), "idle");
+    assert_string_equal(activity_name(TAPE_READING_ENCRYPTED), "reading");
+    assert_string_equal(activity_name(TAPE_WRITING_ENCRYPTED), "writing");
+    for (unsigned i = 0; i < 256; i++)
+        assert_true(strlen(activity_name((enum tape_activity)i)) > 3);
+}
+
+static void every_type_of_element_has_a_word(void **state)
+{
+    (void)state;
+    assert_string_equal(element_type_name(ELEMENT_IMPORT_EXPORT), "import_export");
+    for (unsigned i = 0; i < 256; i++)
+        assert_true(strlen(element_type_name((enum element_type)i)) > 3);
+}
+
+/* ---- while a job runs ---- */
+
+struct job {
+    void *drive;
+    bool read;
+    atomic_bool stop;
+    enum tape_result result;
+};
+
+static void *run_job(void *arg)
+{
+    static const uint8_t key[TAPE_KEY_SIZE] = {1, 2, 3};
+    static const struct tape_crypt crypt = {.key = key, .encrypt = true, .decrypt = true};
+    struct job *j = arg;
+    const struct tape_ops *ops = library_drive_ops();
+    while (!j->result && !atomic_load(&j->stop)) {
+        uint32_t len = sizeof(back);
+        enum tape_result r = j->read ? ops->read(j->drive, back, &len, &crypt, &never)
+                                     : ops->write(j->drive, block, length_of(1), true, &crypt, &never);
+        j->result = r ? ops->rewind(j->drive, &never) : r; /* at the end of what is to be read, or of the tape */
+    }
+    return NULL;
+}
+
+/* The job goes on until status has told of it. */
+static void expect_state(struct library *lib, bool reading, const char *want)
+{
+    struct job j = {.drive = library_drive(lib, 0), .read = reading};
+    pthread_t t;
+    bool told = false;
+    assert_int_equal(pthread_create(&t, NULL, run_job, &j), 0);
+    for (int i = 0; i < 20000 && !told; i++) {
+        json_t *r = call(lib, json_pack("{s:s}", "op", "status"));
+        const json_t *d = json_array_get(json_object_get(r, "drives"), 0);
+        told = !strcmp(json_string_value(json_object_get(d, "state")), want);
+        json_decref(r);
+    }
+    atomic_store(&j.stop, true);
+    pthread_join(t, NULL);
+    assert_int_equal(j.result, TAPE_OK);
+    assert_true(told);
+}
+
+static void status_tells_of_an_encrypted_job(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "64M");
+    struct library *lib = new_library(c, "STA001L8");
+    move(lib, SLOT, DRIVE);
+    fill(1);
+    expect_state(lib, false, "writing");
+    assert_int_equal(library_drive_ops()->rewind(library_drive(lib, 0), &never), TAPE_OK);
+    expect_state(lib, true, "reading");
+    close_library(lib);
+    config_free(c);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_activity_has_a_word),
+        cmocka_unit_test(every_type_of_element_has_a_word),
+        T(status_tells_of_an_encrypted_job),
+    };
+    return cmocka_run_group_tests_name("status", tests, NULL, NULL);
+}
