@@ -50,9 +50,53 @@ static int first_commit(struct cartridge *c, struct errtext *err)
     return rc == -EAGAIN ? 0 : rc;
 }
 
+/* Its row in the state, and in the element there. */
+static int create_row(struct library *lib, const char *barcode, uint64_t capacity, bool worm, uint16_t address,
+                      struct db_cartridge *row, struct errtext *err)
+{
+    const struct lto_generation *g = lto_generation(lib->cfg->library.generation);
+    *row = (struct db_cartridge){.generation = g->generation,
+                                 .capacity = capacity                       ? capacity
+                                             : barcode_is_cleaning(barcode) ? 0
+                                                                            : g->capacity,
+                                 .worm = worm,
+                                 .created = engine_time(),
+                                 .modified = engine_time(),
+                                 .next_segment = 1,
+                                 .next_map = 1,
+                                 .dirty = true};
+    (void)snprintf(row->barcode, sizeof(row->barcode), "%s", barcode);
+    if (getrandom(row->id, sizeof(row->id), 0) != (ssize_t)sizeof(row->id))
+        return errtext_set(err, -EIO, "%s: no random numbers: %s", barcode, strerror(errno));
+    int rc = db_cartridge_add(lib->eng.db, row, address);
+    return rc ? errtext_set(err, rc, "%s: state: %s", barcode, db_error(lib->eng.db)) : 0;
+}
+
+/* From the row to a cartridge of the library; what fails leaves neither. */
+static int create_cartridge(struct library *lib, const struct db_cartridge *row, struct errtext *err)
+{
+    struct cartridge *c = cartridge_new(&lib->eng, row);
+    int rc = c ? first_commit(c, err) : errtext_set(err, -ENOMEM, "%s: out of memory", row->barcode);
+    if (!rc && library_add_cartridge(lib, c))
+        rc = errtext_set(err, -ENOMEM, "%s: out of memory", row->barcode);
+    if (!rc) {
+        cartridge_unload_if_clean(c);
+        return 0;
+    }
+    if (c) {
+        workers_forget(lib->eng.workers, c);
+        cartridge_free(c);
+    }
+    if (db_cartridge_remove(lib->eng.db, row->rowid, row->barcode))
+        log_line("%s: state: %s: the next start finds it, although it was not made", row->barcode,
+                 db_error(lib->eng.db));
+    return rc;
+}
+
 static int create_one(struct library *lib, const char *barcode, uint64_t capacity, bool worm, json_t *created,
                       struct errtext *err)
 {
+    struct db_cartridge row;
     int rc = check_new(lib, barcode, err);
     if (rc)
         return rc;
@@ -60,34 +104,11 @@ static int create_one(struct library *lib, const char *barcode, uint64_t capacit
     if (!address)
         return errtext_set(err, -ENOSPC, "%s: no free slot: the library has %u (slots = in %s)", barcode,
                            lib->cfg->library.slots, lib->cfg->file);
-    const struct lto_generation *g = lto_generation(lib->cfg->library.generation);
-    struct db_cartridge row = {.generation = g->generation,
-                               .capacity = capacity                       ? capacity
-                                           : barcode_is_cleaning(barcode) ? 0
-                                                                          : g->capacity,
-                               .worm = worm,
-                               .created = engine_time(),
-                               .modified = engine_time(),
-                               .next_segment = 1,
-                               .next_map = 1,
-                               .dirty = true};
-    (void)snprintf(row.barcode, sizeof(row.barcode), "%s", barcode);
-    if (getrandom(row.id, sizeof(row.id), 0) != (ssize_t)sizeof(row.id))
-        return errtext_set(err, -EIO, "%s: no random numbers: %s", barcode, strerror(errno));
-    rc = db_cartridge_add(lib->eng.db, &row, address);
-    if (rc)
-        return errtext_set(err, rc, "%s: state: %s", barcode, db_error(lib->eng.db));
-    struct cartridge *c = cartridge_new(&lib->eng, &row);
-    rc = c ? first_commit(c, err) : errtext_set(err, -ENOMEM, "%s: out of memory", barcode);
+    rc = create_row(lib, barcode, capacity, worm, address, &row, err);
     if (!rc)
-        rc = library_add_cartridge(lib, c);
-    if (rc) {
-        workers_forget(lib->eng.workers, c);
-        cartridge_free(c);
-        (void)db_cartridge_remove(lib->eng.db, row.rowid, barcode);
+        rc = create_cartridge(lib, &row, err);
+    if (rc)
         return rc;
-    }
-    cartridge_unload_if_clean(c);
     lock_take(&lib->lock);
     struct element *e = library_element(lib, address);
     memcpy(e->barcode, row.barcode, sizeof(e->barcode));
