@@ -238,6 +238,20 @@ static void a_step_is_taken_whole_or_not_at_all(void **state)
     assert_int_equal(ask_sql(p, "SELECT count(*) FROM sqlite_master"), 1);
 }
 
+static void what_is_no_database_is_told_with_the_way_out(void **state)
+{
+    struct place *p = *state;
+    struct errtext err = {""};
+    FILE *f = fopen(p->path, "w");
+    assert_non_null(f);
+    for (int i = 0; i < 1000; i++)
+        fputs("no database ", f);
+    fclose(f);
+    assert_int_equal(db_open(p->path, false, &p->db, &err), -EIO);
+    assert_non_null(strstr(err.text, p->path));
+    assert_non_null(strstr(err.text, "file is not a database: \"s3vtl library rebuild --force\""));
+}
+
 /* ---- its files ---- */
 
 static void expect_mode(const struct place *p, const char *suffix, mode_t mode)
@@ -287,11 +301,17 @@ static void a_state_that_was_open_to_others_is_closed_to_them(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        OPENED(a_failure_is_told_after_its_rollback),         OPENED(a_call_that_succeeds_leaves_no_error),
-        OPENED(each_thread_is_told_of_its_own_failure),       OPENED(a_failure_that_is_not_of_sqlite_is_told_too),
-        OPENED(a_newer_state_is_refused_and_left_as_it_is),   OPENED(a_new_state_has_the_version_that_is_known),
-        OPENED(an_older_state_is_brought_up_to_date),         BARE(a_step_is_taken_whole_or_not_at_all),
-        BARE(a_state_is_closed_to_others_whatever_the_umask), OPENED(a_state_that_was_open_to_others_is_closed_to_them),
+        OPENED(a_failure_is_told_after_its_rollback),
+        OPENED(a_call_that_succeeds_leaves_no_error),
+        OPENED(each_thread_is_told_of_its_own_failure),
+        OPENED(a_failure_that_is_not_of_sqlite_is_told_too),
+        OPENED(a_newer_state_is_refused_and_left_as_it_is),
+        OPENED(a_new_state_has_the_version_that_is_known),
+        OPENED(an_older_state_is_brought_up_to_date),
+        BARE(a_step_is_taken_whole_or_not_at_all),
+        BARE(what_is_no_database_is_told_with_the_way_out),
+        BARE(a_state_is_closed_to_others_whatever_the_umask),
+        OPENED(a_state_that_was_open_to_others_is_closed_to_them),
     };
     return cmocka_run_group_tests_name("state", tests, NULL, NULL);
 }

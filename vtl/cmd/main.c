@@ -24,7 +24,7 @@ static const struct subcommand {
     {"library", "init", "", "make the library's state and claim the store's prefix; harmless when done already",
      cmd_library_init},
     {"library", "rebuild", "[--force] [--deep] [--dry-run]",
-     "make the state anew from the store alone. --force: set an existing state aside. --deep: read all segments of "
+     "recreate the state from the store alone. --force: set an existing state aside. --deep: read all segments of "
      "cartridges whose heads or maps are lost. --dry-run: only tell what would be there",
      cmd_library_rebuild},
     {"library", "gc", "[--dry-run]",
@@ -113,7 +113,7 @@ static const struct subcommand *find(int argc, char **argv, int *words)
     for (size_t i = 0; i < N_COMMANDS; i++)
         group = group || (table[i].group && !strcmp(argv[0], table[i].group));
     if (group && argc == 1)
-        usage_error("%s: a word is missing; see s3vtl %s --help", argv[0], argv[0]);
+        usage_error("%s: missing subcommand; see s3vtl %s --help", argv[0], argv[0]);
     else if (group)
         usage_error("%s %s: there is no such command; see s3vtl %s --help", argv[0], argv[1], argv[0]);
     else
@@ -149,7 +149,7 @@ int main(int argc, char **argv)
         return EXIT_DONE;
     }
     if (!cl.argc)
-        return usage_error("a command is missing; see s3vtl --help");
+        return usage_error("missing command; see s3vtl --help");
     if (is_help(cl.argv[0])) {
         print_help(stdout);
         return finish(EXIT_DONE);

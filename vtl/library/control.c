@@ -238,15 +238,20 @@ int control_server_start(struct library *lib, const struct vtl_config *cfg, stru
     int rc = control_address(cfg, &s->addr, err);
     if (!rc)
         rc = make_socket(s, err);
-    if (!rc && (pipe2(s->stop_pipe, O_CLOEXEC) || thread_start(&s->thread, "control", accept_thread, s))) {
-        (void)unlink(s->addr.sun_path);
-        rc = errtext_set(err, -EAGAIN, "%s: cannot start its thread", s->addr.sun_path);
+    if (!rc) {
+        rc = pipe2(s->stop_pipe, O_CLOEXEC) ? -errno : thread_start(&s->thread, "control", accept_thread, s);
+        if (rc) {
+            (void)unlink(s->addr.sun_path);
+            errtext_set(err, rc, "%s: cannot start its thread: %s", s->addr.sun_path, strerror(-rc));
+        }
     }
     if (rc) {
         const int fds[] = {s->fd, s->stop_pipe[0], s->stop_pipe[1]};
         for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
             if (fds[i] >= 0)
                 close(fds[i]);
+        cond_fini(&s->gone);
+        lock_fini(&s->lock);
         free(s);
         return rc;
     }

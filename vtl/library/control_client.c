@@ -103,7 +103,9 @@ int control_call(const struct vtl_config *cfg, const json_t *request, unsigned t
         *result = json_incref(json_object_get(answer, "result"));
     } else {
         const char *text = json_string_value(json_object_get(answer, "error"));
-        rc = errtext_set(err, -EREMOTEIO, "%s", text ? text : "the library's answer cannot be read");
+        rc = text ? errtext_set(err, -EREMOTEIO, "%s", text)
+                  : errtext_set(err, -EREMOTEIO, "%s: the library's answer is not of the form that this s3vtl knows",
+                                addr.sun_path);
     }
     json_decref(answer);
     return rc;

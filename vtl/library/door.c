@@ -130,7 +130,7 @@ static int carry_out(struct library *lib, const struct plan *p, struct errtext *
 {
     int rc = p->n ? db_elements_set(lib->eng.db, p->e, p->n) : 0;
     if (rc)
-        return errtext_set(err, rc, "state: %s", db_error(lib->eng.db));
+        return errtext_set(err, rc, "%s/state.db: %s", lib->cfg->library.state_dir, db_error(lib->eng.db));
     lock_take(&lib->lock);
     for (size_t i = 0; i < p->n; i++) {
         struct element *e = library_element(lib, p->e[i].address);
@@ -152,7 +152,7 @@ static json_t *go(struct library *lib, const json_t *request, bool out, struct e
     size_t n = json_array_size(barcodes), most = lib->n_elements + n;
     struct plan p = {.e = calloc(most ? most : 1, sizeof(*p.e))};
     json_t *done = json_array();
-    int rc = p.e ? check_door(lib, err) : errtext_set(err, -ENOMEM, "out of memory");
+    int rc = p.e ? check_door(lib, err) : -ENOMEM;
     if (!rc)
         rc = tapes_check_named(barcodes, err);
     bool all = out && json_is_true(json_object_get(request, "all"));

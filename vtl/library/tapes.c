@@ -130,7 +130,7 @@ void tapes_put_inventory(struct library *lib)
 int tapes_check_named(const json_t *barcodes, struct errtext *err)
 {
     json_t *seen = json_object();
-    int rc = seen ? 0 : errtext_set(err, -ENOMEM, "out of memory");
+    int rc = seen ? 0 : -ENOMEM; /* library_call says it */
     for (size_t i = 0; !rc && i < json_array_size(barcodes); i++) {
         const char *barcode = json_string_value(json_array_get(barcodes, i));
         if (!barcode)
@@ -138,7 +138,7 @@ int tapes_check_named(const json_t *barcodes, struct errtext *err)
         else if (json_object_get(seen, barcode))
             rc = errtext_set(err, -EINVAL, "%s: named twice: name each cartridge once", barcode);
         else if (json_object_set_new(seen, barcode, json_true()))
-            rc = errtext_set(err, -ENOMEM, "out of memory");
+            rc = -ENOMEM;
     }
     json_decref(seen);
     return rc;
@@ -234,7 +234,7 @@ static int may_remove(struct cartridge *c, bool force, struct errtext *err)
     return 0;
 }
 
-/* A cartridge made anew under this barcode begins above the epochs of this one. */
+/* A cartridge made later under this barcode begins above the epochs of this one. */
 static int keep_epoch(struct library *lib, struct cartridge *c, struct errtext *err)
 {
     char floor[32];

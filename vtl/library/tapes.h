@@ -38,7 +38,8 @@ json_t *tapes_export(struct library *lib, const json_t *request, struct errtext 
 /* {"barcodes":[...]} -> {"imported":[...]}: from the shelf into free import/export elements. All or none. */
 json_t *tapes_import(struct library *lib, const json_t *request, struct errtext *err);
 
-/* A request's list of barcodes: each is a text, and none is named twice. 0, or a negative errno and *err. */
+/* A request's list of barcodes: each is a text, and none is named twice. 0, or a negative errno; *err stays empty when there is no
+ * memory. */
 int tapes_check_named(const json_t *barcodes, struct errtext *err);
 
 /* Waits until nobody else works on the cartridge's heads, and takes them: cartridge_give_heads. -EAGAIN: somebody is at

@@ -14,6 +14,7 @@
 #include "base/lock.h"
 
 #define BUSY_MS 10000
+#define WAY_OUT "\"s3vtl library rebuild --force\" sets it aside and recreates the state from the bucket"
 #define MODE 0600u /* of all that the state is */
 
 /* ---- one call at a time, and why the last one failed ---- */
@@ -73,8 +74,9 @@ static int check(struct db *db, int sqlite_rc)
         return rc;
     int kind = sqlite_rc & 0xff, cause = db->sql ? sqlite3_system_errno(db->sql) : 0;
     bool of_system = cause && (kind == SQLITE_IOERR || kind == SQLITE_CANTOPEN);
+    const char *more = of_system ? strerror(cause) : kind == SQLITE_CORRUPT || kind == SQLITE_NOTADB ? WAY_OUT : "";
     (void)snprintf(last.text, sizeof(last.text), "%s%s%s", db->sql ? sqlite3_errmsg(db->sql) : "out of memory",
-                   of_system ? ": " : "", of_system ? strerror(cause) : "");
+                   more[0] ? ": " : "", more);
     return rc;
 }
 
@@ -245,7 +247,7 @@ static int set_modes(const char *path, struct errtext *err)
     return 0;
 }
 
-/* SQLite's file as it is to be. Lock held; *err only where it says more than db_error. */
+/* SQLite's file as it is to be; *err only where it says more than db_error. */
 static int open_state(struct db *db, const char *path, bool create, struct errtext *err)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX | (create ? SQLITE_OPEN_CREATE : 0);

@@ -19,7 +19,7 @@ struct db {
 /* A statement that ends with its block. */
 #define DB_STMT __attribute__((cleanup(db_finalize))) sqlite3_stmt *
 
-/* Takes the lock. Everything until the end of this file is called with it held. */
+/* Takes the lock. All that follows is called with it held, but db_begin. */
 void db_enter(struct db *db);
 /* Releases it, and returns rc; db_error tells the first failure since db_enter. */
 int db_leave(struct db *db, int rc);
