@@ -16,7 +16,7 @@ struct command_line {
     char **argv;
 };
 
-/* Exit statuses: 0 done; 1 failed, one line on stderr; 2 wrong usage. */
+/* Exit statuses: 0 done; 1 failed, with one line on stderr; 2 wrong usage. */
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 int cmd_config_check(const struct command_line *cl);
@@ -41,25 +41,24 @@ int cmd_verify(const struct command_line *cl);
 int fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* NULL after a message. The caller frees. Root is the library's owner afterwards (owner.h). */
+/* NULL after a message. The caller frees. If root calls it, the process becomes the library's owner (owner.h). */
 struct vtl_config *load_config(const struct command_line *cl);
-/* Asks the running library, or opens it in this process when none runs. NULL after a message; takes request over. */
+/* Asks the running library, or opens it here if none is running. NULL after a message. Takes over request. */
 json_t *call_library(const struct vtl_config *cfg, json_t *request);
 void print_json(const json_t *j);
 
 /* "1.5 GiB" */
 const char *human_size(json_int_t bytes, char buf[32]);
-/* "\rNAME [####....]  40 %  " to stderr; what follows is the caller's. */
+/* Prints "\rNAME [####....]  40 %  " to stderr; the caller prints the rest of the line. */
 void progress_bar(const char *name, uint64_t done, uint64_t total);
-/* Of a cartridge as the library tells of it: "1.5 GiB of 10.9 TiB", or "47 uses left"; 26 columns for a table. */
+/* From the library's JSON of a cartridge: "1.5 GiB of 10.9 TiB", or "47 uses left"; 26 columns of a table. */
 #define USED_ROOM 80
 const char *used_of_cartridge(const json_t *cartridge, char buf[USED_ROOM]);
-/* Takes an option without value out of the arguments; true if it was there. */
+/* Removes an option without a value from the arguments; true if it was there. */
 bool take_flag(struct command_line *cl, const char *name);
-/* Takes "--name VALUE" or "--name=VALUE" out; false after a message when the value is missing. *value NULL: not given.
- */
+/* Removes "--name VALUE" or "--name=VALUE"; false after a message if the value is missing. *value NULL: not given. */
 bool take_value(struct command_line *cl, const char *name, const char **value);
-/* What is left must be n arguments (or at least n when more is allowed), none of them an option. */
+/* Checks that n arguments are left (with more, at least n) and that none is an option. False after a message. */
 bool check_arguments(const struct command_line *cl, int n, bool more, const char *usage);
 
 #endif

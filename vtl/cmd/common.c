@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* common.c: messages, arguments and the way to the library, for all subcommands. */
+/* common.c: what the subcommands share: messages, argument parsing and calls to the library. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -152,7 +152,7 @@ bool take_value(struct command_line *cl, const char *name, const char **value)
         if (strcmp(a, name))
             continue;
         if (i + 1 == cl->argc) {
-            usage_error("%s: a value must follow", name);
+            usage_error("%s: missing value", name);
             return false;
         }
         *value = cl->argv[i + 1];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* config_check.c: s3vtl config check: what is in force, and what may surprise. */
+/* config_check.c: s3vtl config check: prints the settings in force, and hints at those that may surprise. */
 #include <stdio.h>
 #include <string.h>
 
@@ -12,13 +12,13 @@ static void hints(const struct vtl_config *c)
     bool s3 = !strcmp(c->store.type, "s3");
     if (s3 && !strncmp(c->store.url, "http://", 7) && strncmp(c->store.url, "http://127.", 11) &&
         strncmp(c->store.url, "http://localhost", 16) && strncmp(c->store.url, "http://[::1]", 12))
-        fprintf(stderr, "s3vtl: hint: [store] url = %s sends without TLS over a network\n", c->store.url);
+        fprintf(stderr, "s3vtl: hint: [store] url = %s crosses a network without TLS\n", c->store.url);
     if (s3 && c->spool.segment_size % (40u << 20))
         fprintf(stderr,
-                "s3vtl: hint: [spool] segment_size is not a multiple of 40M, the slab of a renterd at 10-of-30\n");
+                "s3vtl: hint: [spool] segment_size is not a multiple of 40M, renterd's slab size at 10-of-30\n");
 }
 
-/* What the configuration points to is read too; a dir store is left alone, as opening makes its directory. */
+/* Reads the files that the configuration names, too. A dir store is not opened: that would create its directory. */
 static int check_files(const struct vtl_config *cfg)
 {
     struct errtext err = {""};
@@ -35,7 +35,7 @@ static int check_files(const struct vtl_config *cfg)
     return EXIT_DONE;
 }
 
-/* In the form of the file itself. */
+/* In the format of the configuration file. */
 static void print_text(const struct vtl_config *cfg)
 {
     const char *section = "";

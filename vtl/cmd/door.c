@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* door.c: s3vtl tape move, export and import: between the elements, to the shelf and back. */
+/* door.c: s3vtl tape move, export and import: between elements, to the shelf and back. */
 #include <stdio.h>
 
 #include "vtl/library/element.h"
@@ -37,7 +37,7 @@ int cmd_tape_move(const struct command_line *given)
         return EXIT_USAGE;
     uint16_t address = element_address(cl.argv[1], cl.argv[2]);
     if (!address)
-        return usage_error("%s %s: names no element: %s", cl.argv[1], cl.argv[2], usage);
+        return usage_error("%s %s: no such element; usage: s3vtl %s", cl.argv[1], cl.argv[2], usage);
     struct vtl_config *cfg = load_config(&cl);
     if (!cfg)
         return EXIT_FAILED;
@@ -58,10 +58,10 @@ int cmd_tape_export(const struct command_line *given)
     struct command_line cl = *given;
     bool all = take_flag(&cl, "--all");
     if (all && cl.argc)
-        return usage_error("--all and barcodes do not go together: tape export BARCODE...|--all");
+        return usage_error("--all cannot be combined with barcodes; usage: s3vtl tape export BARCODE...|--all");
     if (!check_arguments(&cl, all ? 0 : 1, !all, "tape export BARCODE...|--all"))
         return EXIT_USAGE;
-    return carry(&cl, "tape-export", "exported", "is on the shelf; it was in", all);
+    return carry(&cl, "tape-export", "exported", "is on the shelf, taken from", all);
 }
 
 int cmd_tape_import(const struct command_line *given)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* gc.c: s3vtl library gc: one cartridge after the other, so that each is told as it is done. */
+/* gc.c: s3vtl library gc: one request for each cartridge, so that a failure stops none of the others. */
 #include <stdio.h>
 
 #include "vtl/cmd/cmd.h"
@@ -14,7 +14,7 @@ static const char *barcode_of(const json_t *j)
     return json_string_value(json_object_get(j, "barcode"));
 }
 
-/* False after a message: the others are looked at all the same. */
+/* False after a message; the caller goes on with the others. */
 static bool one(const struct vtl_config *cfg, const char *barcode, bool dry_run, json_t *results)
 {
     json_t *r =
@@ -37,12 +37,12 @@ static void print(const json_t *results, const json_t *strangers, bool dry_run)
                    human_size(number(r, "bytes"), size));
     }
     printf("%lld objects (%s) that no head names%s\n", (long long)objects, human_size(bytes, size),
-           dry_run ? "" : " are deleted");
+           dry_run ? "" : ": deleted");
     json_array_foreach(strangers, i, r)
         printf("%-16s not in this library: %lld objects, %s\n", barcode_of(r), (long long)number(r, "objects"),
                json_is_true(json_object_get(r, "head"))
-                   ? "a whole cartridge: s3vtl library rebuild finds it"
-                   : "no head: of a removal that was cut short, or of a cartridge that lost its heads; kept");
+                   ? "a complete cartridge: \"s3vtl library rebuild\" finds it"
+                   : "no head: an interrupted removal, or a cartridge that lost its heads; kept");
 }
 
 int cmd_library_gc(const struct command_line *given)

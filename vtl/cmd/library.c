@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* library.c: s3vtl library init and rebuild, status, flush. */
+/* library.c: s3vtl library init and rebuild, s3vtl status, s3vtl flush. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,9 +37,9 @@ int cmd_library_init(const struct command_line *cl)
     else if (cl->json)
         print_json(r);
     else
-        printf("library %s (%s) is %s\n", json_string_value(json_object_get(r, "name")),
+        printf("library %s (%s) %s\n", json_string_value(json_object_get(r, "name")),
                json_string_value(json_object_get(r, "library")),
-               json_is_true(json_object_get(r, "created")) ? "initialised" : "there already");
+               json_is_true(json_object_get(r, "created")) ? "initialised" : "already exists");
     json_decref(r);
     config_free(cfg);
     return rc ? EXIT_FAILED : EXIT_DONE;
@@ -49,16 +49,17 @@ static void print_missing(const char *barcode, const json_t *deep)
 {
     size_t i;
     json_t *h;
-    printf("    from %lld segments, of which %lld cannot be read\n", (long long)number(deep, "segments"),
+    printf("    from %lld segments, %lld of them unreadable\n", (long long)number(deep, "segments"),
            (long long)number(deep, "unreadable"));
     if (!json_is_true(json_object_get(deep, "attributes_known")))
-        printf("    its capacity, generation and attributes are guessed; it is write protected: s3vtl tape protect %s "
-               "off\n",
+        printf("    capacity, generation and attributes are guessed, so it is write protected until "
+               "\"s3vtl tape protect %s off\"\n",
                barcode);
     json_array_foreach(json_object_get(deep, "missing"), i, h) printf(
         "    lost: from file %lld, objects %lld to %lld (segment %s)%s\n", (long long)number(h, "file"),
         (long long)number(h, "object"), (long long)(number(h, "object") + number(h, "objects") - 1), text(h, "segment"),
-        json_is_true(json_object_get(h, "inferred")) ? ": what stands right before may be older than it" : "");
+        json_is_true(json_object_get(h, "inferred")) ? ": the data right before it may be older than what was lost"
+                                                     : "");
 }
 
 static void print_rebuilt(const json_t *r)
@@ -113,9 +114,9 @@ int cmd_library_rebuild(const struct command_line *given)
         print_rebuilt(r);
     json_array_foreach(json_object_get(r, "failed"), i, t)
         fail("%s could not be rebuilt: %s%s", text(t, "barcode"), text(t, "error"),
-             o.deep ? "" : " (--deep reads its segments instead)");
+             o.deep ? "" : " (--deep rebuilds it from its segments)");
     if (!rc && o.dry_run && !cl.json)
-        puts("nothing was changed: --dry-run");
+        puts("--dry-run: nothing was changed");
     json_decref(r);
     config_free(cfg);
     return rc || bad ? EXIT_FAILED : EXIT_DONE;
@@ -131,7 +132,7 @@ static void print_flush_bar(json_int_t all, json_int_t left, json_int_t rate, bo
     fputs(done ? "\033[K\n" : "\033[K", stderr);
 }
 
-/* The library waits a short while at a time, so that nothing goes on in it when we are interrupted. */
+/* Has the library wait for a short while at a time, so that no wait is left in it when we are interrupted. */
 static bool flush_remote(const struct vtl_config *cfg)
 {
     char told[600] = "";
@@ -190,7 +191,7 @@ static const json_t *cartridge_of(const json_t *status, const char *barcode)
 static void print_flush(json_int_t left, json_int_t rate)
 {
     char a[32];
-    printf("  %s to be stored", human_size(left, a));
+    printf("  %s left to store", human_size(left, a));
     if (rate)
         printf(", about %lld s", (long long)(left / rate));
 }
@@ -201,7 +202,7 @@ static void print_status(const json_t *s)
     char a[32], b[32], d[32], e[32], used[USED_ROOM];
     size_t i;
     json_t *j;
-    printf("library %s   durability %s   spool %s of %s not stored   cache %s of %s\n\n", text(s, "name"),
+    printf("library %s   durability %s   backlog %s of %s   cache %s of %s\n\n", text(s, "name"),
            text(spool, "durability"), human_size(number(spool, "dirty_bytes"), a),
            human_size(number(spool, "dirty_limit"), b), human_size(number(spool, "cache_bytes"), d),
            human_size(number(spool, "cache_size"), e));
@@ -219,8 +220,7 @@ static void print_status(const json_t *s)
             print_flush(number(j, "flush_left_bytes"), number(spool, "upload_rate"));
         putchar('\n');
     }
-    printf("\n%-18s %-7s %-16s %12s    %-10s %12s\n", "ELEMENT", "ADDRESS", "BARCODE", "USED", "CAPACITY",
-           "NOT STORED");
+    printf("\n%-18s %-7s %-16s %12s    %-10s %12s\n", "ELEMENT", "ADDRESS", "BARCODE", "USED", "CAPACITY", "BACKLOG");
     json_array_foreach(json_object_get(s, "elements"), i, j)
     {
         const char *barcode = json_string_value(json_object_get(j, "barcode"));

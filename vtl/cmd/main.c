@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* main.c: the command s3vtl: one table of subcommands. */
+/* main.c: the s3vtl command: its table of subcommands, help, and dispatch. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +8,9 @@
 #include "base/version.h"
 #include "vtl/cmd/cmd.h"
 
+/* One line for each option of a subcommand, below its description. */
+#define OPTION(name, text) "\n      " name "  " text
+
 static const struct subcommand {
     const char *group, *name; /* group NULL: a command of one word */
     const char *arguments;
@@ -15,43 +18,54 @@ static const struct subcommand {
     int (*run)(const struct command_line *cl);
 } table[] = {
     {NULL, "serve", "[--offline]",
-     "run the library in the foreground; \"ready ...\" when initiators can log in. --offline: start even if the store "
-     "does not answer",
+     "run the library in the foreground; prints \"ready ...\" when initiators can log in" OPTION(
+         "--offline", "start even if the store does not answer"),
      cmd_serve},
-    {NULL, "status", "", "elements, drives and cartridges; what is not in the store yet", cmd_status},
-    {NULL, "flush", "[--remote]", "make everything written safe; --remote: wait until all of it is in the store",
+    {NULL, "status", "", "show elements, drives, cartridges and the backlog (what is not in the store yet)",
+     cmd_status},
+    {NULL, "flush", "[--remote]",
+     "make everything written safe at the configured durability" OPTION("--remote", "wait until the backlog is empty"),
      cmd_flush},
-    {"library", "init", "", "make the library's state and claim the store's prefix; harmless when done already",
+    {"library", "init", "", "create the state and claim the store's prefix; harmless if already done",
      cmd_library_init},
     {"library", "rebuild", "[--force] [--deep] [--dry-run]",
-     "recreate the state from the store alone. --force: set an existing state aside. --deep: read all segments of "
-     "cartridges whose heads or maps are lost. --dry-run: only tell what would be there",
+     "recreate the state from the store alone" OPTION("--force  ", "set an existing state aside")
+         OPTION("--deep   ", "read all segments of cartridges whose heads or maps are lost")
+             OPTION("--dry-run", "only report what would be found"),
      cmd_library_rebuild},
     {"library", "gc", "[--dry-run]",
-     "delete objects that no head names, and tell what is in the bucket but not in this library; --dry-run: only tell",
+     "delete objects that no head names, and list what is in the bucket but not in this library" OPTION(
+         "--dry-run", "only list what would be deleted"),
      cmd_library_gc},
-    {"tape", "create", "BARCODE... [--capacity SIZE] [--worm]", "new cartridges in the first free slots",
+    {"tape", "create", "BARCODE... [--capacity SIZE] [--worm]",
+     "create cartridges in the first free slots" OPTION("--capacity SIZE",
+                                                        "such as 2T; default: that of the drive type")
+         OPTION("--worm         ", "can be appended to, but neither overwritten nor erased"),
      cmd_tape_create},
-    {"tape", "list", "", "all cartridges", cmd_tape_list},
-    {"tape", "show", "BARCODE", "one cartridge", cmd_tape_show},
+    {"tape", "list", "", "list all cartridges", cmd_tape_list},
+    {"tape", "show", "BARCODE", "show everything about one cartridge", cmd_tape_show},
     {"tape", "protect", "BARCODE on|off", "set the write protect tab of a cartridge that is in no drive",
      cmd_tape_protect},
     {"tape", "move", "BARCODE slot|drive|import/export NUMBER",
-     "move a cartridge, as an initiator would; drives count from 0, as in \"status\"", cmd_tape_move},
+     "move a cartridge as an initiator would; drives count from 0, as in \"status\"", cmd_tape_move},
     {"tape", "export", "BARCODE...|--all",
-     "take cartridges out of the import/export elements: they are on the shelf then, with all that is on them",
+     "move cartridges from the import/export elements to the shelf, with all their data" OPTION(
+         "--all", "every cartridge in an import/export element"),
      cmd_tape_export},
-    {"tape", "import", "BARCODE...", "put cartridges from the shelf into free import/export elements", cmd_tape_import},
+    {"tape", "import", "BARCODE...", "move cartridges from the shelf into free import/export elements",
+     cmd_tape_import},
     {"tape", "claim", "BARCODE [--force]",
-     "take a cartridge over as the bucket has it; --force: from another gateway, which must be gone", cmd_tape_claim},
-    {"tape", "remove", "BARCODE [--force]", "delete a cartridge, with its objects; --force: although it holds data",
-     cmd_tape_remove},
+     "take over a cartridge as the bucket has it" OPTION("--force", "even from another gateway, which must be gone"),
+     cmd_tape_claim},
+    {"tape", "remove", "BARCODE [--force]",
+     "delete a cartridge and its objects" OPTION("--force", "even if it holds data"), cmd_tape_remove},
     {NULL, "verify", "BARCODE...|--all [--rate SIZE] [--resume]",
-     "read cartridges whole from the store and tell what is damaged; needs no running library, and disturbs none. "
-     "--rate: "
-     "bytes a second. --resume: go on where an interrupted run was",
+     "read cartridges whole from the store and report what is damaged; neither needs nor disturbs a running "
+     "library" OPTION("--all      ", "every cartridge in the store")
+         OPTION("--rate SIZE", "read at most SIZE bytes a second, such as 20M; default: no limit")
+             OPTION("--resume   ", "continue an interrupted run"),
      cmd_verify},
-    {"config", "check", "", "check the configuration and print what is in force", cmd_config_check},
+    {"config", "check", "", "check the configuration and print the settings in force", cmd_config_check},
 };
 #define N_COMMANDS (sizeof(table) / sizeof(table[0]))
 
@@ -65,15 +79,16 @@ static void print_help(FILE *to)
 {
     fputs("usage: s3vtl [-c FILE] [--json] COMMAND ...\n"
           "A virtual tape library whose cartridges are S3 objects.\n"
-          "  -c FILE     configuration; default $S3VTL_CONFIG or /etc/s3vtl/s3vtl.conf\n"
-          "  --json      listings as JSON\n"
-          "  --version   --help   COMMAND --help\n\n",
+          "  -c FILE     configuration file; default: $S3VTL_CONFIG, else /etc/s3vtl/s3vtl.conf\n"
+          "  --json      print listings as JSON\n"
+          "  --version   print the version\n"
+          "  --help      print this; COMMAND --help: help on one command\n\n",
           to);
     for (size_t i = 0; i < N_COMMANDS; i++)
         print_command(to, &table[i]);
 }
 
-/* "s3vtl tape --help": all of a group. False: there is no such group. */
+/* "s3vtl tape --help": all commands of a group. False: no such group. */
 static bool print_group(const char *group)
 {
     bool any = false;
@@ -98,7 +113,7 @@ static bool wants_help(int argc, char **argv)
     return false;
 }
 
-/* The command that the words name; *words how many. NULL after a message. */
+/* The command that the first *words arguments name. NULL after a message. */
 static const struct subcommand *find(int argc, char **argv, int *words)
 {
     for (size_t i = 0; i < N_COMMANDS; i++) {
@@ -115,13 +130,13 @@ static const struct subcommand *find(int argc, char **argv, int *words)
     if (group && argc == 1)
         usage_error("%s: missing subcommand; see s3vtl %s --help", argv[0], argv[0]);
     else if (group)
-        usage_error("%s %s: there is no such command; see s3vtl %s --help", argv[0], argv[1], argv[0]);
+        usage_error("%s %s: unknown command; see s3vtl %s --help", argv[0], argv[1], argv[0]);
     else
-        usage_error("%s: there is no such command; see s3vtl --help", argv[0]);
+        usage_error("%s: unknown command; see s3vtl --help", argv[0]);
     return NULL;
 }
 
-/* What was printed must have arrived: a full disk or a closed pipe is a failure. */
+/* Output that did not arrive (full disk, closed pipe) is a failure. */
 static int finish(int status)
 {
     bool bad = ferror(stdout) != 0;
@@ -137,7 +152,7 @@ int main(int argc, char **argv)
         cl.config_file = "/etc/s3vtl/s3vtl.conf";
     cl.argc = argc - 1;
     cl.argv = argv + 1;
-    /* -c and --json may stand anywhere. */
+    /* -c and --json are accepted anywhere. */
     cl.json = take_flag(&cl, "--json");
     const char *file = NULL;
     if (!take_value(&cl, "-c", &file))

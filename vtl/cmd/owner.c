@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* owner.c: see owner.h. */
+/* owner.c: root's commands run as the owner of the library. */
 #include "vtl/cmd/owner.h"
 
 #include <errno.h>
@@ -10,12 +10,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The file that the service would stumble over. */
+/* Names the file that the service could not read either. */
 static int check_readable(const struct vtl_config *cfg, const char *file, const char *user, struct errtext *err)
 {
     if (!file[0] || !access(file, R_OK))
         return 0;
-    return errtext_set(err, -errno, "%s: user %s, whose library %s is, cannot read it: %s", file, user,
+    return errtext_set(err, -errno, "%s: user %s, the owner of %s, cannot read it: %s", file, user,
                        cfg->library.state_dir, strerror(errno));
 }
 
@@ -31,7 +31,7 @@ int owner_become(const struct vtl_config *cfg, struct errtext *err)
         (void)snprintf(user, sizeof(user), "%s", pw->pw_name);
     if ((pw ? initgroups(user, st.st_gid) : setgroups(0, NULL)) || setresgid(st.st_gid, st.st_gid, st.st_gid) ||
         setresuid(st.st_uid, st.st_uid, st.st_uid))
-        return errtext_set(err, -errno, "cannot become user %s, whose library %s is: %s", user, cfg->library.state_dir,
+        return errtext_set(err, -errno, "cannot become user %s, the owner of %s: %s", user, cfg->library.state_dir,
                            strerror(errno));
     const char *const files[] = {cfg->file, cfg->store.credentials_file, cfg->store.ca_file,
                                  cfg->iscsi.chap_password_file, cfg->iscsi.mutual_password_file};

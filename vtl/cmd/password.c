@@ -10,7 +10,7 @@
 
 #define PASSWORD_MIN 12
 
-/* No stdio: its buffer would keep a copy. */
+/* No stdio: its buffer would keep a copy of the password. */
 int password_read(const char *file, struct password *out, struct errtext *err)
 {
     char buf[256];
@@ -24,8 +24,8 @@ int password_read(const char *file, struct password *out, struct errtext *err)
     memset(out, 0, sizeof(*out));
     if (!rc && (len < PASSWORD_MIN || len > PASSWORD_MAX))
         rc = errtext_set(err, -EINVAL,
-                         "%s: the password has %s characters; must be 12 to 16, which every initiator takes", file,
-                         len < PASSWORD_MIN ? "less than 12" : "more than 16");
+                         "%s: the password has %s characters; must be 12 to 16, which every initiator accepts", file,
+                         len < PASSWORD_MIN ? "fewer than 12" : "more than 16");
     if (!rc)
         memcpy(out->text, buf, len);
     explicit_bzero(buf, sizeof(buf));
@@ -37,16 +37,14 @@ static bool is_loopback(const char *portal)
     return !strncmp(portal, "127.", 4) || !strncmp(portal, "[::1]", 5) || !strncmp(portal, "localhost:", 10);
 }
 
-/* Names and addresses of initiators are what they say they are: no proof. */
+/* Initiator names and addresses are claimed, not proved: they do not replace CHAP. */
 static int check_portal_needs(const struct vtl_config *cfg, struct errtext *err)
 {
     if (is_loopback(cfg->iscsi.portal) || cfg->iscsi.chap_user[0])
         return 0;
-    return errtext_set(
-        err, -EINVAL,
-        "%s: [iscsi] portal = %s can be reached from elsewhere: chap_user and chap_password_file must be "
-        "set",
-        cfg->file, cfg->iscsi.portal);
+    return errtext_set(err, -EINVAL,
+                       "%s: [iscsi] portal = %s is reachable from other hosts: set chap_user and chap_password_file",
+                       cfg->file, cfg->iscsi.portal);
 }
 
 int password_check(const struct vtl_config *cfg, struct errtext *err)
@@ -57,7 +55,7 @@ int password_check(const struct vtl_config *cfg, struct errtext *err)
     int rc = cfg->iscsi.chap_user[0] ? password_read(cfg->iscsi.chap_password_file, &chap, err) : 0;
     if (!rc && cfg->iscsi.mutual_user[0])
         rc = password_read(cfg->iscsi.mutual_password_file, &mutual, err);
-    /* RFC 7143 9.2.1: else whoever answers one direction could answer the other by reflecting it. */
+    /* RFC 7143 9.2.1: with one password, an impostor could reflect our challenge back and return our answer. */
     if (!rc && cfg->iscsi.mutual_user[0] && !strcmp(chap.text, mutual.text))
         rc = errtext_set(err, -EINVAL,
                          "%s: chap_password_file and mutual_password_file hold the same password; they must differ",

@@ -10,10 +10,10 @@ struct password {
     char text[PASSWORD_MAX + 1];
 };
 
-/* The first line of the file. 0, or a negative errno and *err, which never holds any of it; out is wiped then. The
- * caller wipes it (explicit_bzero). */
+/* Reads the first line of the file. 0, and the caller wipes *out (explicit_bzero); or a negative errno and *err, which
+ * never contains any of the password, and *out is wiped. */
 int password_read(const char *file, struct password *out, struct errtext *err);
-/* Can all that are configured be read, and do the two differ? */
+/* Checks that the configured passwords can be read and differ, and that a portal open to other hosts has CHAP. */
 int password_check(const struct vtl_config *cfg, struct errtext *err);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* serve.c: s3vtl serve: a tgtd of its own with the module in it, until a signal; then a flush and an orderly end. */
+/* serve.c: s3vtl serve: runs its own tgtd with our module until a signal, then flushes and stops it in order. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -27,7 +27,7 @@
 #include "vtl/cmd/password.h"
 #include "vtl/cmd/tgt.h"
 
-#define MAX_DRIVES 64 /* of a configuration */
+#define MAX_DRIVES 64 /* the most that a configuration may have */
 
 /* ---- before anything starts ---- */
 
@@ -45,13 +45,13 @@ static int check_store(const struct vtl_config *cfg, bool offline, struct errtex
         rc = library_check_format(cfg, store, err);
     store->ops->close(store);
     if (rc == -EIO && offline) {
-        fprintf(stderr, "s3vtl: warning: %s; going on without it until the spool is full\n", err->text);
+        fprintf(stderr, "s3vtl: warning: %s; running without the store until the spool is full\n", err->text);
         return 0;
     }
     return rc;
 }
 
-/* "a.b.c.d:port" or "[v6]:port" into its parts. */
+/* Splits "a.b.c.d:port" or "[v6]:port". */
 static void split_portal(const char *portal, char *host, size_t room, char *port, size_t port_room)
 {
     const char *colon = strrchr(portal, ':');
@@ -64,7 +64,7 @@ static void split_portal(const char *portal, char *host, size_t room, char *port
     (void)snprintf(port, port_room, "%s", colon + 1);
 }
 
-/* Is the portal free? tgtd would say it in many words only. */
+/* Is the portal free? tgtd would take many lines to say that it is not. */
 static int check_portal(const struct vtl_config *cfg, struct errtext *err)
 {
     char host[256], port[16];
@@ -85,7 +85,7 @@ static int check_portal(const struct vtl_config *cfg, struct errtext *err)
     return rc;
 }
 
-/* Is the state there, and nobody else using it? The library itself is opened inside tgtd. */
+/* Does the state exist, and is it not in use? The library itself is opened inside tgtd. */
 static int check_state(const struct vtl_config *cfg, struct errtext *err)
 {
     struct library *lib = NULL;
@@ -93,7 +93,7 @@ static int check_state(const struct vtl_config *cfg, struct errtext *err)
     return rc ? rc : library_close(lib, err);
 }
 
-/* A page for each drive's key of the blocks that it writes behind. */
+/* One page for each drive: the key of the blocks that are acknowledged but not yet written. */
 static bool can_lock_pages(unsigned n)
 {
     size_t size = n * (size_t)sysconf(_SC_PAGESIZE);
@@ -104,7 +104,7 @@ static bool can_lock_pages(unsigned n)
     return good;
 }
 
-/* Each drive keeps its keys in locked memory, of which a user has little. Root has what it asks for. */
+/* Each drive keeps its keys in locked memory, which is scarce for any user but root. */
 static int check_locked_memory(const struct vtl_config *cfg, struct errtext *err)
 {
     struct ssc_keys *keys[MAX_DRIVES];
@@ -122,20 +122,20 @@ static int check_locked_memory(const struct vtl_config *cfg, struct errtext *err
     if (enough)
         return 0;
     return errtext_set(err, -ENOMEM,
-                       "the keys of %u drives must be in locked memory, and the limit of this user (%llu KiB) is not "
-                       "enough: raise it (ulimit -l; LimitMEMLOCK= of a service)",
+                       "the keys of %u drives must be in locked memory, and this user's limit (%llu KiB) is too low: "
+                       "raise it (ulimit -l; LimitMEMLOCK= in a service)",
                        cfg->library.drives, (unsigned long long)l.rlim_max / 1024);
 }
 
-/* LD_PRELOAD takes a list, and has no way to write a name with one of its separators. */
+/* LD_PRELOAD is a list, and cannot quote a name that contains one of its separators. */
 static int check_module_name(const char *path, struct errtext *err)
 {
     if (!strpbrk(path, " :"))
         return 0;
-    return errtext_set(err, -EINVAL, "%s: tgtd cannot load a module with a blank or a colon in its path", path);
+    return errtext_set(err, -EINVAL, "%s: tgtd cannot load a module whose path has a blank or a colon", path);
 }
 
-/* $S3VTL_MODULE, beside this program (a build tree), or where the package puts it. */
+/* $S3VTL_MODULE, else beside this program (a build tree), else where a package puts it. */
 static int find_module(char path[PATH_MAX], struct errtext *err)
 {
     const char *given = getenv("S3VTL_MODULE");
@@ -155,7 +155,7 @@ static int find_module(char path[PATH_MAX], struct errtext *err)
     }
     (void)snprintf(path, PATH_MAX, "/usr/lib/s3vtl/bs_s3vtl.so");
     if (access(path, R_OK))
-        return errtext_set(err, -ENOENT, "bs_s3vtl.so is neither beside this program nor in /usr/lib/s3vtl");
+        return errtext_set(err, -ENOENT, "bs_s3vtl.so: not found beside this program or in /usr/lib/s3vtl");
     return 0;
 }
 
@@ -165,7 +165,7 @@ struct log_pump {
     int fd;
 };
 
-/* Its lines bear the name of who wrote them, ours or tgtd's own; others get one. */
+/* Copies tgtd's log to ours. A line without the name of its writer (s3vtl or tgtd) gets tgtd's. */
 static void *pump_log(void *arg)
 {
     struct log_pump *p = arg;
@@ -186,14 +186,14 @@ static void print_ready(const struct vtl_config *cfg)
     sd_notifyf(0, "READY=1\nSTATUS=serving %s at %s", cfg->iscsi.target, cfg->iscsi.portal);
 }
 
-/* A signal that came, or 0. */
+/* The signal that arrived, or 0. */
 static int take_signal(int signals)
 {
     struct signalfd_siginfo s;
     return read(signals, &s, sizeof(s)) == (ssize_t)sizeof(s) ? (int)s.ssi_signo : 0;
 }
 
-/* True: by a signal. False: tgtd ended by itself. */
+/* True: a signal asks us to end. False: tgtd ended by itself. */
 static bool wait_for_end(struct tgt *t, int signals)
 {
     for (;;) {
@@ -224,7 +224,7 @@ static void *flush_thread(void *arg)
     return NULL;
 }
 
-/* Until the flush is done, a second signal comes, or nobody is left to do it. */
+/* Returns when the flush is done, a second signal arrives, or tgtd is gone. */
 static void wait_for_flush(const struct flush *f, struct tgt *t, int signals)
 {
     struct pollfd p[2] = {{.fd = f->done_fd, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
@@ -233,14 +233,15 @@ static void wait_for_flush(const struct flush *f, struct tgt *t, int signals)
             continue;
         int sig = take_signal(signals);
         if (sig && sig != SIGCHLD) {
-            fprintf(stderr, "s3vtl: told a second time: not waiting for the store any longer\n");
+            fprintf(stderr, "s3vtl: second signal: no longer waiting for the store\n");
             return;
         }
     }
 }
 
-/* Everything to the configured durability, then tgtd's end. With durability = remote and a store that does not answer
- * this waits for minutes; a second signal cuts it short, and the module then answers the flush with what is left. */
+/* Flushes everything to the configured durability, then stops tgtd. With durability = remote and a store that does not
+ * answer this waits for minutes; a second signal cuts it short, and the module then answers the flush with what is
+ * still only local. */
 static int flush_and_stop(struct tgt *t, const struct vtl_config *cfg, int signals, struct errtext *err)
 {
     struct flush f = {.cfg = cfg, .err = {""}, .done_fd = eventfd(0, EFD_CLOEXEC)};
@@ -265,7 +266,7 @@ static int flush_and_stop(struct tgt *t, const struct vtl_config *cfg, int signa
 static int ended_by_itself(struct tgt *t, struct errtext *err)
 {
     struct errtext why = {""};
-    return errtext_set(err, -EIO, "tgtd ended by itself; what it wrote is above (%s). Start again: serve recovers",
+    return errtext_set(err, -EIO, "tgtd ended by itself (%s); its output is above. Start again: serve recovers",
                        tgt_stop(t, &why) ? why.text : "it ended with status 0");
 }
 
@@ -278,11 +279,11 @@ static int run(const struct vtl_config *cfg, const char *module, int signals)
     struct log_pump p = {t.log_fd};
     int no_pump = t.log_fd < 0 ? -EBADF : thread_start(&pump, "log", pump_log, &p);
     if (!rc && no_pump)
-        rc = errtext_set(&err, no_pump, "no thread for tgtd's log: %s", strerror(-no_pump));
+        rc = errtext_set(&err, no_pump, "cannot start the thread for tgtd's log: %s", strerror(-no_pump));
     if (!rc)
         rc = tgt_configure(&t, cfg, &err);
     if (rc) {
-        (void)tgt_stop(&t, NULL); /* the first error tells more */
+        (void)tgt_stop(&t, NULL); /* the first error says more */
     } else {
         print_ready(cfg);
         rc = wait_for_end(&t, signals) ? flush_and_stop(&t, cfg, signals, &err) : ended_by_itself(&t, &err);
@@ -292,7 +293,7 @@ static int run(const struct vtl_config *cfg, const char *module, int signals)
     return rc ? fail("%s", err.text) : EXIT_DONE;
 }
 
-/* All that can be known before anything starts. */
+/* Finds every mistake that can be found before anything starts. */
 static int check_all(const struct vtl_config *cfg, bool offline, struct errtext *err)
 {
     int rc = check_locked_memory(cfg, err);
@@ -307,7 +308,7 @@ static int check_all(const struct vtl_config *cfg, bool offline, struct errtext 
     return rc;
 }
 
-/* SIGHUP too: a terminal that closes must not end it without a flush. */
+/* SIGHUP too: closing the terminal must not end serve without a flush. */
 static int block_signals(struct errtext *err)
 {
     sigset_t set;
@@ -317,7 +318,7 @@ static int block_signals(struct errtext *err)
     sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGCHLD);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    (void)signal(SIGPIPE, SIG_IGN); /* nobody may read what we print */
+    (void)signal(SIGPIPE, SIG_IGN); /* our output may have no reader */
     int fd = signalfd(-1, &set, SFD_CLOEXEC);
     return fd < 0 ? errtext_set(err, -errno, "signalfd: %s", strerror(errno)) : fd;
 }
@@ -336,7 +337,7 @@ int cmd_serve(const struct command_line *given)
     int signals = -1, rc = 0;
     if (realpath(cfg->file, file)) {
         free(cfg->file);
-        cfg->file = strdup(file); /* tgtd has a working directory of its own */
+        cfg->file = strdup(file); /* absolute: tgtd changes its working directory */
         rc = cfg->file ? 0 : errtext_set(&err, -ENOMEM, "out of memory");
     }
     if (!rc)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* tape.c: s3vtl tape create, list, show, remove. */
+/* tape.c: s3vtl tape create, list, show, claim and remove. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "vtl/library/element.h"
 #include "vtl/cmd/cmd.h"
 
-/* Before the first is made, so that a typing mistake makes none. */
+/* Checks all before any is created, so that a typing mistake creates none. */
 static bool check_barcodes(const struct command_line *cl)
 {
     for (int i = 0; i < cl->argc; i++) {
@@ -105,7 +105,7 @@ int cmd_tape_list(const struct command_line *cl)
     } else if (r) {
         size_t i;
         json_t *t;
-        printf("%-16s %-18s %-10s %12s    %-10s %12s\n", "BARCODE", "WHERE", "TYPE", "USED", "CAPACITY", "NOT STORED");
+        printf("%-16s %-18s %-10s %12s    %-10s %12s\n", "BARCODE", "WHERE", "TYPE", "USED", "CAPACITY", "BACKLOG");
         json_array_foreach(json_object_get(r, "cartridges"), i, t) print_cartridge(t);
     }
     json_decref(r);
@@ -113,7 +113,7 @@ int cmd_tape_list(const struct command_line *cl)
     return r ? EXIT_DONE : EXIT_FAILED;
 }
 
-/* One of an object's, as "mam.media_pool". */
+/* One member of an object, as "mam.media_pool". */
 static void print_pair(const char *group, const char *key, const json_t *v)
 {
     char name[64], *s = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
@@ -167,12 +167,12 @@ int cmd_tape_claim(const struct command_line *given)
     if (r && cl.json) {
         print_json(r);
     } else if (r) {
-        printf("%s is this gateway's", cl.argv[0]);
+        printf("%s belongs to this gateway", cl.argv[0]);
         if (json_is_true(json_object_get(r, "other")))
             printf(", taken over from gateway %s", text(r, "from"));
         printf(": %s\n", human_size(number(r, "used_bytes"), size));
         if (number(r, "kept_bytes"))
-            printf("%s of this gateway are in no head of the bucket: kept in its spool as *.bad\n",
+            printf("%s written by this gateway are in no head of the bucket: kept in its spool as *.bad\n",
                    human_size(number(r, "kept_bytes"), size));
     }
     json_decref(r);
@@ -194,7 +194,7 @@ int cmd_tape_remove(const struct command_line *given)
     if (r && cl.json)
         print_json(r);
     else if (r)
-        printf("%s is removed\n", cl.argv[0]);
+        printf("%s removed\n", cl.argv[0]);
     json_decref(r);
     config_free(cfg);
     return r ? EXIT_DONE : EXIT_FAILED;

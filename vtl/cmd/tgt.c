@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* tgt.c: a tgtd of our own, started, configured and stopped. */
+/* tgt.c: starts, configures and stops our own tgtd. */
 #include "vtl/cmd/tgt.h"
 
 #include <errno.h>
@@ -26,7 +26,7 @@
 
 /* ---- start ---- */
 
-/* Steps of the child between fork and exec; a message and the end when one fails. */
+/* For the child's steps between fork and exec: prints a message and exits if one fails. */
 static void must(bool ok, const char *what)
 {
     if (ok)
@@ -35,7 +35,7 @@ static void must(bool ok, const char *what)
     _exit(127);
 }
 
-/* As much of it as we may have: without root tgtd cannot raise its own limits. */
+/* Raises the soft limit to the hard one: without root tgtd cannot raise its own limits. */
 static void raise_limit(__rlimit_resource_t resource)
 {
     struct rlimit l;
@@ -45,7 +45,7 @@ static void raise_limit(__rlimit_resource_t resource)
     (void)setrlimit(resource, &l);
 }
 
-/* The module, behind the library of a sanitizer (in tests), which must be the first. */
+/* Preloads the module, in tests after the sanitizer's library, which must come first. */
 static void preload(const char *module)
 {
     const char *before = getenv("S3VTL_TGTD_PRELOAD");
@@ -61,7 +61,7 @@ static void child(const struct vtl_config *cfg, const char *module, const char *
     must(!prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl");
     if (getppid() != parent)
         _exit(127);
-    /* Signals of a terminal are for the parent, which flushes first. */
+    /* The terminal's signals go to the parent, which flushes first. */
     must(setsid() > 0, "setsid");
     must(dup2(log_fd, 1) == 1 && dup2(log_fd, 2) == 2, "dup2");
     setenv("TGT_IPC_SOCKET", ipc_base, 1);
@@ -70,7 +70,7 @@ static void child(const struct vtl_config *cfg, const char *module, const char *
     preload(module);
     raise_limit(RLIMIT_NOFILE);
     raise_limit(RLIMIT_MEMLOCK);
-    (void)signal(SIGPIPE, SIG_DFL); /* else inherited by exec */
+    (void)signal(SIGPIPE, SIG_DFL); /* exec would pass on SIG_IGN */
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -92,13 +92,13 @@ static void pause_ms(long ms)
     nanosleep(&d, NULL);
 }
 
-/* Asked for nothing it could refuse, an answering tgtd says that a target 1 does not exist: any answer will do. */
+/* Any answer shows that tgtd is up, also the refusal because target 1 does not exist yet. */
 static int wait_for_answer(struct tgt *t, struct errtext *err)
 {
     for (int i = 0; i < START_MS / 20; i++) {
         struct errtext why = {""};
         if (tgt_ended(t))
-            return errtext_set(err, -EIO, "tgtd ended at once; its own words are above");
+            return errtext_set(err, -EIO, "tgtd ended at once; its output is above");
         int rc = tgt_request(t->ipc, TGT_TARGET_UPDATE, 0, "MaxBurstLength=262144", &why);
         if (!rc || rc == -EINVAL)
             return 0;
@@ -115,9 +115,10 @@ int tgt_start(struct tgt *t, const struct vtl_config *cfg, const char *module, s
     t->log_fd = -1;
     int n = snprintf(dir, sizeof(dir), "%s/tgtd", cfg->library.state_dir);
     if (n < 0 || (size_t)n >= sizeof(dir) - 6)
-        return errtext_set(err, -ENAMETOOLONG,
-                           "%s: [library] state_dir = %s: too long for a socket below it: at most %zu characters",
-                           cfg->file, cfg->library.state_dir, sizeof(dir) - 12);
+        return errtext_set(
+            err, -ENAMETOOLONG,
+            "%s: [library] state_dir = %s: too long for a socket below it; must be at most %zu characters", cfg->file,
+            cfg->library.state_dir, sizeof(dir) - 12);
     if (mkdir(dir, 0700) && errno != EEXIST)
         return errtext_set(err, -errno, "%s: %s", dir, strerror(errno));
     (void)snprintf(base, sizeof(base), "%s/ipc", dir);
@@ -137,7 +138,7 @@ int tgt_start(struct tgt *t, const struct vtl_config *cfg, const char *module, s
     }
     int rc = wait_for_answer(t, err);
     if (rc)
-        (void)tgt_stop(t, NULL); /* the first error tells more */
+        (void)tgt_stop(t, NULL); /* the first error says more */
     return rc;
 }
 
@@ -173,7 +174,7 @@ static int add_account(struct tgt *t, enum tgt_op bind, const char *user, const 
     return rc ? rc : tgt_request(t->ipc, bind, 0, params, err);
 }
 
-/* Each word of a list separated by blanks. */
+/* Binds each word of a blank-separated list. */
 static int bind_each(struct tgt *t, const char *what, const char *list, struct errtext *err)
 {
     char *copy = strdup(list), *save = NULL, params[600];
@@ -186,8 +187,8 @@ static int bind_each(struct tgt *t, const char *what, const char *list, struct e
     return rc;
 }
 
-/* tgt lets in whoever is in one of its two lists, so "ALL" in one makes the other worthless (config.c allows one
- * only). */
+/* tgt admits whoever is in either of its two lists, so "ALL" in one makes the other worthless (config.c allows only
+ * one). */
 static int open_door(struct tgt *t, const struct vtl_config *cfg, struct errtext *err)
 {
     if (cfg->iscsi.initiators[0])
@@ -212,7 +213,7 @@ int tgt_configure(struct tgt *t, const struct vtl_config *cfg, struct errtext *e
         rc = add_account(t, TGT_ACCOUNT_BIND, cfg->iscsi.chap_user, cfg->iscsi.chap_password_file, err);
     if (!rc)
         rc = add_account(t, TGT_ACCOUNT_BIND_OUT, cfg->iscsi.mutual_user, cfg->iscsi.mutual_password_file, err);
-    /* Last: until somebody is in a list, nobody may log in. */
+    /* Last: while both lists are empty nobody may log in. */
     return rc ? rc : open_door(t, cfg, err);
 }
 
@@ -220,8 +221,8 @@ int tgt_configure(struct tgt *t, const struct vtl_config *cfg, struct errtext *e
 
 int tgt_stop(struct tgt *t, struct errtext *err)
 {
-    /* A session with commands under way outlives the target's deletion, which fails then, and initiators log in again:
-     * once more until it is done. */
+    /* Deleting the target fails while a session has commands in flight, and initiators log in again: repeat until it
+     * succeeds. */
     for (int i = 0; i < STOP_MS / 20 && !tgt_ended(t); i++) {
         if (i % STOP_AGAIN == 0) {
             (void)tgt_request(t->ipc, TGT_TARGET_DELETE, 0, NULL, NULL);

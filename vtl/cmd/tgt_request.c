@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* tgt_request.c: requests to tgtd's management socket, in the form of the installed tgt's own header. */
+/* tgt_request.c: requests to tgtd's management socket, laid out as the installed tgt's own header says. */
 #include "vtl/cmd/tgt_request.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 #include "tgtadm.h"
 
 #define TARGET_ID 1
-#define ANSWER_SECONDS 300 /* opening the library recovers what was open */
+#define ANSWER_SECONDS 300 /* opening the library recovers what was open, which takes time */
 
 static const struct {
     enum tgtadm_mode mode;

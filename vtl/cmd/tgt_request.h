@@ -20,8 +20,8 @@ enum tgt_op {
     TGT_SYSTEM_DELETE,
 };
 
-/* Asks the tgtd behind the socket path. params may hold a password: it goes through the socket only, on no command
- * line. 0 or a negative errno; *err says what tgtd said. */
+/* Sends a request to the tgtd that listens on the socket path ipc. params may hold a password: it goes through the
+ * socket only, never on a command line. 0, or a negative errno and *err with what tgtd answered. */
 int tgt_request(const char *ipc, enum tgt_op op, uint64_t lun, const char *params, struct errtext *err);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* verify.c: s3vtl verify: reads cartridges whole from the store and tells what is damaged. */
+/* verify.c: s3vtl verify: reads whole cartridges from the store and reports what is damaged. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@
 #include "vtl/cmd/cmd.h"
 
 #define PATH_SIZE 4200
-#define MOST_BAD 1000 /* with more of them, a place is not moved any further */
+#define MOST_BAD 1000 /* with more bad segments than this, the saved place moves no further */
 
 static atomic_bool interrupted;
 
@@ -30,7 +30,7 @@ static void interrupt(int signal_number)
 struct place {
     const struct vtl_config *cfg;
     const char *barcode;
-    struct seg_id again[MOST_BAD]; /* read from there */
+    struct seg_id again[MOST_BAD]; /* bad segments, to be read once more */
 };
 
 static void place_path(const struct place *w, char path[PATH_SIZE], const char *suffix)
@@ -60,7 +60,7 @@ static bool place_read(struct place *w, struct verify_options *o)
     return true;
 }
 
-/* Of no use is worse than a complaint each second: a place that cannot be kept is simply not there later. */
+/* Failures are ignored: a place that cannot be saved costs --resume, and is not worth a complaint each second. */
 static void place_write(const struct place *w, const struct verify_progress *p)
 {
     char path[PATH_SIZE], next[PATH_SIZE];
@@ -94,7 +94,7 @@ static void place_forget(const struct place *w)
 struct run {
     struct place place;
     bool json, bar;
-    uint64_t began, told, first; /* ticks; first: bytes that were passed over */
+    uint64_t began, told, first; /* began, told: clock_ms(); first: bytes that a resumed run skipped */
     bool started;
     json_t *problems;
 };
@@ -142,7 +142,7 @@ static void on_progress(void *arg, const struct verify_progress *p)
         print_bar(r, p, now - r->began);
 }
 
-/* On the cartridge, where PBS finds it: in this library, if it has one here. */
+/* Records the result with the cartridge, where PBS finds it, if this host has the library's state. */
 static void record(const struct vtl_config *cfg, const char *barcode, const struct verify_result *result)
 {
     char path[PATH_SIZE], id[33];
@@ -157,7 +157,7 @@ static void record(const struct vtl_config *cfg, const char *barcode, const stru
     json_decref(r);
 }
 
-/* 0: nothing is wrong. */
+/* 0: nothing is damaged. */
 static int verify_one(struct objstore *store, const struct vtl_config *cfg, const char *barcode, uint64_t rate,
                       bool resume, bool json, json_t *all)
 {
@@ -193,12 +193,12 @@ static int verify_one(struct objstore *store, const struct vtl_config *cfg, cons
                                              (json_int_t)result.lost_objects, "from_object", (json_int_t)o.from_object,
                                              "problems", json_incref(r.problems), "error", rc ? err.text : NULL));
     else if (rc == -ECANCELED)
-        printf("%s: interrupted; go on with --resume\n", barcode);
+        printf("%s: interrupted; continue with --resume\n", barcode);
     else if (rc)
         fail("%s", err.text);
     else
         printf("%s: %s: %llu files, %llu objects in %llu segments, %s%s\n", barcode,
-               result.problems ? result.lost_objects ? "DAMAGED" : "no data is lost, but see above" : "good",
+               result.problems ? result.lost_objects ? "DAMAGED" : "no data lost, but see above" : "good",
                (unsigned long long)result.filemarks, (unsigned long long)result.end_object,
                (unsigned long long)result.segments, human_size((json_int_t)result.bytes, size),
                resumed ? " (resumed)" : "");
@@ -208,7 +208,7 @@ static int verify_one(struct objstore *store, const struct vtl_config *cfg, cons
     return rc || result.problems ? -1 : 0;
 }
 
-/* ---- all of them ---- */
+/* ---- which cartridges ---- */
 
 struct barcodes {
     char (*v)[33];
@@ -259,9 +259,9 @@ int cmd_verify(const struct command_line *given)
     if (!take_value(&cl, "--rate", &rate_text))
         return EXIT_USAGE;
     if (rate_text && (!config_parse_size(rate_text, &rate) || !rate))
-        return usage_error("--rate %s: bytes a second are like 40M or 1G", rate_text);
+        return usage_error("--rate %s: must be bytes a second, such as 40M or 1G", rate_text);
     if (all && cl.argc)
-        return usage_error("--all and barcodes do not go together: " USAGE);
+        return usage_error("--all cannot be combined with barcodes; usage: s3vtl " USAGE);
     if (!check_arguments(&cl, all ? 0 : 1, !all, USAGE))
         return EXIT_USAGE;
     for (int i = 0; i < cl.argc; i++)
