@@ -309,18 +309,18 @@ static void an_unknown_key_is_named_with_the_nearest_known(void **state)
 static void an_unknown_section_is_named_with_the_nearest_known(void **state)
 {
     bad(*state, "[libary]\nname = x\n",
-        ":2: [libary]: unknown section; there are library, iscsi, store and spool: did you mean [library]?");
+        ":2: [libary]: unknown section; did you mean [library]? Sections are library, iscsi, store and spool");
 }
 
 static void a_key_before_any_section_is_refused(void **state)
 {
-    bad(*state, "name = x\n", ":1: name: stands in no section; [library], [iscsi], [store] or [spool] must go before");
+    bad(*state, "name = x\n", ":1: name: key before any section; must follow [library], [iscsi], [store] or [spool]");
 }
 
 static void a_line_that_is_neither_key_nor_section_is_refused(void **state)
 {
-    bad(*state, "[library]\nstate_dir /s\n", ":2: neither [section], key = value, nor a comment");
-    bad(*state, "[library\n", ":1: neither [section], key = value, nor a comment");
+    bad(*state, "[library]\nstate_dir /s\n", ":2: must be [section], key = value or a comment");
+    bad(*state, "[library\n", ":1: must be [section], key = value or a comment");
 }
 
 static void a_line_too_long_is_refused_not_cut(void **state)
@@ -328,12 +328,12 @@ static void a_line_too_long_is_refused_not_cut(void **state)
     char text[1000] = DIR_STORE "[iscsi]\ninitiators =";
     for (int i = 0; i < 40; i++)
         strcat(text, " iqn.a:b");
-    bad(*state, text, ":6: the line is too long: at most ");
+    bad(*state, text, ":6: line too long: must be at most ");
 }
 
 static void a_key_set_twice_is_refused_with_both_lines(void **state)
 {
-    bad(*state, DIR_STORE "[library]\ndrives = 1\n\ndrives = 2\n", ":8: [library] drives: set before, in line 6");
+    bad(*state, DIR_STORE "[library]\ndrives = 1\n\ndrives = 2\n", ":8: [library] drives: already set in line 6");
 }
 
 static void a_value_out_of_range_says_what_would_be_right(void **state)
@@ -374,9 +374,9 @@ static void a_value_out_of_range_says_what_would_be_right(void **state)
         {"[store]\nurl = ftp://x", "[store] url = ftp://x: must be http://host"},
         {"[store]\nbucket = ab", "[store] bucket = ab: must be a bucket name"},
         {"[store]\nbucket = Tapes", "[store] bucket = Tapes: must be a bucket name"},
-        {"[store]\nprefix = /a", "[store] prefix = /a: must be of A-Z"},
-        {"[store]\nprefix = a/", "[store] prefix = a/: must be of A-Z"},
-        {"[store]\nprefix = a/../b", "[store] prefix = a/../b: must be of A-Z"},
+        {"[store]\nprefix = /a", "[store] prefix = /a: must be A-Z"},
+        {"[store]\nprefix = a/", "[store] prefix = a/: must be A-Z"},
+        {"[store]\nprefix = a/../b", "[store] prefix = a/../b: must be A-Z"},
         {"[store]\nstyle = dns", "[store] style = dns: must be path or virtual"},
         {"[store]\nparallel = 0", "[store] parallel = 0: must be a number from 1 to 64"},
         {"[store]\ncredentials_file = keys", "[store] credentials_file = keys: must be an absolute path"},
@@ -398,8 +398,8 @@ static void a_value_out_of_range_says_what_would_be_right(void **state)
 
 static void keys_without_a_default_are_demanded(void **state)
 {
-    bad(*state, "", ": [library] state_dir is not set: a directory for the library's state and spool is needed");
-    bad(*state, "[library]\nstate_dir = /s\n", ": [store] path is not set: a directory is needed with type = dir");
+    bad(*state, "", ": [library] state_dir is not set: must be a directory for the library's state and spool");
+    bad(*state, "[library]\nstate_dir = /s\n", ": [store] path is not set: must be a directory with type = dir");
     bad(*state, "[library]\nstate_dir = /s\n[store]\ntype = s3\n", ": [store] url is not set: ");
     bad(*state, "[library]\nstate_dir = /s\n[store]\ntype = s3\nurl = http://h\n", ": [store] bucket is not set: ");
     bad(*state, "[library]\nstate_dir = /s\n[store]\ntype = s3\nurl = http://h\nbucket = tapes\n",
@@ -426,7 +426,7 @@ static void values_that_disagree_are_refused(void **state)
     bad(*state, DIR_STORE "[spool]\nmax_dirty = 100M\n",
         ":6: [spool] max_dirty = 100M: must be at least four times segment_size");
     bad(*state, DIR_STORE "[iscsi]\ninitiators = iqn.a\naddresses = 10.0.0.1\n",
-        ":7: [iscsi] addresses = 10.0.0.1: must not stand beside initiators");
+        ":7: [iscsi] addresses = 10.0.0.1: must not be set together with initiators");
 }
 
 /* ---- accounts and secrets ---- */
@@ -434,12 +434,13 @@ static void values_that_disagree_are_refused(void **state)
 static void a_user_needs_a_password_file_and_the_other_way(void **state)
 {
     bad(*state, DIR_STORE "[iscsi]\nchap_user = u\n",
-        ": [iscsi] chap_password_file is not set: needed beside the user");
-    bad(*state, DIR_STORE "[iscsi]\nchap_password_file = @\n", ": [iscsi] chap_user is not set: needed beside");
+        ": [iscsi] chap_password_file is not set: required with the user");
+    bad(*state, DIR_STORE "[iscsi]\nchap_password_file = @\n",
+        ": [iscsi] chap_user is not set: required with the password file");
     bad(*state, DIR_STORE "[iscsi]\nmutual_user = m\nmutual_password_file = @\n",
-        ": [iscsi] chap_user is not set: needed beside mutual_user");
+        ": [iscsi] chap_user is not set: required with mutual_user");
     bad(*state, DIR_STORE "[iscsi]\nchap_user = u\nchap_password_file = @\nmutual_user = u\nmutual_password_file = @\n",
-        ":8: [iscsi] mutual_user = u: must be another name than chap_user");
+        ":8: [iscsi] mutual_user = u: must differ from chap_user");
 }
 
 static void secrets_that_others_may_read_are_refused(void **state)

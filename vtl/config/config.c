@@ -20,7 +20,7 @@ struct loader {
     struct vtl_config *c;
     FILE *f;
     int line;
-    int line_of[MAX_KEYS]; /* where each key was set; 0: not */
+    int line_of[MAX_KEYS]; /* the line that sets each key; 0: none */
     char values[MAX_KEYS][256];
     struct errtext *err;
     bool failed;
@@ -30,9 +30,9 @@ struct loader {
 /* ---- reading ---- */
 
 /*
- * libinih calls the handler after the line was read: so the count is the handler's line. It would take the rest of a
- * line that is longer than its buffer for the next one, and an indented line for more of the value before: so the one
- * is refused, and the other loses its indent.
+ * libinih calls the handler after it has read the line, so the count read here is the handler's line. libinih would
+ * take the rest of a line longer than its buffer for a line of its own, and an indented line for a continuation of the
+ * value before. So a long line is refused, and indents are removed.
  */
 static char *read_line(char *buf, int room, void *stream)
 {
@@ -45,7 +45,7 @@ static char *read_line(char *buf, int room, void *stream)
     size_t n = strlen(buf), indent = strspn(buf, " \t");
     if (n == (size_t)room - 1 && buf[n - 1] != '\n') {
         errtext_set(l->err, 0,
-                    "%s:%d: the line is too long: at most %d characters (initiators and addresses may be repeated)",
+                    "%s:%d: line too long: must be at most %d characters (initiators and addresses may be repeated)",
                     l->c->file, l->line, room - 2);
         l->failed = true;
         return NULL;
@@ -54,7 +54,7 @@ static char *read_line(char *buf, int room, void *stream)
     return buf;
 }
 
-/* Edit distance, short texts only: for "did you mean". */
+/* Edit distance of short texts, for "did you mean". */
 static unsigned distance(const char *a, const char *b)
 {
     size_t n = strlen(b);
@@ -84,11 +84,11 @@ static void unknown_section(struct loader *l, const char *section, const char *n
         if (distance(section, config_keys[i].section) < distance(section, nearest))
             nearest = config_keys[i].section;
     if (!section[0])
-        errtext_set(l->err, 0, "%s:%d: %s: stands in no section; [library], [iscsi], [store] or [spool] must go before",
+        errtext_set(l->err, 0, "%s:%d: %s: key before any section; must follow [library], [iscsi], [store] or [spool]",
                     l->c->file, l->line, name);
     else
         errtext_set(l->err, 0,
-                    "%s:%d: [%s]: unknown section; there are library, iscsi, store and spool: did you mean [%s]?",
+                    "%s:%d: [%s]: unknown section; did you mean [%s]? Sections are library, iscsi, store and spool",
                     l->c->file, l->line, section, nearest);
 }
 
@@ -128,7 +128,7 @@ static int take(void *user, const char *section, const char *name, const char *v
         return 1;
     }
     if (l->line_of[i] && !config_keys[i].list) {
-        errtext_set(l->err, 0, "%s:%d: [%s] %s: set before, in line %d", l->c->file, l->line, section, name,
+        errtext_set(l->err, 0, "%s:%d: [%s] %s: already set in line %d", l->c->file, l->line, section, name,
                     l->line_of[i]);
         l->failed = true;
         return 1;
@@ -144,7 +144,7 @@ static int take(void *user, const char *section, const char *name, const char *v
     return 1;
 }
 
-/* ---- the whole ---- */
+/* ---- the file as a whole ---- */
 
 static size_t key_number(const char *section, const char *name)
 {
@@ -154,7 +154,7 @@ static size_t key_number(const char *section, const char *name)
     return i;
 }
 
-/* A complaint about a key that is set (with its line), or that is missing. */
+/* Complains about a key that is set (naming its line) or missing. */
 static int complain(struct loader *l, const char *section, const char *name, const char *right)
 {
     size_t i = key_number(section, name);
@@ -164,7 +164,7 @@ static int complain(struct loader *l, const char *section, const char *name, con
     return errtext_set(l->err, -EINVAL, "%s: [%s] %s is not set: %s", l->c->file, section, name, right);
 }
 
-/* Files with secrets: regular, and nobody else's to read. */
+/* A file with secrets must be regular and readable by its owner only. */
 static int check_secret(struct loader *l, const char *section, const char *name, const char *path)
 {
     struct stat st;
@@ -186,9 +186,9 @@ static int check_secret(struct loader *l, const char *section, const char *name,
 static int check_pair(struct loader *l, const char *user, const char *user_key, const char *file, const char *file_key)
 {
     if (user[0] && !file[0])
-        return complain(l, "iscsi", file_key, "needed beside the user: a file with the password, 12 to 16 characters");
+        return complain(l, "iscsi", file_key, "required with the user: a file with the password, 12 to 16 characters");
     if (file[0] && !user[0])
-        return complain(l, "iscsi", user_key, "needed beside the password file");
+        return complain(l, "iscsi", user_key, "required with the password file");
     return check_secret(l, "iscsi", file_key, file);
 }
 
@@ -207,13 +207,14 @@ static int check_store(struct loader *l)
     if (!strcmp(c->store.type, "dir") && !strcmp(c->store.path, c->library.state_dir))
         return complain(l, "store", "path", "must not be the state_dir: give the store a directory of its own");
     if (!strcmp(c->store.type, "dir"))
-        return c->store.path[0] ? 0 : complain(l, "store", "path", "a directory is needed with type = dir");
+        return c->store.path[0] ? 0 : complain(l, "store", "path", "must be a directory with type = dir");
     if (!c->store.url[0])
-        return complain(l, "store", "url", "needed with type = s3, such as http://127.0.0.1:8080");
+        return complain(l, "store", "url", "required with type = s3, such as http://127.0.0.1:8080");
     if (!c->store.bucket[0])
-        return complain(l, "store", "bucket", "needed with type = s3");
+        return complain(l, "store", "bucket", "required with type = s3");
     if (!c->store.credentials_file[0])
-        return complain(l, "store", "credentials_file", "needed with type = s3: access_key = ... and secret_key = ...");
+        return complain(l, "store", "credentials_file",
+                        "required with type = s3: a file with access_key = ... and secret_key = ...");
     int rc = check_secret(l, "store", "credentials_file", c->store.credentials_file);
     return rc ? rc : check_readable(l, "store", "ca_file", c->store.ca_file);
 }
@@ -225,14 +226,13 @@ static int check_access(struct loader *l)
     if (!rc)
         rc = check_pair(l, c->iscsi.mutual_user, "mutual_user", c->iscsi.mutual_password_file, "mutual_password_file");
     if (!rc && c->iscsi.mutual_user[0] && !c->iscsi.chap_user[0])
-        rc = complain(l, "iscsi", "chap_user",
-                      "needed beside mutual_user: mutual CHAP is one-way CHAP and the other way");
+        rc = complain(l, "iscsi", "chap_user", "required with mutual_user: mutual CHAP is CHAP in both directions");
     if (!rc && c->iscsi.mutual_user[0] && !strcmp(c->iscsi.mutual_user, c->iscsi.chap_user))
-        rc = complain(l, "iscsi", "mutual_user", "must be another name than chap_user");
-    /* tgt lets in who is in either list; two lists in one file read as if both counted. */
+        rc = complain(l, "iscsi", "mutual_user", "must differ from chap_user");
+    /* tgt admits whoever is in either list, but two lists in one file read as if both had to match. */
     if (!rc && c->iscsi.initiators[0] && c->iscsi.addresses[0])
         rc = complain(l, "iscsi", "addresses",
-                      "must not stand beside initiators: tgt admits whoever is in one of the two lists; use one (and "
+                      "must not be set together with initiators: tgt admits whoever is in either list; use one (and "
                       "CHAP)");
     return rc;
 }
@@ -241,7 +241,7 @@ static int check_whole(struct loader *l)
 {
     const struct vtl_config *c = l->c;
     if (!c->library.state_dir[0])
-        return complain(l, "library", "state_dir", "a directory for the library's state and spool is needed");
+        return complain(l, "library", "state_dir", "must be a directory for the library's state and spool");
     if (strlen(c->library.state_dir) > CONFIG_MAX_STATE_DIR)
         return complain(l, "library", "state_dir",
                         "must be at most " TEXT_OF(CONFIG_MAX_STATE_DIR) " characters: there are sockets below it");
@@ -268,8 +268,8 @@ static int make_defaults(struct vtl_config *c)
     return c->library.state_dir && c->library.serial_prefix && c->iscsi.target ? 0 : -ENOMEM;
 }
 
-/* What follows from the name: a target of its own, and serial numbers that differ from other libraries' on the same
- * host. */
+/* Derives from the name a target name, and serial numbers that differ from those of other libraries on the same host.
+ */
 static int make_derived(struct vtl_config *c)
 {
     static const char digits[] = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZ";
@@ -320,7 +320,7 @@ int config_load(const char *file, struct vtl_config **out, struct errtext *err)
         else if (l->read_error)
             rc = errtext_set(err, -l->read_error, "%s: cannot be read: %s", file, strerror(l->read_error));
         else if (bad)
-            rc = errtext_set(err, -EINVAL, "%s:%d: neither [section], key = value, nor a comment", file, bad);
+            rc = errtext_set(err, -EINVAL, "%s:%d: must be [section], key = value or a comment", file, bad);
     }
     if (!rc && make_derived(c))
         rc = errtext_set(err, -ENOMEM, "%s: out of memory", file);

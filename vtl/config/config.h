@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* config.h: the configuration file, read and checked: every mistake is one line with file, line, key, value and what
+/* config.h: reads and checks the configuration file. Every mistake gets one line with file, line, key, value and what
  * would be right. */
 #ifndef S3VTL_CONFIG_H
 #define S3VTL_CONFIG_H
@@ -11,15 +11,15 @@
 #include "base/errtext.h"
 #include "s3backend/objstore.h"
 
-/* UNIX sockets are made below state_dir, and a sockaddr_un has 107 characters. */
+/* There are UNIX sockets below state_dir, and a sockaddr_un has room for 107 characters. */
 #define CONFIG_MAX_STATE_DIR 88
 
 enum durability { DURABILITY_LOCAL, DURABILITY_REMOTE };
 
-/* All strings are owned by the struct and never NULL ("" = not set). Defaults in brackets. */
+/* The struct owns all strings; none is NULL ("" = not set). Defaults are in brackets. */
 struct vtl_config {
     char *file;     /* the path it was read from */
-    uint64_t given; /* bit i: the file sets the i-th key (config_show); else its default is in force */
+    uint64_t given; /* bit i: the file sets config_keys[i]; otherwise its default applies */
     struct {
         char *name;             /* [s3vtl] [A-Za-z0-9._-]{1,32} */
         char *state_dir;        /* absolute, at most CONFIG_MAX_STATE_DIR characters; no default */
@@ -27,7 +27,7 @@ struct vtl_config {
         unsigned slots;         /* [40] 1..60000 */
         unsigned import_export; /* [4] 0..250 */
         int generation;         /* drive_type = LTO-5 .. LTO-9 [LTO-8] */
-        /* [made from name by a hash: "S3" + 5 characters] [A-Za-z0-9]{1,7}: serials are prefix + 3 digits, at most 10
+        /* [hash of name: "S3" + 5 characters] [A-Za-z0-9]{1,7}: serials are prefix + 3 digits, at most 10
          * characters (DVCID): changer prefix + "000", drive i prefix + "001".. */
         char *serial_prefix;
     } library;
@@ -36,8 +36,8 @@ struct vtl_config {
         char *target; /* [iqn.2026-11.s3vtl:<name>] */
         char *chap_user, *chap_password_file;
         char *mutual_user, *mutual_password_file;
-        char *initiators; /* [""] = ALL: initiator names, blank or comma separated; the key may be repeated */
-        char *addresses;  /* [""] = ALL: addresses or networks, likewise; not both: tgt admits who is in either */
+        char *initiators; /* [""] = ALL: initiator names, separated by blanks or commas; may be repeated */
+        char *addresses;  /* [""] = ALL: addresses or networks, likewise. Not both: tgt admits whoever is in either */
     } iscsi;
     struct {
         char *type; /* [dir] dir | s3 */
@@ -47,7 +47,7 @@ struct vtl_config {
     } store;
     struct {
         enum durability durability; /* [local] */
-        uint64_t max_dirty;         /* [8G] bytes in the spool that are not stored yet, before WRITE waits */
+        uint64_t max_dirty;         /* [8G] largest backlog; then WRITE waits */
         uint64_t cache_size;        /* [16G] bytes of stored segments kept on the local disk */
         uint64_t segment_size;      /* [40M] 1M..1G */
         uint64_t write_buffer;      /* [32M] acknowledged blocks of one drive that are not in the spool yet; 0: none */
@@ -55,23 +55,15 @@ struct vtl_config {
     } spool;
 };
 
-/* Reads and checks. 0 and *out (ended by config_free), or -EINVAL/-ENOENT/... and *err. Unknown sections and keys are
- * errors. Passwords and credentials are not read here, but their files must exist, be regular and have mode 0600 (or
- * stricter). */
+/* Reads and checks the file. 0 and *out (freed by config_free), or -EINVAL/-ENOENT/... and *err. Unknown sections and
+ * keys are errors. Does not read passwords and credentials, but their files must exist, be regular and have mode 0600
+ * or stricter. */
 int config_load(const char *file, struct vtl_config **out, struct errtext *err);
 void config_free(struct vtl_config *c);
-void config_store(const struct vtl_config *c, struct objstore_config *out); /* borrowed view for objstore_open */
-/* What is in force for one key, as the file would say it. */
-struct config_shown {
-    const char *section, *name;
-    bool given; /* the file sets it; else it is the default */
-    char value[4200];
-};
-/* Of the i-th key, in the order in which the file lists them; false: there are no more. */
-bool config_show(const struct vtl_config *c, size_t i, struct config_shown *out);
-/* "40M", "12T", "512" (binary multiples K M G T P, optional iB/B); false if it's no size. */
+void config_store(const struct vtl_config *c, struct objstore_config *out); /* for objstore_open; borrows c's strings */
+/* "40M", "12T", "512" (binary multiples K M G T P, optional iB/B) to bytes; false if s is no size. */
 bool config_parse_size(const char *s, uint64_t *bytes);
-/* "5s", "500ms", "2m", "1h" to milliseconds. */
+/* "5s", "500ms", "2m", "1h" to milliseconds; false if s is no time. */
 bool config_parse_time(const char *s, uint64_t *ms);
 
 #endif

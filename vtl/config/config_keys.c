@@ -175,7 +175,7 @@ static bool iscsi_name(const char *s)
     return (!strncmp(s, "iqn.", 4) || !strncmp(s, "eui.", 4) || !strncmp(s, "naa.", 4)) && only(s, ".:-_", 5, 223);
 }
 
-/* Nothing but an address and a port: the text becomes part of tgtd's options. */
+/* Nothing but an address and a port may pass: the text becomes part of tgtd's options. */
 TEXT(iscsi, portal)
 {
     static const char right[] = "must be address:port or [v6-address]:port, such as 127.0.0.1:3260";
@@ -219,7 +219,7 @@ TEXT(iscsi, mutual_password_file)
 {
     return optional_path(&c->iscsi.mutual_password_file, value);
 }
-/* The words of value behind those of *field, blank between, if ok says so of each. */
+/* Appends the words of value to those of *field, separated by blanks, if ok accepts each. */
 static const char *add_words(char **field, const char *value, bool (*ok)(const char *word), const char *right)
 {
     char *copy = strdup(value), *save = NULL;
@@ -229,8 +229,9 @@ static const char *add_words(char **field, const char *value, bool (*ok)(const c
     if (all)
         (void)snprintf(all, room, "%s", *field ? *field : "");
     for (char *w = wrong ? NULL : strtok_r(copy, ", \t", &save); w && !wrong; w = strtok_r(NULL, ", \t", &save)) {
-        /* What joins two words takes no more room than what parted them. */
-        n += (size_t)snprintf(all + n, room - n, "%s%s", n ? " " : "", w);
+        if (all[0])
+            strcat(all, " "); /* fits: the separator in value was at least as long */
+        strcat(all, w);
         wrong = ok(w) ? NULL : right;
     }
     free(copy);
@@ -243,7 +244,7 @@ static const char *add_words(char **field, const char *value, bool (*ok)(const c
     return NULL;
 }
 
-/* What tgt matches: an address, or a network written with zeros behind its prefix. */
+/* What tgt can match: an address, or a network whose bits after the prefix are zero. */
 static bool address_or_network(const char *s)
 {
     char text[64];
@@ -276,7 +277,7 @@ TEXT(iscsi, initiators)
 TEXT(iscsi, addresses)
 {
     return add_words(&c->iscsi.addresses, value, address_or_network,
-                     "must be addresses, or networks such as 10.1.2.0/24 with zeros behind the prefix, separated by "
+                     "must be addresses, or networks such as 10.1.2.0/24 with zeros after the prefix, separated by "
                      "blanks or commas");
 }
 
@@ -304,10 +305,10 @@ TEXT(store, bucket)
 }
 TEXT(store, prefix)
 {
-    /* The rules of a key: room for what is behind it, and no "." or ".." between slashes. */
+    /* The rules for store keys: leaves room for the rest of a key, and has no "." or ".." between slashes. */
     bool ok = !value[0] || (only(value, "._-/", 1, 200) && objstore_key_ok(value));
     return ok ? set_text(&c->store.prefix, value)
-              : "must be of A-Z a-z 0-9 . _ - and single slashes, with none at either end and no . or .. between";
+              : "must be A-Z a-z 0-9 . _ - and single slashes, with no slash at either end and no . or .. between";
 }
 TEXT(store, region)
 {
@@ -374,9 +375,9 @@ const struct config_key config_keys[] = {
     KEY(library, slots, "40"),
     KEY(library, import_export, "4"),
     KEY(library, drive_type, "LTO-8"),
-    KEY(library, serial_prefix, NULL), /* made from the name */
+    KEY(library, serial_prefix, NULL), /* derived from the name */
     KEY(iscsi, portal, "127.0.0.1:3260"),
-    KEY(iscsi, target, NULL), /* made from the name */
+    KEY(iscsi, target, NULL), /* derived from the name */
     KEY(iscsi, chap_user, ""),
     KEY(iscsi, chap_password_file, ""),
     KEY(iscsi, mutual_user, ""),

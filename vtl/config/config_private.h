@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* config_private.h: the table of configuration keys, which the reader of the file fills a configuration by. */
+/* config_private.h: the table of configuration keys, for config_load and "config check". */
 #ifndef S3VTL_CONFIG_PRIVATE_H
 #define S3VTL_CONFIG_PRIVATE_H
 
@@ -7,11 +7,11 @@
 
 struct config_key {
     const char *section, *name;
-    const char *preset; /* the default as it would be written; NULL: none ("" stays unset) */
-    bool list;          /* may be repeated: set appends to what is there */
-    /* Takes the value; NULL, or what would be right. */
+    const char *preset; /* the default, as a file would say it; NULL: none ("": unset) */
+    bool list;          /* may be repeated: set appends */
+    /* Stores the value. NULL, or what would be right. */
     const char *(*set)(struct vtl_config *c, const char *value);
-    /* Writes what is in force. */
+    /* Writes the value in force. */
     void (*show)(const struct vtl_config *c, char *buf, size_t room);
 };
 extern const struct config_key config_keys[];
