@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* barcode.h: which texts are barcodes, and of what. */
+/* barcode.h: which texts are barcodes, and which of these are of cleaning cartridges. */
 #ifndef S3VTL_BARCODE_H
 #define S3VTL_BARCODE_H
 
@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* [A-Za-z0-9_][A-Za-z0-9._-]*, 2 to 32 characters: what PBS takes as a media label, and safe in a key. */
+/* [A-Za-z0-9_][A-Za-z0-9._-]*, 2 to 32 characters: what PBS accepts as a media label, and safe in a key. */
 static inline bool barcode_ok(const char *s)
 {
     size_t n = strlen(s);
@@ -19,7 +19,7 @@ static inline bool barcode_ok(const char *s)
     return true;
 }
 
-/* LTO's own way to tell, and the one that every changer's host goes by (PBS: never labelled, never written). */
+/* The LTO convention, which hosts of changers rely on (PBS never labels or writes such a cartridge). */
 static inline bool barcode_is_cleaning(const char *s)
 {
     return !strncmp(s, "CLN", 3);

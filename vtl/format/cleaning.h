@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* cleaning.h: cleaning cartridges: known by their barcodes, and good for a number of cleanings. */
+/* cleaning.h: cleaning cartridges: recognised by their barcodes, good for a limited number of cleanings. */
 #ifndef S3VTL_CLEANING_H
 #define S3VTL_CLEANING_H
 
 #include "vtl/format/usage.h"
 
-#define CLEANING_USES 50 /* as an LTO universal cleaning cartridge */
+#define CLEANING_USES 50 /* like an LTO universal cleaning cartridge */
 
 /* A cleaning cartridge's mounts are its cleanings. */
 static inline uint64_t cleaning_uses_left(const struct usage *u)

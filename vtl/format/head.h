@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* head.h: the head (a cartridge's commit point), the map, the inventory and the format object, encoded and decoded.
- * Bytes: FORMAT.md. */
+/* head.h: encodes and decodes the head (a cartridge's commit point), maps, and the envelope of all JSON objects in the
+ * bucket. FORMAT.md documents the bytes. */
 #ifndef S3VTL_HEAD_H
 #define S3VTL_HEAD_H
 
@@ -10,7 +10,7 @@
 
 /* A map object that a head names: segments [first_seg, first_seg + n_segs) of the cartridge in order. */
 struct map_ref {
-    struct seg_id id; /* number: a counter of its own per cartridge */
+    struct seg_id id; /* number: a separate counter for each cartridge */
     uint64_t n_segs;
     uint64_t first_object; /* of its first segment */
     uint64_t size;         /* bytes of the map object */
@@ -18,46 +18,46 @@ struct map_ref {
 
 struct head {
     struct seg_id id; /* epoch, writer, n; also in the key, and checked against it */
-    bool claim; /* holds no state: only says "I write now" (ARCHITECTURE.md, "Fencing"). All below is empty then */
+    bool claim;       /* only announces a new writer (fencing); without tape state */
     uint8_t cartridge[16];
     char barcode[33];
     int generation;         /* LTO 5..9 */
-    uint64_t capacity;      /* bytes that are available */
-    uint64_t full_capacity; /* what it was made with, if SET CAPACITY changed that; else 0 */
+    uint64_t capacity;      /* usable bytes */
+    uint64_t full_capacity; /* capacity at creation, if SET CAPACITY changed it; else 0 */
     bool worm;
     bool write_protected;
     uint64_t created, modified; /* seconds since 1970 */
     uint64_t next_segment;      /* sequence number that no segment of this cartridge has had yet */
     uint64_t next_map;
-    json_t *mam;      /* object or NULL: attribute id -> value (issue of its own) */
+    json_t *mam;      /* object or NULL: attribute id -> value */
     json_t *counters; /* object or NULL: mounts, bytes written ... */
-    /* partition 0: first the maps' segments, then the newest ones inline. Where the last map's last segment was cut,
-     * the first inline one says so by its first_object; a map is never used beyond it. */
+    /* partition 0: first the segments of the maps, then the newest ones inline. If the last map's last segment was cut,
+     * the first_object of the first inline segment tells where; a map is never used beyond it. */
     struct map_ref *maps;
     size_t n_maps;
-    struct tape_index inl; /* the newest segments and their filemarks; unlike a full index it may begin at any object */
+    struct tape_index inl; /* the newest segments and their filemarks; unlike a full index, may begin at any object */
     uint64_t end_object, end_file; /* end of data */
 };
 
 void head_init(struct head *h);
 void head_free(struct head *h);
 
-/* *buf is malloc'd, the caller frees it. 0, -ENOMEM, -EINVAL. */
+/* *buf is malloc'd; the caller frees it. 0, -ENOMEM, -EINVAL. */
 int head_encode(const struct head *h, char **buf, size_t *len);
-/* Checks the CRC line, the types, every count and range; out is initialised by the call and empty on failure (-EBADMSG
- * and *err). */
+/* Checks the CRC line, the types, every count and range. Initialises out, which is empty on failure (-EBADMSG and
+ * *err). */
 int head_decode(const void *buf, size_t len, struct head *out, struct errtext *err);
 
-/* A map: segments x->segs[first .. first + n) with their filemarks. */
+/* Encodes segments x->segs[first .. first + n) and their filemarks as a map. */
 int map_encode(const uint8_t cartridge[16], const struct seg_id *id, const struct tape_index *x, size_t first, size_t n,
                void **buf, size_t *len);
-/* Appends the map's segments to x (whose end must be the map's first object: else -EBADMSG). x unchanged on failure. */
+/* Appends the map's segments to x, whose end must be the map's first object (else -EBADMSG). x is unchanged on failure.
+ */
 int map_decode(const void *buf, size_t len, const uint8_t cartridge[16], struct tape_index *x, struct errtext *err);
 
 /* The two-line envelope of every JSON object in the bucket: the JSON on one line, then {"crc32c":"xxxxxxxx"} over the
- * first line with its newline. */
+ * first line including its newline. */
 int json_seal(const json_t *j, char **buf, size_t *len);
-json_t *json_open(const void *buf, size_t len,
-                  struct errtext *err); /* NULL and *err when damaged; the caller decrefs */
+json_t *json_open(const void *buf, size_t len, struct errtext *err); /* NULL and *err if damaged; the caller decrefs */
 
 #endif

@@ -11,7 +11,7 @@
 #define MAP_MAX_SEGS 10000000u
 #define MAP_MAX_SIZE (UINT64_C(1) << 30)
 
-/* The fields that break a rule of the format, or NULL. */
+/* Names the fields that break a rule of the format, or NULL. */
 const char *head_wrong(const struct head *h);
 
 #endif

@@ -11,7 +11,7 @@
 
 #define TAPE_MAX_BLOCK (8u << 20)
 
-/* Names a segment, head or map: <epoch 8 digits>-<writer 8 hex>-<number 10 digits>, so that a LIST is in order. */
+/* Names a segment, head or map: <epoch 8 digits>-<writer 8 hex>-<number 10 digits>, so that a LIST is sorted. */
 struct seg_id {
     uint64_t epoch;  /* 1..99999999 */
     uint32_t writer; /* the gateway's id */
@@ -19,30 +19,30 @@ struct seg_id {
 };
 #define SEG_NAME_SIZE 29 /* with the NUL */
 void seg_id_format(const struct seg_id *id, char out[SEG_NAME_SIZE]);
-bool seg_id_parse(const char *name, struct seg_id *out);            /* exactly this form, nothing behind it */
-int seg_id_compare(const struct seg_id *a, const struct seg_id *b); /* epoch, writer, number */
+bool seg_id_parse(const char *name, struct seg_id *out);            /* exactly this form, nothing after it */
+int seg_id_compare(const struct seg_id *a, const struct seg_id *b); /* by epoch, writer, number */
 
 struct seg_header {
-    uint8_t cartridge[16]; /* id of the cartridge, random at its creation */
+    uint8_t cartridge[16]; /* id of the cartridge, random from its creation */
     char barcode[33];
     struct seg_id id;
     uint32_t partition;
     uint64_t first_object; /* logical object number of the first record */
     uint64_t first_file;   /* filemarks before it */
     struct seg_id prev;    /* the segment that holds the objects before first_object; epoch 0: none */
-    bool overwrites;       /* written over something: what stood at first_object and behind it is gone */
+    bool overwrites;       /* overwrote data: what was at first_object and after it is gone */
     uint64_t created;      /* seconds since 1970 */
 };
 
 enum seg_record_type { SEG_BLOCK = 1, SEG_FILEMARKS = 2 };
 enum seg_record_flags { SEG_ZSTD = 1, SEG_AES256_GCM = 2 };
 
-/* One record's header, decoded. */
+/* A decoded record header. */
 struct seg_record {
     enum seg_record_type type;
     uint8_t flags;
-    uint16_t ext_len;    /* bytes of extension before the payload (key-associated data); 0 for now */
-    uint64_t object;     /* its logical object number (the first, for a run of filemarks) */
+    uint16_t ext_len;    /* bytes of extension (key-associated data) before the payload */
+    uint64_t object;     /* logical object number (the first, for a run of filemarks) */
     uint32_t length;     /* block: plain bytes; filemarks: how many */
     uint32_t stored_len; /* bytes of payload */
     uint32_t crc_plain;  /* over the plain block */
@@ -57,50 +57,58 @@ struct seg_record {
 /* The largest record: header, extension, a block that did not shrink, encrypted, and padding to 8. */
 #define SEG_MAX_RECORD ((SEG_RECORD_SIZE + UINT16_MAX + TAPE_MAX_BLOCK + SEG_AES_OVERHEAD + 7) & ~7u)
 
-/* ---- writing: one thread at a time, all calls return 0 or a negative errno (the write's) ---- */
+/* ---- writing: one thread at a time; all calls return 0 or a negative errno (from the write) ---- */
 struct seg_writer;
 
-/* Starts a segment in an empty file. fd stays the caller's and must outlive the writer. */
+/* Begins a segment in an empty file. fd stays the caller's and must outlive the writer. */
 int seg_writer_create(int fd, const struct seg_header *h, struct seg_writer **out);
-/* Takes up a segment after a crash: checks the header and each record (header CRC, stored CRC, running object numbers),
- * cuts the file after the last good one (also an index or footer that stood there: the segment is open again) and
- * positions behind it. -EINVAL with *err when the header itself is no good. *sealed: the file was whole, index and
- * footer included; then nothing was cut and append is not allowed. synced: how many bytes are known to have been safe
- * (0: nothing is known); when fewer of them are good, that is damage and no torn tail: -EUCLEAN, and nothing was cut.
+/*
+ * Continues a segment after a crash: checks the header and each record (header CRC, stored CRC, consecutive object
+ * numbers), cuts the file after the last good one (an index or footer there, too: the segment is open again) and
+ * positions after it.
+ *   *sealed  the file was complete with index and footer: nothing is cut, and appending is not allowed
+ *   synced   how many bytes are known to have been safe (0: unknown). If fewer are good, that is damage, not a torn
+ *            tail: -EUCLEAN, and nothing is cut
+ * -EINVAL with *err if the header itself is bad.
  */
 int seg_writer_recover(int fd, uint64_t synced, struct seg_writer **out, bool *sealed, struct errtext *err);
 struct seg_key {
-    const uint8_t *key; /* 32 bytes; nothing keeps them */
+    const uint8_t *key; /* 32 bytes; never stored */
     const void *kad;    /* kept in the record's extension */
     uint16_t kad_len;
 };
-/* A block made ready to be appended: compressed, encrypted, with its sums. What takes time is done here, without the
- * segment; a packer holds zstd's state and the buffers, and is one thread's at a time. */
+/* Packing makes a block ready to append: compresses and encrypts it and computes its CRCs. That is the slow part, and
+ * it needs no segment. A packer holds zstd's state and the buffers; one thread uses it at a time. */
 struct seg_packer;
 struct seg_packed {
     struct seg_record r;
-    const void *payload; /* with the extension before it: in the packer, until the next block, or the block itself */
+    const void *payload; /* extension and payload: in the packer until its next block, or the block itself */
 };
 struct seg_packer *seg_packer_new(void); /* NULL: out of memory */
 void seg_packer_free(struct seg_packer *p);
-/* Of one block (1..TAPE_MAX_BLOCK bytes) that is to be logical object number object; crc_plain is the caller's, taken
- * when the block arrived (I3). compress: try zstd; what does not shrink is stored raw, and a run of incompressible
- * blocks is detected cheaply. key: encrypt with AES-256-GCM after that; NULL: not. 0 or -EINVAL, -ENOMEM, -EIO. */
+/*
+ * Packs a block (1..TAPE_MAX_BLOCK bytes) that will be logical object number object. crc_plain comes from the caller,
+ * who took it when the block arrived (I3).
+ *   compress  try zstd; a block that does not shrink is stored raw, and a run of incompressible blocks is detected
+ *             cheaply
+ *   key       then encrypt with AES-256-GCM; NULL: do not
+ * 0 or -EINVAL, -ENOMEM, -EIO.
+ */
 int seg_pack(struct seg_packer *p, const uint8_t cartridge[16], uint64_t object, const void *block, uint32_t len,
              uint32_t crc_plain, bool compress, const struct seg_key *key, struct seg_packed *out);
-/* Bytes of the record. */
+/* Bytes of the whole record. */
 uint32_t seg_packed_size(const struct seg_packed *b);
-/* Appends one that was made for this object. On failure the file is cut back to where it was. */
+/* Appends a block that was packed for the next object number. On failure the file is cut back to its old end. */
 int seg_writer_packed(struct seg_writer *w, const struct seg_packed *b);
-/* Both, by a packer of the writer's own. */
+/* Packs and appends, with the writer's own packer. */
 int seg_writer_block(struct seg_writer *w, const void *block, uint32_t len, uint32_t crc_plain, bool compress);
 int seg_writer_encrypted_block(struct seg_writer *w, const void *block, uint32_t len, uint32_t crc_plain, bool compress,
                                const struct seg_key *key);
 int seg_writer_filemarks(struct seg_writer *w, uint32_t count);
-/* Bytes that the sealed segment would have now, and if one more record of size bytes were added. */
+/* Bytes that the segment would have if sealed now, and if sealed after one more record of size bytes. */
 uint64_t seg_writer_size(const struct seg_writer *w);
 uint64_t seg_writer_size_with(const struct seg_writer *w, uint32_t size);
-/* Writes index and footer. The file is now the object. */
+/* Writes index and footer: the file is now what the store gets. */
 int seg_writer_seal(struct seg_writer *w);
 void seg_writer_free(struct seg_writer *w);
 
@@ -114,48 +122,48 @@ struct seg_totals {
     uint64_t filemarks;
     uint64_t plain_bytes;         /* of blocks */
     uint64_t stored_bytes;        /* of the file so far, or of the sealed file */
-    const struct seg_fm_run *fms; /* in order, neighbours merged; valid until the next call on the writer */
+    const struct seg_fm_run *fms; /* in order, adjacent runs merged; valid until the next call on the writer */
     size_t n_fms;
 };
 void seg_writer_totals(const struct seg_writer *w, struct seg_totals *out);
-/* Where the record of an object begins in the file, and how many bytes it has (header, extension, payload, padding).
- * -ENOENT if it's not in the segment. For reading from an open segment. */
+/* For reading from an open segment: where the record of an object begins in the file, and its bytes (header, extension,
+ * payload, padding). -ENOENT if the object is not in the segment. */
 int seg_writer_find(const struct seg_writer *w, uint64_t object, uint64_t *offset, uint32_t *size);
 
 /* ---- reading: any thread ---- */
-struct seg_index; /* of a sealed segment, decoded and checked */
-/* What the footer says of whose segment it ends, and what it must be (FORMAT.md, "Footer"). */
+struct seg_index; /* the index of a sealed segment, decoded and checked */
+/* The identity in the footer, and what it must be for this segment (FORMAT.md, "Footer"). */
 uint32_t seg_index_identity(const struct seg_index *x);
 uint32_t seg_identity(const uint8_t cartridge[16], const struct seg_id *id);
 
-/* How many bytes at the end of an object of size bytes to fetch first, so that footer and (nearly always) index are in
- * it. */
+/* How many bytes to fetch from the end of an object of size bytes to get the footer and, nearly always, the index. */
 uint64_t seg_tail_size(uint64_t size);
-/* Decodes footer and index from the last tail_len bytes of a segment of size bytes. -EAGAIN with *need: fetch that many
- * bytes from the end and call again. -EBADMSG with *err: damaged. */
+/* Decodes footer and index from the last tail_len bytes of a segment of size bytes. -EAGAIN: fetch *need bytes from the
+ * end and call again. -EBADMSG with *err: damaged. */
 int seg_index_decode(const void *tail, uint64_t tail_len, uint64_t size, struct seg_index **out, uint64_t *need,
                      struct errtext *err);
 int seg_index_find(const struct seg_index *x, uint64_t object, uint64_t *offset, uint32_t *size);
-void seg_index_totals(const struct seg_index *x, struct seg_totals *out); /* header is zero; fms valid as long as x */
+/* header is zero; fms is valid as long as x. */
+void seg_index_totals(const struct seg_index *x, struct seg_totals *out);
 void seg_index_free(struct seg_index *x);
 
 int seg_header_decode(const void *buf, size_t len, struct seg_header *out, struct errtext *err);
-/* Decodes the SEG_RECORD_SIZE bytes of a record's header; what follows it need not be there yet. -EBADMSG with *err. */
+/* Decodes the SEG_RECORD_SIZE bytes of a record's header, without the rest of the record. -EBADMSG with *err. */
 int seg_record_parse(const uint8_t *rec, struct seg_record *out, struct errtext *err);
 /* Bytes of the whole record: header, extension, payload, padding. */
 uint32_t seg_record_size(const struct seg_record *r);
-/* Decodes and checks one record whose bytes [rec, rec + len) were read: header CRC, type, lengths within len (else
- * -EBADMSG). */
+/* Decodes and checks the record in the bytes [rec, rec + len): header CRC, type, lengths within len (else -EBADMSG).
+ */
 int seg_record_decode(const void *rec, size_t len, struct seg_record *out, struct errtext *err);
-/* An encrypted record as it is: up to room bytes of it, with all that opening it needs but the key and the cartridge's
- * identifier. Only the stored CRC is checked. */
+/* Copies up to room bytes of an encrypted record as it is: all that decryption needs except the key and the cartridge
+ * id. Checks only the stored CRC. */
 int seg_record_raw(const struct seg_record *r, const void *rec, void *buf, size_t room, struct errtext *err);
-/* The same as seg_record_open of an encrypted record: -ENOKEY without a key, -EKEYREJECTED: it is not this one (its
- * stored CRC is right). */
+/* seg_record_open for an encrypted record. -ENOKEY: no key given; -EKEYREJECTED: the stored CRC is right, but the key
+ * is another. */
 int seg_record_decrypt(const struct seg_record *r, const void *rec, const uint8_t cartridge[16],
                        const struct seg_key *key, void *buf, size_t room, struct errtext *err);
-/* Checks the stored CRC, decompresses, checks the plain CRC: up to room bytes of the block go to buf (which may be NULL
- * with room 0: then only the stored CRC is checked). -EBADMSG: damaged, buf undefined. */
+/* Checks the stored CRC, decompresses, checks the plain CRC, and copies up to room bytes of the block to buf. With buf
+ * NULL and room 0, checks only the stored CRC. -EBADMSG: damaged, and buf is undefined. */
 int seg_record_open(const struct seg_record *r, const void *rec, void *buf, size_t room, struct errtext *err);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include "vtl/format/segment.h"
 
-/* No object number, file number, size or count of a stored format is larger: sums of two never overflow. */
+/* The largest object number, file number, size or count in a stored format: the sum of two never overflows. */
 #define SEG_MAX_NUMBER (UINT64_C(1) << 62)
 #define SEG_MAX_EPOCH UINT64_C(99999999)
 #define SEG_MAX_SEQUENCE UINT64_C(9999999999)
@@ -41,34 +41,34 @@ struct seg_runs {
 };
 void seg_runs_init(struct seg_runs *x, uint64_t first_object, uint64_t first_file);
 void seg_runs_free(struct seg_runs *x);
-/* Room for one more record or run, so that adding it cannot fail. 0 or -ENOMEM. */
+/* Makes room for one more record or run, so that adding it cannot fail. 0 or -ENOMEM. */
 int seg_runs_reserve(struct seg_runs *x);
-/* The next record: at offset, size bytes; length plain bytes or so many filemarks. */
+/* Adds the next record: size bytes at offset, with length plain bytes or filemarks. */
 void seg_runs_add(struct seg_runs *x, enum seg_record_type type, uint64_t offset, uint32_t size, uint32_t length);
-void seg_runs_add_run(struct seg_runs *x, const struct seg_run *r); /* which continues what is there */
+void seg_runs_add_run(struct seg_runs *x, const struct seg_run *r); /* must continue what is there */
 int seg_runs_find(const struct seg_runs *x, uint64_t object, uint64_t *offset, uint32_t *size); /* 0 or -ENOENT */
 void seg_runs_totals(const struct seg_runs *x, struct seg_totals *out); /* all but header and stored_bytes */
 /* Bytes of index and footer. */
 uint64_t seg_runs_tail_size(const struct seg_runs *x);
-/* Writes them (as many as seg_runs_tail_size says) for records that end at offset. */
+/* Writes index and footer (seg_runs_tail_size bytes) for records that end at offset. */
 void seg_runs_encode(const struct seg_runs *x, const struct seg_header *h, uint64_t offset, uint8_t *out);
 
 /* ---- compression ---- */
 struct seg_compressor;
 struct seg_compressor *seg_compressor_new(void); /* NULL: out of memory */
 void seg_compressor_free(struct seg_compressor *z);
-/* Returns the size of the compressed block in *out (valid until the next call), or 0: store it raw, it does not shrink,
- * or the blocks before did not and this one looks no better. */
+/* Returns the size of the compressed block in *out (valid until the next call). 0: store it raw, because it does not
+ * shrink, or because the blocks before it did not and this one looks no better. */
 uint32_t seg_compress(struct seg_compressor *z, const void *block, uint32_t len, const void **out);
 
 /* ---- encryption ---- */
-/* Encrypts *payload (r->stored_len bytes, of the block or its zstd frame): the record's fields and *payload, which is
- * extension and payload then and stands in *buf (grown as needed), are those of the encrypted one. 0, -ENOMEM, -EINVAL,
- * -EIO. */
+/* Encrypts *payload (r->stored_len bytes, the block or its zstd frame) into *buf, which grows as needed. Then *r
+ * describes the encrypted record, and *payload points to its extension and payload in *buf. 0, -ENOMEM, -EINVAL, -EIO.
+ */
 int seg_encrypt(const uint8_t cartridge[16], const struct seg_key *key, struct seg_record *r, const void **payload,
                 uint8_t **buf, size_t *room);
 int seg_check_stored(const struct seg_record *r, const uint8_t *ext, struct errtext *err);
-/* What was compressed (n bytes at frame) and the CRC that the block must have. */
+/* Decompresses the n bytes at frame; crc is what the block must have. */
 int seg_expand(const struct seg_record *r, const uint8_t *frame, size_t n, uint32_t crc, void *buf, size_t room,
                struct errtext *err);
 
@@ -79,8 +79,8 @@ struct seg_writer {
     struct seg_runs runs;
     uint64_t end; /* where the next record goes; the object's size once sealed */
     bool sealed;
-    bool broken;               /* a failed append could not be cut off: nothing may follow it */
-    struct seg_packer *packer; /* made when the writer has to pack itself */
+    bool broken;               /* a failed append could not be cut off: nothing may be appended any more */
+    struct seg_packer *packer; /* created once the writer has to pack by itself */
 };
 struct seg_writer *seg_writer_new(int fd, const struct seg_header *h);
 

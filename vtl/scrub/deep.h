@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* deep.h: what was on a cartridge, from its segments alone: for when its head or a map is gone or damaged. */
+/* deep.h: finds what was on a cartridge from its segments alone, for when its head or a map is lost or damaged. */
 #ifndef S3VTL_DEEP_H
 #define S3VTL_DEEP_H
 
@@ -8,22 +8,22 @@
 #include "s3backend/objstore.h"
 #include "vtl/format/head.h"
 
-/* Objects that are lost, because the segment that held them is gone or damaged. */
+/* Objects that are lost because the segment that held them is missing or damaged. */
 struct deep_hole {
     struct seg_id id;
     uint64_t first_object, objects;
     uint64_t file; /* of the first one */
-    /* Where it began is inferred: if it wrote over the middle of the segment before it, some objects before the hole
-     * are those that it wrote over. */
+    /* Where the lost segment began is inferred. If it overwrote the end of the segment before it, some objects right
+     * before the hole are stale: it had overwritten them. */
     bool inferred;
 };
 
 struct deep {
-    struct tape_index x; /* the whole tape; a hole is a segment that the store does not give */
+    struct tape_index x; /* the whole tape; a hole appears as a segment that the store does not have */
     uint8_t cartridge[16];
     uint64_t created; /* of the oldest segment */
     uint64_t next_segment;
-    uint64_t epoch;      /* no object of the cartridge has a higher one */
+    uint64_t epoch;      /* the highest of any object of the cartridge */
     uint64_t segments;   /* in the store */
     uint64_t unreadable; /* of these */
     struct deep_hole *holes;
@@ -32,7 +32,7 @@ struct deep {
 
 struct deep_options {
     unsigned parallel;         /* segments read at a time, at least 1 */
-    const struct head *head;   /* the winning one, if it is whole: then the tape ends where it says */
+    const struct head *head;   /* the winning head, if it is intact: then the tape ends where it says */
     const atomic_bool *cancel; /* may be NULL */
     /* Called from several threads, one at a time. May be NULL. */
     void (*progress)(void *arg, const char *barcode, uint64_t done, uint64_t total);
@@ -40,10 +40,10 @@ struct deep_options {
 };
 
 /*
- * Reads the header and the index of every segment of the cartridge (two requests each), and follows the newest one back
- * to the beginning of the tape, as each names the one before it (FORMAT.md, "Without heads and maps"). That is what was
- * stored last, be it committed or not. out is initialised when 0; deep_free. Blocks. -ENOENT: there are no segments.
- * -EBADMSG: none that can be read. Else the store's error, -ECANCELED, -ENOMEM.
+ * Reads header and index of every segment of the cartridge (two requests each), and follows the chain from the newest
+ * back to the beginning of the tape, as each segment names the one before it (FORMAT.md, "Without heads and maps"). The
+ * result is what was stored last, committed or not. 0: *out is initialised; end with deep_free. Blocks. -ENOENT: no
+ * segments. -EBADMSG: no readable segment. Otherwise the store's error, -ECANCELED or -ENOMEM.
  */
 int deep_read(struct objstore *store, const char *barcode, const struct deep_options *o, struct deep *out,
               struct errtext *err);
@@ -53,14 +53,14 @@ void deep_free(struct deep *d);
 struct deep_segment {
     struct seg_id id;
     uint64_t size;
-    bool header, index; /* which of these could be read, and is this segment's */
+    bool header, index; /* which could be read and belong to this segment */
     struct seg_header h;
     uint64_t objects, filemarks, plain_bytes;
     struct seg_fm_run *fms;
     size_t n_fms;
 };
 struct deep_scan {
-    struct deep_segment *v; /* by id */
+    struct deep_segment *v; /* sorted by id */
     size_t n, room;
 };
 int deep_scan(struct objstore *store, const char *barcode, const struct deep_options *o, struct deep_scan *out,
