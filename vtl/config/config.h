@@ -19,7 +19,7 @@ enum durability { DURABILITY_LOCAL, DURABILITY_REMOTE };
 /* The struct owns all strings; none is NULL ("" = not set). Defaults are in brackets. */
 struct vtl_config {
     char *file;     /* the path it was read from */
-    uint64_t given; /* bit i: the file sets config_keys[i]; otherwise its default applies */
+    uint64_t given; /* bit i: the file sets the i-th key (config_show); otherwise its default applies */
     struct {
         char *name;             /* [s3vtl] [A-Za-z0-9._-]{1,32} */
         char *state_dir;        /* absolute, at most CONFIG_MAX_STATE_DIR characters; no default */
@@ -61,6 +61,14 @@ struct vtl_config {
 int config_load(const char *file, struct vtl_config **out, struct errtext *err);
 void config_free(struct vtl_config *c);
 void config_store(const struct vtl_config *c, struct objstore_config *out); /* for objstore_open; borrows c's strings */
+/* The setting in force for one key, as the file would spell it. */
+struct config_shown {
+    const char *section, *name;
+    bool given; /* the file sets it; otherwise this is the default */
+    char value[4200];
+};
+/* The i-th key, in the order in which the documentation lists them; false: there are no more. */
+bool config_show(const struct vtl_config *c, size_t i, struct config_shown *out);
 /* "40M", "12T", "512" (binary multiples K M G T P, optional iB/B) to bytes; false if s is no size. */
 bool config_parse_size(const char *s, uint64_t *bytes);
 /* "5s", "500ms", "2m", "1h" to milliseconds; false if s is no time. */

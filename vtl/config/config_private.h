@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* config_private.h: the table of configuration keys, for config_load and "config check". */
+/* config_private.h: the table of configuration keys, by which config_load fills a configuration. */
 #ifndef S3VTL_CONFIG_PRIVATE_H
 #define S3VTL_CONFIG_PRIVATE_H
 

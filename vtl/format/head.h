@@ -18,7 +18,7 @@ struct map_ref {
 
 struct head {
     struct seg_id id; /* epoch, writer, n; also in the key, and checked against it */
-    bool claim;       /* only announces a new writer (fencing); without tape state */
+    bool claim;       /* only announces a new writer (ARCHITECTURE.md, "Fencing"); without tape state */
     uint8_t cartridge[16];
     char barcode[33];
     int generation;         /* LTO 5..9 */

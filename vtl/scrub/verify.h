@@ -69,8 +69,10 @@ struct verify_io { /* how to read a segment */
     void *arg;
 };
 typedef void (*verify_found)(void *arg, uint64_t first_object, uint64_t objects, const char *what);
-/* Calls found for each run of bad objects, in order. 0, or the store's error if the segment cannot be read at all. */
-int verify_segment(const struct verify_io *io, const char *key, const struct seg_ref *ref, const uint8_t cartridge[16],
-                   const char *barcode, verify_found found, void *arg, uint64_t *blocks, struct errtext *err);
+struct head;
+/* A segment that head (whose cartridge and barcode count) or its maps name. Calls found for each run of bad objects, in
+ * order. 0, or the store's error if the segment cannot be read at all. */
+int verify_segment(const struct verify_io *io, const char *key, const struct seg_ref *ref, const struct head *head,
+                   verify_found found, void *arg, uint64_t *blocks, struct errtext *err);
 
 #endif
