@@ -4,7 +4,7 @@
 #ifndef S3VTL_SSC_KEYS_H
 #define S3VTL_SSC_KEYS_H
 
-#include "scsi/tape_ops.h"
+#include "scsi/tape_facts.h"
 
 /* SSC-5 table 196 */
 enum key_scope { SCOPE_PUBLIC = 0, SCOPE_LOCAL = 1, SCOPE_ALL_I_T_NEXUS = 2 };

@@ -113,7 +113,7 @@ void ssc_read_block_limits(struct scsi_lun *lun, struct scsi_request *rq)
         scsi_reply(rq, m, sizeof(m), sizeof(m));
         return;
     }
-    put_be24(b + 1, SSC_MAX_BLOCK); /* MAXIMUM LOGICAL BLOCK LENGTH LIMIT */
+    put_be24(b + 1, TAPE_MAX_BLOCK); /* MAXIMUM LOGICAL BLOCK LENGTH LIMIT */
     put_be16(b + 4, 1);             /* MINIMUM */
     scsi_reply(rq, b, sizeof(b), sizeof(b));
 }

@@ -172,7 +172,7 @@ static bool select_parameters(struct scsi_lun *lun, struct scsi_request *rq, uin
         scsi_check_param_field(rq, descriptor_at, -1);
         return false;
     }
-    if (d && get_be24(d + 5) > SSC_MAX_BLOCK) {
+    if (d && get_be24(d + 5) > TAPE_MAX_BLOCK) {
         scsi_check_param_field(rq, descriptor_at + 5, -1);
         return false;
     }

@@ -7,8 +7,6 @@
 #include "scsi/spc.h"
 #include "scsi/tape_ops.h"
 
-#define SSC_MAX_BLOCK 8388608u /* bytes; READ BLOCK LIMITS */
-
 struct ssc_lun;
 struct ssc_keys;
 

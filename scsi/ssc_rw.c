@@ -22,7 +22,7 @@ static bool decode(struct ssc_lun *ssc, struct scsi_request *rq, struct transfer
         scsi_check_cdb_field(rq, 1, 0);
         return false;
     }
-    if (!fixed && length > SSC_MAX_BLOCK) {
+    if (!fixed && length > TAPE_MAX_BLOCK) {
         scsi_check_cdb_field(rq, 2, -1);
         return false;
     }
@@ -155,7 +155,7 @@ bool ssc_write_at_once(struct scsi_lun *lun, struct scsi_request *rq)
     uint32_t len = get_be24(rq->cdb + 2); /* TRANSFER LENGTH */
     bool plain = !(rq->cdb[1] & FIXED) && ssc->buffered_mode && !ssc->append_only && !ssc->pews;
     /* A much larger buffer is not to be kept for a small block. */
-    bool fits = len && len <= SSC_MAX_BLOCK && rq->out_len >= len && rq->out_len / 2 <= len;
+    bool fits = len && len <= TAPE_MAX_BLOCK && rq->out_len >= len && rq->out_len / 2 <= len;
     struct tape_status st;
     if (!plain || !fits || !rq->give_out || !ssc->ops->write_at_once)
         return false;

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "scsi/tape_facts.h"
+
 /*
  * Positions count logical objects: blocks and filemarks, from 0 at the beginning of the partition (SSC-5 4.2.7). The
  * logical file identifier is the number of filemarks before the position. Only partition 0 exists for now.
@@ -98,16 +100,6 @@ enum tape_alert {
 };
 #define TAPE_ALERT_BIT(flag) (UINT64_C(1) << (64 - (flag)))
 
-/* What went over a tape. Bytes of the host, and bytes as they are stored (compressed, with their headers). */
-struct tape_usage {
-    uint64_t written_bytes, written_blocks, written_filemarks;
-    uint64_t stored_bytes; /* that the written ones became */
-    uint64_t read_bytes, read_blocks;
-    uint64_t fetched_bytes;             /* stored bytes that the read ones were made of */
-    uint64_t write_errors, read_errors; /* that the host was told of */
-};
-
-#define TAPE_LAST_DRIVES 4
 struct tape_statistics {
     struct tape_usage drive; /* since the library began to serve */
     struct tape_usage mount; /* since the cartridge was threaded; stays until the next one is */
@@ -122,19 +114,6 @@ struct tape_statistics {
     uint64_t drive_loads, drive_cleanings, drive_seconds;
 };
 
-/* How blocks are encrypted and decrypted (SSC-5 4.2.21): AES-256-GCM. */
-#define TAPE_KEY_SIZE 32
-#define TAPE_KAD_MAX 64
-struct tape_crypt {
-    const uint8_t *key; /* TAPE_KEY_SIZE bytes, or NULL; valid during the call only, and kept nowhere by it */
-    bool encrypt;       /* blocks that are written */
-    bool decrypt;       /* blocks that are read; false: encrypted ones are an error */
-    bool mixed;         /* and those that are not encrypted are read too */
-    bool raw;           /* no decrypt: encrypted blocks are read as they are stored, with all that belongs to them */
-    uint8_t kad_len;
-    uint8_t kad[TAPE_KAD_MAX]; /* key-associated data descriptors, kept with each block */
-};
-
 /* A block to be written at once. */
 struct tape_write {
     const void *block; /* malloc's */
@@ -146,20 +125,6 @@ struct tape_write {
 };
 
 enum tape_next { TAPE_NEXT_NO_BLOCK, TAPE_NEXT_PLAIN, TAPE_NEXT_READABLE, TAPE_NEXT_UNREADABLE };
-
-/* Attributes that the host keeps in medium auxiliary memory (SPC-5 7.4.2.4): identifier, format (00b binary, 01b ASCII,
- * 10b text). */
-#define TAPE_MAM_MAX 16
-#define TAPE_ATTRIBUTE_MAX 256
-struct tape_attribute {
-    uint16_t id, len; /* len 1 .. TAPE_ATTRIBUTE_MAX - 1 */
-    uint8_t format;
-    uint8_t value[TAPE_ATTRIBUTE_MAX];
-};
-struct tape_mam {
-    size_t n;
-    struct tape_attribute v[TAPE_MAM_MAX]; /* in any order, no identifier twice */
-};
 
 /*
  * All but the first five may block, run on the drive's executor thread one at a time, poll *cancel, and keep the state

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "scsi/tape_ops.h"
+#include "scsi/tape_facts.h"
 #include "vtl/format/segment.h"
 
 /*

@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "scsi/tape_ops.h"
+#include "scsi/tape_facts.h"
 
 /* text NULL or not an object: no attributes. Skips whatever is not an attribute by FORMAT.md, and any beyond the most
  * that it allows. */

@@ -8,8 +8,7 @@
 #include <stdint.h>
 
 #include "base/errtext.h"
-
-#define TAPE_MAX_BLOCK (8u << 20)
+#include "scsi/tape_facts.h"
 
 /* Names a segment, head or map: <epoch 8 digits>-<writer 8 hex>-<number 10 digits>, so that a LIST is sorted. */
 struct seg_id {

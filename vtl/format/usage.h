@@ -3,7 +3,7 @@
 #ifndef S3VTL_USAGE_H
 #define S3VTL_USAGE_H
 
-#include "scsi/tape_ops.h"
+#include "scsi/tape_facts.h"
 
 struct usage {
     struct tape_usage sum;
