@@ -175,7 +175,7 @@ enum scsi_route scsi_lun_route(struct scsi_lun *lun, struct scsi_request *rq, co
     *out = NULL;
     bool other_action = false;
     const struct scsi_command *row = scsi_find_command(lun, rq->cdb[0], rq->cdb[1] & 0x1f, &other_action);
-    bool known = row && !(row->flags & (CMD_UNSUPPORTED | CMD_TRANSPORT)) && row->cdb_len <= rq->cdb_len;
+    bool known = row && !(row->flags & CMD_TRANSPORT) && row->cdb_len <= rq->cdb_len;
     if (!row || !(row->flags & CMD_IGNORES_UA)) {
         uint16_t ua = scsi_ua_take(lun, rq->nexus);
         if (ua) {

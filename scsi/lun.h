@@ -19,10 +19,9 @@ enum scsi_command_flags {
     CMD_IMMEDIATE = 1,    /* never blocks: runs on the transport's thread at once, also while others run (I5) */
     CMD_IGNORES_UA = 2,   /* does not report a unit attention (INQUIRY, REPORT LUNS, REQUEST SENSE: SPC-5 5.14) */
     CMD_NEEDS_MEDIUM = 4, /* 2/3A/00 without a loaded cartridge, checked when it runs */
-    CMD_UNSUPPORTED = 8,  /* the row stands for the plan only: 5/20/00, not in REPORT SUPPORTED OPERATION CODES */
-    CMD_TRANSPORT = 16,   /* the transport (tgt) answers: PERSISTENT RESERVE IN/OUT, REPORT LUNS; listed by RSOC only */
-    CMD_SECRET = 32,  /* its data-out holds secrets: the transport wipes them when the command ends, however it does */
-    CMD_AT_ONCE = 64, /* the executor's, but the logical unit's at_once is asked first */
+    CMD_TRANSPORT = 8,    /* the transport (tgt) answers it; here it is only listed (PERSISTENT RESERVE, REPORT LUNS) */
+    CMD_SECRET = 16,      /* its data-out holds secrets: the transport wipes them however the command ends */
+    CMD_AT_ONCE = 32,     /* runs on the executor unless the logical unit's at_once does it before */
 };
 
 #define SA_NONE (-1)
@@ -33,14 +32,13 @@ enum scsi_command_flags {
  */
 struct scsi_command {
     uint8_t opcode;
-    int16_t
-        service_action; /* SA_NONE, or the value of the service action (byte 1 bits 4-0; or byte 9 in a variable CDB) */
-    uint8_t cdb_len;    /* 6, 10, 12, 16 */
-    uint8_t flags;      /* enum scsi_command_flags */
-    const char *name;   /* the standard's */
-    uint8_t usage[16];  /* CDB USAGE DATA, SPC-5 6.32.2; byte 0 the opcode */
-    uint32_t timeout;   /* RECOMMENDED COMMAND TIMEOUT, seconds */
-    void (*run)(struct scsi_lun *lun, struct scsi_request *rq); /* NULL with CMD_UNSUPPORTED or CMD_TRANSPORT */
+    int16_t service_action; /* byte 1, bits 4-0; or SA_NONE */
+    uint8_t cdb_len;        /* 6, 10, 12, 16 */
+    uint8_t flags;          /* enum scsi_command_flags */
+    const char *name;       /* the standard's */
+    uint8_t usage[16];      /* CDB USAGE DATA (SPC-5 6.32.3): the bits that may be set; byte 0 is not looked at */
+    uint32_t timeout;       /* RECOMMENDED COMMAND TIMEOUT, seconds */
+    void (*run)(struct scsi_lun *lun, struct scsi_request *rq); /* NULL with CMD_TRANSPORT */
 };
 
 /* What INQUIRY and VPD say. Strings are copied by the lun. Characters [A-Za-z0-9._-] in serial. */
@@ -71,8 +69,7 @@ struct scsi_lun {
     struct scsi_identity id;
     const struct scsi_command *table;
     size_t table_len;
-    const char *const *version_names; /* for documentation only */
-    uint16_t version_descriptors[8];  /* SPC-5 table 150 */
+    uint16_t version_descriptors[8]; /* SPC-5 table 150 */
     bool (*medium_ready)(struct scsi_lun *lun,
                          struct scsi_request *rq); /* for CMD_NEEDS_MEDIUM: makes the sense, false */
     /* Does an operation go on behind its answer (IMMED)? Then the sense that says so, true. Any thread. May be NULL. */

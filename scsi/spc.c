@@ -181,8 +181,6 @@ static void report_all(struct scsi_lun *lun, struct scsi_request *rq, bool rctd,
     size_t at = 4;
     for (size_t i = 0; i < lun->table_len && at + 8 + TIMEOUTS_LEN <= sizeof(b); i++) {
         const struct scsi_command *row = &lun->table[i];
-        if (row->flags & CMD_UNSUPPORTED)
-            continue;
         uint8_t *d = b + at;
         bool action = row->service_action != SA_NONE;
         memset(d, 0, 8);
@@ -235,8 +233,6 @@ void spc_report_supported_opcodes(struct scsi_lun *lun, struct scsi_request *rq)
         return;
     }
     const struct scsi_command *row = scsi_find_command(lun, rq->cdb[3], action, &other);
-    if (row && (row->flags & CMD_UNSUPPORTED))
-        row = NULL;
     bool has_actions = other || (row && row->service_action != SA_NONE);
     /* 001b for a code with service actions, 010b for one without: table 274 */
     if ((options == 1 && has_actions) || (options == 2 && row && !has_actions)) {

@@ -104,7 +104,7 @@ bool exchange_route(struct exchange *x, struct scsi_lun *lun)
 {
     bool other;
     const struct scsi_command *row = scsi_find_command(lun, x->cdb[0], x->cdb[1] & 0x1f, &other);
-    bool known = row && !(row->flags & (CMD_UNSUPPORTED | CMD_TRANSPORT));
+    bool known = row && !(row->flags & CMD_TRANSPORT);
     enum scsi_route route = scsi_lun_route(lun, &x->rq, &x->row);
     if (route != SCSI_ROUTE_DONE) {
         must(x->row == row && known && !wrong_bit(row, x->cdb));

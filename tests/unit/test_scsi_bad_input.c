@@ -25,7 +25,7 @@ static void each_row(void (*fn)(struct scsi_lun *lun, const struct scsi_command 
             again();
             struct scsi_lun *lun = unit ? changer : drive;
             const struct scsi_command *row = &lun->table[i];
-            if (!(row->flags & (CMD_TRANSPORT | CMD_UNSUPPORTED)))
+            if (!(row->flags & CMD_TRANSPORT))
                 fn(lun, row, case_of(lun, row));
         }
 }
