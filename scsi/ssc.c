@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ssc.c: the tape drive's command table, its results as sense, and construction (SSC-5). */
+/* ssc.c: the tape drive's command table and construction (SSC-5). */
 #include "scsi/ssc_private.h"
 
 #include <stdlib.h>
@@ -64,72 +64,6 @@ static const struct scsi_command table[] = {
     {0xB5, SA_NONE, 12, SECRET,           "SECURITY PROTOCOL OUT",        CDB(FF, FF2, 0x80, 0, FF4),         600, ssc_security_out},
 };
 /* clang-format on */
-
-void ssc_end(struct scsi_request *rq, enum tape_result r, int64_t residual)
-{
-    static const struct {
-        enum scsi_sense_key key;
-        enum scsi_asc asc;
-        uint8_t flags;
-        bool information;
-    } senses[] = {
-        [TAPE_FILEMARK] = {KEY_NO_SENSE, ASC_FILEMARK_DETECTED, SENSE_FILEMARK, true},
-        [TAPE_EOD] = {KEY_BLANK_CHECK, ASC_END_OF_DATA_DETECTED, 0, true},
-        [TAPE_BOP] = {KEY_NO_SENSE, ASC_BEGINNING_OF_PARTITION_MEDIUM_DETECTED, SENSE_EOM, true},
-        [TAPE_EARLY_WARNING] = {KEY_NO_SENSE, ASC_END_OF_PARTITION_MEDIUM_DETECTED, SENSE_EOM, true},
-        [TAPE_OVERFLOW] = {KEY_VOLUME_OVERFLOW, ASC_END_OF_PARTITION_MEDIUM_DETECTED, SENSE_EOM, true},
-        [TAPE_NOT_PRESENT] = {KEY_NOT_READY, ASC_MEDIUM_NOT_PRESENT, 0, false},
-        [TAPE_CLEANS] = {KEY_NOT_READY, ASC_CLEANING_CARTRIDGE_INSTALLED, 0, false},
-        [TAPE_WRITE_PROTECTED] = {KEY_DATA_PROTECT, ASC_WRITE_PROTECTED, 0, true},
-        [TAPE_WORM_OVERWRITE] = {KEY_DATA_PROTECT, ASC_WORM_MEDIUM_OVERWRITE_ATTEMPTED, 0, true},
-        [TAPE_READ_ERROR] = {KEY_MEDIUM_ERROR, ASC_UNRECOVERED_READ_ERROR, 0, true},
-        [TAPE_WRITE_ERROR] = {KEY_MEDIUM_ERROR, ASC_WRITE_ERROR, 0, true},
-        [TAPE_WRITE_LOST] = {KEY_MEDIUM_ERROR, ASC_WRITE_ERROR, 0, false},
-        [TAPE_NOT_OWNED] = {KEY_DATA_PROTECT, ASC_WRITE_PROTECTED, 0, true},
-        [TAPE_ENCRYPTED] = {KEY_DATA_PROTECT, ASC_UNABLE_TO_DECRYPT_DATA, 0, true},
-        [TAPE_NOT_ENCRYPTED] = {KEY_DATA_PROTECT, ASC_UNENCRYPTED_DATA_ENCOUNTERED_WHILE_DECRYPTING, 0, true},
-        [TAPE_WRONG_KEY] = {KEY_DATA_PROTECT, ASC_INCORRECT_DATA_ENCRYPTION_KEY, 0, true},
-        [TAPE_NO_SUCH_PLACE] = {KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB, 0, false},
-        [TAPE_INTERNAL] = {KEY_HARDWARE_ERROR, ASC_INTERNAL_TARGET_FAILURE, 0, false},
-    };
-    if (r == TAPE_OK)
-        return;
-    if (r == TAPE_CANCELLED) {
-        rq->status = SCSI_TASK_ABORTED;
-        return;
-    }
-    scsi_check(rq, senses[r].key, senses[r].asc);
-    scsi_sense_flags(rq, senses[r].flags);
-    if (senses[r].information)
-        scsi_sense_info(rq, residual);
-    if (r == TAPE_WRITE_LOST)
-        scsi_sense_deferred(rq);
-}
-
-bool ssc_medium_ready(struct scsi_lun *lun, struct scsi_request *rq)
-{
-    struct tape_status st;
-    if (ssc_work_goes_on(lun, rq) || ssc_work_failed(ssc_of(lun), rq))
-        return false;
-    ssc_status(ssc_of(lun), &st);
-    switch (st.medium) {
-    case TAPE_MEDIUM_LOADED:
-        return true;
-    case TAPE_MEDIUM_LOADING:
-        scsi_check(rq, KEY_NOT_READY, ASC_BECOMING_READY);
-        return false;
-    case TAPE_MEDIUM_UNLOADED:
-        scsi_check(rq, KEY_NOT_READY, ASC_INITIALIZING_COMMAND_REQUIRED);
-        return false;
-    case TAPE_MEDIUM_CLEANING:
-        scsi_check(rq, KEY_NOT_READY, ASC_CLEANING_CARTRIDGE_INSTALLED);
-        return false;
-    case TAPE_MEDIUM_NONE:
-        break;
-    }
-    scsi_check(rq, KEY_NOT_READY, ASC_MEDIUM_NOT_PRESENT);
-    return false;
-}
 
 /* Append-only mode stays: a reset must not open a tape that somebody protects. */
 static void reset(struct scsi_lun *lun)

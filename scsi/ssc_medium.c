@@ -1,7 +1,36 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ssc_medium.c: LOAD UNLOAD, PREVENT ALLOW, ERASE, FORMAT MEDIUM, SET CAPACITY, READ BLOCK LIMITS. */
+/* ssc_medium.c: TEST UNIT READY, LOAD UNLOAD, PREVENT ALLOW, ERASE, FORMAT MEDIUM, SET CAPACITY, READ BLOCK LIMITS. */
 #include "base/be.h"
 #include "scsi/ssc_private.h"
+
+/* Why a medium that is not loaded is not ready. */
+static enum scsi_asc not_ready(enum tape_medium medium)
+{
+    switch (medium) {
+    case TAPE_MEDIUM_LOADING:
+        return ASC_BECOMING_READY;
+    case TAPE_MEDIUM_UNLOADED:
+        return ASC_INITIALIZING_COMMAND_REQUIRED;
+    case TAPE_MEDIUM_CLEANING:
+        return ASC_CLEANING_CARTRIDGE_INSTALLED;
+    case TAPE_MEDIUM_NONE:
+    case TAPE_MEDIUM_LOADED:
+        break;
+    }
+    return ASC_MEDIUM_NOT_PRESENT;
+}
+
+bool ssc_medium_ready(struct scsi_lun *lun, struct scsi_request *rq)
+{
+    struct tape_status st;
+    if (ssc_work_goes_on(lun, rq) || ssc_work_failed(ssc_of(lun), rq))
+        return false;
+    ssc_status(ssc_of(lun), &st);
+    if (st.medium == TAPE_MEDIUM_LOADED)
+        return true;
+    scsi_check(rq, KEY_NOT_READY, not_ready(st.medium));
+    return false;
+}
 
 void ssc_test_unit_ready(struct scsi_lun *lun, struct scsi_request *rq)
 {
@@ -114,6 +143,6 @@ void ssc_read_block_limits(struct scsi_lun *lun, struct scsi_request *rq)
         return;
     }
     put_be24(b + 1, TAPE_MAX_BLOCK); /* MAXIMUM LOGICAL BLOCK LENGTH LIMIT */
-    put_be16(b + 4, 1);             /* MINIMUM */
+    put_be16(b + 4, 1);              /* MINIMUM */
     scsi_reply(rq, b, sizeof(b), sizeof(b));
 }
