@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ssc_position.c: REWIND, SPACE, LOCATE and READ POSITION (SSC-5 7.7, 7.8, 5.x, 6.x). */
+/* ssc_position.c: REWIND, SPACE, LOCATE and READ POSITION (SSC-5 7.7, 7.8). */
 #include <string.h>
 
 #include "base/be.h"
 #include "scsi/ssc_private.h"
 
-/* IMMED is taken, and the work is done before the answer all the same: what is buffered goes to the medium before it
- * anyway (SSC-5 7.6), and moving this tape takes no time. */
+/* IMMED changes nothing: buffered blocks must reach the medium before the answer anyway (SSC-5 7.6), and moving this tape
+ * takes no time. */
 void ssc_rewind(struct scsi_lun *lun, struct scsi_request *rq)
 {
     struct ssc_lun *ssc = ssc_of(lun);
@@ -14,61 +14,78 @@ void ssc_rewind(struct scsi_lun *lun, struct scsi_request *rq)
     ssc_end(rq, ssc->ops->rewind(ssc->self, rq->cancelled), 0);
 }
 
+/* CODE of SPACE and DEST_TYPE of LOCATE(16). Sequential filemarks and setmarks do not exist on LTO drives either. */
+enum { SPACE_BLOCKS = 0x0, SPACE_FILEMARKS = 0x1, SPACE_END_OF_DATA = 0x3 };
+enum { LOCATE_OBJECT = 0x0, LOCATE_FILE = 0x1, LOCATE_END_OF_DATA = 0x3 };
+
+/* COUNT of the form of 6 or 16 bytes. INT64_MIN, which could not be negated, is one more: no tape has either. */
+static int64_t space_count(const uint8_t *cdb)
+{
+    if (cdb[0] == 0x11)
+        return (int32_t)(get_be24(cdb + 2) << 8) >> 8;
+    int64_t count = (int64_t)get_be64(cdb + 4);
+    return count == INT64_MIN ? INT64_MIN + 1 : count;
+}
+
 void ssc_space(struct scsi_lun *lun, struct scsi_request *rq)
 {
     struct ssc_lun *ssc = ssc_of(lun);
-    int64_t count = rq->cdb[0] == 0x91 ? (int64_t)get_be64(rq->cdb + 4) : (int32_t)(get_be24(rq->cdb + 2) << 8) >> 8;
-    if (count == INT64_MIN) /* as good as any other that no tape has, and it can be negated */
-        count++;
+    int64_t count = space_count(rq->cdb);
+    enum tape_result r = TAPE_OK;
     ssc_moved(ssc);
-    switch (rq->cdb[1] & 0x0f) { /* CODE */
-    case 0x0: {
-        enum tape_result r = count ? ssc->ops->space_blocks(ssc->self, &count, rq->cancelled) : TAPE_OK;
-        ssc_end(rq, r, count < 0 ? -count : count);
+    switch (rq->cdb[1] & 0x0f) {
+    case SPACE_BLOCKS:
+        if (count)
+            r = ssc->ops->space_blocks(ssc->self, &count, rq->cancelled);
         break;
-    }
-    case 0x1: {
-        enum tape_result r = count ? ssc->ops->space_filemarks(ssc->self, &count, rq->cancelled) : TAPE_OK;
-        ssc_end(rq, r, count < 0 ? -count : count);
+    case SPACE_FILEMARKS:
+        if (count)
+            r = ssc->ops->space_filemarks(ssc->self, &count, rq->cancelled);
         break;
-    }
-    case 0x3:
-        ssc_end(rq, ssc->ops->space_end_of_data(ssc->self, rq->cancelled), 0);
+    case SPACE_END_OF_DATA:
+        r = ssc->ops->space_end_of_data(ssc->self, rq->cancelled);
+        count = 0;
         break;
-    default: /* sequential filemarks and setmarks: not kept by LTO drives either */
+    default:
         scsi_check_cdb_field(rq, 1, 3);
-        break;
+        return;
     }
+    ssc_end(rq, r, count < 0 ? -count : count);
 }
 
-static void locate_object(struct ssc_lun *ssc, struct scsi_request *rq, uint64_t object)
+/* Where LOCATE goes. */
+struct destination {
+    unsigned type;
+    uint64_t place;
+    unsigned partition_at; /* PARTITION's byte in the CDB */
+};
+
+/* Of the form of 10 or 16 bytes. BT of the former asks for another kind of address; there is only one. */
+static struct destination locate_destination(const uint8_t *cdb)
 {
-    ssc_end(rq, ssc->ops->locate_object(ssc->self, 0, object, rq->cancelled), 0);
+    if (cdb[0] == 0x2B)
+        return (struct destination){LOCATE_OBJECT, get_be32(cdb + 3), 8};
+    return (struct destination){(cdb[1] >> 3) & 0x07, get_be64(cdb + 4), 3};
 }
 
 void ssc_locate(struct scsi_lun *lun, struct scsi_request *rq)
 {
     struct ssc_lun *ssc = ssc_of(lun);
-    bool ten = rq->cdb[0] == 0x2B;
-    unsigned partition = ten ? 8 : 3; /* PARTITION, and CP: change to it */
-    if ((rq->cdb[1] & 0x02) && rq->cdb[partition]) {
-        scsi_check_cdb_field(rq, partition, -1);
+    struct destination to = locate_destination(rq->cdb);
+    bool change_partition = rq->cdb[1] & 0x02; /* CP */
+    if (change_partition && rq->cdb[to.partition_at]) {
+        scsi_check_cdb_field(rq, to.partition_at, -1);
         return;
     }
     ssc_moved(ssc);
-    if (ten) { /* BT: there is no other address type here */
-        locate_object(ssc, rq, get_be32(rq->cdb + 3));
-        return;
-    }
-    uint64_t place = get_be64(rq->cdb + 4);
-    switch ((rq->cdb[1] >> 3) & 0x07) { /* DEST_TYPE */
-    case 0x0:
-        locate_object(ssc, rq, place);
+    switch (to.type) {
+    case LOCATE_OBJECT:
+        ssc_end(rq, ssc->ops->locate_object(ssc->self, 0, to.place, rq->cancelled), 0);
         break;
-    case 0x1:
-        ssc_end(rq, ssc->ops->locate_file(ssc->self, 0, place, rq->cancelled), 0);
+    case LOCATE_FILE:
+        ssc_end(rq, ssc->ops->locate_file(ssc->self, 0, to.place, rq->cancelled), 0);
         break;
-    case 0x3:
+    case LOCATE_END_OF_DATA:
         ssc_end(rq, ssc->ops->space_end_of_data(ssc->self, rq->cancelled), 0);
         break;
     default:
@@ -85,8 +102,7 @@ void ssc_locate(struct scsi_lun *lun, struct scsi_request *rq)
 #define BYCU 0x10
 #define BPEW 0x01
 
-/* EOP is set from early warning on, BPEW from programmable early warning on: SSC-5 table 48. pews: as ssc_in_pews says.
- */
+/* SSC-5 table 48: EOP from early warning on, BPEW from programmable early warning on (pews: what ssc_in_pews says). */
 static uint8_t position_flags(const struct tape_status *st, bool pews)
 {
     return (uint8_t)((st->object == 0 ? BOP : 0) | (st->past_early_warning ? EOP : 0) | (pews ? BPEW : 0));
@@ -105,7 +121,7 @@ static void position_short(struct scsi_request *rq, const struct tape_status *st
         put_be24(b + 13, (uint32_t)st->blocks_in_buffer); /* NUMBER OF LOGICAL OBJECTS IN BUFFER */
         put_be32(b + 16, (uint32_t)st->bytes_in_buffer);  /* NUMBER OF BYTES IN BUFFER */
     } else {
-        b[0] |= BCU | BYCU | 0x02; /* PERR: a field is too small for its value */
+        b[0] |= BCU | BYCU | 0x02; /* PERR: a value does not fit its field */
     }
     scsi_reply(rq, b, sizeof(b), sizeof(b));
 }
@@ -146,7 +162,7 @@ void ssc_read_position(struct scsi_lun *lun, struct scsi_request *rq)
     }
     switch (form) {
     case 0x00:
-    case 0x01: /* vendor-specific addresses: the same here; the Linux st driver asks so */
+    case 0x01: /* vendor-specific addresses, the same here: the Linux st driver asks for them */
         position_short(rq, &st, pews);
         break;
     case 0x06:
