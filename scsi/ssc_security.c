@@ -50,26 +50,19 @@ static size_t protocol_list(uint8_t *b)
     return 10;
 }
 
-static size_t in_support(uint8_t *b)
+static size_t out_support(struct ssc_lun *ssc, struct scsi_request *rq, uint8_t *b)
 {
-    static const uint16_t codes[] = {PAGE_IN_SUPPORT, PAGE_OUT_SUPPORT, PAGE_CAPABILITIES, PAGE_KEY_FORMATS,
-                                     PAGE_MANAGEMENT, PAGE_STATUS,      PAGE_NEXT_BLOCK};
-    size_t n = sizeof(codes) / sizeof(codes[0]);
-    for (size_t i = 0; i < n; i++)
-        put_be16(b + 4 + 2 * i, codes[i]);
-    return page(b, PAGE_IN_SUPPORT, 4 + 2 * n);
-}
-
-static size_t out_support(uint8_t *b)
-{
+    (void)ssc;
+    (void)rq;
     put_be16(b + 4, PAGE_CAPABILITIES);
     return page(b, PAGE_OUT_SUPPORT, 6);
 }
 
 /* 8.5.2.4: one algorithm. */
-static size_t capabilities(struct ssc_lun *ssc, uint8_t *b)
+static size_t capabilities(struct ssc_lun *ssc, struct scsi_request *rq, uint8_t *b)
 {
     bool loaded;
+    (void)rq;
     (void)medium_now(ssc, &loaded);
     uint8_t *d = b + 20;
     d[0] = ALGORITHM_INDEX;
@@ -85,26 +78,30 @@ static size_t capabilities(struct ssc_lun *ssc, uint8_t *b)
     return page(b, PAGE_CAPABILITIES, 44);
 }
 
-static size_t key_formats(uint8_t *b)
+static size_t key_formats(struct ssc_lun *ssc, struct scsi_request *rq, uint8_t *b)
 {
+    (void)ssc;
+    (void)rq;
     b[4] = 0x00; /* a plain key */
     return page(b, PAGE_KEY_FORMATS, 5);
 }
 
-static size_t management(uint8_t *b)
+static size_t management(struct ssc_lun *ssc, struct scsi_request *rq, uint8_t *b)
 {
+    (void)ssc;
+    (void)rq;
     b[4] = 0x01; /* LOCK_C */
     b[5] = 0x04; /* CKOD_C */
     b[7] = 0x07; /* AITN_C, LOCAL_C, PUBLIC_C */
     return page(b, PAGE_MANAGEMENT, 16);
 }
 
-static size_t encryption_status(struct ssc_lun *ssc, uint64_t nexus, uint8_t *b)
+static size_t encryption_status(struct ssc_lun *ssc, struct scsi_request *rq, uint8_t *b)
 {
     bool loaded;
     struct ssc_params p;
     enum key_scope scope, of;
-    ssc_keys_get(ssc->keys, nexus, medium_now(ssc, &loaded), &p, &scope, &of);
+    ssc_keys_get(ssc->keys, rq->nexus, medium_now(ssc, &loaded), &p, &scope, &of);
     b[4] = (uint8_t)(scope << 5 | of); /* I_T NEXUS SCOPE, KEY SCOPE */
     b[5] = p.encryption;
     b[6] = p.decryption;
@@ -140,50 +137,60 @@ static size_t next_block_status(struct ssc_lun *ssc, struct scsi_request *rq, ui
     return page(b, PAGE_NEXT_BLOCK, 16u + kad_len);
 }
 
+/* The pages of the protocol, one table. fill returns the length, or 0 when it made the sense. */
+/* clang-format off */
+static size_t in_support(struct ssc_lun *ssc, struct scsi_request *rq, uint8_t *b);
+static const struct in_page {
+    enum tape_page code;
+    size_t (*fill)(struct ssc_lun *ssc, struct scsi_request *rq, uint8_t *b);
+} in_pages[] = {
+    {PAGE_IN_SUPPORT,   in_support},
+    {PAGE_OUT_SUPPORT,  out_support},
+    {PAGE_CAPABILITIES, capabilities},
+    {PAGE_KEY_FORMATS,  key_formats},
+    {PAGE_MANAGEMENT,   management},
+    {PAGE_STATUS,       encryption_status},
+    {PAGE_NEXT_BLOCK,   next_block_status},
+};
+/* clang-format on */
+#define N_IN_PAGES (sizeof(in_pages) / sizeof(in_pages[0]))
+
+static size_t in_support(struct ssc_lun *ssc, struct scsi_request *rq, uint8_t *b)
+{
+    (void)ssc;
+    (void)rq;
+    for (size_t i = 0; i < N_IN_PAGES; i++)
+        put_be16(b + 4 + 2 * i, (uint16_t)in_pages[i].code);
+    return page(b, PAGE_IN_SUPPORT, 4 + 2 * N_IN_PAGES);
+}
+
+/* ALLOCATION LENGTH of IN, TRANSFER LENGTH of OUT, in bytes. */
+static uint64_t length_of(const uint8_t *cdb)
+{
+    return get_be32(cdb + 6) * (cdb[4] & 0x80 ? UINT64_C(512) : 1); /* INC_512 */
+}
+
+/* What a protocol answers to a code of its own; 0: it has none such, or the sense is made. */
+static size_t protocol_page(struct ssc_lun *ssc, struct scsi_request *rq, uint16_t code, uint8_t *b)
+{
+    if (rq->cdb[1] == PROTOCOL_INFORMATION)
+        return code == 0 ? protocol_list(b) : code == 1 ? 4 : 0; /* 1: certificates, and there are none */
+    for (size_t i = 0; rq->cdb[1] == PROTOCOL_TAPE && i < N_IN_PAGES; i++)
+        if (in_pages[i].code == code)
+            return in_pages[i].fill(ssc, rq, b);
+    return 0;
+}
+
 void ssc_security_in(struct scsi_lun *lun, struct scsi_request *rq)
 {
-    struct ssc_lun *ssc = ssc_of(lun);
-    uint8_t protocol = rq->cdb[1], b[256] = {0};
-    uint16_t code = get_be16(rq->cdb + 2); /* SECURITY PROTOCOL SPECIFIC */
-    uint64_t alloc = get_be32(rq->cdb + 6);
-    size_t len = 0;
-    if (rq->cdb[4] & 0x80) /* INC_512 */
-        alloc *= 512;
-    if (protocol == PROTOCOL_INFORMATION && code <= 1) {
-        len = code ? 4 : protocol_list(b); /* certificate data: none */
-    } else if (protocol == PROTOCOL_TAPE) {
-        switch (code) {
-        case PAGE_IN_SUPPORT:
-            len = in_support(b);
-            break;
-        case PAGE_OUT_SUPPORT:
-            len = out_support(b);
-            break;
-        case PAGE_CAPABILITIES:
-            len = capabilities(ssc, b);
-            break;
-        case PAGE_KEY_FORMATS:
-            len = key_formats(b);
-            break;
-        case PAGE_MANAGEMENT:
-            len = management(b);
-            break;
-        case PAGE_STATUS:
-            len = encryption_status(ssc, rq->nexus, b);
-            break;
-        case PAGE_NEXT_BLOCK:
-            len = next_block_status(ssc, rq, b);
-            if (!len)
-                return;
-            break;
-        }
-    }
-    if (!len) {
-        bool known = protocol == PROTOCOL_INFORMATION || protocol == PROTOCOL_TAPE;
+    uint8_t b[256] = {0};
+    uint64_t alloc = length_of(rq->cdb);
+    size_t len = protocol_page(ssc_of(lun), rq, get_be16(rq->cdb + 2), b); /* SECURITY PROTOCOL SPECIFIC */
+    bool known = rq->cdb[1] == PROTOCOL_INFORMATION || rq->cdb[1] == PROTOCOL_TAPE;
+    if (len)
+        scsi_reply(rq, b, len, alloc > sizeof(b) ? sizeof(b) : (size_t)alloc);
+    else if (rq->status == SCSI_GOOD)
         scsi_check_cdb_field(rq, known ? 2 : 1, -1);
-        return;
-    }
-    scsi_reply(rq, b, len, alloc > sizeof(b) ? sizeof(b) : (size_t)alloc);
 }
 
 /* ---- SECURITY PROTOCOL OUT: Set Data Encryption, 8.5.3.2 ---- */
@@ -289,22 +296,26 @@ static void set_encryption(struct ssc_lun *ssc, struct scsi_request *rq, const u
 
 void ssc_security_out(struct scsi_lun *lun, struct scsi_request *rq)
 {
-    uint64_t len = get_be32(rq->cdb + 6);
-    if (rq->cdb[4] & 0x80) /* INC_512 */
-        len *= 512;
+    uint64_t len = length_of(rq->cdb);
+    const uint8_t *list = rq->out;
     if (rq->cdb[1] != PROTOCOL_TAPE) {
         scsi_check_cdb_field(rq, 1, -1);
-    } else if (get_be16(rq->cdb + 2) != PAGE_CAPABILITIES) {
-        scsi_check_cdb_field(rq, 2, -1);
-    } else if (len) {
-        const uint8_t *list = rq->out;
-        if (len < 20 || len > rq->out_len || get_be16(list + 2) + 4u != len) {
-            scsi_check(rq, KEY_ILLEGAL_REQUEST, ASC_PARAMETER_LIST_LENGTH_ERROR);
-        } else if (get_be16(list) != PAGE_CAPABILITIES) {
-            scsi_check_param_field(rq, 0, -1);
-        } else {
-            rq->out_actual = (uint32_t)len;
-            set_encryption(ssc_of(lun), rq, list, (size_t)len);
-        }
+        return;
     }
+    if (get_be16(rq->cdb + 2) != PAGE_CAPABILITIES) {
+        scsi_check_cdb_field(rq, 2, -1);
+        return;
+    }
+    if (!len)
+        return;
+    if (len < 20 || len > rq->out_len || get_be16(list + 2) + 4u != len) {
+        scsi_check(rq, KEY_ILLEGAL_REQUEST, ASC_PARAMETER_LIST_LENGTH_ERROR);
+        return;
+    }
+    if (get_be16(list) != PAGE_CAPABILITIES) {
+        scsi_check_param_field(rq, 0, -1);
+        return;
+    }
+    rq->out_actual = (uint32_t)len;
+    set_encryption(ssc_of(lun), rq, list, (size_t)len);
 }
