@@ -30,40 +30,19 @@ static const uint8_t capabilities[20] = {
     0x00, 0x00, 0x00, 0x00,
 };
 
+/* clang-format off */
 static const struct mode_page pages[] = {
-    {0x02, 0, sizeof(spc_disconnect_page), spc_disconnect_page, NULL, NULL, NULL, NULL},
-    {0x0A, 0, sizeof(spc_control_page), spc_control_page, NULL, NULL, NULL, NULL},
-    {0x1C, 0, sizeof(spc_exceptions_page), spc_exceptions_page, NULL, NULL, NULL, NULL},
-    {0x1D, 0, sizeof(addresses), addresses, NULL, fill_addresses, NULL, NULL},
-    {0x1E, 0, sizeof(geometry), geometry, NULL, NULL, NULL, NULL},
-    {0x1F, 0, sizeof(capabilities), capabilities, NULL, NULL, NULL, NULL},
+    /* page, subpage, defaults, changeable bits, fill, check, apply */
+    {0x02, 0, MODE_PAGE(spc_disconnect_page), NULL, NULL,           NULL, NULL},
+    {0x0A, 0, MODE_PAGE(spc_control_page),    NULL, NULL,           NULL, NULL},
+    {0x1C, 0, MODE_PAGE(spc_exceptions_page), NULL, NULL,           NULL, NULL},
+    {0x1D, 0, MODE_PAGE(addresses),           NULL, fill_addresses, NULL, NULL},
+    {0x1E, 0, MODE_PAGE(geometry),            NULL, NULL,           NULL, NULL},
+    {0x1F, 0, MODE_PAGE(capabilities),        NULL, NULL,           NULL, NULL},
 };
+/* clang-format on */
 
-static void header(struct scsi_lun *lun, uint8_t *medium_type, uint8_t *device_specific)
-{
-    (void)lun;
-    *medium_type = 0;
-    *device_specific = 0;
-}
-
-static bool select_header(struct scsi_lun *lun, struct scsi_request *rq, uint8_t device_specific,
-                          const uint8_t *descriptor, unsigned descriptor_at, bool apply)
-{
-    (void)lun;
-    (void)rq;
-    (void)device_specific;
-    (void)descriptor;
-    (void)descriptor_at;
-    (void)apply;
-    return true;
-}
-
-static const struct mode_device device = {
-    .pages = pages,
-    .n_pages = sizeof(pages) / sizeof(pages[0]),
-    .header = header,
-    .select = select_header,
-};
+static const struct mode_device device = {.pages = pages, .n_pages = sizeof(pages) / sizeof(pages[0])};
 
 void smc_mode_sense(struct scsi_lun *lun, struct scsi_request *rq)
 {

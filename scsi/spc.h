@@ -16,29 +16,36 @@ void spc_send_diagnostic(struct scsi_lun *lun, struct scsi_request *rq); /* 6.42
 enum { MODE_CURRENT = 0, MODE_CHANGEABLE = 1, MODE_DEFAULT = 2, MODE_SAVED = 3 };
 
 struct mode_page {
-    uint8_t page, subpage;     /* subpage 0: page_0 format (2 byte header); else sub_page format (4 byte header) */
-    uint8_t len;               /* of the whole page with its header */
-    const uint8_t *defaults;   /* len bytes, header included (PS 0, SPF, codes and length right) */
-    const uint8_t *changeable; /* len bytes, header 0; NULL: nothing is */
-    void (*fill)(struct scsi_lun *lun, uint8_t *page); /* puts current values over the defaults; may be NULL */
-    /* Values of changeable fields that cannot be: makes the sense, false; at is the page's place in the list. May be
-     * NULL. */
+    uint8_t page, subpage;     /* subpage 0: page_0 format (header of 2 bytes); else sub_page format (4 bytes) */
+    uint8_t len;               /* of the page with its header */
+    const uint8_t *defaults;   /* the page, header included (PS 0, SPF, codes and length right) */
+    const uint8_t *changeable; /* as long, header 0; NULL: nothing is */
+    void (*fill)(struct scsi_lun *lun, uint8_t *page); /* puts current values over the defaults; NULL: there are none */
+    /* May the changeable fields have these values? If not, makes the sense; the page is at that byte of the list. NULL:
+     * they may. */
     bool (*check)(struct scsi_lun *lun, struct scsi_request *rq, const uint8_t *page, unsigned at);
     void (*apply)(struct scsi_lun *lun, const uint8_t *page); /* takes what MODE SELECT set; NULL: nothing changes */
 };
+/* len and defaults of a row. */
+#define MODE_PAGE(bytes) sizeof(bytes), bytes
 
-/* The device type's part. */
+/* What a parameter list has before its pages, and at which byte of it. */
+struct mode_parameters {
+    uint8_t device_specific;
+    unsigned device_specific_at;
+    const uint8_t *descriptor; /* 8 bytes; NULL: none came */
+    unsigned descriptor_at;
+};
+
+/* What a device type has. Functions may be NULL: header then says 0 and 0, there is no block descriptor, and select
+ * takes all. */
 struct mode_device {
     const struct mode_page *pages; /* in order of page and subpage */
     size_t n_pages;
-    /* MEDIUM TYPE and DEVICE-SPECIFIC PARAMETER of the header; block descriptor (8 bytes), or NULL: the device has
-     * none. */
     void (*header)(struct scsi_lun *lun, uint8_t *medium_type, uint8_t *device_specific);
     void (*descriptor)(struct scsi_lun *lun, uint8_t descriptor[8]);
-    /* MODE SELECT: checks what came (sense made, false) and, when apply is true, takes it. descriptor NULL: none came.
-     */
-    bool (*select)(struct scsi_lun *lun, struct scsi_request *rq, uint8_t device_specific, const uint8_t *descriptor,
-                   unsigned descriptor_at, bool apply);
+    /* May MODE SELECT set these? If not, makes the sense. With apply, takes them. */
+    bool (*select)(struct scsi_lun *lun, struct scsi_request *rq, const struct mode_parameters *p, bool apply);
 };
 
 /* Pages that say the same for every device type here; nothing in them is changeable. */

@@ -40,12 +40,40 @@ static bool wanted(const struct mode_page *p, uint8_t page, uint8_t subpage)
     return (page == ALL_PAGES || p->page == page) && (subpage == ALL_SUBPAGES || p->subpage == subpage);
 }
 
+/* Where the forms of 6 and of 10 bytes differ. */
+struct mode_form {
+    bool ten;
+    size_t length;                                            /* ALLOCATION LENGTH, PARAMETER LIST LENGTH */
+    size_t head;                                              /* bytes of the mode parameter header */
+    unsigned medium_type, device_specific, descriptor_length; /* fields of the header */
+};
+
+static struct mode_form form_of(const uint8_t *cdb)
+{
+    if (cdb[0] == 0x15 || cdb[0] == 0x1A)
+        return (struct mode_form){false, cdb[4], 4, 1, 2, 3};
+    return (struct mode_form){true, get_be16(cdb + 7), 8, 2, 3, 6};
+}
+
+/* Header and block descriptor; returns their length. They have current values whatever PC says: that is about pages only
+ * (6.14.1). */
+static size_t make_head(struct scsi_lun *lun, const struct mode_device *dev, const struct mode_form *f, bool dbd,
+                        uint8_t *b)
+{
+    if (dev->header)
+        dev->header(lun, &b[f->medium_type], &b[f->device_specific]);
+    if (!dev->descriptor || dbd)
+        return f->head;
+    b[f->descriptor_length + (f->ten ? 1 : 0)] = 8; /* BLOCK DESCRIPTOR LENGTH */
+    dev->descriptor(lun, b + f->head);
+    return f->head + 8;
+}
+
 void spc_mode_sense(struct scsi_lun *lun, struct scsi_request *rq, const struct mode_device *dev)
 {
-    bool ten = rq->cdb[0] == 0x5A, dbd = rq->cdb[1] & 0x08;
+    struct mode_form f = form_of(rq->cdb);
     int pc = rq->cdb[2] >> 6;
     uint8_t page = rq->cdb[2] & 0x3f, subpage = rq->cdb[3];
-    size_t alloc = ten ? get_be16(rq->cdb + 7) : rq->cdb[4];
     if (pc == MODE_SAVED) {
         scsi_check(rq, KEY_ILLEGAL_REQUEST, ASC_SAVING_PARAMETERS_NOT_SUPPORTED);
         return;
@@ -55,19 +83,8 @@ void spc_mode_sense(struct scsi_lun *lun, struct scsi_request *rq, const struct 
         return;
     }
     uint8_t b[MAX_DATA] = {0};
-    size_t head = ten ? 8 : 4, at = head;
-    uint8_t medium = 0, specific = 0;
-    dev->header(lun, &medium, &specific);
-    b[ten ? 2 : 1] = medium;   /* MEDIUM TYPE */
-    b[ten ? 3 : 2] = specific; /* DEVICE-SPECIFIC PARAMETER */
-    /* Header and descriptor have current values whatever PC says: it is about pages only (6.14.1). */
-    if (dev->descriptor && !dbd) {
-        dev->descriptor(lun, b + at);
-        b[ten ? 7 : 3] = 8; /* BLOCK DESCRIPTOR LENGTH */
-        at += 8;
-    }
-    bool found =
-        dev->descriptor && page == 0x00 && subpage == 0x00; /* page 00h of a tape: header and descriptor only (SSC-5) */
+    size_t at = make_head(lun, dev, &f, rq->cdb[1] & 0x08, b);       /* DBD */
+    bool found = dev->descriptor && page == 0x00 && subpage == 0x00; /* a tape's page 00h has no more (SSC-5) */
     for (size_t i = 0; i < dev->n_pages; i++)
         if (wanted(&dev->pages[i], page, subpage) && at + dev->pages[i].len <= sizeof(b)) {
             at += make_page(lun, &dev->pages[i], pc, b + at);
@@ -77,11 +94,11 @@ void spc_mode_sense(struct scsi_lun *lun, struct scsi_request *rq, const struct 
         scsi_check_cdb_field(rq, 2, 5);
         return;
     }
-    if (ten)
+    if (f.ten)
         put_be16(b, (uint16_t)(at - 2)); /* MODE DATA LENGTH */
     else
         b[0] = (uint8_t)(at - 1 > 255 ? 255 : at - 1);
-    scsi_reply(rq, b, at, alloc);
+    scsi_reply(rq, b, at, f.length);
 }
 
 /* ---- MODE SELECT ---- */
@@ -115,12 +132,12 @@ static bool check_page(struct scsi_lun *lun, struct scsi_request *rq, const stru
     return !p->check || p->check(lun, rq, in, (unsigned)at);
 }
 
-/* Walks the pages of a parameter list, first to check, then to apply. */
-static bool walk_pages(struct scsi_lun *lun, struct scsi_request *rq, const struct mode_device *dev,
-                       const uint8_t *list, size_t len, size_t at, bool apply)
+/* Walks the pages of a parameter list of len bytes, from at on: first to check, then to apply. */
+static bool walk_pages(struct scsi_lun *lun, struct scsi_request *rq, const struct mode_device *dev, size_t len,
+                       size_t at, bool apply)
 {
     while (at < len) {
-        const uint8_t *in = list + at;
+        const uint8_t *in = rq->out + at;
         bool sub = in[0] & 0x40; /* SPF */
         size_t head = sub ? 4 : 2;
         if (len - at < head) {
@@ -150,40 +167,54 @@ static bool walk_pages(struct scsi_lun *lun, struct scsi_request *rq, const stru
     return true;
 }
 
+/* Header and block descriptor of the list; false with the sense. *pages is where the pages begin. */
+static bool take_head(struct scsi_request *rq, const struct mode_device *dev, const struct mode_form *f,
+                      struct mode_parameters *p, size_t *pages)
+{
+    const uint8_t *list = rq->out;
+    size_t descriptors = f->ten ? get_be16(list + f->descriptor_length) : list[f->descriptor_length];
+    if (f->ten && (list[4] & 0x01)) { /* LONGLBA */
+        scsi_check_param_field(rq, 4, 0);
+        return false;
+    }
+    if (descriptors != 0 && (descriptors != 8 || !dev->descriptor)) {
+        scsi_check_param_field(rq, f->descriptor_length, -1);
+        return false;
+    }
+    if (f->length < f->head + descriptors) {
+        scsi_check(rq, KEY_ILLEGAL_REQUEST, ASC_PARAMETER_LIST_LENGTH_ERROR);
+        return false;
+    }
+    *p = (struct mode_parameters){.device_specific = list[f->device_specific],
+                                  .device_specific_at = f->device_specific,
+                                  .descriptor = descriptors ? list + f->head : NULL,
+                                  .descriptor_at = (unsigned)f->head};
+    *pages = f->head + descriptors;
+    return true;
+}
+
 void spc_mode_select(struct scsi_lun *lun, struct scsi_request *rq, const struct mode_device *dev)
 {
-    bool ten = rq->cdb[0] == 0x55, sp = rq->cdb[1] & 0x01;
-    size_t len = ten ? get_be16(rq->cdb + 7) : rq->cdb[4], head = ten ? 8 : 4;
-    if (sp) { /* nothing is saved */
+    struct mode_form f = form_of(rq->cdb);
+    struct mode_parameters p;
+    size_t pages;
+    if (rq->cdb[1] & 0x01) { /* SP: nothing is saved */
         scsi_check_cdb_field(rq, 1, 0);
         return;
     }
-    if (!len) /* no data to transfer is no error: 6.14 */
+    if (!f.length) /* no data is no error: 6.14 */
         return;
-    if (len < head || len > rq->out_len) {
+    if (f.length < f.head || f.length > rq->out_len) {
         scsi_check(rq, KEY_ILLEGAL_REQUEST, ASC_PARAMETER_LIST_LENGTH_ERROR);
         return;
     }
-    const uint8_t *list = rq->out;
-    rq->out_actual = (uint32_t)len;
-    size_t descriptors = ten ? get_be16(list + 6) : list[3];
-    if (ten && (list[4] & 0x01)) { /* LONGLBA */
-        scsi_check_param_field(rq, 4, 0);
+    rq->out_actual = (uint32_t)f.length;
+    if (!take_head(rq, dev, &f, &p, &pages))
         return;
-    }
-    if (descriptors != 0 && (descriptors != 8 || !dev->descriptor)) {
-        scsi_check_param_field(rq, ten ? 6 : 3, -1);
-        return;
-    }
-    if (len < head + descriptors) {
-        scsi_check(rq, KEY_ILLEGAL_REQUEST, ASC_PARAMETER_LIST_LENGTH_ERROR);
-        return;
-    }
-    const uint8_t *descriptor = descriptors ? list + head : NULL;
     for (int apply = 0; apply <= 1; apply++) {
-        if (!dev->select(lun, rq, list[ten ? 3 : 2], descriptor, (unsigned)head, apply))
+        if (dev->select && !dev->select(lun, rq, &p, apply))
             return;
-        if (!walk_pages(lun, rq, dev, list, len, head + descriptors, apply))
+        if (!walk_pages(lun, rq, dev, f.length, pages, apply))
             return;
     }
 }

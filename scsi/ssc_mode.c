@@ -121,20 +121,22 @@ static void fill_medium_configuration(struct scsi_lun *lun, uint8_t *p)
                     BOP */
 }
 
+/* clang-format off */
 static const struct mode_page pages[] = {
-    {0x01, 0, sizeof(error_recovery), error_recovery, NULL, NULL, NULL, NULL},
-    {0x02, 0, sizeof(spc_disconnect_page), spc_disconnect_page, NULL, NULL, NULL, NULL},
-    {0x0A, 0, sizeof(spc_control_page), spc_control_page, NULL, NULL, NULL, NULL},
-    {0x0A, 0xF0, sizeof(protection), protection, NULL, NULL, NULL, NULL},
-    {0x0F, 0, sizeof(compression), compression, compression_changeable, fill_compression, NULL, apply_compression},
-    {0x10, 0, sizeof(configuration), configuration, configuration_changeable, fill_configuration, check_configuration,
-     apply_configuration},
-    {0x10, 1, sizeof(extension), extension, extension_changeable, fill_extension, check_extension, apply_extension},
-    {0x11, 0, sizeof(partition), partition, NULL, fill_partition, NULL, NULL},
-    {0x1A, 0, sizeof(power), power, NULL, NULL, NULL, NULL},
-    {0x1C, 0, sizeof(spc_exceptions_page), spc_exceptions_page, NULL, NULL, NULL, NULL},
-    {0x1D, 0, sizeof(medium_configuration), medium_configuration, NULL, fill_medium_configuration, NULL, NULL},
+    /* page, subpage, defaults, changeable bits, fill, check, apply */
+    {0x01, 0x00, MODE_PAGE(error_recovery),       NULL,                     NULL,                      NULL,                NULL},
+    {0x02, 0x00, MODE_PAGE(spc_disconnect_page),  NULL,                     NULL,                      NULL,                NULL},
+    {0x0A, 0x00, MODE_PAGE(spc_control_page),     NULL,                     NULL,                      NULL,                NULL},
+    {0x0A, 0xF0, MODE_PAGE(protection),           NULL,                     NULL,                      NULL,                NULL},
+    {0x0F, 0x00, MODE_PAGE(compression),          compression_changeable,   fill_compression,          NULL,                apply_compression},
+    {0x10, 0x00, MODE_PAGE(configuration),        configuration_changeable, fill_configuration,        check_configuration, apply_configuration},
+    {0x10, 0x01, MODE_PAGE(extension),            extension_changeable,     fill_extension,            check_extension,     apply_extension},
+    {0x11, 0x00, MODE_PAGE(partition),            NULL,                     fill_partition,            NULL,                NULL},
+    {0x1A, 0x00, MODE_PAGE(power),                NULL,                     NULL,                      NULL,                NULL},
+    {0x1C, 0x00, MODE_PAGE(spc_exceptions_page),  NULL,                     NULL,                      NULL,                NULL},
+    {0x1D, 0x00, MODE_PAGE(medium_configuration), NULL,                     fill_medium_configuration, NULL,                NULL},
 };
+/* clang-format on */
 
 static void header(struct scsi_lun *lun, uint8_t *medium_type, uint8_t *device_specific)
 {
@@ -156,24 +158,26 @@ static void descriptor(struct scsi_lun *lun, uint8_t d[8])
     put_be24(d + 5, ssc->block_length); /* BLOCK LENGTH */
 }
 
-/* Density: what is there, 00h (default) or 7Fh (no change), SSC-5 8.3.1. WP and SPEED come as they were sensed. */
-static bool select_parameters(struct scsi_lun *lun, struct scsi_request *rq, uint8_t device_specific, const uint8_t *d,
-                              unsigned descriptor_at, bool apply)
+/* DENSITY CODE may be the medium's or the drive's, 00h (default) or 7Fh (no change): SSC-5 8.3.1. WP and SPEED mean
+ * nothing here: an initiator sends back what it read. */
+static bool select_parameters(struct scsi_lun *lun, struct scsi_request *rq, const struct mode_parameters *p,
+                              bool apply)
 {
     struct ssc_lun *ssc = ssc_of(lun);
-    unsigned mode = (device_specific >> 4) & 0x07;
+    unsigned mode = (p->device_specific >> 4) & 0x07; /* BUFFERED MODE */
+    const uint8_t *d = p->descriptor;
     struct tape_status st;
     ssc_status(ssc, &st);
     if (mode > 1) {
-        scsi_check_param_field(rq, rq->cdb[0] == 0x55 ? 3 : 2, 6);
+        scsi_check_param_field(rq, p->device_specific_at, 6);
         return false;
     }
     if (d && d[0] != 0x00 && d[0] != 0x7f && d[0] != st.density && d[0] != ssc->drive->density) {
-        scsi_check_param_field(rq, descriptor_at, -1);
+        scsi_check_param_field(rq, p->descriptor_at, -1);
         return false;
     }
-    if (d && get_be24(d + 5) > TAPE_MAX_BLOCK) {
-        scsi_check_param_field(rq, descriptor_at + 5, -1);
+    if (d && get_be24(d + 5) > TAPE_MAX_BLOCK) { /* BLOCK LENGTH */
+        scsi_check_param_field(rq, p->descriptor_at + 5, -1);
         return false;
     }
     if (!apply)
