@@ -48,12 +48,6 @@ static void close_page(struct reply *r)
     r->page_type = 0;
 }
 
-static void put_text(uint8_t *p, const char *s, size_t len)
-{
-    memset(p, ' ', len);
-    memcpy(p, s, strnlen(s, len));
-}
-
 static size_t describe(const struct reply *r, const struct changer_element *e, uint8_t *d)
 {
     size_t len = descriptor_length(r, e->type);
@@ -71,16 +65,16 @@ static size_t describe(const struct reply *r, const struct changer_element *e, u
     uint8_t *p = d + DESCRIPTOR_LEN;
     if (r->voltag) {
         if (e->full)
-            put_text(p, e->barcode, 32); /* PRIMARY VOLUME TAG; the last four bytes stay zero */
+            spc_put_text(p, 32, e->barcode); /* PRIMARY VOLUME TAG; the last four bytes stay zero */
         p += VOLUME_TAG_LEN;
     }
     if (e->type == ELEMENT_DRIVE && r->dvcid) {
         p[0] = 0x02;      /* CODE SET ASCII */
         p[1] = 0x01;      /* IDENTIFIER TYPE: T10 vendor ID based */
         p[3] = DVCID_LEN; /* IDENTIFIER LENGTH */
-        put_text(p + 4, e->vendor, 8);
-        put_text(p + 12, e->product, 16);
-        put_text(p + 28, e->serial, 10);
+        spc_put_text(p + 4, 8, e->vendor);
+        spc_put_text(p + 12, 16, e->product);
+        spc_put_text(p + 28, 10, e->serial);
     }
     return len;
 }

@@ -17,12 +17,16 @@ uint64_t scsi_identity_naa(const char *serial)
     return (h & 0x0fffffffffffffffu) | 0x3000000000000000u; /* NAA 3h: locally assigned */
 }
 
-/* Text, left-aligned, blank-padded. */
-static void put_text(uint8_t *p, const char *s, size_t len)
+void spc_put_text(uint8_t *p, size_t len, const char *text)
 {
-    size_t n = strnlen(s, len);
     memset(p, ' ', len);
-    memcpy(p, s, n);
+    memcpy(p, text, strnlen(text, len));
+}
+
+void spc_put_number(uint8_t *p, size_t len, uint64_t n)
+{
+    for (size_t i = 0; i < len; i++, n >>= 8)
+        p[len - 1 - i] = (uint8_t)n;
 }
 
 /* ---- INQUIRY ---- */
@@ -30,15 +34,15 @@ static void put_text(uint8_t *p, const char *s, size_t len)
 static void standard_inquiry(struct scsi_lun *lun, struct scsi_request *rq, size_t alloc)
 {
     uint8_t b[STANDARD_LEN] = {0};
-    b[0] = (uint8_t)lun->id.type;          /* PERIPHERAL QUALIFIER 0, PERIPHERAL DEVICE TYPE */
-    b[1] = lun->id.removable ? 0x80 : 0;   /* RMB */
-    b[2] = VERSION_SPC4;                   /* VERSION */
-    b[3] = 0x02;                           /* RESPONSE DATA FORMAT */
-    b[4] = STANDARD_LEN - 5;               /* ADDITIONAL LENGTH */
-    b[7] = 0x02;                           /* CMDQUE */
-    put_text(b + 8, lun->id.vendor, 8);    /* T10 VENDOR IDENTIFICATION */
-    put_text(b + 16, lun->id.product, 16); /* PRODUCT IDENTIFICATION */
-    put_text(b + 32, lun->id.revision, 4); /* PRODUCT REVISION LEVEL */
+    b[0] = (uint8_t)lun->id.type;              /* PERIPHERAL QUALIFIER 0, PERIPHERAL DEVICE TYPE */
+    b[1] = lun->id.removable ? 0x80 : 0;       /* RMB */
+    b[2] = VERSION_SPC4;                       /* VERSION */
+    b[3] = 0x02;                               /* RESPONSE DATA FORMAT */
+    b[4] = STANDARD_LEN - 5;                   /* ADDITIONAL LENGTH */
+    b[7] = 0x02;                               /* CMDQUE */
+    spc_put_text(b + 8, 8, lun->id.vendor);    /* T10 VENDOR IDENTIFICATION */
+    spc_put_text(b + 16, 16, lun->id.product); /* PRODUCT IDENTIFICATION */
+    spc_put_text(b + 32, 4, lun->id.revision); /* PRODUCT REVISION LEVEL */
     for (size_t i = 0; i < 8; i++)
         put_be16(b + 58 + 2 * i, lun->version_descriptors[i]); /* VERSION DESCRIPTOR */
     scsi_reply(rq, b, sizeof(b), alloc);
@@ -63,8 +67,8 @@ static size_t vpd_identification(struct scsi_lun *lun, uint8_t *p)
     t[0] = 0x02;         /* CODE SET ASCII */
     t[1] = 0x01;
     t[3] = (uint8_t)(24 + n);
-    put_text(t + 4, lun->id.vendor, 8);
-    put_text(t + 12, lun->id.product, 16);
+    spc_put_text(t + 4, 8, lun->id.vendor);
+    spc_put_text(t + 12, 16, lun->id.product);
     memcpy(t + 28, lun->id.serial, n);
     return 12 + 28 + n;
 }
@@ -84,14 +88,19 @@ static size_t vpd_sequential(struct scsi_lun *lun, uint8_t *p)
     return 2;
 }
 
+/* clang-format off */
 static const struct vpd_page {
     uint8_t page;
     bool tape_only;
-    size_t (*fill)(struct scsi_lun *lun, uint8_t *p); /* what follows the 4 byte header */
+    size_t (*fill)(struct scsi_lun *lun, uint8_t *p); /* what follows the header of 4 bytes */
 } vpd_pages[] = {
-    {0x80, false, vpd_serial},    {0x83, false, vpd_identification}, {0x86, false, vpd_extended},
-    {0xB0, true, vpd_sequential}, {0xB1, true, vpd_serial}, /* manufacturer-assigned serial number, SSC-5 8.5.3 */
+    {0x80, false, vpd_serial},
+    {0x83, false, vpd_identification},
+    {0x86, false, vpd_extended},
+    {0xB0, true,  vpd_sequential},
+    {0xB1, true,  vpd_serial}, /* manufacturer-assigned serial number, SSC-5 8.5.3 */
 };
+/* clang-format on */
 
 static bool vpd_has(const struct scsi_lun *lun, const struct vpd_page *v)
 {

@@ -12,6 +12,10 @@ void spc_request_sense(struct scsi_lun *lun,
 void spc_report_supported_opcodes(struct scsi_lun *lun, struct scsi_request *rq); /* 6.32 */
 void spc_send_diagnostic(struct scsi_lun *lun, struct scsi_request *rq); /* 6.42: the default self-test, which passes */
 
+/* Fields of len bytes: a text, left-aligned and padded with blanks; a number, big-endian. */
+void spc_put_text(uint8_t *p, size_t len, const char *text);
+void spc_put_number(uint8_t *p, size_t len, uint64_t n);
+
 /* ---- mode pages ---- */
 enum { MODE_CURRENT = 0, MODE_CHANGEABLE = 1, MODE_DEFAULT = 2, MODE_SAVED = 3 };
 

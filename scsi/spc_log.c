@@ -5,24 +5,26 @@
 #include "base/be.h"
 #include "scsi/spc.h"
 
+static uint8_t *parameter(uint8_t *p, uint16_t code, uint8_t control, unsigned len)
+{
+    put_be16(p, code);   /* PARAMETER CODE */
+    p[2] = control;      /* parameter control byte */
+    p[3] = (uint8_t)len; /* PARAMETER LENGTH */
+    return p + 4;
+}
+
 uint8_t *log_number(uint8_t *p, uint16_t code, uint8_t control, unsigned len, uint64_t value)
 {
-    put_be16(p, code);
-    p[2] = control;
-    p[3] = (uint8_t)len;
-    for (unsigned i = 0; i < len; i++)
-        p[4 + i] = (uint8_t)(len - 1 - i < 8 ? value >> 8 * (len - 1 - i) : 0);
-    return p + 4 + len;
+    uint8_t *v = parameter(p, code, control, len);
+    spc_put_number(v, len, value);
+    return v + len;
 }
 
 uint8_t *log_text(uint8_t *p, uint16_t code, unsigned len, const char *text)
 {
-    put_be16(p, code);
-    p[2] = LOG_ASCII;
-    p[3] = (uint8_t)len;
-    memset(p + 4, ' ', len);
-    memcpy(p + 4, text, strnlen(text, len));
-    return p + 4 + len;
+    uint8_t *v = parameter(p, code, LOG_ASCII, len);
+    spc_put_text(v, len, text);
+    return v + len;
 }
 
 /* 00h lists pages by one byte, 00h/FFh pages and subpages by two. */
