@@ -7,19 +7,28 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* LTO facts by generation, one table: density codes and names for REPORT DENSITY SUPPORT, native
- * capacity. */
+enum { LTO_FIRST = 5, LTO_LAST = 9, LTO_GENERATIONS = LTO_LAST - LTO_FIRST + 1 };
+
+/* The same for all of them. */
+#define LTO_ORGANIZATION "LTO-CVE" /* ASSIGNING ORGANIZATION of density codes and media */
+#define LTO_MEDIA_WIDTH 127        /* tenths of mm */
+
 struct lto_generation {
     int generation;
-    uint8_t density;            /* primary density code: 58h 5Ah 5Ch 5Eh 60h */
-    uint64_t capacity;          /* native bytes: 1.5, 2.5, 6, 12, 18 x 10^12 */
-    const char *product;        /* 16 characters at most: "ULT3580-TD8" */
+    uint8_t density;      /* primary density code */
+    uint64_t capacity;    /* native, bytes */
+    uint32_t bits_per_mm; /* of a track */
+    uint16_t tracks;
+    uint16_t meters;            /* of tape in a cartridge */
+    const char *product;        /* of a drive: 16 characters at most */
+    const char *name;           /* of the density: "U-8" */
+    const char *description;    /* "Ultrium 8" */
     const char *barcode_suffix; /* "L8" */
     const char *worm_suffix;    /* "LY" */
 };
-/* NULL for generations outside 5..9. */
+/* NULL when it is none of them. */
 const struct lto_generation *lto_generation(int generation);
-/* The one of a density code, or NULL. */
+/* The one with this density code, or NULL. */
 const struct lto_generation *lto_by_density(uint8_t density);
 /* MEDIUM TYPE of mode parameter header and REPORT DENSITY SUPPORT, as LTO drives code it: 88h LTO-8 data, 8Ch LTO-8
  * WORM. */

@@ -132,7 +132,7 @@ struct changer_ops;
 /* A drive (SSC-5) or a changer (SMC-3) on top of what implements it; NULL if out of memory. The ops and self must
  * outlive it. Ended by lun->destroy(lun). */
 struct ssc_options {
-    int generation; /* LTO 5..9 */
+    int generation; /* LTO_FIRST to LTO_LAST */
 };
 struct scsi_lun *ssc_lun_new(const struct scsi_identity *id, const struct ssc_options *opt, const struct tape_ops *ops,
                              void *self);
