@@ -122,22 +122,24 @@ static size_t fill_service_buffers(struct scsi_lun *lun, uint64_t nexus, uint8_t
     return 0;
 }
 
+/* clang-format off */
 static const struct log_page pages[] = {
-    {0x02, 0, fill_write_errors, reset_counters},
-    {0x03, 0, fill_read_errors, reset_counters},
-    {0x0C, 0, fill_sequential, reset_counters},
-    {0x0D, 0, fill_temperature, NULL},
-    {0x11, 0, fill_device_status, NULL},
-    {0x12, 0, fill_alert_response, NULL},
-    {0x14, 0, ssc_log_device, NULL},
+    {0x02, 0, fill_write_errors,    reset_counters},
+    {0x03, 0, fill_read_errors,     reset_counters},
+    {0x0C, 0, fill_sequential,      reset_counters},
+    {0x0D, 0, fill_temperature,     NULL},
+    {0x11, 0, fill_device_status,   NULL},
+    {0x12, 0, fill_alert_response,  NULL},
+    {0x14, 0, ssc_log_device,       NULL},
     {0x15, 0, fill_service_buffers, NULL},
-    {0x17, 0, ssc_log_volume, NULL},
-    {0x1B, 0, ssc_log_compression, NULL},
-    {0x2E, 0, fill_alerts, NULL},
-    {0x30, 0, ssc_log_usage, NULL},
-    {0x31, 0, ssc_log_capacity, NULL},
-    {0x32, 0, ssc_log_compression, NULL},
+    {0x17, 0, ssc_log_volume,       NULL},
+    {0x1B, 0, ssc_log_compression,  NULL},
+    {0x2E, 0, fill_alerts,          NULL},
+    {0x30, 0, ssc_log_usage,        NULL},
+    {0x31, 0, ssc_log_capacity,     NULL},
+    {0x32, 0, ssc_log_compression,  NULL},
 };
+/* clang-format on */
 
 void ssc_log_sense(struct scsi_lun *lun, struct scsi_request *rq)
 {

@@ -49,7 +49,6 @@ size_t ssc_log_volume(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf)
     uint8_t *p = log_number(buf, 0x0000, LOG_BINARY, 1, loaded); /* page valid */
     if (!loaded)
         return (size_t)(p - buf);
-    uint64_t left = st.capacity > st.used ? st.capacity - st.used : 0;
     p = log_number(p, 0x0001, LOG_BINARY, 4, s.mounts);
     p = log_number(p, 0x0002, LOG_BINARY, 8, s.life.written_blocks);
     p = log_number(p, 0x0003, LOG_BINARY, 4, 0); /* recovered write data errors */
@@ -75,7 +74,7 @@ size_t ssc_log_volume(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf)
     p = log_number(p, 0x0101, LOG_BINARY, 4, s.mounts); /* beginning of medium passes */
     p = partition(p, 0x0202, st.capacity / MB);
     p = partition(p, 0x0203, (st.used + MB - 1) / MB);
-    p = partition(p, 0x0204, left / MB);
+    p = partition(p, 0x0204, ssc_left(&st) / MB);
     return (size_t)(p - buf);
 }
 
@@ -106,8 +105,7 @@ size_t ssc_log_capacity(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf)
     (void)nexus;
     struct tape_status st;
     ssc_status(ssc_of(lun), &st);
-    uint64_t left = st.capacity > st.used ? st.capacity - st.used : 0;
-    uint8_t *p = log_number(buf, 0x0001, LOG_BINARY, 4, left >> 20);
+    uint8_t *p = log_number(buf, 0x0001, LOG_BINARY, 4, ssc_left(&st) >> 20);
     p = log_number(p, 0x0002, LOG_BINARY, 4, 0);
     p = log_number(p, 0x0003, LOG_BINARY, 4, st.capacity >> 20);
     p = log_number(p, 0x0004, LOG_BINARY, 4, 0);

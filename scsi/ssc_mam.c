@@ -9,7 +9,7 @@
 #include "base/lto.h"
 #include "scsi/ssc_private.h"
 
-enum mam_format { MAM_BINARY = 0, MAM_ASCII = 1, MAM_TEXT = 2 };
+enum mam_format { BINARY = 0, ASCII = 1, TEXT = 2 };
 
 /* What values are made of. */
 struct mam_now {
@@ -22,207 +22,151 @@ struct mam_now {
 #define MIB(bytes) ((bytes) >> 20)
 #define MAX_VALUE TAPE_ATTRIBUTE_MAX
 
-static void number(uint8_t *v, unsigned len, uint64_t n)
-{
-    for (unsigned i = 0; i < len; i++)
-        v[i] = (uint8_t)(n >> 8 * (len - 1 - i));
-}
+/* ---- values ---- */
 
-static void text(uint8_t *v, unsigned len, const char *s)
-{
-    memset(v, ' ', len);
-    memcpy(v, s, strnlen(s, len));
-}
-
-static void remaining(const struct mam_now *m, uint8_t *v)
-{
-    number(v, 8, m->st.capacity > m->st.used ? MIB(m->st.capacity - m->st.used) : 0);
-}
-static void maximum(const struct mam_now *m, uint8_t *v)
-{
-    number(v, 8, MIB(m->st.capacity));
-}
-static void alerts(const struct mam_now *m, uint8_t *v)
-{
-    number(v, 8, m->st.alerts);
-}
-static void load_count(const struct mam_now *m, uint8_t *v)
-{
-    number(v, 8, m->s.mounts);
-}
 #define MAM_CAPACITY ((uint64_t)TAPE_MAM_MAX * TAPE_ATTRIBUTE_MAX)
-static void mam_space(const struct mam_now *m, uint8_t *v)
+static uint64_t mam_used(const struct mam_now *m)
 {
     uint64_t used = 0;
     for (size_t i = 0; i < m->host.n; i++)
         used += m->host.v[i].len;
-    number(v, 8, MAM_CAPACITY - used);
+    return used;
 }
-static void mam_capacity(const struct mam_now *m, uint8_t *v)
+
+static uint16_t meters(const struct mam_now *m)
+{
+    const struct lto_generation *g = lto_by_density(m->st.density);
+    return g ? g->meters : 0;
+}
+
+/* clang-format off */
+#define NUMBER(name, n)                                                                                                \
+    static void name(const struct mam_now *m, uint8_t *v, unsigned len) { (void)m; spc_put_number(v, len, n); }
+NUMBER(remaining,               MIB(ssc_left(&m->st)))
+NUMBER(maximum,                 MIB(m->st.capacity))
+NUMBER(alerts,                  m->st.alerts)
+NUMBER(load_count,              m->s.mounts)
+NUMBER(mam_space,               MAM_CAPACITY - mam_used(m))
+NUMBER(mam_capacity,            MAM_CAPACITY)
+NUMBER(density,                 m->st.density)
+NUMBER(initializations,         m->s.formats)
+NUMBER(change_reference,        m->s.life.written_blocks + m->s.life.written_filemarks + m->s.formats) /* SSC-5 4.2.22 */
+NUMBER(life_written,            MIB(m->s.life.written_bytes))
+NUMBER(life_read,               MIB(m->s.life.read_bytes))
+NUMBER(mount_written,           MIB(m->s.mount.written_bytes))
+NUMBER(mount_read,              MIB(m->s.mount.read_bytes))
+NUMBER(medium_length,           meters(m)) /* of the real cartridge */
+NUMBER(medium_width,            LTO_MEDIA_WIDTH)
+NUMBER(medium_type,             m->st.worm ? 0x80 : 0x00)
+NUMBER(medium_type_information, 0)
+NUMBER(verified,                m->s.verified)
+NUMBER(lost_objects,            m->s.lost_objects)
+/* clang-format on */
+
+static void organization(const struct mam_now *m, uint8_t *v, unsigned len)
 {
     (void)m;
-    number(v, 8, MAM_CAPACITY);
+    spc_put_text(v, len, LTO_ORGANIZATION);
 }
-static void organization(const struct mam_now *m, uint8_t *v)
+static void manufacturer(const struct mam_now *m, uint8_t *v, unsigned len)
 {
-    (void)m;
-    text(v, 8, "LTO-CVE");
+    spc_put_text(v, len, m->lun->id.vendor);
 }
-static void density(const struct mam_now *m, uint8_t *v)
+/* The drive that loaded the cartridge n loads before this one: vendor and serial number. */
+static void load(const struct mam_now *m, uint8_t *v, unsigned len, unsigned n)
 {
-    v[0] = m->st.density;
+    spc_put_text(v, 8, m->s.last_drives[n][0] ? m->lun->id.vendor : "");
+    spc_put_text(v + 8, len - 8, m->s.last_drives[n]);
 }
-static void initializations(const struct mam_now *m, uint8_t *v)
+static void load_0(const struct mam_now *m, uint8_t *v, unsigned len)
 {
-    number(v, 2, m->s.formats);
+    load(m, v, len, 0);
 }
-/* Changes with each write: SSC-5 4.2.22. */
-static void change_reference(const struct mam_now *m, uint8_t *v)
+static void load_1(const struct mam_now *m, uint8_t *v, unsigned len)
 {
-    number(v, 4, m->s.life.written_blocks + m->s.life.written_filemarks + m->s.formats);
+    load(m, v, len, 1);
 }
-static void load_at(const struct mam_now *m, uint8_t *v, unsigned i)
+static void load_2(const struct mam_now *m, uint8_t *v, unsigned len)
 {
-    text(v, 8, m->s.last_drives[i][0] ? m->lun->id.vendor : "");
-    text(v + 8, 32, m->s.last_drives[i]);
+    load(m, v, len, 2);
 }
-static void last_load(const struct mam_now *m, uint8_t *v)
+static void load_3(const struct mam_now *m, uint8_t *v, unsigned len)
 {
-    load_at(m, v, 0);
-}
-static void load_1(const struct mam_now *m, uint8_t *v)
-{
-    load_at(m, v, 1);
-}
-static void load_2(const struct mam_now *m, uint8_t *v)
-{
-    load_at(m, v, 2);
-}
-static void load_3(const struct mam_now *m, uint8_t *v)
-{
-    load_at(m, v, 3);
-}
-static void life_written(const struct mam_now *m, uint8_t *v)
-{
-    number(v, 8, MIB(m->s.life.written_bytes));
-}
-static void life_read(const struct mam_now *m, uint8_t *v)
-{
-    number(v, 8, MIB(m->s.life.read_bytes));
-}
-static void mount_written(const struct mam_now *m, uint8_t *v)
-{
-    number(v, 8, MIB(m->s.mount.written_bytes));
-}
-static void mount_read(const struct mam_now *m, uint8_t *v)
-{
-    number(v, 8, MIB(m->s.mount.read_bytes));
-}
-static void manufacturer(const struct mam_now *m, uint8_t *v)
-{
-    text(v, 8, m->lun->id.vendor);
+    load(m, v, len, 3);
 }
 /* The cartridge's id, which no other has. */
-static void serial(const struct mam_now *m, uint8_t *v)
+static void serial(const struct mam_now *m, uint8_t *v, unsigned len)
 {
     char hex[33];
     for (int i = 0; i < 16; i++)
         (void)snprintf(hex + 2 * i, 3, "%02x", m->s.medium_id[i]);
-    memcpy(v, hex, 32);
+    spc_put_text(v, len, hex);
 }
-/* Metres and tenths of a millimetre of the real cartridges. */
-static void length(const struct mam_now *m, uint8_t *v)
-{
-    static const uint16_t metres[] = {846, 846, 960, 960, 1035}; /* LTO-5 to LTO-9 */
-    number(v, 4, 0);
-    for (int g = 5; g <= 9; g++)
-        if (lto_generation(g)->density == m->st.density)
-            number(v, 4, metres[g - 5]);
-}
-static void width(const struct mam_now *m, uint8_t *v)
-{
-    (void)m;
-    number(v, 4, 127);
-}
-static void made_on(const struct mam_now *m, uint8_t *v)
+static void made_on(const struct mam_now *m, uint8_t *v, unsigned len)
 {
     time_t t = (time_t)m->s.created;
     struct tm tm;
     char date[16] = "19700101";
     if (gmtime_r(&t, &tm))
         (void)strftime(date, sizeof(date), "%Y%m%d", &tm);
-    memcpy(v, date, 8);
-}
-static void medium_type(const struct mam_now *m, uint8_t *v)
-{
-    v[0] = m->st.worm ? 0x80 : 0x00;
-}
-static void medium_type_information(const struct mam_now *m, uint8_t *v)
-{
-    (void)m;
-    number(v, 2, 0);
+    spc_put_text(v, len, date);
 }
 
-static void verified(const struct mam_now *m, uint8_t *v)
-{
-    number(v, 8, m->s.verified);
-}
-static void lost_objects(const struct mam_now *m, uint8_t *v)
-{
-    number(v, 8, m->s.lost_objects);
-}
+/* ---- the table ---- */
 
-/* In order of identifier. value NULL: the host's, may be written. length 0: any up to TAPE_ATTRIBUTE_MAX - 1. */
+/* clang-format off */
+/* In order of identifier. value NULL: the host's, which it may write. length 0: any up to TAPE_ATTRIBUTE_MAX - 1. */
 static const struct attribute {
     uint16_t id;
     uint8_t length;
     enum mam_format format;
-    void (*value)(const struct mam_now *m, uint8_t *v);
+    void (*value)(const struct mam_now *m, uint8_t *v, unsigned len);
 } table[] = {
-    {0x0000, 8, MAM_BINARY, remaining},
-    {0x0001, 8, MAM_BINARY, maximum},
-    {0x0002, 8, MAM_BINARY, alerts},
-    {0x0003, 8, MAM_BINARY, load_count},
-    {0x0004, 8, MAM_BINARY, mam_space},
-    {0x0005, 8, MAM_ASCII, organization},
-    {0x0006, 1, MAM_BINARY, density},
-    {0x0007, 2, MAM_BINARY, initializations},
-    {0x0009, 4, MAM_BINARY, change_reference},
-    {0x020A, 40, MAM_ASCII, last_load},
-    {0x020B, 40, MAM_ASCII, load_1},
-    {0x020C, 40, MAM_ASCII, load_2},
-    {0x020D, 40, MAM_ASCII, load_3},
-    {0x0220, 8, MAM_BINARY, life_written},
-    {0x0221, 8, MAM_BINARY, life_read},
-    {0x0222, 8, MAM_BINARY, mount_written},
-    {0x0223, 8, MAM_BINARY, mount_read},
-    {0x0400, 8, MAM_ASCII, manufacturer},
-    {0x0401, 32, MAM_ASCII, serial},
-    {0x0402, 4, MAM_BINARY, length},
-    {0x0403, 4, MAM_BINARY, width},
-    {0x0404, 8, MAM_ASCII, organization},
-    {0x0405, 1, MAM_BINARY, density},
-    {0x0406, 8, MAM_ASCII, made_on},
-    {0x0407, 8, MAM_BINARY, mam_capacity},
-    {0x0408, 1, MAM_BINARY, medium_type},
-    {0x0409, 2, MAM_BINARY, medium_type_information},
-    {0x0800, 8, MAM_ASCII, NULL},   /* application vendor */
-    {0x0801, 32, MAM_ASCII, NULL},  /* application name */
-    {0x0802, 8, MAM_ASCII, NULL},   /* application version */
-    {0x0803, 160, MAM_TEXT, NULL},  /* user medium text label */
-    {0x0804, 12, MAM_ASCII, NULL},  /* date and time last written */
-    {0x0805, 1, MAM_BINARY, NULL},  /* text localization identifier */
-    {0x0806, 32, MAM_ASCII, NULL},  /* barcode */
-    {0x0807, 80, MAM_ASCII, NULL},  /* owning host textual name */
-    {0x0808, 160, MAM_TEXT, NULL},  /* media pool */
-    {0x080B, 16, MAM_ASCII, NULL},  /* application format version */
-    {0x080C, 0, MAM_BINARY, NULL},  /* volume coherency information */
-    {0x0820, 36, MAM_BINARY, NULL}, /* medium globally unique identifier */
-    {0x0821, 36, MAM_BINARY, NULL}, /* media pool globally unique identifier */
-    /* Ours (vendor specific, of the medium): the last scrub, in seconds since 1970, and what it could not read back. */
-    {0x1100, 8, MAM_BINARY, verified},
-    {0x1101, 8, MAM_BINARY, lost_objects},
+    {0x0000,   8, BINARY, remaining},
+    {0x0001,   8, BINARY, maximum},
+    {0x0002,   8, BINARY, alerts},
+    {0x0003,   8, BINARY, load_count},
+    {0x0004,   8, BINARY, mam_space},
+    {0x0005,   8, ASCII,  organization},
+    {0x0006,   1, BINARY, density},
+    {0x0007,   2, BINARY, initializations},
+    {0x0009,   4, BINARY, change_reference},
+    {0x020A,  40, ASCII,  load_0},
+    {0x020B,  40, ASCII,  load_1},
+    {0x020C,  40, ASCII,  load_2},
+    {0x020D,  40, ASCII,  load_3},
+    {0x0220,   8, BINARY, life_written},
+    {0x0221,   8, BINARY, life_read},
+    {0x0222,   8, BINARY, mount_written},
+    {0x0223,   8, BINARY, mount_read},
+    {0x0400,   8, ASCII,  manufacturer},
+    {0x0401,  32, ASCII,  serial},
+    {0x0402,   4, BINARY, medium_length},
+    {0x0403,   4, BINARY, medium_width},
+    {0x0404,   8, ASCII,  organization},
+    {0x0405,   1, BINARY, density},
+    {0x0406,   8, ASCII,  made_on},
+    {0x0407,   8, BINARY, mam_capacity},
+    {0x0408,   1, BINARY, medium_type},
+    {0x0409,   2, BINARY, medium_type_information},
+    {0x0800,   8, ASCII,  NULL}, /* application vendor */
+    {0x0801,  32, ASCII,  NULL}, /* application name */
+    {0x0802,   8, ASCII,  NULL}, /* application version */
+    {0x0803, 160, TEXT,   NULL}, /* user medium text label */
+    {0x0804,  12, ASCII,  NULL}, /* date and time last written */
+    {0x0805,   1, BINARY, NULL}, /* text localization identifier */
+    {0x0806,  32, ASCII,  NULL}, /* barcode */
+    {0x0807,  80, ASCII,  NULL}, /* owning host textual name */
+    {0x0808, 160, TEXT,   NULL}, /* media pool */
+    {0x080B,  16, ASCII,  NULL}, /* application format version */
+    {0x080C,   0, BINARY, NULL}, /* volume coherency information */
+    {0x0820,  36, BINARY, NULL}, /* medium globally unique identifier */
+    {0x0821,  36, BINARY, NULL}, /* media pool globally unique identifier */
+    /* vendor-specific, of the medium: when it was last scrubbed, in seconds since 1970, and what could not be read */
+    {0x1100,   8, BINARY, verified},
+    {0x1101,   8, BINARY, lost_objects},
 };
+/* clang-format on */
 #define N_ATTRIBUTES (sizeof(table) / sizeof(table[0]))
 _Static_assert(TAPE_MAM_MAX >= 13, "every attribute of the host has a place");
 
@@ -242,6 +186,15 @@ static struct tape_attribute *find_host(struct tape_mam *mam, uint16_t id)
     return NULL;
 }
 
+/* LOGICAL VOLUME NUMBER and PARTITION NUMBER: there is one of each. False with the sense for another. */
+static bool first_volume(struct scsi_request *rq)
+{
+    if (!rq->cdb[5] && !rq->cdb[7])
+        return true;
+    scsi_check_cdb_field(rq, rq->cdb[5] ? 5 : 7, -1);
+    return false;
+}
+
 /* ---- READ ATTRIBUTE ---- */
 
 /* The attribute's value, its length in *len; false: it has none now. */
@@ -249,7 +202,7 @@ static bool get_value(const struct attribute *a, struct mam_now *m, uint8_t *v, 
 {
     if (a->value) {
         *len = a->length;
-        a->value(m, v);
+        a->value(m, v, a->length);
         return true;
     }
     const struct tape_attribute *h = find_host(&m->host, a->id);
@@ -307,10 +260,8 @@ void ssc_read_attribute(struct scsi_lun *lun, struct scsi_request *rq)
     struct mam_now m;
     uint16_t first = get_be16(rq->cdb + 8); /* FIRST ATTRIBUTE IDENTIFIER */
     size_t len = 0;
-    if (rq->cdb[5] || rq->cdb[7]) { /* LOGICAL VOLUME NUMBER, PARTITION NUMBER: there is one of each */
-        scsi_check_cdb_field(rq, rq->cdb[5] ? 5 : 7, -1);
+    if (!first_volume(rq))
         return;
-    }
     look(lun, &m);
     switch (rq->cdb[1] & 0x1f) {
     case 0x00: {
@@ -377,10 +328,8 @@ void ssc_write_attribute(struct scsi_lun *lun, struct scsi_request *rq)
 {
     struct ssc_lun *ssc = ssc_of(lun);
     uint32_t len = get_be32(rq->cdb + 10); /* PARAMETER LIST LENGTH */
-    if (rq->cdb[5] || rq->cdb[7]) {
-        scsi_check_cdb_field(rq, rq->cdb[5] ? 5 : 7, -1);
+    if (!first_volume(rq))
         return;
-    }
     if (!len)
         return;
     if (len < 4 || len > rq->out_len || get_be32(rq->out) != len - 4) {

@@ -54,6 +54,12 @@ static inline void ssc_status(struct ssc_lun *ssc, struct tape_status *st)
     ssc->ops->status(ssc->self, st);
 }
 
+/* Bytes that the cartridge still takes. */
+static inline uint64_t ssc_left(const struct tape_status *st)
+{
+    return st->capacity > st->used ? st->capacity - st->used : 0;
+}
+
 static inline void ssc_statistics(struct ssc_lun *ssc, struct tape_statistics *s)
 {
     ssc->ops->statistics(ssc->self, s);
