@@ -22,9 +22,10 @@ void scsi_lun_fini(struct scsi_lun *lun)
 
 /* ---- nexuses ---- */
 
-/* The record of a nexus; a new one replaces the one seen longest ago. Lock held. */
+/* The record of a nexus. A new one replaces the one seen longest ago. */
 static struct scsi_nexus *find_nexus(struct scsi_lun *lun, uint64_t id, bool make)
 {
+    lock_assert_held(&lun->lock);
     struct scsi_nexus *oldest = &lun->nexus[0];
     for (size_t i = 0; i < SCSI_MAX_NEXUS; i++) {
         struct scsi_nexus *n = &lun->nexus[i];
@@ -97,6 +98,7 @@ uint16_t scsi_ua_take(struct scsi_lun *lun, uint64_t nexus)
 static bool any_prevents(const struct scsi_lun *lun)
 {
     bool any = false;
+    lock_assert_held(&lun->lock);
     for (size_t i = 0; i < SCSI_MAX_NEXUS; i++)
         any = any || (lun->nexus[i].id && lun->nexus[i].prevent);
     return any;

@@ -84,7 +84,7 @@ struct scsi_lun {
     bool (*at_once)(struct scsi_lun *lun, struct scsi_request *rq);
     atomic_bool reset_due;
     void (*destroy)(struct scsi_lun *lun);
-    struct lock lock; /* a leaf: held for a few instructions only, never while anything blocks. Guards nexus[] */
+    struct lock lock; /* guards nexus[] and nexus_clock; held for a few instructions, never while anything blocks */
     struct scsi_nexus nexus[SCSI_MAX_NEXUS];
     uint64_t nexus_clock;
 };

@@ -18,7 +18,7 @@ struct nexus_keys {
 
 /* The whole of it is locked memory. */
 struct ssc_keys {
-    struct lock lock; /* a leaf */
+    struct lock lock;
     uint32_t counter; /* key instance counter, SSC-5 4.2.21.8 */
     struct ssc_params all;
     struct nexus_keys nexus[SCSI_MAX_NEXUS];
@@ -48,9 +48,9 @@ void ssc_keys_free(struct ssc_keys *k)
     munmap(k, sizeof(*k));
 }
 
-/* Lock held. */
 static struct nexus_keys *find(struct ssc_keys *k, uint64_t nexus)
 {
+    lock_assert_held(&k->lock);
     for (size_t i = 0; i < SCSI_MAX_NEXUS; i++)
         if (k->nexus[i].nexus == nexus)
             return &k->nexus[i];
@@ -98,16 +98,16 @@ bool ssc_keys_set(struct ssc_keys *k, uint64_t nexus, enum key_scope scope, bool
     return true;
 }
 
-/* The volume that they were for is gone. Lock held. */
+/* With CKOD, parameters end with the volume for which they were set. */
 static void expire(struct ssc_params *p, uint64_t medium)
 {
     if (p->clear_on_demount && p->medium != medium)
         explicit_bzero(p, sizeof(*p));
 }
 
-/* Lock held. */
 static const struct ssc_params *in_force(struct ssc_keys *k, const struct nexus_keys *n, uint64_t medium)
 {
+    lock_assert_held(&k->lock);
     expire(&k->all, medium);
     for (size_t i = 0; i < SCSI_MAX_NEXUS; i++)
         expire(&k->nexus[i].local, medium);
