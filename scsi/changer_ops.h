@@ -12,7 +12,7 @@
 /* SMC-3 table 10. */
 enum element_type { ELEMENT_TRANSPORT = 1, ELEMENT_STORAGE = 2, ELEMENT_IMPORT_EXPORT = 3, ELEMENT_DRIVE = 4 };
 
-/* First addresses are fixed, so that they never move when the configuration grows. */
+/* Fixed, so that no address moves when the configuration grows. */
 enum {
     ELEMENT_FIRST_TRANSPORT = 0x0001,
     ELEMENT_FIRST_DRIVE = 0x0100,
@@ -31,8 +31,8 @@ struct changer_element {
     char barcode[33]; /* "" when empty */
     bool source_valid;
     uint16_t source;                       /* SOURCE STORAGE ELEMENT ADDRESS */
-    bool access;                           /* a transport may reach it now (a drive: its cartridge may be taken) */
-    bool by_operator;                      /* import/export: put there by an operator (IMPEXP) */
+    bool access;                           /* the transport may reach it now; of a drive: may take its cartridge */
+    bool by_operator;                      /* import/export: an operator put the cartridge there (IMPEXP) */
     const char *vendor, *product, *serial; /* drives: DVCID; valid as long as the library */
 };
 
@@ -42,8 +42,8 @@ enum changer_result {
     CHANGER_SOURCE_EMPTY,      /* 5/3B/0E */
     CHANGER_DESTINATION_FULL,  /* 5/3B/0D */
     CHANGER_REMOVAL_PREVENTED, /* 5/53/02 */
-    CHANGER_INCOMPATIBLE,      /* 5/30/00: a cartridge the drive cannot take */
-    CHANGER_FLUSH_FAILED,      /* 4/53/00: the drive could not make its data safe: the cartridge stays where it is */
+    CHANGER_INCOMPATIBLE,      /* 5/30/00: the drive cannot take the cartridge */
+    CHANGER_FLUSH_FAILED,      /* 4/53/00: the drive could not make its data safe, so the cartridge stays */
     CHANGER_CANCELLED,
     CHANGER_INTERNAL, /* 4/44/00 */
 };
@@ -55,7 +55,7 @@ struct changer_ops {
      * Returns how many were written to out. */
     size_t (*elements)(void *self, int type, uint16_t start, size_t max, struct changer_element *out);
     void (*wake)(void *self);
-    void (*prevent)(void *self, bool prevented); /* import/export elements: the operator's door is locked */
+    void (*prevent)(void *self, bool prevented); /* locks the operator's door: the import/export elements */
 
     /* On the changer's executor thread. transport 0 is the first transport. Moves out of a drive flush, rewind and
      * unload first. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* lun.c: how a request passes through a logical unit: row, CDB check, unit attention; nexuses. */
+/* lun.c: the way of a request through a logical unit, and what it remembers of nexuses. */
 #include "scsi/lun.h"
 
 #include <string.h>
@@ -42,7 +42,7 @@ static struct scsi_nexus *find_nexus(struct scsi_lun *lun, uint64_t id, bool mak
     return oldest;
 }
 
-/* SAM-5 5.14.3 lets one unit attention stand for others: a reset says more than a new medium, and that more than new
+/* One unit attention may stand for others (SAM-5 5.14.3): a reset says more than a new medium, and that more than new
  * parameters. */
 static unsigned severity(uint16_t asc)
 {
@@ -151,9 +151,9 @@ const struct scsi_command *scsi_find_command(const struct scsi_lun *lun, uint8_t
     return NULL;
 }
 
-/* A bit that the usage map does not have: *byte and *bit of the highest one in the first such byte. In CDBs of up to 12
- * bytes the three highest bits of byte 1 were SCSI-2's LOGICAL UNIT NUMBER: mtx still fills them, so they are passed
- * over. */
+/* Is a bit set that the usage map lacks? *byte and *bit: the highest one in the first such byte. The three highest
+ * bits of byte 1 do not count in CDBs of up to 12 bytes: they were SCSI-2's LOGICAL UNIT NUMBER, and mtx still fills
+ * them. */
 static bool reserved_bit_set(const struct scsi_command *row, const uint8_t *cdb, unsigned *byte, int *bit)
 {
     for (unsigned i = 1; i < row->cdb_len; i++) {
@@ -198,7 +198,7 @@ enum scsi_route scsi_lun_route(struct scsi_lun *lun, struct scsi_request *rq, co
         scsi_check_cdb_field(rq, byte, bit);
         return SCSI_ROUTE_DONE;
     }
-    /* What needs the medium does not wait for such an operation: it is told (SSC-5 4.2.10). */
+    /* A command that needs the medium does not wait for an IMMED operation, but learns of it (SSC-5 4.2.10). */
     if ((row->flags & CMD_NEEDS_MEDIUM) && lun->in_progress && lun->in_progress(lun, rq))
         return SCSI_ROUTE_DONE;
     *out = row;

@@ -24,8 +24,8 @@ enum scsi_status {
 struct scsi_lun;
 
 /*
- * The transport fills the first part and owns all memory; a handler fills the answer. A request is used by one thread
- * at a time. scsi_request_init (request.c) gives GOOD, no sense, nothing transferred.
+ * The transport fills the first part and owns all memory; a handler fills the answer. One thread at a time uses a
+ * request.
  */
 struct scsi_request {
     const uint8_t *cdb;
@@ -35,30 +35,30 @@ struct scsi_request {
     uint32_t out_len;
     uint8_t *in; /* room for data-in; contents undefined before */
     uint32_t in_len;
-    const atomic_bool
-        *cancelled; /* set by the transport on abort, reset, lost session; long operations poll it; never NULL */
+    /* Becomes true on abort, reset or a lost session; long operations poll it. Never NULL. */
+    const atomic_bool *cancelled;
 
-    /* Gives the memory at out away: it is malloc's, and whoever called ends it by free. NULL: it cannot be had. By the
-     * thread that runs the request, once. */
+    /* Gives the memory at out, which is malloc's, to the caller. Once, by the thread that runs the request. NULL: the
+     * transport does not give it away. */
     void (*give_out)(struct scsi_request *rq);
     void *transport; /* the transport's own */
 
-    bool can_defer; /* the transport answers before it calls after; else IMMED is done at once all the same */
+    bool can_defer; /* the transport answers before it calls after; if not, an IMMED command does its work first */
 
     uint8_t status; /* enum scsi_status */
     uint8_t sense[SCSI_SENSE_LEN];
-    uint8_t sense_len;  /* 0 or SCSI_SENSE_LEN */
-    uint32_t in_actual; /* bytes valid in in: <= in_len. The transport reports in_len - in_actual as residual, U only if
-                           > 0 */
-    uint32_t out_actual; /* bytes of out that were used, for the residual of data-out */
-    /* What goes on behind the answer (IMMED), or NULL; only with can_defer. Called on the executor's thread, before any
-     * other request; the request is gone by then. *cancelled becomes true when the logical unit ends. */
+    uint8_t sense_len;   /* 0 or SCSI_SENSE_LEN */
+    uint32_t in_actual;  /* bytes in in, <= in_len; the rest is the residual of data-in */
+    uint32_t out_actual; /* bytes of out that were used; the rest is the residual of data-out */
+    /* The work of an IMMED command, or NULL; only with can_defer. Runs on the executor's thread after the answer,
+     * before any other request; by then the request is gone. *cancelled becomes true when the logical unit ends. */
     void (*after)(struct scsi_lun *lun, const atomic_bool *cancelled);
 };
 
+/* GOOD, no sense, nothing transferred. */
 void scsi_request_init(struct scsi_request *rq);
-/* Answers GOOD with min(len, alloc, in_len) bytes of data: truncation by allocation length is no error and no overflow
- * (SPC-5 4.2.5.6). */
+/* Answers GOOD with min(len, alloc, in_len) bytes of data. That an allocation length truncates is no error (SPC-5
+ * 4.2.5.6). */
 void scsi_reply(struct scsi_request *rq, const void *data, size_t len, size_t alloc);
 
 #endif

@@ -18,7 +18,7 @@ void scsi_check(struct scsi_request *rq, enum scsi_sense_key key, enum scsi_asc 
     rq->status = SCSI_CHECK_CONDITION;
 }
 
-/* Field pointer sense key specific data, SPC-5 4.4.2.4.2. */
+/* Sense key specific data: a field pointer, SPC-5 4.4.2.4.2. */
 static void field_pointer(struct scsi_request *rq, bool in_cdb, unsigned byte, int bit)
 {
     rq->sense[15] =
@@ -40,7 +40,7 @@ void scsi_check_param_field(struct scsi_request *rq, unsigned byte, int bit)
 
 void scsi_sense_info(struct scsi_request *rq, int64_t information)
 {
-    if (information < INT32_MIN || information > UINT32_MAX) /* fixed format has no room for it */
+    if (information < INT32_MIN || information > UINT32_MAX) /* it does not fit */
         return;
     rq->sense[0] |= 0x80; /* VALID */
     put_be32(rq->sense + 3, (uint32_t)information);

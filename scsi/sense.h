@@ -20,7 +20,7 @@ enum scsi_sense_key {
     KEY_VOLUME_OVERFLOW = 0xD,
 };
 
-/* ASC in the high byte, ASCQ in the low one: SPC-5 annex D. Add the ones you need, in order of number. */
+/* ASC in the high byte, ASCQ in the low one: SPC-5 annex D, in order of number. */
 enum scsi_asc {
     ASC_NONE = 0x0000,
     ASC_FILEMARK_DETECTED = 0x0001,
@@ -66,20 +66,22 @@ enum scsi_asc {
     ASC_INCORRECT_DATA_ENCRYPTION_KEY = 0x7403,
 };
 
-/* Ends a request with CHECK CONDITION. Data already put into rq->in stays valid (in_actual is kept). */
+/* Ends a request with CHECK CONDITION. Data already in rq->in stays valid: in_actual does not change. */
 void scsi_check(struct scsi_request *rq, enum scsi_sense_key key, enum scsi_asc asc);
-/* 5/24/00 (or another 5/xx) with SENSE KEY SPECIFIC pointing at a byte of the CDB (SPC-5 4.4.2.4.2): byte, and bit or
- * -1. */
+/* 5/24/00 with a field pointer (SPC-5 4.4.2.4.2) to a byte of the CDB, and to its bit unless that is -1. */
 void scsi_check_cdb_field(struct scsi_request *rq, unsigned byte, int bit);
-/* 5/26/00 pointing at a byte of the parameter list. */
+/* 5/26/00 with a field pointer into the parameter list. */
 void scsi_check_param_field(struct scsi_request *rq, unsigned byte, int bit);
-/* Adds to the sense just made: VALID with INFORMATION (two's complement; not when 32 bits are too few), FILEMARK, EOM, ILI bits
- * (SPC-5 table 53; SSC-5 4.2.18). */
+
+/* These add to the sense just made. */
+
+/* INFORMATION, in two's complement, with VALID; nothing when 32 bits are too few. */
 void scsi_sense_info(struct scsi_request *rq, int64_t information);
-/* PROGRESS INDICATION of NOT READY and NO SENSE, in 65536ths: 4.4.2.4.6 */
+/* PROGRESS INDICATION of NOT READY and NO SENSE, in 65536ths (SPC-5 4.4.2.4.6). */
 void scsi_sense_progress(struct scsi_request *rq, uint16_t progress);
-/* The sense just made is about an operation that was answered before: response code 71h, 4.4.5. */
+/* It is about an operation that was answered before: response code 71h (SPC-5 4.4.5). */
 void scsi_sense_deferred(struct scsi_request *rq);
+/* SPC-5 table 53, SSC-5 4.2.18 */
 enum { SENSE_FILEMARK = 0x80, SENSE_EOM = 0x40, SENSE_ILI = 0x20 };
 void scsi_sense_flags(struct scsi_request *rq, uint8_t flags);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* smc_move.c: MOVE MEDIUM, EXCHANGE MEDIUM and what else the transport element does. */
+/* smc_move.c: MOVE MEDIUM, EXCHANGE MEDIUM and all else that the transport element does. */
 #include "base/be.h"
 #include "scsi/smc_private.h"
 
-/* One place for all results. */
+/* A result as status and sense. */
 static void end(struct scsi_request *rq, enum changer_result r)
 {
     static const struct {
@@ -28,7 +28,7 @@ static void end(struct scsi_request *rq, enum changer_result r)
 
 void smc_test_unit_ready(struct scsi_lun *lun, struct scsi_request *rq)
 {
-    (void)lun; /* always ready: elements are known without a scan */
+    (void)lun; /* always ready: the library knows its elements without a scan */
     (void)rq;
 }
 
@@ -58,7 +58,7 @@ void smc_prevent_allow(struct scsi_lun *lun, struct scsi_request *rq)
 void smc_position(struct scsi_lun *lun, struct scsi_request *rq)
 {
     struct smc_lun *smc = smc_of(lun);
-    if (rq->cdb[8] & 0x01) /* INVERT: one-sided media */
+    if (rq->cdb[8] & 0x01) /* INVERT: the media have one side */
         scsi_check_cdb_field(rq, 8, 0);
     else
         end(rq, smc->ops->position(smc->self, get_be16(rq->cdb + 2), get_be16(rq->cdb + 4)));

@@ -15,15 +15,15 @@
 struct reply {
     struct scsi_request *rq;
     bool voltag, dvcid;
-    size_t alloc; /* what of the reply the initiator takes */
-    size_t at;    /* length so far, also beyond alloc */
+    size_t alloc; /* what the initiator takes of the reply */
+    size_t at;    /* its length so far; may be beyond alloc */
     size_t page_at;
-    int page_type; /* of the open page, 0: none */
+    int page_type; /* of the open page; 0: none is */
     uint32_t count;
     uint16_t first;
 };
 
-/* Puts bytes at an offset; what lies behind the allocation length is counted only. */
+/* Puts bytes at an offset, as far as the allocation length goes. */
 static void put(struct reply *r, size_t at, const uint8_t *p, size_t n)
 {
     size_t room = r->alloc < r->rq->in_len ? r->alloc : r->rq->in_len;
@@ -109,7 +109,7 @@ void smc_read_element_status(struct scsi_lun *lun, struct scsi_request *rq)
         scsi_check_cdb_field(rq, 1, 3);
         return;
     }
-    /* All of them at once: a move in between would show its cartridge twice, or nowhere. */
+    /* All elements at once: with a move between two looks its cartridge would be in two elements, or in none. */
     struct changer_element *all = left ? malloc(left * sizeof(*all)) : NULL;
     if (left && !all) {
         rq->status = SCSI_TASK_SET_FULL;

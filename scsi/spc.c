@@ -7,7 +7,7 @@
 #include "base/be.h"
 
 #define STANDARD_LEN 96
-#define VERSION_SPC4 0x06 /* what LTO drives of our generations report; every tool knows it */
+#define VERSION_SPC4 0x06 /* as LTO-5 to LTO-9 drives report; every tool knows it */
 
 uint64_t scsi_identity_naa(const char *serial)
 {
@@ -51,13 +51,13 @@ static void standard_inquiry(struct scsi_lun *lun, struct scsi_request *rq, size
 static size_t vpd_serial(struct scsi_lun *lun, uint8_t *p)
 {
     size_t n = strlen(lun->id.serial);
-    memcpy(p, lun->id.serial, n); /* PRODUCT SERIAL NUMBER, unpadded: udev makes a link of it */
+    memcpy(p, lun->id.serial, n); /* PRODUCT SERIAL NUMBER; no padding, as udev makes a link of it */
     return n;
 }
 
 static size_t vpd_identification(struct scsi_lun *lun, uint8_t *p)
 {
-    /* NAA first: scsi_id takes it before a T10 vendor id. 7.8.6.6 */
+    /* NAA (7.8.6.6) comes first, as scsi_id prefers it to a T10 vendor ID. */
     p[0] = 0x01; /* CODE SET binary */
     p[1] = 0x03; /* ASSOCIATION logical unit, DESIGNATOR TYPE NAA */
     p[3] = 8;
@@ -148,7 +148,7 @@ void spc_inquiry(struct scsi_lun *lun, struct scsi_request *rq)
 
 void spc_request_sense(struct scsi_lun *lun, struct scsi_request *rq)
 {
-    if (rq->cdb[1] & 0x01) { /* DESC: the control mode page says D_SENSE 0 and not changeable */
+    if (rq->cdb[1] & 0x01) { /* DESC: there is no descriptor format (D_SENSE 0) */
         scsi_check_cdb_field(rq, 1, 0);
         return;
     }
@@ -156,7 +156,7 @@ void spc_request_sense(struct scsi_lun *lun, struct scsi_request *rq)
     struct scsi_request made = *rq;
     if (ua)
         scsi_check(&made, KEY_UNIT_ATTENTION, ua);
-    else if (!lun->in_progress || !lun->in_progress(lun, &made)) /* progress is told, 6.39 */
+    else if (!lun->in_progress || !lun->in_progress(lun, &made)) /* with progress, 6.39 */
         scsi_check(&made, KEY_NO_SENSE, ASC_NONE);
     scsi_reply(rq, made.sense, made.sense_len, rq->cdb[4]);
 }
@@ -166,9 +166,9 @@ void spc_request_sense(struct scsi_lun *lun, struct scsi_request *rq)
 void spc_send_diagnostic(struct scsi_lun *lun, struct scsi_request *rq)
 {
     (void)lun;
-    if (get_be16(rq->cdb + 3)) /* PARAMETER LIST LENGTH: no diagnostic pages */
+    if (get_be16(rq->cdb + 3)) /* PARAMETER LIST LENGTH: there are no diagnostic pages */
         scsi_check_cdb_field(rq, 3, -1);
-    else if (!(rq->cdb[1] & 0x04)) /* only the default self-test (SELFTEST): nothing of ours wears out */
+    else if (!(rq->cdb[1] & 0x04)) /* SELFTEST: there is only the default self-test */
         scsi_check_cdb_field(rq, 1, 2);
 }
 
@@ -220,7 +220,7 @@ static void report_one(struct scsi_request *rq, const struct scsi_command *row, 
         put_be16(b + 2, row->cdb_len);              /* CDB SIZE */
         memcpy(b + 4, row->usage, row->cdb_len);    /* CDB USAGE DATA */
         b[4] = row->opcode;
-        if (row->service_action != SA_NONE) /* the action's own bits, not a mask */
+        if (row->service_action != SA_NONE) /* the action itself, not a mask */
             b[5] = (uint8_t)((b[5] & 0xe0) | (row->service_action & 0x1f));
         len += row->cdb_len;
         if (rctd) {

@@ -5,12 +5,11 @@
 
 #include "scsi/lun.h"
 
-/* Handlers for the tables' rows. */
-void spc_inquiry(struct scsi_lun *lun, struct scsi_request *rq); /* 6.6, with the VPD pages */
-void spc_request_sense(struct scsi_lun *lun,
-                       struct scsi_request *rq); /* 6.39: a pending unit attention, else no sense */
+/* Handlers */
+void spc_inquiry(struct scsi_lun *lun, struct scsi_request *rq);       /* 6.6, with the VPD pages */
+void spc_request_sense(struct scsi_lun *lun, struct scsi_request *rq); /* 6.39: a unit attention, else no sense */
 void spc_report_supported_opcodes(struct scsi_lun *lun, struct scsi_request *rq); /* 6.32 */
-void spc_send_diagnostic(struct scsi_lun *lun, struct scsi_request *rq); /* 6.42: the default self-test, which passes */
+void spc_send_diagnostic(struct scsi_lun *lun, struct scsi_request *rq); /* 6.42: the default self-test passes */
 
 /* Fields of len bytes: a text, left-aligned and padded with blanks; a number, big-endian. */
 void spc_put_text(uint8_t *p, size_t len, const char *text);
@@ -52,7 +51,7 @@ struct mode_device {
     bool (*select)(struct scsi_lun *lun, struct scsi_request *rq, const struct mode_parameters *p, bool apply);
 };
 
-/* Pages that say the same for every device type here; nothing in them is changeable. */
+/* Pages that every device type has, with nothing changeable in them. */
 extern const uint8_t spc_disconnect_page[16], spc_control_page[12], spc_exceptions_page[12];
 void spc_mode_sense(struct scsi_lun *lun, struct scsi_request *rq, const struct mode_device *dev);  /* 6 and 10 */
 void spc_mode_select(struct scsi_lun *lun, struct scsi_request *rq, const struct mode_device *dev); /* 6 and 10 */
@@ -60,10 +59,9 @@ void spc_mode_select(struct scsi_lun *lun, struct scsi_request *rq, const struct
 /* ---- log pages ---- */
 struct log_page {
     uint8_t page, subpage;
-    /* Writes the parameters (without the 4 byte page header) to buf, which has room for LOG_PAGE_MAX; returns their
-     * length. */
+    /* Writes the parameters, without the page header, to buf (LOG_PAGE_MAX bytes). Returns their length. */
     size_t (*fill)(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf);
-    void (*reset)(struct scsi_lun *lun); /* LOG SELECT sets its counters to 0; NULL: it has none that can be */
+    void (*reset)(struct scsi_lun *lun); /* sets its counters to 0 for LOG SELECT; NULL: none can be */
 };
 #define LOG_PAGE_MAX 4096
 
@@ -72,9 +70,9 @@ struct log_page {
 enum { LOG_COUNTER = 0x00, LOG_ASCII = 0x01, LOG_BINARY = 0x03 };
 uint8_t *log_number(uint8_t *p, uint16_t code, uint8_t control, unsigned len, uint64_t value);
 uint8_t *log_text(uint8_t *p, uint16_t code, unsigned len, const char *text); /* padded with blanks */
-/* Pages 00h and 00h/FFh are made from the table, which lists the others in order. */
+/* The table has all pages, in order, but 00h and 00h/FFh, which list them. */
 void spc_log_sense(struct scsi_lun *lun, struct scsi_request *rq, const struct log_page *pages, size_t n);
-/* 6.10: PCR resets; no parameter can be set. */
+/* 6.10: resets counters (PCR); a parameter cannot be set. */
 void spc_log_select(struct scsi_lun *lun, struct scsi_request *rq, const struct log_page *pages, size_t n);
 
 #endif

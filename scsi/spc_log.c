@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* spc_log.c: LOG SENSE from a table of pages (SPC-5 6.11, 7.3). */
+/* spc_log.c: LOG SENSE and LOG SELECT from a table of pages (SPC-5 6.10, 6.11, 7.3). */
 #include <string.h>
 
 #include "base/be.h"
@@ -27,7 +27,7 @@ uint8_t *log_text(uint8_t *p, uint16_t code, unsigned len, const char *text)
     return v + len;
 }
 
-/* 00h lists pages by one byte, 00h/FFh pages and subpages by two. */
+/* Page 00h lists pages, a byte each; 00h/FFh lists pages and subpages, two bytes each. */
 static size_t fill_supported(const struct log_page *pages, size_t n, bool subpages, uint8_t *p)
 {
     size_t len = 0;
@@ -47,7 +47,7 @@ static size_t fill_supported(const struct log_page *pages, size_t n, bool subpag
     return len;
 }
 
-/* Where the parameters with code >= first begin: the list is cut before (PARAMETER POINTER). */
+/* PARAMETER POINTER: where the parameters with a code of at least first begin. */
 static size_t skip_parameters(const uint8_t *p, size_t len, unsigned first)
 {
     size_t at = 0;
@@ -82,7 +82,7 @@ void spc_log_sense(struct scsi_lun *lun, struct scsi_request *rq, const struct l
     }
     if (pointer && page) {
         size_t skip = skip_parameters(b + 4, len, pointer);
-        if (skip == len) { /* behind the last one: 6.11 */
+        if (skip == len) { /* there is none such: 6.11 */
             scsi_check_cdb_field(rq, 5, -1);
             return;
         }
@@ -97,7 +97,7 @@ void spc_log_sense(struct scsi_lun *lun, struct scsi_request *rq, const struct l
 
 /* ---- LOG SELECT ---- */
 
-/* Is there a page that the CDB means? 00h without a subpage: all of them. */
+/* Does the CDB mean this page? 00h means all of them. */
 static bool is_meant(const struct log_page *p, uint8_t page, uint8_t subpage)
 {
     return (!page && (!subpage || subpage == 0xff)) || (p->page == page && p->subpage == subpage);
@@ -123,7 +123,7 @@ void spc_log_select(struct scsi_lun *lun, struct scsi_request *rq, const struct 
         scsi_check_cdb_field(rq, page ? 2 : 3, page ? 5 : 7);
         return;
     }
-    if (len) { /* a list of values, and none of ours may be given one */
+    if (len) { /* a list of values, but no parameter can be set */
         if (len < 4 || len > rq->out_len) {
             scsi_check(rq, KEY_ILLEGAL_REQUEST, ASC_PARAMETER_LIST_LENGTH_ERROR);
             return;

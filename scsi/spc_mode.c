@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* spc_mode.c: MODE SENSE and MODE SELECT, 6 and 10, from a table of pages (SPC-5 6.14 to 6.17, 7.5). */
+/* spc_mode.c: MODE SENSE and MODE SELECT from a table of pages (SPC-5 6.14 to 6.17, 7.5). */
 #include <string.h>
 
 #include "base/be.h"
@@ -8,12 +8,11 @@
 #define MAX_PAGE 255
 #define MAX_DATA 2048
 
-/* 02h Disconnect-Reconnect, 7.5.9: iSCSI negotiates what it would say. */
+/* 02h Disconnect-Reconnect, 7.5.9: all 0, as iSCSI negotiates these things */
 const uint8_t spc_disconnect_page[16] = {0x02, 0x0E};
 /* 0Ah Control, 7.5.10: D_SENSE 0 (fixed format), QUEUE ALGORITHM MODIFIER 0, TAS 0, AUTOLOAD MODE 0 */
 const uint8_t spc_control_page[12] = {0x0A, 0x0A};
-/* 1Ch Informational Exceptions Control, 7.5.12 (SSC-5 8.3.6, SMC-3 7.3.6): DEXCPT; what there is to tell is in the log
- * pages */
+/* 1Ch Informational Exceptions Control, 7.5.12 (SSC-5 8.3.6, SMC-3 7.3.6): DEXCPT: exceptions are in log pages only */
 const uint8_t spc_exceptions_page[12] = {0x1C, 0x0A, 0x08};
 
 /* The page with the values of page control pc; returns its length. */
@@ -55,8 +54,8 @@ static struct mode_form form_of(const uint8_t *cdb)
     return (struct mode_form){true, get_be16(cdb + 7), 8, 2, 3, 6};
 }
 
-/* Header and block descriptor; returns their length. They have current values whatever PC says: that is about pages only
- * (6.14.1). */
+/* Header and block descriptor; returns their length. They have current values whatever PC says: that is about pages
+ * only (6.14.1). */
 static size_t make_head(struct scsi_lun *lun, const struct mode_device *dev, const struct mode_form *f, bool dbd,
                         uint8_t *b)
 {
@@ -111,8 +110,7 @@ static const struct mode_page *find_page(const struct mode_device *dev, uint8_t 
     return NULL;
 }
 
-/* Only changeable bits may differ from the current values. at: offset of the page in the list, for the field pointer.
- */
+/* Only changeable bits may differ from the current values. The page is at that byte of the list. */
 static bool check_page(struct scsi_lun *lun, struct scsi_request *rq, const struct mode_page *p, const uint8_t *in,
                        size_t at)
 {

@@ -14,9 +14,9 @@
 #define AT_ONCE CMD_AT_ONCE
 #define SECRET CMD_SECRET
 
-/* Time-outs are in seconds, as LTO drives give them; PBS waits 600 s for most commands. READ, WRITE, WRITE FILEMARKS,
- * VERIFY and ERASE have no 16 byte forms: these belong to explicit address mode (SSC-5 4.2.7), which LTO drives do not
- * have: mode page 10h says BAM 0, and not changeable. */
+/* Time-outs are those of LTO drives; PBS waits 600 s for most commands. READ, WRITE, WRITE FILEMARKS, VERIFY and ERASE
+ * have no form of 16 bytes: it belongs to explicit address mode (SSC-5 4.2.7), which LTO drives do not have (BAM 0 in
+ * mode page 10h). */
 /* clang-format off */
 #define READ_ATTRIBUTE(action, name) \
     {0x8C, action, 16, NOW | MEDIUM, "READ ATTRIBUTE: " name, CDB(0x1f, R3, FF, 0, FF, FF2, FF4, 0x01), 60, ssc_read_attribute}
@@ -65,7 +65,7 @@ static const struct scsi_command table[] = {
 };
 /* clang-format on */
 
-/* Append-only mode stays: a reset must not open a tape that somebody protects. */
+/* Append-only mode stays: a reset must not open a tape that somebody protected. */
 static void reset(struct scsi_lun *lun)
 {
     struct ssc_lun *ssc = ssc_of(lun);
@@ -107,7 +107,7 @@ struct scsi_lun *ssc_lun_new(const struct scsi_identity *id, const struct ssc_op
     ssc->lun.destroy = destroy;
     ssc->lun.nexus_gone = nexus_gone;
     ssc->keys = ssc_keys_new();
-    if (!ssc->keys) { /* a drive that cannot keep keys to itself takes none */
+    if (!ssc->keys) { /* no locked memory: such a drive could not keep its keys secret */
         scsi_lun_fini(&ssc->lun);
         free(ssc);
         return NULL;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ssc_append.c: what a write meets before and after it: append-only mode and ALLOW OVERWRITE, programmable early
- * warning (SSC-5 4.2.6, 4.2.17, 7.1). */
+/* ssc_append.c: append-only mode with ALLOW OVERWRITE, and programmable early warning (SSC-5 4.2.6, 4.2.17, 7.1). */
 #include "base/be.h"
 #include "scsi/ssc_private.h"
 
@@ -12,8 +11,8 @@ void ssc_moved(struct ssc_lun *ssc)
 
 /* ---- append-only mode ---- */
 
-/* Filemarks just before end of data may go, as on a WORM medium: programs end a tape with two and append at the second.
- */
+/* As on a WORM medium, filemarks just before end of data may go: programs end a tape with two, and append at the
+ * second. */
 bool ssc_at_end(const struct tape_status *st)
 {
     return st->object == st->end_object || (st->file > 0 && st->end_object - st->object == st->end_file - st->file);
@@ -27,7 +26,7 @@ bool ssc_may_overwrite(struct ssc_lun *ssc, struct scsi_request *rq, bool format
     ssc_status(ssc, &st);
     const struct ssc_overwrite o = ssc->overwrite;
     if (st.write_protected || (!format && ssc_at_end(&st)) || (format && !st.end_object))
-        return true; /* a write protected tape says so itself */
+        return true; /* a write protected tape answers for itself */
     bool here = o.medium == st.medium_changes && o.object == st.object;
     if (here && o.allowed == (format ? OVERWRITE_FORMAT : OVERWRITE_HERE)) {
         ssc->overwrite.allowed = OVERWRITE_NONE; /* once */
@@ -37,7 +36,7 @@ bool ssc_may_overwrite(struct ssc_lun *ssc, struct scsi_request *rq, bool format
     return false;
 }
 
-/* ALLOW OVERWRITE, SSC-5 7.1: the next overwrite in append-only mode, at this very position. */
+/* ALLOW OVERWRITE, SSC-5 7.1: allows one overwrite in append-only mode, at this very position. */
 void ssc_allow_overwrite(struct scsi_lun *lun, struct scsi_request *rq)
 {
     struct ssc_lun *ssc = ssc_of(lun);
@@ -56,7 +55,7 @@ void ssc_allow_overwrite(struct scsi_lun *lun, struct scsi_request *rq)
         return;
     }
     bool here = what == OVERWRITE_HERE ? get_be64(rq->cdb + 4) == st.object : st.object == 0;
-    if (!here) { /* LOGICAL OBJECT IDENTIFIER is not the position, or a format would not begin at BOP */
+    if (!here) { /* LOGICAL OBJECT IDENTIFIER is elsewhere, or a format would not begin at BOP */
         scsi_check(rq, KEY_ILLEGAL_REQUEST, ASC_SEQUENTIAL_POSITIONING_ERROR);
         return;
     }
@@ -65,15 +64,15 @@ void ssc_allow_overwrite(struct scsi_lun *lun, struct scsi_request *rq)
 
 /* ---- programmable early warning ---- */
 
-/* The zone begins PEWS megabytes before early warning. What lies before a position is known at end of data only, where
- * all writes are. */
+/* The zone begins PEWS megabytes before early warning. Only at end of data, where all writes happen, is it known how
+ * much lies before the position. */
 bool ssc_in_pews(const struct ssc_lun *ssc, const struct tape_status *st)
 {
     return ssc->pews && st->medium == TAPE_MEDIUM_LOADED && st->object == st->end_object &&
            st->used + ssc->pews * 1000000ull >= st->capacity;
 }
 
-/* Told once each time the zone is entered. EOM stays 0: that bit is for early warning itself (SPC-5 4.4.2). */
+/* Warns once each time a write enters the zone. EOM stays 0: it means early warning itself (SPC-5 4.4.2). */
 void ssc_note_pews(struct ssc_lun *ssc, struct scsi_request *rq)
 {
     struct tape_status st;

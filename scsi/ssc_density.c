@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ssc_density.c: REPORT DENSITY SUPPORT (SSC-5): the densities and the media that the drive takes. */
+/* ssc_density.c: REPORT DENSITY SUPPORT (SSC-5): the densities and media that the drive takes. */
 #include <stdio.h>
 #include <string.h>
 
@@ -59,7 +59,7 @@ void ssc_report_density_support(struct scsi_lun *lun, struct scsi_request *rq)
         (void)ssc_medium_ready(lun, rq);
         return;
     }
-    /* Nothing wears or shrinks here: a drive reads and writes every generation up to its own. */
+    /* Unlike a real drive, this one reads and writes every generation up to its own. */
     for (int g = LTO_FIRST; g <= ssc->drive->generation; g++) {
         const struct lto_generation *gen = lto_generation(g);
         if (media && gen->density != st.density)

@@ -16,7 +16,7 @@ struct nexus_keys {
     struct ssc_params local;
 };
 
-/* The whole of it is locked memory. */
+/* All of it is in locked memory. */
 struct ssc_keys {
     struct lock lock;
     uint32_t counter; /* key instance counter, SSC-5 4.2.21.8 */
@@ -120,7 +120,7 @@ void ssc_keys_get(struct ssc_keys *k, uint64_t nexus, uint64_t medium, struct ss
     lock_take(&k->lock);
     const struct nexus_keys *n = nexus ? find(k, nexus) : NULL;
     *out = *in_force(k, n, medium);
-    explicit_bzero(out->key, sizeof(out->key)); /* nobody has to know */
+    explicit_bzero(out->key, sizeof(out->key)); /* nobody needs it */
     out->counter = out->counter ? out->counter : k->counter;
     *scope = n ? n->scope : SCOPE_PUBLIC;
     bool any = out->encryption || out->decryption;

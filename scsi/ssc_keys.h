@@ -25,23 +25,23 @@ struct ssc_params {
 
 struct ssc_keys;
 
-/* NULL when such memory cannot be had. */
+/* NULL: there is no such memory. */
 struct ssc_keys *ssc_keys_new(void);
-void ssc_keys_free(struct ssc_keys *k); /* everything is wiped */
+void ssc_keys_free(struct ssc_keys *k); /* wipes everything */
 
 /* Any of these on any thread; none blocks. */
 
-/* The parameters of a nexus become p (for SCOPE_PUBLIC: none of its own); its key instance counter is the drive's next
- * one. lock: the nexus works with just these from now on. false: there are too many nexuses. *changed: those of others
- * are different now. */
+/* Gives a nexus the parameters p (with SCOPE_PUBLIC: none of its own) and the drive's next key instance counter. lock:
+ * from now on the nexus works with just these. *changed: the parameters of other nexuses are different now. False:
+ * there are too many nexuses. */
 bool ssc_keys_set(struct ssc_keys *k, uint64_t nexus, enum key_scope scope, bool lock, const struct ssc_params *p,
                   bool *changed);
-/* What is in force for a nexus; medium: medium_changes now. *scope: the nexus's; *of: whose the parameters are (ALL or
- * LOCAL, or PUBLIC: nobody set any). */
+/* The parameters in force for a nexus, without the key; medium: medium_changes now. *scope: the nexus's. *of: the scope
+ * with which they were set; PUBLIC: nobody set any. */
 void ssc_keys_get(struct ssc_keys *k, uint64_t nexus, uint64_t medium, struct ssc_params *out, enum key_scope *scope,
                   enum key_scope *of);
-/* The same for a READ or WRITE: *out's key points into locked memory, until the next call. false: the nexus is locked
- * to other parameters. By one thread at a time. */
+/* The same for a READ or WRITE; the key is in locked memory, until the next call. By one thread at a time. False: the
+ * nexus is locked to other parameters. */
 bool ssc_keys_use(struct ssc_keys *k, uint64_t nexus, uint64_t medium, struct tape_crypt *out);
 void ssc_keys_nexus_gone(struct ssc_keys *k, uint64_t nexus);
 void ssc_keys_reset(struct ssc_keys *k);

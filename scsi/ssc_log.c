@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ssc_log.c: the drive's log pages, one table, and those that tell of the drive: from memory alone, so they never wait.
- */
+/* ssc_log.c: the table of the drive's log pages, and those about the drive. All come from memory, so they never
+ * wait. */
 #include "scsi/ssc_private.h"
 
 /* The drive's counters since LOG SELECT last set them to 0. */
@@ -17,7 +17,7 @@ static struct tape_usage counted(struct ssc_lun *ssc)
                                .read_errors = now->read_errors - base->read_errors};
 }
 
-/* SPC-5 7.3.6: 0000h to 0004h tell of errors that were corrected on the way, which this medium does not have. */
+/* SPC-5 7.3.6. 0000h to 0004h count corrected errors, which this medium does not have. */
 static size_t error_counters(uint8_t *buf, uint64_t bytes, uint64_t uncorrected)
 {
     uint8_t *p = buf;
@@ -83,7 +83,7 @@ static size_t fill_device_status(struct scsi_lun *lun, uint64_t nexus, uint8_t *
     return (size_t)(end - buf);
 }
 
-/* 12h TapeAlert Response, ADC-3 6.1.3: not cleared by being read. */
+/* 12h TapeAlert Response, ADC-3 6.1.3: reading it clears no flag. */
 static size_t fill_alert_response(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf)
 {
     (void)nexus;
@@ -92,7 +92,7 @@ static size_t fill_alert_response(struct scsi_lun *lun, uint64_t nexus, uint8_t 
     return (size_t)(log_number(buf, 0x0000, LOG_BINARY, 8, st.alerts) - buf); /* FLAG01h is the highest bit */
 }
 
-/* 2Eh TapeAlert, SSC-5 8.2.6: each initiator is told once of each. */
+/* 2Eh TapeAlert, SSC-5 8.2.6: each initiator reads each flag once. */
 static size_t fill_alerts(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf)
 {
     struct tape_status st;
@@ -104,7 +104,7 @@ static size_t fill_alerts(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf)
     return (size_t)(p - buf);
 }
 
-/* 0Dh Temperature, SPC-5 7.3.21: FFh, there is no thermometer; nor a temperature that would be too much. */
+/* 0Dh Temperature, SPC-5 7.3.21: FFh, as there is no thermometer, and no temperature would be too high. */
 static size_t fill_temperature(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf)
 {
     (void)lun;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ssc_log_volume.c: the log pages that tell what a drive and its cartridge have gone through. MB are 10^6 bytes. */
+/* ssc_log_volume.c: the log pages about the life of a drive and its cartridge. MB are 10^6 bytes. */
 #include "base/be.h"
 #include "scsi/ssc_private.h"
 
@@ -11,7 +11,7 @@ static uint64_t ratio(uint64_t plain, uint64_t stored)
     return stored ? (uint64_t)((double)plain / (double)stored * 100 + 0.5) : 0;
 }
 
-/* 14h Device Statistics, SSC-5 8.2.5: of the drive's life. */
+/* 14h Device Statistics, SSC-5 8.2.5: the drive's life */
 size_t ssc_log_device(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf)
 {
     (void)nexus;
@@ -27,7 +27,7 @@ size_t ssc_log_device(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf)
     return (size_t)(p - buf);
 }
 
-/* One partition record, SSC-5 8.2.7.5: length behind it, partition, counter. */
+/* A partition record, SSC-5 8.2.7.5: length of what follows, partition, counter. */
 static uint8_t *partition(uint8_t *p, uint16_t code, uint64_t value)
 {
     uint8_t *end = log_number(p, code, LOG_BINARY, 8, 0);
@@ -36,8 +36,8 @@ static uint8_t *partition(uint8_t *p, uint16_t code, uint64_t value)
     return end;
 }
 
-/* 17h Volume Statistics, SSC-5 8.2.7. A data set is what one WRITE or READ moves: a block. A mount passes the beginning
- * of medium once. Without a cartridge only the page's validity is told. */
+/* 17h Volume Statistics, SSC-5 8.2.7. A data set is a block. Each mount passes the beginning of medium once. Without a
+ * cartridge only the first parameter is there. */
 size_t ssc_log_volume(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf)
 {
     (void)nexus;
@@ -112,14 +112,14 @@ size_t ssc_log_capacity(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf)
     return (size_t)(p - buf);
 }
 
-/* Megabytes, and the bytes that are left over. */
+/* Megabytes, and the bytes left over. */
 static uint8_t *megabytes(uint8_t *p, uint16_t code, uint64_t bytes)
 {
     p = log_number(p, code, LOG_BINARY, 4, bytes / MB);
     return log_number(p, (uint16_t)(code + 1), LOG_BINARY, 4, bytes % MB);
 }
 
-/* 1Bh Data Compression, SSC-5 8.2.8, and 32h, the same under the number that LTO drives used before: of this mount. */
+/* 1Bh Data Compression, SSC-5 8.2.8, of this mount; also 32h, its number in older LTO drives. */
 size_t ssc_log_compression(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf)
 {
     (void)nexus;

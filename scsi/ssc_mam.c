@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ssc_mam.c: medium auxiliary memory: READ ATTRIBUTE and WRITE ATTRIBUTE (SPC-5 6.19, 6.51; attributes 7.4), one table.
- */
+/* ssc_mam.c: medium auxiliary memory: the table of attributes (SPC-5 7.4), READ and WRITE ATTRIBUTE (6.19, 6.51). */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -11,7 +10,7 @@
 
 enum mam_format { BINARY = 0, ASCII = 1, TEXT = 2 };
 
-/* What values are made of. */
+/* What values come from. */
 struct mam_now {
     struct scsi_lun *lun;
     struct tape_status st;
@@ -72,7 +71,7 @@ static void manufacturer(const struct mam_now *m, uint8_t *v, unsigned len)
 {
     spc_put_text(v, len, m->lun->id.vendor);
 }
-/* The drive that loaded the cartridge n loads before this one: vendor and serial number. */
+/* Vendor and serial number of the drive that loaded the cartridge n loads ago. */
 static void load(const struct mam_now *m, uint8_t *v, unsigned len, unsigned n)
 {
     spc_put_text(v, 8, m->s.last_drives[n][0] ? m->lun->id.vendor : "");
@@ -186,7 +185,7 @@ static struct tape_attribute *find_host(struct tape_mam *mam, uint16_t id)
     return NULL;
 }
 
-/* LOGICAL VOLUME NUMBER and PARTITION NUMBER: there is one of each. False with the sense for another. */
+/* LOGICAL VOLUME NUMBER and PARTITION NUMBER: there is only 0. Makes the sense for another. */
 static bool first_volume(struct scsi_request *rq)
 {
     if (!rq->cdb[5] && !rq->cdb[7])
@@ -197,7 +196,7 @@ static bool first_volume(struct scsi_request *rq)
 
 /* ---- READ ATTRIBUTE ---- */
 
-/* The attribute's value, its length in *len; false: it has none now. */
+/* The value and its length; false: the attribute has none now. */
 static bool get_value(const struct attribute *a, struct mam_now *m, uint8_t *v, size_t *len)
 {
     if (a->value) {
@@ -232,7 +231,7 @@ static size_t attribute_values(struct mam_now *m, uint16_t first, uint8_t *b)
     return at;
 }
 
-/* Identifiers only: of those that have a value, or of all that could. */
+/* Identifiers of the attributes that have a value, or of all that could. */
 static size_t attribute_list(struct mam_now *m, bool supported, uint8_t *b)
 {
     size_t at = 4;
@@ -280,7 +279,7 @@ void ssc_read_attribute(struct scsi_lun *lun, struct scsi_request *rq)
     case 0x02: /* logical volume list */
     case 0x03: /* partition list */
         put_be16(b, 2);
-        b[3] = 1; /* the first is number 0, and there is 1 */
+        b[3] = 1; /* from number 0 on, there is 1 */
         len = 4;
         break;
     case 0x05:
@@ -292,12 +291,12 @@ void ssc_read_attribute(struct scsi_lun *lun, struct scsi_request *rq)
 
 /* ---- WRITE ATTRIBUTE ---- */
 
-/* One attribute of the list into mam. at: its offset, for the field pointer. */
+/* Puts an attribute of the list into mam. at: its offset, for the field pointer. */
 static bool take(struct scsi_request *rq, const uint8_t *p, unsigned at, struct tape_mam *mam)
 {
     uint16_t id = get_be16(p), len = get_be16(p + 3);
     const struct attribute *a = find(id);
-    if (!a || a->value) { /* there is no such attribute, or it is not the host's */
+    if (!a || a->value) { /* there is none such, or it is not the host's */
         scsi_check_param_field(rq, at, -1);
         return false;
     }
@@ -310,7 +309,7 @@ static bool take(struct scsi_request *rq, const uint8_t *p, unsigned at, struct 
         return false;
     }
     struct tape_attribute *h = find_host(mam, id);
-    if (!len) { /* it is nonexistent from now on */
+    if (!len) { /* it is to go */
         if (h)
             *h = mam->v[--mam->n];
         return true;

@@ -40,10 +40,9 @@ void ssc_test_unit_ready(struct scsi_lun *lun, struct scsi_request *rq)
 void ssc_load_unload(struct scsi_lun *lun, struct scsi_request *rq)
 {
     struct ssc_lun *ssc = ssc_of(lun);
-    bool load = rq->cdb[4] & 0x01, eot = rq->cdb[4] & 0x04,
-         hold = rq->cdb[4] & 0x08; /* RETEN says nothing to this tape */
+    bool load = rq->cdb[4] & 0x01, eot = rq->cdb[4] & 0x04, hold = rq->cdb[4] & 0x08; /* RETEN means nothing here */
     struct tape_status st;
-    if (eot && load) { /* SSC-5 7.3: not together */
+    if (eot && load) { /* not together: SSC-5 7.3 */
         scsi_check_cdb_field(rq, 4, 2);
         return;
     }
@@ -52,7 +51,7 @@ void ssc_load_unload(struct scsi_lun *lun, struct scsi_request *rq)
         ssc_end(rq, TAPE_NOT_PRESENT, 0);
         return;
     }
-    if (hold && load) /* in the drive, not threaded: it is in the drive */
+    if (hold && load) /* into the drive, but not threaded: it is in the drive */
         return;
     bool fresh = st.medium != TAPE_MEDIUM_LOADED;
     ssc_moved(ssc);
@@ -63,7 +62,7 @@ void ssc_load_unload(struct scsi_lun *lun, struct scsi_request *rq)
     }
     enum tape_result r = load ? ssc->ops->load(ssc->self, rq->cancelled) : ssc->ops->unload(ssc->self, rq->cancelled);
     ssc_end(rq, r, 0);
-    if (r == TAPE_OK && load && fresh) /* the others learn of it; who asked knows */
+    if (r == TAPE_OK && load && fresh) /* the others learn of it; the one who asked knows */
         scsi_ua_raise(lun, 0, rq->nexus, ASC_NOT_READY_TO_READY_CHANGE);
 }
 
@@ -97,7 +96,7 @@ static enum tape_result run_set_capacity(struct ssc_lun *ssc, const atomic_bool 
     return ssc->ops->set_capacity(ssc->self, ssc->work.proportion, cancel);
 }
 
-/* At BOP only; makes blank what cannot be in append-only mode or on a WORM medium. False with the sense. */
+/* A format begins at BOP, and leaves nothing: not in append-only mode. Makes the sense if it may not be. */
 static bool may_format(struct ssc_lun *ssc, struct scsi_request *rq)
 {
     struct tape_status st;
@@ -109,7 +108,7 @@ static bool may_format(struct ssc_lun *ssc, struct scsi_request *rq)
     return ssc_may_overwrite(ssc, rq, true, 0);
 }
 
-/* SSC-5 7.12: a part of the medium that the initiator may use from now on. What was on it is gone. */
+/* SSC-5 7.12: the initiator may use so much of the medium from now on. What was on it is gone. */
 void ssc_set_capacity(struct scsi_lun *lun, struct scsi_request *rq)
 {
     struct ssc_lun *ssc = ssc_of(lun);
@@ -119,11 +118,11 @@ void ssc_set_capacity(struct scsi_lun *lun, struct scsi_request *rq)
     ssc_work_do(ssc, rq, rq->cdb[1] & 0x01, ASC_OPERATION_IN_PROGRESS, TAPE_FORMATTING, run_set_capacity);
 }
 
-/* VERIFY and TRANSFER LENGTH (vendor-specific parameters) are not in the usage map: 5/24/00 before it gets here. */
+/* The usage map has neither VERIFY nor TRANSFER LENGTH (vendor-specific parameters): these are 5/24/00. */
 void ssc_format_medium(struct scsi_lun *lun, struct scsi_request *rq)
 {
     struct ssc_lun *ssc = ssc_of(lun);
-    if ((rq->cdb[2] & 0x0f) > 2) { /* FORMAT: default, partition, or both: there is one partition in any case */
+    if ((rq->cdb[2] & 0x0f) > 2) { /* FORMAT: default, partition, or both: there is one partition anyway */
         scsi_check_cdb_field(rq, 2, 3);
         return;
     }

@@ -6,17 +6,17 @@
 #include "base/lto.h"
 #include "scsi/ssc_private.h"
 
-/* What is not changeable is either true of this drive, or what LTO drives report too. Values stand as they are read
- * with PC "default". */
+/* The pages' default values. What is not changeable is true of this drive, or is what LTO drives report too. */
 
-/* 01h Read-Write Error Recovery, SSC-5 8.3.5: nothing is retried on the initiator's behalf. */
+/* 01h Read-Write Error Recovery, SSC-5 8.3.5: the drive does not retry anything */
 static const uint8_t error_recovery[12] = {0x01, 0x0A};
 /* 0Ah/F0h Control Data Protection, SSC-5 8.3.9: LOGICAL BLOCK PROTECTION METHOD 0, there is none */
 static const uint8_t protection[32] = {0x4A, 0xF0, 0x00, 0x1C};
-/* 0Fh Data Compression, SSC-5 8.3.2: DCE, DCC, DDE; algorithm 1 (as LTO drives name theirs; the medium keeps zstd) */
+/* 0Fh Data Compression, SSC-5 8.3.2: DCE, DCC, DDE; algorithm 1, which is what LTO drives call theirs (in truth it is
+ * zstd) */
 static const uint8_t compression[16] = {0x0F, 0x0E, 0xC0, 0x80, 0, 0, 0, 0x01, 0, 0, 0, 0x01};
 static const uint8_t compression_changeable[16] = {0, 0, 0x80}; /* DCE */
-/* 10h Device Configuration, SSC-5 8.3.3: LOIS (READ POSITION knows objects); EEG; SEW 0: writes stay buffered behind
+/* 10h Device Configuration, SSC-5 8.3.3: LOIS (READ POSITION knows objects); EEG; SEW 0: writes stay buffered past
  * early warning; SELECT DATA COMPRESSION ALGORITHM 1 */
 static const uint8_t configuration[16] = {0x10, 0x0E, 0, 0, 0, 0, 0, 0, 0x40, 0, 0x10, 0, 0, 0, 0x01};
 static const uint8_t configuration_changeable[16] = {[14] = 0xFF}; /* SELECT DATA COMPRESSION ALGORITHM */
@@ -46,7 +46,7 @@ static void fill_configuration(struct scsi_lun *lun, uint8_t *p)
     p[14] = ssc_of(lun)->compress; /* SELECT DATA COMPRESSION ALGORITHM: DCE by another name */
 }
 
-/* A list that changes DCE and echoes this page as it was read means the change. */
+/* A list may change DCE and send this page back as it was read: then it means the change. */
 static bool check_configuration(struct scsi_lun *lun, struct scsi_request *rq, const uint8_t *p, unsigned at)
 {
     struct ssc_lun *ssc = ssc_of(lun);
@@ -72,7 +72,7 @@ static void fill_extension(struct scsi_lun *lun, uint8_t *p)
     put_be16(p + 6, ssc->pews); /* PEWS */
 }
 
-/* Append-only mode cannot be left while a volume is mounted: who protects a tape so is sure of it (SSC-5 4.2.17.3). */
+/* Append-only mode does not end while a volume is mounted, so that it protects the tape for sure (SSC-5 4.2.17.3). */
 static bool check_extension(struct scsi_lun *lun, struct scsi_request *rq, const uint8_t *p, unsigned at)
 {
     struct ssc_lun *ssc = ssc_of(lun);
@@ -90,12 +90,12 @@ static void apply_extension(struct scsi_lun *lun, const uint8_t *p)
 {
     struct ssc_lun *ssc = ssc_of(lun);
     if (get_be16(p + 6) != ssc->pews)
-        ssc_moved(ssc); /* a new zone is told of anew */
+        ssc_moved(ssc); /* the new zone gets its own warning */
     ssc->append_only = p[5] >> 4 == APPEND_ONLY;
     ssc->pews = get_be16(p + 6);
 }
 
-/* PARTITION SIZE[0] in the largest unit that loses nothing worth telling: 10^9, 10^6 or 10^3 bytes. */
+/* PARTITION SIZE[0] in the smallest unit in which it fits: 10^3, 10^6 or 10^9 bytes. */
 static void fill_partition(struct scsi_lun *lun, uint8_t *p)
 {
     struct tape_status st;
@@ -117,8 +117,7 @@ static void fill_medium_configuration(struct scsi_lun *lun, uint8_t *p)
         return;
     p[2] = 0x01; /* WORMM */
     p[4] = 0x00; /* WORM MODE LABEL RESTRICTIONS: no block may be overwritten */
-    p[5] = 0x02; /* WORM MODE FILEMARKS RESTRICTIONS: those just before end of data may be, but for the one closest to
-                    BOP */
+    p[5] = 0x02; /* WORM MODE FILEMARKS RESTRICTIONS: filemarks just before end of data may be, except the first */
 }
 
 /* clang-format off */
@@ -144,7 +143,7 @@ static void header(struct scsi_lun *lun, uint8_t *medium_type, uint8_t *device_s
     struct tape_status st;
     ssc_status(ssc, &st);
     const struct lto_generation *medium = lto_by_density(st.density);
-    *medium_type = medium ? lto_medium_type(medium, st.worm) : 0; /* programs tell WORM media by it */
+    *medium_type = medium ? lto_medium_type(medium, st.worm) : 0; /* programs know WORM media by it */
     *device_specific = (uint8_t)((st.write_protected ? 0x80 : 0) | ssc->buffered_mode << 4); /* WP, BUFFERED MODE */
 }
 
@@ -201,7 +200,7 @@ void ssc_mode_sense(struct scsi_lun *lun, struct scsi_request *rq)
     spc_mode_sense(lun, rq, &device);
 }
 
-/* All that MODE SELECT can change, in one number. */
+/* All that MODE SELECT can change, as one number. */
 static uint64_t parameters(const struct ssc_lun *ssc)
 {
     return (uint64_t)ssc->block_length << 32 | (uint64_t)ssc->pews << 8 | (uint64_t)ssc->buffered_mode << 2 |

@@ -5,8 +5,8 @@
 #include "base/be.h"
 #include "scsi/ssc_private.h"
 
-/* IMMED changes nothing: buffered blocks must reach the medium before the answer anyway (SSC-5 7.6), and moving this tape
- * takes no time. */
+/* IMMED changes nothing: buffered blocks must reach the medium before the answer anyway (SSC-5 7.6), and moving this
+ * tape takes no time. */
 void ssc_rewind(struct scsi_lun *lun, struct scsi_request *rq)
 {
     struct ssc_lun *ssc = ssc_of(lun);

@@ -10,18 +10,18 @@
 struct ssc_lun;
 struct ssc_keys;
 
-/* What an IMMED command left to be done behind its answer. */
+/* The work that an IMMED command does after its answer. */
 struct ssc_work {
-    atomic_int asc;    /* of the NOT READY that commands meet meanwhile (enum scsi_asc); 0: nothing goes on */
-    atomic_int failed; /* enum tape_result of what failed so, until it is told */
+    atomic_int asc;    /* of the NOT READY that commands meet meanwhile (enum scsi_asc); 0: there is no work */
+    atomic_int failed; /* enum tape_result of work that failed, until a command reported it */
     enum tape_result (*run)(struct ssc_lun *ssc, const atomic_bool *cancel);
-    enum tape_activity activity; /* meanwhile; set before asc, read after it */
+    enum tape_activity activity; /* set before asc, read after it */
     bool long_erase;             /* for ERASE */
     uint16_t proportion;         /* for SET CAPACITY */
 };
 
-/* options are read and written by the executor only (MODE SENSE runs there too, so that it follows a MODE SELECT before
- * it), and by the transport's thread while that has nothing to do. */
+/* Only the executor reads and writes the options (also for MODE SENSE, so that it comes after an earlier MODE SELECT),
+ * and the transport's thread while the executor is idle. */
 struct ssc_lun {
     struct scsi_lun lun; /* first */
     const struct tape_ops *ops;
@@ -30,11 +30,11 @@ struct ssc_lun {
     uint32_t block_length; /* of the mode block descriptor; 0: variable */
     uint8_t buffered_mode; /* 0 or 1 */
     bool compress;         /* DCE */
-    bool algorithm_given;  /* while a MODE SELECT is checked and applied: page 10h asks for another compress */
+    bool algorithm_given;  /* during a MODE SELECT: its page 10h changes compress */
     bool append_only;      /* WRITE MODE */
-    atomic_ushort pews;    /* programmable early warning size, megabytes; 0: none. READ POSITION looks at it at once */
-    bool in_pews;          /* the last write ended in the zone, and its warning was given */
-    uint64_t pews_medium;  /* medium_changes then */
+    atomic_ushort pews; /* programmable early warning size, megabytes; 0: none. READ POSITION reads it on any thread */
+    bool in_pews;       /* the last write ended in the zone, so the warning was given */
+    uint64_t pews_medium; /* medium_changes then */
     struct ssc_overwrite {
         enum { OVERWRITE_NONE = 0, OVERWRITE_HERE = 1, OVERWRITE_FORMAT = 2 } allowed; /* by ALLOW OVERWRITE */
         uint64_t object, medium;
@@ -65,34 +65,33 @@ static inline void ssc_statistics(struct ssc_lun *ssc, struct tape_statistics *s
     ssc->ops->statistics(ssc->self, s);
 }
 
-/* The sense of a result, in one place. OK makes none. residual goes to INFORMATION where the result has one. */
+/* Makes a result's sense; OK has none. residual: INFORMATION, for results that have it. */
 void ssc_end(struct scsi_request *rq, enum tape_result r, int64_t residual);
-/* 2/3A/00, 2/04/01, 2/04/02 or 2/30/03 for a medium that is not loaded; false then. */
+/* If no medium is loaded, makes the sense: 2/3A/00, 2/04/01, 2/04/02 or 2/30/03. */
 bool ssc_medium_ready(struct scsi_lun *lun, struct scsi_request *rq);
 
 /* ssc_work.c */
-/* Does run now, or behind the answer when immed allows it: then asc is what others are told until it ended. */
+/* Calls run, after the answer if immed allows it; then asc is what other commands meet until it ends. */
 void ssc_work_do(struct ssc_lun *ssc, struct scsi_request *rq, bool immed, enum scsi_asc asc,
                  enum tape_activity activity, enum tape_result (*run)(struct ssc_lun *ssc, const atomic_bool *cancel));
-/* Makes NOT READY with progress and returns true while something goes on. Any thread. */
+/* Is such work going on? Makes NOT READY with progress if so. Any thread. */
 bool ssc_work_goes_on(struct scsi_lun *lun, struct scsi_request *rq);
-/* What the drive does: from the answer of an IMMED command on, that. Any thread. */
+/* What the drive does, such work included. Any thread. */
 enum tape_activity ssc_activity(struct ssc_lun *ssc, const struct tape_status *st);
-/* Tells, once, that it failed: a deferred error; true then. */
+/* Did such work fail? Makes the deferred error if so, once. */
 bool ssc_work_failed(struct ssc_lun *ssc, struct scsi_request *rq);
 
 /* ssc_append.c */
-/* End of data, but for filemarks, which may go: see mode page 1Dh. */
+/* Is nothing but filemarks, which may go, between the position and end of data? See mode page 1Dh. */
 bool ssc_at_end(const struct tape_status *st);
-/* A command of the host moved the tape, or is about to: what holds for one position only is over. */
+/* A command moves the tape: what held for one position is over. */
 void ssc_moved(struct ssc_lun *ssc);
-/* May a command write at the position, in append-only mode? Makes the sense, with residual as INFORMATION, false.
- * format: FORMAT MEDIUM. */
+/* Does append-only mode let a command write at the position, or (format) a format begin? If not, makes the sense, with
+ * residual as INFORMATION. */
 bool ssc_may_overwrite(struct ssc_lun *ssc, struct scsi_request *rq, bool format, int64_t residual);
 /* Is the position in the programmable early warning zone? */
 bool ssc_in_pews(const struct ssc_lun *ssc, const struct tape_status *st);
-/* After a write or filemarks that succeeded: makes the warning's sense when this one entered the zone, unless early
- * warning is told already. */
+/* After a write: makes the warning's sense if it entered the zone, unless there is sense already. */
 void ssc_note_pews(struct ssc_lun *ssc, struct scsi_request *rq);
 void ssc_allow_overwrite(struct scsi_lun *lun, struct scsi_request *rq);
 
@@ -127,7 +126,7 @@ void ssc_mode_sense(struct scsi_lun *lun, struct scsi_request *rq);
 void ssc_mode_select(struct scsi_lun *lun, struct scsi_request *rq);
 void ssc_log_sense(struct scsi_lun *lun, struct scsi_request *rq);
 void ssc_log_select(struct scsi_lun *lun, struct scsi_request *rq);
-/* ssc_log_volume.c: pages of the medium, for the table in ssc_log.c */
+/* ssc_log_volume.c: pages for the table in ssc_log.c */
 size_t ssc_log_device(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf);      /* 14h */
 size_t ssc_log_volume(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf);      /* 17h */
 size_t ssc_log_usage(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf);       /* 30h */

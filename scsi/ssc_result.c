@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ssc_result.c: what the tape answers as status and sense (SSC-5 4.2.18, SPC-5 annex D). */
+/* ssc_result.c: results of the tape as status and sense (SSC-5 4.2.18, SPC-5 annex D). */
 #include "scsi/ssc_private.h"
 
 /* clang-format off */
-/* information: INFORMATION tells what was not done. */
+/* information: INFORMATION says what was not done. */
 static const struct sense {
     enum scsi_sense_key key;
     enum scsi_asc asc;

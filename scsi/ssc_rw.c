@@ -7,13 +7,13 @@
 #define FIXED 0x01
 #define SILI 0x02
 
-/* What FIXED, the transfer length and the block length together ask for. */
+/* What FIXED, TRANSFER LENGTH and the block length ask for. */
 struct transfer {
     uint32_t block; /* bytes of a block */
     uint32_t count; /* blocks; 0: nothing to do */
 };
 
-/* Makes the sense and returns false when the CDB asks for what cannot be. */
+/* Makes the sense if that cannot be. */
 static bool decode(struct ssc_lun *ssc, struct scsi_request *rq, struct transfer *t)
 {
     uint32_t length = get_be24(rq->cdb + 2); /* TRANSFER LENGTH */
@@ -31,8 +31,7 @@ static bool decode(struct ssc_lun *ssc, struct scsi_request *rq, struct transfer
     return true;
 }
 
-/* The data encryption parameters in force for the nexus. False, with the sense: it is locked to others
- * (SSC-5 4.2.21.7). */
+/* The data encryption parameters in force for the nexus. Makes the sense if it is locked to others (SSC-5 4.2.21.7). */
 static bool keys_for(struct ssc_lun *ssc, struct scsi_request *rq, struct tape_crypt *crypt)
 {
     struct tape_status st;
@@ -50,7 +49,7 @@ static void incorrect_length(struct scsi_request *rq, int64_t information)
     scsi_sense_info(rq, information);
 }
 
-/* One block of whatever length: SSC-5 7.4, FIXED 0. */
+/* One block of any length: SSC-5 7.4, FIXED 0. */
 static void read_variable(struct ssc_lun *ssc, struct scsi_request *rq, uint32_t length, const struct tape_crypt *crypt)
 {
     uint32_t room = length < rq->in_len ? length : rq->in_len, actual = room;
@@ -60,13 +59,13 @@ static void read_variable(struct ssc_lun *ssc, struct scsi_request *rq, uint32_t
         return;
     }
     rq->in_actual = actual < room ? actual : room;
-    /* SILI suppresses what is too short, and also what is too long while the block length is 0 (variable). */
+    /* SILI keeps quiet about short blocks, and with block length 0 (variable) about long ones too. */
     bool silent = (rq->cdb[1] & SILI) && (actual < length || !ssc->block_length);
     if (actual != length && !silent)
         incorrect_length(rq, (int64_t)length - actual);
 }
 
-/* count blocks of the same length, put behind each other: SSC-5 7.4, FIXED 1. INFORMATION counts blocks. */
+/* Blocks of the same length, one after another: SSC-5 7.4, FIXED 1. INFORMATION counts blocks. */
 static void read_fixed(struct ssc_lun *ssc, struct scsi_request *rq, const struct transfer *t,
                        const struct tape_crypt *crypt)
 {
@@ -113,8 +112,7 @@ void ssc_write(struct scsi_lun *lun, struct scsi_request *rq)
     struct tape_crypt crypt = {.key = NULL};
     if (!decode(ssc, rq, &t) || !t.count || !keys_for(ssc, rq, &crypt))
         return;
-    if ((uint64_t)t.block * t.count >
-        rq->out_len) { /* the initiator sends less than its CDB says: nothing is written */
+    if ((uint64_t)t.block * t.count > rq->out_len) { /* the initiator sent less than its CDB says */
         scsi_check_cdb_field(rq, 2, -1);
         return;
     }
@@ -131,7 +129,7 @@ void ssc_write(struct scsi_lun *lun, struct scsi_request *rq)
         warned = warned || r == TAPE_EARLY_WARNING;
         rq->out_actual += t.block;
     }
-    /* Unbuffered (BUFFERED MODE 0): GOOD only when it is safe. */
+    /* BUFFERED MODE 0: GOOD means that it is safe. */
     enum tape_result safe =
         ssc->buffered_mode ? TAPE_OK : ssc->ops->write_filemarks(ssc->self, 0, false, rq->cancelled);
     if (safe != TAPE_OK)
@@ -146,15 +144,14 @@ static void give_out(void *rq)
     ((struct scsi_request *)rq)->give_out(rq);
 }
 
-/* One block that the drive only has to take, memory and all. Whatever there is to be said of a WRITE, ssc_write says.
- */
+/* A block that the drive can take with its memory, and that needs no sense. All else is left to ssc_write. */
 bool ssc_write_at_once(struct scsi_lun *lun, struct scsi_request *rq)
 {
     struct ssc_lun *ssc = ssc_of(lun);
     struct tape_crypt crypt = {.key = NULL};
     uint32_t len = get_be24(rq->cdb + 2); /* TRANSFER LENGTH */
     bool plain = !(rq->cdb[1] & FIXED) && ssc->buffered_mode && !ssc->append_only && !ssc->pews;
-    /* A much larger buffer is not to be kept for a small block. */
+    /* The drive would keep all of a large buffer for a small block. */
     bool fits = len && len <= TAPE_MAX_BLOCK && rq->out_len >= len && rq->out_len / 2 <= len;
     struct tape_status st;
     if (!plain || !fits || !rq->give_out || !ssc->ops->write_at_once)
@@ -202,7 +199,7 @@ void ssc_write_filemarks(struct scsi_lun *lun, struct scsi_request *rq)
     if (count && !ssc_may_overwrite(ssc, rq, false, count))
         return;
     enum tape_result r = ssc->ops->write_filemarks(ssc->self, count, immed, rq->cancelled);
-    ssc_end(rq, r, r == TAPE_EARLY_WARNING ? 0 : count); /* then all are written, else none is */
+    ssc_end(rq, r, r == TAPE_EARLY_WARNING ? 0 : count); /* with early warning all are written, else none */
     if (count)
         ssc_note_pews(ssc, rq);
 }

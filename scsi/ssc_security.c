@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ssc_security.c: SECURITY PROTOCOL IN and OUT of the drive: tape data encryption (SSC-5 8.5; SPC-5 6.44, 6.45, 7.7).
- */
+/* ssc_security.c: SECURITY PROTOCOL IN and OUT: tape data encryption (SSC-5 8.5; SPC-5 6.44, 6.45, 7.7). */
 #include <string.h>
 
 #include "base/be.h"
@@ -32,7 +31,7 @@ static uint64_t medium_now(struct ssc_lun *ssc, bool *loaded)
     return st.medium_changes;
 }
 
-/* The page's header; returns its whole length. */
+/* A page's header; returns the whole length. */
 static size_t page(uint8_t *b, enum tape_page code, size_t len)
 {
     put_be16(b, (uint16_t)code);
@@ -58,7 +57,7 @@ static size_t out_support(struct ssc_lun *ssc, struct scsi_request *rq, uint8_t 
     return page(b, PAGE_OUT_SUPPORT, 6);
 }
 
-/* 8.5.2.4: one algorithm. */
+/* 8.5.2.4, with one algorithm */
 static size_t capabilities(struct ssc_lun *ssc, struct scsi_request *rq, uint8_t *b)
 {
     bool loaded;
@@ -67,7 +66,7 @@ static size_t capabilities(struct ssc_lun *ssc, struct scsi_request *rq, uint8_t
     uint8_t *d = b + 20;
     d[0] = ALGORITHM_INDEX;
     put_be16(d + 2, 20); /* DESCRIPTOR LENGTH */
-    /* AVFMV (valid for the mounted volume), MAC_C, DED_C; DECRYPT_C and ENCRYPT_C 2: by the device itself */
+    /* AVFMV (valid for the mounted volume), MAC_C, DED_C; DECRYPT_C and ENCRYPT_C 2: in the device itself */
     d[4] = (uint8_t)((loaded ? 0x80 : 0) | 0x20 | 0x10 | 0x08 | 0x02);
     d[5] = 0x10;               /* NONCE_C 1: the device makes it; UKADF, AKADF 0: any length up to the maximum */
     put_be16(d + 6, MAX_UKAD); /* MAXIMUM UNAUTHENTICATED KEY-ASSOCIATED DATA BYTES */
@@ -111,7 +110,7 @@ static size_t encryption_status(struct ssc_lun *ssc, struct scsi_request *rq, ui
     return page(b, PAGE_STATUS, 24u + p.kad_len);
 }
 
-/* 8.5.2.9. 0: the sense is made. */
+/* 8.5.2.9 */
 static size_t next_block_status(struct ssc_lun *ssc, struct scsi_request *rq, uint8_t *b)
 {
     struct tape_crypt crypt = {.key = NULL};
@@ -131,13 +130,13 @@ static size_t next_block_status(struct ssc_lun *ssc, struct scsi_request *rq, ui
         [TAPE_NEXT_NO_BLOCK] = 2, [TAPE_NEXT_PLAIN] = 3, [TAPE_NEXT_READABLE] = 5, [TAPE_NEXT_UNREADABLE] = 6};
     bool encrypted = next == TAPE_NEXT_READABLE || next == TAPE_NEXT_UNREADABLE;
     put_be64(b + 4, st.object);    /* LOGICAL OBJECT NUMBER */
-    b[12] = (uint8_t)status[next]; /* COMPRESSION STATUS 0: not told; ENCRYPTION STATUS */
+    b[12] = (uint8_t)status[next]; /* COMPRESSION STATUS 0: unknown; ENCRYPTION STATUS */
     b[13] = encrypted ? ALGORITHM_INDEX : 0;
     memcpy(b + 16, kad, kad_len);
     return page(b, PAGE_NEXT_BLOCK, 16u + kad_len);
 }
 
-/* The pages of the protocol, one table. fill returns the length, or 0 when it made the sense. */
+/* The pages of the protocol. fill returns the length, or 0 if it made the sense. */
 /* clang-format off */
 static size_t in_support(struct ssc_lun *ssc, struct scsi_request *rq, uint8_t *b);
 static const struct in_page {
@@ -170,11 +169,11 @@ static uint64_t length_of(const uint8_t *cdb)
     return get_be32(cdb + 6) * (cdb[4] & 0x80 ? UINT64_C(512) : 1); /* INC_512 */
 }
 
-/* What a protocol answers to a code of its own; 0: it has none such, or the sense is made. */
+/* What a protocol answers to a code; returns its length. 0: it has no such code, or the sense is made. */
 static size_t protocol_page(struct ssc_lun *ssc, struct scsi_request *rq, uint16_t code, uint8_t *b)
 {
     if (rq->cdb[1] == PROTOCOL_INFORMATION)
-        return code == 0 ? protocol_list(b) : code == 1 ? 4 : 0; /* 1: certificates, and there are none */
+        return code == 0 ? protocol_list(b) : code == 1 ? 4 : 0; /* 1: certificates; there are none */
     for (size_t i = 0; rq->cdb[1] == PROTOCOL_TAPE && i < N_IN_PAGES; i++)
         if (in_pages[i].code == code)
             return in_pages[i].fill(ssc, rq, b);
@@ -195,7 +194,7 @@ void ssc_security_in(struct scsi_lun *lun, struct scsi_request *rq)
 
 /* ---- SECURITY PROTOCOL OUT: Set Data Encryption, 8.5.3.2 ---- */
 
-/* Key-associated data descriptors, kept as they came: in order of type, of types and lengths that there are. */
+/* Takes key-associated data descriptors as they are, if they are in order of type, and types and lengths are right. */
 static bool take_kad(struct scsi_request *rq, const uint8_t *list, size_t len, size_t at, struct ssc_params *p)
 {
     int last = -1;
@@ -219,7 +218,7 @@ static bool take_kad(struct scsi_request *rq, const uint8_t *list, size_t len, s
     return true;
 }
 
-/* Everything but the key, which comes last. */
+/* All but the key, which comes last. Makes the sense if a mode cannot be. */
 static bool check_modes(struct scsi_request *rq, const uint8_t *list, bool loaded)
 {
     static const struct {
@@ -227,10 +226,10 @@ static bool check_modes(struct scsi_request *rq, const uint8_t *list, bool loade
         int bit;
     } unsupported[] = {
         {5, 0x80, 7}, /* CEEM 2 and 3: there is no external encryption */
-        {5, 0x10, 4}, /* RDMC 1 and 3: whoever has the bucket has what a raw read shows, so none can be forbidden */
+        {5, 0x10, 4}, /* RDMC 1 and 3 forbid raw reads, but whoever has the bucket can read it raw */
         {5, 0x08, 3}, /* SDK: supplemental decryption keys */
         {5, 0x02, 1}, /* CKORP */
-        {5, 0x01, 0}, /* CKORL: the drive is not told of reservations */
+        {5, 0x01, 0}, /* CKORL: the drive does not know of reservations */
     };
     for (size_t i = 0; i < sizeof(unsupported) / sizeof(unsupported[0]); i++)
         if (list[unsupported[i].byte] & unsupported[i].mask) {
@@ -279,8 +278,8 @@ static void set_encryption(struct ssc_lun *ssc, struct scsi_request *rq, const u
         p.decryption = list[7];
         p.clear_on_demount = list[5] & 0x04;
         p.medium = medium;
-        p.has_key = p.encryption ||
-                    p.decryption >= DECRYPTION_DECRYPT; /* else what comes in its place is ignored: stenc sends zeros */
+        /* Without a key, what stands in its place does not count: stenc sends zeros. */
+        p.has_key = p.encryption || p.decryption >= DECRYPTION_DECRYPT;
         if (p.has_key && !take_kad(rq, list, len, 20 + key_len, &p))
             return;
         if (p.has_key)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ssc_work.c: ERASE, FORMAT MEDIUM and SET CAPACITY with IMMED: answered when all is checked, done behind the answer.
- */
+/* ssc_work.c: ERASE, FORMAT MEDIUM and SET CAPACITY with IMMED: the answer comes after the checks, the work after the
+ * answer. */
 #include "scsi/ssc_private.h"
 
 static void work_after(struct scsi_lun *lun, const atomic_bool *cancelled)
 {
     struct ssc_lun *ssc = ssc_of(lun);
     enum tape_result r = ssc->work.run(ssc, cancelled);
-    if (r != TAPE_OK && r != TAPE_CANCELLED) /* cancelled: the logical unit ends, there is nobody to tell */
+    if (r != TAPE_OK && r != TAPE_CANCELLED) /* cancelled: the logical unit ends, and nobody is left to ask */
         atomic_store(&ssc->work.failed, (int)r);
     atomic_store(&ssc->work.asc, 0);
 }
@@ -20,7 +20,7 @@ void ssc_work_do(struct ssc_lun *ssc, struct scsi_request *rq, bool immed, enum 
         ssc_end(rq, run(ssc, rq->cancelled), 0);
         return;
     }
-    /* What can be known now is not left to a deferred error. */
+    /* An error that is known now is not deferred. */
     ssc_status(ssc, &st);
     if (st.write_protected) {
         ssc_end(rq, TAPE_WRITE_PROTECTED, 0);
@@ -34,8 +34,7 @@ void ssc_work_do(struct ssc_lun *ssc, struct scsi_request *rq, bool immed, enum 
     }
 }
 
-/* How far it is cannot be said: it waits for the store to say whose the cartridge is, and is done in no time then. So
- * the PROGRESS INDICATION is 0 until all is done. */
+/* PROGRESS INDICATION stays 0: nearly all of the time goes to waiting until the store says whose the cartridge is. */
 bool ssc_work_goes_on(struct scsi_lun *lun, struct scsi_request *rq)
 {
     int asc = atomic_load(&ssc_of(lun)->work.asc);
@@ -46,7 +45,7 @@ bool ssc_work_goes_on(struct scsi_lun *lun, struct scsi_request *rq)
     return true;
 }
 
-/* An IMMED command is answered before the drive begins, which would call itself idle until then. */
+/* Between the answer of an IMMED command and its work the drive itself is idle. */
 enum tape_activity ssc_activity(struct ssc_lun *ssc, const struct tape_status *st)
 {
     return st->activity == TAPE_IDLE && atomic_load(&ssc->work.asc) ? ssc->work.activity : st->activity;
