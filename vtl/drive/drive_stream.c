@@ -38,8 +38,8 @@ static int pack_behind(void *arg, struct seg_packer *p, const struct behind_bloc
                        struct seg_packed *out)
 {
     struct drive *d = arg;
-    return seg_pack(p, cartridge_id(d->c), b->object, b->data, b->len, crc32c(0, b->data, b->len), b->compress, key,
-                    out);
+    const struct seg_block plain = {b->object, b->data, b->len, crc32c(0, b->data, b->len), b->compress};
+    return seg_pack(p, cartridge_id(d->c), &plain, key, out);
 }
 
 static int put_behind(void *arg, const struct seg_packed *b)

@@ -85,16 +85,18 @@ struct seg_packed {
 };
 struct seg_packer *seg_packer_new(void); /* NULL: out of memory */
 void seg_packer_free(struct seg_packer *p);
-/*
- * Packs a block (1..TAPE_MAX_BLOCK bytes) that will be logical object number object. crc_plain comes from the caller,
- * who took it when the block arrived (I3).
- *   compress  try zstd; a block that does not shrink is stored raw, and a run of incompressible blocks is detected
- *             cheaply
- *   key       then encrypt with AES-256-GCM; NULL: do not
- * 0 or -EINVAL, -ENOMEM, -EIO.
- */
-int seg_pack(struct seg_packer *p, const uint8_t cartridge[16], uint64_t object, const void *block, uint32_t len,
-             uint32_t crc_plain, bool compress, const struct seg_key *key, struct seg_packed *out);
+/* A block as the host sent it. */
+struct seg_block {
+    uint64_t object; /* its logical object number */
+    const void *data;
+    uint32_t len;       /* 1..TAPE_MAX_BLOCK */
+    uint32_t crc_plain; /* CRC32C, taken when it arrived (I3) */
+    bool compress;      /* try zstd; what does not shrink is stored raw, and a run of such blocks is detected cheaply */
+};
+/* Packs a block of a cartridge. key: encrypts it with AES-256-GCM, after compression; NULL: does not. 0 or -EINVAL,
+ * -ENOMEM, -EIO. */
+int seg_pack(struct seg_packer *p, const uint8_t cartridge[16], const struct seg_block *b, const struct seg_key *key,
+             struct seg_packed *out);
 /* Bytes of the whole record. */
 uint32_t seg_packed_size(const struct seg_packed *b);
 /* Appends a block that was packed for the next object number. On failure the file is cut back to its old end. */

@@ -38,20 +38,20 @@ static void try_zstd(struct seg_packer *p, struct seg_packed *b)
     b->r.crc_stored = crc32c(0, b->payload, n);
 }
 
-int seg_pack(struct seg_packer *p, const uint8_t cartridge[16], uint64_t object, const void *block, uint32_t len,
-             uint32_t crc_plain, bool compress, const struct seg_key *key, struct seg_packed *out)
+int seg_pack(struct seg_packer *p, const uint8_t cartridge[16], const struct seg_block *b, const struct seg_key *key,
+             struct seg_packed *out)
 {
-    if (!len || len > TAPE_MAX_BLOCK)
+    if (!b->len || b->len > TAPE_MAX_BLOCK)
         return -EINVAL;
     /* Raw: what is stored is the block, and the sum taken when it arrived is that of both. */
     out->r = (struct seg_record){.type = SEG_BLOCK,
-                                 .object = object,
-                                 .length = len,
-                                 .stored_len = len,
-                                 .crc_plain = crc_plain,
-                                 .crc_stored = crc_plain};
-    out->payload = block;
-    if (compress)
+                                 .object = b->object,
+                                 .length = b->len,
+                                 .stored_len = b->len,
+                                 .crc_plain = b->crc_plain,
+                                 .crc_stored = b->crc_plain};
+    out->payload = b->data;
+    if (b->compress)
         try_zstd(p, out);
     return key ? seg_encrypt(cartridge, key, &out->r, &out->payload, &p->sealed_box, &p->box_room) : 0;
 }

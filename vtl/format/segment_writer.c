@@ -144,7 +144,8 @@ int seg_writer_encrypted_block(struct seg_writer *w, const void *block, uint32_t
     struct seg_packed b;
     if (!w->packer && !(w->packer = seg_packer_new()))
         return -ENOMEM;
-    int rc = seg_pack(w->packer, w->header.cartridge, w->runs.end_object, block, len, crc_plain, compress, key, &b);
+    const struct seg_block plain = {w->runs.end_object, block, len, crc_plain, compress};
+    int rc = seg_pack(w->packer, w->header.cartridge, &plain, key, &b);
     return rc ? rc : seg_writer_packed(w, &b);
 }
 

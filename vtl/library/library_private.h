@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* library_private.h: the one library object, shared by library.c, changer.c, rpc.c and rebuild.c. */
+/* library_private.h: the one library object, shared by the files of its room. */
 #ifndef S3VTL_LIBRARY_PRIVATE_H
 #define S3VTL_LIBRARY_PRIVATE_H
 
@@ -15,13 +15,7 @@ struct element {
     bool by_operator;
 };
 
-/*
- * Lock order: tapes_lock, move_lock, a drive's op_lock, a cartridge's lock, lock.
- * tapes_lock: written to make or remove a cartridge, read by who walks over them. move_lock: held through a move and
- * through making or removing. Neither is ever taken by the transport's thread. lock: a leaf for elements and
- * cartridges, held for a few instructions; what changes them holds move_lock too, and has changed the state's rows
- * before.
- */
+/* ARCHITECTURE.md has the order of the locks. */
 struct library {
     const struct vtl_config *cfg;
     int lock_fd;
@@ -29,9 +23,10 @@ struct library {
     char id[37]; /* the library's, in the bucket's format object */
     char changer_serial[33];
 
-    struct rwlock tapes_lock;
-    struct lock move_lock;
-    struct lock lock;
+    struct rwlock tapes_lock; /* written to make or remove a cartridge, read by who walks over them */
+    struct lock move_lock;    /* held through a move, and through making or removing */
+    struct lock lock;         /* elements and cartridges, for readers: what changes them holds move_lock too, and has
+                               * changed the state's rows before */
     struct element *elements; /* in order of address: transport, drives, import/export, storage */
     size_t n_elements;
     struct cartridge **cartridges; /* in order of barcode */
@@ -54,7 +49,9 @@ struct element *library_element(struct library *lib, uint16_t address); /* lock 
 /* A copy of all elements as they are now, malloc'd; NULL when out of memory. What takes its time is done on the copy:
  * the transport's thread takes the lock too (I5). */
 struct element *library_elements_now(struct library *lib);
-/* NULL: unknown. lock held, or move_lock. */
+/* Where a barcode is in the list of cartridges, or would go. lock held, or move_lock. */
+size_t library_position(const struct library *lib, const char *barcode);
+/* NULL: unknown. The same. */
 struct cartridge *library_cartridge(struct library *lib, const char *barcode);
 int library_add_cartridge(struct library *lib, struct cartridge *c);
 void library_drop_cartridge(struct library *lib, struct cartridge *c); /* only from the list */

@@ -62,11 +62,12 @@ static json_t *drives_json(struct library *lib)
         drive_tape_ops.status(lib->drives[i], &st);
         bool in = st.medium != TAPE_MEDIUM_NONE;
         uint64_t left = drive_flush_left(lib->drives[i]);
-        json_array_append_new(list, json_pack("{s:i, s:s, s:o, s:s, s:o, s:o, s:o, s:o}", "lun", (int)i + 2, "serial",
-                                              drive_serial(lib->drives[i]), "barcode", text_or_null(st.barcode), "state",
-                                              state_name(&st, left), "file", in ? integer(st.file) : json_null(),
-                                              "block", in ? integer(st.object) : json_null(), "unsynced_bytes",
-                                              integer(st.bytes_in_buffer), "flush_left_bytes", integer(left)));
+        json_array_append_new(list,
+                              json_pack("{s:i, s:s, s:o, s:s, s:o, s:o, s:o, s:o}", "lun", (int)i + 2, "serial",
+                                        drive_serial(lib->drives[i]), "barcode", text_or_null(st.barcode), "state",
+                                        state_name(&st, left), "file", in ? integer(st.file) : json_null(), "block",
+                                        in ? integer(st.object) : json_null(), "unsynced_bytes",
+                                        integer(st.bytes_in_buffer), "flush_left_bytes", integer(left)));
     }
     return list;
 }
@@ -108,12 +109,12 @@ static json_t *cartridge_json(struct library *lib, struct cartridge *c, bool det
 {
     struct cartridge_view v;
     cartridge_view(c, &v);
-    json_t *j = json_pack("{s:s, s:o, s:o, s:o, s:o, s:i, s:b, s:b, s:b, s:o}", "barcode", cartridge_barcode(c),
-                          "used_bytes", integer(v.used_bytes), "stored_bytes", integer(v.stored_bytes),
-                          "not_remote_bytes", integer(v.backlog.bytes), "capacity_bytes", integer(v.capacity),
-                          "generation", cartridge_generation(c), "worm", (int)v.worm, "write_protected",
-                          (int)v.write_protected, "committed", (int)v.backlog.remote, "trouble",
-                          text_or_null(v.backlog.trouble));
+    json_t *j =
+        json_pack("{s:s, s:o, s:o, s:o, s:o, s:i, s:b, s:b, s:b, s:o}", "barcode", cartridge_barcode(c), "used_bytes",
+                  integer(v.used_bytes), "stored_bytes", integer(v.stored_bytes), "not_remote_bytes",
+                  integer(v.backlog.bytes), "capacity_bytes", integer(v.capacity), "generation",
+                  cartridge_generation(c), "worm", (int)v.worm, "write_protected", (int)v.write_protected, "committed",
+                  (int)v.backlog.remote, "trouble", text_or_null(v.backlog.trouble));
     if (j && v.usage.verified)
         json_object_set_new(j, "lost_objects", integer(v.usage.lost_objects));
     if (j && barcode_is_cleaning(cartridge_barcode(c)))

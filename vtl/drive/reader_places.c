@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* reader_places.c: a block from the segment that is being written, from a local file, or from a window of the object. */
+#include "vtl/drive/reader_private.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define WINDOW (2u << 20)
+#define MOST_WINDOW (16u << 20)
+
+int reader_from_open(struct reader *r, const struct read_job *job)
+{
+    uint32_t size = 0;
+    int rc = cartridge_read_open(r->c, job->object, &r->record, &r->record_room, &size);
+    return rc ? rc : reader_deliver(r, job, r->record, size);
+}
+
+/* Footer and index by whatever reads the end of the object: *tail bytes of it are in r->record. */
+typedef int (*read_tail_fn)(struct reader *r, const struct seg_ref *ref, uint64_t tail, const atomic_bool *cancel,
+                            struct errtext *err);
+
+static int open_index(struct reader *r, const struct seg_ref *ref, read_tail_fn read_tail, const atomic_bool *cancel,
+                      struct errtext *err)
+{
+    uint64_t tail = seg_tail_size(ref->size), need = 0;
+    int rc = -EAGAIN;
+    for (int i = 0; i < 2 && rc == -EAGAIN; i++) {
+        rc = reader_grow(&r->record, &r->record_room, tail);
+        if (!rc)
+            rc = read_tail(r, ref, tail, cancel, err);
+        if (!rc)
+            rc = seg_index_decode(r->record, tail, ref->size, &r->index, &need, err);
+        if (rc == -EAGAIN && (need <= tail || need > ref->size))
+            rc = errtext_set(err, -EBADMSG, "index larger than its segment");
+        tail = need;
+    }
+    if (!rc && seg_index_identity(r->index) != seg_identity(cartridge_id(r->c), &ref->id))
+        rc = errtext_set(err, -EBADMSG, "the object of segment %08llx-%08x-%llu is another one",
+                         (unsigned long long)ref->id.epoch, ref->id.writer, (unsigned long long)ref->id.number);
+    if (!rc)
+        r->id = ref->id;
+    return rc;
+}
+
+static int tail_of_file(struct reader *r, const struct seg_ref *ref, uint64_t tail, const atomic_bool *cancel,
+                        struct errtext *err)
+{
+    (void)cancel;
+    int rc = reader_pread(r->fd, r->record, tail, ref->size - tail);
+    return rc ? errtext_set(err, rc, "local segment file: %s", rc == -EBADMSG ? "too short" : strerror(-rc)) : 0;
+}
+
+static int get(struct reader *r, const struct seg_ref *ref, uint64_t offset, uint64_t len, void *buf,
+               const atomic_bool *cancel, struct errtext *err)
+{
+    char key[DB_KEY_SIZE];
+    object_key(key, cartridge_barcode(r->c), "seg", &ref->id);
+    struct objstore *s = cartridge_engine(r->c)->store;
+    struct obj_call call = {.cancel = cancel};
+    return s->ops->get(s, key, offset, len, buf, &call, err);
+}
+
+static int tail_of_object(struct reader *r, const struct seg_ref *ref, uint64_t tail, const atomic_bool *cancel,
+                          struct errtext *err)
+{
+    return get(r, ref, ref->size - tail, tail, r->record, cancel, err);
+}
+
+bool reader_is_open(const struct reader *r, const struct seg_ref *ref)
+{
+    return r->index && !seg_id_compare(&r->id, &ref->id);
+}
+
+/* From the local file that is open. */
+static int from_open_file(struct reader *r, const struct read_job *job)
+{
+    uint64_t offset = 0;
+    uint32_t size = 0;
+    int rc = reader_find(r, job->object, &offset, &size, job->err);
+    if (!rc)
+        rc = reader_grow(&r->record, &r->record_room, size);
+    if (!rc && (rc = reader_pread(r->fd, r->record, size, offset)))
+        errtext_set(job->err, rc, "local segment file: %s", rc == -EBADMSG ? "too short" : strerror(-rc));
+    return rc ? rc : reader_deliver(r, job, r->record, size);
+}
+
+int reader_from_file(struct reader *r, const struct seg_ref *ref, const struct read_job *job)
+{
+    int rc = 0;
+    if (!reader_is_open(r, ref) || r->fd < 0) {
+        int fd = spool_read(cartridge_engine(r->c)->spool, cartridge_barcode(r->c), &ref->id);
+        if (fd < 0)
+            return fd; /* what is open of the store's copy stays */
+        reader_close_segment(r);
+        r->fd = fd;
+        rc = open_index(r, ref, tail_of_file, NULL, job->err);
+    }
+    if (!rc)
+        rc = from_open_file(r, job);
+    if (rc)
+        reader_close_segment(r);
+    return rc == -ENOENT ? -EIO : rc;
+}
+
+static bool window_has(const struct reader *r, uint64_t offset, uint32_t size)
+{
+    return offset >= r->window_at && offset + size <= r->window_at + r->window_len;
+}
+
+bool reader_in_window(const struct reader *r, const struct seg_ref *ref, uint64_t object)
+{
+    uint64_t offset = 0;
+    uint32_t size = 0;
+    return reader_is_open(r, ref) && r->fd < 0 && !seg_index_find(r->index, object, &offset, &size) &&
+           window_has(r, offset, size);
+}
+
+/* Reading on without a cache: the next window is twice as large. */
+static int move_window(struct reader *r, const struct seg_ref *ref, uint64_t offset, uint32_t size,
+                       const struct read_job *job)
+{
+    bool on = r->window_len && offset >= r->window_at && offset <= r->window_at + r->window_len;
+    uint64_t n = !on ? WINDOW : 2 * r->window_len < MOST_WINDOW ? 2 * r->window_len : MOST_WINDOW;
+    n = size > n ? size : n;
+    n = n > ref->size - offset ? ref->size - offset : n;
+    r->window_len = 0;
+    int rc = reader_grow(&r->window, &r->window_room, n);
+    if (!rc)
+        rc = get(r, ref, offset, n, r->window, job->cancel, job->err);
+    if (rc)
+        return rc;
+    r->window_at = offset;
+    r->window_len = n;
+    return 0;
+}
+
+int reader_from_window(struct reader *r, const struct seg_ref *ref, const struct read_job *job)
+{
+    int rc = 0;
+    if (!reader_is_open(r, ref) || r->fd >= 0) {
+        reader_close_segment(r);
+        rc = open_index(r, ref, tail_of_object, job->cancel, job->err);
+    }
+    uint64_t offset = 0;
+    uint32_t size = 0;
+    if (!rc)
+        rc = reader_find(r, job->object, &offset, &size, job->err);
+    if (!rc && !window_has(r, offset, size))
+        rc = move_window(r, ref, offset, size, job);
+    if (!rc)
+        rc = reader_deliver(r, job, r->window + (offset - r->window_at), size);
+    if (rc)
+        reader_close_segment(r);
+    return rc;
+}

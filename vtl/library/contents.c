@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* contents.c: the elements and cartridges of the library as they are in memory. */
+#include "vtl/library/library_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct element *library_element(struct library *lib, uint16_t address)
+{
+    size_t lo = 0, hi = lib->n_elements;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (lib->elements[mid].address < address)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < lib->n_elements && lib->elements[lo].address == address ? &lib->elements[lo] : NULL;
+}
+
+struct element *library_elements_now(struct library *lib)
+{
+    struct element *copy = malloc(lib->n_elements * sizeof(*copy));
+    lock_take(&lib->lock);
+    if (copy)
+        memcpy(copy, lib->elements, lib->n_elements * sizeof(*copy));
+    lock_release(&lib->lock);
+    return copy;
+}
+
+size_t library_position(const struct library *lib, const char *barcode)
+{
+    size_t lo = 0, hi = lib->n_cartridges;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (strcmp(cartridge_barcode(lib->cartridges[mid]), barcode) < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+struct cartridge *library_cartridge(struct library *lib, const char *barcode)
+{
+    size_t i = library_position(lib, barcode);
+    return i < lib->n_cartridges && !strcmp(cartridge_barcode(lib->cartridges[i]), barcode) ? lib->cartridges[i] : NULL;
+}
+
+int library_add_cartridge(struct library *lib, struct cartridge *c)
+{
+    int rc = 0;
+    lock_take(&lib->lock);
+    if (lib->n_cartridges == lib->room_cartridges) {
+        size_t room = lib->room_cartridges ? 2 * lib->room_cartridges : 64;
+        struct cartridge **more = realloc(lib->cartridges, room * sizeof(*more));
+        if (more) {
+            lib->cartridges = more;
+            lib->room_cartridges = room;
+        } else {
+            rc = -ENOMEM;
+        }
+    }
+    if (!rc) {
+        size_t i = library_position(lib, cartridge_barcode(c));
+        memmove(&lib->cartridges[i + 1], &lib->cartridges[i], (lib->n_cartridges - i) * sizeof(*lib->cartridges));
+        lib->cartridges[i] = c;
+        lib->n_cartridges++;
+    }
+    lock_release(&lib->lock);
+    return rc;
+}
+
+void library_drop_cartridge(struct library *lib, struct cartridge *c)
+{
+    lock_take(&lib->lock);
+    size_t i = library_position(lib, cartridge_barcode(c));
+    if (i < lib->n_cartridges && lib->cartridges[i] == c) {
+        memmove(&lib->cartridges[i], &lib->cartridges[i + 1], (lib->n_cartridges - i - 1) * sizeof(*lib->cartridges));
+        lib->n_cartridges--;
+    }
+    lock_release(&lib->lock);
+}
+
+struct element *library_place(struct library *lib, const char *barcode)
+{
+    for (size_t i = 0; i < lib->n_elements; i++)
+        if (!strcmp(lib->elements[i].barcode, barcode))
+            return &lib->elements[i];
+    return NULL;
+}
+
+uint16_t library_free_slot(struct library *lib)
+{
+    for (size_t i = 0; i < lib->n_elements; i++)
+        if (lib->elements[i].type == ELEMENT_STORAGE && !lib->elements[i].barcode[0])
+            return lib->elements[i].address;
+    return 0;
+}
+
+struct drive *library_drive_at(struct library *lib, const struct element *e)
+{
+    return e->type == ELEMENT_DRIVE ? lib->drives[e->address - ELEMENT_FIRST_DRIVE] : NULL;
+}
+
+void library_tell(struct library *lib, enum library_event ev, unsigned drive)
+{
+    if (lib->listener)
+        lib->listener(lib->listener_arg, ev, drive);
+}
+
+void library_set_listener(struct library *lib, library_event_fn fn, void *arg)
+{
+    lib->listener_arg = arg;
+    lib->listener = fn;
+}
