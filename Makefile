@@ -19,7 +19,7 @@ OPT_plain := -O2
 OPT_asan  := -O1
 OPT_tsan  := -O1
 
-PKGS    := libcurl openssl libzstd sqlite3 jansson libsystemd
+PKGS    := libcurl openssl libisal libzstd sqlite3 jansson libsystemd
 TGT     := build/tgt/usr
 CFLAGS  ?= -g
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Werror
@@ -84,7 +84,7 @@ unit: $(UNIT_BIN)
 ISCSI_BIN := $(patsubst tests/iscsi/%.c,$(B)/iscsi/%,$(wildcard tests/iscsi/test_*.c))
 $(B)/iscsi/%: $(call obj,tests/iscsi/%.c tests/iscsi/initiator.c tests/iscsi/library.c tests/iscsi/raw.c base/crc32c.c)
 	@mkdir -p $(@D)
-	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ -liscsi -lcmocka
+	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ -liscsi -lisal -lcmocka
 .PHONY: iscsi-programs iscsi-tests
 iscsi-programs: $(ISCSI_BIN)
 iscsi-tests: all

@@ -9,6 +9,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/crc32c.h"
 
@@ -55,27 +57,34 @@ static void published_vectors(void **state)
 static void every_length_and_alignment(void **state)
 {
     (void)state;
-    uint8_t *p = malloc(MAX_LEN + 16), *q = malloc(MAX_LEN + 16);
+    uint8_t *p = malloc(MAX_LEN + 16);
     assert_non_null(p);
-    assert_non_null(q);
     fill(p, MAX_LEN + 16);
-    for (size_t len = 0; len <= MAX_LEN; len += len < 1000 ? 1 : 97) {
-        size_t at = len % 9;
-        uint32_t start = (uint32_t)len * 0x9e3779b9u, want = bit_by_bit(start, p + at, len);
-        assert_int_equal(crc32c(start, p + at, len), want);
-        assert_int_equal(crc32c_portable(start, NULL, p + at, len), want);
-        memset(q, 0xaa, MAX_LEN + 16);
-        assert_int_equal(crc32c_copy(start, q + 3, p + at, len), want);
-        assert_memory_equal(q + 3, p + at, len);
-        assert_int_equal(q[2], 0xaa);
-        assert_int_equal(q[3 + len], 0xaa);
-        memset(q, 0xaa, MAX_LEN + 16);
-        assert_int_equal(crc32c_portable(start, q + 3, p + at, len), want);
-        assert_memory_equal(q + 3, p + at, len);
-        assert_int_equal(q[3 + len], 0xaa);
+    for (size_t len = 0; len <= MAX_LEN; len += len < 300 ? 1 : 97) {
+        for (size_t at = 0; at < 16; at++) {
+            uint32_t start = (uint32_t)len * 0x9e3779b9u;
+            assert_int_equal(crc32c(start, p + at, len), bit_by_bit(start, p + at, len));
+        }
     }
     free(p);
-    free(q);
+}
+
+/* What reads is assembly that no sanitizer sees: a page that nobody may read lies behind the data, and one before. */
+static void reads_no_byte_beside_the_data(void **state)
+{
+    (void)state;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    uint8_t *p = mmap(NULL, 3 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(p, MAP_FAILED);
+    p += page;
+    assert_int_equal(mprotect(p, page, PROT_READ | PROT_WRITE), 0);
+    fill(p, page);
+    for (size_t len = 0; len <= page; len += len < 600 ? 1 : 61) {
+        const uint8_t *last = p + page - len;
+        assert_int_equal(crc32c(0, last, len), bit_by_bit(0, last, len));
+        assert_int_equal(crc32c(0, p, len), bit_by_bit(0, p, len));
+    }
+    assert_int_equal(munmap(p - page, 3 * page), 0);
 }
 
 static void continues_over_pieces(void **state)
@@ -85,6 +94,7 @@ static void continues_over_pieces(void **state)
     assert_non_null(p);
     fill(p, MAX_LEN);
     uint32_t whole = crc32c(0, p, MAX_LEN);
+    assert_int_equal(whole, bit_by_bit(0, p, MAX_LEN));
     for (size_t cut = 0; cut <= MAX_LEN; cut += 61)
         assert_int_equal(crc32c(crc32c(0, p, cut), p + cut, MAX_LEN - cut), whole);
     free(p);
@@ -95,6 +105,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(published_vectors),
         cmocka_unit_test(every_length_and_alignment),
+        cmocka_unit_test(reads_no_byte_beside_the_data),
         cmocka_unit_test(continues_over_pieces),
     };
     return cmocka_run_group_tests_name("crc32c", tests, NULL, NULL);
