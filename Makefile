@@ -19,7 +19,7 @@ OPT_plain := -O2
 OPT_asan  := -O1
 OPT_tsan  := -O1
 
-PKGS    := libcurl openssl libisal libzstd sqlite3 jansson libsystemd
+PKGS    := libcurl openssl libisal expat libzstd sqlite3 jansson libsystemd
 TGT     := build/tgt/usr
 CFLAGS  ?= -g
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Werror

@@ -15,8 +15,6 @@
 
 #include <openssl/evp.h>
 
-#include "s3backend/xml.h"
-
 enum { MAX_ANSWER = 8 << 20 };
 
 struct batch {
@@ -26,6 +24,9 @@ struct batch {
     bool *gone;                 /* [i]: the store says so of keys[i] */
     struct s3_verdict per_key;  /* the first key that failed */
     const char *per_key_failed; /* its name; NULL: none */
+    /* the key's fate that is being read */
+    char *told_key;
+    struct s3_error told;
 };
 
 static void mark_gone(struct batch *b, const char *full)
@@ -38,62 +39,50 @@ static void mark_gone(struct batch *b, const char *full)
             b->gone[i] = true;
 }
 
-struct fate {
-    char *key;
-    char code[64], message[300];
-};
-
-static void take_fate(struct batch *b, const struct fate *f, bool error)
+static void take_fate(struct batch *b, bool error)
 {
     size_t n = strlen(b->s->prefix);
-    if (!f->key)
+    if (!b->told_key)
         return;
-    if (!error || s3_says_gone(f->code, f->message)) {
-        mark_gone(b, f->key);
+    if (!error || s3_says_gone(&b->told)) {
+        mark_gone(b, b->told_key);
         return;
     }
     for (size_t i = 0; !b->per_key_failed && i < b->n; i++) {
-        if (!strncmp(f->key, b->s->prefix, n) && !strcmp(b->keys[i], f->key + n)) {
+        if (!strncmp(b->told_key, b->s->prefix, n) && !strcmp(b->keys[i], b->told_key + n)) {
             b->per_key_failed = b->keys[i];
-            s3_judge_code(f->code, f->message, &b->per_key);
+            s3_judge_error(&b->told, &b->per_key);
         }
     }
 }
 
-static bool read_fates(struct batch *b, const struct strbuf *body)
+static void forget_told(struct batch *b)
 {
-    struct xml_reader x;
-    struct fate f = {0};
-    bool root = false;
-    enum xml_event e;
-    xml_init(&x, strbuf_str(body), body->len);
-    while ((e = xml_next(&x)) == XML_LEAF || e == XML_CLOSE) {
-        bool deleted = !strcmp(x.parent, "Deleted"), error = !strcmp(x.parent, "Error");
-        if (e == XML_LEAF && (deleted || error)) {
-            if (!strcmp(x.name, "Key")) {
-                free(f.key);
-                f.key = strdup(strbuf_str(&x.text));
-            } else if (!strcmp(x.name, "Code"))
-                s3_scrub(f.code, sizeof(f.code), strbuf_str(&x.text));
-            else if (!strcmp(x.name, "Message"))
-                s3_scrub(f.message, sizeof(f.message), strbuf_str(&x.text));
-        } else if (e == XML_CLOSE && (!strcmp(x.name, "Deleted") || !strcmp(x.name, "Error"))) {
-            take_fate(b, &f, !strcmp(x.name, "Error"));
-            free(f.key);
-            f = (struct fate){0};
-        }
-        root |= !*x.parent && !strncmp(x.name, "Delete", 6);
+    free(b->told_key);
+    b->told_key = NULL;
+    b->told = (struct s3_error){.code = ""};
+}
+
+static void take_element(void *arg, const struct xml_element *x)
+{
+    struct batch *b = arg;
+    s3_error_take(&b->told, x);
+    if (xml_is_leaf(x, "Deleted", "Key") || xml_is_leaf(x, "Error", "Key")) {
+        free(b->told_key);
+        b->told_key = strdup(x->text);
+    } else if (!x->text && (!strcmp(x->name, "Deleted") || !strcmp(x->name, "Error"))) {
+        take_fate(b, !strcmp(x->name, "Error"));
+        forget_told(b);
     }
-    free(f.key);
-    xml_done(&x);
-    return e == XML_END && root && !body->overflow;
 }
 
 static void inspect_fates(void *arg, const struct http_response *r, struct s3_verdict *v)
 {
     struct batch *b = arg;
     b->per_key_failed = NULL;
-    if (!read_fates(b, &r->text))
+    bool whole = xml_read(&r->text, "Delete", take_element, b);
+    forget_told(b);
+    if (!whole)
         *v = (struct s3_verdict){.code = -EIO, .retry = true, .reason = "the answer is no complete DeleteResult"};
 }
 

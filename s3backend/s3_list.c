@@ -14,8 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "s3backend/xml.h"
-
 enum { MAX_PAGE = 8 << 20 };
 
 struct entry {
@@ -28,7 +26,8 @@ struct page {
     struct entry *v;
     size_t n, room;
     bool truncated, no_memory;
-    char *token; /* of the next page, or NULL */
+    char *token;       /* of the next page, or NULL */
+    struct entry item; /* the object that is being read */
 };
 
 static void page_reset(struct page *p)
@@ -37,12 +36,14 @@ static void page_reset(struct page *p)
         free(p->v[i].key);
     free(p->v);
     free(p->token);
+    free(p->item.key);
     *p = (struct page){0};
 }
 
-static void page_add(struct page *p, char *key, uint64_t size, bool is_prefix)
+/* The key becomes the page's; NULL: there was no memory for it, or the store named none. */
+static void page_add(struct page *p, struct entry e)
 {
-    if (key && p->n == p->room) {
+    if (e.key && p->n == p->room) {
         size_t room = p->room ? 2 * p->room : 256;
         struct entry *v = realloc(p->v, room * sizeof(*v));
         if (v) {
@@ -50,69 +51,43 @@ static void page_add(struct page *p, char *key, uint64_t size, bool is_prefix)
             p->room = room;
         }
     }
-    if (!key || p->n == p->room) {
-        free(key);
+    if (!e.key || p->n == p->room) {
+        free(e.key);
         p->no_memory = true;
         return;
     }
-    p->v[p->n++] = (struct entry){key, size, is_prefix};
+    p->v[p->n++] = e;
 }
 
-/* One object while its element is read. */
-struct item {
-    char *key;
-    uint64_t size;
-};
-
-static void take_leaf(struct page *p, struct item *it, const struct xml_reader *x)
+static void keep(char **to, const char *text)
 {
-    const char *text = strbuf_str(&x->text);
-    if (!strcmp(x->parent, "Contents")) {
-        if (!strcmp(x->name, "Key")) {
-            free(it->key);
-            it->key = strdup(text);
-        } else if (!strcmp(x->name, "Size")) {
-            it->size = strtoull(text, NULL, 10);
-        }
-    } else if (!strcmp(x->parent, "CommonPrefixes") && !strcmp(x->name, "Prefix")) {
-        page_add(p, strdup(text), 0, true);
-    } else if (!strcmp(x->parent, "ListBucketResult")) {
-        if (!strcmp(x->name, "IsTruncated"))
-            p->truncated = !strcmp(text, "true");
-        else if (!strcmp(x->name, "NextContinuationToken") && *text) {
-            free(p->token);
-            p->token = strdup(text);
-        }
-    }
+    free(*to);
+    *to = strdup(text);
 }
 
-/* Reads the answer into *p; false when it isn't a whole ListBucketResult. */
-static bool read_page(struct page *p, const struct strbuf *body)
+static void take_element(void *arg, const struct xml_element *x)
 {
-    struct xml_reader x;
-    struct item it = {0};
-    bool root = false;
-    enum xml_event e;
-    xml_init(&x, strbuf_str(body), body->len);
-    while ((e = xml_next(&x)) == XML_LEAF || e == XML_CLOSE) {
-        if (e == XML_LEAF)
-            take_leaf(p, &it, &x);
-        else if (!strcmp(x.name, "Contents")) {
-            page_add(p, it.key, it.size, false);
-            it = (struct item){0};
-        }
-        root |= !*x.parent && !strcmp(x.name, "ListBucketResult");
-    }
-    free(it.key);
-    xml_done(&x);
-    return e == XML_END && root && !body->overflow;
+    struct page *p = arg;
+    if (xml_is_leaf(x, "Contents", "Key"))
+        keep(&p->item.key, x->text);
+    else if (xml_is_leaf(x, "Contents", "Size"))
+        p->item.size = strtoull(x->text, NULL, 10);
+    else if (xml_is_leaf(x, "CommonPrefixes", "Prefix"))
+        page_add(p, (struct entry){.key = strdup(x->text), .is_prefix = true});
+    else if (!x->text && !strcmp(x->name, "Contents")) {
+        page_add(p, p->item);
+        p->item = (struct entry){0};
+    } else if (x->depth == 1 && xml_is_leaf(x, x->parent, "IsTruncated"))
+        p->truncated = !strcmp(x->text, "true");
+    else if (x->depth == 1 && xml_is_leaf(x, x->parent, "NextContinuationToken") && *x->text)
+        keep(&p->token, x->text);
 }
 
 static void inspect_page(void *arg, const struct http_response *r, struct s3_verdict *v)
 {
     struct page *p = arg;
     page_reset(p);
-    if (!read_page(p, &r->text))
+    if (!xml_read(&r->text, "ListBucketResult", take_element, p))
         *v = (struct s3_verdict){.code = -EIO, .retry = true, .reason = "the answer is no complete list"};
     else if (p->no_memory)
         *v = (struct s3_verdict){.code = -ENOMEM, .reason = "no memory for the list"};

@@ -18,8 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "s3backend/xml.h"
-
 enum { MAX_PARTS = 10000, MAX_ID = 1024, ABORT_MS = 10000 };
 
 struct part {
@@ -41,18 +39,18 @@ struct upload {
 
 /* ---- create ---- */
 
+static void take_id(void *arg, const struct xml_element *x)
+{
+    struct upload *u = arg;
+    if (x->text && !strcmp(x->name, "UploadId") && strlen(x->text) < sizeof(u->id))
+        memcpy(u->id, x->text, strlen(x->text) + 1);
+}
+
 static void inspect_create(void *arg, const struct http_response *r, struct s3_verdict *v)
 {
     struct upload *u = arg;
-    struct xml_reader x;
     u->id[0] = 0;
-    xml_init(&x, strbuf_str(&r->text), r->text.len);
-    enum xml_event e;
-    while ((e = xml_next(&x)) == XML_LEAF || e == XML_CLOSE)
-        if (e == XML_LEAF && !strcmp(x.name, "UploadId") && x.text.len < sizeof(u->id))
-            memcpy(u->id, strbuf_str(&x.text), x.text.len + 1);
-    xml_done(&x);
-    if (e != XML_END || !u->id[0])
+    if (!xml_read(&r->text, "", take_id, u) || !u->id[0])
         *v = (struct s3_verdict){.code = -EIO, .retry = true, .reason = "the answer has no UploadId"};
 }
 
@@ -167,23 +165,6 @@ static void keep_unquoted(char *out, size_t room, const char *text)
     snprintf(out, room, "%.*s", (int)n, text);
 }
 
-static void take_part_leaf(struct listed *l, const struct xml_reader *x)
-{
-    const char *text = strbuf_str(&x->text);
-    if (!strcmp(x->parent, "Part")) {
-        if (!strcmp(x->name, "PartNumber"))
-            l->number = strtoul(text, NULL, 10);
-        else if (!strcmp(x->name, "Size"))
-            l->size = strtoull(text, NULL, 10);
-        else if (!strcmp(x->name, "ETag"))
-            keep_unquoted(l->etag, sizeof(l->etag), text);
-    } else if (!strcmp(x->name, "IsTruncated")) {
-        l->truncated = !strcmp(text, "true");
-    } else if (!strcmp(x->name, "NextPartNumberMarker")) {
-        snprintf(l->marker, sizeof(l->marker), "%.15s", text);
-    }
-}
-
 static void take_part(struct listed *l)
 {
     const struct upload *u = l->u;
@@ -196,24 +177,29 @@ static void take_part(struct listed *l)
     l->etag[0] = 0;
 }
 
+static void take_part_element(void *arg, const struct xml_element *x)
+{
+    struct listed *l = arg;
+    if (xml_is_leaf(x, "Part", "PartNumber"))
+        l->number = strtoul(x->text, NULL, 10);
+    else if (xml_is_leaf(x, "Part", "Size"))
+        l->size = strtoull(x->text, NULL, 10);
+    else if (xml_is_leaf(x, "Part", "ETag"))
+        keep_unquoted(l->etag, sizeof(l->etag), x->text);
+    else if (!x->text && !strcmp(x->name, "Part"))
+        take_part(l);
+    else if (x->depth == 1 && xml_is_leaf(x, x->parent, "IsTruncated"))
+        l->truncated = !strcmp(x->text, "true");
+    else if (x->depth == 1 && xml_is_leaf(x, x->parent, "NextPartNumberMarker"))
+        snprintf(l->marker, sizeof(l->marker), "%.15s", x->text);
+}
+
 static void inspect_parts(void *arg, const struct http_response *r, struct s3_verdict *v)
 {
     struct listed *l = arg, page = *l; /* a page that has to be asked for again counts once */
-    struct xml_reader x;
-    bool root = false;
-    enum xml_event e;
     page.truncated = false;
     page.marker[0] = 0;
-    xml_init(&x, strbuf_str(&r->text), r->text.len);
-    while ((e = xml_next(&x)) == XML_LEAF || e == XML_CLOSE) {
-        if (e == XML_LEAF)
-            take_part_leaf(&page, &x);
-        else if (!strcmp(x.name, "Part"))
-            take_part(&page);
-        root |= !*x.parent && !strncmp(x.name, "ListParts", 9);
-    }
-    xml_done(&x);
-    if (e != XML_END || !root)
+    if (!xml_read(&r->text, "ListParts", take_part_element, &page))
         *v = (struct s3_verdict){.code = -EIO, .retry = true, .reason = "the answer is no complete list of parts"};
     else if (page.truncated && (!page.marker[0] || !strcmp(page.marker, l->marker)))
         *v = (struct s3_verdict){.code = -EIO, .reason = "the list of parts goes on without getting on"};
@@ -255,23 +241,12 @@ static int compare_parts(struct upload *u)
 /* A 200 may hold an error: AWS begins its answer before the work is done. */
 static void inspect_complete(void *arg, const struct http_response *r, struct s3_verdict *v)
 {
-    char code[64] = "", message[300] = "", root[XML_NAME] = "";
-    struct xml_reader x;
-    enum xml_event e;
+    struct s3_error e = {.code = ""};
     (void)arg;
-    xml_init(&x, strbuf_str(&r->text), r->text.len);
-    while ((e = xml_next(&x)) == XML_LEAF || e == XML_CLOSE) {
-        if (!strcmp(x.name, "Code") && !strcmp(x.parent, "Error"))
-            s3_scrub(code, sizeof(code), strbuf_str(&x.text));
-        else if (!strcmp(x.name, "Message") && !strcmp(x.parent, "Error"))
-            s3_scrub(message, sizeof(message), strbuf_str(&x.text));
-        if (!*x.parent)
-            memcpy(root, x.name, sizeof(root));
-    }
-    xml_done(&x);
-    if (code[0])
-        s3_judge_code(code, message, v);
-    else if (e != XML_END || strncmp(root, "CompleteMultipartUpload", 23) != 0)
+    bool whole = xml_read(&r->text, "CompleteMultipartUpload", s3_error_take, &e);
+    if (e.code[0])
+        s3_judge_error(&e, v);
+    else if (!whole)
         *v = (struct s3_verdict){.code = -EIO, .retry = true, .reason = "the answer to Complete is cut short"};
 }
 

@@ -15,8 +15,6 @@
 
 #include <curl/curl.h>
 
-#include "s3backend/xml.h"
-
 #define WRONG_KEYS "wrong key, secret, or clock"
 #define CHANGED "the body changed on the way"
 
@@ -130,13 +128,13 @@ void s3_scrub(char *out, size_t room, const char *text)
     out[o] = 0;
 }
 
-static const struct rule *rule_for(const char *code, const char *message)
+static const struct rule *rule_for(const struct s3_error *e)
 {
     for (size_t i = 0; i < LENGTH(messages); i++)
-        if (!strcmp(code, "InternalError") && strstr(message, messages[i].match))
+        if (!strcmp(e->code, "InternalError") && strstr(e->message, messages[i].match))
             return &messages[i];
     for (size_t i = 0; i < LENGTH(codes); i++)
-        if (!strcmp(code, codes[i].match))
+        if (!strcmp(e->code, codes[i].match))
             return &codes[i];
     return NULL;
 }
@@ -149,21 +147,13 @@ static const struct status_rule *rule_for_status(long status)
     return NULL;
 }
 
-/* "<Error><Code>..</Code><Message>..</Message></Error>"; what isn't there stays "". */
-static void read_error(const struct strbuf *body, char code[64], char message[300])
+void s3_error_take(void *error, const struct xml_element *x)
 {
-    struct xml_reader x;
-    code[0] = message[0] = 0;
-    xml_init(&x, strbuf_str(body), body->len);
-    for (enum xml_event e = xml_next(&x); e == XML_LEAF || e == XML_CLOSE; e = xml_next(&x)) {
-        if (e != XML_LEAF || strcmp(x.parent, "Error") != 0)
-            continue;
-        if (!strcmp(x.name, "Code"))
-            s3_scrub(code, 64, strbuf_str(&x.text));
-        else if (!strcmp(x.name, "Message"))
-            s3_scrub(message, 300, strbuf_str(&x.text));
-    }
-    xml_done(&x);
+    struct s3_error *e = error;
+    if (xml_is_leaf(x, "Error", "Code"))
+        s3_scrub(e->code, sizeof(e->code), x->text);
+    else if (xml_is_leaf(x, "Error", "Message"))
+        s3_scrub(e->message, sizeof(e->message), x->text);
 }
 
 static void add(struct s3_verdict *v, const char *separator, const char *text)
@@ -173,21 +163,21 @@ static void add(struct s3_verdict *v, const char *separator, const char *text)
         snprintf(v->reason + n, sizeof(v->reason) - n, "%s%s", n ? separator : "", text);
 }
 
-void s3_judge_code(const char *code, const char *message, struct s3_verdict *v)
+void s3_judge_error(const struct s3_error *e, struct s3_verdict *v)
 {
-    const struct rule *r = rule_for(code, message);
+    const struct rule *r = rule_for(e);
     *v = (struct s3_verdict){.code = r ? r->code : -EIO, .retry = r && r->retry};
-    v->bucket_missing = !strcmp(code, "NoSuchBucket");
-    add(v, "", code);
-    add(v, ": ", message);
+    v->bucket_missing = !strcmp(e->code, "NoSuchBucket");
+    add(v, "", e->code);
+    add(v, ": ", e->message);
     if (r)
         add(v, ": ", r->hint);
 }
 
-bool s3_says_gone(const char *code, const char *message)
+bool s3_says_gone(const struct s3_error *e)
 {
     struct s3_verdict v;
-    s3_judge_code(code, message, &v);
+    s3_judge_error(e, &v);
     return v.code == -ENOENT;
 }
 
@@ -205,15 +195,16 @@ static void add_clock(struct s3_verdict *v, time_t store, time_t ours)
 
 static void judge_status(const struct http_response *r, time_t our_time, struct s3_verdict *v)
 {
-    char code[64], message[300], status[32];
+    struct s3_error e = {.code = ""};
+    char status[32];
     const struct status_rule *s = rule_for_status(r->status);
-    read_error(&r->text, code, message);
-    const struct rule *known = rule_for(code, message);
+    (void)xml_read(&r->text, "", s3_error_take, &e); /* an answer that is no XML, or is cut short, may come too */
+    const struct rule *known = rule_for(&e);
     *v = (struct s3_verdict){.code = known ? known->code
                                      : s   ? s->code
                                            : -EIO,
                              .retry = known ? known->retry : s && s->retry,
-                             .bucket_missing = !strcmp(code, "NoSuchBucket"),
+                             .bucket_missing = !strcmp(e.code, "NoSuchBucket"),
                              .other_body = known && known->hint && !strcmp(known->hint, CHANGED)};
     /* An S3 service names the reason of a 404, but to a HEAD; a page of some other server says nothing about the
      * object. */
@@ -223,8 +214,8 @@ static void judge_status(const struct http_response *r, time_t our_time, struct 
     v->retry_after_ms = r->retry_after_s < 3600 ? r->retry_after_s * 1000 : 3600 * 1000;
     snprintf(status, sizeof(status), "%ld", r->status);
     add(v, "", status);
-    add(v, " ", code);
-    add(v, ": ", message);
+    add(v, " ", e.code);
+    add(v, ": ", e.message);
     add(v, ": ",
         foreign ? "no answer of an S3 service, check store option url"
         : known ? known->hint

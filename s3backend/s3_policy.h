@@ -7,12 +7,18 @@
 #include <stdint.h>
 
 #include "s3backend/s3_http.h"
+#include "s3backend/xml.h"
 
 struct retry_limits {
     unsigned first_ms; /* before the second try; doubles with each further one */
     unsigned most_ms;  /* of one pause */
     unsigned total_ms; /* no new try begins later than this after the first; but a second one always may */
     unsigned last_ms;  /* when so much has gone by there is not even a second try; 0: there always is */
+};
+
+/* What an <Error> of the store says, as printable text and as far as it fits; all zero: nothing. */
+struct s3_error {
+    char code[64], message[300];
 };
 
 /* What came of one try. */
@@ -32,10 +38,12 @@ unsigned s3_backoff(const struct retry_limits *l, unsigned tries, uint32_t rando
 /* May another try begin after a pause, tries and time gone by? max_tries 0: by time alone. */
 bool s3_may_retry(const struct retry_limits *l, unsigned max_tries, unsigned tries, uint64_t elapsed_ms,
                   unsigned pause);
+/* An xml_fn: keeps in a struct s3_error what x tells of one; anything else is passed over. */
+void s3_error_take(void *error, const struct xml_element *x);
 /* True if a per-key error of DeleteObjects says that the object isn't there. */
-bool s3_says_gone(const char *code, const char *message);
-/* The verdict for a <Code> and <Message> alone (as in DeleteObjects' per-key errors). */
-void s3_judge_code(const char *code, const char *message, struct s3_verdict *v);
+bool s3_says_gone(const struct s3_error *e);
+/* The verdict for an error alone, without HTTP's status (as in DeleteObjects' per-key errors). */
+void s3_judge_error(const struct s3_error *e, struct s3_verdict *v);
 /* Copies a store's text as one printable line, with what looks like a hash or a signature left out. */
 void s3_scrub(char *out, size_t room, const char *text);
 

@@ -1,242 +1,121 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * xml.c: a small pull parser for the answers of S3.
- *
- * What it takes: elements, attributes (skipped), text, CDATA, comments, processing instructions, the five named
- * entities and numeric ones. What it refuses: a document type (and with it entities of its own), depth, names and text
- * beyond the limits.
- */
+/* xml.c: the answers of S3 by expat, which knows no document type and no bound of its own; see xml.h. */
 #include "s3backend/xml.h"
 
+#include <limits.h>
 #include <string.h>
 
-void xml_init(struct xml_reader *x, const char *data, size_t len)
+#include <expat.h>
+
+struct reader {
+    XML_Parser parser;
+    xml_fn fn;
+    void *arg;
+    const char *root;
+    bool bad;
+    struct {
+        char name[XML_NAME];
+        bool has_child;
+    } open[XML_DEPTH];
+    size_t depth;
+    struct strbuf text;
+};
+
+/* expat may call once more after it was stopped: the end of an element that is empty. */
+static void refuse(struct reader *r)
 {
-    memset(x, 0, sizeof(*x));
-    x->p = data;
-    x->end = data + len;
-    x->parent = "";
-    x->text.limit = XML_TEXT;
+    r->bad = true;
+    XML_StopParser(r->parser, XML_FALSE);
 }
 
-void xml_done(struct xml_reader *x)
+/* Without namespace processing: a prefix that nobody declared is in no one's way. */
+static const char *local_name(const char *name)
 {
-    strbuf_free(&x->text);
+    const char *colon = strrchr(name, ':');
+    return colon ? colon + 1 : name;
 }
 
-static enum xml_event bad(struct xml_reader *x)
+static void XMLCALL on_start(void *arg, const XML_Char *full, const XML_Char **attributes)
 {
-    x->bad = true;
-    return XML_BAD;
-}
-
-static bool looking_at(const struct xml_reader *x, const char *s)
-{
-    size_t n = strlen(s);
-    return (size_t)(x->end - x->p) >= n && !memcmp(x->p, s, n);
-}
-
-static const char *find(const struct xml_reader *x, const char *s)
-{
-    return memmem(x->p, (size_t)(x->end - x->p), s, strlen(s));
-}
-
-static bool space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-static void add_utf8(struct strbuf *b, unsigned long c)
-{
-    char u[4];
-    size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-    static const unsigned char lead[] = {0, 0, 0xC0, 0xE0, 0xF0};
-    for (size_t i = n; i-- > 1; c >>= 6)
-        u[i] = (char)(0x80 | (c & 0x3F));
-    u[0] = (char)(lead[n] | c);
-    strbuf_add(b, u, n);
-}
-
-/* "&#34;" and "&#x22;", the part after "&#". */
-static bool add_numeric(struct strbuf *b, const char *s, size_t n)
-{
-    unsigned base = 10;
-    if (n && s[0] == 'x') {
-        base = 16;
-        s++;
-        n--;
+    struct reader *r = arg;
+    const char *name = local_name(full);
+    size_t n = strlen(name);
+    (void)attributes;
+    if (r->depth == XML_DEPTH || n == 0 || n >= XML_NAME) {
+        refuse(r);
+        return;
     }
-    if (n == 0 || n > 8)
+    if (r->depth)
+        r->open[r->depth - 1].has_child = true;
+    memcpy(r->open[r->depth].name, name, n + 1);
+    r->open[r->depth++].has_child = false;
+    strbuf_reset(&r->text);
+}
+
+static void XMLCALL on_end(void *arg, const XML_Char *full)
+{
+    struct reader *r = arg;
+    (void)full;
+    if (r->bad)
+        return;
+    size_t depth = --r->depth;
+    const struct xml_element e = {.name = r->open[depth].name,
+                                  .parent = depth ? r->open[depth - 1].name : "",
+                                  .depth = depth,
+                                  .text = r->open[depth].has_child ? NULL : strbuf_str(&r->text)};
+    r->fn(r->arg, &e);
+    strbuf_reset(&r->text);
+    if (depth == 0 && strncmp(e.name, r->root, strlen(r->root)) != 0)
+        refuse(r);
+}
+
+static void XMLCALL on_text(void *arg, const XML_Char *text, int len)
+{
+    struct reader *r = arg;
+    strbuf_add(&r->text, text, (size_t)len);
+    if (r->text.overflow)
+        refuse(r);
+}
+
+static void XMLCALL on_doctype(void *arg, const XML_Char *name, const XML_Char *system_id, const XML_Char *public_id,
+                               int internal)
+{
+    (void)name;
+    (void)system_id;
+    (void)public_id;
+    (void)internal;
+    refuse(arg);
+}
+
+/* White space before the declaration is how some stores keep a connection alive; expat takes it for a fault. */
+static const char *skip_space(const struct strbuf *document, size_t *len)
+{
+    const char *p = strbuf_str(document);
+    size_t n = strspn(p, " \t\r\n");
+    *len = document->len - n;
+    return p + n;
+}
+
+bool xml_read(const struct strbuf *document, const char *root, xml_fn fn, void *arg)
+{
+    size_t len;
+    const char *p = skip_space(document, &len);
+    /* S3 speaks UTF-8, whatever the declaration says. */
+    struct reader r = {.parser = XML_ParserCreate("UTF-8"), .fn = fn, .arg = arg, .root = root};
+    r.text.limit = XML_TEXT;
+    if (!r.parser)
         return false;
-    unsigned long v = 0;
-    for (size_t i = 0; i < n; i++) {
-        unsigned d = s[i] >= '0' && s[i] <= '9'   ? (unsigned)(s[i] - '0')
-                     : s[i] >= 'a' && s[i] <= 'f' ? (unsigned)(s[i] - 'a' + 10)
-                     : s[i] >= 'A' && s[i] <= 'F' ? (unsigned)(s[i] - 'A' + 10)
-                                                  : 99;
-        if (d >= base)
-            return false;
-        v = v * base + d;
-    }
-    if (v == 0 || v > 0x10FFFF || (v >= 0xD800 && v < 0xE000))
-        return false;
-    add_utf8(b, v);
-    return true;
+    XML_SetUserData(r.parser, &r);
+    XML_SetElementHandler(r.parser, on_start, on_end);
+    XML_SetCharacterDataHandler(r.parser, on_text);
+    XML_SetStartDoctypeDeclHandler(r.parser, on_doctype);
+    bool ok = len <= INT_MAX && XML_Parse(r.parser, p, (int)len, XML_TRUE) == XML_STATUS_OK;
+    XML_ParserFree(r.parser);
+    strbuf_free(&r.text);
+    return ok && !r.bad && !document->overflow;
 }
 
-static bool add_entity(struct strbuf *b, const char *s, size_t n)
+bool xml_is_leaf(const struct xml_element *e, const char *parent, const char *name)
 {
-    static const struct {
-        const char *name, *text;
-    } named[] = {{"amp", "&"}, {"lt", "<"}, {"gt", ">"}, {"quot", "\""}, {"apos", "'"}};
-    if (n && s[0] == '#')
-        return add_numeric(b, s + 1, n - 1);
-    for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++) {
-        if (strlen(named[i].name) == n && !memcmp(named[i].name, s, n)) {
-            strbuf_adds(b, named[i].text);
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Takes text up to the next '<'. */
-static bool take_text(struct xml_reader *x)
-{
-    while (x->p < x->end && *x->p != '<') {
-        const char *stop = x->p;
-        while (stop < x->end && *stop != '<' && *stop != '&')
-            stop++;
-        if (x->depth)
-            strbuf_add(&x->text, x->p, (size_t)(stop - x->p));
-        else
-            for (; x->p < stop; x->p++)
-                if (!space(*x->p))
-                    return false;
-        x->p = stop;
-        if (stop == x->end || *stop == '<')
-            continue;
-        const char *semi = memchr(stop, ';', (size_t)(x->end - stop) < 16 ? (size_t)(x->end - stop) : 16);
-        if (!semi || !x->depth || !add_entity(&x->text, stop + 1, (size_t)(semi - stop - 1)))
-            return false;
-        x->p = semi + 1;
-    }
-    return !x->text.overflow;
-}
-
-/* Takes "<?...?>", comments and CDATA. 1: taken; 0: something else; -1: bad. */
-static int take_special(struct xml_reader *x)
-{
-    static const struct {
-        const char *begin, *end;
-    } kind[] = {{"<?", "?>"}, {"<!--", "-->"}, {"<![CDATA[", "]]>"}};
-    for (size_t i = 0; i < 3; i++) {
-        if (!looking_at(x, kind[i].begin))
-            continue;
-        x->p += strlen(kind[i].begin);
-        const char *stop = find(x, kind[i].end);
-        if (!stop || (i == 2 && !x->depth))
-            return -1;
-        if (i == 2)
-            strbuf_add(&x->text, x->p, (size_t)(stop - x->p));
-        x->p = stop + strlen(kind[i].end);
-        return x->text.overflow ? -1 : 1;
-    }
-    return looking_at(x, "<!") ? -1 : 0;
-}
-
-/* Takes a name into out, without its namespace prefix. */
-static bool take_name(struct xml_reader *x, char out[XML_NAME])
-{
-    size_t n = 0;
-    for (; x->p < x->end && !space(*x->p) && *x->p != '>' && *x->p != '/'; x->p++) {
-        if (*x->p == ':')
-            n = 0;
-        else if (*x->p == '<' || *x->p == '=' || *x->p == 0 || n + 1 == XML_NAME)
-            return false;
-        else
-            out[n++] = *x->p;
-    }
-    out[n] = 0;
-    return n > 0 && x->p < x->end;
-}
-
-/* Goes to the '>' of a tag, past quoted attribute values. */
-static bool skip_attributes(struct xml_reader *x)
-{
-    char quote = 0;
-    for (; x->p < x->end; x->p++) {
-        if (quote)
-            quote = *x->p == quote ? 0 : quote;
-        else if (*x->p == '"' || *x->p == '\'')
-            quote = *x->p;
-        else if (*x->p == '>')
-            return true;
-        else if (*x->p == '<')
-            return false;
-    }
-    return false;
-}
-
-/* The innermost element ends: what the caller is told. */
-static enum xml_event pop(struct xml_reader *x)
-{
-    bool had_child = x->open[--x->depth].has_child;
-    memcpy(x->name, x->open[x->depth].name, XML_NAME);
-    x->parent = x->depth ? x->open[x->depth - 1].name : "";
-    return had_child ? XML_CLOSE : XML_LEAF;
-}
-
-/* True: an element without content ended at once, *e tells it. */
-static bool take_start(struct xml_reader *x, enum xml_event *e)
-{
-    x->p++;
-    if (x->depth == XML_DEPTH || (x->depth == 0 && x->root_seen) || !take_name(x, x->open[x->depth].name) ||
-        !skip_attributes(x)) {
-        *e = bad(x);
-        return true;
-    }
-    bool closed = x->p[-1] == '/';
-    x->p++;
-    x->root_seen = true;
-    if (x->depth)
-        x->open[x->depth - 1].has_child = true;
-    x->open[x->depth++].has_child = false;
-    strbuf_reset(&x->text);
-    if (closed)
-        *e = pop(x);
-    return closed;
-}
-
-static enum xml_event take_end(struct xml_reader *x)
-{
-    char name[XML_NAME];
-    x->p += 2;
-    if (!x->depth || !take_name(x, name) || strcmp(name, x->open[x->depth - 1].name) != 0 || !skip_attributes(x))
-        return bad(x);
-    x->p++;
-    return pop(x);
-}
-
-enum xml_event xml_next(struct xml_reader *x)
-{
-    enum xml_event e;
-    if (x->bad)
-        return XML_BAD;
-    strbuf_reset(&x->text);
-    for (;;) {
-        if (!take_text(x))
-            return bad(x);
-        if (x->p == x->end)
-            return x->depth || !x->root_seen ? bad(x) : XML_END;
-        int special = take_special(x);
-        if (special < 0)
-            return bad(x);
-        if (special)
-            continue;
-        if (looking_at(x, "</"))
-            return take_end(x);
-        if (take_start(x, &e))
-            return e;
-    }
+    return e->text && !strcmp(e->parent, parent) && !strcmp(e->name, name);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* xml.h: a small pull parser for the answers of S3: leaf elements and the ends of their containers. */
+/* xml.h: the answers of S3, element by element as they end; by expat. */
 #ifndef S3VTL_XML_H
 #define S3VTL_XML_H
 
@@ -8,33 +8,24 @@
 
 #include "base/strbuf.h"
 
+/* Beyond these a document is refused: elements in each other, bytes of a name with its NUL, bytes of a leaf's text. */
 enum { XML_DEPTH = 16, XML_NAME = 64, XML_TEXT = 16384 };
 
-enum xml_event {
-    XML_LEAF,  /* an element without elements inside: name, parent and text are set */
-    XML_CLOSE, /* the end of an element that held others: name and parent are set */
-    XML_END,   /* the end of the document, the root element closed */
-    XML_BAD,   /* not well-formed, cut short, or beyond the limits above; stays so */
+/* An element that ends. Names are without namespace prefix. Valid for the call. */
+struct xml_element {
+    const char *name;
+    const char *parent; /* "": it is the root */
+    size_t depth;       /* 0: it is the root */
+    const char *text;   /* NULL: other elements are inside; otherwise it is a leaf */
 };
+typedef void (*xml_fn)(void *arg, const struct xml_element *e);
 
-/* Names are local names, without namespace prefix. name, parent ("" for the root) and text are valid until the next
- * call. Memory: the text's buffer, at most XML_TEXT; freed by xml_done. */
-struct xml_reader {
-    const char *p, *end;
-    struct {
-        char name[XML_NAME];
-        bool has_child;
-    } open[XML_DEPTH];
-    size_t depth;
-    bool root_seen, bad;
-    char name[XML_NAME];
-    const char *parent;
-    struct strbuf text;
-};
+/* Tells each element to fn, a container after what it holds. True: the document is well-formed and whole, and the
+ * root's name begins with root. Otherwise what was told before the fault is not all that was there. Nothing is taken
+ * from outside the document, and a document type is refused, with all that it could declare. */
+bool xml_read(const struct strbuf *document, const char *root, xml_fn fn, void *arg);
 
-/* Reads from data, which stays the caller's and must outlive the reader. */
-void xml_init(struct xml_reader *x, const char *data, size_t len);
-enum xml_event xml_next(struct xml_reader *x);
-void xml_done(struct xml_reader *x);
+/* It is the leaf <parent><name>text</name></parent>. */
+bool xml_is_leaf(const struct xml_element *e, const char *parent, const char *name);
 
 #endif

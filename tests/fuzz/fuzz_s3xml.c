@@ -3,23 +3,29 @@
 #include "s3backend/xml.h"
 #include "tests/fuzz/fuzz.h"
 
+struct seen {
+    size_t elements, most, last_depth;
+};
+
+static void look(void *arg, const struct xml_element *e)
+{
+    struct seen *s = arg;
+    must(++s->elements <= s->most && e->depth < XML_DEPTH);
+    must(e->name[0] && strlen(e->name) < XML_NAME && strlen(e->parent) < XML_NAME);
+    must(!e->text || strlen(e->text) <= XML_TEXT);
+    must((e->depth == 0) == !*e->parent);
+    /* a container comes just after the last of its own */
+    must(e->text || s->last_depth == e->depth + 1);
+    s->last_depth = e->depth;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct xml_reader x;
-    enum xml_event e;
-    size_t events = 0;
-    char *p = (char *)exactly(size);
-    if (size)
-        memcpy(p, data, size);
-    xml_init(&x, p, size);
-    while ((e = xml_next(&x)) == XML_LEAF || e == XML_CLOSE) {
-        must(++events <= size && x.depth <= XML_DEPTH);
-        must(x.name[0] && memchr(x.name, 0, sizeof(x.name)) && strlen(x.parent) < XML_NAME);
-        must(e != XML_LEAF || (x.text.len <= XML_TEXT && strlen(strbuf_str(&x.text)) <= x.text.len));
-    }
-    must(e == XML_END || e == XML_BAD);
-    must(xml_next(&x) == e); /* stays so */
-    xml_done(&x);
-    free(p);
+    struct strbuf document = {0};
+    struct seen s = {.most = size};
+    strbuf_add(&document, data, size);
+    bool whole = xml_read(&document, "", look, &s);
+    must(!whole || (s.elements && s.last_depth == 0));
+    strbuf_free(&document);
     return 0;
 }
