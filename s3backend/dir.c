@@ -311,10 +311,9 @@ static int short_of(const struct dir_store *d, const char *key, uint64_t offset,
                        key, d->path, len, offset, size);
 }
 
-static int dir_get(struct objstore *s, const char *key, uint64_t offset, uint64_t len, void *buf,
-                   const struct obj_call *c, struct errtext *err)
+/* Opens an object that holds the range. A descriptor, or a negative errno with *err. */
+static int open_range(struct dir_store *d, const char *key, uint64_t offset, uint64_t len, struct errtext *err)
 {
-    struct dir_store *d = store_of(s);
     uint64_t size = 0;
     int rc = check_key("get", key, err);
     if (rc)
@@ -322,9 +321,22 @@ static int dir_get(struct objstore *s, const char *key, uint64_t offset, uint64_
     int fd = open_object(d, key, &size);
     if (fd < 0)
         return fail(d, fd, "get", key, err);
-    rc = beyond(offset, len, size) ? -ENODATA : read_range(fd, buf, len, offset, c);
+    if (!beyond(offset, len, size))
+        return fd;
     close(fd);
-    return rc == -ENODATA ? short_of(d, key, offset, len, size, err) : rc ? fail(d, rc, "get", key, err) : 0;
+    return short_of(d, key, offset, len, size, err);
+}
+
+static int dir_get(struct objstore *s, const char *key, uint64_t offset, uint64_t len, void *buf,
+                   const struct obj_call *c, struct errtext *err)
+{
+    struct dir_store *d = store_of(s);
+    int fd = open_range(d, key, offset, len, err);
+    if (fd < 0)
+        return fd;
+    int rc = read_range(fd, buf, len, offset, c);
+    close(fd);
+    return rc ? fail(d, rc, "get", key, err) : 0;
 }
 
 static int stream_range(int fd, uint64_t len, uint64_t offset, const struct obj_sink *sink, const struct obj_call *c,
@@ -349,19 +361,15 @@ static int dir_stream(struct objstore *s, const char *key, uint64_t offset, uint
                       const struct obj_call *c, struct errtext *err)
 {
     struct dir_store *d = store_of(s);
-    uint64_t size = 0;
     bool refused = false;
-    int rc = check_key("get", key, err);
-    if (rc)
-        return rc;
-    int fd = open_object(d, key, &size);
+    int fd = open_range(d, key, offset, len, err);
     if (fd < 0)
-        return fail(d, fd, "get", key, err);
-    rc = beyond(offset, len, size) ? -ENODATA : stream_range(fd, len, offset, sink, c, &refused);
+        return fd;
+    int rc = stream_range(fd, len, offset, sink, c, &refused);
     close(fd);
     if (refused)
         return errtext_set(err, rc, "get %s: what arrived could not be kept: %s", key, strerror(-rc));
-    return rc == -ENODATA ? short_of(d, key, offset, len, size, err) : rc ? fail(d, rc, "get", key, err) : 0;
+    return rc ? fail(d, rc, "get", key, err) : 0;
 }
 
 static int dir_head(struct objstore *s, const char *key, uint64_t *size, const struct obj_call *c, struct errtext *err)

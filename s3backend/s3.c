@@ -34,21 +34,19 @@ int s3_confirm_gone(struct s3_store *s, const char *op, const char *key, const s
     return rc ? errtext_set(err, rc, "%s", bucket.text) : -ENOENT;
 }
 
-/* Traps 1 to 4: one closed range inside the size that the caller knows, and the answer compared with it. */
+/* Traps 1 to 4: one closed range inside the size that the caller knows, and the answer compared with it before a byte of
+ * it goes anywhere. */
+struct s3_request s3_range_request(const char *key, uint64_t offset, uint64_t len)
+{
+    return (struct s3_request){.op = "get", .what = key, .method = "GET", .key = key, .offset = offset, .len = len};
+}
+
 static int get_range(struct s3_store *s, const char *key, uint64_t offset, uint64_t len, void *buf,
                      const struct obj_call *c, struct errtext *err)
 {
-    char range[64];
-    snprintf(range, sizeof(range), "bytes=%" PRIu64 "-%" PRIu64, offset, offset + len - 1);
-    const struct s3_request q = {.op = "get",
-                                 .what = key,
-                                 .method = "GET",
-                                 .key = key,
-                                 .range = range,
-                                 .buf = buf,
-                                 .offset = offset,
-                                 .len = len};
+    struct s3_request q = s3_range_request(key, offset, len);
     struct http_response r = {0};
+    q.buf = buf;
     int rc = s3_call(s, &q, c, &r, err);
     strbuf_free(&r.text);
     return rc == -ENOENT ? s3_confirm_gone(s, "get", key, c, err) : rc;

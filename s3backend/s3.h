@@ -64,11 +64,10 @@ struct s3_request {
     size_t n_query;
     const struct sigv4_pair *headers; /* signed with the rest */
     size_t n_headers;
-    const char *range;             /* value of a Range header, or NULL */
     const struct obj_source *body; /* NULL: none */
     const char *payload_hash;      /* NULL: of an empty body */
-    void *buf;                     /* with range: where the bytes go, */
-    const struct obj_sink *sink;   /* or this */
+    void *buf;                     /* where bytes [offset, offset + len) of the object go, */
+    const struct obj_sink *sink;   /* or this; both NULL: no range is asked for */
     uint64_t offset, len;
     size_t text_limit;
     unsigned answer_ms;           /* 0: tuning.reply_ms */
@@ -150,6 +149,8 @@ int s3_head(struct objstore *o, const char *key, uint64_t *size, const struct ob
 int s3_list(struct objstore *o, const char *prefix, const char *start_after, bool slash, obj_list_fn fn, void *arg,
             const struct obj_call *c, struct errtext *err);
 int s3_delete(struct objstore *o, const char *const *keys, size_t n, const struct obj_call *c, struct errtext *err);
+/* What get and stream ask for; the caller sets buf or sink. len is not 0. */
+struct s3_request s3_range_request(const char *key, uint64_t offset, uint64_t len);
 /* The object's size, without a look at the bucket: -ENOENT may mean either is missing. */
 int s3_head_object(struct s3_store *s, const char *op, const char *key, uint64_t *size, const struct obj_call *c,
                    struct errtext *err);

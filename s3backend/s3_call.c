@@ -3,6 +3,7 @@
 #include "s3backend/s3.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,6 +81,7 @@ static int sign(const struct s3_store *s, const struct s3_request *q, const char
 static int make_wire(const struct s3_store *s, const struct s3_request *q, struct wire *w)
 {
     const char *payload = q->payload_hash ? q->payload_hash : SIGV4_EMPTY_SHA256;
+    char range[64];
     make_address(s, q, w);
     sigv4_date(time(NULL), w->date);
     add_signed(w, "Host", strbuf_str(&w->host));
@@ -87,8 +89,10 @@ static int make_wire(const struct s3_store *s, const struct s3_request *q, struc
     add_signed(w, "x-amz-date", w->date);
     for (size_t i = 0; i < q->n_headers; i++)
         add_signed(w, q->headers[i].name, q->headers[i].value);
-    if (q->range)
-        add_line(w, "Range", q->range);
+    if (q->buf || q->sink) {
+        snprintf(range, sizeof(range), "bytes=%" PRIu64 "-%" PRIu64, q->offset, q->offset + q->len - 1);
+        add_line(w, "Range", range);
+    }
     int rc = sign(s, q, payload, w);
     add_line(w, "Authorization", strbuf_str(&w->auth));
     bool short_of = w->host.overflow || w->path.overflow || w->url.overflow;

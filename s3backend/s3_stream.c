@@ -3,8 +3,6 @@
 #include "s3backend/s3.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -25,25 +23,6 @@ static int take(void *arg, const void *data, size_t len)
     return st->refused;
 }
 
-/* Traps 1 to 4, as get: one closed range inside the size that the caller knows; the answer is compared with it before a
- * byte goes to the sink. */
-static void try_range(struct s3_store *s, const char *key, uint64_t offset, uint64_t len, const struct obj_sink *sink,
-                      const struct obj_call *c, struct http_response *r, struct s3_request *q, struct s3_verdict *v)
-{
-    char range[64];
-    snprintf(range, sizeof(range), "bytes=%" PRIu64 "-%" PRIu64, offset, offset + len - 1);
-    *q = (struct s3_request){.op = "get",
-                             .what = key,
-                             .method = "GET",
-                             .key = key,
-                             .range = range,
-                             .sink = sink,
-                             .offset = offset,
-                             .len = len};
-    s3_try(s, q, c, r, v);
-    q->range = NULL;
-}
-
 static int stream_range(struct s3_store *s, const char *key, uint64_t offset, uint64_t len, struct stream *st,
                         const struct obj_call *c, struct errtext *err)
 {
@@ -51,12 +30,14 @@ static int stream_range(struct s3_store *s, const char *key, uint64_t offset, ui
     const struct obj_sink sink = {take, st};
     struct http_response r = {0};
     struct s3_verdict v = {.code = 0};
-    struct s3_request q = {.op = "get", .what = key};
+    struct s3_request q;
     unsigned most = c ? c->max_tries : 0, tries = 0;
     uint64_t begin = clock_ms(), done = 0;
     for (;;) {
         tries++;
-        try_range(s, key, offset + done, len - done, &sink, c, &r, &q, &v);
+        q = s3_range_request(key, offset + done, len - done);
+        q.sink = &sink;
+        s3_try(s, &q, c, &r, &v);
         done += r.received;
         if (done == len) /* and then the connection broke */
             v.code = 0;
