@@ -30,11 +30,6 @@ static struct dir_store *store_of(struct objstore *s)
     return (struct dir_store *)s;
 }
 
-static bool canceled(const struct obj_call *c)
-{
-    return c && c->cancel && atomic_load(c->cancel);
-}
-
 /* The one line for an errno, with what would be right where that is known. */
 static int fail(const struct dir_store *d, int code, const char *op, const char *key, struct errtext *err)
 {
@@ -67,9 +62,9 @@ static int fail(const struct dir_store *d, int code, const char *op, const char 
 
 static int check_key(const char *op, const char *key, struct errtext *err)
 {
-    if (!objstore_key_ok(key))
-        return errtext_set(err, -EINVAL, "%s \"%.200s\": not a key (A-Z a-z 0-9 . _ - and single slashes, 1-700)", op,
-                           key ? key : "");
+    int rc = obj_check_key(op, key, err);
+    if (rc)
+        return rc;
     if (!strncmp(key, DIR_TMP "/", strlen(DIR_TMP) + 1) || !strcmp(key, DIR_TMP))
         return errtext_set(err, -EINVAL, "%s %s: the name " DIR_TMP " is reserved in a dir store", op, key);
     return 0;
@@ -128,29 +123,9 @@ static int write_all(int fd, const char *p, size_t len)
 }
 
 /* Reads exactly len bytes; -ENODATA when the file ends before. */
-static int pread_all(int fd, char *p, size_t len, uint64_t offset)
+static int read_at(int fd, char *p, size_t len, uint64_t offset)
 {
-    while (len) {
-        ssize_t n = pread(fd, p, len, (off_t)offset);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            return -ENODATA;
-        p += n;
-        offset += (uint64_t)n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
-static int source_read(const struct obj_source *src, uint64_t at, char *buf, size_t len)
-{
-    if (!src->mem)
-        return pread_all(src->fd, buf, len, src->offset + at);
-    memcpy(buf, (const char *)src->mem + at, len);
-    return 0;
+    return obj_source_read(&(struct obj_source){.fd = fd}, offset, p, len);
 }
 
 static size_t chunk_at(uint64_t at, uint64_t len)
@@ -162,9 +137,9 @@ static int copy_source(int fd, const struct obj_source *src, char *buf, const st
 {
     for (uint64_t at = 0; at < src->len;) {
         size_t n = chunk_at(at, src->len);
-        if (canceled(c))
+        if (obj_canceled(c))
             return -ECANCELED;
-        int rc = source_read(src, at, buf, n);
+        int rc = obj_source_read(src, at, buf, n);
         if (rc == 0)
             rc = write_all(fd, buf, n);
         if (rc)
@@ -186,9 +161,9 @@ static int compare_source(int root, const char *key, const struct obj_source *sr
         rc = S_ISDIR(st.st_mode) ? -EISDIR : -EEXIST;
     for (uint64_t at = 0; rc == 0 && at < src->len;) {
         size_t n = chunk_at(at, src->len);
-        rc = source_read(src, at, buf, n);
+        rc = obj_source_read(src, at, buf, n);
         if (rc == 0)
-            rc = pread_all(fd, buf + CHUNK, n, at);
+            rc = read_at(fd, buf + CHUNK, n, at);
         if (rc == 0 && memcmp(buf, buf + CHUNK, n) != 0)
             rc = -EEXIST;
         at += n;
@@ -288,9 +263,9 @@ static int read_range(int fd, char *p, uint64_t len, uint64_t offset, const stru
 {
     for (uint64_t at = 0; at < len;) {
         size_t n = len - at < (1 << 24) ? (size_t)(len - at) : (size_t)1 << 24;
-        if (canceled(c))
+        if (obj_canceled(c))
             return -ECANCELED;
-        int rc = pread_all(fd, p + at, n, offset + at);
+        int rc = read_at(fd, p + at, n, offset + at);
         if (rc)
             return rc;
         at += n;
@@ -346,7 +321,7 @@ static int stream_range(int fd, uint64_t len, uint64_t offset, const struct obj_
     int rc = buf ? 0 : -ENOMEM;
     for (uint64_t at = 0; !rc && at < len;) {
         size_t n = len - at < STREAM_PIECE ? (size_t)(len - at) : (size_t)STREAM_PIECE;
-        rc = canceled(c) ? -ECANCELED : pread_all(fd, buf, n, offset + at);
+        rc = obj_canceled(c) ? -ECANCELED : read_at(fd, buf, n, offset + at);
         if (!rc) {
             rc = sink->take(sink->arg, buf, n);
             *refused = rc != 0;
@@ -378,7 +353,7 @@ static int dir_head(struct objstore *s, const char *key, uint64_t *size, const s
     int rc = check_key("head", key, err);
     if (rc)
         return rc;
-    if (canceled(c))
+    if (obj_canceled(c))
         return fail(d, -ECANCELED, "head", key, err);
     int fd = open_object(d, key, size);
     if (fd < 0)
@@ -418,7 +393,7 @@ static int dir_del(struct objstore *s, const char *const *keys, size_t n, const 
     struct dir_store *d = store_of(s);
     int first = 0;
     for (size_t i = 0; i < n; i++) {
-        if (canceled(c))
+        if (obj_canceled(c))
             return first ? first : fail(d, -ECANCELED, "delete", keys[i], err);
         int rc = delete_one(d, keys[i], first ? NULL : err);
         if (!first)

@@ -173,7 +173,7 @@ static int walk_dir(struct walk *w, const char *path)
     memcpy(full, path, base);
     for (size_t i = 0; rc == 0 && i < l.n; i++) {
         size_t len = strlen(l.v[i]);
-        if (w->call && w->call->cancel && atomic_load(w->call->cancel))
+        if (obj_canceled(w->call))
             rc = w->error = -ECANCELED;
         else if (base + len < sizeof(full)) {
             memcpy(full + base, l.v[i], len + 1);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* objstore.c: opens a store by its configuration; the rules on keys. */
+/* objstore.c: opens a store by its configuration; the rules on keys, and what all stores do alike. */
 #include "s3backend/objstore.h"
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "s3backend/dir.h"
 #include "s3backend/s3.h"
@@ -42,6 +43,34 @@ static bool path_ok(const char *s, size_t max)
 bool objstore_key_ok(const char *key)
 {
     return key && path_ok(key, MAX_KEY);
+}
+
+int obj_check_key(const char *op, const char *key, struct errtext *err)
+{
+    if (objstore_key_ok(key))
+        return 0;
+    return errtext_set(err, -EINVAL, "%s \"%.200s\": not a key (A-Z a-z 0-9 . _ - and single slashes, 1-700)", op,
+                       key ? key : "");
+}
+
+int obj_source_read(const struct obj_source *src, uint64_t at, void *buf, size_t len)
+{
+    char *p = buf;
+    if (src->mem) {
+        memcpy(p, (const char *)src->mem + at, len);
+        return 0;
+    }
+    while (len) {
+        ssize_t n = pread(src->fd, p, len, (off_t)(src->offset + at));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : -ENODATA;
+        p += n;
+        at += (uint64_t)n;
+        len -= (size_t)n;
+    }
+    return 0;
 }
 
 static int check_prefix(const char *prefix, struct errtext *err)

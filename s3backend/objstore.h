@@ -104,4 +104,14 @@ int objstore_open(const struct objstore_config *cfg, struct objstore **out, stru
 /* True if key keeps rule 2. */
 bool objstore_key_ok(const char *key);
 
+/* For the implementations. */
+/* 0, or -EINVAL with the line for a key that does not keep rule 2. */
+int obj_check_key(const char *op, const char *key, struct errtext *err);
+/* Reads len bytes of the source from byte `at` of it. 0 or -errno; -ENODATA: the file ends early. */
+int obj_source_read(const struct obj_source *src, uint64_t at, void *buf, size_t len);
+static inline bool obj_canceled(const struct obj_call *c)
+{
+    return c && c->cancel && atomic_load(c->cancel);
+}
+
 #endif

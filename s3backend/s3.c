@@ -45,10 +45,8 @@ static int get_range(struct s3_store *s, const char *key, uint64_t offset, uint6
                      const struct obj_call *c, struct errtext *err)
 {
     struct s3_request q = s3_range_request(key, offset, len);
-    struct http_response r = {0};
     q.buf = buf;
-    int rc = s3_call(s, &q, c, &r, err);
-    strbuf_free(&r.text);
+    int rc = s3_do(s, &q, c, err);
     return rc == -ENOENT ? s3_confirm_gone(s, "get", key, c, err) : rc;
 }
 
@@ -56,7 +54,7 @@ int s3_get(struct objstore *o, const char *key, uint64_t offset, uint64_t len, v
            struct errtext *err)
 {
     uint64_t size;
-    int rc = s3_check_key("get", key, err);
+    int rc = obj_check_key("get", key, err);
     if (rc)
         return rc;
     if (offset > INT64_MAX || len > INT64_MAX - offset)
@@ -91,7 +89,7 @@ int s3_head_object(struct s3_store *s, const char *op, const char *key, uint64_t
 int s3_head(struct objstore *o, const char *key, uint64_t *size, const struct obj_call *c, struct errtext *err)
 {
     struct s3_store *s = (struct s3_store *)o;
-    int rc = s3_check_key("head", key, err);
+    int rc = obj_check_key("head", key, err);
     if (rc == 0)
         rc = s3_head_object(s, "head", key, size, c, err);
     return rc == -ENOENT ? s3_confirm_gone(s, "head", key, c, err) : rc;
@@ -103,9 +101,7 @@ static int head_bucket(struct s3_store *s, const char *op, const char *what, con
                        struct errtext *err)
 {
     const struct s3_request q = {.op = op, .what = what, .method = "HEAD"};
-    struct http_response r = {0};
-    int rc = s3_call(s, &q, c, &r, err);
-    strbuf_free(&r.text);
+    int rc = s3_do(s, &q, c, err);
     if (rc == -ENOENT)
         return errtext_set(err, rc,
                            "%s%s%s: the bucket %s does not exist at %s://%s: create it, or correct store option bucket",
@@ -125,10 +121,7 @@ static int ask_why(struct s3_store *s, const struct obj_call *c, struct errtext 
     const struct sigv4_pair query[] = {{"list-type", "2"}, {"max-keys", "1"}, {"prefix", s->prefix}};
     const struct s3_request q = {
         .op = "check", .what = "", .method = "GET", .query = query, .n_query = 3, .text_limit = 1 << 16};
-    struct http_response r = {0};
-    int rc = s3_call(s, &q, c, &r, err);
-    strbuf_free(&r.text);
-    return rc;
+    return s3_do(s, &q, c, err);
 }
 
 int s3_check(struct objstore *o, const struct obj_call *c, struct errtext *err)

@@ -91,14 +91,14 @@ int s3_configure(struct s3_store *s, const struct objstore_config *cfg, struct e
  * errno. */
 int s3_call(struct s3_store *s, const struct s3_request *q, const struct obj_call *c, struct http_response *r,
             struct errtext *err);
+/* The same where nobody looks at the answer but the request's own inspect. */
+int s3_do(struct s3_store *s, const struct s3_request *q, const struct obj_call *c, struct errtext *err);
 /* One try of it: the verdict tells all. */
 void s3_try(struct s3_store *s, const struct s3_request *q, const struct obj_call *c, struct http_response *r,
             struct s3_verdict *v);
 /* Composes the line for a verdict and returns its code. tries 0: not worth telling. */
 int s3_fail(const struct s3_store *s, const struct s3_request *q, const struct s3_verdict *v, unsigned tries,
             struct errtext *err);
-/* -EINVAL with the line for a key outside the rules; 0 if it is good. */
-int s3_check_key(const char *op, const char *key, struct errtext *err);
 /* Waits; true if *cancel became true meanwhile. */
 bool s3_wait(unsigned ms, const struct obj_call *c);
 uint32_t s3_chance(void); /* any 32 bits */

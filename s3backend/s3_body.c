@@ -21,29 +21,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <openssl/evp.h>
 
 #include "base/crc32c.h"
 
 enum { CHUNK = 1 << 18 };
-
-/* Reads exactly n bytes of the source at `at`. 0 or -errno; -ENODATA: the file ends early. */
-static int read_source(const struct obj_source *src, uint64_t at, unsigned char *buf, size_t n)
-{
-    while (n) {
-        ssize_t got = pread(src->fd, buf, n, (off_t)(src->offset + at));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return got < 0 ? -errno : -ENODATA;
-        buf += got;
-        at += (uint64_t)got;
-        n -= (size_t)got;
-    }
-    return 0;
-}
 
 /* What one pass over the body computes; NULL: not this. */
 struct digests {
@@ -67,10 +50,10 @@ static int feed(const struct s3_body *b, struct digests *d)
     int rc = src->mem || buf ? 0 : -ENOMEM;
     for (uint64_t at = 0; rc == 0 && at < src->len;) {
         size_t n = src->len - at < CHUNK ? (size_t)(src->len - at) : (size_t)CHUNK;
-        if (b->c && b->c->cancel && atomic_load(b->c->cancel))
+        if (obj_canceled(b->c))
             rc = -ECANCELED;
         else if (!src->mem)
-            rc = read_source(src, at, buf, n);
+            rc = obj_source_read(src, at, buf, n);
         if (rc == 0)
             rc = digest(d, src->mem ? (const unsigned char *)src->mem + at : buf, n);
         at += n;

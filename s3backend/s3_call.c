@@ -186,20 +186,12 @@ int s3_fail(const struct s3_store *s, const struct s3_request *q, const struct s
                        s->bucket, s->tls ? "https" : "http", s->host, v->reason, more);
 }
 
-int s3_check_key(const char *op, const char *key, struct errtext *err)
-{
-    if (objstore_key_ok(key))
-        return 0;
-    return errtext_set(err, -EINVAL, "%s \"%.200s\": not a key (A-Z a-z 0-9 . _ - and single slashes, 1-700)", op,
-                       key ? key : "");
-}
-
 bool s3_wait(unsigned ms, const struct obj_call *c)
 {
     uint64_t end = clock_ms() + ms;
     for (;;) {
         uint64_t now = clock_ms();
-        if (c && c->cancel && atomic_load(c->cancel))
+        if (obj_canceled(c))
             return true;
         if (now >= end)
             return false;
@@ -234,4 +226,12 @@ int s3_call(struct s3_store *s, const struct s3_request *q, const struct obj_cal
             return s3_fail(s, q, &v, 0, err);
         }
     }
+}
+
+int s3_do(struct s3_store *s, const struct s3_request *q, const struct obj_call *c, struct errtext *err)
+{
+    struct http_response r = {0};
+    int rc = s3_call(s, q, c, &r, err);
+    strbuf_free(&r.text);
+    return rc;
 }

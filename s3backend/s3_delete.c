@@ -122,9 +122,7 @@ static int send_batch(struct batch *b, const struct obj_call *c, struct errtext 
                                      .answer_ms = b->s->tuning.answer_ms,
                                      .inspect = inspect_fates,
                                      .arg = b};
-        struct http_response r = {0};
-        rc = s3_call(b->s, &q, c, &r, err);
-        strbuf_free(&r.text);
+        rc = s3_do(b->s, &q, c, err);
     }
     strbuf_free(&body);
     return rc == -ENOENT ? -EIO : rc;
@@ -178,7 +176,7 @@ static int delete_all(struct batch *b, const char *const *keys, size_t n, const 
         b->keys = room;
         b->n = 0;
         for (; i < n && b->n < b->s->tuning.delete_batch; i++) {
-            int bad = s3_check_key("delete", keys[i], rc ? NULL : &one);
+            int bad = obj_check_key("delete", keys[i], rc ? NULL : &one);
             if (bad)
                 rc = bad;
             else

@@ -192,7 +192,6 @@ static size_t make_query(struct sigv4_pair q[6], const char *prefix, const char 
 static int list_pages(struct listing *l, const char *prefix, const char *start, bool slash, const struct obj_call *c)
 {
     struct page p = {0};
-    struct http_response r = {0};
     struct sigv4_pair query[6];
     char max_keys[16], *token = NULL;
     int rc = 0;
@@ -207,7 +206,7 @@ static int list_pages(struct listing *l, const char *prefix, const char *start, 
                                      .inspect = inspect_page,
                                      .arg = &p};
         l->q = &q;
-        rc = s3_call(l->s, &q, c, &r, l->err);
+        rc = s3_do(l->s, &q, c, l->err);
         if (rc == -ENOENT)
             rc = -EIO; /* a list has no object that could be missing */
         /* An empty list is also what renterd answers when there is no such bucket. */
@@ -226,7 +225,6 @@ static int list_pages(struct listing *l, const char *prefix, const char *start, 
     l->q = NULL;
     free(token);
     page_reset(&p);
-    strbuf_free(&r.text);
     return rc;
 }
 

@@ -70,10 +70,7 @@ static int create(struct upload *u)
                                  .body = &nothing,
                                  .inspect = inspect_create,
                                  .arg = u};
-    struct http_response r = {0};
-    int rc = s3_call(u->s, &q, u->c, &r, u->err);
-    strbuf_free(&r.text);
-    return rc;
+    return s3_do(u->s, &q, u->c, u->err);
 }
 
 /* ---- parts ---- */
@@ -136,10 +133,7 @@ static int put_part(struct upload *u, unsigned i)
                                  .meanwhile = part_meanwhile,
                                  .inspect = inspect_part,
                                  .arg = &check};
-    struct http_response r = {0};
-    rc = s3_call(u->s, &q, u->c, &r, u->err);
-    strbuf_free(&r.text);
-    return rc;
+    return s3_do(u->s, &q, u->c, u->err);
 }
 
 /* ---- ListParts ---- */
@@ -211,7 +205,6 @@ static void inspect_parts(void *arg, const struct http_response *r, struct s3_ve
 static int compare_parts(struct upload *u)
 {
     struct listed l = {.u = u};
-    struct http_response r = {0};
     char marker[16] = "";
     int rc = 0;
     do {
@@ -225,10 +218,9 @@ static int compare_parts(struct upload *u)
                                      .text_limit = 1 << 20,
                                      .inspect = inspect_parts,
                                      .arg = &l};
-        rc = s3_call(u->s, &q, u->c, &r, u->err);
+        rc = s3_do(u->s, &q, u->c, u->err);
         memcpy(marker, l.marker, sizeof(marker));
     } while (rc == 0 && l.truncated && !l.differs);
-    strbuf_free(&r.text);
     if (rc == 0 && (l.differs || l.seen != u->n))
         return errtext_set(u->err, -ESTALE,
                            "put %s: bucket %s: the store lists other parts of the upload than were sent (%u sent)",
@@ -346,12 +338,10 @@ static void abort_upload(struct upload *u)
                                  .n_query = 1,
                                  .answer_ms = u->s->tuning.reply_ms < ABORT_MS ? u->s->tuning.reply_ms : ABORT_MS};
     const struct obj_call once = {.max_tries = 1};
-    struct http_response r = {0};
     struct errtext why = {""};
     /* When there is no such upload (any more), nothing is left behind. */
-    int rc = s3_call(u->s, &q, &once, &r, &why);
+    int rc = s3_do(u->s, &q, &once, &why);
     bool left = rc && rc != -ENOENT && !strstr(why.text, "NoSuchUpload") && !strstr(why.text, "upload not found");
-    strbuf_free(&r.text);
     if (left && u->err) {
         size_t n = strlen(u->err->text);
         snprintf(u->err->text + n, sizeof(u->err->text) - n, "; its unfinished multipart upload could not be aborted");

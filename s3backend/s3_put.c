@@ -40,7 +40,7 @@ int s3_put(struct objstore *o, const char *key, const struct obj_source *src, co
     struct s3_store *s = (struct s3_store *)o;
     struct s3_body b;
     bool refused = false;
-    int rc = s3_check_key("put", key, err);
+    int rc = obj_check_key("put", key, err);
     if (rc)
         return rc;
     if (src->len > s->tuning.multipart_over)
