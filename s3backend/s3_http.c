@@ -85,6 +85,7 @@ static void start(struct http_engine *e, struct transfer *t)
 
 static struct transfer *take_waiting(struct http_engine *e)
 {
+    lock_assert_held(&e->lock);
     struct transfer *t = e->waiting;
     if (t) {
         e->waiting = t->next;
@@ -106,18 +107,13 @@ static void start_waiting(struct http_engine *e)
     }
 }
 
-static bool wants_cancel(const struct transfer *t)
-{
-    return t->q->cancel && atomic_load(t->q->cancel);
-}
-
 static void drop_canceled_waiting(struct http_engine *e)
 {
     bool dropped = false;
     lock_take(&e->lock);
     for (struct transfer **p = &e->waiting; *p;) {
         struct transfer *t = *p;
-        if (!wants_cancel(t)) {
+        if (!transfer_canceled(t)) {
             p = &t->next;
             continue;
         }
@@ -139,13 +135,8 @@ static void look_after_active(struct http_engine *e)
     struct transfer *next;
     for (struct transfer *t = e->active; t; t = next) {
         next = t->next;
-        if (wants_cancel(t))
-            t->r->outcome = HTTP_CANCELED;
-        else if (transfer_stalled(t, now))
-            t->r->outcome = HTTP_STALLED;
-        else
-            continue;
-        finish(e, t);
+        if (transfer_is_over(t, now))
+            finish(e, t);
     }
 }
 
@@ -204,13 +195,8 @@ static void *engine_thread(void *arg)
 void http_run(struct http_engine *e, const struct http_request *q, struct http_response *r)
 {
     struct transfer t = {.q = q, .r = r};
-    struct strbuf text = r->text;
-    strbuf_reset(&text);
-    *r = (struct http_response){.outcome = HTTP_ANSWERED, .text = text};
-    if (wants_cancel(&t)) {
-        r->outcome = HTTP_CANCELED;
+    if (!transfer_begin(&t))
         return;
-    }
     lock_take(&e->lock);
     *e->waiting_tail = &t;
     e->waiting_tail = &t.next;

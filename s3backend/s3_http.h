@@ -37,6 +37,8 @@ struct http_request {
     bool once; /* never sent a second time by libcurl itself, as it does on a used connection that breaks */
 };
 
+enum { HTTP_ETAG_SIZE = 128 };
+
 enum http_outcome {
     HTTP_ANSWERED, /* status and the rest are set */
     HTTP_BROKEN,   /* the transport failed: curl_code and reason */
@@ -53,18 +55,21 @@ struct http_response {
     int curl_code;
     char reason[256];
     long status;
-    char etag[128];         /* without quotes; "" when there is none */
-    char crc32c[16];        /* x-amz-checksum-crc32c; "" when there is none */
-    bool has_length;        /* Content-Length was there */
-    uint64_t length;        /* its value */
-    bool has_range;         /* Content-Range was there and well-formed */
-    uint64_t first, last;   /* its ends */
-    bool kms;               /* x-amz-server-side-encryption names KMS: then the ETag is no MD5 */
-    time_t date;            /* the store's clock, 0 when not told */
-    unsigned retry_after_s; /* 0 when not told */
-    uint64_t received;      /* bytes that went to buf or sink */
-    struct strbuf text;     /* the body of an answer without these, or of an error */
+    char etag[HTTP_ETAG_SIZE]; /* without quotes; "" when there is none */
+    char crc32c[16];           /* x-amz-checksum-crc32c; "" when there is none */
+    bool has_length;           /* Content-Length was there */
+    uint64_t length;           /* its value */
+    bool has_range;            /* Content-Range was there and well-formed */
+    uint64_t first, last;      /* its ends */
+    bool kms;                  /* x-amz-server-side-encryption names KMS: then the ETag is no MD5 */
+    time_t date;               /* the store's clock, 0 when not told */
+    unsigned retry_after_s;    /* 0 when not told */
+    uint64_t received;         /* bytes that went to buf or sink */
+    struct strbuf text;        /* the body of an answer without these, or of an error */
 };
+
+/* Keeps an ETag without its quotes; "" when it is too long to be one. */
+void http_keep_etag(char out[HTTP_ETAG_SIZE], const char *text);
 
 /* Starts the thread. parallel: exchanges at once; others wait for their turn. 0 or a negative errno. */
 int http_engine_new(unsigned parallel, struct http_engine **out, struct errtext *err);

@@ -75,13 +75,7 @@ static bool look(struct lane *l, struct transfer *t)
             transfer_conclude(t, m->data.result);
             return true;
         }
-    if (t->q->cancel && atomic_load(t->q->cancel))
-        t->r->outcome = HTTP_CANCELED;
-    else if (transfer_stalled(t, clock_ms()))
-        t->r->outcome = HTTP_STALLED;
-    else
-        return false;
-    return true;
+    return transfer_is_over(t, clock_ms());
 }
 
 static void run(struct lane *l, struct transfer *t)
@@ -137,13 +131,8 @@ static void unblock_sigpipe(const sigset_t *old)
 void http_lanes_run(struct http_lanes *s, const struct http_request *q, struct http_response *r)
 {
     struct transfer t = {.q = q, .r = r};
-    struct strbuf text = r->text;
-    strbuf_reset(&text);
-    *r = (struct http_response){.outcome = HTTP_ANSWERED, .text = text};
-    if (q->cancel && atomic_load(q->cancel)) {
-        r->outcome = HTTP_CANCELED;
+    if (!transfer_begin(&t))
         return;
-    }
     struct lane *l = take_lane(s);
     if (!l) {
         transfer_set_broken(&t, CURLE_OUT_OF_MEMORY);

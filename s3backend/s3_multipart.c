@@ -22,7 +22,7 @@ enum { MAX_PARTS = 10000, MAX_ID = 1024, ABORT_MS = 10000 };
 
 struct part {
     uint64_t size;
-    char etag[128];
+    char etag[HTTP_ETAG_SIZE];
 };
 
 struct upload {
@@ -146,18 +146,8 @@ struct listed {
     /* the part that is being read */
     unsigned long number;
     uint64_t size;
-    char etag[128];
+    char etag[HTTP_ETAG_SIZE];
 };
-
-static void keep_unquoted(char *out, size_t room, const char *text)
-{
-    size_t n = strlen(text);
-    if (n >= 2 && text[0] == '"' && text[n - 1] == '"') {
-        text++;
-        n -= 2;
-    }
-    snprintf(out, room, "%.*s", (int)n, text);
-}
 
 static void take_part(struct listed *l)
 {
@@ -179,7 +169,7 @@ static void take_part_element(void *arg, const struct xml_element *x)
     else if (xml_is_leaf(x, "Part", "Size"))
         l->size = strtoull(x->text, NULL, 10);
     else if (xml_is_leaf(x, "Part", "ETag"))
-        keep_unquoted(l->etag, sizeof(l->etag), x->text);
+        http_keep_etag(l->etag, x->text);
     else if (!x->text && !strcmp(x->name, "Part"))
         take_part(l);
     else if (x->depth == 1 && xml_is_leaf(x, x->parent, "IsTruncated"))

@@ -87,17 +87,17 @@ static bool header_value(const char *line, const char *name, char *out, size_t r
     return true;
 }
 
-static void keep_etag(struct http_response *r, const char *v)
+void http_keep_etag(char out[HTTP_ETAG_SIZE], const char *text)
 {
-    size_t len = strlen(v);
-    if (len >= 2 && v[0] == '"' && v[len - 1] == '"') {
-        v++;
+    size_t len = strlen(text);
+    if (len >= 2 && text[0] == '"' && text[len - 1] == '"') {
+        text++;
         len -= 2;
     }
-    if (len >= sizeof(r->etag))
-        return;
-    memcpy(r->etag, v, len);
-    r->etag[len] = 0;
+    if (len >= HTTP_ETAG_SIZE)
+        len = 0;
+    memcpy(out, text, len);
+    out[len] = 0;
 }
 
 static size_t on_header(char *data, size_t size, size_t n, void *arg)
@@ -111,7 +111,7 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
     if (!strncmp(line, "HTTP/", 5))
         new_answer(t, line, len);
     else if (header_value(line, "ETag", v, sizeof(v)))
-        keep_etag(r, v);
+        http_keep_etag(r->etag, v);
     else if (header_value(line, "x-amz-checksum-crc32c", v, sizeof(v)))
         snprintf(r->crc32c, sizeof(r->crc32c), "%.15s", v);
     else if (header_value(line, "Content-Length", v, sizeof(v)))
@@ -252,6 +252,26 @@ static void set_callbacks(struct transfer *t)
     curl_easy_setopt(c, CURLOPT_PREREQDATA, t);
 }
 
+static bool add_header(struct transfer *t, const char *line)
+{
+    struct curl_slist *l = curl_slist_append(t->headers, line);
+    if (l)
+        t->headers = l;
+    return l;
+}
+
+static CURLcode set_headers(struct transfer *t)
+{
+    const struct http_request *q = t->q;
+    for (size_t i = 0; i < q->n_headers; i++)
+        if (!add_header(t, q->headers[i]))
+            return CURLE_OUT_OF_MEMORY;
+    /* libcurl asks before any big body. */
+    if (q->body && !q->expect && !add_header(t, "Expect:"))
+        return CURLE_OUT_OF_MEMORY;
+    return curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers);
+}
+
 CURLcode transfer_set_up(struct transfer *t)
 {
     const struct http_request *q = t->q;
@@ -259,20 +279,9 @@ CURLcode transfer_set_up(struct transfer *t)
     curl_easy_reset(c);
     set_callbacks(t);
     set_method(t);
-    for (size_t i = 0; i < q->n_headers; i++) {
-        struct curl_slist *l = curl_slist_append(t->headers, q->headers[i]);
-        if (!l)
-            return CURLE_OUT_OF_MEMORY;
-        t->headers = l;
-    }
-    /* libcurl asks before any big body. */
-    if (q->body && !q->expect) {
-        struct curl_slist *l = curl_slist_append(t->headers, "Expect:");
-        if (!l)
-            return CURLE_OUT_OF_MEMORY;
-        t->headers = l;
-    }
-    curl_easy_setopt(c, CURLOPT_HTTPHEADER, t->headers);
+    CURLcode code = set_headers(t);
+    if (code != CURLE_OK)
+        return code;
     curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(c, CURLOPT_PATH_AS_IS, 1L);
@@ -317,8 +326,21 @@ void transfer_conclude(struct transfer *t, CURLcode code)
         transfer_set_broken(t, CURLE_PARTIAL_FILE);
 }
 
+bool transfer_canceled(const struct transfer *t)
+{
+    return t->q->cancel && atomic_load(t->q->cancel);
+}
+
+bool transfer_begin(struct transfer *t)
+{
+    struct strbuf text = t->r->text;
+    strbuf_reset(&text);
+    *t->r = (struct http_response){.outcome = transfer_canceled(t) ? HTTP_CANCELED : HTTP_ANSWERED, .text = text};
+    return t->r->outcome != HTTP_CANCELED;
+}
+
 /* Before the connection stands, libcurl's own limit counts. */
-bool transfer_stalled(struct transfer *t, uint64_t now)
+static bool stalled(struct transfer *t, uint64_t now)
 {
     const struct http_request *q = t->q;
     bool all_sent = t->connected && !t->answered && (!q->body || (uint64_t)t->seen_up >= q->body->len);
@@ -331,5 +353,16 @@ bool transfer_stalled(struct transfer *t, uint64_t now)
              : all_sent    ? "no answer"
                            : "no byte moved",
              limit);
+    return true;
+}
+
+bool transfer_is_over(struct transfer *t, uint64_t now)
+{
+    if (transfer_canceled(t))
+        t->r->outcome = HTTP_CANCELED;
+    else if (stalled(t, now))
+        t->r->outcome = HTTP_STALLED;
+    else
+        return false;
     return true;
 }

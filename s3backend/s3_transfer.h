@@ -23,13 +23,16 @@ struct transfer {
     bool enough, done;
 };
 
+/* Empties the answer. False: canceled before it began, the outcome says so. */
+bool transfer_begin(struct transfer *t);
 /* Prepares t->easy for t->q. */
 CURLcode transfer_set_up(struct transfer *t);
 /* libcurl ended the exchange with this code: decides the outcome. */
 void transfer_conclude(struct transfer *t, CURLcode code);
 /* The exchange can't go on: outcome HTTP_BROKEN with libcurl's reason. */
 void transfer_set_broken(struct transfer *t, CURLcode code);
-/* True when one of the request's limits is reached; the reason tells which. */
-bool transfer_stalled(struct transfer *t, uint64_t now_ms);
+/* True when it is to end now: canceled, or one of the request's limits is reached. Outcome and reason tell which. */
+bool transfer_is_over(struct transfer *t, uint64_t now_ms);
+bool transfer_canceled(const struct transfer *t);
 
 #endif
