@@ -27,9 +27,10 @@ static bool canceled(const atomic_bool *cancel)
     return cancel && atomic_load(cancel);
 }
 
-/* Lock held. Nobody tells that *cancel changed. */
+/* Nobody tells that *cancel changed. */
 static void wait_a_little(struct s3_pace *p)
 {
+    lock_assert_held(&p->lock);
     (void)cond_wait_ms(&p->changed, &p->lock, POLL_MS);
 }
 
@@ -46,9 +47,10 @@ bool s3_pace_enter(struct s3_pace *p, const atomic_bool *cancel, unsigned long *
     return in;
 }
 
-/* Lock held. What to tell goes to line. */
+/* What to tell goes to line. */
 static void fall(struct s3_pace *p, char *line, size_t room)
 {
+    lock_assert_held(&p->lock);
     p->good = 0;
     p->halved++;
     if (p->limit < 2)
@@ -62,6 +64,7 @@ static void fall(struct s3_pace *p, char *line, size_t room)
 
 static void rise(struct s3_pace *p, char *line, size_t room)
 {
+    lock_assert_held(&p->lock);
     if (p->limit == p->most || ++p->good < p->limit)
         return;
     p->good = 0;
