@@ -17,6 +17,8 @@
 
 #include "vtl/state/db.h"
 
+#define KNOWN 3 /* version of the state */
+
 struct place {
     char dir[64], path[80];
     struct db *db;
@@ -188,8 +190,8 @@ static void a_newer_state_is_refused_and_left_as_it_is(void **state)
     assert_int_equal(db_open(p->path, true, &p->db, &err), -EINVAL);
     assert_null(p->db);
     (void)snprintf(want, sizeof(want),
-                   "%s is of a newer s3vtl: state version 77, this one knows up to 2: install that s3vtl again",
-                   p->path);
+                   "%s is of a newer s3vtl: state version 77, this one knows up to %d: install that s3vtl again",
+                   p->path, KNOWN);
     assert_string_equal(err.text, want);
     char *after = content(p->path, &now);
     assert_int_equal(now, len);
@@ -201,7 +203,7 @@ static void a_newer_state_is_refused_and_left_as_it_is(void **state)
 static void a_new_state_has_the_version_that_is_known(void **state)
 {
     struct place *p = *state;
-    assert_int_equal(ask_sql(p, "PRAGMA user_version"), 2);
+    assert_int_equal(ask_sql(p, "PRAGMA user_version"), KNOWN);
 }
 
 /* Version 1 was also stamped on states that lack what came later. */
@@ -216,12 +218,12 @@ static void an_older_state_is_brought_up_to_date(void **state)
     reopen(p);
     c.full_capacity = 12;
     assert_int_equal(db_cartridge_update(p->db, &c), 0);
-    assert_int_equal(ask_sql(p, "PRAGMA user_version"), 2);
+    assert_int_equal(ask_sql(p, "PRAGMA user_version"), KNOWN);
     assert_int_equal(ask_sql(p, "SELECT full_capacity FROM cartridge WHERE barcode='OLD001L8'"), 12);
     close_state(p);
     run_sql(p, "PRAGMA user_version=1"); /* with all columns */
     reopen(p);
-    assert_int_equal(ask_sql(p, "PRAGMA user_version"), 2);
+    assert_int_equal(ask_sql(p, "PRAGMA user_version"), KNOWN);
     assert_int_equal(ask_sql(p, "SELECT full_capacity FROM cartridge WHERE barcode='OLD001L8'"), 12);
 }
 

@@ -37,6 +37,14 @@ void cartridge_hold(struct cartridge *c);
 void cartridge_let_go(struct cartridge *c);
 /* Did the state say at the start that it has a backlog, or garbage to delete? */
 bool cartridge_has_work(struct cartridge *c);
+/* It was loaded for a drive: the workers look whether the bucket's head is the one that this state knows, as a copy of
+ * this gateway, or another, may have written it. */
+void cartridge_want_look(struct cartridge *c);
+/* From here on a drive works on what it holds, until cartridge_end_use or cartridge_let_go. */
+void cartridge_begin_use(struct cartridge *c);
+void cartridge_end_use(struct cartridge *c);
+/* True while the owner is FENCED. Any thread, valid while the cartridge is held. */
+const atomic_bool *cartridge_fenced_flag(const struct cartridge *c);
 /* There is work for the workers. */
 void cartridge_poke(struct cartridge *c);
 
@@ -53,6 +61,8 @@ enum cartridge_owner {
 struct cartridge_brief {
     enum cartridge_owner owner;
     bool failing; /* the store's last answer for it was an error */
+    bool looking; /* whether the bucket's head is the one that this state knows is still to be found out */
+    bool stale;   /* it is not, and what is here must not be read */
     bool write_protected, worm;
     uint64_t capacity;
     uint64_t file; /* filemarks before the object that was asked for */
@@ -150,8 +160,8 @@ void cartridge_set_trouble(struct cartridge *c, const char *text);
  * (progress is posted when they are given back). */
 bool cartridge_take_heads(struct cartridge *c);
 void cartridge_give_heads(struct cartridge *c);
-/* Does this state go on from that head of the bucket? A head of this gateway may be newer than what the state says, as
- * its answer was lost: what is only here is no less valid for that. */
+/* Does this state go on from that head of the bucket? It may be newer than what the state recorded, as its answer was
+ * lost: what is only here is no less valid for that. */
 bool cartridge_goes_on_from(struct cartridge *c, const struct seg_id *head);
 /* This gateway wrote it last, as far as it knows. *head: the last head it knows of. */
 bool cartridge_is_ours(struct cartridge *c, struct seg_id *head);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* cartridge_owner.c: who holds a cartridge and works on its heads, its trouble, and how it gives way to another. */
+/* cartridge_owner.c: who holds a cartridge and works on its heads, whether it is fenced, and its trouble. */
 #include "vtl/cartridge/cartridge_private.h"
 
 #include <stdio.h>
@@ -22,6 +22,7 @@ void cartridge_let_go(struct cartridge *c)
 {
     lock_take(&c->lock);
     c->users--;
+    c->in_use = false;
     lock_release(&c->lock);
 }
 
@@ -65,21 +66,70 @@ void cartridge_give_heads(struct cartridge *c)
     progress_post(&c->eng->progress);
 }
 
+bool cartridge_knows_head(const struct cartridge *c, const struct seg_id *head)
+{
+    lock_assert_held(&c->lock);
+    return !seg_id_compare(head, &c->row.head) || !seg_id_compare(head, &c->row.tried);
+}
+
 bool cartridge_goes_on_from(struct cartridge *c, const struct seg_id *head)
 {
     lock_take(&c->lock);
-    bool so = c->owner != CARTRIDGE_FENCED && (head->writer == c->eng->writer || !seg_id_compare(head, &c->row.head));
+    bool so = c->owner != CARTRIDGE_FENCED && cartridge_knows_head(c, head);
     lock_release(&c->lock);
     return so;
 }
 
+/* What a rebuild took from the bucket is another's until this gateway has written it. */
 bool cartridge_is_ours(struct cartridge *c, struct seg_id *head)
 {
     lock_take(&c->lock);
-    bool ours = c->owner == CARTRIDGE_OWNED || c->row.head.writer == c->eng->writer;
+    bool ours = c->owner == CARTRIDGE_OWNED || (c->owner == CARTRIDGE_UNCLAIMED && !c->row.rebuilt);
     *head = c->row.head;
     lock_release(&c->lock);
     return ours;
+}
+
+void cartridge_fence(struct cartridge *c, enum db_fence fenced)
+{
+    lock_assert_held(&c->lock);
+    c->owner = CARTRIDGE_FENCED;
+    atomic_store(&c->fenced_flag, true);
+    cartridge_uncount(c);
+    if (c->row.fenced == fenced)
+        return;
+    c->row.fenced = fenced;
+    if (db_cartridge_update(c->eng->db, &c->row)) /* the next look finds it out again */
+        log_line("%s: state: %s", c->row.barcode, db_error(c->eng->db));
+}
+
+const atomic_bool *cartridge_fenced_flag(const struct cartridge *c)
+{
+    return &c->fenced_flag;
+}
+
+/* ---- looking before it is used ---- */
+
+void cartridge_want_look(struct cartridge *c)
+{
+    lock_take(&c->lock);
+    c->due |= DUE_LOOK;
+    lock_release(&c->lock);
+    engine_poke(c->eng, c);
+}
+
+void cartridge_begin_use(struct cartridge *c)
+{
+    lock_take(&c->lock);
+    c->in_use = true;
+    lock_release(&c->lock);
+}
+
+void cartridge_end_use(struct cartridge *c)
+{
+    lock_take(&c->lock);
+    c->in_use = false;
+    lock_release(&c->lock);
 }
 
 /* ---- trouble ---- */
@@ -91,11 +141,12 @@ void cartridge_set_trouble(struct cartridge *c, const char *text)
     lock_release(&c->lock);
 }
 
-void cartridge_note_failure(struct cartridge *c, const struct errtext *err)
+void cartridge_note_failure(struct cartridge *c, unsigned kind, const struct errtext *err)
 {
     lock_take(&c->lock);
     bool speak = strcmp(c->trouble, err->text) != 0 || (c->failures & (c->failures + 1)) == 0;
     (void)snprintf(c->trouble, sizeof(c->trouble), "%s", err->text);
+    c->failing |= kind;
     if (c->backoff_until <= clock_ms()) { /* transfers that fail side by side are one failure */
         unsigned shift = c->failures < 6 ? c->failures : 6;
         uint64_t wait = (uint64_t)BACKOFF_FIRST_MS << shift;
@@ -107,51 +158,18 @@ void cartridge_note_failure(struct cartridge *c, const struct errtext *err)
         log_line("%s", err->text);
 }
 
-void cartridge_note_success(struct cartridge *c)
+void cartridge_note_success(struct cartridge *c, unsigned kind)
 {
     lock_take(&c->lock);
-    bool failed = c->failures != 0;
-    if (failed) {
+    bool failed = c->failing & kind;
+    c->failing &= ~kind;
+    bool over = failed && !c->failing;
+    if (over) {
         c->failures = 0;
         c->backoff_until = 0;
         c->trouble[0] = '\0';
     }
     lock_release(&c->lock);
-    if (failed)
+    if (over)
         log_line("%s: the store takes data again", c->row.barcode);
-}
-
-/* ---- the end ---- */
-
-static bool is_named(const struct tape_index *x, const struct seg_id *id)
-{
-    for (size_t i = 0; i < x->n_segs; i++)
-        if (!seg_id_compare(&x->segs[i].id, id))
-            return true;
-    return false;
-}
-
-uint64_t cartridge_set_aside(struct cartridge *c, const struct tape_index *bucket)
-{
-    struct spool *spool = c->eng->spool;
-    uint64_t kept = 0;
-    lock_take(&c->lock);
-    /* Newest first: what is named begins where these end. */
-    for (size_t i = c->live.n_segs; i-- && !is_named(bucket, &c->live.segs[i].id);) {
-        const struct seg_ref *r = &c->live.segs[i];
-        kept += spool_has(spool, c->row.barcode, &r->id) ? r->size : 0;
-        spool_set_aside(spool, c->row.barcode, &r->id);
-    }
-    for (size_t i = 0; i < c->n_pending; i++)
-        spool_set_aside(spool, c->row.barcode, &c->pending[i].id);
-    cartridge_uncount(c);
-    lock_release(&c->lock);
-    return kept;
-}
-
-void cartridge_drop_backlog(struct cartridge *c)
-{
-    lock_take(&c->lock);
-    cartridge_uncount(c);
-    lock_release(&c->lock);
 }

@@ -21,8 +21,13 @@
  *                        the claim is the highest
  *      load -> UNCLAIMED ------------------------> OWNED
  *                  |                                 |
- *                  |    a higher head of another     |
+ *                  |   a head that is none of ours   |
  *                  +------------> FENCED <-----------+
+ *
+ * At each load the heads in the bucket are looked at (DUE_LOOK). One that this state neither recorded nor was about to
+ * put (row.head, row.tried) is another gateway's, or that of a copy of this one: then the rows become the bucket's view,
+ * which is read, and what only this state holds goes aside (commit_look). While a drive works on the old view, that
+ * waits for the next load, and the old view is not read any more (row.fenced STALE).
  *
  * The open segment:
  *
@@ -67,6 +72,7 @@ enum due {
     DUE_COMMIT = 2,  /* do not wait for more */
     DUE_GARBAGE = 4, /* there may be garbage that no commit will come for */
     DUE_SWEEP = 8,   /* objects of a gateway that is gone may be there: looked for once this one is OWNED */
+    DUE_LOOK = 16,   /* it was loaded: is the bucket's head the one that this state knows? */
 };
 
 struct cartridge {
@@ -85,10 +91,12 @@ struct cartridge {
 
     /* commit: see commit.h */
     enum cartridge_owner owner;
-    unsigned due;     /* enum due */
-    bool heads_taken; /* somebody works on the heads */
-    size_t cut_low;   /* fewest segments that live was cut to since the commit's snapshot */
-    char **doomed;    /* garbage known at the last commit's snapshot: no head names it; NULL-terminated, or NULL */
+    unsigned due;            /* enum due */
+    bool heads_taken;        /* somebody works on the heads */
+    bool in_use;             /* a drive works on live as it is: it is not exchanged now */
+    atomic_bool fenced_flag; /* owner is FENCED, for who may not take the lock */
+    size_t cut_low;          /* fewest segments that live was cut to since the commit's snapshot */
+    char **doomed; /* garbage known at the last commit's snapshot: no head names it; NULL-terminated, or NULL */
     size_t doomed_next;
     uint64_t tried_n;       /* highest n that a head was put with, answered or not */
     uint64_t changes;       /* goes up with each change of live */
@@ -96,6 +104,7 @@ struct cartridge {
     uint64_t committed_at;  /* ticks */
     uint64_t backoff_until; /* ticks: the store failed, try again then */
     unsigned failures;
+    unsigned failing;   /* which kinds of job failed last time: bits */
     char trouble[600];  /* the store's last complaint, "" when all is well */
     int idle_error;     /* why the idle segment could not be sealed, told already */
     unsigned users;     /* drives that hold it: live stays loaded */
@@ -134,10 +143,17 @@ int cartridge_change_cut(const struct cartridge *c, uint64_t object, struct db_c
 void cartridge_free_doomed(struct cartridge *c);
 /* Bytes of live that no head holds yet. */
 uint64_t cartridge_not_remote(const struct cartridge *c);
-/* The store failed: told, and tried again after a while that grows. Without the lock. */
-void cartridge_note_failure(struct cartridge *c, const struct errtext *err);
-/* It did not. Without the lock. */
-void cartridge_note_success(struct cartridge *c);
+/* The owner is FENCED from now on, and the state knows it. */
+void cartridge_fence(struct cartridge *c, enum db_fence fenced);
+/* A job of that kind (a bit) failed: told, and tried again after a while that grows. Without the lock. */
+void cartridge_note_failure(struct cartridge *c, unsigned kind, const struct errtext *err);
+/* It did not. The trouble is over when no kind of job fails any more. Without the lock. */
+void cartridge_note_success(struct cartridge *c, unsigned kind);
+/* This state recorded that head, or was about to put it. */
+bool cartridge_knows_head(const struct cartridge *c, const struct seg_id *head);
+/* The bucket's view, of head h and index x, becomes that of the cartridge, which is FENCED then. *kept: bytes that only
+ * this state held; they stay beside the spool's files as *.bad. x is taken over on success. */
+int cartridge_adopt(struct cartridge *c, const struct head *h, struct tape_index *x, uint64_t *kept);
 
 /* ---- cartridge_pending.c ---- */
 /* Notes a sealed segment that is not stored. Does not count its bytes. */

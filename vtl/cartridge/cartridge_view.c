@@ -36,6 +36,8 @@ void cartridge_brief(struct cartridge *c, uint64_t object, struct cartridge_brie
     lock_take(&c->lock);
     *out = (struct cartridge_brief){.owner = c->owner,
                                     .failing = c->failures != 0,
+                                    .looking = c->due & DUE_LOOK,
+                                    .stale = c->row.fenced == DB_FENCED_STALE,
                                     .write_protected = c->row.write_protected,
                                     .worm = c->row.worm,
                                     .capacity = c->row.capacity,

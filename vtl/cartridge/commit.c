@@ -235,6 +235,8 @@ int commit_head(struct cartridge *c, const struct obj_call *call, struct errtext
     for (size_t i = 0; !rc && i < s.n_puts; i++)
         rc = commit_put(c->eng, s.puts[i].key, s.puts[i].buf, s.puts[i].len, call, err);
     if (!rc)
+        rc = commit_note_try(c, &s.head.id, err);
+    if (!rc)
         rc = commit_put_head(c->eng, &s.head, call, err);
     if (!rc)
         rc = commit_check_highest(c, &s.head.id, false, call, err);

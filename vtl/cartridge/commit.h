@@ -14,6 +14,9 @@
  *   others   the store's
  */
 
+/* Is the highest head the one that this state knows? If it is not, another gateway or a copy of this one wrote the
+ * cartridge: -EPERM, and what is read of it from now on is the bucket's view. -ENOENT: there is none any more. */
+int commit_look(struct cartridge *c, const struct obj_call *call, struct errtext *err);
 /* Makes this gateway the writer, if it is not yet. */
 int commit_claim(struct cartridge *c, const struct obj_call *call, struct errtext *err);
 /* Puts a head that holds all segments stored so far (claims first). -EAGAIN: the stored ones are not a whole state yet.
@@ -40,6 +43,8 @@ int commit_list_heads(struct objstore *store, const char *barcode, struct seg_id
  */
 int commit_read_head(struct objstore *store, const char *barcode, const struct seg_id *limit, struct head *out,
                      const struct obj_call *call, struct errtext *err);
+/* The row of a cartridge that is as a head says, all of it stored. Its mam and counters are malloc'd. */
+void commit_row_of_head(const struct head *h, const struct tape_index *x, struct db_cartridge *row);
 /* The whole index that a head names: maps read, cut and joined with the inline part. x is initialised by the call. */
 int commit_read_index(struct objstore *store, const struct head *h, struct tape_index *x, const struct obj_call *call,
                       struct errtext *err);

@@ -23,11 +23,10 @@ static int take_over(struct cartridge *c, const struct seg_id *claim, struct hea
         return errtext_set(err, -EIO, "%s: the head that this gateway wrote is gone from the store", c->row.barcode);
     if (rc)
         return rc;
-    /* A head of ours that knows segments this state does not: the state is a copy from earlier (a restored snapshot).
-     */
-    bool same = ours && ((h->id.writer == c->eng->writer && h->next_segment <= c->row.next_segment) ||
-                         !seg_id_compare(&h->id, &c->row.head));
-    if (!same) {
+    lock_take(&c->lock);
+    bool known = ours && cartridge_knows_head(c, &h->id);
+    lock_release(&c->lock);
+    if (!known) {
         struct seg_id winner = h->id;
         head_free(h);
         return commit_fence(c, &winner, err);
@@ -41,9 +40,10 @@ static int may_claim(struct cartridge *c, const struct seg_id *heads, size_t n, 
 {
     while (n && !heads[n - 1].number)
         n--;
-    if (!n || heads[n - 1].writer == c->eng->writer || !seg_id_compare(&heads[n - 1], &c->row.head))
-        return 0;
-    return commit_fence(c, &heads[n - 1], err);
+    lock_take(&c->lock);
+    bool known = !n || cartridge_knows_head(c, &heads[n - 1]);
+    lock_release(&c->lock);
+    return known ? 0 : commit_fence(c, &heads[n - 1], err);
 }
 
 /* No epoch is used twice by this gateway, also not for a barcode that was removed and made again (I2). */
@@ -88,7 +88,9 @@ static int claim(struct cartridge *c, const struct obj_call *call, struct errtex
         return rc;
     mine.number = 1;
     h.id = mine;
-    rc = commit_put_head(e, &h, call, err);
+    rc = commit_note_try(c, &mine, err);
+    if (!rc)
+        rc = commit_put_head(e, &h, call, err);
     head_free(&h);
     if (!rc)
         rc = commit_check_highest(c, &mine, false, call, err);

@@ -25,6 +25,15 @@ int commit_put_head(struct engine *e, const struct head *h, const struct obj_cal
     return rc;
 }
 
+int commit_note_try(struct cartridge *c, const struct seg_id *head, struct errtext *err)
+{
+    lock_take(&c->lock);
+    c->row.tried = *head;
+    int rc = db_cartridge_update(c->eng->db, &c->row);
+    lock_release(&c->lock);
+    return rc ? errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db)) : 0;
+}
+
 int commit_delete_heads(struct engine *e, const char *barcode, const struct seg_id *ids, size_t n,
                         const struct obj_call *call, struct errtext *err)
 {
@@ -40,15 +49,15 @@ int commit_delete_heads(struct engine *e, const char *barcode, const struct seg_
 
 int commit_fence(struct cartridge *c, const struct seg_id *winner, struct errtext *err)
 {
+    char name[SEG_NAME_SIZE];
+    seg_id_format(winner, name);
     lock_take(&c->lock);
-    c->owner = CARTRIDGE_FENCED;
-    cartridge_uncount(c);
+    cartridge_fence(c, DB_FENCED_STALE);
     lock_release(&c->lock);
-    return errtext_set(
-        err, -EPERM,
-        "%s: owned by gateway %08x (epoch %llu): nothing of this gateway is merged; what it holds stays in its "
-        "spool",
-        c->row.barcode, winner->writer, (unsigned long long)winner->epoch);
+    return errtext_set(err, -EPERM,
+                       "%s: owned by another gateway, or by a copy of this one: head %s in the bucket is not from this "
+                       "state; nothing of this gateway is merged, and what only it holds stays in its spool",
+                       c->row.barcode, name);
 }
 
 int commit_check_highest(struct cartridge *c, const struct seg_id *mine, bool clean, const struct obj_call *call,

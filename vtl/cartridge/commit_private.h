@@ -10,6 +10,9 @@
 int commit_put(struct engine *e, const char *key, const void *buf, size_t len, const struct obj_call *call,
                struct errtext *err);
 int commit_put_head(struct engine *e, const struct head *h, const struct obj_call *call, struct errtext *err);
+/* The state knows that this head is about to be put: if its answer is lost, it is known for this state's own at the
+ * next start. */
+int commit_note_try(struct cartridge *c, const struct seg_id *head, struct errtext *err);
 int commit_delete_heads(struct engine *e, const char *barcode, const struct seg_id *ids, size_t n,
                         const struct obj_call *call, struct errtext *err);
 /* Another gateway owns the cartridge: -EPERM. */

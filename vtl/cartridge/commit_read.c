@@ -177,3 +177,23 @@ int commit_read_index(struct objstore *store, const struct head *h, struct tape_
         tape_index_free(x);
     return rc;
 }
+
+void commit_row_of_head(const struct head *h, const struct tape_index *x, struct db_cartridge *row)
+{
+    *row = (struct db_cartridge){.generation = h->generation,
+                                 .capacity = h->capacity,
+                                 .full_capacity = h->full_capacity,
+                                 .worm = h->worm,
+                                 .write_protected = h->write_protected,
+                                 .created = h->created,
+                                 .modified = h->modified,
+                                 .next_segment = h->next_segment,
+                                 .next_map = h->next_map,
+                                 .head = h->id,
+                                 .commit_segs = x->n_segs,
+                                 .rebuilt = true};
+    memcpy(row->barcode, h->barcode, sizeof(row->barcode));
+    memcpy(row->id, h->cartridge, sizeof(row->id));
+    row->mam = h->mam ? json_dumps(h->mam, JSON_COMPACT) : NULL;
+    row->counters = h->counters ? json_dumps(h->counters, JSON_COMPACT) : NULL;
+}

@@ -37,7 +37,8 @@ struct engine {
     struct spool *spool;
     struct workers *workers; /* NULL: no background work (the command without a running library) */
     void (*poke)(struct workers *w, struct cartridge *c); /* theirs */
-    uint32_t writer;                                      /* this gateway's id, in every key that it writes */
+    uint32_t gateway;                                     /* this gateway's id; a copy of its state has the same */
+    uint32_t writer; /* drawn at each start: in every key that this run writes (I2) */
     struct progress progress;
     _Atomic uint64_t dirty_bytes;   /* in the spool, not stored yet */
     _Atomic uint64_t waiting_bytes; /* acknowledged, not in the spool yet */

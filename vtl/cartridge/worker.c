@@ -93,7 +93,7 @@ static void release(struct workers *w, struct cartridge *c, bool done, uint64_t 
 
 /* ---- which job is next ---- */
 
-enum job_kind { JOB_NONE, JOB_CLAIM, JOB_COMMIT, JOB_UPLOAD, JOB_SWEEP, JOB_GARBAGE };
+enum job_kind { JOB_NONE, JOB_LOOK, JOB_CLAIM, JOB_COMMIT, JOB_UPLOAD, JOB_SWEEP, JOB_GARBAGE };
 struct job {
     enum job_kind kind;
     struct cartridge *c;
@@ -114,6 +114,8 @@ static bool commit_due(const struct cartridge *c)
 /* Taking the heads goes before uploads only where uploads need it, or where a commit is due. */
 static enum job_kind first_head_job(const struct cartridge *c)
 {
+    if (c->due & DUE_LOOK)
+        return JOB_LOOK;
     if (c->owner == CARTRIDGE_UNCLAIMED)
         return JOB_CLAIM;
     return commit_due(c) ? JOB_COMMIT : JOB_NONE;
@@ -133,9 +135,9 @@ static enum job_kind choose(struct cartridge *c, struct job *job, bool *idle)
     bool owned = c->owner == CARTRIDGE_OWNED, fenced = c->owner == CARTRIDGE_FENCED;
     bool settled = !c->n_pending && cartridge_is_committed(c);
     bool clean_up = (c->due & DUE_GARBAGE) || ((c->due & DUE_SWEEP) && owned);
-    bool work = !settled || c->doomed || ((c->due & DUE_CLAIM) && !owned) || clean_up;
-    *idle = fenced || (!work && !c->users && c->open.state == OPEN_CLOSED);
-    if (!c->loaded || fenced || !work || c->backoff_until > clock_ms())
+    bool look = c->due & DUE_LOOK, work = !settled || c->doomed || ((c->due & DUE_CLAIM) && !owned) || clean_up;
+    *idle = !look && (fenced || (!work && !c->users && c->open.state == OPEN_CLOSED));
+    if (!c->loaded || (!look && (fenced || !work)) || c->backoff_until > clock_ms())
         return JOB_NONE;
     enum job_kind kind = c->heads_taken ? JOB_NONE : first_head_job(c);
     if (kind == JOB_NONE && owned && cartridge_pick_pending(c, &job->seg))
@@ -215,6 +217,9 @@ static void run_job(struct workers *w, struct job *job)
     struct errtext err = {""};
     int rc = 0;
     switch (job->kind) {
+    case JOB_LOOK:
+        rc = commit_look(c, &call, &err);
+        break;
     case JOB_CLAIM:
         rc = commit_claim(c, &call, &err);
         break;
@@ -243,9 +248,9 @@ static void run_job(struct workers *w, struct job *job)
         c->due &= ~(unsigned)DUE_COMMIT;
     lock_release(&c->lock);
     if (!rc)
-        cartridge_note_success(c);
+        cartridge_note_success(c, 1u << job->kind);
     else if (rc != -ECANCELED)
-        cartridge_note_failure(c, &err);
+        cartridge_note_failure(c, 1u << job->kind, &err);
     progress_post(&w->eng->progress);
 }
 

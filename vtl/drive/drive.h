@@ -25,9 +25,11 @@ bool drive_is_prevented(const struct drive *d);
 uint64_t drive_flush_left(const struct drive *d);
 
 /* ---- for the changer and the library, not on the drive's executor ---- */
-/* Puts a cartridge in and threads it, unless it is one that cleans. 0 or a negative errno with *err; the cartridge is
+/* Puts a cartridge in and threads it, unless it is one that cleans. Until clock_ms() reaches wait_until it waits for the
+ * store to say whether the cartridge is still as this state knows it. 0 or a negative errno with *err; the cartridge is
  * in the drive all the same (unthreaded). */
-int drive_insert(struct drive *d, struct cartridge *c, struct errtext *err);
+#define DRIVE_LOOK_MS 10000
+int drive_insert(struct drive *d, struct cartridge *c, uint64_t wait_until, struct errtext *err);
 /* The cartridge that was just put in cleans the drive, if it is one for that. */
 void drive_clean(struct drive *d);
 /* Flushes, rewinds, unthreads and lets go of the cartridge. -EBUSY: removal is prevented; other errors: what was

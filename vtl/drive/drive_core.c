@@ -109,9 +109,21 @@ void drive_status(void *self, struct tape_status *out)
     lock_take(&d->st_lock);
     *out = d->st;
     const struct behind *behind = d->behind;
+    bool fenced = d->fenced && atomic_load(d->fenced);
     lock_release(&d->st_lock);
+    if (fenced) {
+        out->write_protected = true;
+        out->alerts |= TAPE_ALERT_BIT(ALERT_WRITE_PROTECT);
+    }
     if (out->activity == TAPE_IDLE && behind_bytes(behind))
         out->activity = TAPE_WRITING;
+}
+
+void drive_watch_fence(struct drive *d, const struct cartridge *c)
+{
+    lock_take(&d->st_lock);
+    d->fenced = c ? cartridge_fenced_flag(c) : NULL;
+    lock_release(&d->st_lock);
 }
 
 void drive_wake(void *self)

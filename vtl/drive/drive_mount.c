@@ -9,13 +9,33 @@
 #include "base/log.h"
 #include "vtl/format/cleaning.h"
 
+/* Whether the bucket's head is the one that this state knows must be found out before anything is read; but a store that
+ * does not answer stops nothing. Then it is found out when it answers (commit_look). */
+static void await_look(struct drive *d, uint64_t until)
+{
+    struct engine *e = d->eng;
+    struct cartridge_brief b;
+    if (!e->workers)
+        return;
+    cartridge_want_look(d->c);
+    for (;;) {
+        uint64_t seen = progress_now(&e->progress);
+        cartridge_brief(d->c, 0, &b);
+        if (!b.looking || b.failing || clock_ms() >= until)
+            break;
+        progress_wait(&e->progress, seen, 200);
+    }
+    cartridge_begin_use(d->c);
+}
+
 /* Threads the cartridge at BOP. */
-static int thread_tape(struct drive *d, struct errtext *err)
+static int thread_tape(struct drive *d, uint64_t wait_until, struct errtext *err)
 {
     int rc = cartridge_load(d->c, err);
     if (rc)
         return rc;
     struct cartridge_brief b;
+    await_look(d, wait_until);
     cartridge_brief(d->c, 0, &b);
     d->used = cartridge_bytes_before(d->c, UINT64_MAX);
     d->capacity = b.capacity;
@@ -29,20 +49,21 @@ static int thread_tape(struct drive *d, struct errtext *err)
     return 0;
 }
 
-int drive_insert(struct drive *d, struct cartridge *c, struct errtext *err)
+int drive_insert(struct drive *d, struct cartridge *c, uint64_t wait_until, struct errtext *err)
 {
     lock_take(&d->op_lock);
     d->c = c;
     d->loaded = false;
     d->medium_changes++;
     cartridge_hold(c);
+    drive_watch_fence(d, c);
     cartridge_poke(c);
     int rc = 0;
     if (drive_cleans(d)) {
         atomic_store(&d->alerts, TAPE_ALERT_BIT(ALERT_CLEANING_MEDIA));
     } else {
         drive_publish(d, TAPE_LOADING);
-        rc = thread_tape(d, err);
+        rc = thread_tape(d, wait_until, err);
     }
     drive_publish(d, TAPE_IDLE);
     lock_release(&d->op_lock);
@@ -64,6 +85,7 @@ static int unthread(struct drive *d, uint64_t limit_ms, const atomic_bool *cance
     d->loaded = false;
     d->pos = 0;
     reader_set(&d->reader, NULL);
+    cartridge_end_use(d->c);
     drive_mam_publish(d);
     return 0;
 }
@@ -86,6 +108,7 @@ int drive_remove(struct drive *d, const atomic_bool *cancel, struct errtext *err
     if (!rc && c)
         rc = unthread(d, limit > waited ? limit - waited : 0, cancel, err);
     if (!rc && c) {
+        drive_watch_fence(d, NULL);
         cartridge_let_go(c);
         d->c = NULL;
         atomic_fetch_and(&d->alerts, TAPE_ALERT_BIT(ALERT_EXPIRED_CLEANING));
@@ -117,7 +140,7 @@ enum tape_result drive_load(void *self, const atomic_bool *cancel)
     } else if (d->c) {
         drive_publish(d, TAPE_LOADING);
         d->medium_changes++;
-        int rc = thread_tape(d, &err);
+        int rc = thread_tape(d, clock_ms() + DRIVE_LOOK_MS, &err);
         result = rc ? drive_failed(d, rc, &err, TAPE_READ_ERROR) : TAPE_OK;
     }
     return drive_end(d, result);

@@ -47,8 +47,9 @@ struct drive {
     bool lost;                          /* it was so when the library ended last: told with the first cartridge */
     struct reader reader;
 
-    struct lock st_lock;   /* guards all below */
-    struct behind *behind; /* set once, with op_lock held too */
+    struct lock st_lock;       /* guards all below */
+    struct behind *behind;     /* set once, with op_lock held too */
+    const atomic_bool *fenced; /* of the cartridge in it; NULL without one */
     struct tape_status st;
     struct tape_statistics statistics;
     uint64_t stored_shown; /* of the cartridge's appended, in statistics */
@@ -95,6 +96,8 @@ void drive_leave(struct drive *d);
 /* Takes op_lock, on behalf of a command: TAPE_CANCELLED when *cancel comes first. */
 enum tape_result drive_take(struct drive *d, const atomic_bool *cancel);
 void drive_publish(struct drive *d, enum tape_activity activity);
+/* The cartridge in the drive is this one, or none: the status tells at once when it is fenced. */
+void drive_watch_fence(struct drive *d, const struct cartridge *c);
 uint64_t drive_end_object(struct drive *d);
 bool drive_cleans(const struct drive *d); /* a cleaning cartridge is in it */
 void drive_status(void *self, struct tape_status *out);

@@ -6,11 +6,24 @@
 #include "base/lock.h"
 #include "vtl/drive/drive_private.h"
 
+/* What is here is not what the bucket has: another gateway, or a copy of this one, wrote the tape. */
+static enum tape_result stale_read(struct drive *d)
+{
+    struct errtext err;
+    errtext_set(&err, -ESTALE,
+                "drive %u, %s: this state is older than the bucket, or a second copy of it is running: nothing is read "
+                "until the cartridge is loaded again",
+                d->number, cartridge_barcode(d->c));
+    return drive_failed(d, -ESTALE, &err, TAPE_READ_ERROR);
+}
+
 /* What stands at the position: OK is a block. */
 static enum tape_result what_is_next(struct drive *d)
 {
     struct cartridge_brief b;
     cartridge_brief(d->c, d->pos, &b);
+    if (b.stale)
+        return stale_read(d);
     return d->pos >= b.end_object ? TAPE_EOD : b.filemark ? TAPE_FILEMARK : TAPE_OK;
 }
 
@@ -70,8 +83,9 @@ enum tape_result drive_next_block(void *self, const struct tape_crypt *crypt, en
         return result;
     *next = TAPE_NEXT_NO_BLOCK;
     *kad_len = 0;
-    if (what_is_next(d) != TAPE_OK)
-        return drive_end(d, TAPE_OK);
+    result = what_is_next(d);
+    if (result)
+        return drive_end(d, result == TAPE_READ_ERROR ? result : TAPE_OK);
     struct errtext err = {""};
     uint8_t nothing;
     uint32_t len = 0;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/lto.h"
@@ -107,7 +108,7 @@ static void into_drive(struct library *lib, struct drive *d, const char *barcode
     struct cartridge *c = lib->eng.workers ? library_cartridge(lib, barcode) : NULL;
     if (!c)
         return;
-    if (drive_insert(d, c, &err))
+    if (drive_insert(d, c, clock_ms() + DRIVE_LOOK_MS, &err))
         log_line("drive %u: %s cannot be loaded: %s", drive_number(d), barcode, err.text);
     drive_clean(d);
     library_tell(lib, LIBRARY_DRIVE_MEDIUM_CHANGED, drive_number(d));

@@ -19,6 +19,7 @@ struct takeover {
     struct cartridge *c; /* NULL: not in this library so far */
     struct head head;
     struct tape_index index;
+    bool other;    /* another gateway's, or a copy's of this one */
     uint64_t kept; /* bytes that no head names; they stay here */
 };
 
@@ -42,7 +43,7 @@ static int may_take(const struct takeover *t, bool force, struct errtext *err)
         cartridge_view(t->c, &v);
     if (v.held)
         return errtext_set(err, -EBUSY, "%s: it is in a drive: move it to a slot first", t->barcode);
-    if (force || (t->head.id.writer == t->lib->eng.writer && !v.backlog.fenced))
+    if (force || (t->c && cartridge_goes_on_from(t->c, &t->head.id)))
         return 0;
     return errtext_set(err, -EPERM,
                        "%s: gateway %08x wrote it last, %" PRIu64 " s ago: --force takes it over as the bucket has it; "
@@ -116,6 +117,7 @@ static int compare_and_take(struct takeover *t, bool force, struct errtext *err)
     if (!rc)
         rc = may_take(t, force, err);
     bool ours = !rc && t->c && cartridge_goes_on_from(t->c, &t->head.id);
+    t->other = !ours;
     if (t->c && !ours)
         cartridge_give_heads(t->c);
     if (!rc && !ours && !(rc = take(t, err)))
@@ -149,7 +151,6 @@ json_t *tapes_claim(struct library *lib, const json_t *request, struct errtext *
         return NULL;
     char writer[16];
     (void)snprintf(writer, sizeof(writer), "%08x", before);
-    return json_pack("{s:s, s:s, s:b, s:I, s:I}", "barcode", t.barcode, "from", writer, "other",
-                     (int)(before != lib->eng.writer), "used_bytes", (json_int_t)used, "kept_bytes",
-                     (json_int_t)t.kept);
+    return json_pack("{s:s, s:s, s:b, s:I, s:I}", "barcode", t.barcode, "from", writer, "other", (int)t.other,
+                     "used_bytes", (json_int_t)used, "kept_bytes", (json_int_t)t.kept);
 }

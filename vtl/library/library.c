@@ -11,10 +11,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
 
 #define PATH_SIZE 4200
+#define START_LOOK_MS 3000 /* for all drives together: a store that is away must not hold up the start */
 
 /* ---- making it from configuration and state ---- */
 
@@ -109,6 +111,7 @@ static void find_cache(struct library *lib)
 static void resume(struct library *lib)
 {
     find_cache(lib);
+    uint64_t until = clock_ms() + START_LOOK_MS;
     struct errtext err = {""};
     for (size_t i = 0; i < lib->n_cartridges; i++) {
         struct cartridge *c = lib->cartridges[i];
@@ -123,11 +126,22 @@ static void resume(struct library *lib)
         if (!d)
             continue;
         struct cartridge *c = e->barcode[0] ? library_cartridge(lib, e->barcode) : NULL;
-        if (c && drive_insert(d, c, &err))
+        if (c && drive_insert(d, c, until, &err))
             log_line("drive %u: %s cannot be loaded: %s", drive_number(d), e->barcode, err.text);
     }
 }
 
+static int draw_id(uint32_t *id, struct errtext *err)
+{
+    *id = 0;
+    while (!*id)
+        if (getrandom(id, sizeof(*id), 0) != (ssize_t)sizeof(*id))
+            return errtext_set(err, -EIO, "no random numbers: %s", strerror(errno));
+    return 0;
+}
+
+/* The gateway's own id lives in the state, and so in each copy of it; the writer's is drawn at each start, and is what
+ * stands in every key (I2). */
 static int read_identity(struct library *lib, bool create, struct errtext *err)
 {
     char writer[16];
@@ -136,9 +150,8 @@ static int read_identity(struct library *lib, bool create, struct errtext *err)
         rc = db_meta_get(lib->eng.db, "gateway", writer, sizeof(writer));
     if (!rc && !writer[0] && create) {
         uint32_t id = 0;
-        while (!id)
-            if (getrandom(&id, sizeof(id), 0) != (ssize_t)sizeof(id))
-                return errtext_set(err, -EIO, "no random numbers: %s", strerror(errno));
+        if (draw_id(&id, err))
+            return -EIO;
         (void)snprintf(writer, sizeof(writer), "%08x", id);
         rc = db_meta_set(lib->eng.db, "gateway", writer);
     }
@@ -154,8 +167,8 @@ static int read_identity(struct library *lib, bool create, struct errtext *err)
                            "%s: its rebuild did not end, and cartridges are missing: run \"s3vtl library rebuild "
                            "--force\" again",
                            lib->cfg->library.state_dir);
-    lib->eng.writer = (uint32_t)strtoul(writer, NULL, 16);
-    return 0;
+    lib->eng.gateway = (uint32_t)strtoul(writer, NULL, 16);
+    return draw_id(&lib->eng.writer, err);
 }
 
 static int take_lock(struct library *lib, struct errtext *err)

@@ -176,31 +176,11 @@ static uint16_t place_of(struct rebuild *r, const json_t *inventory, const char 
     return 0;
 }
 
-static void fill_row(const struct head *h, const struct tape_index *x, struct db_cartridge *row)
-{
-    *row = (struct db_cartridge){.generation = h->generation,
-                                 .capacity = h->capacity,
-                                 .full_capacity = h->full_capacity,
-                                 .worm = h->worm,
-                                 .write_protected = h->write_protected,
-                                 .created = h->created,
-                                 .modified = h->modified,
-                                 .next_segment = h->next_segment,
-                                 .next_map = h->next_map,
-                                 .head = h->id,
-                                 .commit_segs = x->n_segs,
-                                 .rebuilt = true};
-    memcpy(row->barcode, h->barcode, sizeof(row->barcode));
-    memcpy(row->id, h->cartridge, sizeof(row->id));
-    row->mam = h->mam ? json_dumps(h->mam, JSON_COMPACT) : NULL;
-    row->counters = h->counters ? json_dumps(h->counters, JSON_COMPACT) : NULL;
-}
-
 int rebuild_row(struct library *lib, int64_t old, const struct head *h, const struct tape_index *x, uint16_t address,
                 struct db_cartridge *row, struct errtext *err)
 {
     struct db *db = lib->eng.db;
-    fill_row(h, x, row);
+    commit_row_of_head(h, x, row);
     int rc = db_cartridge_restore(db, old, row, address, x, h->maps, h->n_maps);
     if (rc) {
         free(row->mam);

@@ -187,8 +187,18 @@ static int add_columns(struct db *db)
     return rc ? rc : add_column(db, "rebuilt", "INTEGER NOT NULL DEFAULT 0");
 }
 
+/* What tells this gateway's heads from those of its copies. */
+static int add_identity(struct db *db)
+{
+    static const char *const columns[] = {"tried_epoch", "tried_writer", "tried_n", "fenced"};
+    int rc = 0;
+    for (size_t i = 0; !rc && i < sizeof(columns) / sizeof(columns[0]); i++)
+        rc = add_column(db, columns[i], "INTEGER NOT NULL DEFAULT 0");
+    return rc;
+}
+
 /* steps[n] makes version n + 1 of version n. To change the state, add one; never change those that are there. */
-static int (*const steps[])(struct db *db) = {make_tables, add_columns};
+static int (*const steps[])(struct db *db) = {make_tables, add_columns, add_identity};
 #define STATE_VERSION (sizeof(steps) / sizeof(steps[0]))
 
 /* A step and its stamp are one transaction: after a crash the state is of the version that it says. Another process may
@@ -421,6 +431,9 @@ static int read_cartridge(sqlite3_stmt *st, struct db_cartridge *c)
     c->full_capacity = (uint64_t)sqlite3_column_int64(st, 23);
     c->rebuilt = sqlite3_column_int(st, 24) != 0;
     c->garbage = (uint64_t)sqlite3_column_int64(st, 25);
+    c->tried = (struct seg_id){(uint64_t)sqlite3_column_int64(st, 26), (uint32_t)sqlite3_column_int64(st, 27),
+                               (uint64_t)sqlite3_column_int64(st, 28)};
+    c->fenced = (enum db_fence)sqlite3_column_int(st, 29);
     return column_text(st, 1, c->barcode, sizeof(c->barcode));
 }
 
@@ -433,7 +446,7 @@ static int each_cartridge(struct db *db, int (*fn)(void *arg, const struct db_ca
             " (SELECT total(size) FROM segment s WHERE s.cartridge=c.rowid AND state=2),"
             " (SELECT total(size) FROM segment s WHERE s.cartridge=c.rowid AND state=1),"
             " (SELECT count(*) FROM segment s WHERE s.cartridge=c.rowid AND state<>2), full_capacity, rebuilt,"
-            " (SELECT count(*) FROM garbage g WHERE g.cartridge=c.rowid)"
+            " (SELECT count(*) FROM garbage g WHERE g.cartridge=c.rowid), tried_epoch, tried_writer, tried_n, fenced"
             " FROM cartridge c ORDER BY barcode");
     int rc;
     while ((rc = db_row(db, st)) > 0) {
@@ -472,20 +485,26 @@ static int bind_cartridge(sqlite3_stmt *st, int p, const struct db_cartridge *c)
     sqlite3_bind_text(st, p++, c->counters, -1, SQLITE_STATIC);
     sqlite3_bind_int64(st, p++, (int64_t)c->full_capacity);
     sqlite3_bind_int(st, p++, c->rebuilt);
+    sqlite3_bind_int64(st, p++, (int64_t)c->tried.epoch);
+    sqlite3_bind_int64(st, p++, c->tried.writer);
+    sqlite3_bind_int64(st, p++, (int64_t)c->tried.number);
+    sqlite3_bind_int(st, p++, (int)c->fenced);
     return p;
 }
 
 int db_cartridge_insert(struct db *db, struct db_cartridge *c, uint16_t address)
 {
-    DB_STMT st =
-        db_prepare(db, "INSERT INTO cartridge(barcode, id, generation, capacity, worm, write_protected, created,"
-                       " modified, next_segment, next_map, head_epoch, head_writer, head_n, commit_segs, floor,"
-                       " dirty, mam, counters, full_capacity, rebuilt)"
-                       " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+    DB_STMT st = db_prepare(
+        db, "INSERT INTO cartridge(barcode, id, generation, capacity, worm, write_protected, created,"
+            " modified, next_segment, next_map, head_epoch, head_writer, head_n, commit_segs, floor,"
+            " dirty, mam, counters, full_capacity, rebuilt, tried_epoch, tried_writer, tried_n, fenced, rowid)"
+            " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
     if (st) {
         sqlite3_bind_text(st, 1, c->barcode, -1, SQLITE_STATIC);
         sqlite3_bind_blob(st, 2, c->id, 16, SQLITE_STATIC);
-        bind_cartridge(st, 3, c);
+        int p = bind_cartridge(st, 3, c);
+        if (c->rowid) /* NULL: SQLite chooses one */
+            sqlite3_bind_int64(st, p, c->rowid);
     }
     int rc = db_step(db, st);
     if (!rc)
@@ -500,6 +519,7 @@ int db_cartridge_insert(struct db *db, struct db_cartridge *c, uint16_t address)
 
 int db_cartridge_add(struct db *db, struct db_cartridge *c, uint16_t address)
 {
+    c->rowid = 0;
     int rc = db_begin(db);
     return rc ? rc : db_end(db, db_cartridge_insert(db, c, address));
 }
@@ -509,7 +529,8 @@ int db_cartridge_write(struct db *db, const struct db_cartridge *c)
     DB_STMT st =
         db_prepare(db, "UPDATE cartridge SET generation=?, capacity=?, worm=?, write_protected=?, created=?,"
                        " modified=?, next_segment=?, next_map=?, head_epoch=?, head_writer=?, head_n=?,"
-                       " commit_segs=?, floor=?, dirty=?, mam=?, counters=?, full_capacity=?, rebuilt=? WHERE rowid=?");
+                       " commit_segs=?, floor=?, dirty=?, mam=?, counters=?, full_capacity=?, rebuilt=?, tried_epoch=?,"
+                       " tried_writer=?, tried_n=?, fenced=? WHERE rowid=?");
     if (st)
         sqlite3_bind_int64(st, bind_cartridge(st, 1, c), c->rowid);
     return db_step(db, st);
@@ -529,7 +550,7 @@ static int delete_where(struct db *db, const char *sql, int64_t cartridge)
     return db_step(db, st);
 }
 
-int db_cartridge_delete(struct db *db, int64_t rowid, const char *barcode)
+int db_cartridge_delete_rows(struct db *db, int64_t rowid)
 {
     int rc = delete_where(db, "DELETE FROM segment WHERE cartridge=?", rowid);
     if (!rc)
@@ -538,6 +559,12 @@ int db_cartridge_delete(struct db *db, int64_t rowid, const char *barcode)
         rc = delete_where(db, "DELETE FROM garbage WHERE cartridge=?", rowid);
     if (!rc)
         rc = delete_where(db, "DELETE FROM cartridge WHERE rowid=?", rowid);
+    return rc;
+}
+
+int db_cartridge_delete(struct db *db, int64_t rowid, const char *barcode)
+{
+    int rc = db_cartridge_delete_rows(db, rowid);
     if (!rc) {
         DB_STMT st = db_prepare(db, "DELETE FROM element WHERE barcode=?");
         if (st)

@@ -22,6 +22,13 @@ struct db;
 
 enum seg_state { SEG_OPEN = 0, SEG_SEALED = 1, SEG_STORED = 2 };
 
+/* Another gateway, or a copy of this one, wrote the cartridge: read only here until it is claimed by force. */
+enum db_fence {
+    DB_NOT_FENCED,
+    DB_FENCED_READER, /* the rows are the bucket's view: what is read is right */
+    DB_FENCED_STALE,  /* they are what this gateway had: nothing of them is read */
+};
+
 struct db_cartridge {
     int64_t rowid;
     char barcode[33];
@@ -33,7 +40,9 @@ struct db_cartridge {
     uint64_t full_capacity; /* then what it was made with; else 0 */
     bool write_protected;
     uint64_t next_segment, next_map;
-    struct seg_id head;   /* the last head that this gateway committed or adopted; epoch 0: none */
+    struct seg_id head;  /* the last head that this gateway committed or adopted; epoch 0: none */
+    struct seg_id tried; /* the head that it was about to put last: it may have landed, whatever was answered */
+    enum db_fence fenced;
     uint64_t commit_segs; /* how many leading segments that head names as they are now */
     uint64_t floor;       /* a commit must reach this object, so that an overwrite is never half visible (I4) */
     bool dirty;           /* the state differs from that head */
@@ -77,6 +86,8 @@ typedef int (*db_segment_fn)(void *arg, enum seg_state state, const struct seg_r
 int db_segments(struct db *db, int64_t cartridge, db_segment_fn fn, void *arg);
 /* A new OPEN segment (only id, first_object, first_file of ref count), and the cartridge's next_segment with it. */
 int db_segment_open(struct db *db, const struct db_cartridge *c, const struct seg_ref *ref);
+/* The OPEN segment goes on under another name, which takes the cartridge's next_segment. */
+int db_segment_rename(struct db *db, const struct db_cartridge *c, const struct seg_id *from, const struct seg_id *to);
 /* So many bytes of an OPEN segment's file are safe: its row's size. */
 int db_segment_synced(struct db *db, int64_t cartridge, const struct seg_id *id, uint64_t bytes);
 /* An OPEN segment that turned out empty: forget it. */
@@ -98,9 +109,12 @@ struct db_change {
 int db_change(struct db *db, const struct db_cartridge *c, const struct db_change *ch);
 int db_segment_stored(struct db *db, int64_t cartridge, const struct seg_id *id);
 /* A cartridge as the bucket has it, with all its segments STORED, in place of the one with rowid old (0: none): whole or
- * not at all, as a cartridge without its segments would be written over. c->rowid is set. */
+ * not at all, as a cartridge without its segments would be written over. c->rowid is set: to old, if there was one. */
 int db_cartridge_restore(struct db *db, int64_t old, struct db_cartridge *c, uint16_t address,
                          const struct tape_index *x, const struct map_ref *maps, size_t n_maps);
+/* The same for the cartridge of row c->rowid, which stays where it is. */
+int db_cartridge_adopt(struct db *db, struct db_cartridge *c, const struct tape_index *x, const struct map_ref *maps,
+                       size_t n_maps);
 
 int db_maps(struct db *db, int64_t cartridge, int (*fn)(void *arg, const struct map_ref *m), void *arg);
 /* A head is committed: the cartridge's columns and its maps; maps that it no longer names become garbage. */

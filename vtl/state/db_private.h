@@ -37,5 +37,6 @@ int db_row(struct db *db, sqlite3_stmt *st);  /* the next row: 1; behind the las
 int db_cartridge_write(struct db *db, const struct db_cartridge *c);
 int db_cartridge_insert(struct db *db, struct db_cartridge *c, uint16_t address);
 int db_cartridge_delete(struct db *db, int64_t rowid, const char *barcode);
+int db_cartridge_delete_rows(struct db *db, int64_t rowid); /* without its element */
 
 #endif

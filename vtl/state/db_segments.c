@@ -121,6 +121,30 @@ int db_segment_stored(struct db *db, int64_t cartridge, const struct seg_id *id)
                 cartridge, id));
 }
 
+static int rename_open(struct db *db, int64_t cartridge, const struct seg_id *from, const struct seg_id *to)
+{
+    DB_STMT st = db_prepare(db, "UPDATE segment SET epoch=?5, writer=?6, number=?7, size=0"
+                                " WHERE cartridge=?1 AND epoch=?2 AND writer=?3 AND number=?4 AND state=0");
+    if (st) {
+        bind_id(st, 1, cartridge, from);
+        sqlite3_bind_int64(st, 5, (int64_t)to->epoch);
+        sqlite3_bind_int64(st, 6, to->writer);
+        sqlite3_bind_int64(st, 7, (int64_t)to->number);
+    }
+    return db_step(db, st);
+}
+
+int db_segment_rename(struct db *db, const struct db_cartridge *c, const struct seg_id *from, const struct seg_id *to)
+{
+    int rc = db_begin(db);
+    if (rc)
+        return rc;
+    rc = rename_open(db, c->rowid, from, to);
+    if (!rc)
+        rc = db_cartridge_write(db, c);
+    return db_end(db, rc);
+}
+
 static int set_open_size(struct db *db, int64_t cartridge, const struct seg_id *id, uint64_t bytes)
 {
     DB_STMT st = db_prepare(
@@ -310,20 +334,40 @@ static int insert_stored(struct db *db, int64_t cartridge, const struct tape_ind
     return rc;
 }
 
+static int insert_whole(struct db *db, struct db_cartridge *c, uint16_t address, const struct tape_index *x,
+                        const struct map_ref *maps, size_t n_maps)
+{
+    int rc = db_cartridge_insert(db, c, address);
+    if (!rc)
+        rc = insert_stored(db, c->rowid, x);
+    for (size_t i = 0; !rc && i < n_maps; i++)
+        rc = map_insert(db, c->rowid, i, &maps[i]);
+    return rc;
+}
+
+int db_cartridge_adopt(struct db *db, struct db_cartridge *c, const struct tape_index *x, const struct map_ref *maps,
+                       size_t n_maps)
+{
+    int rc = db_begin(db);
+    if (rc)
+        return rc;
+    rc = db_cartridge_delete_rows(db, c->rowid);
+    if (!rc)
+        rc = insert_whole(db, c, 0, x, maps, n_maps);
+    return db_end(db, rc);
+}
+
 int db_cartridge_restore(struct db *db, int64_t old, struct db_cartridge *c, uint16_t address,
                          const struct tape_index *x, const struct map_ref *maps, size_t n_maps)
 {
     int rc = db_begin(db);
     if (rc)
         return rc;
+    c->rowid = old;
     if (old)
         rc = db_cartridge_delete(db, old, c->barcode);
     if (!rc)
-        rc = db_cartridge_insert(db, c, address);
-    if (!rc)
-        rc = insert_stored(db, c->rowid, x);
-    for (size_t i = 0; !rc && i < n_maps; i++)
-        rc = map_insert(db, c->rowid, i, &maps[i]);
+        rc = insert_whole(db, c, address, x, maps, n_maps);
     return db_end(db, rc);
 }
 

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* commit_look.c: a cartridge as the bucket has it, compared with what this state knows: a state may be a copy, or old. */
+#include "vtl/cartridge/commit_private.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The highest complete head; NULL: there is none. Claims that came to nothing are passed over. */
+static const struct seg_id *winner_of(const struct seg_id *heads, size_t n)
+{
+    while (n && !heads[n - 1].number)
+        n--;
+    return n ? &heads[n - 1] : NULL;
+}
+
+/* Nothing is read of it until it is loaded again: a drive is at work on the old view, or the bucket's cannot be had. */
+static int become_stale(struct cartridge *c, const char *why, struct errtext *err)
+{
+    lock_take(&c->lock);
+    cartridge_fence(c, DB_FENCED_STALE);
+    c->due &= ~(unsigned)DUE_LOOK;
+    lock_release(&c->lock);
+    return errtext_set(err, -EPERM, "%s: %s", c->row.barcode, why);
+}
+
+static int adopt(struct cartridge *c, const struct head *h, struct tape_index *x, struct errtext *err)
+{
+    char name[SEG_NAME_SIZE];
+    uint64_t kept = 0;
+    seg_id_format(&h->id, name);
+    lock_take(&c->lock);
+    bool in_use = c->in_use;
+    int rc = in_use ? 0 : cartridge_adopt(c, h, x, &kept);
+    if (!rc && !in_use)
+        c->due &= ~(unsigned)DUE_LOOK;
+    lock_release(&c->lock);
+    if (rc)
+        return errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
+    if (in_use)
+        return become_stale(c,
+                            "this state is older than the bucket, or a second copy of it is running: what it has of "
+                            "the tape is read no more; unload it: the bucket's view comes with the next load",
+                            err);
+    return errtext_set(
+        err, -EPERM,
+        "%s: this state is older than the bucket, or a second copy of it is running: head %s is not from "
+        "this state; reads come from the bucket, writes are refused until \"s3vtl tape claim %s --force\"; "
+        "%" PRIu64 " bytes that only this state holds are kept as spool/%s/*.bad",
+        c->row.barcode, name, c->row.barcode, kept, c->row.barcode);
+}
+
+static int follow_bucket(struct cartridge *c, const struct obj_call *call, struct errtext *err)
+{
+    struct head h;
+    struct tape_index x;
+    struct objstore *store = c->eng->store;
+    int rc = commit_read_head(store, c->row.barcode, NULL, &h, call, err);
+    if (rc)
+        return rc;
+    rc = commit_read_index(store, &h, &x, call, err);
+    if (!rc && memcmp(h.cartridge, c->row.id, sizeof(h.cartridge)) != 0)
+        rc = become_stale(
+            c, "the bucket has another cartridge of this barcode now: \"s3vtl tape claim --force\" takes it", err);
+    else if (!rc)
+        rc = adopt(c, &h, &x, err);
+    tape_index_free(&x);
+    head_free(&h);
+    return rc;
+}
+
+int commit_look(struct cartridge *c, const struct obj_call *call, struct errtext *err)
+{
+    struct seg_id *heads = NULL;
+    size_t n = 0;
+    int rc = commit_list_heads(c->eng->store, c->row.barcode, &heads, &n, call, err);
+    if (rc)
+        return rc;
+    const struct seg_id *winner = winner_of(heads, n);
+    lock_take(&c->lock);
+    bool written = c->row.head.epoch != 0, known = winner ? cartridge_knows_head(c, winner) : !written;
+    if (known)
+        c->due &= ~(unsigned)DUE_LOOK;
+    lock_release(&c->lock);
+    free(heads);
+    if (!winner && written)
+        return errtext_set(err, -ENOENT,
+                           "tapes/%s/head/: the head that this state knows is gone from the store, and "
+                           "there is no other",
+                           c->row.barcode);
+    return known ? 0 : follow_bucket(c, call, err);
+}
