@@ -175,6 +175,10 @@ size_t cartridge_stored_prefix(const struct cartridge *c);
 /* Bytes of live's segments that are in the store. */
 uint64_t cartridge_stored_bytes(const struct cartridge *c);
 
+/* ---- cartridge_recover.c ---- */
+/* The segment of an OPEN row, of which synced bytes were safe, as the process left it. */
+int cartridge_recover_open(struct cartridge *c, const struct seg_id *id, uint64_t synced, struct errtext *err);
+
 /* ---- by the workers; without the lock ---- */
 /* Seals if the last append is older than idle ticks. */
 void cartridge_seal_if_idle(struct cartridge *c, uint64_t idle);

@@ -57,6 +57,20 @@ static int next_epoch(struct engine *e, uint64_t highest, uint64_t *epoch, struc
     return 0;
 }
 
+/* The head that announces a new writer, of whom nothing is known yet. */
+static int put_claim(struct cartridge *c, const struct seg_id *mine, const struct obj_call *call, struct errtext *err)
+{
+    struct head h;
+    head_init(&h);
+    h.claim = true;
+    h.id = *mine;
+    memcpy(h.barcode, c->row.barcode, sizeof(h.barcode));
+    memcpy(h.cartridge, c->row.id, sizeof(h.cartridge));
+    int rc = commit_put_head(c->eng, &h, call, err);
+    head_free(&h);
+    return rc ? rc : commit_check_highest(c, mine, false, call, err);
+}
+
 static int claim(struct cartridge *c, const struct obj_call *call, struct errtext *err)
 {
     struct engine *e = c->eng;
@@ -71,15 +85,7 @@ static int claim(struct cartridge *c, const struct obj_call *call, struct errtex
     if (rc)
         return rc;
     struct head h;
-    head_init(&h);
-    h.claim = true;
-    h.id = mine;
-    memcpy(h.barcode, c->row.barcode, sizeof(h.barcode));
-    memcpy(h.cartridge, c->row.id, sizeof(h.cartridge));
-    rc = commit_put_head(e, &h, call, err);
-    head_free(&h);
-    if (!rc)
-        rc = commit_check_highest(c, &mine, false, call, err);
+    rc = put_claim(c, &mine, call, err);
     if (!rc)
         rc = take_over(c, &mine, &h, call, err);
     if (rc == -EPERM)

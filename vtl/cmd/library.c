@@ -206,6 +206,8 @@ static void print_status(const json_t *s)
            text(spool, "durability"), human_size(number(spool, "dirty_bytes"), a),
            human_size(number(spool, "dirty_limit"), b), human_size(number(spool, "cache_bytes"), d),
            human_size(number(spool, "cache_size"), e));
+    if (json_is_string(json_object_get(s, "warning")))
+        printf("WARNING: %s\n\n", text(s, "warning"));
     printf("%-7s %-4s %-12s %-12s %-16s %8s %10s\n", "DRIVE", "LUN", "SERIAL", "STATE", "BARCODE", "FILE", "BLOCK");
     json_array_foreach(json_object_get(s, "drives"), i, j)
     {

@@ -84,11 +84,11 @@ static void print_cartridge(const json_t *t)
     else
         (void)snprintf(type, sizeof(type), "LTO-%d%s", (int)number(t, "generation"),
                        json_is_true(json_object_get(t, "worm")) ? " WORM" : "");
-    printf("%-16s %-18s %-10s %s %12s%s%s %s\n", text(t, "barcode"),
+    printf("%-16s %-18s %-10s %s %12s%s%s%s %s\n", text(t, "barcode"),
            element_name((uint16_t)number(t, "address"), where), type, used_of_cartridge(t, used),
            human_size(number(t, "not_remote_bytes"), left),
            json_is_true(json_object_get(t, "write_protected")) ? " write protected" : "",
-           number(t, "lost_objects") ? " DAMAGED" : "",
+           json_is_true(json_object_get(t, "fenced")) ? " FENCED" : "", number(t, "lost_objects") ? " DAMAGED" : "",
            json_is_null(json_object_get(t, "trouble")) ? "" : text(t, "trouble"));
 }
 

@@ -71,6 +71,9 @@ int seg_writer_create(int fd, const struct seg_header *h, struct seg_writer **ou
  * -EINVAL with *err if the header itself is bad.
  */
 int seg_writer_recover(int fd, uint64_t synced, struct seg_writer **out, bool *sealed, struct errtext *err);
+/* Copies the records of a segment that is not sealed to the empty file of another one, whose header is h (only its id may
+ * differ). On success from is of no more use; on failure it is as it was. */
+int seg_writer_move(struct seg_writer *from, int fd, const struct seg_header *h, struct seg_writer **out);
 struct seg_key {
     const uint8_t *key; /* 32 bytes; never stored */
     const void *kad;    /* kept in the record's extension */

@@ -83,5 +83,6 @@ struct seg_writer {
     struct seg_packer *packer; /* created once the writer has to pack by itself */
 };
 struct seg_writer *seg_writer_new(int fd, const struct seg_header *h);
+int seg_write_at(int fd, const void *buf, size_t len, uint64_t offset); /* all of it, or a negative errno */
 
 #endif

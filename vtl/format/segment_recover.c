@@ -9,6 +9,8 @@
 
 #include "vtl/format/segment_private.h"
 
+#define COPY_SIZE (1u << 20)
+
 struct scan {
     struct seg_writer *w;
     uint64_t size;   /* of the file */
@@ -144,5 +146,43 @@ int seg_writer_recover(int fd, uint64_t synced, struct seg_writer **out, bool *s
     }
     *sealed = s.w->sealed;
     *out = s.w;
+    return 0;
+}
+
+/* ---- under another name ---- */
+
+static int copy_records(int from, int to, uint64_t end)
+{
+    uint8_t *buf = malloc(COPY_SIZE);
+    int rc = buf ? 0 : -ENOMEM;
+    for (uint64_t at = SEG_HEADER_SIZE; !rc && at < end;) {
+        size_t n = end - at < COPY_SIZE ? (size_t)(end - at) : COPY_SIZE;
+        rc = read_at(from, buf, n, at);
+        if (!rc)
+            rc = seg_write_at(to, buf, n, at);
+        at += n;
+    }
+    free(buf);
+    return rc == -EBADMSG ? -EIO : rc;
+}
+
+int seg_writer_move(struct seg_writer *from, int fd, const struct seg_header *h, struct seg_writer **out)
+{
+    struct seg_writer *w = NULL;
+    *out = NULL;
+    if (from->sealed)
+        return -EINVAL;
+    int rc = seg_writer_create(fd, h, &w);
+    if (!rc)
+        rc = copy_records(from->fd, fd, from->end);
+    if (rc) {
+        seg_writer_free(w);
+        return rc;
+    }
+    seg_runs_free(&w->runs);
+    w->runs = from->runs;
+    w->end = from->end;
+    memset(&from->runs, 0, sizeof(from->runs));
+    *out = w;
     return 0;
 }

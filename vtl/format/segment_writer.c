@@ -36,6 +36,11 @@ static int write_all(int fd, struct iovec *iov, int n, uint64_t offset)
     return 0;
 }
 
+int seg_write_at(int fd, const void *buf, size_t len, uint64_t offset)
+{
+    return write_all(fd, &(struct iovec){.iov_base = (void *)(uintptr_t)buf, .iov_len = len}, 1, offset);
+}
+
 /* Appends iov; on failure the file is what it was before. */
 static int append(struct seg_writer *w, struct iovec *iov, int n)
 {

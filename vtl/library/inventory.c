@@ -13,6 +13,7 @@
 
 #define RETRY_MS 5000
 #define MAX_INVENTORY (32u << 20)
+#define INVENTORY_KEYS "inventory_keys" /* of the state */
 
 static int by_barcode(const void *a, const void *b)
 {
@@ -66,41 +67,111 @@ static json_t *describe(struct library *lib)
         json_decref(list);
         return NULL;
     }
-    return json_pack("{s:i, s:s, s:s, s:I, s:o, s:o}", "format", 1, "library", lib->id, "name", lib->cfg->library.name,
-                     "time", (json_int_t)engine_time(), "elements", list, "shelf", shelf);
+    char gateway[9];
+    (void)snprintf(gateway, sizeof(gateway), "%08x", lib->eng.gateway);
+    return json_pack("{s:i, s:s, s:s, s:s, s:I, s:o, s:o}", "format", 1, "library", lib->id, "name",
+                     lib->cfg->library.name, "gateway", gateway, "time", (json_int_t)engine_time(), "elements", list,
+                     "shelf", shelf);
 }
 
-/* A number that no inventory of this gateway has had yet (I2). */
-static int next_number(struct library *lib, uint64_t *n, struct errtext *err)
+/* What this state put last, and what it may have put, or not have deleted, when it ended: as the state keeps them, one
+ * text of two keys. */
+struct inventory_keys {
+    char last[DB_KEY_SIZE], other[DB_KEY_SIZE]; /* "": none */
+};
+
+static int read_keys(struct library *lib, struct inventory_keys *k, struct errtext *err)
 {
-    char text[32];
-    int rc = db_meta_get(lib->eng.db, "inventory", text, sizeof(text));
-    *n = strtoull(text, NULL, 10) + 1;
-    (void)snprintf(text, sizeof(text), "%" PRIu64, *n);
-    if (!rc)
-        rc = db_meta_set(lib->eng.db, "inventory", text);
+    char text[2 * DB_KEY_SIZE];
+    *k = (struct inventory_keys){.last = ""};
+    if (db_meta_get(lib->eng.db, INVENTORY_KEYS, text, sizeof(text)))
+        return errtext_set(err, -EIO, "state: %s", db_error(lib->eng.db));
+    (void)sscanf(text, "%127s %127s", k->last, k->other);
+    return 0;
+}
+
+static int write_keys(struct library *lib, const char *last, const char *other, struct errtext *err)
+{
+    char text[2 * DB_KEY_SIZE];
+    (void)snprintf(text, sizeof(text), "%s %s", last, other);
+    int rc = db_meta_set(lib->eng.db, INVENTORY_KEYS, text);
     return rc ? errtext_set(err, rc, "state: %s", db_error(lib->eng.db)) : 0;
+}
+
+/* The state knows of it before it is put, so that it is never taken for a copy's; and the one before goes after. */
+static int put_and_supersede(struct library *lib, const char *key, const json_t *j, const struct obj_call *call,
+                             struct errtext *err)
+{
+    struct inventory_keys k;
+    struct objstore *store = lib->eng.store;
+    int rc = read_keys(lib, &k, err);
+    if (!rc)
+        rc = write_keys(lib, key, k.last, err);
+    if (!rc)
+        rc = store_write_json(store, key, j, call, err);
+    const char *old[] = {k.last, k.other};
+    for (size_t i = 0; !rc && i < 2; i++)
+        rc = old[i][0] ? store->ops->del(store, &old[i], 1, call, err) : 0;
+    return rc ? rc : write_keys(lib, key, "", err);
 }
 
 int inventory_put(struct library *lib, const struct obj_call *call, struct errtext *err)
 {
-    uint64_t n = 0;
     char key[DB_KEY_SIZE];
-    int rc = next_number(lib, &n, err);
-    if (rc)
-        return rc;
+    (void)snprintf(key, sizeof(key), "gateways/%08x/inventory/%010" PRIu64, lib->eng.writer, ++lib->inventory_n);
     json_t *j = describe(lib);
-    (void)snprintf(key, sizeof(key), "gateways/%08x/inventory/%010" PRIu64, lib->eng.writer, n);
-    rc = j ? store_write_json(lib->eng.store, key, j, call, err) : errtext_set(err, -ENOMEM, "%s: out of memory", key);
+    int rc = j ? put_and_supersede(lib, key, j, call, err) : errtext_set(err, -ENOMEM, "%s: out of memory", key);
     json_decref(j);
-    if (rc) {
+    if (rc)
         library_inventory_changed(lib);
-        return rc;
+    return rc;
+}
+
+/* ---- copies of this gateway ---- */
+
+struct twins {
+    struct library *lib;
+    struct inventory_keys known;
+    json_int_t newest; /* seconds since 1970: of the newest that another run with this gateway's id put; 0: none */
+    struct errtext what;
+};
+
+/* An inventory with this gateway's id that this state did not put: a copy of this state did. */
+static int look_at_twin(void *arg, const struct obj_entry *e)
+{
+    struct twins *t = arg;
+    struct errtext why = {""};
+    json_t *j = NULL;
+    if (e->is_prefix || !strstr(e->key, "/inventory/") || !strcmp(e->key, t->known.last) ||
+        !strcmp(e->key, t->known.other) || store_read_json(t->lib->eng.store, e->key, MAX_INVENTORY, &j, &why))
+        return 0;
+    const char *gateway = json_string_value(json_object_get(j, "gateway"));
+    json_int_t time = json_integer_value(json_object_get(j, "time"));
+    if (gateway && strtoul(gateway, NULL, 16) == t->lib->eng.gateway && time >= t->newest) {
+        t->newest = time;
+        errtext_set(&t->what, 0, "%s", e->key);
     }
-    /* The one before is superseded; earlier ones went the same way. */
-    (void)snprintf(key, sizeof(key), "gateways/%08x/inventory/%010" PRIu64, lib->eng.writer, n - 1);
-    const char *keys[] = {key};
-    return n > 1 ? lib->eng.store->ops->del(lib->eng.store, keys, 1, call, err) : 0;
+    json_decref(j);
+    return 0;
+}
+
+static int look_for_twins(struct library *lib, const struct obj_call *call, struct errtext *err)
+{
+    struct twins t = {.lib = lib};
+    int rc = read_keys(lib, &t.known, err);
+    if (!rc)
+        rc = lib->eng.store->ops->list(lib->eng.store, "gateways/", NULL, false, look_at_twin, &t, call, err);
+    if (rc || !t.newest)
+        return rc;
+    uint64_t ago = engine_time() > (uint64_t)t.newest ? engine_time() - (uint64_t)t.newest : 0;
+    lock_take(&lib->lock);
+    errtext_set(&lib->warning, 0,
+                "this state is older than the bucket, or a second copy of it is running: %s was put by a copy of this "
+                "gateway %" PRIu64 " s ago; each cartridge is compared with the bucket when it is loaded",
+                t.what.text, ago);
+    log_line("%s", lib->warning.text);
+    lock_release(&lib->lock);
+    return 0;
 }
 
 void library_inventory_changed(struct library *lib)
@@ -124,7 +195,7 @@ static void *inventory_thread(void *arg)
     struct library *lib = arg;
     struct obj_call call = {.cancel = &lib->stop};
     uint64_t not_before = 0;
-    bool told = false;
+    bool told = false, looked = false;
     while (!atomic_load(&lib->stop)) {
         uint64_t seen = progress_now(&lib->eng.progress);
         struct errtext err = {""};
@@ -132,7 +203,10 @@ static void *inventory_thread(void *arg)
             progress_wait(&lib->eng.progress, seen, 1000);
             continue;
         }
-        int rc = inventory_put(lib, &call, &err);
+        int rc = looked ? 0 : look_for_twins(lib, &call, &err);
+        looked = looked || !rc;
+        if (!rc)
+            rc = inventory_put(lib, &call, &err);
         not_before = rc ? clock_ms() + RETRY_MS : 0;
         if (rc && rc != -ECANCELED && !told)
             log_line("inventory: %s", err.text);

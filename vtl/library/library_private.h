@@ -35,7 +35,9 @@ struct library {
     struct drive **drives;
     unsigned n_drives;
 
-    bool inventory_dirty; /* guarded by lock */
+    bool inventory_dirty;   /* guarded by lock */
+    struct errtext warning; /* likewise: what an admin must know of the whole library; "": nothing */
+    uint64_t inventory_n;   /* put in this run; the inventory thread's, or move_lock */
     pthread_t inventory_thread;
     bool inventory_runs;
     atomic_bool stop;

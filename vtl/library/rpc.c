@@ -115,6 +115,8 @@ static json_t *cartridge_json(struct library *lib, struct cartridge *c, bool det
                   integer(v.backlog.bytes), "capacity_bytes", integer(v.capacity), "generation",
                   cartridge_generation(c), "worm", (int)v.worm, "write_protected", (int)v.write_protected, "committed",
                   (int)v.backlog.remote, "trouble", text_or_null(v.backlog.trouble));
+    if (j)
+        json_object_set_new(j, "fenced", json_boolean(v.backlog.fenced));
     if (j && v.usage.verified)
         json_object_set_new(j, "lost_objects", integer(v.usage.lost_objects));
     if (j && barcode_is_cleaning(cartridge_barcode(c)))
@@ -138,14 +140,17 @@ static json_t *op_status(struct library *lib, const json_t *request, struct errt
     (void)request;
     (void)err;
     uint64_t rate = upload_rate_get(&lib->eng.upload_rate, clock_ms());
-    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:{s:o, s:o, s:o, s:o, s:o, s:o, s:s}}", "name", lib->cfg->library.name,
-                     "library", lib->id, "elements", elements_json(lib), "drives", drives_json(lib), "cartridges",
-                     cartridges_json(lib), "spool", "dirty_bytes", integer(atomic_load(&lib->eng.dirty_bytes)),
-                     "max_dirty", integer(lib->cfg->spool.max_dirty), "cache_bytes",
-                     integer(spool_cache_bytes(lib->eng.spool)), "cache_size", integer(lib->cfg->spool.cache_size),
-                     "dirty_limit", integer(engine_dirty_limit(&lib->eng)), "upload_rate",
-                     rate ? integer(rate) : json_null(), "durability",
-                     lib->cfg->spool.durability == DURABILITY_REMOTE ? "remote" : "local");
+    lock_take(&lib->lock);
+    struct errtext warning = lib->warning;
+    lock_release(&lib->lock);
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:{s:o, s:o, s:o, s:o, s:o, s:o, s:s}}", "name",
+                     lib->cfg->library.name, "library", lib->id, "warning", text_or_null(warning.text), "elements",
+                     elements_json(lib), "drives", drives_json(lib), "cartridges", cartridges_json(lib), "spool",
+                     "dirty_bytes", integer(atomic_load(&lib->eng.dirty_bytes)), "max_dirty",
+                     integer(lib->cfg->spool.max_dirty), "cache_bytes", integer(spool_cache_bytes(lib->eng.spool)),
+                     "cache_size", integer(lib->cfg->spool.cache_size), "dirty_limit",
+                     integer(engine_dirty_limit(&lib->eng)), "upload_rate", rate ? integer(rate) : json_null(),
+                     "durability", lib->cfg->spool.durability == DURABILITY_REMOTE ? "remote" : "local");
 }
 
 static json_t *op_tape_list(struct library *lib, const json_t *request, struct errtext *err)
@@ -187,6 +192,9 @@ static int not_remote(struct library *lib, struct errtext *waiting, uint64_t *le
         cartridge_backlog(c, &b);
         if (b.remote)
             continue;
+        if (b.fenced)
+            return errtext_set(err, -EPERM, "%s: %" PRIu64 " bytes can never be stored: %s", cartridge_barcode(c),
+                               b.bytes, b.trouble);
         if (!waiting->text[0])
             errtext_set(waiting, 0, "%s: %" PRIu64 " bytes are still only local%s%s", cartridge_barcode(c), b.bytes,
                         b.trouble[0] ? ": " : "", b.trouble);
