@@ -29,7 +29,7 @@ void cartridge_let_go(struct cartridge *c)
 bool cartridge_has_work(struct cartridge *c)
 {
     lock_take(&c->lock);
-    bool work = c->row.unsettled || c->row.dirty || c->row.garbage;
+    bool work = c->row.unstored_rows || c->row.dirty || c->row.garbage;
     lock_release(&c->lock);
     return work;
 }

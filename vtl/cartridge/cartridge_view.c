@@ -91,7 +91,7 @@ void cartridge_view(struct cartridge *c, struct cartridge_view *out)
                                    .created = c->row.created,
                                    .modified = c->row.modified,
                                    .head = c->row.head,
-                                   .unstored_rows = c->row.unsettled,
+                                   .unstored_rows = c->row.unstored_rows,
                                    .usage = c->usage};
     if (c->loaded) {
         out->used_bytes = tape_index_plain_bytes(&c->live);

@@ -81,7 +81,7 @@ static bool is_above(const struct seg_id *id, const struct seg_id *head)
 }
 
 /* The head holds just what live is: nothing is being written, stored or committed. Lock held. */
-static bool is_settled(const struct cartridge *c)
+static bool is_at_rest(const struct cartridge *c)
 {
     return c->loaded && c->owner != CARTRIDGE_FENCED && cartridge_is_committed(c) && !c->n_pending && !c->doomed;
 }
@@ -139,7 +139,7 @@ int commit_sweep(struct cartridge *c, bool look, bool dry_run, struct sweep *fou
     *found = (struct sweep){0};
     int rc = look ? list_objects(c, &l, call, err) : 0;
     lock_take(&c->lock);
-    if (!rc && !is_settled(c))
+    if (!rc && !is_at_rest(c))
         rc = errtext_set(err, -EAGAIN, "%s: it is being written, stored or taken over: not looked at now",
                          c->row.barcode);
     else if (!rc && ((rc = keep_strays(c, &l)) || (!dry_run && (rc = doom(c, &l)))))

@@ -121,11 +121,11 @@ static enum job_kind first_head_job(const struct cartridge *c)
     return commit_due(c) ? JOB_COMMIT : JOB_NONE;
 }
 
-static enum job_kind last_head_job(const struct cartridge *c, bool settled)
+static enum job_kind last_head_job(const struct cartridge *c, bool all_stored)
 {
     if (c->doomed)
         return JOB_GARBAGE;
-    return settled && (c->due & (DUE_GARBAGE | DUE_SWEEP)) ? JOB_SWEEP : JOB_NONE;
+    return all_stored && (c->due & (DUE_GARBAGE | DUE_SWEEP)) ? JOB_SWEEP : JOB_NONE;
 }
 
 /* *idle: there is nothing more to do for it. A job on the heads takes them. */
@@ -133,9 +133,9 @@ static enum job_kind choose(struct cartridge *c, struct job *job, bool *idle)
 {
     lock_assert_held(&c->lock);
     bool owned = c->owner == CARTRIDGE_OWNED, fenced = c->owner == CARTRIDGE_FENCED;
-    bool settled = !c->n_pending && cartridge_is_committed(c);
+    bool all_stored = !c->n_pending && cartridge_is_committed(c);
     bool clean_up = (c->due & DUE_GARBAGE) || ((c->due & DUE_SWEEP) && owned);
-    bool look = c->due & DUE_LOOK, work = !settled || c->doomed || ((c->due & DUE_CLAIM) && !owned) || clean_up;
+    bool look = c->due & DUE_LOOK, work = !all_stored || c->doomed || ((c->due & DUE_CLAIM) && !owned) || clean_up;
     *idle = !look && (fenced || (!work && !c->users && c->open.state == OPEN_CLOSED));
     if (!c->loaded || (!look && (fenced || !work)) || c->backoff_until > clock_ms())
         return JOB_NONE;
@@ -143,7 +143,7 @@ static enum job_kind choose(struct cartridge *c, struct job *job, bool *idle)
     if (kind == JOB_NONE && owned && cartridge_pick_pending(c, &job->seg))
         return JOB_UPLOAD;
     if (kind == JOB_NONE && owned && !c->heads_taken)
-        kind = last_head_job(c, settled);
+        kind = last_head_job(c, all_stored);
     c->heads_taken = c->heads_taken || kind != JOB_NONE;
     return kind;
 }

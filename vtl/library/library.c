@@ -102,7 +102,7 @@ static void find_cache(struct library *lib)
         s.all[i] = !v.unstored_rows;
     }
     if (s.all)
-        spool_settle(lib->eng.spool, all_stored, &s);
+        spool_mark_stored(lib->eng.spool, all_stored, &s);
     free(s.all);
 }
 

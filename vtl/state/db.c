@@ -427,7 +427,7 @@ static int read_cartridge(sqlite3_stmt *st, struct db_cartridge *c)
     c->used_bytes = (uint64_t)sqlite3_column_int64(st, 19);
     c->stored_bytes = (uint64_t)sqlite3_column_int64(st, 20);
     c->sealed_bytes = (uint64_t)sqlite3_column_int64(st, 21);
-    c->unsettled = (uint64_t)sqlite3_column_int64(st, 22);
+    c->unstored_rows = (uint64_t)sqlite3_column_int64(st, 22);
     c->full_capacity = (uint64_t)sqlite3_column_int64(st, 23);
     c->rebuilt = sqlite3_column_int(st, 24) != 0;
     c->garbage = (uint64_t)sqlite3_column_int64(st, 25);

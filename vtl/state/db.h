@@ -50,8 +50,8 @@ struct db_cartridge {
     char *mam, *counters; /* JSON text or NULL; owned by the row's reader */
     /* sums over the segments, filled by db_cartridges only */
     uint64_t used_bytes, stored_bytes, sealed_bytes;
-    uint64_t unsettled; /* rows that are not STORED */
-    uint64_t garbage;   /* rows */
+    uint64_t unstored_rows; /* not STORED */
+    uint64_t garbage;       /* rows */
 };
 
 int db_open(const char *path, bool create, struct db **out, struct errtext *err);

@@ -331,7 +331,7 @@ bool spool_has(struct spool *s, const char *barcode, const struct seg_id *id)
     return there;
 }
 
-void spool_settle(struct spool *s, bool (*fn)(void *arg, const char *barcode), void *arg)
+void spool_mark_stored(struct spool *s, bool (*fn)(void *arg, const char *barcode), void *arg)
 {
     lock_take(&s->lock);
     for (unsigned b = 0; b < BUCKETS; b++)

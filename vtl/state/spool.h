@@ -13,9 +13,9 @@
  */
 struct spool;
 
-/* Takes stock of dir (made if missing): each file found counts as the only copy until spool_stored or spool_settle says
- * otherwise; unfinished downloads go. What is not of that form is left as it is, and the log names it; what is and
- * cannot be read is an error, whose text names it. */
+/* Scans dir (made if missing): each file found counts as the only copy until spool_stored or spool_mark_stored says
+ * otherwise; unfinished downloads are deleted. What is not the spool's is left alone, and logged; what is and cannot be
+ * read is an error, whose text names it. */
 int spool_open(const char *dir, uint64_t cache_size, struct spool **out, struct errtext *err);
 void spool_close(struct spool *s);
 
@@ -26,9 +26,9 @@ int spool_read(struct spool *s, const char *barcode, const struct seg_id *id);
 bool spool_has(struct spool *s, const char *barcode, const struct seg_id *id);
 /* Opens an existing file for writing too (recovery). */
 int spool_reopen(struct spool *s, const char *barcode, const struct seg_id *id);
-/* The files of each cartridge that fn says true of are cache: every segment of it is stored. fn is called with the
- * spool's lock held: it only looks at memory. */
-void spool_settle(struct spool *s, bool (*fn)(void *arg, const char *barcode), void *arg);
+/* The files of each cartridge for which fn returns true become cache: all its segments are stored. fn runs with the
+ * spool's lock held, so it may only look at memory. */
+void spool_mark_stored(struct spool *s, bool (*fn)(void *arg, const char *barcode), void *arg);
 /* A file that is no good stays beside the others as <name>.bad, out of the way. */
 void spool_set_aside(struct spool *s, const char *barcode, const struct seg_id *id);
 /* A copy of the file stays beside it as <name>.bad. 0 or a negative errno. */
