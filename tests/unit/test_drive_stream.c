@@ -1,27 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test_drive_stream.c: blocks that a drive acknowledges before they are written, and what becomes of them. */
-#include "tests/unit/library_rig.h"
+#include "tests/unit/failure_help.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <sys/resource.h>
 
 #include "vtl/drive/drive_private.h"
-
-/* No file grows from now on: each write to the spool fails (EFBIG). */
-static struct rlimit old_limit;
-static void disk_breaks(void)
-{
-    (void)signal(SIGXFSZ, SIG_IGN);
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old_limit), 0);
-    struct rlimit none = {0, old_limit.rlim_max};
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
-}
-
-static void disk_works(void)
-{
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old_limit), 0);
-}
 
 static enum tape_result sync_it(void *d)
 {
