@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
@@ -141,6 +142,7 @@ static int mark_synced(struct cartridge *c)
 {
     struct seg_totals t;
     seg_writer_totals(c->open.writer, &t);
+    INVARIANT(t.stored_bytes >= c->open.marked);
     if (t.stored_bytes == c->open.marked)
         return 0;
     int rc = db_segment_synced(c->eng->db, c->row.rowid, &c->open.id, t.stored_bytes);
@@ -384,6 +386,7 @@ int cartridge_truncate(struct cartridge *c, uint64_t object)
         rc = truncate_rows(c, object);
     if (!rc && cut) {
         cartridge_cut_live(c, object);
+        INVARIANT(c->row.floor <= tape_index_end_object(&c->live));
         touch(c);
         cartridge_bury_dead(c);
         c->due |= DUE_COMMIT;

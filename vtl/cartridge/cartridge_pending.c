@@ -6,10 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "base/log.h"
 
 void cartridge_count_open(struct cartridge *c, uint64_t size)
 {
+    INVARIANT(atomic_load(&c->eng->dirty_bytes) >= c->open.size);
     atomic_fetch_add(&c->eng->dirty_bytes, size - c->open.size);
     c->open.size = size;
 }
@@ -23,8 +25,17 @@ void cartridge_uncount(struct cartridge *c)
     cartridge_count_open(c, 0);
 }
 
+static bool is_pending(const struct cartridge *c, const struct seg_id *id)
+{
+    for (size_t i = 0; i < c->n_pending; i++)
+        if (!seg_id_compare(&c->pending[i].id, id))
+            return true;
+    return false;
+}
+
 int cartridge_push_pending(struct cartridge *c, const struct seg_id *id, uint64_t size)
 {
+    INVARIANT(!is_pending(c, id));
     if (c->n_pending == c->room_pending) {
         size_t room = c->room_pending ? 2 * c->room_pending : 16;
         struct pending *p = realloc(c->pending, room * sizeof(*p));
@@ -39,6 +50,7 @@ int cartridge_push_pending(struct cartridge *c, const struct seg_id *id, uint64_
 
 static void remove_pending(struct cartridge *c, size_t i)
 {
+    INVARIANT(atomic_load(&c->eng->dirty_bytes) >= c->pending[i].size);
     atomic_fetch_sub(&c->eng->dirty_bytes, c->pending[i].size);
     memmove(&c->pending[i], &c->pending[i + 1], (c->n_pending - i - 1) * sizeof(*c->pending));
     c->n_pending--;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -156,6 +157,7 @@ static int take_snapshot(struct cartridge *c, struct snapshot *s)
     s->changes = c->changes;
     uint64_t mapped = 0;
     int rc = plan_maps(c, s, &mapped);
+    INVARIANT(rc || (mapped <= s->segs && c->row.commit_segs <= s->segs));
     if (!rc)
         rc = tape_index_slice(&s->head.inl, &c->live, mapped, s->segs - mapped);
     if (!rc)
@@ -203,6 +205,7 @@ static int record(struct cartridge *c, struct snapshot *s)
             c->committed = s->changes;
         c->committed_at = clock_ms();
     }
+    INVARIANT(c->mapped_segs <= c->row.commit_segs && c->row.commit_segs <= c->live.n_segs);
     lock_release(&c->lock);
     return rc;
 }

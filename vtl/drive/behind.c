@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/thread.h"
@@ -95,8 +96,10 @@ static void drop_first(struct behind *q, int rc)
     q->head = b->next;
     if (!q->head)
         q->tail = &q->head;
+    INVARIANT(atomic_load(&q->bytes) >= cost(b->len) && atomic_load(q->total) >= cost(b->len));
     atomic_fetch_sub(&q->bytes, cost(b->len));
     atomic_fetch_sub(q->total, cost(b->len));
+    INVARIANT(q->head || (!q->fresh && !q->encrypted && !atomic_load(&q->bytes)));
     cond_broadcast(&q->less);
     cond_broadcast(&q->turn);
 }
@@ -176,6 +179,7 @@ static int start_thread(struct behind *q)
 
 static void destroy(struct behind *q)
 {
+    INVARIANT(!q->head);
     if (q->secret) {
         explicit_bzero(q->secret, sizeof(*q->secret));
         munlock(q->secret, sizeof(*q->secret));
@@ -242,6 +246,7 @@ static void take(struct behind *q, struct behind_block *b, const struct tape_cry
         q->secret->kad_len = crypt->kad_len;
         memcpy(q->secret->kad, crypt->kad, crypt->kad_len);
     }
+    INVARIANT(!q->head || q->head->object < b->object);
     *q->tail = b;
     q->tail = &b->next;
     if (!q->fresh)

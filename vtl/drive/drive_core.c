@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "base/lto.h"
 #include "vtl/format/barcode.h"
 
@@ -193,6 +194,8 @@ enum tape_result drive_begin(struct drive *d, enum tape_activity activity, const
 enum tape_result drive_end(struct drive *d, enum tape_result result)
 {
     drive_publish(d, TAPE_IDLE);
+    INVARIANT(d->c || (!d->loaded && !d->pos));
+    INVARIANT(d->st.object <= d->st.end_object); /* only op_lock's holder writes them */
     lock_release(&d->op_lock);
     return result;
 }

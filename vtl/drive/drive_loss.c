@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "base/log.h"
 
 enum tape_result drive_failed(struct drive *d, int rc, const struct errtext *err, enum tape_result otherwise)
@@ -38,6 +39,9 @@ enum tape_result drive_write_failed(struct drive *d, int rc)
 
 static void forget_lost(struct drive *d, const struct behind_loss *loss)
 {
+    INVARIANT(loss->object <= d->pos && d->used >= loss->bytes);
+    INVARIANT(d->unsynced_blocks >= loss->blocks && d->unsynced_bytes >= loss->bytes);
+    INVARIANT(d->streamed.written_blocks >= loss->blocks && d->streamed.written_bytes >= loss->bytes);
     d->pos = loss->object;
     d->used -= loss->bytes;
     d->unsynced_blocks -= loss->blocks;
@@ -64,6 +68,7 @@ void drive_drain(struct drive *d)
     if (d->streamed.written_blocks)
         drive_count(d, &d->streamed);
     d->streamed = (struct tape_usage){0};
+    INVARIANT(!behind_bytes(d->behind));
 }
 
 enum tape_result drive_tell_loss(struct drive *d)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "base/crc32c.h"
 #include "base/lock.h"
 #include "base/log.h"
@@ -25,6 +26,7 @@ static void show_stored(struct drive *d)
     struct cartridge_brief b;
     cartridge_brief(d->c, 0, &b);
     lock_take(&d->st_lock);
+    INVARIANT(b.appended >= d->stored_shown);
     const struct tape_usage n = {.stored_bytes = b.appended - d->stored_shown};
     d->stored_shown = b.appended;
     usage_add(&d->statistics.drive, &n);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
@@ -73,6 +74,7 @@ void drive_count(struct drive *d, const struct tape_usage *what)
     struct tape_usage n = *what;
     lock_assert_held(&d->op_lock);
     cartridge_brief(d->c, 0, &b);
+    INVARIANT(b.appended >= d->appended && d->reader.fetched >= d->fetched);
     n.stored_bytes = b.appended - d->appended;
     n.fetched_bytes = d->reader.fetched - d->fetched;
     d->appended = b.appended;

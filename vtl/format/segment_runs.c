@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "base/crc32c.h"
 #include "base/le.h"
 #include "vtl/format/segment_private.h"
@@ -64,6 +65,8 @@ static bool continues(const struct seg_run *last, uint64_t offset, uint32_t size
 void seg_runs_add_run(struct seg_runs *x, const struct seg_run *r)
 {
     bool block = r->type == SEG_BLOCK;
+    INVARIANT(x->n < x->room && r->first_object == x->end_object && r->first_file == x->end_file);
+    INVARIANT(!x->n || x->v[x->n - 1].offset < r->offset);
     x->v[x->n++] = *r;
     if (!block)
         add_filemarks(x, r->count);

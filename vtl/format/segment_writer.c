@@ -7,6 +7,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/crc32c.h"
 #include "vtl/format/segment_private.h"
 
@@ -127,6 +128,7 @@ static int append_record(struct seg_writer *w, const struct seg_record *r, const
         return rc;
     seg_runs_add(&w->runs, r->type, w->end, size, r->length);
     w->end += size;
+    INVARIANT(w->end % 8 == 0 && w->end <= SEG_MAX_SIZE); /* records are aligned: vtl/FORMAT.md */
     return 0;
 }
 

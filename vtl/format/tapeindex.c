@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
+
 #define MAX_NUMBER (UINT64_C(1) << 62) /* vtl/FORMAT.md, limits: sums of two never overflow */
 
 void tape_index_init(struct tape_index *x)
@@ -38,6 +40,20 @@ uint64_t tape_index_plain_bytes(const struct tape_index *x)
     for (size_t i = 0; i < x->n_segs; i++)
         n += x->segs[i].plain_bytes;
     return n;
+}
+
+/* tapeindex.h's invariants, at the end, where every change is: the last two segments join, and the last run of
+ * filemarks lies inside and ends the count of files. */
+static bool ends_well(const struct tape_index *x)
+{
+    const struct seg_ref *s = x->n_segs ? &x->segs[x->n_segs - 1] : NULL, *before = x->n_segs > 1 ? s - 1 : NULL;
+    const struct tape_fm *f = x->n_fms ? &x->fms[x->n_fms - 1] : NULL;
+    bool joins = !before || (before->first_object + before->objects == s->first_object &&
+                             before->first_file + before->filemarks == s->first_file);
+    bool apart = x->n_fms < 2 || (f - 1)->object + (f - 1)->count < f->object;
+    bool inside = !f || (f->count && f->object + f->count <= tape_index_end_object(x) &&
+                         f->file + f->count == tape_index_end_file(x));
+    return joins && apart && inside && (!s || (s->objects && s->filemarks <= s->objects));
 }
 
 /* ---- growing ---- */
@@ -141,6 +157,7 @@ static int add(struct tape_index *x, const struct seg_ref *segs, size_t n, const
     if (n)
         memcpy(x->segs + x->n_segs, segs, n * sizeof(*segs));
     x->n_segs += n;
+    INVARIANT(ends_well(x));
     return 0;
 }
 
@@ -203,6 +220,7 @@ int tape_index_grow_filemarks(struct tape_index *x, uint64_t count)
     add_fm(x, end, count, tape_index_end_file(x));
     x->segs[x->n_segs - 1].objects += count;
     x->segs[x->n_segs - 1].filemarks += count;
+    INVARIANT(ends_well(x));
     return 0;
 }
 
@@ -261,6 +279,8 @@ void tape_index_truncate(struct tape_index *x, uint64_t object)
         if (last->object + last->count > object)
             last->count = object - last->object;
     }
+    INVARIANT(!x->n_segs || (tape_index_end_object(x) == object && tape_index_end_file(x) == file));
+    INVARIANT(ends_well(x));
 }
 
 /* ---- looking up ---- */

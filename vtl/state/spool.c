@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "vtl/format/barcode.h"
@@ -76,6 +77,7 @@ static void path_of(const struct spool *s, const char *barcode, const struct seg
 static void set_cached(struct spool *s, struct file *f, uint64_t size)
 {
     lock_assert_held(&s->lock);
+    INVARIANT(f->keep || s->cache_bytes >= f->size);
     if (!f->keep)
         s->cache_bytes -= f->size;
     f->keep = false;
@@ -88,6 +90,7 @@ static void forget(struct spool *s, struct file **f)
 {
     lock_assert_held(&s->lock);
     struct file *old = *f;
+    INVARIANT(old->keep || s->cache_bytes >= old->size);
     if (!old->keep)
         s->cache_bytes -= old->size;
     *f = old->next;
@@ -99,10 +102,14 @@ static bool evict_one(struct spool *s, uint64_t *freed)
 {
     lock_assert_held(&s->lock);
     struct file **oldest = NULL;
+    uint64_t sum = 0;
     for (unsigned b = 0; b < BUCKETS; b++)
-        for (struct file **f = &s->bucket[b]; *f; f = &(*f)->next)
+        for (struct file **f = &s->bucket[b]; *f; f = &(*f)->next) {
+            sum += (*f)->keep ? 0 : (*f)->size;
             if (!(*f)->keep && (!oldest || (*f)->used_at < (*oldest)->used_at))
                 oldest = f;
+        }
+    INVARIANT(sum == s->cache_bytes);
     if (!oldest)
         return false;
     char path[PATH_SIZE];
@@ -249,6 +256,7 @@ void spool_close(struct spool *s)
     for (unsigned b = 0; b < BUCKETS; b++)
         while (s->bucket[b])
             forget(s, &s->bucket[b]);
+    INVARIANT(!s->cache_bytes);
     lock_release(&s->lock);
     lock_fini(&s->lock);
     free(s->dir);
