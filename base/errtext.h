@@ -11,8 +11,7 @@ struct errtext {
     char text[600];
 };
 
-/* Composes the text (cut at the end of the room) and returns code, so that callers can "return errtext_set(e, -EIO, ...)".
- * e may be NULL. */
+/* Composes the text, cut where the room ends, and returns code: "return errtext_set(e, -EIO, ...)". e may be NULL. */
 __attribute__((format(printf, 3, 4))) static inline int errtext_set(struct errtext *e, int code, const char *fmt, ...)
 {
     if (e) {

@@ -44,7 +44,7 @@ struct obj_sink {
 /* One call's options; NULL or all zero is the default. */
 struct obj_call {
     const atomic_bool *cancel; /* polled at least every 200 ms */
-    _Atomic uint64_t *sent;    /* put: NULL, or how many bytes of the object are sent so far; falls when sent again */
+    _Atomic uint64_t *sent;    /* put: NULL, or the bytes of the object sent so far; falls when sent again */
     unsigned max_tries;        /* 0: the store's default policy (about 2 minutes of retries); 1: no retry */
 };
 
@@ -73,7 +73,7 @@ struct objstore_ops {
      * grouped at the next '/' after prefix, as S3's delimiter does. */
     int (*list)(struct objstore *s, const char *prefix, const char *start_after, bool slash, obj_list_fn fn, void *arg,
                 const struct obj_call *c, struct errtext *err);
-    /* Deletes n keys; a missing one is no error. Stops at nothing: the first failure is returned after all were tried. */
+    /* Deletes n keys; a missing one is no error. Tries them all, then returns the first failure. */
     int (*del)(struct objstore *s, const char *const *keys, size_t n, const struct obj_call *c, struct errtext *err);
     /* Is the store there, are the keys right, does the bucket exist? One clear line if not. */
     int (*check)(struct objstore *s, const struct obj_call *c, struct errtext *err);
@@ -84,7 +84,7 @@ struct objstore {
     const struct objstore_ops *ops;
 };
 
-/* What a person configured. Strings are borrowed for the call of open only. */
+/* The configuration. Strings are borrowed for the call of open only. */
 struct objstore_config {
     const char *type;               /* "dir" or "s3" */
     const char *path;               /* dir: the directory, made if its parent exists */
@@ -96,7 +96,7 @@ struct objstore_config {
     const char *ca_file;            /* s3: NULL or a PEM file */
     const char *style;              /* s3: "path" or "virtual" */
     unsigned parallel;              /* s3: transfers at once, 1..64 */
-    void (*note)(const char *line); /* NULL, or hears what a person might want to know; any thread */
+    void (*note)(const char *line); /* NULL, or is called with what the operator might want to know; any thread */
 };
 
 /* Opens a store; contacts nothing (see check). 0 or a negative errno with *err. The caller ends it by (*out)->ops->close. */

@@ -24,13 +24,13 @@ struct s3_tuning {
 };
 extern const struct s3_tuning s3_default_tuning;
 
-/* What is known of the store's own comparison by x-amz-checksum-crc32c; see s3_checksum.c. */
+/* Does the store compare x-amz-checksum-crc32c by itself? See s3_checksum.c. */
 enum s3_checksum {
-    S3_CHECKSUM_ASKED,    /* nothing yet: it is sent, and MD5 counts */
-    S3_CHECKSUM_REPEATED, /* an answer repeated it: to be probed; until then the same */
-    S3_CHECKSUM_PROBED,   /* a thread is finding out; the same */
-    S3_CHECKSUM_COMPARED, /* the store compares: its word counts */
-    S3_CHECKSUM_UNUSED,   /* it does not: not sent, MD5 counts */
+    S3_CHECKSUM_ASKED,    /* not known: the checksum is sent, and MD5 decides */
+    S3_CHECKSUM_REPEATED, /* an answer repeated it: to be probed; until then as before */
+    S3_CHECKSUM_PROBED,   /* a thread is probing; as before */
+    S3_CHECKSUM_COMPARED, /* it does: its word decides */
+    S3_CHECKSUM_UNUSED,   /* it does not: not sent, MD5 decides */
 };
 
 /* A body up to this is sent at once with all its hashes; see s3_body.c. */
@@ -73,7 +73,7 @@ struct s3_request {
     unsigned answer_ms;           /* 0: tuning.reply_ms */
     bool progress;                /* the call's sent is to be kept up to date */
     bool once;                    /* sent once a try, also if the connection breaks */
-    void (*meanwhile)(void *arg); /* NULL, or run by the caller's thread while the request is under way */
+    void (*meanwhile)(void *arg); /* NULL, or run by the calling thread while the request is under way */
     /* Looks at a 2xx answer; may set v->code (and retry, reason) when it isn't what it should be. NULL: any will do. */
     void (*inspect)(void *arg, const struct http_response *r, struct s3_verdict *v);
     void *arg;
@@ -121,7 +121,7 @@ struct s3_body {
     bool by_crc;                  /* the store compares by that: MD5 only if an answer doesn't tell so */
     char payload[SIGV4_HEX_SIZE]; /* for x-amz-content-sha256 */
 };
-/* Computes what has to be known before it is sent. 0, -ECANCELED, or -EIO, with *err. */
+/* Computes what must be known before the body is sent. 0, -ECANCELED, or -EIO, with *err. */
 int s3_body_prepare(struct s3_body *b, struct s3_store *s, const char *op, const char *key,
                     const struct obj_source *src, const struct obj_call *c, enum s3_body_kind kind,
                     struct errtext *err);
@@ -133,7 +133,7 @@ void s3_body_inspect(void *body, const struct http_response *r, struct s3_verdic
 /* ---- s3_checksum.c ---- */
 /* Before a big body: if an answer has repeated a checksum, finds out whether the store compares. */
 void s3_checksum_probe(struct s3_store *s, const struct obj_call *c);
-/* True if this final answer may refuse the checksum's header itself: from now on it isn't sent, try without. */
+/* True if this final answer may refuse the checksum's header itself: it is no longer sent then; try again without. */
 bool s3_checksum_refused(struct s3_store *s, const struct http_response *r);
 
 /* ---- operations ---- */

@@ -73,13 +73,13 @@ void http_keep_etag(char out[HTTP_ETAG_SIZE], const char *text);
 
 /* Starts the thread. parallel: exchanges at once; others wait for their turn. 0 or a negative errno. */
 int http_engine_new(unsigned parallel, struct http_engine **out, struct errtext *err);
-/* Does one exchange and waits for its end, which comes at last by one of the limits. Any thread. */
+/* Does one exchange and waits for its end, which one of the limits brings at the latest. Any thread. */
 void http_run(struct http_engine *e, const struct http_request *q, struct http_response *r);
 /* Ends the thread and the connections; nobody may be in http_run. */
 void http_engine_free(struct http_engine *e);
 
-/* Exchanges on the thread of the caller, as many at once as there are callers; connections are used again. While an
- * engine is there. NULL: out of memory. */
+/* Exchanges on the calling thread, as many at once as there are callers; connections are reused. They need an engine to
+ * exist. NULL: out of memory. */
 struct http_lanes;
 struct http_lanes *http_lanes_new(void);
 void http_lanes_run(struct http_lanes *s, const struct http_request *q, struct http_response *r);

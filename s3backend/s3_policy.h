@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* s3_policy.h: what an answer means, which are worth another try and when; pure, without I/O. */
+/* s3_policy.h: what an answer means, and whether and when to try again; pure, without I/O. */
 #ifndef S3VTL_S3_POLICY_H
 #define S3VTL_S3_POLICY_H
 
@@ -12,8 +12,8 @@
 struct retry_limits {
     unsigned first_ms; /* before the second try; doubles with each further one */
     unsigned most_ms;  /* of one pause */
-    unsigned total_ms; /* no new try begins later than this after the first; but a second one always may */
-    unsigned last_ms;  /* when so much has gone by there is not even a second try; 0: there always is */
+    unsigned total_ms; /* no try begins later than this after the first, but a second one always may */
+    unsigned last_ms;  /* after this long there is not even a second try; 0: there always is */
 };
 
 /* What an <Error> of the store says, as printable text and as far as it fits; all zero: nothing. */
@@ -24,7 +24,7 @@ struct s3_error {
 /* What came of one try. */
 struct s3_verdict {
     int code;   /* 0 or a negative errno */
-    bool retry; /* another try may end better */
+    bool retry; /* another try may succeed */
     unsigned retry_after_ms;
     bool bucket_missing;
     bool other_body;  /* the store compared the body with a hash that came along, and refused it */

@@ -16,7 +16,7 @@ struct transfer {
     struct curl_slist *headers;
     char reason[CURL_ERROR_SIZE];
     uint64_t sent;                   /* bytes of the body that were read for sending */
-    uint64_t skip;                   /* of a whole object that came instead of a range: bytes before it */
+    uint64_t skip;                   /* bytes before the range, of a whole object that came instead of it */
     curl_off_t seen_up, seen_down;   /* for stalls */
     uint64_t moved_ms;               /* when something moved last */
     bool connected, answered, sized; /* answered: a status line came; sized: the range was compared */

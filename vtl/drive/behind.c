@@ -15,11 +15,11 @@
 #include "base/lock.h"
 #include "base/thread.h"
 
-#define OVERHEAD 512 /* of a small block: its node and what malloc adds */
+#define OVERHEAD 512 /* per block: its node, and what malloc adds */
 #define WAIT_MS 200
 #define MOST_THREADS 4
 
-struct secret { /* of the blocks that wait to be encrypted; in locked memory */
+struct secret { /* for the queued blocks that are to be encrypted; in locked memory */
     uint8_t key[TAPE_KEY_SIZE];
     uint8_t kad_len;
     uint8_t kad[TAPE_KAD_MAX];
@@ -34,9 +34,9 @@ struct behind {
     struct lock lock; /* a leaf, held for a few instructions: the transport's thread takes it too (I5) */
     struct cond work, turn, less;
     struct behind_block *head, **tail; /* head: the next one to be written */
-    struct behind_block *fresh;        /* the next one to be packed, or NULL: all are in a thread's hands */
-    size_t encrypted;                  /* of those that wait */
-    uint64_t pack_ns, put_ns;          /* what one takes, smoothed */
+    struct behind_block *fresh;        /* the next one to pack; NULL: threads have all of them */
+    size_t encrypted;                  /* how many of the queued ones */
+    uint64_t pack_ns, put_ns;          /* per block, smoothed */
     bool stop;
     _Atomic uint64_t bytes, *total;
     struct behind_loss loss;
@@ -50,13 +50,13 @@ static uint64_t cost(uint32_t len)
 
 /* ---- the threads ---- */
 
-/* Does it pay to pack several at a time? One thread alone spares the others' waking. Lock held. */
+/* Is packing so slow that several threads should do it? A single one saves waking the others. Lock held. */
 static bool is_heavy(const struct behind *q)
 {
     return q->pack_ns > 2 * q->put_ns;
 }
 
-/* A block to be packed, which stays in the list until it is written; NULL: it is time to end. Lock held. */
+/* The next block to pack; it stays in the list until it is written. NULL: time to end. Lock held. */
 static struct behind_block *next_block(struct behind *q)
 {
     while (!q->fresh && !q->stop) {
@@ -76,12 +76,12 @@ static int pack(struct behind *q, struct seg_packer *p, const struct behind_bloc
         return -ENOMEM;
     if (!b->encrypt)
         return q->ops->pack(q->arg, p, b, NULL, out);
-    /* Nobody changes the secret while a block waits that needs it. */
+    /* The secret does not change while a block that needs it is queued. */
     const struct seg_key key = {q->secret->key, q->secret->kad, q->secret->kad_len};
     return q->ops->pack(q->arg, p, b, &key, out);
 }
 
-/* The first of the list is written, or never will be. Lock held. */
+/* Removes the first block: it was written or, with rc, never will be. Lock held. */
 static void drop_first(struct behind *q, int rc)
 {
     struct behind_block *b = q->head;
@@ -109,7 +109,7 @@ static void smooth(uint64_t *mean, uint64_t value)
     *mean = *mean ? *mean - *mean / 8 + value / 8 : value;
 }
 
-/* Packs it, and writes it when those before it are. Lock held, but not meanwhile. */
+/* Packs a block, and writes it once those before it are written. Lock held, but released meanwhile. */
 static void do_block(struct behind *q, struct seg_packer *p, struct behind_block *b)
 {
     struct seg_packed packed;
@@ -144,7 +144,7 @@ static void *behind_thread(void *arg)
     lock_take(&q->lock);
     while ((b = next_block(q))) {
         if (q->fresh && !q->idle && is_heavy(q) && q->n_threads < q->most_threads)
-            (void)start_thread(q); /* if not, it goes on with those that are */
+            (void)start_thread(q); /* if that fails, those that run carry on */
         do_block(q, p, b);
         lock_release(&q->lock);
         free(b->data);
@@ -169,7 +169,7 @@ static struct secret *new_secret(void)
     return NULL;
 }
 
-/* Lock held, or nobody else knows of q. */
+/* Lock held, or q is not shared yet. */
 static int start_thread(struct behind *q)
 {
     int rc = thread_start(&q->threads[q->n_threads], "behind", behind_thread, q);
@@ -219,7 +219,7 @@ void behind_free(struct behind *q)
     lock_take(&q->lock);
     q->stop = true;
     cond_broadcast(&q->work);
-    /* The last thread to be started is started by one that has not ended yet. */
+    /* n_threads may still grow: what starts a thread is one that has not been joined yet. */
     for (unsigned i = 0; i < q->n_threads; i++) {
         lock_release(&q->lock);
         pthread_join(q->threads[i], NULL);
@@ -255,7 +255,7 @@ static void take(struct behind *q, struct behind_block *b, const struct tape_cry
     atomic_fetch_add(q->total, cost(b->len));
 }
 
-/* A block larger than the room is let in alone. Lock held. */
+/* A block larger than the whole room is let in when the queue is empty. Lock held. */
 static bool has_room(const struct behind *q, uint32_t len)
 {
     return !q->head || atomic_load(&q->bytes) + cost(len) <= q->room;

@@ -10,10 +10,10 @@ struct drive;
 
 extern const struct tape_ops drive_tape_ops; /* self is the struct drive */
 
-/* What the state keeps of the drive is read. NULL when out of memory. */
+/* Reads what the state keeps of the drive. NULL when out of memory. */
 struct drive *drive_new(struct engine *eng, unsigned number, const char *serial);
 void drive_free(struct drive *d);
-/* The library stops in order: the state keeps all that was counted. */
+/* The library stops cleanly: saves all counters in the state. */
 void drive_usage_end(struct drive *d);
 
 /* Any thread, never block. */
@@ -21,7 +21,7 @@ unsigned drive_number(const struct drive *d);
 const char *drive_serial(const struct drive *d);
 /* PREVENT MEDIUM REMOVAL is in force. */
 bool drive_is_prevented(const struct drive *d);
-/* Bytes that a flush still waits for to be in the store; 0: none does. */
+/* Bytes that a running flush still waits for; 0: none runs. */
 uint64_t drive_flush_left(const struct drive *d);
 
 /* ---- for the changer and the library, not on the drive's executor ---- */
@@ -32,8 +32,8 @@ uint64_t drive_flush_left(const struct drive *d);
 int drive_insert(struct drive *d, struct cartridge *c, uint64_t wait_until, struct errtext *err);
 /* The cartridge that was just put in cleans the drive, if it is one for that. */
 void drive_clean(struct drive *d);
-/* Flushes, rewinds, unthreads and lets go of the cartridge. -EBUSY: removal is prevented; other errors: what was
- * written could not be made safe; the cartridge stays in the drive then. */
+/* Flushes, rewinds, unthreads and releases the cartridge. -EBUSY: removal is prevented; other errors: what was written
+ * could not be made safe. On an error it stays in the drive. */
 int drive_remove(struct drive *d, const atomic_bool *cancel, struct errtext *err);
 /* Makes everything safe at the configured durability. */
 int drive_flush(struct drive *d, const atomic_bool *cancel, struct errtext *err);

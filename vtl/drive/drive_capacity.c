@@ -2,8 +2,8 @@
 /* drive_capacity.c: early warning and the end of the medium. */
 #include "vtl/drive/drive_private.h"
 
-/* How much goes on the tape behind early warning: room for PBS's catalog, which it writes there (2 %, or 4 GiB where
- * that is more and the tape isn't smaller). */
+/* Room behind early warning, for the catalog that PBS writes there: 2 % of the tape, at least 4 GiB, but no more than
+ * the tape's capacity. */
 static uint64_t margin(uint64_t capacity)
 {
     uint64_t floor = capacity < (4ull << 30) ? capacity : 4ull << 30;

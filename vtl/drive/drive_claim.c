@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* drive_claim.c: the cartridge becomes this gateway's before a drive writes it. */
+/* drive_claim.c: claims a cartridge for this gateway before a drive writes it. */
 #include "vtl/drive/drive_private.h"
 
 #include "base/clock.h"
 
 #define CLAIM_WAIT_MS 10000
 
-/* The cartridge becomes ours before the first write of this run. A store that does not answer stops nothing: then the
- * claim comes before the first upload. */
+/* Before the first write of this run. A store that does not answer stops nothing: then the claim is made before the
+ * first upload. */
 enum tape_result drive_claim(struct drive *d, const atomic_bool *cancel)
 {
     struct engine *e = d->eng;
@@ -27,7 +27,7 @@ enum tape_result drive_claim(struct drive *d, const atomic_bool *cancel)
         if (atomic_load(cancel))
             return TAPE_CANCELLED;
         if (!asked) {
-            cartridge_poke(d->c); /* which is news itself */
+            cartridge_poke(d->c); /* which posts progress itself */
             asked = true;
             continue;
         }

@@ -9,7 +9,7 @@
 #include "base/lto.h"
 #include "vtl/format/barcode.h"
 
-/* A flush that cannot end answers before the initiator gives up (PBS: 600 s). */
+/* A flush that cannot finish fails before the initiator gives up (PBS: 600 s). */
 #define FLUSH_LIMIT_MS 540000
 /* The same for a MOVE MEDIUM out of the drive (PBS: 300 s). */
 #define REMOVE_LIMIT_MS 280000

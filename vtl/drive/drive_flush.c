@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* drive_flush.c: what was acknowledged becomes safe: in the spool, or in the store (I1). */
+/* drive_flush.c: makes what was acknowledged safe: in the spool, or in the store (I1). */
 #include "vtl/drive/drive_private.h"
 
 #include <errno.h>
@@ -8,9 +8,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define FLUSH_TELL_MS 30000 /* a line to the log while a flush waits for the store */
+#define FLUSH_TELL_MS 30000 /* how often a flush that waits for the store logs how far it is */
 
-/* Why the store did not take everything: for the operator. */
+/* Tells the operator why the store does not have everything. */
 static int not_remote(struct drive *d, const struct cartridge_backlog *b, int rc, struct errtext *err)
 {
     return errtext_set(err, rc, "drive %u, %s: %llu bytes are still only local: %s", d->number, cartridge_barcode(d->c),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* drive_loss.c: what a failure becomes for the host, and blocks that were acknowledged and could not be written. */
+/* drive_loss.c: what a failure is for the host, and acknowledged blocks that could not be written. */
 #include "vtl/drive/drive_private.h"
 
 #include <errno.h>
@@ -77,7 +77,7 @@ enum tape_result drive_tell_loss(struct drive *d)
     if (!rc)
         return TAPE_OK;
     d->lost_rc = 0;
-    d->place_lost = rc != -EPERM; /* then nothing more is written anyway */
+    d->place_lost = rc != -EPERM; /* fenced: nothing more is written anyway */
     enum tape_result r = drive_failed(d, rc, NULL, TAPE_WRITE_ERROR);
     return r == TAPE_WRITE_ERROR ? TAPE_WRITE_LOST : r;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* drive_mam.c: medium auxiliary memory of the cartridge in a drive: what the host keeps there. */
+/* drive_mam.c: the host's attributes in the medium auxiliary memory of the cartridge in a drive. */
 #include <string.h>
 
 #include "base/lock.h"

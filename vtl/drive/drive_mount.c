@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* drive_mount.c: a cartridge comes into the drive, is threaded, unthreaded, and leaves; or cleans it. */
+/* drive_mount.c: inserts, threads, unthreads and removes a cartridge; cleaning. */
 #include "vtl/drive/drive_private.h"
 
 #include <errno.h>
@@ -75,7 +75,7 @@ static int unthread(struct drive *d, uint64_t limit_ms, const atomic_bool *cance
     bool told = d->fence_told;
     lock_assert_held(&d->op_lock);
     int rc = d->loaded ? drive_make_safe(d, true, limit_ms, cancel, err) : 0;
-    if (rc == -EPERM) /* told once; then it need not stay for ever */
+    if (rc == -EPERM) /* the host is told once; after that the cartridge may leave */
         d->fence_told = true;
     if (rc && !(rc == -EPERM && told))
         return rc;
@@ -103,7 +103,7 @@ int drive_remove(struct drive *d, const atomic_bool *cancel, struct errtext *err
     struct cartridge *c = d->c;
     drive_drain(d);
     rc = drive_loss_error(d, err);
-    if (rc) /* told by this; the next one takes it out */
+    if (rc) /* this error reports it; the next attempt takes the cartridge out */
         (void)drive_tell_loss(d);
     if (!rc && c)
         rc = unthread(d, limit > waited ? limit - waited : 0, cancel, err);
@@ -171,7 +171,7 @@ enum tape_result drive_unload(void *self, const atomic_bool *cancel)
 
 /* ---- cleaning ---- */
 
-/* There is nothing to be brushed: what a cleaning is here is its count, on the cartridge and on the drive. */
+/* There is no head to brush: a cleaning is only counted, on the cartridge and on the drive. */
 static int count_cleaning(struct drive *d, bool *used, struct errtext *err)
 {
     int rc = cartridge_load(d->c, err);

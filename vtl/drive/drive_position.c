@@ -2,15 +2,14 @@
 /* drive_position.c: REWIND, SPACE and LOCATE: searches of the index in memory, no request to the store. */
 #include "vtl/drive/drive_private.h"
 
-/* Away from the end of data: the open segment is sealed and goes to the store, as nobody may sync it (PBS's last
- * catalog). */
+/* Leaving the end of data seals the open segment and uploads it, as the host may never sync it (PBS's last catalog). */
 static enum tape_result leave_end(struct drive *d)
 {
     int rc = cartridge_flush(d->c);
     return rc ? drive_write_failed(d, rc) : TAPE_OK;
 }
 
-/* The same after a SPACE, which says only when it has ended where that is. */
+/* The same after a SPACE, which knows only at its end where it leads. */
 static enum tape_result spaced(struct drive *d, enum tape_result result)
 {
     enum tape_result failed = d->pos < drive_end_object(d) ? leave_end(d) : TAPE_OK;
@@ -34,7 +33,7 @@ static uint64_t magnitude(int64_t n)
     return n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
 }
 
-/* By n blocks, but not over a filemark or the end; *n becomes what was not done. */
+/* Goes forward n blocks, but not beyond a filemark or the end; *n becomes how many are left. */
 static enum tape_result blocks_forward(struct drive *d, uint64_t *n)
 {
     uint64_t fm = 0, end = drive_end_object(d);
@@ -134,7 +133,7 @@ enum tape_result drive_space_end(void *self, const atomic_bool *cancel)
     return drive_end(d, result);
 }
 
-/* found: there is such a place, and it is object. */
+/* found: the place exists, and is object. */
 static enum tape_result locate(struct drive *d, bool found, uint64_t object)
 {
     uint64_t end = drive_end_object(d);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* drive_private.h: a drive from inside, and what its files share: each uses those above it in this list. */
+/* drive_private.h: the inside of a drive, and what its files share. Each file uses only those listed above it. */
 #ifndef S3VTL_DRIVE_PRIVATE_H
 #define S3VTL_DRIVE_PRIVATE_H
 
@@ -10,17 +10,18 @@
 #include "vtl/drive/reader.h"
 
 /*
- * op_lock: held by whoever operates the drive: its executor, or the changer that takes the cartridge out. May be held
- * for long: the transport's thread only tries to take it, and whoever else waits for it can be cancelled. st_lock: for
- * the snapshot that tape_ops->status copies; the only lock of a drive that the transport's thread waits for.
+ * op_lock: held by whoever operates the drive: its executor, or the changer that takes the cartridge out. It may be
+ * held for long, so the transport's thread only tries to take it, and any other wait for it can be cancelled.
+ * st_lock: guards the snapshot that tape_ops->status copies; the only lock of a drive that the transport's thread waits
+ * for.
  */
 struct drive {
     struct engine *eng;
     unsigned number;
     char serial[33];
     atomic_bool prevented;
-    uint64_t flush_limit_ms, remove_limit_ms; /* then a flush, or a MOVE out of the drive, fails rather than waits on */
-    _Atomic uint64_t flush_left;              /* bytes that a flush waits for to be in the store; 0: none does */
+    uint64_t flush_limit_ms, remove_limit_ms; /* after that a flush, or a MOVE out of the drive, fails */
+    _Atomic uint64_t flush_left;              /* bytes that a running flush waits for; 0: none runs */
     _Atomic uint64_t alerts;                  /* TapeAlert flags; the command set sets some at any time */
 
     struct lock op_lock; /* guards all down to st_lock */
@@ -31,20 +32,20 @@ struct drive {
     uint64_t capacity;   /* of the cartridge */
     uint64_t unsynced_blocks, unsynced_bytes;
     struct seg_packer *packer;  /* made when it is first used, as is behind */
-    bool streaming;             /* the last operation was a WRITE: one more needs no look at the tape */
-    struct tape_usage streamed; /* since then, not counted yet */
-    uint64_t paced_until;       /* microseconds: the next WRITE is not to be answered before */
-    int lost_rc;                /* why what was acknowledged could not be written, until the host was told */
-    bool place_lost;            /* it was told: nothing more is written here before the tape was positioned */
+    bool streaming;             /* the last operation was a WRITE: the next block may be queued */
+    struct tape_usage streamed; /* since then; not counted yet */
+    uint64_t paced_until;       /* clock_us() before which the next WRITE is not answered */
+    int lost_rc;                /* why acknowledged blocks were lost, until the host is told; else 0 */
+    bool place_lost;            /* it was told: nothing is written until it repositions the tape */
     bool claim_asked;
-    bool fence_told; /* the host knows that what it wrote belongs to nobody: the cartridge may leave */
+    bool fence_told; /* the host knows that the cartridge is fenced: it may leave */
     uint64_t medium_changes;
     struct tape_usage total, mount;     /* since the start, since threading */
-    uint64_t appended, fetched;         /* of the cartridge, of the reader: what is counted already */
+    uint64_t appended, fetched;         /* the cartridge's and the reader's figures that are counted already */
     uint64_t loads, seconds, cleanings; /* in the drive's life, up to the start of this run */
     uint64_t began;                     /* ticks */
-    bool counting;                      /* a cartridge is threaded: what the state keeps is behind */
-    bool lost;                          /* it was so when the library ended last: told with the first cartridge */
+    bool counting;                      /* a cartridge is threaded: the state's counters are behind */
+    bool lost;                          /* it was so when the last run ended: reported with the first cartridge */
     struct reader reader;
 
     struct lock st_lock;       /* guards all below */
@@ -52,20 +53,20 @@ struct drive {
     const atomic_bool *fenced; /* of the cartridge in it; NULL without one */
     struct tape_status st;
     struct tape_statistics statistics;
-    uint64_t stored_shown; /* of the cartridge's appended, in statistics */
+    uint64_t stored_shown; /* how much of the cartridge's appended is in statistics */
     struct tape_mam mam;
 };
 
 /* ---- drive_capacity.c: the end of the medium; op_lock held ---- */
-/* The one place that decides early warning: what is written from here on is told of it. */
+/* The only decision on early warning: a WRITE from here on reports it. */
 bool drive_past_early_warning(const struct drive *d);
 /* Does a block of len bytes no longer fit? */
 bool drive_is_full(const struct drive *d, uint32_t len);
 
-/* ---- drive_usage.c: what a drive and its cartridge went through; op_lock held but for the ops ---- */
-void drive_usage_begin(struct drive *d); /* nobody knows of it yet */
+/* ---- drive_usage.c: counters of a drive and its cartridge; op_lock held but for the ops ---- */
+void drive_usage_begin(struct drive *d); /* before the drive is shared */
 void drive_usage_threaded(struct drive *d);
-void drive_usage_save(struct drive *d); /* what is to outlive this run */
+void drive_usage_save(struct drive *d); /* saves what outlives this run */
 /* b: of the cartridge, or NULL without one. */
 void drive_usage_fill(const struct drive *d, const struct cartridge_brief *b, struct tape_statistics *out);
 /* Counts what an operation did, for the drive, this mount and the cartridge. */
@@ -73,27 +74,29 @@ void drive_count(struct drive *d, const struct tape_usage *what);
 void drive_statistics(void *self, struct tape_statistics *out);
 void drive_alert(void *self, enum tape_alert flag);
 
-/* ---- drive_loss.c: errors, and what was acknowledged and could not be written; op_lock held ---- */
-/* Logs err, sets the TapeAlert flag, and says which result the command ends with. */
+/* ---- drive_loss.c: errors, and acknowledged blocks that could not be written; op_lock held ---- */
+/* Logs err, sets the TapeAlert flag, and returns the command's result. */
 enum tape_result drive_failed(struct drive *d, int rc, const struct errtext *err, enum tape_result otherwise);
 /* The spool could not be written. */
 enum tape_result drive_write_failed(struct drive *d, int rc);
-/* Waits until all that was taken is written. What could not be is no longer counted, and is a loss to be told. */
+/* Waits until every queued block is written. Those that could not be are no longer counted, and the host is yet to be
+ * told. */
 void drive_drain(struct drive *d);
-/* The result that tells a loss to the host, once; OK: there is none. No more is written then until the tape moves. */
+/* The result that tells the host of a loss, once; OK: there is none. Nothing more is written then until it repositions
+ * the tape. */
 enum tape_result drive_tell_loss(struct drive *d);
-/* The same for who is not the host, which is still to be told: 0 or a negative errno with *err. */
+/* The same for any other caller; the host is still to be told. 0 or a negative errno with *err. */
 int drive_loss_error(struct drive *d, struct errtext *err);
 
 /* ---- drive_core.c: an operation's begin and end, and what is shown of the drive ---- */
-/* An operation on a threaded tape: begin takes op_lock (not when it fails), end publishes the status and gives it back.
- * begin fails with what is to be told of a loss; nothing waits to be written then. */
+/* An operation on a threaded tape: drive_begin takes op_lock and drains the queue; drive_end publishes the status and
+ * releases op_lock. When drive_begin fails, because of a loss too, op_lock is not held. */
 enum tape_result drive_begin(struct drive *d, enum tape_activity activity, const atomic_bool *cancel);
 enum tape_result drive_end(struct drive *d, enum tape_result result);
-/* The same for streaming, which leaves what waits to be written alone. */
+/* The same for streaming, without draining the queue. */
 enum tape_result drive_enter(struct drive *d, enum tape_activity activity, const atomic_bool *cancel);
 void drive_leave(struct drive *d);
-/* Takes op_lock, on behalf of a command: TAPE_CANCELLED when *cancel comes first. */
+/* Takes op_lock for a command; TAPE_CANCELLED if *cancel becomes true first. */
 enum tape_result drive_take(struct drive *d, const atomic_bool *cancel);
 void drive_publish(struct drive *d, enum tape_activity activity);
 /* The cartridge in the drive is this one, or none: the status tells at once when it is fenced. */
@@ -105,42 +108,40 @@ void drive_wake(void *self);
 void drive_prevent(void *self, bool prevented);
 
 /* ---- drive_flush.c ---- */
-/* I1: what was acknowledged is at the configured level when this returns 0. seal: also start its upload. op_lock held.
- */
+/* I1: when this returns 0, everything acknowledged is at the configured durability. seal: also starts its upload.
+ * op_lock held. */
 int drive_make_safe(struct drive *d, bool seal, uint64_t limit_ms, const atomic_bool *cancel, struct errtext *err);
-/* The drive may be busy for long: whoever waits may give up, and must within limit_ms. Takes op_lock. */
+/* Takes op_lock of a drive that may be busy for long: gives up after limit_ms, or when *cancel becomes true. */
 int drive_wait_for(struct drive *d, uint64_t limit_ms, const atomic_bool *cancel, struct errtext *err);
 
 /* ---- drive_room.c: how fast a drive may write (I6) ---- */
-/* Is there room for len bytes more without any waiting? Never blocks. */
+/* Can len more bytes be taken without any waiting? Never blocks. */
 bool drive_has_room(struct drive *d, uint32_t len);
-/* I6: waits while the spool holds more than it may, and before that is so for as long as keeps it from getting there.
- */
+/* I6: waits while the spool is over its limit, and slows down before, so that it does not get there. */
 enum tape_result drive_wait_for_room(struct drive *d, uint32_t len, const atomic_bool *cancel);
-/* How many microseconds a WRITE of len bytes is to take when dirty of limit bytes wait for a store that takes rate
+/* How many microseconds a WRITE of len bytes should take while dirty of limit bytes wait for a store that takes rate
  * bytes a second. */
 uint64_t drive_pause_us(uint64_t dirty, uint64_t limit, uint64_t rate, uint32_t len);
-/* The disk is full although the spool may still grow: the cache goes first, then wait for uploads, but not for ever:
- * when the state cannot be written either, they never end. *until is 0 at the first call. False: no more can be done.
- */
+/* The disk is full, but the spool below its limit: evicts cache, or waits for uploads. Not for ever: if the state
+ * cannot be written either, they never end. *until is 0 at the first call. False: nothing more can be done. */
 bool drive_make_disk_room(struct drive *d, uint32_t len, uint64_t *until, const atomic_bool *cancel);
-/* Appends a block, on a full disk when there is room again. 0 or a negative errno. On any thread, if no other does. */
+/* Appends a block; on a full disk, once there is room again. 0 or a negative errno. Any thread, but one at a time. */
 int drive_put_block(struct drive *d, const struct seg_packed *b, const atomic_bool *cancel);
 
-/* ---- drive_stream.c: blocks that follow each other; op_lock held for all but the first ---- */
+/* ---- drive_stream.c: streaming; op_lock held for all but the first ---- */
 bool drive_write_at_once(void *self, const struct tape_write *w, enum tape_result *result);
-/* What follows a block that was just written at the end of data may be written behind. */
+/* A block was just written at the end of data: those that follow may be queued. */
 void drive_stream_begin(struct drive *d);
 /* A WRITE while streaming. False: it must be written through. */
 bool drive_stream(struct drive *d, const void *block, uint32_t len, bool compress, const struct tape_crypt *crypt,
                   const atomic_bool *cancel, enum tape_result *result);
 
 /* ---- drive_claim.c ---- */
-/* Makes the cartridge ours, before the first write to it. op_lock held. */
+/* Claims the cartridge, before the first write to it. op_lock held. */
 enum tape_result drive_claim(struct drive *d, const atomic_bool *cancel);
 
 /* ---- drive_mam.c ---- */
-void drive_mam_publish(struct drive *d); /* the cartridge in it is another. op_lock held */
+void drive_mam_publish(struct drive *d); /* another cartridge is in the drive. op_lock held */
 void drive_mam_get(void *self, struct tape_mam *out);
 enum tape_result drive_mam_set(void *self, const struct tape_mam *mam, const atomic_bool *cancel);
 

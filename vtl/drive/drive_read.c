@@ -90,7 +90,7 @@ enum tape_result drive_next_block(void *self, const struct tape_crypt *crypt, en
     uint8_t nothing;
     uint32_t len = 0;
     struct tape_crypt opened = *crypt;
-    opened.raw = false; /* what a key would say of it is asked */
+    opened.raw = false; /* the question is what the key can decrypt */
     int rc = read_block(d, &nothing, &len, &opened, cancel, &err);
     bool unreadable = rc == -ENOKEY || rc == -EKEYREJECTED;
     if (rc && !unreadable)

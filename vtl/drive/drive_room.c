@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* drive_room.c: how fast a drive may write: back-pressure by what waits for the store (I6), and by the disk. */
+/* drive_room.c: back-pressure: how fast a drive may write, by the backlog (I6) and by the disk. */
 #include <errno.h>
 #include <time.h>
 
@@ -11,13 +11,13 @@
 #define LONGEST_PAUSE_US 500000
 #define SLICE_US 50000
 
-/* What is acknowledged and not stored, with len bytes more. */
+/* The backlog in bytes, with len more. */
 static uint64_t dirty_with(struct engine *e, uint32_t len)
 {
     return atomic_load(&e->dirty_bytes) + atomic_load(&e->waiting_bytes) + len;
 }
 
-/* Below it WRITE is as fast as it can be. */
+/* Below this backlog WRITE runs at full speed. */
 static uint64_t easy(uint64_t limit)
 {
     return limit - limit / 4;
@@ -35,14 +35,14 @@ uint64_t drive_pause_us(uint64_t dirty, uint64_t limit, uint64_t rate, uint32_t 
     uint64_t from = easy(limit);
     if (dirty <= from || !rate)
         return 0;
-    /* Twice the store's rate where it begins, nothing at the limit: half-way it is the store's own. */
+    /* Twice the store's rate at first, nothing at the limit: half-way it is the store's own. */
     uint64_t left = dirty < limit ? limit - dirty : 0;
     double allowed = 2.0 * (double)rate * (double)left / (double)(limit - from);
     double us = allowed > 0 ? (double)len * 1e6 / allowed : LONGEST_PAUSE_US;
     return us < LONGEST_PAUSE_US ? (uint64_t)us : LONGEST_PAUSE_US;
 }
 
-/* The spool fills up: WRITE goes at the rate of the store, rather than at full speed until it has to wait for long. */
+/* As the spool fills up, slows WRITE down to the store's rate: full speed would only lead to one long wait. */
 static void pace(struct drive *d, uint64_t dirty, uint64_t limit, uint32_t len, const atomic_bool *cancel)
 {
     struct engine *e = d->eng;

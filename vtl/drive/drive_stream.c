@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* drive_stream.c: the blocks that follow each other: taken and acknowledged at once, and written behind; see behind.h.
- */
+/* drive_stream.c: streaming: blocks are queued and acknowledged at once, and written behind; see behind.h. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,13 +13,13 @@
 #define SMALL (16u << 10)
 
 /*
- * The first WRITE after anything else is written before it is answered: it may be refused, cut the tape, or begin a
- * segment. Then the drive streams: the blocks that follow are only taken, by the transport's own thread if nothing is
- * to be waited for. Whatever else the drive is to do waits until all of them are written (drive_drain), so that only
- * streaming itself has to know of them: pos, used and what a sync makes safe count them from the beginning.
+ * The first WRITE after any other operation is written before it is answered: it may be refused, cut the tape, or
+ * begin a segment. Then the drive streams: the blocks that follow are only queued, by the transport's own thread if
+ * that needs no waiting. Every other operation drains the queue first (drive_drain), so that only streaming has to know
+ * of it: pos, used and the unsynced blocks count what is queued, too.
  */
 
-/* What the blocks became as they were written, for statistics that are asked for meanwhile. */
+/* Adds what was written behind to the statistics, which may be asked for meanwhile. */
 static void show_stored(struct drive *d)
 {
     struct cartridge_brief b;
@@ -35,7 +34,7 @@ static void show_stored(struct drive *d)
     lock_release(&d->st_lock);
 }
 
-/* On the queue's threads, while op_lock may be held by whoever waits for them; d->c stays as long as anything waits. */
+/* On the queue's threads: whoever waits for them may hold op_lock. d->c stays while anything is queued. */
 static int pack_behind(void *arg, struct seg_packer *p, const struct behind_block *b, const struct seg_key *key,
                        struct seg_packed *out)
 {
@@ -71,7 +70,7 @@ void drive_stream_begin(struct drive *d)
 
 /* ---- taking a block ---- */
 
-/* What drive_publish would find, without the cartridge's lock. */
+/* Publishes what drive_publish would, without the cartridge's lock. */
 static void publish(struct drive *d, const struct tape_usage *n)
 {
     lock_take(&d->st_lock);
@@ -109,7 +108,7 @@ static void *copy_of(const void *block, uint32_t len)
     return copy;
 }
 
-/* Takes the memory too, unless the block is so small that a copy costs less than what is around it. */
+/* Takes the block's memory over, unless the block is so small that a copy is cheaper. */
 static bool take_at_once(struct drive *d, const struct tape_write *w)
 {
     bool small = w->len < SMALL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* drive_usage.c: what a drive and its cartridge have gone through, and the drive's TapeAlert flags. */
+/* drive_usage.c: counters of a drive and its cartridge, and the drive's TapeAlert flags. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +46,7 @@ void drive_usage_save(struct drive *d)
     int rc = db_meta_set(d->eng->db, key, text);
     if (!rc && d->c)
         rc = cartridge_save_counters(d->c);
-    if (rc) /* counters are no data: nobody's command fails for them */
+    if (rc) /* counters are not data: no command fails because of them */
         log_line("drive %u: counters: state: %s", d->number, db_error(d->eng->db));
 }
 

@@ -15,7 +15,7 @@ static bool worm_allows(const struct drive *d, const struct cartridge_brief *b)
     return d->pos == b->end_object || (b->file > 0 && b->end_object - d->pos == b->end_file - b->file);
 }
 
-/* May the tape be written here? What stands behind the position will be gone: used counts it no more, until
+/* May the tape be written here? A write cuts off what is behind the position: used no longer counts that, until
  * nothing_cut. */
 static enum tape_result may_write(struct drive *d, const atomic_bool *cancel)
 {
@@ -34,7 +34,7 @@ static enum tape_result may_write(struct drive *d, const atomic_bool *cancel)
     return result;
 }
 
-/* The tape ends where it did: nothing was cut. used: as it was before may_write. */
+/* The command failed before it cut anything. used: as it was before may_write. */
 static enum tape_result nothing_cut(struct drive *d, uint64_t used, enum tape_result result)
 {
     d->used = used;
@@ -64,7 +64,7 @@ static int pack_and_put(struct drive *d, const void *block, uint32_t len, bool c
     return rc ? rc : drive_put_block(d, &b, cancel);
 }
 
-/* A WRITE that may be refused, or cuts the tape: written when it is answered. */
+/* A WRITE that may be refused or cut the tape: it is written before it is answered. */
 static enum tape_result write_through(struct drive *d, const void *block, uint32_t len, bool compress,
                                       const struct tape_crypt *crypt, const atomic_bool *cancel)
 {
@@ -130,7 +130,7 @@ enum tape_result drive_write_filemarks(void *self, uint64_t count, bool immed, c
     enum tape_result result = drive_begin(d, TAPE_WRITING, cancel);
     if (result)
         return result;
-    if (d->place_lost) /* what was to be before it is not there */
+    if (d->place_lost) /* the blocks before it were lost */
         return drive_end(d, TAPE_WRITE_ERROR);
     if (count)
         result = put_filemarks(d, count, cancel);
@@ -170,7 +170,7 @@ enum tape_result drive_format(void *self, const atomic_bool *cancel)
         return result;
     d->pos = 0;
     d->place_lost = false;
-    cartridge_count_format(d->c, 1); /* before, so that the head of the blank tape tells it too */
+    cartridge_count_format(d->c, 1); /* before the cut, so that the head of the blank tape has it */
     result = cut_here(d, cancel);
     if (result)
         cartridge_count_format(d->c, -1);

@@ -18,7 +18,7 @@ void reader_init(struct reader *r)
 void reader_set(struct reader *r, struct cartridge *c)
 {
     reader_close_segment(r);
-    reader_fetch_nothing(r); /* more of the one that goes */
+    reader_fetch_nothing(r); /* no more for the cartridge that leaves */
     r->c = c;
     r->next_object = UINT64_MAX;
 }
@@ -31,15 +31,15 @@ void reader_fini(struct reader *r)
     reader_init(r);
 }
 
-/* What is damaged here is read once more from the store. */
+/* Drops a damaged local copy: the block is read once more, from the store. */
 static void drop_copy(struct reader *r, const struct seg_ref *ref, const char *which, const struct errtext *err)
 {
     log_line("%s: %s segment is damaged, reading the store's: %s", cartridge_barcode(r->c), which, err->text);
     spool_remove(cartridge_engine(r->c)->spool, cartridge_barcode(r->c), &ref->id);
 }
 
-/* From a download that runs. -ENOENT: a window of the object has to do, without room for the cache, or when the file is
- * gone again, or when what came was damaged on the way. */
+/* From a running download. -ENOENT: a window of the object has to do: the cache has no room, the file is gone again, or
+ * what arrived was damaged. */
 static int from_download(struct reader *r, const struct seg_ref *ref, const struct read_job *job)
 {
     int rc = reader_follow(r, ref, job);
@@ -53,7 +53,7 @@ static int from_download(struct reader *r, const struct seg_ref *ref, const stru
     return rc == -ENOSPC || rc == -EBADMSG ? -ENOENT : rc;
 }
 
-/* i: the segment's number. onward: it is read on, so that it pays to fetch it whole. */
+/* i: the segment's number. onward: the read is sequential, so that fetching the whole segment pays. */
 static int from_store(struct reader *r, const struct seg_ref *ref, size_t i, bool onward, const struct read_job *job)
 {
     const struct engine *e = cartridge_engine(r->c);
@@ -72,7 +72,7 @@ static int from_store(struct reader *r, const struct seg_ref *ref, size_t i, boo
 /* From a segment that is sealed. */
 static int from_segment(struct reader *r, const struct read_job *job)
 {
-    /* A filemark or a few between two blocks is still reading on. */
+    /* A few filemarks between two blocks leave a read sequential. */
     bool onward = job->object >= r->next_object && job->object - r->next_object <= 4;
     bool again = job->object + 1 == r->next_object; /* the same block: no seek either */
     size_t i = 0;

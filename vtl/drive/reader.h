@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* reader.h: a drive's way to the blocks: from the open segment, a local file, a ranged read of the store, or fetched
- * ahead. */
+/* reader.h: where a drive reads a block: the open segment, a local file, a window of the object, or a prefetch. */
 #ifndef S3VTL_READER_H
 #define S3VTL_READER_H
 
 #include "vtl/cartridge/worker.h"
 
 /*
- * A random read costs at most two requests: the segment's index and a window of it. Reads that go on from there fetch
- * whole segments in parallel, so that the store is read at its full rate, and follow the nearest as it arrives: a block
- * is read as soon as it is there. A seek ends what was fetched for another place. Every block passes both its CRCs
- * (I3). One thread at a time (the drive's lock).
+ * A random read costs at most two requests: the segment's index and a window of it. Sequential reads prefetch whole
+ * segments in parallel, so that the store is read at its full rate, and follow the nearest download: a block is read as
+ * soon as it has arrived. A seek cancels the prefetch for another place. Every block passes both its CRCs (I3). One
+ * thread at a time (the drive's lock).
  */
 struct reader {
     struct cartridge *c;
@@ -20,8 +19,8 @@ struct reader {
     struct seg_index *index;
     struct fetch_part part;        /* the file of a download that is followed; then fd is -1 */
     uint64_t walk_at, walk_object; /* while there is no index: where a record begins, and its object; 0: not known */
-    uint64_t run;                  /* bytes of records since the last seek */
-    bool asked;                    /* since then: segments behind asked_seg, and itself, were asked for */
+    uint64_t run;                  /* bytes read sequentially, since the last seek */
+    bool asked;                    /* since then: asked_seg and segments behind it were asked for */
     size_t asked_seg;
     uint64_t asked_ahead;
     uint8_t *record; /* scratch for one record */
@@ -37,7 +36,7 @@ struct reader {
 };
 
 void reader_init(struct reader *r);
-void reader_set(struct reader *r, struct cartridge *c); /* another cartridge, or none: forgets all that is open */
+void reader_set(struct reader *r, struct cartridge *c); /* another cartridge, or none: closes all that is open */
 void reader_fini(struct reader *r);
 
 /* Reads the block at object: up to room bytes to buf (NULL with room 0: no data), *len becomes its true length

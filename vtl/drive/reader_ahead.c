@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* reader_ahead.c: which segments a reader has fetched before it asks for them. */
+/* reader_ahead.c: the prefetch: which segments a reader asks for before it needs them. */
 #include "vtl/drive/reader_private.h"
 
-#define FAR_IN (4u << 20)        /* a download begins in the middle only where it saves this much */
-#define RUN_PER_AHEAD (2u << 20) /* bytes read on for each further segment that is fetched */
+#define FAR_IN (4u << 20)        /* a download begins in the middle only if that skips this much */
+#define RUN_PER_AHEAD (2u << 20) /* sequential bytes that earn one more segment of prefetch */
 
-/* Two for each transfer: while a reader goes through those that came together, the next ones are under way. */
+/* Two for each transfer: while the reader goes through one batch, the next is on its way. */
 static uint64_t most_ahead(const struct reader *r)
 {
     const struct vtl_config *cfg = cartridge_engine(r->c)->cfg;

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * reader_follow.c: fetching ahead, and reading from a segment that is still on its way.
+ * reader_follow.c: follows a download: reads from a segment that is still on its way.
  *
- * Records arrive in order, and each says where the next one begins: a reader that follows needs neither the whole
- * segment nor the index at its end. What it reads passes the same checks: the header names cartridge and segment, each
- * record its object, and both CRCs of the block count (I3). When the segment is whole, it is read as any file of the
- * cache.
+ * Records arrive in order, and each tells where the next one begins, so a follower needs neither the whole segment nor
+ * the index at its end. It makes the same checks as any read: the header names cartridge and segment, each record its
+ * object, and both CRCs of the block are compared (I3). Once the segment is whole, it is read as any file of the cache.
  */
 #include "vtl/drive/reader_private.h"
 
@@ -54,7 +53,7 @@ static int begin_walk(struct reader *r, const struct seg_ref *ref, const struct 
     return rc;
 }
 
-/* Goes from record to record until that of object, where it stays. */
+/* Walks from record to record up to that of object, and stays there. */
 static int walk(struct reader *r, const struct seg_ref *ref, const struct read_job *job, uint64_t *offset,
                 uint32_t *size)
 {

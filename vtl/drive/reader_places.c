@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* reader_places.c: a block from the segment that is being written, from a local file, or from a window of the object. */
+/* reader_places.c: a block from the open segment, from a local file, or from a window of the object. */
 #include "vtl/drive/reader_private.h"
 
 #include <errno.h>
@@ -15,7 +15,7 @@ int reader_from_open(struct reader *r, const struct read_job *job)
     return rc ? rc : reader_deliver(r, job, r->record, size);
 }
 
-/* Footer and index by whatever reads the end of the object: *tail bytes of it are in r->record. */
+/* Reads the last tail bytes of the object, with footer and index, to r->record. */
 typedef int (*read_tail_fn)(struct reader *r, const struct seg_ref *ref, uint64_t tail, const atomic_bool *cancel,
                             struct errtext *err);
 
@@ -90,7 +90,7 @@ int reader_from_file(struct reader *r, const struct seg_ref *ref, const struct r
     if (!reader_is_open(r, ref) || r->fd < 0) {
         int fd = spool_read(cartridge_engine(r->c)->spool, cartridge_barcode(r->c), &ref->id);
         if (fd < 0)
-            return fd; /* what is open of the store's copy stays */
+            return fd; /* what is open of the store's copy stays so */
         reader_close_segment(r);
         r->fd = fd;
         rc = open_index(r, ref, tail_of_file, NULL, job->err);
@@ -115,7 +115,7 @@ bool reader_in_window(const struct reader *r, const struct seg_ref *ref, uint64_
            window_has(r, offset, size);
 }
 
-/* Reading on without a cache: the next window is twice as large. */
+/* Sequential reads without a cache: the next window is twice as large. */
 static int move_window(struct reader *r, const struct seg_ref *ref, uint64_t offset, uint32_t size,
                        const struct read_job *job)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* reader_private.h: what the files of the reader share: each uses those above it in this list. */
+/* reader_private.h: what the files of the reader share. Each file uses only those listed above it. */
 #ifndef S3VTL_READER_PRIVATE_H
 #define S3VTL_READER_PRIVATE_H
 
@@ -19,39 +19,38 @@ struct read_job {
 int reader_grow(uint8_t **buf, size_t *room, size_t need);
 /* -EBADMSG: the file is shorter. */
 int reader_pread(int fd, void *buf, size_t len, uint64_t offset);
-/* Checks the record of job->object, and hands its block over (I3). */
+/* Checks the record of job->object, and delivers its block (I3). */
 int reader_deliver(struct reader *r, const struct read_job *job, const uint8_t *rec, size_t size);
 /* Where the open segment has the record of the object. */
 int reader_find(struct reader *r, uint64_t object, uint64_t *offset, uint32_t *size, struct errtext *err);
-/* Forgets the segment that is open, wherever it was read from. */
+/* Closes the segment, wherever it was read from. */
 void reader_close_segment(struct reader *r);
-/* Forgets the file of the download that was followed. */
+/* Closes the file of the download that was followed. */
 void reader_follow_no_more(struct reader *r);
 
 /* ---- reader_places.c: a segment in a local file, or in a window of its object; ref holds job->object ---- */
-/* The index of this segment is open. */
+/* Is the index of this segment open? */
 bool reader_is_open(const struct reader *r, const struct seg_ref *ref);
-/* From the segment that is being written. -ENOENT: it is not there. */
+/* From the open segment. -ENOENT: it is not there. */
 int reader_from_open(struct reader *r, const struct read_job *job);
 /* From a local file. -ENOENT: there is none. */
 int reader_from_file(struct reader *r, const struct seg_ref *ref, const struct read_job *job);
 /* From a window of the object in the store. */
 int reader_from_window(struct reader *r, const struct seg_ref *ref, const struct read_job *job);
-/* The window holds it already. */
+/* Does the window hold it already? */
 bool reader_in_window(const struct reader *r, const struct seg_ref *ref, uint64_t object);
 
-/* ---- reader_follow.c: a segment whose download has not ended ---- */
+/* ---- reader_follow.c: a segment that is still being downloaded ---- */
 bool reader_is_followed(const struct reader *r, const struct seg_ref *ref);
-/* The block from the unfinished file, as soon as it is in there. -ENOENT: there is none, or no more. */
+/* The block from the unfinished file, as soon as it has arrived. -ENOENT: there is no such download, or no more. */
 int reader_follow(struct reader *r, const struct seg_ref *ref, const struct read_job *job);
 
-/* ---- reader_ahead.c: what is fetched before it is asked for ---- */
-/* Asks for segment i, which holds object, to be fetched, if that was not done since the last seek (again: or if it
- * was). */
+/* ---- reader_ahead.c: the prefetch ---- */
+/* Asks for segment i, which holds object, unless that was done since the last seek (again: even so). */
 void reader_fetch(struct reader *r, const struct seg_ref *ref, size_t i, uint64_t object, bool again);
-/* Asks for the segments behind number i, the more the longer it has been read on. */
+/* Asks for segments behind number i: the more, the longer the read has been sequential. */
 void reader_fetch_ahead(struct reader *r, size_t i);
-/* Reading begins anew at object of segment i: what is of no use for that is not fetched. */
+/* A seek to object, in segment i: cancels every fetch that is of no use there. */
 void reader_seek(struct reader *r, uint64_t object, size_t i);
 void reader_fetch_nothing(struct reader *r);
 

@@ -81,7 +81,7 @@ static bool element_ok(struct library *lib, uint16_t address)
     return e && e->type != ELEMENT_TRANSPORT;
 }
 
-/* In a library that does not serve no drive holds anything: its element is only a place. */
+/* Without workers no drive holds anything: its element is only a place. */
 static enum changer_result leave_drive(struct library *lib, struct drive *d, const atomic_bool *cancel)
 {
     struct errtext err = {""};
@@ -114,7 +114,7 @@ static void into_drive(struct library *lib, struct drive *d, const char *barcode
     library_tell(lib, LIBRARY_DRIVE_MEDIUM_CHANGED, drive_number(d));
 }
 
-/* A drive takes its own generation and those before it, and whatever cleans. */
+/* A drive takes cartridges of its own generation and of older ones, and any that cleans. */
 static bool fits_drive(struct library *lib, const char *barcode)
 {
     const struct cartridge *c = library_cartridge(lib, barcode);

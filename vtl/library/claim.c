@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* claim.c: tape claim: this gateway takes a cartridge over as the bucket has it, from one that is gone. */
+/* claim.c: tape claim: takes a cartridge over, as the bucket has it, from a gateway that is gone. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 
 static const struct obj_call impatient = {.max_tries = 3}; /* somebody waits at a terminal */
 
-/* What is on its way: the cartridge as the bucket has it, and what this state says of it. */
+/* A takeover: the cartridge as the bucket has it, and as this library has it. */
 struct takeover {
     struct library *lib;
     const char *barcode;
@@ -51,7 +51,7 @@ static int may_take(const struct takeover *t, bool force, struct errtext *err)
                        t->barcode, t->head.id.writer, ago);
 }
 
-/* The cartridge that the library has from now on. */
+/* Makes the cartridge that the library has from now on. */
 static int make_cartridge(struct takeover *t, struct db_cartridge *row, struct errtext *err)
 {
     t->c = cartridge_new(&t->lib->eng, row);
@@ -65,8 +65,8 @@ static int make_cartridge(struct takeover *t, struct db_cartridge *row, struct e
     return errtext_set(err, rc, "%s: out of memory: it is there again at the next start", t->barcode);
 }
 
-/* The cartridge of the state and of the list becomes the bucket's, in the state at once. The rows first: what no head
- * names is never merged (I7), and never deleted either, but its files go aside only when no row names them any more. */
+/* Replaces the cartridge by that of the bucket, in the state in one transaction. Rows first: what no head names is
+ * neither merged (I7) nor deleted, but its files are set aside only once no row names them. */
 static int take(struct takeover *t, struct errtext *err)
 {
     struct library *lib = t->lib;
@@ -96,7 +96,7 @@ static int take(struct takeover *t, struct errtext *err)
     return 0;
 }
 
-/* The claim in the bucket: from here on the other gateway's commits fail. Commits are taken. */
+/* Claims it in the bucket: from here on the other gateway's commits fail. The heads are taken. */
 static int claim(struct cartridge *c, struct errtext *err)
 {
     int rc = cartridge_load(c, err);
@@ -107,7 +107,7 @@ static int claim(struct cartridge *c, struct errtext *err)
     return rc;
 }
 
-/* No commit is under way while the bucket is compared with the state. */
+/* The heads are taken, so that no commit is under way while the bucket is compared with the state. */
 static int compare_and_take(struct takeover *t, bool force, struct errtext *err)
 {
     int rc = t->c ? tapes_take_heads(t->lib, t->c, err) : 0;

@@ -187,13 +187,13 @@ static void *accept_thread(void *arg)
         if (fd >= 0)
             start_client(s, fd);
         else if (p[0].revents)
-            (void)poll(&p[1], 1, OUT_OF_FILES_MS); /* whoever waits stays readable: not in a circle at full speed */
+            (void)poll(&p[1], 1, OUT_OF_FILES_MS); /* the waiting client leaves the socket readable: do not spin */
         p[0].revents = 0;
     }
     return NULL;
 }
 
-/* A socket file that nobody answers is left from before; one that somebody answers is not ours to take. */
+/* A socket file that nobody answers is stale; one that somebody answers is not ours to take. */
 static int make_room(const struct sockaddr_un *addr, struct errtext *err)
 {
     int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

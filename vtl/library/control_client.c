@@ -68,7 +68,7 @@ static int ask(int fd, const json_t *request, json_t **answer)
     free(text);
     if (!rc)
         rc = send_all(fd, "\n", 1);
-    if (!rc || rc == -EPIPE) /* who hangs up on us may have said why */
+    if (!rc || rc == -EPIPE) /* a server that hangs up may have said why */
         rc = read_line(fd, &line, &len);
     if (rc)
         return rc;

@@ -72,7 +72,7 @@ json_t *tapes_move(struct library *lib, const json_t *request, struct errtext *e
 
 /* ---- through the door ---- */
 
-/* What is to be done: elements as they will be. move_lock is held, so they do not change meanwhile. */
+/* A plan: elements as they will be. move_lock is held, so they do not change meanwhile. */
 struct plan {
     struct db_element *e;
     size_t n;
@@ -125,7 +125,7 @@ static int plan_import(struct library *lib, const char *barcode, struct plan *p,
                        lib->cfg->library.import_export);
 }
 
-/* In the state first; then as one for whoever looks. */
+/* The state first; then memory, all at once for readers. */
 static int carry_out(struct library *lib, const struct plan *p, struct errtext *err)
 {
     int rc = p->n ? db_elements_set(lib->eng.db, p->e, p->n) : 0;

@@ -20,8 +20,7 @@ static int by_barcode(const void *a, const void *b)
     return strcmp(a, b);
 }
 
-/* The cartridges that are in none of the elements. Looked for without the lock: they may be many (I5). NULL: out of
- * memory. */
+/* The cartridges that are in no element. Collected without the lock: there may be many (I5). NULL: out of memory. */
 static json_t *on_the_shelf(struct library *lib, const struct element *now)
 {
     typedef char name[33];

@@ -82,7 +82,7 @@ static int load_element(void *arg, const struct db_element *row)
 
 struct stored {
     const struct library *lib;
-    bool *all; /* by the cartridges' places in the list: every segment of it is in the store */
+    bool *all; /* [i]: every segment of cartridge i is in the store */
 };
 
 static bool all_stored(void *arg, const char *barcode)
@@ -92,7 +92,7 @@ static bool all_stored(void *arg, const char *barcode)
     return i < s->lib->n_cartridges && !strcmp(cartridge_barcode(s->lib->cartridges[i]), barcode) && s->all[i];
 }
 
-/* What the spool has of cartridges that are all in the store is cache. Without memory to find out, it is kept. */
+/* Marks files of cartridges that are all in the store as cache. Without the memory to find out, they are kept. */
 static void find_cache(struct library *lib)
 {
     struct stored s = {lib, calloc(lib->n_cartridges + 1, sizeof(*s.all))};
@@ -106,8 +106,8 @@ static void find_cache(struct library *lib)
     free(s.all);
 }
 
-/* Drives that hold a cartridge thread it again; what was open is recovered, what is not stored goes on. A cartridge
- * that fails is told and left: the others must not suffer. */
+/* After a start: recovers open segments, goes on with the backlog, and threads what is in drives. A cartridge that
+ * fails is logged and left: the others must not suffer. */
 static void resume(struct library *lib)
 {
     find_cache(lib);

@@ -32,7 +32,7 @@ int library_open(const struct vtl_config *cfg, unsigned flags, struct library **
 /* Flushes every drive (to the configured durability at least) and closes. 0, or the first error, with everything closed
  * all the same. */
 int library_close(struct library *lib, struct errtext *err);
-/* From now on no operation waits for the store: those that do end with an error, and library_close makes everything
+/* From now on no operation waits for the store: any that does ends with an error, and library_close makes everything
  * safe on the local disk only, whatever the durability. Any thread. */
 void library_stop_waiting(struct library *lib);
 void library_set_listener(struct library *lib, library_event_fn fn, void *arg);
@@ -62,7 +62,7 @@ json_t *library_call(struct library *lib, const json_t *request, struct errtext 
 /* library init: makes the state and the store's format object; idempotent; refuses a prefix that another library uses.
  */
 int library_init(const struct vtl_config *cfg, json_t **report, struct errtext *err);
-/* Is the state's library the one of the store? -ENOENT, -EINVAL or the store's error with *err. */
+/* Does the state belong to the library in the store? -ENOENT, -EINVAL or the store's error with *err. */
 struct objstore;
 int library_check_format(const struct vtl_config *cfg, struct objstore *store, struct errtext *err);
 /* library rebuild: makes a new state from the bucket alone (heads and maps). Refuses when a state exists already,

@@ -25,8 +25,8 @@ struct library {
 
     struct rwlock tapes_lock; /* written to make or remove a cartridge, read by who walks over them */
     struct lock move_lock;    /* held through a move, and through making or removing */
-    struct lock lock;         /* elements and cartridges, for readers: what changes them holds move_lock too, and has
-                               * changed the state's rows before */
+    struct lock lock;         /* elements and cartridges, for readers: who changes them holds move_lock too, and has
+                               * changed the state's rows first */
     struct element *elements; /* in order of address: transport, drives, import/export, storage */
     size_t n_elements;
     struct cartridge **cartridges; /* in order of barcode */
@@ -48,10 +48,10 @@ struct library {
 };
 
 struct element *library_element(struct library *lib, uint16_t address); /* lock held; NULL: no such address */
-/* A copy of all elements as they are now, malloc'd; NULL when out of memory. What takes its time is done on the copy:
- * the transport's thread takes the lock too (I5). */
+/* A copy of all elements as they are now, malloc'd; NULL when out of memory. Slow work is done on the copy: the
+ * transport's thread takes the lock too (I5). */
 struct element *library_elements_now(struct library *lib);
-/* Where a barcode is in the list of cartridges, or would go. lock held, or move_lock. */
+/* The place of a barcode in the list of cartridges, or where it would go. lock held, or move_lock. */
 size_t library_position(const struct library *lib, const char *barcode);
 /* NULL: unknown. The same. */
 struct cartridge *library_cartridge(struct library *lib, const char *barcode);
@@ -61,14 +61,15 @@ void library_inventory_changed(struct library *lib);
 struct drive *library_drive_at(struct library *lib, const struct element *e); /* NULL: not a drive element */
 struct element *library_place(struct library *lib, const char *barcode); /* NULL: in none. lock or move_lock held */
 uint16_t library_free_slot(struct library *lib);                         /* the first; 0: none. move_lock held */
-/* Not "" in the state: a rebuild began and has not ended; cartridges are missing. */
+/* A key of the state, not "" while a rebuild has begun and not ended: cartridges are missing. */
 #define REBUILDING "rebuilding"
-/* Puts a cartridge as the bucket has it into the state, in place of the one with rowid old (0: none), and into an element
- * (0: none); row->mam and counters are the caller's then. */
+/* rebuild.c: puts a cartridge as the bucket has it into the state, in place of the one with rowid old (0: none), and
+ * into an element (0: none). The caller frees row->mam and row->counters then. */
 int rebuild_row(struct library *lib, int64_t old, const struct head *h, const struct tape_index *x, uint16_t address,
                 struct db_cartridge *row, struct errtext *err);
-/* rebuild_deep.c: head and index of a cartridge from its segments, and (but for a dry run) that head put. old: the
- * winning head, taken over, when only a map is gone; else NULL. *report: what is missing; new reference. */
+/* rebuild_deep.c: makes head and index of a cartridge from its segments and, but for a dry run, puts that head. old:
+ * the winning head, which is taken over, when only a map is gone; else NULL. *report: what is missing; new
+ * reference. */
 int rebuild_deep(struct library *lib, struct head *old, const char *barcode, const struct rebuild_options *o,
                  struct head *h, struct tape_index *x, json_t **report, struct errtext *err);
 /* MOVE MEDIUM of the cartridge from wherever it is; CHANGER_SOURCE_EMPTY: it is in no element. May wait as long. */
@@ -84,7 +85,7 @@ int inventory_put(struct library *lib, const struct obj_call *call, struct errte
 /* The newest inventory in the store, of whatever gateway; NULL with *err "" when there is none. New reference. */
 json_t *inventory_newest(struct objstore *store, struct errtext *err);
 
-/* format.c: <prefix>/format names the library that uses the prefix. */
+/* store_format.c: <prefix>/format names the library that uses the prefix. */
 /* -ENOENT: there is none. id and name are filled. */
 int format_read(struct objstore *store, char id[37], char name[64], struct errtext *err);
 int format_write(struct objstore *store, const char *id, const char *name, struct errtext *err);

@@ -84,7 +84,7 @@ int library_check_format(const struct vtl_config *cfg, struct objstore *store, s
     return rc;
 }
 
-/* Makes the state of the library called id, or opens it; closed again by the caller. */
+/* Makes or opens the state of the library called id; the caller closes it. */
 static int make_state(const struct vtl_config *cfg, const char *id, bool rebuild, struct library **lib,
                       struct errtext *err)
 {
@@ -167,7 +167,7 @@ static uint16_t place_of(struct rebuild *r, const json_t *inventory, const char 
             continue;
         json_int_t address = json_integer_value(json_object_get(e, "address"));
         json_int_t source = json_integer_value(json_object_get(e, "source"));
-        /* Drives begin empty: what was in one goes to where it came from. */
+        /* Drives begin empty: what was in one goes back to its source. */
         json_int_t want = address >= ELEMENT_FIRST_IMPORT_EXPORT ? address : source;
         struct element *at = want > 0 && want <= UINT16_MAX ? library_element(r->lib, (uint16_t)want) : NULL;
         if (at && !at->barcode[0] && at->type != ELEMENT_DRIVE && at->type != ELEMENT_TRANSPORT)
@@ -207,7 +207,7 @@ static int add_cartridge(struct rebuild *r, const struct head *h, const struct t
     return rc;
 }
 
-/* The winning head and all that it names. with_head: *h is whole, but not all of that. */
+/* Reads the winning head and all that it names. *with_head: the head is good, whatever became of the rest. */
 static int read_cartridge(struct rebuild *r, const char *barcode, struct head *h, struct tape_index *x, bool *with_head,
                           struct errtext *why)
 {
@@ -257,8 +257,8 @@ static bool has_segments(struct rebuild *r, const char *barcode)
     return rc < 0 || has;
 }
 
-/* One cartridge from its winning head, or from its segments. What fails in the store's objects is reported, what fails
- * here ends the rebuild. */
+/* One cartridge from its winning head, or from its segments. Damage in the store is reported; what fails here ends the
+ * rebuild. */
 static int rebuild_one(struct rebuild *r, const char *barcode, uint16_t address)
 {
     struct head h;

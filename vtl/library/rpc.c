@@ -178,7 +178,7 @@ static json_t *op_tape_show(struct library *lib, const json_t *request, struct e
     return j;
 }
 
-/* The first cartridge of which not everything is in a head, in words; "" when there is none. *left: bytes of all. */
+/* Names the first cartridge with a backlog, "" when there is none. *left: the backlog of all, in bytes. */
 static int not_remote(struct library *lib, struct errtext *waiting, uint64_t *left, struct errtext *err)
 {
     waiting->text[0] = '\0';
@@ -203,7 +203,7 @@ static int not_remote(struct library *lib, struct errtext *waiting, uint64_t *le
     return 0;
 }
 
-/* Waits a short while only: who asks may leave, and nobody makes a cartridge meanwhile. So the asker repeats. */
+/* Waits only a short while, as the client may hang up and no cartridge can be made meanwhile. The client asks again. */
 static json_t *wait_all_remote(struct library *lib, uint64_t timeout_ms, struct errtext *err)
 {
     uint64_t until = clock_ms() + (timeout_ms < FLUSH_WAIT_MS ? timeout_ms : FLUSH_WAIT_MS);
@@ -240,7 +240,7 @@ static json_t *op_flush(struct library *lib, const json_t *request, struct errte
 static const struct {
     const char *name;
     json_t *(*run)(struct library *lib, const json_t *request, struct errtext *err);
-    bool changes; /* cartridges come or go: alone, and no move meanwhile */
+    bool changes; /* adds or removes cartridges: runs alone, and no move meanwhile */
 } table[] = {
     {"status", op_status, false},
     {"tape-list", op_tape_list, false},

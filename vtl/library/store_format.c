@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* format.c: <prefix>/format, which says whose prefix it is. */
+/* store_format.c: <prefix>/format, which says whose prefix it is. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

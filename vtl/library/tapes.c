@@ -38,8 +38,8 @@ static int check_new(struct library *lib, const char *barcode, struct errtext *e
     return rc;
 }
 
-/* The first claim and head, here and now. Nobody else knows the cartridge yet; its heads are taken, which keeps the workers, whom
- * loading tells of it, from claiming it as well. */
+/* Puts the first claim and head, here and now. Nobody else knows the cartridge yet, but loading it pokes the workers:
+ * as its heads are taken, they do not claim it too. */
 static int first_commit(struct cartridge *c, struct errtext *err)
 {
     (void)cartridge_take_heads(c);
@@ -50,7 +50,7 @@ static int first_commit(struct cartridge *c, struct errtext *err)
     return rc == -EAGAIN ? 0 : rc;
 }
 
-/* Its row in the state, and in the element there. */
+/* Makes its row in the state, and puts it in its element there. */
 static int create_row(struct library *lib, const char *barcode, uint64_t capacity, bool worm, uint16_t address,
                       struct db_cartridge *row, struct errtext *err)
 {
@@ -72,7 +72,7 @@ static int create_row(struct library *lib, const char *barcode, uint64_t capacit
     return rc ? errtext_set(err, rc, "%s: state: %s", barcode, db_error(lib->eng.db)) : 0;
 }
 
-/* From the row to a cartridge of the library; what fails leaves neither. */
+/* Makes row and cartridge, or neither. */
 static int create_cartridge(struct library *lib, const struct db_cartridge *row, struct errtext *err)
 {
     struct cartridge *c = cartridge_new(&lib->eng, row);

@@ -22,8 +22,8 @@ json_t *tapes_claim(struct library *lib, const json_t *request, struct errtext *
 /* {"barcode":B,"dry_run":BOOL} -> {"barcode","objects","bytes"}: what no head names of its objects, deleted unless
  * dry_run. Not of a cartridge that another gateway wrote last, nor of one that is being written. tapes_lock read. */
 json_t *tapes_gc(struct library *lib, const json_t *request, struct errtext *err);
-/* {"barcode":B,"cartridge":ID,"objects":N,"lost":N,"from":OBJECT} -> {"recorded":BOOL}: what a scrub of the bucket found,
- * on the cartridge from now on; false: it is none of this library. tapes_lock read. */
+/* {"barcode":B,"cartridge":ID,"objects":N,"lost":N,"from":OBJECT} -> {"recorded":BOOL}: keeps with the cartridge what a
+ * scrub of the bucket found; false: it is not in this library. tapes_lock read. */
 json_t *tapes_verified(struct library *lib, const json_t *request, struct errtext *err);
 /* -> {"strangers":[{"barcode","objects","head":BOOL}...]}: in the bucket, and not in this library; head: has a complete
  * one. tapes_lock read. */
@@ -32,22 +32,22 @@ json_t *tapes_strangers(struct library *lib, const json_t *request, struct errte
  * tapes_lock read. */
 json_t *tapes_move(struct library *lib, const json_t *request, struct errtext *err);
 
-/* {"barcodes":[...]} or {"all":true} -> {"exported":[{"barcode","address"}...]}: out of the import/export elements, to the shelf. All or
- * none. */
+/* {"barcodes":[...]} or {"all":true} -> {"exported":[{"barcode","address"}...]}: out of the import/export elements, to
+ * the shelf. All or none. */
 json_t *tapes_export(struct library *lib, const json_t *request, struct errtext *err);
 /* {"barcodes":[...]} -> {"imported":[...]}: from the shelf into free import/export elements. All or none. */
 json_t *tapes_import(struct library *lib, const json_t *request, struct errtext *err);
 
-/* A request's list of barcodes: each is a text, and none is named twice. 0, or a negative errno; *err stays empty when there is no
- * memory. */
+/* A request's list of barcodes: each is a text, and none is named twice. 0 or a negative errno; *err stays empty when
+ * there is no memory. */
 int tapes_check_named(const json_t *barcodes, struct errtext *err);
 
 /* Waits until nobody else works on the cartridge's heads, and takes them: cartridge_give_heads. -EAGAIN: somebody is at
  * it for too long. */
 int tapes_take_heads(struct library *lib, struct cartridge *c, struct errtext *err);
 
-/* A cartridge's row changed: a head comes to hold it, here and now when no worker does it. A store that is down changes
- * nothing: the next start commits then. */
+/* A cartridge's row changed: commits that, here and now if no worker does. A store that is down changes nothing: the
+ * next start commits then. */
 void tapes_commit_row(struct cartridge *c);
 
 /* The elements changed: without a running library nobody else puts the inventory. */

@@ -10,7 +10,7 @@ struct found {
     uint64_t objects, lost, from;
 };
 
-/* The drive that it is in tells it too. */
+/* Tells the drive that it is in, too. */
 static void alert(struct library *lib, const char *barcode)
 {
     lock_take(&lib->lock);

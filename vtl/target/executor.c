@@ -80,7 +80,7 @@ void executor_hand_back(struct executor *e, struct exec_job *job)
     bool first = !e->ran.head;
     list_add_job(&e->ran, job);
     lock_release(&e->lock);
-    if (first) /* else the eventfd is readable already, and executor_done will take this one too */
+    if (first) /* else the eventfd is readable already, and executor_done takes this one too */
         signal_done(e->fd);
 }
 
@@ -165,8 +165,8 @@ bool executor_remove(struct executor *e, struct exec_job *job)
 struct exec_job *executor_done(struct executor *e)
 {
     uint64_t count;
-    /* First the eventfd, then the list: a job that comes between is taken now, and its signal wakes the caller once for
-     * nothing. */
+    /* The eventfd first, then the list: a job that comes in between is taken now, and its signal wakes the caller once
+     * in vain. */
     while (read(e->fd, &count, sizeof(count)) < 0 && errno == EINTR)
         ;
     lock_take(&e->lock);

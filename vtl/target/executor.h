@@ -14,15 +14,14 @@ struct exec_job {
 struct executor *executor_new(const char *name);
 int executor_done_fd(const struct executor *e);
 void executor_submit(struct executor *e, struct exec_job *job);
-/* Nothing is queued, and nothing runs, also not behind its answer. Stays so until the caller submits something. Never
- * blocks. By the thread that submits. */
+/* True if nothing is queued and nothing runs, not even a job that was handed back early; it stays so until the caller
+ * submits a job. Never blocks. Only by the thread that submits. */
 bool executor_is_idle(struct executor *e);
-/* Takes back a job that did not begin yet; false: it runs, or ran. */
+/* Takes back a job that has not begun; false: it runs, or has run. */
 bool executor_remove(struct executor *e, struct exec_job *job);
-/* For a job that goes on after its answer: hands it back now. Called by its run, once; run does not touch it
- * afterwards. */
+/* Hands a job back that goes on after its answer. Called once, by its run, which does not touch it afterwards. */
 void executor_hand_back(struct executor *e, struct exec_job *job);
-/* The list (by next) of jobs that ran since the last call, in order; NULL if none. Clears the eventfd. */
+/* Returns the jobs that ran since the last call, in order (by next); NULL: none. Clears the eventfd. */
 struct exec_job *executor_done(struct executor *e);
 /* Runs what is queued, then ends the thread. Jobs that ran and were not taken by executor_done are left to the caller.
  */

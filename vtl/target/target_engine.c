@@ -15,8 +15,8 @@
 #include "base/version.h"
 #include "vtl/cartridge/engine.h"
 
-/* Blocks come and go by the thousand a second. What malloc gives back to the kernel for each of them it gets again as
- * pages to be cleared: up to so much stays (I6: a bound). */
+/* Thousands of blocks a second are allocated and freed. What malloc returned to the kernel would come back as pages to
+ * be cleared, so it keeps up to this much (I6: a bound). */
 static void keep_memory(void)
 {
     (void)mallopt(M_MMAP_THRESHOLD, 32 << 20);
@@ -27,8 +27,7 @@ int target_engine_open(struct target_engine *e, struct errtext *err)
 {
     const char *file = getenv("S3VTL_CONFIG");
     keep_memory();
-    /* No core dump of a process that initiators give their keys to (I9): a key passes through buffers that are not
-     * ours. */
+    /* No core dump: initiators give this process their keys, which pass through buffers that are not ours (I9). */
     (void)prctl(PR_SET_DUMPABLE, 0);
     if (!file || !*file)
         return errtext_set(err, -EINVAL, "S3VTL_CONFIG is not set: it must name the configuration file");
@@ -50,7 +49,7 @@ int target_engine_open(struct target_engine *e, struct errtext *err)
 void target_engine_close(struct target_engine *e)
 {
     struct errtext err = {""};
-    /* A clean stop asked for a flush before, and waited as long as somebody wished. */
+    /* A clean stop has flushed before this, and waited as long as the operator wished. */
     library_stop_waiting(e->lib);
     if (e->control)
         control_server_stop(e->control);
@@ -60,7 +59,7 @@ void target_engine_close(struct target_engine *e)
     *e = (struct target_engine){NULL, NULL, NULL};
 }
 
-/* "drive0" -> 0; -1: it is none. */
+/* "drive0" -> 0; -1: not a drive. */
 static long drive_number(const char *path)
 {
     static const char prefix[] = "drive";
