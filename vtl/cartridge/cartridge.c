@@ -40,16 +40,29 @@ static void close_open(struct cartridge *c)
     c->open = (struct open_segment){.state = OPEN_CLOSED, .fd = -1, .size = c->open.size};
 }
 
+/* The row of an open segment that got no record, and then its file. While that fails no other is opened: a cartridge has
+ * one OPEN row at most. */
+static int drop_row(struct cartridge *c)
+{
+    if (!c->undropped.epoch)
+        return 0;
+    int rc = db_segment_drop(c->eng->db, c->row.rowid, &c->undropped);
+    if (rc)
+        return rc;
+    spool_remove(c->eng->spool, c->row.barcode, &c->undropped);
+    c->undropped.epoch = 0;
+    return 0;
+}
+
 /* Throws the open segment away (nothing of it is in live): its row first, so that no row is left without a file. */
 static void drop_open(struct cartridge *c)
 {
     struct seg_id id = c->open.id;
     close_open(c);
     cartridge_count_open(c, 0);
-    if (db_segment_drop(c->eng->db, c->row.rowid, &id)) /* the next load finds that it is empty, and drops it then */
+    c->undropped = id;
+    if (drop_row(c))
         log_line("%s: state: %s", c->row.barcode, db_error(c->eng->db));
-    else
-        spool_remove(c->eng->spool, c->row.barcode, &id);
 }
 
 void cartridge_cut_live(struct cartridge *c, uint64_t object)
@@ -260,6 +273,8 @@ static int ready_segment(struct cartridge *c, uint64_t object, uint32_t size)
         seg_writer_size_with(c->open.writer, size) <= c->eng->cfg->spool.segment_size)
         return 0;
     int rc = seal_locked(c);
+    if (!rc)
+        rc = drop_row(c);
     return rc ? rc : start_segment(c, object);
 }
 

@@ -86,6 +86,7 @@ struct cartridge {
     uint64_t mapped_segs; /* leading segments of live that maps hold: the sum of their n_segs */
 
     struct open_segment open;
+    struct seg_id undropped; /* its row could not be dropped, though nothing is in it; epoch 0: none */
     struct pending *pending;
     size_t n_pending, room_pending;
 

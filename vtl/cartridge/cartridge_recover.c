@@ -68,6 +68,11 @@ static void tell_damage(struct cartridge *c, const char *name, uint64_t synced)
     c->usage.lost_from = end;
     c->usage_changed = true;
     cartridge_refresh_counters(c);
+    /* The bucket's head may still have what was overwritten: one that ends here is due. */
+    c->row.dirty = true;
+    c->committed = 0;
+    if (c->row.floor > end)
+        c->row.floor = end;
     if (db_cartridge_update(c->eng->db, &c->row))
         log_line("%s: state: %s", c->row.barcode, db_error(c->eng->db));
 }
