@@ -61,7 +61,7 @@ enum cartridge_owner {
 struct cartridge_brief {
     enum cartridge_owner owner;
     bool failing; /* the store's last answer for it was an error */
-    bool looking; /* whether the bucket's head is the one that this state knows is still to be found out */
+    bool looking; /* whether the bucket's head is the one that this state knows is being found out */
     bool stale;   /* it is not, and what is here must not be read */
     bool write_protected, worm;
     uint64_t capacity;

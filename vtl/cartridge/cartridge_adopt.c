@@ -16,8 +16,9 @@ static bool is_named(const struct tape_index *x, const struct seg_id *id)
     return false;
 }
 
-/* Files of segments that the bucket's view does not name, stored or not: the store's copies of them are nobody's. */
-static uint64_t set_files_aside(struct cartridge *c, const struct tape_index *bucket)
+/* Files of segments that the bucket's view does not name. Those that a head of this state named are cache of a tape that is
+ * no more; the others may be all that is left of what was acknowledged. */
+static uint64_t set_files_aside(struct cartridge *c, size_t commit_segs, const struct tape_index *bucket)
 {
     struct spool *spool = c->eng->spool;
     uint64_t kept = 0;
@@ -25,6 +26,10 @@ static uint64_t set_files_aside(struct cartridge *c, const struct tape_index *bu
         const struct seg_ref *r = &c->live.segs[i];
         if (is_named(bucket, &r->id) || !spool_has(spool, c->row.barcode, &r->id))
             continue;
+        if (i < commit_segs) {
+            spool_remove(spool, c->row.barcode, &r->id);
+            continue;
+        }
         kept += r->size ? r->size : c->open.size;
         spool_set_aside(spool, c->row.barcode, &r->id);
     }
@@ -45,7 +50,7 @@ static void close_open(struct cartridge *c)
 uint64_t cartridge_set_aside(struct cartridge *c, const struct tape_index *bucket)
 {
     lock_take(&c->lock);
-    uint64_t kept = set_files_aside(c, bucket);
+    uint64_t kept = set_files_aside(c, c->row.commit_segs, bucket);
     cartridge_uncount(c);
     lock_release(&c->lock);
     return kept;
@@ -86,7 +91,7 @@ int cartridge_adopt(struct cartridge *c, const struct head *h, struct tape_index
         free(maps);
         return rc;
     }
-    *kept = set_files_aside(c, x); /* the rows first: no row is left without its file */
+    *kept = set_files_aside(c, c->row.commit_segs, x); /* the rows first: no row is left without its file */
     cartridge_uncount(c);
     close_open(c);
     cartridge_free_doomed(c);

@@ -126,8 +126,9 @@ int cartridge_load(struct cartridge *c, struct errtext *err)
     int rc = c->loaded ? 0 : load_locked(c, err);
     if (rc)
         forget_live(c);
-    else
-        c->loaded = true;
+    else if (!c->loaded)
+        c->due |= c->row.head.epoch ? DUE_LOOK : 0; /* before anything is claimed, as the state may be a copy's */
+    c->loaded = c->loaded || !rc;
     bool work = !rc && (c->n_pending || !cartridge_is_committed(c) || (c->due & DUE_GARBAGE));
     lock_release(&c->lock);
     if (work)

@@ -114,6 +114,8 @@ void cartridge_want_look(struct cartridge *c)
 {
     lock_take(&c->lock);
     c->due |= DUE_LOOK;
+    c->look_failed = false;
+    c->backoff_until = 0;
     lock_release(&c->lock);
     engine_poke(c->eng, c);
 }
@@ -139,6 +141,12 @@ void cartridge_set_trouble(struct cartridge *c, const char *text)
     lock_take(&c->lock);
     (void)snprintf(c->trouble, sizeof(c->trouble), "%s", text);
     lock_release(&c->lock);
+}
+
+void cartridge_tell(struct cartridge *c, const struct errtext *err)
+{
+    cartridge_set_trouble(c, err->text);
+    log_line("%s", err->text);
 }
 
 void cartridge_note_failure(struct cartridge *c, unsigned kind, const struct errtext *err)

@@ -94,6 +94,8 @@ struct cartridge {
     enum cartridge_owner owner;
     unsigned due;            /* enum due */
     bool heads_taken;        /* somebody works on the heads */
+    bool look_failed;        /* the store did not answer the last look */
+    struct seg_id junk;      /* an object in head/ that is no head, told already */
     bool in_use;             /* a drive works on live as it is: it is not exchanged now */
     atomic_bool fenced_flag; /* owner is FENCED, for who may not take the lock */
     size_t cut_low;          /* fewest segments that live was cut to since the commit's snapshot */
@@ -146,6 +148,8 @@ void cartridge_free_doomed(struct cartridge *c);
 uint64_t cartridge_not_remote(const struct cartridge *c);
 /* The owner is FENCED from now on, and the state knows it. */
 void cartridge_fence(struct cartridge *c, enum db_fence fenced);
+/* What is to be known of it, in the log and as its trouble. Without the lock. */
+void cartridge_tell(struct cartridge *c, const struct errtext *err);
 /* A job of that kind (a bit) failed: told, and tried again after a while that grows. Without the lock. */
 void cartridge_note_failure(struct cartridge *c, unsigned kind, const struct errtext *err);
 /* It did not. The trouble is over when no kind of job fails any more. Without the lock. */

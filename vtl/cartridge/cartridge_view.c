@@ -36,7 +36,7 @@ void cartridge_brief(struct cartridge *c, uint64_t object, struct cartridge_brie
     lock_take(&c->lock);
     *out = (struct cartridge_brief){.owner = c->owner,
                                     .failing = c->failures != 0,
-                                    .looking = c->due & DUE_LOOK,
+                                    .looking = (c->due & DUE_LOOK) && !c->look_failed,
                                     .stale = c->row.fenced == DB_FENCED_STALE,
                                     .write_protected = c->row.write_protected,
                                     .worm = c->row.worm,

@@ -39,8 +39,22 @@ int commit_adopt_head(struct engine *e, const struct head *h, const struct obj_c
 /* The heads of a cartridge in the store, lowest first; *heads is malloc'd. */
 int commit_list_heads(struct objstore *store, const char *barcode, struct seg_id **heads, size_t *n,
                       const struct obj_call *call, struct errtext *err);
-/* The highest complete head (not a claim) below limit (NULL: any). -ENOENT: there is none. out is initialised when 0.
- */
+struct head_search {
+    const struct seg_id *limit;   /* only heads below it; NULL: any */
+    const struct seg_id *trusted; /* these are heads: what cannot be read of them is damage, and not passed over */
+    size_t n_trusted;
+};
+/* The heads without those at the top that are no heads of this cartridge, whatever their names say: an object that
+ * somebody else put there must not fence. Those that the search trusts need not be looked at; its limit does not count.
+ * *junk (may be NULL): one that was passed over, if any. */
+int commit_real_heads(struct objstore *store, const char *barcode, const struct head_search *s, struct seg_id **heads,
+                      size_t *n, struct seg_id *junk, const struct obj_call *call, struct errtext *err);
+/* What is above the highest real head, and no head, moves to tapes/<barcode>/aside/. */
+int commit_clear_heads(struct objstore *store, const char *barcode, const struct obj_call *call, struct errtext *err);
+/* The highest complete head (not a claim). -ENOENT: there is none. -EBADMSG: damaged. out is initialised when 0. */
+int commit_find_head(struct objstore *store, const char *barcode, const struct head_search *s, struct head *out,
+                     const struct obj_call *call, struct errtext *err);
+/* The same of those below limit (NULL: any), without trusting one. */
 int commit_read_head(struct objstore *store, const char *barcode, const struct seg_id *limit, struct head *out,
                      const struct obj_call *call, struct errtext *err);
 /* The row of a cartridge that is as a head says, all of it stored. Its mam and counters are malloc'd. */

@@ -3,6 +3,7 @@
 #include "vtl/cartridge/commit_private.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,8 +11,12 @@
 static int take_over(struct cartridge *c, const struct seg_id *claim, struct head *h, const struct obj_call *call,
                      struct errtext *err)
 {
-    int rc = commit_read_head(c->eng->store, c->row.barcode, claim, h, call, err);
+    lock_take(&c->lock);
+    const struct seg_id trusted[] = {c->row.head, c->row.tried};
     bool ours = c->row.head.epoch != 0;
+    lock_release(&c->lock);
+    const struct head_search search = {claim, trusted, 2};
+    int rc = commit_find_head(c->eng->store, c->row.barcode, &search, h, call, err);
     if (rc == -ENOENT && !ours) { /* a new cartridge */
         head_init(h);
         lock_take(&c->lock);
@@ -54,7 +59,12 @@ static int next_epoch(struct engine *e, uint64_t highest, uint64_t *epoch, struc
         return errtext_set(err, -EIO, "state: %s", db_error(e->db));
     uint64_t n = strtoull(floor, NULL, 10);
     *epoch = (n > highest ? n : highest) + 1;
-    return 0;
+    return *epoch <= SEG_LAST_EPOCH
+               ? 0
+               : errtext_set(err, -EOVERFLOW,
+                             "tapes: there is no epoch above %" PRIu64 ": \"s3vtl tape remove\" and "
+                             "create make a cartridge of another barcode",
+                             *epoch - 1);
 }
 
 /* The head that announces a new writer, of whom nothing is known yet. */
@@ -76,7 +86,7 @@ static int claim(struct cartridge *c, const struct obj_call *call, struct errtex
     struct engine *e = c->eng;
     struct seg_id *heads = NULL, mine = {0, e->writer, 0};
     size_t n = 0;
-    int rc = commit_list_heads(e->store, c->row.barcode, &heads, &n, call, err);
+    int rc = commit_known_heads(c, &heads, &n, call, err);
     if (!rc)
         rc = may_claim(c, heads, n, err);
     if (!rc)

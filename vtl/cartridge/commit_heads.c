@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
+
 int commit_put(struct engine *e, const char *key, const void *buf, size_t len, const struct obj_call *call,
                struct errtext *err)
 {
@@ -47,6 +49,37 @@ int commit_delete_heads(struct engine *e, const char *barcode, const struct seg_
     return rc;
 }
 
+/* What is passed over is told once. */
+static int real_heads(struct cartridge *c, const struct seg_id *trusted, size_t n_trusted, struct seg_id **heads,
+                      size_t *n, const struct obj_call *call, struct errtext *err)
+{
+    struct seg_id junk = {.epoch = 0};
+    const struct head_search s = {.trusted = trusted, .n_trusted = n_trusted};
+    int rc = commit_real_heads(c->eng->store, c->row.barcode, &s, heads, n, &junk, call, err);
+    char name[SEG_NAME_SIZE];
+    lock_take(&c->lock);
+    bool speak = junk.epoch && seg_id_compare(&junk, &c->junk);
+    if (speak)
+        c->junk = junk;
+    lock_release(&c->lock);
+    seg_id_format(&junk, name);
+    if (speak)
+        log_line("tapes/%s/head/%s: passed over: it is no head of this cartridge, whatever its name says; \"s3vtl tape "
+                 "claim "
+                 "%s --force\" puts it aside",
+                 c->row.barcode, name, c->row.barcode);
+    return rc;
+}
+
+int commit_known_heads(struct cartridge *c, struct seg_id **heads, size_t *n, const struct obj_call *call,
+                       struct errtext *err)
+{
+    lock_take(&c->lock);
+    const struct seg_id known[] = {c->row.head, c->row.tried};
+    lock_release(&c->lock);
+    return real_heads(c, known, 2, heads, n, call, err);
+}
+
 int commit_fence(struct cartridge *c, const struct seg_id *winner, struct errtext *err)
 {
     char name[SEG_NAME_SIZE];
@@ -65,7 +98,7 @@ int commit_check_highest(struct cartridge *c, const struct seg_id *mine, bool cl
 {
     struct seg_id *heads = NULL;
     size_t n = 0;
-    int rc = commit_list_heads(c->eng->store, c->row.barcode, &heads, &n, call, err);
+    int rc = real_heads(c, mine, 1, &heads, &n, call, err);
     int order = n ? seg_id_compare(&heads[n - 1], mine) : -1;
     if (!rc && order > 0)
         rc = heads[n - 1].writer == mine->writer
@@ -86,7 +119,8 @@ int commit_adopt_head(struct engine *e, const struct head *h, const struct obj_c
     size_t n = 0;
     int rc = commit_put_head(e, h, call, err);
     if (!rc)
-        rc = commit_list_heads(e->store, h->barcode, &heads, &n, call, err);
+        rc = commit_real_heads(e->store, h->barcode, &(struct head_search){.trusted = &h->id, .n_trusted = 1}, &heads,
+                               &n, NULL, call, err);
     if (!rc && (!n || seg_id_compare(&heads[n - 1], &h->id)))
         rc = errtext_set(err, -EPERM, "tapes/%s/head/: another gateway is writing this cartridge", h->barcode);
     if (!rc)

@@ -74,7 +74,7 @@ int commit_look(struct cartridge *c, const struct obj_call *call, struct errtext
 {
     struct seg_id *heads = NULL;
     size_t n = 0;
-    int rc = commit_list_heads(c->eng->store, c->row.barcode, &heads, &n, call, err);
+    int rc = commit_known_heads(c, &heads, &n, call, err);
     if (rc)
         return rc;
     const struct seg_id *winner = winner_of(heads, n);

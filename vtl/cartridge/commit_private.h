@@ -15,6 +15,9 @@ int commit_put_head(struct engine *e, const struct head *h, const struct obj_cal
 int commit_note_try(struct cartridge *c, const struct seg_id *head, struct errtext *err);
 int commit_delete_heads(struct engine *e, const char *barcode, const struct seg_id *ids, size_t n,
                         const struct obj_call *call, struct errtext *err);
+/* The cartridge's heads, of which those that this state knows need not be looked at. */
+int commit_known_heads(struct cartridge *c, struct seg_id **heads, size_t *n, const struct obj_call *call,
+                       struct errtext *err);
 /* Another gateway owns the cartridge: -EPERM. */
 int commit_fence(struct cartridge *c, const struct seg_id *winner, struct errtext *err);
 /* Lists the heads; -EPERM when mine is not the highest. With clean, deletes those below mine. */

@@ -6,10 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
+
 #define MAX_HEAD_BYTES (64u << 20)
 #define MAX_MAP_BYTES (1u << 30)
 
 struct listing {
+    const char *prefix;
     struct seg_id *ids;
     size_t n, room;
 };
@@ -17,9 +20,8 @@ struct listing {
 static int list_one(void *arg, const struct obj_entry *e)
 {
     struct listing *l = arg;
-    const char *name = strrchr(e->key, '/');
     struct seg_id id;
-    if (e->is_prefix || !name || !seg_id_parse(name + 1, &id))
+    if (e->is_prefix || !object_name_at(e->key, l->prefix, &id))
         return 0; /* not ours */
     if (l->n == l->room) {
         size_t room = l->room ? 2 * l->room : 16;
@@ -43,7 +45,7 @@ int commit_list_heads(struct objstore *store, const char *barcode, struct seg_id
 {
     char prefix[DB_KEY_SIZE];
     (void)snprintf(prefix, sizeof(prefix), "tapes/%s/head/", barcode);
-    struct listing l = {0};
+    struct listing l = {.prefix = prefix};
     int rc = store->ops->list(store, prefix, NULL, false, list_one, &l, call, err);
     if (rc) {
         free(l.ids);
@@ -100,28 +102,128 @@ static int read_one_head(struct objstore *store, const char *barcode, const stru
     return rc ? errtext_set(err, rc, "%s: %s", key, why.text) : 0;
 }
 
-int commit_read_head(struct objstore *store, const char *barcode, const struct seg_id *limit, struct head *out,
+static bool is_among(const struct seg_id *id, const struct seg_id *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!seg_id_compare(id, &v[i]))
+            return true;
+    return false;
+}
+
+int commit_real_heads(struct objstore *store, const char *barcode, const struct head_search *s, struct seg_id **heads,
+                      size_t *n, struct seg_id *junk, const struct obj_call *call, struct errtext *err)
+{
+    int rc = commit_list_heads(store, barcode, heads, n, call, err);
+    while (!rc && *n && !is_among(&(*heads)[*n - 1], s->trusted, s->n_trusted)) {
+        struct head h;
+        struct errtext why = {""};
+        rc = read_one_head(store, barcode, &(*heads)[*n - 1], &h, call, &why);
+        if (!rc) {
+            head_free(&h);
+            return 0;
+        }
+        if (rc == -EBADMSG && junk)
+            *junk = (*heads)[*n - 1];
+        else if (rc != -EBADMSG && rc != -ENOENT) /* gone: its writer has put the next one, or gave it up */
+            *err = why;
+        if (rc == -EBADMSG || rc == -ENOENT) {
+            --*n;
+            rc = 0;
+        }
+    }
+    if (rc) {
+        free(*heads);
+        *heads = NULL;
+        *n = 0;
+    }
+    return rc;
+}
+
+/* The highest complete head below limit that can be read. What is none, whatever its name says, is passed over, but for
+ * those that must be one. */
+static int read_best(struct objstore *store, const char *barcode, const struct head_search *s, struct head *out,
+                     const struct obj_call *call, struct errtext *err)
+{
+    struct seg_id *heads = NULL;
+    size_t n = 0;
+    int rc = commit_list_heads(store, barcode, &heads, &n, call, err);
+    if (rc)
+        return rc;
+    rc = errtext_set(err, -ENOENT, "tapes/%s/head/: no complete head", barcode);
+    bool none = true;
+    for (size_t i = n; i-- > 0 && (none || rc == -EBADMSG);) {
+        if (!heads[i].number || (s->limit && seg_id_compare(&heads[i], s->limit) >= 0)) /* number 0 is a claim */
+            continue;
+        if (!none)
+            log_line("%s: passed over", err->text);
+        none = false;
+        rc = read_one_head(store, barcode, &heads[i], out, call, err);
+        if (rc == -EBADMSG && is_among(&heads[i], s->trusted, s->n_trusted))
+            break;
+    }
+    free(heads);
+    return none ? -ENOENT : rc == -ENOENT ? -EAGAIN : rc;
+}
+
+int commit_find_head(struct objstore *store, const char *barcode, const struct head_search *s, struct head *out,
                      const struct obj_call *call, struct errtext *err)
 {
     /* A head may be deleted between the list and the get, because its writer committed the next one: list again. */
-    int rc = -ENOENT;
-    for (int attempt = 0; attempt < 5 && rc == -ENOENT; attempt++) {
-        struct seg_id *heads = NULL;
-        size_t n = 0;
-        rc = commit_list_heads(store, barcode, &heads, &n, call, err);
-        if (rc)
-            return rc;
-        const struct seg_id *best = NULL;
-        for (size_t i = 0; i < n; i++)
-            if (heads[i].number > 0 && (!limit || seg_id_compare(&heads[i], limit) < 0)) /* number 0 is a claim */
-                best = &heads[i];
-        if (!best) {
-            free(heads);
-            return errtext_set(err, -ENOENT, "tapes/%s/head/: no complete head", barcode);
+    int rc = -EAGAIN;
+    for (int attempt = 0; attempt < 5 && rc == -EAGAIN; attempt++)
+        rc = read_best(store, barcode, s, out, call, err);
+    return rc == -EAGAIN ? -ENOENT : rc;
+}
+
+int commit_read_head(struct objstore *store, const char *barcode, const struct seg_id *limit, struct head *out,
+                     const struct obj_call *call, struct errtext *err)
+{
+    const struct head_search s = {.limit = limit};
+    return commit_find_head(store, barcode, &s, out, call, err);
+}
+
+/* An object, whatever it holds, under tapes/<barcode>/aside/, where nothing looks for heads. */
+static int put_aside(struct objstore *store, const char *barcode, const struct seg_id *id, const struct obj_call *call,
+                     struct errtext *err)
+{
+    char key[DB_KEY_SIZE], aside[DB_KEY_SIZE];
+    uint64_t size = 0;
+    object_key(key, barcode, "head", id);
+    object_key(aside, barcode, "aside", id);
+    int rc = store->ops->head(store, key, &size, call, err);
+    void *buf = rc || size > MAX_HEAD_BYTES ? NULL : malloc(size + 1);
+    if (!rc && !buf)
+        return errtext_set(err, -ENOMEM, "%s: %llu bytes do not fit in memory", key, (unsigned long long)size);
+    if (!rc && size)
+        rc = store->ops->get(store, key, 0, size, buf, call, err);
+    const struct obj_source src = {.mem = buf, .fd = -1, .len = size};
+    if (!rc)
+        rc = store->ops->put(store, aside, &src, call, err);
+    const char *keys[] = {key};
+    if (!rc)
+        rc = store->ops->del(store, keys, 1, call, err);
+    free(buf);
+    return rc;
+}
+
+int commit_clear_heads(struct objstore *store, const char *barcode, const struct obj_call *call, struct errtext *err)
+{
+    struct seg_id *heads = NULL;
+    size_t n = 0;
+    int rc = commit_list_heads(store, barcode, &heads, &n, call, err);
+    for (size_t i = n; !rc && i-- > 0;) {
+        struct head h;
+        rc = read_one_head(store, barcode, &heads[i], &h, call, err);
+        if (!rc) {
+            head_free(&h);
+            break;
         }
-        rc = read_one_head(store, barcode, best, out, call, err);
-        free(heads);
+        if (rc == -EBADMSG)
+            rc = put_aside(store, barcode, &heads[i], call, err);
+        else if (rc == -ENOENT)
+            rc = 0;
     }
+    free(heads);
     return rc;
 }
 

@@ -19,14 +19,14 @@ struct listing {
     struct listed *v;
     size_t n, room;
     bool map;
+    const char *prefix;
 };
 
 static int take(void *arg, const struct obj_entry *e)
 {
     struct listing *l = arg;
-    const char *slash = strrchr(e->key, '/');
     struct seg_id id;
-    if (e->is_prefix || strlen(e->key) >= DB_KEY_SIZE || !slash || !seg_id_parse(slash + 1, &id))
+    if (e->is_prefix || strlen(e->key) >= DB_KEY_SIZE || !object_name_at(e->key, l->prefix, &id))
         return 0; /* nothing that this program made */
     if (l->n == l->room) {
         size_t room = l->room ? 2 * l->room : 256;
@@ -50,6 +50,7 @@ static int list_objects(struct cartridge *c, struct listing *l, const struct obj
         char prefix[DB_KEY_SIZE];
         (void)snprintf(prefix, sizeof(prefix), "tapes/%s/%s/", c->row.barcode, kinds[k]);
         l->map = k == 1;
+        l->prefix = prefix;
         rc = c->eng->store->ops->list(c->eng->store, prefix, NULL, false, take, l, call, err);
         if (rc == -ENOMEM)
             errtext_set(err, rc, "%s: out of memory", prefix);

@@ -242,6 +242,8 @@ static void run_job(struct workers *w, struct job *job)
         break;
     }
     lock_take(&c->lock);
+    if (job->kind == JOB_LOOK)
+        c->look_failed = rc && rc != -EPERM;
     if (job->kind != JOB_UPLOAD)
         c->heads_taken = false;
     if (cartridge_is_committed(c))
@@ -249,6 +251,8 @@ static void run_job(struct workers *w, struct job *job)
     lock_release(&c->lock);
     if (!rc)
         cartridge_note_success(c, 1u << job->kind);
+    else if (rc == -EPERM) /* fenced: no failure of the store, and nothing to try again */
+        cartridge_tell(c, &err);
     else if (rc != -ECANCELED)
         cartridge_note_failure(c, 1u << job->kind, &err);
     progress_post(&w->eng->progress);

@@ -21,7 +21,7 @@ static void await_look(struct drive *d, uint64_t until)
     for (;;) {
         uint64_t seen = progress_now(&e->progress);
         cartridge_brief(d->c, 0, &b);
-        if (!b.looking || b.failing || clock_ms() >= until)
+        if (!b.looking || clock_ms() >= until)
             break;
         progress_wait(&e->progress, seen, 200);
     }

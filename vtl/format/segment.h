@@ -11,8 +11,9 @@
 #include "scsi/tape_facts.h"
 
 /* Names a segment, head or map: <epoch 8 digits>-<writer 8 hex>-<number 10 digits>, so that a LIST is sorted. */
+#define SEG_LAST_EPOCH UINT64_C(99999999)
 struct seg_id {
-    uint64_t epoch;  /* 1..99999999 */
+    uint64_t epoch;  /* 1..SEG_LAST_EPOCH */
     uint32_t writer; /* the gateway's id */
     uint64_t number; /* segment sequence, or n of a head */
 };

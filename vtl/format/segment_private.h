@@ -7,7 +7,7 @@
 
 /* The largest object number, file number, size or count in a stored format: the sum of two never overflows. */
 #define SEG_MAX_NUMBER (UINT64_C(1) << 62)
-#define SEG_MAX_EPOCH UINT64_C(99999999)
+#define SEG_MAX_EPOCH SEG_LAST_EPOCH
 #define SEG_MAX_SEQUENCE UINT64_C(9999999999)
 #define SEG_MAX_SIZE (UINT64_C(1) << 40) /* of a segment; the configuration allows 1 GiB */
 

@@ -141,6 +141,8 @@ json_t *tapes_claim(struct library *lib, const json_t *request, struct errtext *
     tape_index_init(&t.index);
     t.c = library_cartridge(lib, t.barcode);
     int rc = t.c ? cartridge_load(t.c, err) : 0;
+    if (!rc && force)
+        rc = commit_clear_heads(lib->eng.store, t.barcode, &impatient, err);
     if (!rc)
         rc = compare_and_take(&t, force, err);
     uint32_t before = t.head.id.writer;

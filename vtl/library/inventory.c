@@ -154,6 +154,14 @@ static int look_at_twin(void *arg, const struct obj_entry *e)
     return 0;
 }
 
+static void warn(struct library *lib, const char *text)
+{
+    lock_take(&lib->lock);
+    errtext_set(&lib->warning, 0, "%s", text);
+    lock_release(&lib->lock);
+    log_line("%s", text);
+}
+
 static int look_for_twins(struct library *lib, const struct obj_call *call, struct errtext *err)
 {
     struct twins t = {.lib = lib};
@@ -163,14 +171,23 @@ static int look_for_twins(struct library *lib, const struct obj_call *call, stru
     if (rc || !t.newest)
         return rc;
     uint64_t ago = engine_time() > (uint64_t)t.newest ? engine_time() - (uint64_t)t.newest : 0;
-    lock_take(&lib->lock);
-    errtext_set(&lib->warning, 0,
+    errtext_set(err, 0,
                 "this state is older than the bucket, or a second copy of it is running: %s was put by a copy of this "
                 "gateway %" PRIu64 " s ago; each cartridge is compared with the bucket when it is loaded",
                 t.what.text, ago);
-    log_line("%s", lib->warning.text);
-    lock_release(&lib->lock);
+    warn(lib, err->text);
     return 0;
+}
+
+/* Once, when the store answers first: who else is in the bucket? */
+static int look_around(struct library *lib, const struct obj_call *call, struct errtext *err)
+{
+    struct objstore_config here;
+    config_store(lib->cfg, &here);
+    int rc = library_check_neighbours(&here, lib->eng.store, err);
+    if (rc == -EEXIST)
+        warn(lib, err->text);
+    return rc && rc != -EEXIST ? rc : look_for_twins(lib, call, err);
 }
 
 void library_inventory_changed(struct library *lib)
@@ -202,7 +219,7 @@ static void *inventory_thread(void *arg)
             progress_wait(&lib->eng.progress, seen, 1000);
             continue;
         }
-        int rc = looked ? 0 : look_for_twins(lib, &call, &err);
+        int rc = looked ? 0 : look_around(lib, &call, &err);
         looked = looked || !rc;
         if (!rc)
             rc = inventory_put(lib, &call, &err);

@@ -85,6 +85,9 @@ int inventory_put(struct library *lib, const struct obj_call *call, struct errte
 /* The newest inventory in the store, of whatever gateway; NULL with *err "" when there is none. New reference. */
 json_t *inventory_newest(struct objstore *store, struct errtext *err);
 
+/* neighbours.c: 0, or -EEXIST when a prefix above or below this one's is another library's; or the store's error. */
+int library_check_neighbours(const struct objstore_config *here, struct objstore *store, struct errtext *err);
+
 /* store_format.c: <prefix>/format names the library that uses the prefix. */
 /* -ENOENT: there is none. id and name are filled. */
 int format_read(struct objstore *store, char id[37], char name[64], struct errtext *err);

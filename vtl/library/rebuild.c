@@ -10,6 +10,7 @@
 
 #include "base/jsontext.h"
 #include "base/lock.h"
+#include "base/log.h"
 #include "vtl/format/barcode.h"
 #include "vtl/cartridge/commit.h"
 #include "vtl/library/library_private.h"
@@ -119,6 +120,10 @@ static int init_with_store(const struct vtl_config *cfg, struct objstore *store,
             "the store's prefix is in use by library \"%s\" (%s): choose another prefix, or take that library over "
             "with \"s3vtl library rebuild\"",
             name, theirs);
+    struct objstore_config here;
+    config_store(cfg, &here);
+    if (!*existed && (rc = library_check_neighbours(&here, store, err)))
+        return rc;
     if (!id[0] && (rc = new_id(id, err)))
         return rc;
     struct library *lib = NULL;
@@ -472,6 +477,11 @@ int library_rebuild(const struct vtl_config *cfg, const struct rebuild_options *
     int rc = open_store(cfg, &store, err);
     if (rc)
         return rc;
+    struct objstore_config here;
+    struct errtext why = {""};
+    config_store(cfg, &here);
+    if (library_check_neighbours(&here, store, &why))
+        log_line("%s", why.text); /* what is there must be had all the same */
     rc = o->dry_run ? rebuild_dry(cfg, store, o, report, err) : rebuild_here(cfg, store, o, report, err);
     if (rc) {
         json_decref(*report);

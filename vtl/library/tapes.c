@@ -182,25 +182,30 @@ json_t *tapes_create(struct library *lib, const json_t *request, struct errtext 
 /* ---- removing ---- */
 
 struct batch {
+    const char *prefix;
     char *keys[DELETE_BATCH];
     size_t n;
 };
 
+/* Only what this program names so: somebody else may keep objects below our keys. */
 static int take_key(void *arg, const struct obj_entry *e)
 {
     struct batch *b = arg;
-    if (e->is_prefix)
+    struct seg_id id;
+    if (e->is_prefix || !object_name_at(e->key, b->prefix, &id))
         return 0;
     if (!(b->keys[b->n] = strdup(e->key)))
         return -ENOMEM;
     return ++b->n == DELETE_BATCH ? 1 : 0;
 }
 
-static int delete_prefix(struct objstore *store, const char *prefix, struct errtext *err)
+static int delete_kind(struct objstore *store, const char *barcode, const char *kind, struct errtext *err)
 {
+    char prefix[DB_KEY_SIZE];
+    (void)snprintf(prefix, sizeof(prefix), "tapes/%s/%s/", barcode, kind);
     int rc;
     do {
-        struct batch b = {.n = 0};
+        struct batch b = {.prefix = prefix};
         rc = store->ops->list(store, prefix, NULL, false, take_key, &b, &impatient, err);
         int more = rc == 1;
         if (rc >= 0 && b.n)
@@ -215,11 +220,11 @@ static int delete_prefix(struct objstore *store, const char *prefix, struct errt
 /* Heads first: without one, what is left is nobody's and never read again. */
 static int delete_objects(struct library *lib, const char *barcode, struct errtext *err)
 {
-    char prefix[DB_KEY_SIZE];
-    (void)snprintf(prefix, sizeof(prefix), "tapes/%s/head/", barcode);
-    int rc = delete_prefix(lib->eng.store, prefix, err);
-    (void)snprintf(prefix, sizeof(prefix), "tapes/%s/", barcode);
-    return rc ? rc : delete_prefix(lib->eng.store, prefix, err);
+    static const char *const kinds[] = {"head", "map", "seg"};
+    int rc = 0;
+    for (size_t i = 0; !rc && i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        rc = delete_kind(lib->eng.store, barcode, kinds[i], err);
+    return rc;
 }
 
 static int may_remove(struct cartridge *c, bool force, struct errtext *err)

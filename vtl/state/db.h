@@ -127,6 +127,8 @@ int db_garbage_done(struct db *db, int64_t cartridge, const char *const *keys, s
 
 /* The key of a cartridge's object: tapes/<barcode>/<kind>/<name>, kind seg, map or head. */
 #define DB_KEY_SIZE 128
+/* The name of an object right below prefix ("tapes/<barcode>/<kind>/"). False: it is nothing that this program named. */
+bool object_name_at(const char *key, const char *prefix, struct seg_id *id);
 void object_key(char out[DB_KEY_SIZE], const char *barcode, const char *kind, const struct seg_id *id);
 
 #endif

@@ -15,6 +15,12 @@ void object_key(char out[DB_KEY_SIZE], const char *barcode, const char *kind, co
     (void)snprintf(out, DB_KEY_SIZE, "tapes/%s/%s/%s", barcode, kind, name);
 }
 
+bool object_name_at(const char *key, const char *prefix, struct seg_id *id)
+{
+    size_t n = strlen(prefix);
+    return !strncmp(key, prefix, n) && seg_id_parse(key + n, id);
+}
+
 static struct seg_id id_at(sqlite3_stmt *st, int col)
 {
     return (struct seg_id){(uint64_t)sqlite3_column_int64(st, col), (uint32_t)sqlite3_column_int64(st, col + 1),

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test_twins.c: a state that was copied or is old, and what others put into the bucket. */
+#include "tests/unit/library_rig.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "vtl/drive/drive_private.h"
+#include "vtl/library/library_private.h"
+
+/* A copy of the state of a library that does not run now: what "cp -a", a snapshot or a restored backup make. */
+static void copy_state(const char *from, const char *to)
+{
+    char command[300];
+    (void)snprintf(command, sizeof(command), "rm -rf %s/%s && cp -a %s/%s %s/%s", dir, to, dir, from, dir, to);
+    assert_int_equal(system(command), 0);
+}
+
+static bool exists(const char *pattern)
+{
+    char command[300];
+    (void)snprintf(command, sizeof(command), "ls %s/%s >/dev/null 2>&1", dir, pattern);
+    return system(command) == 0;
+}
+
+static void put_object(const char *key, const char *text)
+{
+    char path[300];
+    (void)snprintf(path, sizeof(path), "mkdir -p \"$(dirname %s/store/%s)\"", dir, key);
+    assert_int_equal(system(path), 0);
+    (void)snprintf(path, sizeof(path), "%s/store/%s", dir, key);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+static enum tape_result sync_it(void *d)
+{
+    return library_drive_ops()->write_filemarks(d, 0, false, &never);
+}
+
+static json_t *show(struct library *lib, const char *barcode)
+{
+    return call(lib, json_pack("{s:s, s:s}", "op", "tape-show", "barcode", barcode));
+}
+
+static bool is_fenced(struct library *lib, const char *barcode)
+{
+    json_t *j = show(lib, barcode);
+    bool fenced = json_is_true(json_object_get(j, "fenced"));
+    json_decref(j);
+    return fenced;
+}
+
+/* The one that wrote last goes on; the other reads what the first wrote, says so, and writes nothing. */
+static void a_copy_of_a_stopped_state_reads_the_bucket(void **state)
+{
+    (void)state;
+    static struct model m;
+    struct vtl_config *one = config("one", "remote", "16M"), *two = config("two", "remote", "16M");
+    struct library *lib = new_library(one, "TWN001L8");
+    move(lib, SLOT, DRIVE);
+    write_model(library_drive(lib, 0), &m, 0, 20, 1);
+    move(lib, DRIVE, SLOT);
+    close_library(lib);
+
+    copy_state("one", "two");
+    lib = open_library(one);
+    move(lib, SLOT, DRIVE);
+    write_model(library_drive(lib, 0), &m, 10, 30, 500);
+    assert_int_equal(sync_it(library_drive(lib, 0)), TAPE_OK);
+
+    struct library *copy = open_library(two);
+    void *d = library_drive(copy, 0);
+    move(copy, SLOT, DRIVE);
+    check_all(d, &m); /* not what the copy has of it */
+    assert_true(status(d).write_protected);
+    assert_true(status(d).alerts & TAPE_ALERT_BIT(ALERT_WRITE_PROTECT));
+    assert_true(is_fenced(copy, "TWN001L8"));
+    assert_int_equal(write_id(d, 900), TAPE_NOT_OWNED);
+    write_model(library_drive(lib, 0), &m, m.n, 5, 700); /* the first is not disturbed */
+    assert_int_equal(sync_it(library_drive(lib, 0)), TAPE_OK);
+    move(copy, DRIVE, SLOT);
+    move(copy, SLOT, DRIVE);
+    check_all(d, &m); /* and is followed */
+    close_library(copy);
+    close_library(lib);
+    config_free(one);
+    config_free(two);
+}
+
+/* An old state that starts alone is no less old: what it had of the tape is kept, and never read. */
+static void an_old_state_reads_the_bucket_and_keeps_what_only_it_has(void **state)
+{
+    (void)state;
+    static struct model m, old;
+    struct vtl_config *one = config("one", "local", "16M"), *two = config("two", "local", "16M");
+    struct library *lib = new_library(one, "OLD001L8");
+    char seg[100], away[100];
+    move(lib, SLOT, DRIVE);
+    write_model(library_drive(lib, 0), &m, 0, 20, 1);
+    flush_remote(lib);
+    (void)snprintf(seg, sizeof(seg), "%s/store/tapes/OLD001L8/seg", dir);
+    (void)snprintf(away, sizeof(away), "%s/away", dir);
+    assert_int_equal(rename(seg, away), 0);
+    fclose(fopen(seg, "w")); /* no segment can be stored */
+    old = m;
+    write_model(library_drive(lib, 0), &old, 5, 10, 800);
+    move(lib, DRIVE, SLOT);
+    close_library(lib);
+    copy_state("one", "two"); /* with a backlog */
+    assert_int_equal(remove(seg), 0);
+    assert_int_equal(rename(away, seg), 0);
+    lib = open_library(one);
+    m = old;
+    move(lib, SLOT, DRIVE);
+    write_model(library_drive(lib, 0), &m, m.n, 10, 300);
+    flush_remote(lib);
+    move(lib, DRIVE, SLOT);
+    close_library(lib);
+
+    lib = open_library(two);
+    move(lib, SLOT, DRIVE);
+    check_all(library_drive(lib, 0), &m);
+    assert_true(is_fenced(lib, "OLD001L8"));
+    flush_remote(lib); /* there is nothing to wait for */
+    close_library(lib);
+    config_free(one);
+    config_free(two);
+}
+
+/* The copy claims by force, and the first is told: by its next sync, and by the status at once. */
+static void who_is_fenced_hears_of_it(void **state)
+{
+    (void)state;
+    static struct model m, mine;
+    struct errtext err = {""};
+    struct vtl_config *one = config("one", "remote", "16M"), *two = config("two", "remote", "16M");
+    struct library *lib = new_library(one, "HEA001L8");
+    void *d = library_drive(lib, 0);
+    move(lib, SLOT, DRIVE);
+    write_model(d, &m, 0, 10, 1);
+    assert_int_equal(sync_it(d), TAPE_OK);
+    copy_state("one", "two"); /* of a library that runs */
+    struct library *copy = open_library(two);
+    move(copy, DRIVE, SLOT);
+    move(copy, SLOT, DRIVE);
+    mine = m;
+    write_model(library_drive(copy, 0), &mine, mine.n, 5, 600);
+    assert_int_equal(sync_it(library_drive(copy, 0)), TAPE_OK);
+    assert_int_equal(write_id(d, 77), TAPE_OK); /* it cannot know yet */
+    assert_int_equal(sync_it(d), TAPE_NOT_OWNED);
+    assert_true(status(d).write_protected);
+    assert_int_equal(library_drive_ops()->rewind(d, &never), TAPE_OK);
+    expect_result(d, TAPE_READ_ERROR); /* its view is nobody's now */
+    move(lib, DRIVE, SLOT);
+    move(lib, SLOT, DRIVE);
+    check_all(d, &mine);
+    assert_true(exists("one/spool/HEA001L8/*.bad")); /* block 77 */
+    check_all(library_drive(copy, 0), &mine);
+    close_library(copy);
+    (void)library_close(lib, &err);
+    config_free(one);
+    config_free(two);
+}
+
+static void a_copy_is_told_at_the_start(void **state)
+{
+    (void)state;
+    struct vtl_config *one = config("one", "local", "16M"), *two = config("two", "local", "16M");
+    struct library *lib = new_library(one, "TEL001L8");
+    close_library(lib);
+    lib = open_library(one); /* a restart of its own is nothing to tell */
+    close_library(lib);
+    copy_state("one", "two");
+    lib = open_library(one);
+    move(lib, SLOT, DRIVE);
+    close_library(lib);
+    lib = open_library(two);
+    json_t *s = NULL;
+    for (int i = 0; !s || json_is_null(json_object_get(s, "warning")); i++) {
+        assert_true(i < 1000);
+        usleep(10000);
+        json_decref(s);
+        s = call(lib, json_pack("{s:s}", "op", "status"));
+    }
+    assert_non_null(strstr(json_string_value(json_object_get(s, "warning")), "a second copy of it is running"));
+    json_decref(s);
+    close_library(lib);
+    config_free(one);
+    config_free(two);
+}
+
+/* ---- what others put there ---- */
+
+#define JUNK "tapes/JNK001L8/head/99999999-ffffffff-0000000001"
+
+static void an_object_that_is_no_head_fences_nobody(void **state)
+{
+    (void)state;
+    static struct model m;
+    struct vtl_config *c = config("one", "remote", "16M"), *other = config("two", "remote", "16M");
+    struct library *lib = new_library(c, "JNK001L8");
+    void *d = library_drive(lib, 0);
+    move(lib, SLOT, DRIVE);
+    write_model(d, &m, 0, 10, 1);
+    put_object(JUNK, "");
+    assert_int_equal(sync_it(d), TAPE_OK);
+    move(lib, DRIVE, SLOT);
+    close_library(lib);
+    put_object("tapes/JNK001L8/head/99999999-eeeeeeee-0000000000", "{\"version\":1}\n{\"crc32c\":\"00000000\"}\n");
+    lib = open_library(c);
+    move(lib, SLOT, DRIVE);
+    write_model(library_drive(lib, 0), &m, m.n, 5, 50); /* claims, too */
+    assert_int_equal(sync_it(library_drive(lib, 0)), TAPE_OK);
+    move(lib, DRIVE, SLOT);
+    close_library(lib);
+    rebuild_library(other);
+    lib = open_library(other);
+    json_decref(call(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-claim", "barcode", "JNK001L8", "force", 1)));
+    assert_false(exists("store/" JUNK));
+    assert_true(exists("store/tapes/JNK001L8/aside/99999999-ffffffff-0000000001"));
+    move(lib, SLOT, DRIVE);
+    check_all(library_drive(lib, 0), &m);
+    close_library(lib);
+    config_free(c);
+    config_free(other);
+}
+
+static void a_removed_cartridge_takes_nothing_of_others_with_it(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = new_library(c, "REM001L8");
+    move(lib, SLOT, DRIVE);
+    assert_int_equal(write_id(library_drive(lib, 0), 1), TAPE_OK);
+    move(lib, DRIVE, SLOT);
+    put_object("tapes/REM001L8/format", "another library\n");
+    put_object("tapes/REM001L8/tapes/X/seg/00000001-00000001-0000000001", "its segment\n");
+    put_object("tapes/REM001L8/seg/notes/00000001-00000001-0000000001", "somebody's\n");
+    put_object(JUNK, "");
+    json_decref(call(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-remove", "barcode", "REM001L8", "force", 1)));
+    assert_true(exists("store/tapes/REM001L8/format"));
+    assert_true(exists("store/tapes/REM001L8/tapes/X/seg/00000001-00000001-0000000001"));
+    assert_true(exists("store/tapes/REM001L8/seg/notes/00000001-00000001-0000000001"));
+    assert_false(exists("store/tapes/REM001L8/head/*"));
+    assert_false(exists("store/tapes/REM001L8/seg/0*"));
+    close_library(lib);
+    config_free(c);
+}
+
+static struct vtl_config *config_at(const char *name, const char *prefix)
+{
+    char path[100];
+    struct errtext err;
+    struct vtl_config *c = NULL;
+    (void)snprintf(path, sizeof(path), "%s/%s.conf", dir, name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fprintf(f, "[library]\nname = %s\nstate_dir = %s/%s\n[store]\npath = %s/store\nprefix = %s\n", name, dir, name, dir,
+            prefix);
+    fclose(f);
+    if (config_load(path, &c, &err))
+        fail_msg("%s", err.text);
+    return c;
+}
+
+static void a_library_within_another_is_refused(void **state)
+{
+    (void)state;
+    json_t *r = NULL;
+    struct errtext err = {""};
+    struct vtl_config *c = config_at("one", "a/b");
+    init_library(c);
+    config_free(c);
+    c = config_at("below", "a/b/tapes/X");
+    assert_int_equal(library_init(c, &r, &err), -EEXIST);
+    assert_non_null(strstr(err.text, "lies within the prefix \"a/b\" of library \"one\""));
+    config_free(c);
+    c = config_at("above", "a");
+    assert_int_equal(library_init(c, &r, &err), -EEXIST);
+    assert_non_null(strstr(err.text, "has another library's within it (b/format)"));
+    config_free(c);
+    c = config_at("beside", "a/c");
+    init_library(c);
+    config_free(c);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(a_copy_of_a_stopped_state_reads_the_bucket),
+        T(an_old_state_reads_the_bucket_and_keeps_what_only_it_has),
+        T(who_is_fenced_hears_of_it),
+        T(a_copy_is_told_at_the_start),
+        T(an_object_that_is_no_head_fences_nobody),
+        T(a_removed_cartridge_takes_nothing_of_others_with_it),
+        T(a_library_within_another_is_refused),
+    };
+    return cmocka_run_group_tests_name("twins", tests, NULL, NULL);
+}
