@@ -9,12 +9,22 @@
  * A gateway holds no state over a crash: it takes over what it finds, as one does after a rebuild. The program is stricter: it
  * takes over only a head that it knows.
  *
+ * With COPIES, gateways have disks, which outlive a crash: the state, the head that it is of, and the head that is about to be
+ * put. At any time a disk may be copied, and at any start a gateway may find that copy on its disk: a machine cloned, or a snapshot
+ * reverted to. Then the rules are that each run draws a new writer id, and that a disk is trusted only if the bucket's head is one
+ * that it knows; else the bucket's state is taken. In addition it is checked:
+ *   4. A disk that is trusted holds the state of the bucket's head.
+ *
  * BREAK=n leaves one of the orders out; each must be found (tests/model/run):
  *   1  no look at the heads after a commit's put
  *   2  the claim holds state, read before it is put
  *   3  lower heads are deleted before the own one is put
  *   4  garbage is deleted before the head that drops it was seen as the highest
  *   5  garbage is deleted before the head that drops it is put
+ * and of COPIES:
+ *   6  the writer id is the disk's, and a head of that writer is taken for one's own
+ *   7  each run has a writer id, but the disk is trusted whatever the bucket's head is
+ *   8  heads are compared, but the writer id is the disk's
  */
 #ifndef GATEWAYS
 #define GATEWAYS 2
@@ -29,11 +39,22 @@
 #define BREAK 0
 #endif
 
-#define KEYS (EPOCHS * GATEWAYS * HEADS)
+#ifndef COPIES
+#define COPIES 0
+#endif
+#if !COPIES
+#define WRITERS GATEWAYS
+#elif BREAK == 6 || BREAK == 8
+#define WRITERS 1
+#elif !defined(WRITERS)
+#define WRITERS 3 /* runs in all */
+#endif
+
+#define KEYS (EPOCHS * WRITERS * HEADS)
 #define NONE 255
 /* The index of head/<epoch>-<writer>-<n>, epoch from 1: in order of the names. */
-#define KEY(e, w, n) ((((e) - 1) * GATEWAYS + (w)) * HEADS + (n))
-#define EPOCH_OF(k) ((k) / (GATEWAYS * HEADS) + 1)
+#define KEY(e, w, n) ((((e) - 1) * WRITERS + (w)) * HEADS + (n))
+#define EPOCH_OF(k) ((k) / (WRITERS * HEADS) + 1)
 #define IS_CLAIM(k) ((k) % HEADS == 0)
 
 /* The bucket. A head's content: how many commits its state has seen, and the object it names (the index of the commit that
@@ -45,6 +66,39 @@ byte names[KEYS];
 bit object_gone[KEYS];
 /* A put of each gateway whose answer was lost: it lands some time, or never. */
 byte late[GATEWAYS] = NONE;
+
+#if COPIES
+byte putter[KEYS]; /* who put a commit with that content: two hosts never write the same */
+byte runs;         /* that began */
+/* A disk: the head that the state is of, the state, and the same of the head that is about to be put. */
+typedef disk_t {
+    byte head, count, object;
+    byte next, next_count, next_object
+};
+disk_t copy;
+bit copied;
+#define MAY_BE_COPIED \
+    if \
+    :: skip \
+    :: d_step { !copied -> copied = 1; to_disk(copy, disk) } \
+    fi
+inline to_disk(to, from)
+{
+    to.head = from.head;
+    to.count = from.count;
+    to.object = from.object;
+    to.next = from.next;
+    to.next_count = from.next_count;
+    to.next_object = from.next_object
+}
+/* Of this moment's state. */
+#define WRITE_DISK d_step { disk.head = mine; disk.count = count; disk.object = object; disk.next = NONE; disk.next_count = 0; disk.next_object = NONE }
+#define WRITE_NEXT d_step { disk.next = mine; disk.next_count = count; disk.next_object = object }
+#else
+#define MAY_BE_COPIED
+#define WRITE_DISK
+#define WRITE_NEXT
+#endif
 
 /* What no gateway knows: the most commits that were acknowledged. */
 byte acknowledged;
@@ -80,7 +134,14 @@ inline put(key, c, o)
             assert(!used[key] || (commits[key] == c && names[key] == o));
             used[key] = 1;
             commits[key] = c;
-            names[key] = o
+            names[key] = o;
+#if COPIES
+            assert(key % HEADS < 2 || putter[key] == 0 || putter[key] == me + 1);
+            if
+            :: key % HEADS >= 2 -> putter[key] = me + 1
+            :: else
+            fi
+#endif
         }
         if
         :: there[key] = 1; answered = 1
@@ -135,17 +196,38 @@ proctype gateway(byte me)
     byte count, object; /* the state: how many commits it has seen, and what it names */
     byte garbage;
     bit answered;
+#if COPIES
+    byte writer;
+    disk_t disk;
+    d_step { disk.head = NONE; disk.object = NONE; disk.next = NONE; disk.next_object = NONE }
+#else
+#define writer me
+#endif
 
 start:
     skip;
     d_step { mine = 0; top = 0; found = 0; k = 0; count = 0; object = NONE; garbage = NONE; answered = 0 }
+#if COPIES
+    if
+    :: skip
+    :: copied -> to_disk(disk, copy)
+    fi;
+#if WRITERS > 1
+    atomic {
+        if
+        :: runs < WRITERS -> writer = runs; runs++
+        :: else -> goto done /* the model's runs are used up */
+        fi
+    }
+#endif
+#endif
 
     /* ---- claim ---- */
     list(top, found, KEYS);
     d_step {
         if
-        :: top == NONE -> mine = KEY(1, me, 0)
-        :: else -> mine = KEY(EPOCH_OF(top) + 1, me, 0)
+        :: top == NONE -> mine = KEY(1, writer, 0)
+        :: else -> mine = KEY(EPOCH_OF(top) + 1, writer, 0)
         fi
     }
     if
@@ -189,6 +271,25 @@ again:
             fi
         }
     fi;
+#if COPIES
+    d_step {
+        if
+#if BREAK == 6 || BREAK == 7
+        :: true -> count = disk.count; object = disk.object
+#else
+        :: found == disk.head ->
+            assert(disk.count == count && disk.object == object); /* 4 */
+            count = disk.count;
+            object = disk.object
+        :: found != disk.head && found == disk.next ->
+            assert(disk.next_count == count && disk.next_object == object); /* 4 */
+            count = disk.next_count;
+            object = disk.next_object
+        :: else /* this state is older than the bucket: the bucket's is taken */
+#endif
+        fi
+    }
+#endif
 #endif
     d_step { mine++; found = NONE }
 #if BREAK == 3
@@ -210,6 +311,8 @@ again:
         fi;
         assert(count >= acknowledged) /* 1 */
     }
+    WRITE_DISK;
+    MAY_BE_COPIED;
     delete_below(mine);
     MAY_CRASH;
 
@@ -217,6 +320,8 @@ again:
     do
     :: (mine % HEADS) + 1 < HEADS ->
         d_step { mine++; garbage = object; object = mine; count++ }
+        WRITE_NEXT;
+        MAY_BE_COPIED;
 #if BREAK == 5
         if
         :: garbage != NONE -> delete_object(garbage)
@@ -247,6 +352,8 @@ again:
             assert(count > acknowledged); /* 1 */
             acknowledged = count
         }
+        WRITE_DISK;
+        MAY_BE_COPIED;
         delete_below(mine);
         MAY_CRASH;
         if
