@@ -117,6 +117,12 @@ $(B)/race/race: $(call obj,tests/race/race.c) $(B)/libs3vtl.a
 	@mkdir -p $(@D)
 	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ $(LIBS)
 
+# A gateway that exists twice, or went back in time. Every store that it opens is watched.
+$(B)/twins/twins: private LDFLAGS += -Wl,--wrap=objstore_open
+$(B)/twins/twins: $(call obj,$(wildcard tests/twins/*.c)) $(B)/libs3vtl.a
+	@mkdir -p $(@D)
+	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ $(LIBS)
+
 # A client that behaves as Proxmox Backup Server does: over iSCSI, and (static, for the guest) over /dev/sg.
 PBS_OBJ := $(call obj,$(filter-out tests/pbs/transport_%,$(wildcard tests/pbs/*.c)))
 build/pbs/pbs: $(PBS_OBJ) $(call obj,tests/pbs/transport_iscsi.c)
