@@ -165,12 +165,13 @@ run:
 test:
 	scripts/deps
 	scripts/test-all
-# What CI does in a short form: thousands of crashes, a thousand races, every fault, an hour without the store, larger models.
+# What CI does in a short form: thousands of crashes, a thousand races, a thousand rounds of twins, every fault, an hour without
+# the store, larger models.
 # About two hours.
 test-faults:
 	scripts/deps
-	CRASH_SEEDS="1 2 3 4 5 6 7 8" CRASH_OPERATIONS=1000 CRASH_POINTS=500 RACE_ROUNDS=1000 MODEL=full OUTAGE_SECONDS=3600 SUITE_LIMIT=7200 \
-		scripts/test-all build crash race mutants faults model
+	CRASH_SEEDS="1 2 3 4 5 6 7 8" CRASH_OPERATIONS=1000 CRASH_POINTS=500 RACE_ROUNDS=1000 TWINS_ROUNDS=1000 MODEL=full OUTAGE_SECONDS=3600 SUITE_LIMIT=7200 \
+		scripts/test-all build crash race twins mutants faults model
 # One gateway in use for SOAK_SECONDS while its store fails, it is killed, and the operator works on it.
 .PHONY: soak
 soak:
