@@ -3,7 +3,7 @@
 #include "base/be.h"
 #include "scsi/smc_private.h"
 
-/* 1Dh Element Address Assignment, SMC-3 7.3.4 */
+/* 1Dh Element Address Assignment (SMC-3 7.3.4; sdparm) */
 static void fill_addresses(struct scsi_lun *lun, uint8_t *p)
 {
     struct smc_lun *smc = smc_of(lun);
@@ -20,10 +20,10 @@ static void fill_addresses(struct scsi_lun *lun, uint8_t *p)
 }
 
 static const uint8_t addresses[20] = {0x1D, 0x12};
-/* 1Eh Transport Geometry Parameters, 7.3.5: one transport, which cannot rotate */
+/* 1Eh Transport Geometry Parameters (7.3.5; sdparm): one transport, which cannot rotate */
 static const uint8_t geometry[4] = {0x1E, 0x02, 0x00, 0x00};
-/* 1Fh Device Capabilities, 7.3.3: storage, import/export elements and drives hold media, the transport does not; all
- * moves and exchanges among the three work. */
+/* 1Fh Device Capabilities (7.3.3; mhvtl): storage, import/export elements and drives hold media, the transport does
+ * not; all moves and exchanges among the three work. */
 static const uint8_t capabilities[20] = {
     0x1F, 0x12, 0x0E, 0x00, 0x00, 0x0E, 0x0E, 0x0E, /* MT->, ST->, I/E->, DT-> : to ST, I/E, DT */
     0x00, 0x00, 0x00, 0x00, 0x00, 0x0E, 0x0E, 0x0E, /* exchanges */

@@ -25,6 +25,8 @@ void spc_put_text(uint8_t *p, size_t len, const char *text)
 
 void spc_put_number(uint8_t *p, size_t len, uint64_t n)
 {
+    if (len < 8 && n >> (8 * len))
+        n = UINT64_MAX;
     for (size_t i = 0; i < len; i++, n >>= 8)
         p[len - 1 - i] = (uint8_t)n;
 }
@@ -166,10 +168,10 @@ void spc_request_sense(struct scsi_lun *lun, struct scsi_request *rq)
 void spc_send_diagnostic(struct scsi_lun *lun, struct scsi_request *rq)
 {
     (void)lun;
-    if (get_be16(rq->cdb + 3)) /* PARAMETER LIST LENGTH: there are no diagnostic pages */
+    if (get_be16(rq->cdb + 3)) /* PARAMETER LIST LENGTH: there are no diagnostic pages; that none is sent is no error */
         scsi_check_cdb_field(rq, 3, -1);
-    else if (!(rq->cdb[1] & 0x04)) /* SELFTEST: there is only the default self-test */
-        scsi_check_cdb_field(rq, 1, 2);
+    else if (!(rq->cdb[1] & 0x04) && rq->cdb[1] & 0xe0) /* SELF-TEST CODE: there is only the default one, SELFTEST */
+        scsi_check_cdb_field(rq, 1, 7);
 }
 
 /* ---- REPORT SUPPORTED OPERATION CODES ---- */

@@ -11,7 +11,8 @@ void spc_request_sense(struct scsi_lun *lun, struct scsi_request *rq); /* 6.39: 
 void spc_report_supported_opcodes(struct scsi_lun *lun, struct scsi_request *rq); /* 6.32 */
 void spc_send_diagnostic(struct scsi_lun *lun, struct scsi_request *rq); /* 6.42: the default self-test passes */
 
-/* Fields of len bytes: a text, left-aligned and padded with blanks; a number, big-endian. */
+/* Fields of len bytes: a text, left-aligned and padded with blanks; a number, big-endian, all bits one if it does not
+ * fit: counters saturate (SPC-5 7.3.2.2, 7.4.2.2). */
 void spc_put_text(uint8_t *p, size_t len, const char *text);
 void spc_put_number(uint8_t *p, size_t len, uint64_t n);
 

@@ -8,11 +8,12 @@
 #define MAX_PAGE 255
 #define MAX_DATA 2048
 
-/* 02h Disconnect-Reconnect, 7.5.9: all 0, as iSCSI negotiates these things */
+/* 02h Disconnect-Reconnect (7.5.9; sdparm): all 0, as iSCSI negotiates these things */
 const uint8_t spc_disconnect_page[16] = {0x02, 0x0E};
-/* 0Ah Control, 7.5.10: D_SENSE 0 (fixed format), QUEUE ALGORITHM MODIFIER 0, TAS 0, AUTOLOAD MODE 0 */
+/* 0Ah Control (7.5.10; sdparm): D_SENSE 0 (fixed format), QUEUE ALGORITHM MODIFIER 0, TAS 0, AUTOLOAD MODE 0 */
 const uint8_t spc_control_page[12] = {0x0A, 0x0A};
-/* 1Ch Informational Exceptions Control, 7.5.12 (SSC-5 8.3.6, SMC-3 7.3.6): DEXCPT: exceptions are in log pages only */
+/* 1Ch Informational Exceptions Control (7.5.12 (SSC-5 8.3.6, SMC-3 7.3.6); sdparm): DEXCPT: exceptions are in log
+ * pages only */
 const uint8_t spc_exceptions_page[12] = {0x1C, 0x0A, 0x08};
 
 /* The page with the values of page control pc; returns its length. */

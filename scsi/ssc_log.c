@@ -58,7 +58,7 @@ static size_t fill_sequential(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf
         p = log_number(p, 0x0004, LOG_BINARY, 4, st.used / 1000000);     /* from BOP to end of data */
         p = log_number(p, 0x0005, LOG_BINARY, 4, st.capacity / 1000000); /* from BOP to early warning */
     }
-    p = log_number(p, 0x0100, LOG_BINARY, 4, 0); /* cleaning required */
+    p = log_number(p, 0x0100, LOG_BINARY, 8, 0); /* cleaning required */
     return (size_t)(p - buf);
 }
 
@@ -123,21 +123,23 @@ static size_t fill_service_buffers(struct scsi_lun *lun, uint64_t nexus, uint8_t
 }
 
 /* clang-format off */
+/* Beside each: the standard or manual, and a second source of its parameters. sg_logs is of sg3_utils; LTO-6 is what an
+ * IBM ULT3580-TD6 answers; Ultrium what IBM's and HP's manuals of the first Ultrium drives have. */
 static const struct log_page pages[] = {
-    {0x02, 0, fill_write_errors,    reset_counters},
-    {0x03, 0, fill_read_errors,     reset_counters},
-    {0x0C, 0, fill_sequential,      reset_counters},
-    {0x0D, 0, fill_temperature,     NULL},
-    {0x11, 0, fill_device_status,   NULL},
-    {0x12, 0, fill_alert_response,  NULL},
-    {0x14, 0, ssc_log_device,       NULL},
-    {0x15, 0, fill_service_buffers, NULL},
-    {0x17, 0, ssc_log_volume,       NULL},
-    {0x1B, 0, ssc_log_compression,  NULL},
-    {0x2E, 0, fill_alerts,          NULL},
-    {0x30, 0, ssc_log_usage,        NULL},
-    {0x31, 0, ssc_log_capacity,     NULL},
-    {0x32, 0, ssc_log_compression,  NULL},
+    {0x02, 0, fill_write_errors,    reset_counters}, /* SPC-5 7.3.6; LTO-6 */
+    {0x03, 0, fill_read_errors,     reset_counters}, /* SPC-5 7.3.6; LTO-6 */
+    {0x0C, 0, fill_sequential,      reset_counters}, /* SSC-5 8.2.3; sg_logs, Ultrium (length of 0100h) */
+    {0x0D, 0, fill_temperature,     NULL},           /* SPC-5 7.3.21; sg_logs */
+    {0x11, 0, fill_device_status,   NULL},           /* ADC-3 6.1.2; sg_logs, LTO-6 */
+    {0x12, 0, fill_alert_response,  NULL},           /* ADC-3 6.1.3; LTO-6 */
+    {0x14, 0, ssc_log_device,       NULL},           /* SSC-5 8.2.5; sg_logs, LTO-6 */
+    {0x15, 0, fill_service_buffers, NULL},           /* ADC-3 6.1.5; sg_logs */
+    {0x17, 0, ssc_log_volume,       NULL},           /* SSC-5 8.2.7; sg_logs, LTO-6 */
+    {0x1B, 0, ssc_log_compression,  NULL},           /* SSC-5 8.2.8; LTO-6 */
+    {0x2E, 0, fill_alerts,          NULL},           /* SSC-5 8.2.6; LTO-6 */
+    {0x30, 0, ssc_log_usage,        NULL},           /* Ultrium; LTO-6 */
+    {0x31, 0, ssc_log_capacity,     NULL},           /* Ultrium; LTO-6 (mebibytes) */
+    {0x32, 0, ssc_log_compression,  NULL},           /* Ultrium; LTO-6 */
 };
 /* clang-format on */
 

@@ -8,7 +8,16 @@
 /* Hundredths: 100 when nothing was compressed, 0 when nothing was there. */
 static uint64_t ratio(uint64_t plain, uint64_t stored)
 {
-    return stored ? (uint64_t)((double)plain / (double)stored * 100 + 0.5) : 0;
+    double r = stored ? (double)plain / (double)stored * 100 + 0.5 : 0;
+    return r < UINT16_MAX ? (uint64_t)r : UINT16_MAX;
+}
+
+/* How much of the capacity is used. A tape goes on behind early warning, where the capacity ends: what is written there
+ * is part of neither. */
+static uint64_t used(const struct tape_status *st)
+{
+    uint64_t n = st->used / MB + (st->used % MB != 0); /* with what is only buffered so far */
+    return n < st->capacity / MB ? n : st->capacity / MB;
 }
 
 /* 14h Device Statistics, SSC-5 8.2.5: the drive's life */
@@ -21,8 +30,8 @@ size_t ssc_log_device(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf)
     p = log_number(p, 0x0000, LOG_BINARY, 4, s.drive_loads);          /* lifetime media loads */
     p = log_number(p, 0x0001, LOG_BINARY, 4, s.drive_cleanings);      /* lifetime cleaning operations */
     p = log_number(p, 0x0002, LOG_BINARY, 4, s.drive_seconds / 3600); /* lifetime power on hours */
-    p = log_number(p, 0x000F, LOG_BINARY, 4, s.drive.write_errors);   /* hard write errors since it was switched on */
-    p = log_number(p, 0x0010, LOG_BINARY, 4, s.drive.read_errors);    /* hard read errors, likewise */
+    p = log_number(p, 0x000E, LOG_BINARY, 4, s.drive.write_errors);   /* hard write errors since it was switched on */
+    p = log_number(p, 0x000F, LOG_BINARY, 4, s.drive.read_errors);    /* hard read errors, likewise */
     p = log_text(p, 0x0040, 12, lun->id.serial);                      /* drive manufacturer's serial number */
     return (size_t)(p - buf);
 }
@@ -32,12 +41,20 @@ static uint8_t *partition(uint8_t *p, uint16_t code, uint64_t value)
 {
     uint8_t *end = log_number(p, code, LOG_BINARY, 8, 0);
     p[4] = 7; /* PARTITION RECORD DATA LENGTH */
-    put_be32(p + 8, (uint32_t)value);
+    spc_put_number(p + 8, 4, value);
     return end;
 }
 
-/* 17h Volume Statistics, SSC-5 8.2.7. A data set is a block. Each mount passes the beginning of medium once. Without a
- * cartridge only the first parameter is there. */
+/* The serial number in MAM attribute 0401h too. */
+static uint8_t *volume_serial(uint8_t *p, const struct tape_statistics *s)
+{
+    char hex[33];
+    ssc_medium_serial(s, hex);
+    return log_text(p, 0x0040, 32, hex);
+}
+
+/* 17h Volume Statistics, SSC-5 8.2.7. A data set is a block. Each mount passes the beginning of medium once; there
+ * is no tape whose middle could wear. Without a cartridge only the first parameter is there. */
 size_t ssc_log_volume(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf)
 {
     (void)nexus;
@@ -66,14 +83,18 @@ size_t ssc_log_volume(struct scsi_lun *lun, uint64_t nexus, uint8_t *buf)
     p = log_number(p, 0x0011, LOG_BINARY, 8, s.life.read_bytes / MB);
     p = log_number(p, 0x0012, LOG_BINARY, 2, ratio(s.mount.written_bytes, s.mount.stored_bytes));
     p = log_number(p, 0x0013, LOG_BINARY, 2, ratio(s.mount.read_bytes, s.mount.fetched_bytes));
-    p = log_number(p, 0x0016, LOG_BINARY, 4, st.capacity / MB);
-    p = log_number(p, 0x0017, LOG_BINARY, 4, (st.used + MB - 1) / MB); /* with what is only buffered so far */
+    p = log_number(p, 0x0014, LOG_BINARY, 6, s.mounted_ms);
+    p = log_number(p, 0x0015, LOG_BINARY, 6, s.ready_ms);
+    p = log_number(p, 0x0016, LOG_BINARY, 4, st.capacity / MB); /* up to early warning */
+    p = log_number(p, 0x0017, LOG_BINARY, 4, used(&st));
+    p = volume_serial(p, &s);
     p = log_text(p, 0x0042, 32, st.barcode);
     p = log_number(p, 0x0080, LOG_BINARY, 1, st.write_protected);
     p = log_number(p, 0x0081, LOG_BINARY, 1, st.worm);
     p = log_number(p, 0x0101, LOG_BINARY, 4, s.mounts); /* beginning of medium passes */
+    p = log_number(p, 0x0102, LOG_BINARY, 4, 0);        /* middle of medium passes */
     p = partition(p, 0x0202, st.capacity / MB);
-    p = partition(p, 0x0203, (st.used + MB - 1) / MB);
+    p = partition(p, 0x0203, used(&st));
     p = partition(p, 0x0204, ssc_left(&st) / MB);
     return (size_t)(p - buf);
 }

@@ -93,12 +93,16 @@ static void load_3(const struct mam_now *m, uint8_t *v, unsigned len)
 {
     load(m, v, len, 3);
 }
-/* The cartridge's id, which no other has. */
+void ssc_medium_serial(const struct tape_statistics *s, char hex[33])
+{
+    for (int i = 0; i < 16; i++)
+        (void)snprintf(hex + 2 * i, 3, "%02x", s->medium_id[i]);
+}
+
 static void serial(const struct mam_now *m, uint8_t *v, unsigned len)
 {
     char hex[33];
-    for (int i = 0; i < 16; i++)
-        (void)snprintf(hex + 2 * i, 3, "%02x", m->s.medium_id[i]);
+    ssc_medium_serial(&m->s, hex);
     spc_put_text(v, len, hex);
 }
 static void made_on(const struct mam_now *m, uint8_t *v, unsigned len)
@@ -114,53 +118,55 @@ static void made_on(const struct mam_now *m, uint8_t *v, unsigned len)
 /* ---- the table ---- */
 
 /* clang-format off */
-/* In order of identifier. value NULL: the host's, which it may write. length 0: any up to TAPE_ATTRIBUTE_MAX - 1. */
+/* In order of identifier. value NULL: the host's, which it may write. length 0: any up to TAPE_ATTRIBUTE_MAX - 1.
+ * Beside each: the standard, and a second source. S: sg_read_attr of sg3_utils; Q: Quantum's manual of its LTO-3 and
+ * LTO-4 drives; L: what lto-info reads of real cartridges. */
 static const struct attribute {
     uint16_t id;
     uint8_t length;
     enum mam_format format;
     void (*value)(const struct mam_now *m, uint8_t *v, unsigned len);
 } table[] = {
-    {0x0000,   8, BINARY, remaining},
-    {0x0001,   8, BINARY, maximum},
-    {0x0002,   8, BINARY, alerts},
-    {0x0003,   8, BINARY, load_count},
-    {0x0004,   8, BINARY, mam_space},
-    {0x0005,   8, ASCII,  organization},
-    {0x0006,   1, BINARY, density},
-    {0x0007,   2, BINARY, initializations},
-    {0x0009,   4, BINARY, change_reference},
-    {0x020A,  40, ASCII,  load_0},
-    {0x020B,  40, ASCII,  load_1},
-    {0x020C,  40, ASCII,  load_2},
-    {0x020D,  40, ASCII,  load_3},
-    {0x0220,   8, BINARY, life_written},
-    {0x0221,   8, BINARY, life_read},
-    {0x0222,   8, BINARY, mount_written},
-    {0x0223,   8, BINARY, mount_read},
-    {0x0400,   8, ASCII,  manufacturer},
-    {0x0401,  32, ASCII,  serial},
-    {0x0402,   4, BINARY, medium_length},
-    {0x0403,   4, BINARY, medium_width},
-    {0x0404,   8, ASCII,  organization},
-    {0x0405,   1, BINARY, density},
-    {0x0406,   8, ASCII,  made_on},
-    {0x0407,   8, BINARY, mam_capacity},
-    {0x0408,   1, BINARY, medium_type},
-    {0x0409,   2, BINARY, medium_type_information},
-    {0x0800,   8, ASCII,  NULL}, /* application vendor */
-    {0x0801,  32, ASCII,  NULL}, /* application name */
-    {0x0802,   8, ASCII,  NULL}, /* application version */
-    {0x0803, 160, TEXT,   NULL}, /* user medium text label */
-    {0x0804,  12, ASCII,  NULL}, /* date and time last written */
-    {0x0805,   1, BINARY, NULL}, /* text localization identifier */
-    {0x0806,  32, ASCII,  NULL}, /* barcode */
-    {0x0807,  80, ASCII,  NULL}, /* owning host textual name */
-    {0x0808, 160, TEXT,   NULL}, /* media pool */
-    {0x080B,  16, ASCII,  NULL}, /* application format version */
-    {0x080C,   0, BINARY, NULL}, /* volume coherency information */
-    {0x0820,  36, BINARY, NULL}, /* medium globally unique identifier */
-    {0x0821,  36, BINARY, NULL}, /* media pool globally unique identifier */
+    {0x0000,   8, BINARY, remaining},               /* SPC-5 7.4.2.2; S, Q */
+    {0x0001,   8, BINARY, maximum},                 /* SPC-5 7.4.2.2; S, Q */
+    {0x0002,   8, BINARY, alerts},                  /* SSC-5; S, Q */
+    {0x0003,   8, BINARY, load_count},              /* SPC-5 7.4.2.2; S, Q */
+    {0x0004,   8, BINARY, mam_space},               /* SPC-5 7.4.2.2; S, Q */
+    {0x0005,   8, ASCII,  organization},            /* SSC-5; S, Q */
+    {0x0006,   1, BINARY, density},                 /* SSC-5; S, Q */
+    {0x0007,   2, BINARY, initializations},         /* SPC-5 7.4.2.2; S, Q */
+    {0x0009,   4, BINARY, change_reference},        /* SSC-5 4.2.22; S */
+    {0x020A,  40, ASCII,  load_0},                  /* SPC-5 7.4.2.2; S, Q */
+    {0x020B,  40, ASCII,  load_1},                  /* SPC-5 7.4.2.2; S, Q */
+    {0x020C,  40, ASCII,  load_2},                  /* SPC-5 7.4.2.2; S, Q */
+    {0x020D,  40, ASCII,  load_3},                  /* SPC-5 7.4.2.2; S, Q */
+    {0x0220,   8, BINARY, life_written},            /* SPC-5 7.4.2.2; S, Q */
+    {0x0221,   8, BINARY, life_read},               /* SPC-5 7.4.2.2; S, Q */
+    {0x0222,   8, BINARY, mount_written},           /* SPC-5 7.4.2.2; S, Q */
+    {0x0223,   8, BINARY, mount_read},              /* SPC-5 7.4.2.2; S, Q */
+    {0x0400,   8, ASCII,  manufacturer},            /* SPC-5 7.4.2.3; S, L */
+    {0x0401,  32, ASCII,  serial},                  /* SPC-5 7.4.2.3; S, L */
+    {0x0402,   4, BINARY, medium_length},           /* SSC-5; S, L */
+    {0x0403,   4, BINARY, medium_width},            /* SSC-5; S, L */
+    {0x0404,   8, ASCII,  organization},            /* SSC-5; S, L */
+    {0x0405,   1, BINARY, density},                 /* SSC-5; S, L */
+    {0x0406,   8, ASCII,  made_on},                 /* SPC-5 7.4.2.3; S, L */
+    {0x0407,   8, BINARY, mam_capacity},            /* SPC-5 7.4.2.3; S, L */
+    {0x0408,   1, BINARY, medium_type},             /* SPC-5 7.4.2.3; S, L */
+    {0x0409,   2, BINARY, medium_type_information}, /* SPC-5 7.4.2.3; S */
+    {0x0800,   8, ASCII,  NULL},                    /* application vendor: SPC-5 7.4.2.4; S */
+    {0x0801,  32, ASCII,  NULL},                    /* application name: SPC-5 7.4.2.4; S */
+    {0x0802,   8, ASCII,  NULL},                    /* application version: SPC-5 7.4.2.4; S */
+    {0x0803, 160, TEXT,   NULL},                    /* user medium text label: SPC-5 7.4.2.4; S */
+    {0x0804,  12, ASCII,  NULL},                    /* date and time last written: SPC-5 7.4.2.4; S */
+    {0x0805,   1, BINARY, NULL},                    /* text localization identifier: SPC-5 7.4.2.4; S */
+    {0x0806,  32, ASCII,  NULL},                    /* barcode: SPC-5 7.4.2.4; S */
+    {0x0807,  80, TEXT,   NULL},                    /* owning host textual name: SPC-5 7.4.2.4; S */
+    {0x0808, 160, TEXT,   NULL},                    /* media pool: SPC-5 7.4.2.4; S */
+    {0x080B,  16, ASCII,  NULL},                    /* application format version: SPC-5 7.4.2.4; S */
+    {0x080C,   0, BINARY, NULL},                    /* volume coherency information: SSC-5; S */
+    {0x0820,  36, BINARY, NULL},                    /* medium globally unique identifier: SSC-5; S */
+    {0x0821,  36, BINARY, NULL},                    /* media pool globally unique identifier: SSC-5; S */
     /* vendor-specific, of the medium: when it was last scrubbed, in seconds since 1970, and what could not be read */
     {0x1100,   8, BINARY, verified},
     {0x1101,   8, BINARY, lost_objects},
@@ -331,7 +337,8 @@ void ssc_write_attribute(struct scsi_lun *lun, struct scsi_request *rq)
         return;
     if (!len)
         return;
-    if (len < 4 || len > rq->out_len || get_be32(rq->out) != len - 4) {
+    /* PARAMETER DATA LENGTH is not looked at: 6.51 has it ignored, as the CDB's length says it too. */
+    if (len < 4 || len > rq->out_len) {
         scsi_check(rq, KEY_ILLEGAL_REQUEST, ASC_PARAMETER_LIST_LENGTH_ERROR);
         return;
     }

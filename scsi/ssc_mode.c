@@ -6,29 +6,30 @@
 #include "base/lto.h"
 #include "scsi/ssc_private.h"
 
-/* The pages' default values. What is not changeable is true of this drive, or is what LTO drives report too. */
+/* The pages' default values. What is not changeable is true of this drive, or is what LTO drives report too. Beside
+ * each stand the standard's section and a second source of where its fields are. */
 
-/* 01h Read-Write Error Recovery, SSC-5 8.3.5: the drive does not retry anything */
+/* 01h Read-Write Error Recovery (SSC-5 8.3.5; mhvtl): the drive does not retry anything */
 static const uint8_t error_recovery[12] = {0x01, 0x0A};
-/* 0Ah/F0h Control Data Protection, SSC-5 8.3.9: LOGICAL BLOCK PROTECTION METHOD 0, there is none */
+/* 0Ah/F0h Control Data Protection (SSC-5 8.3.9; LTFS): LOGICAL BLOCK PROTECTION METHOD 0, there is none */
 static const uint8_t protection[32] = {0x4A, 0xF0, 0x00, 0x1C};
-/* 0Fh Data Compression, SSC-5 8.3.2: DCE, DCC, DDE; algorithm 1, which is what LTO drives call theirs (in truth it is
- * zstd) */
+/* 0Fh Data Compression (SSC-5 8.3.2; sdparm): DCE, DCC, DDE; algorithm 1, which is what LTO drives call theirs (in
+ * truth it is zstd) */
 static const uint8_t compression[16] = {0x0F, 0x0E, 0xC0, 0x80, 0, 0, 0, 0x01, 0, 0, 0, 0x01};
 static const uint8_t compression_changeable[16] = {0, 0, 0x80}; /* DCE */
-/* 10h Device Configuration, SSC-5 8.3.3: LOIS (READ POSITION knows objects); EEG; SEW 0: writes stay buffered past
- * early warning; SELECT DATA COMPRESSION ALGORITHM 1 */
+/* 10h Device Configuration (SSC-5 8.3.3; sdparm): LOIS (READ POSITION knows objects); EEG; SEW 0: writes stay
+ * buffered past early warning; SELECT DATA COMPRESSION ALGORITHM 1 */
 static const uint8_t configuration[16] = {0x10, 0x0E, 0, 0, 0, 0, 0, 0, 0x40, 0, 0x10, 0, 0, 0, 0x01};
 static const uint8_t configuration_changeable[16] = {[14] = 0xFF}; /* SELECT DATA COMPRESSION ALGORITHM */
-/* 10h/01h Device Configuration Extension, SSC-5 8.3.8: SHORT ERASE MODE 2 (end of data is recorded), PEWS 0 */
+/* 10h/01h Device Configuration Extension (SSC-5 8.3.8; sdparm): SHORT ERASE MODE 2 (end of data is recorded), PEWS 0 */
 static const uint8_t extension[32] = {0x50, 0x01, 0x00, 0x1C, 0x00, 0x02};
 static const uint8_t extension_changeable[32] = {[5] = 0xF0, [6] = 0xFF, [7] = 0xFF}; /* WRITE MODE, PEWS */
-/* 11h Medium Partition, SSC-5 8.3.4: MAXIMUM ADDITIONAL PARTITIONS 0; PSUM 11b (10^PARTITION UNITS bytes); MEDIUM
- * FORMAT RECOGNITION 3 (format and partitions) */
+/* 11h Medium Partition (SSC-5 8.3.4; sdparm): MAXIMUM ADDITIONAL PARTITIONS 0; PSUM 11b (10^PARTITION UNITS bytes);
+ * MEDIUM FORMAT RECOGNITION 3 (format and partitions) */
 static const uint8_t partition[10] = {0x11, 0x08, 0x00, 0x00, 0x18, 0x03, 0x09};
-/* 1Ah Power Condition, SPC-5 7.5.13: no timer runs, this drive never sleeps */
+/* 1Ah Power Condition (SPC-5 7.5.13; sdparm): no timer runs, this drive never sleeps */
 static const uint8_t power[40] = {0x1A, 0x26};
-/* 1Dh Medium Configuration, SSC-5 8.3.7 */
+/* 1Dh Medium Configuration (SSC-5 8.3.7; sdparm) */
 static const uint8_t medium_configuration[32] = {0x1D, 0x1E};
 
 static void fill_compression(struct scsi_lun *lun, uint8_t *p)

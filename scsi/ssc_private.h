@@ -119,6 +119,8 @@ void ssc_report_density_support(struct scsi_lun *lun, struct scsi_request *rq);
 void ssc_security_in(struct scsi_lun *lun, struct scsi_request *rq);
 void ssc_security_out(struct scsi_lun *lun, struct scsi_request *rq);
 /* ssc_mam.c */
+/* The cartridge's id, which no other has. */
+void ssc_medium_serial(const struct tape_statistics *s, char hex[33]);
 void ssc_read_attribute(struct scsi_lun *lun, struct scsi_request *rq);
 void ssc_write_attribute(struct scsi_lun *lun, struct scsi_request *rq);
 /* ssc_mode.c, ssc_log.c */

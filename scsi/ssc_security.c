@@ -301,12 +301,12 @@ void ssc_security_out(struct scsi_lun *lun, struct scsi_request *rq)
         scsi_check_cdb_field(rq, 1, -1);
         return;
     }
+    if (!len) /* no data is no error: SPC-5 6.45 */
+        return;
     if (get_be16(rq->cdb + 2) != PAGE_CAPABILITIES) {
         scsi_check_cdb_field(rq, 2, -1);
         return;
     }
-    if (!len)
-        return;
     if (len < 20 || len > rq->out_len || get_be16(list + 2) + 4u != len) {
         scsi_check(rq, KEY_ILLEGAL_REQUEST, ASC_PARAMETER_LIST_LENGTH_ERROR);
         return;

@@ -110,6 +110,7 @@ struct tape_statistics {
     char last_drives[TAPE_LAST_DRIVES][33]; /* serial numbers, the last one first */
     uint8_t medium_id[16];                  /* of the cartridge, random at its creation */
     uint64_t created;                       /* likewise; seconds since 1970 */
+    uint64_t mounted_ms, ready_ms;          /* of this mount: since it began, since the cartridge is threaded */
     /* In the drive's life: cartridges threaded, cleanings, time in service. */
     uint64_t drive_loads, drive_cleanings, drive_seconds;
 };

@@ -160,6 +160,34 @@ static void fixed_blocks_over_the_warning_are_all_written(void **state)
     session_close(s);
 }
 
+/* What is behind early warning is part of neither, wherever it is told. */
+static void a_full_tape_is_not_more_than_full(void **state)
+{
+    (void)state;
+    struct session *s = open_blank();
+    struct reply r;
+    uint8_t page[1024];
+    uint32_t capacity = 0, used = 0;
+    write_to_early_warning(s);
+    for (unsigned i = 8; i < 12; i++) {
+        write_mib(s, i, &r);
+        assert_early_warning(&r);
+    }
+    command(s, D, CDB(0x4D, 0, 0x57, 0, 0, 0, 0, 4, 0, 0), DATA_IN, page, sizeof(page), &r);
+    assert_good(&r);
+    for (size_t at = 4; at < 4u + get_be16(page + 2); at += 4u + page[at + 3]) {
+        if (get_be16(page + at) == 0x0016)
+            capacity = get_be32(page + at + 4);
+        if (get_be16(page + at) == 0x0017)
+            used = get_be32(page + at + 4);
+    }
+    assert_int_equal(capacity, 8);
+    assert_int_equal(used, capacity);
+    assert_int_equal(operator_says("--json tape list | tr -d ' \\n' | grep -q '\"SMALL1L8\",\"used_bytes\":8388608,'"),
+                     0);
+    session_close(s);
+}
+
 static void programmable_early_warning_comes_once_before(void **state)
 {
     (void)state;
@@ -295,6 +323,7 @@ int main(void)
         T(every_write_behind_early_warning_says_so_and_is_written),
         T(there_is_room_behind_early_warning_and_then_an_end),
         T(fixed_blocks_over_the_warning_are_all_written),
+        T(a_full_tape_is_not_more_than_full),
         T(programmable_early_warning_comes_once_before),
         T(set_capacity_brings_early_warning_nearer),
         T(append_only_mode_protects_what_is_there),

@@ -99,6 +99,27 @@ static void what_was_written_and_read_is_told(void **state)
     session_close(s);
 }
 
+static void a_volume_tells_its_serial_number_and_how_long_it_is_there(void **state)
+{
+    (void)state;
+    struct session *s = open_loaded();
+    sense(s, D, 0x17);
+    size_t at = 4;
+    while (at < 4u + get_be16(page + 2) && get_be16(page + at) != 0x0040)
+        at += 4u + page[at + 3];
+    assert_int_equal(get_be16(page + at), 0x0040);
+    assert_int_equal(page[at + 3], 32);
+    assert_int_equal(strspn((char *)page + at + 4, "0123456789abcdef"), 32);
+    uint64_t mounted = value(0x0014), ready = value(0x0015);
+    assert_true(mounted >= ready && ready < 60000);
+    do {
+        serve_for(s, NULL, 5);
+        sense(s, D, 0x17);
+    } while (value(0x0015) == ready);
+    assert_true(value(0x0014) > mounted);
+    session_close(s);
+}
+
 static void a_mount_counts(void **state)
 {
     (void)state;
@@ -141,6 +162,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(what_was_written_and_read_is_told),
+        T(a_volume_tells_its_serial_number_and_how_long_it_is_there),
         T(a_mount_counts),
         T(an_alert_is_raised_by_its_cause_and_ends_with_the_cartridge),
     };

@@ -169,7 +169,7 @@ static void what_needs_a_medium_says_which_is_missing(void **state)
     each_row(without_medium);
 }
 
-/* A list that ends early must be refused, but where nothing, or whole pages only, are left of it. */
+/* A list that ends early must be refused, but where nothing, or whole pages or attributes only, are left of it. */
 static void cut_lists(struct scsi_lun *lun, const struct scsi_command *row, const struct bad_case *c)
 {
     static uint8_t before[2 * ROOM], now[2 * ROOM];
@@ -184,7 +184,8 @@ static void cut_lists(struct scsi_lun *lun, const struct scsi_command *row, cons
     for (uint32_t len = 0; len <= whole + 1; len++)
         for (uint32_t sent = len ? len - 1 : 0; sent <= len; sent++) { /* all that the CDB says, or one byte less */
             bool fine = !len || (sent == len && !c->refused_asc &&
-                                 (len == whole || (mode && (len == head || (unit == &drive && len == head + 8)))));
+                                 (len == whole || (c->opcode == 0x8D && len == 4) ||
+                                  (mode && (len == head || (unit == &drive && len == head + 8)))));
             if (mode && len >= head && len < head + 8 && unit == &drive)
                 fine = false; /* the header says that a descriptor follows */
             with_length(c, c->list_at, c->list_len, len, cdb);

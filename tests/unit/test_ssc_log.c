@@ -27,6 +27,20 @@ static uint64_t value(uint16_t code, unsigned len)
     return 0;
 }
 
+/* The same for a text. */
+static const char *text(uint16_t code, unsigned len)
+{
+    size_t end = 4u + get_be16(in + 2);
+    for (size_t at = 4; at + 4 <= end; at += 4u + in[at + 3])
+        if (get_be16(in + at) == code) {
+            assert_int_equal(in[at + 3], len);
+            assert_int_equal(in[at + 2] & 0x03, 1); /* FORMAT AND LINKING: ASCII */
+            return (const char *)in + at + 4;
+        }
+    fail_msg("no parameter %04x", code);
+    return NULL;
+}
+
 static void the_list_of_pages_is_true(void **state)
 {
     (void)state;
@@ -77,6 +91,9 @@ static void volume_statistics_say_what_pbs_reads(void **state)
 {
     (void)state;
     statistics = (struct tape_statistics){.mounts = 7,
+                                          .medium_id = {0x12, 0xab},
+                                          .mounted_ms = 61234,
+                                          .ready_ms = 60001,
                                           .life = {.written_bytes = 5000000000u,
                                                    .written_blocks = 19073,
                                                    .read_bytes = 3000000000u,
@@ -108,12 +125,89 @@ static void volume_statistics_say_what_pbs_reads(void **state)
     assert_int_equal(value(0x0011, 8), 3000);
     assert_int_equal(value(0x0012, 2), 200);
     assert_int_equal(value(0x0013, 2), 150);
+    assert_int_equal(value(0x0014, 6), 61234);
+    assert_int_equal(value(0x0015, 6), 60001);
     assert_int_equal(value(0x0016, 4), 12000000);
     assert_int_equal(value(0x0017, 4), 123457);
     assert_int_equal(value(0x0080, 1), 1);
     assert_int_equal(value(0x0081, 1), 0);
     assert_int_equal(value(0x0101, 4), 7);
+    assert_int_equal(value(0x0102, 4), 0);
     assert_int_equal(value(0x0202, 8), (UINT64_C(0x07) << 56) | 12000000);
+    assert_memory_equal(text(0x0040, 32), "12ab0000000000000000000000000000", 32); /* as in attribute 0401h */
+    assert_memory_equal(text(0x0042, 32), "PBS001L8                        ", 32);
+}
+
+static void a_full_tape_uses_its_capacity_and_no_more(void **state)
+{
+    (void)state;
+    tape.used = tape.capacity + 200000000000u; /* behind early warning */
+    tape.past_early_warning = true;
+    sense(0x17, 0x2000);
+    assert_int_equal(value(0x0016, 4), 12000000);
+    assert_int_equal(value(0x0017, 4), 12000000);
+    assert_int_equal(value(0x0203, 8), (UINT64_C(0x07) << 56) | 12000000);
+    assert_int_equal(value(0x0204, 8), UINT64_C(0x07) << 56);
+}
+
+static void the_drives_errors_are_where_sg_logs_looks(void **state)
+{
+    (void)state;
+    statistics.drive_loads = 12;
+    statistics.drive = (struct tape_usage){.write_errors = 3, .read_errors = 4};
+    sense(0x14, 0x2000);
+    assert_good();
+    assert_int_equal(value(0x0000, 4), 12);
+    assert_int_equal(value(0x000E, 4), 3);
+    assert_int_equal(value(0x000F, 4), 4);
+}
+
+/* Each counter at the value v, and all else of it far beyond what its parameter can hold. */
+static void everything_counted_is(uint64_t v)
+{
+    const struct tape_usage u = {.written_bytes = v,
+                                 .written_blocks = v,
+                                 .written_filemarks = v,
+                                 .stored_bytes = 1,
+                                 .read_bytes = v,
+                                 .read_blocks = v,
+                                 .fetched_bytes = 1,
+                                 .write_errors = v,
+                                 .read_errors = v};
+    statistics = (struct tape_statistics){.drive = u,
+                                          .mount = u,
+                                          .life = u,
+                                          .mounts = v,
+                                          .formats = v,
+                                          .mounted_ms = v,
+                                          .ready_ms = v,
+                                          .drive_loads = v,
+                                          .drive_cleanings = v,
+                                          .drive_seconds = v};
+    tape.used = tape.capacity = v;
+}
+
+static void counters_saturate_and_never_wrap(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t page;
+        uint16_t code;
+        uint8_t len;
+    } narrow[] = {{0x02, 0x06, 4}, {0x03, 0x06, 4}, {0x0C, 0x04, 4}, {0x0C, 0x05, 4}, {0x14, 0x00, 4}, {0x14, 0x01, 4},
+                  {0x14, 0x02, 4}, {0x14, 0x0E, 4}, {0x14, 0x0F, 4}, {0x17, 0x01, 4}, {0x17, 0x04, 4}, {0x17, 0x09, 4},
+                  {0x17, 0x0E, 4}, {0x17, 0x0F, 4}, {0x17, 0x12, 2}, {0x17, 0x13, 2}, {0x17, 0x14, 6}, {0x17, 0x15, 6},
+                  {0x17, 0x16, 4}, {0x17, 0x17, 4}, {0x1B, 0x00, 2}, {0x1B, 0x01, 2}, {0x1B, 0x02, 4}, {0x1B, 0x06, 4},
+                  {0x30, 0x01, 4}, {0x30, 0x04, 2}, {0x30, 0x09, 2}, {0x31, 0x03, 4}};
+    everything_counted_is(UINT64_MAX - 3);
+    for (size_t i = 0; i < sizeof(narrow) / sizeof(narrow[0]); i++) {
+        sense(narrow[i].page, 0x2000);
+        assert_good();
+        assert_int_equal(value(narrow[i].code, narrow[i].len), UINT64_MAX >> (64 - 8 * narrow[i].len));
+    }
+    sense(0x17, 0x2000);
+    assert_int_equal(value(0x0202, 8), UINT64_C(0x07000000ffffffff));
+    assert_int_equal(value(0x0203, 8), UINT64_C(0x07000000ffffffff));
 }
 
 static void volume_statistics_of_an_empty_drive_are_not_valid(void **state)
@@ -215,6 +309,9 @@ int main(void)
         T(every_page_is_well_formed),
         T(volume_statistics_say_what_pbs_reads),
         T(volume_statistics_of_an_empty_drive_are_not_valid),
+        T(a_full_tape_uses_its_capacity_and_no_more),
+        T(the_drives_errors_are_where_sg_logs_looks),
+        T(counters_saturate_and_never_wrap),
         T(each_initiator_is_told_of_an_alert_once),
         T(an_unload_that_is_prevented_raises_its_alert),
         T(log_select_sets_counters_to_0),

@@ -160,6 +160,40 @@ static void several_are_taken_all_or_none(void **state)
     expect(0x0802, "12345678", 8);
 }
 
+static void the_lists_own_length_is_not_looked_at(void **state)
+{
+    (void)state;
+    static const uint8_t list[] = {0, 0, 0, 0x0a, 0x08, 0x05, 0, 0, 1, 0x81};
+    write_list(list, sizeof(list));
+    assert_good();
+    read_sa(0, 0, 32768);
+    expect(0x0805, "\x81", 1);
+}
+
+/* SPC-5 table 447: the host's name is in the character set that 0805h names, as the label and the pool are. */
+static void formats_are_the_standards(void **state)
+{
+    (void)state;
+    static const uint16_t text[] = {0x0803, 0x0807, 0x0808};
+    static const uint16_t lengths[] = {160, 80, 160};
+    for (size_t i = 0; i < 3; i++) {
+        write_one(text[i], 2, lengths[i], "name");
+        assert_good();
+        write_one(text[i], 1, lengths[i], "name");
+        assert_sense(KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_PARAMETER_LIST);
+    }
+}
+
+static void counters_saturate(void **state)
+{
+    (void)state;
+    statistics.formats = 0x10005;
+    statistics.life.written_blocks = UINT64_C(0x100000007);
+    read_sa(0, 0, 32768);
+    expect(0x0007, "\xff\xff", 2);
+    expect(0x0009, "\xff\xff\xff\xff", 4);
+}
+
 static void what_cannot_be_written_is_refused(void **state)
 {
     (void)state;
@@ -269,6 +303,9 @@ int main(void)
         T(values_come_from_the_cartridge),
         T(what_pbs_writes_is_kept_and_cleared),
         T(several_are_taken_all_or_none),
+        T(the_lists_own_length_is_not_looked_at),
+        T(formats_are_the_standards),
+        T(counters_saturate),
         T(what_cannot_be_written_is_refused),
         T(the_lists_and_any_allocation_length),
         T(a_head_keeps_them_and_hostile_ones_are_passed_over),

@@ -298,6 +298,8 @@ static void what_cannot_be_is_refused_and_changes_nothing(void **state)
     assert_sense(KEY_ILLEGAL_REQUEST, ASC_PARAMETER_LIST_LENGTH_ERROR);
     spout_of(7, 0); /* nothing to do */
     assert_good();
+    COMMAND(0xB5, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0); /* whatever the page */
+    assert_good();
     write_block(7);
     assert_memory_equal(key_seen, key, 32);
     (void)make_list(false);

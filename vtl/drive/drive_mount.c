@@ -31,6 +31,7 @@ static void await_look(struct drive *d, uint64_t until)
 /* Threads the cartridge at BOP. */
 static int thread_tape(struct drive *d, uint64_t wait_until, struct errtext *err)
 {
+    d->mounted = clock_ms();
     int rc = cartridge_load(d->c, err);
     if (rc)
         return rc;

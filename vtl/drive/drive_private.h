@@ -44,6 +44,7 @@ struct drive {
     uint64_t appended, fetched;         /* the cartridge's and the reader's figures that are counted already */
     uint64_t loads, seconds, cleanings; /* in the drive's life, up to the start of this run */
     uint64_t began;                     /* ticks */
+    uint64_t mounted, ready;            /* ticks: when this mount began, when the cartridge was threaded */
     bool counting;                      /* a cartridge is threaded: the state's counters are behind */
     bool lost;                          /* it was so when the last run ended: reported with the first cartridge */
     struct reader reader;
@@ -52,8 +53,8 @@ struct drive {
     struct behind *behind;     /* set once, with op_lock held too */
     const atomic_bool *fenced; /* of the cartridge in it; NULL without one */
     struct tape_status st;
-    struct tape_statistics statistics;
-    uint64_t stored_shown; /* how much of the cartridge's appended is in statistics */
+    struct tape_statistics statistics; /* mounted_ms and ready_ms are ticks, as above */
+    uint64_t stored_shown;             /* how much of the cartridge's appended is in statistics */
     struct tape_mam mam;
 };
 

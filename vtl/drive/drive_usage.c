@@ -20,6 +20,11 @@ static uint64_t seconds(const struct drive *d)
     return d->seconds + (clock_ms() - d->began) / 1000;
 }
 
+static uint64_t since(uint64_t ticks)
+{
+    return ticks ? clock_ms() - ticks : 0;
+}
+
 /* What the state keeps of a drive: "loads seconds cleanings counting". */
 void drive_usage_begin(struct drive *d)
 {
@@ -53,6 +58,7 @@ void drive_usage_save(struct drive *d)
 void drive_usage_threaded(struct drive *d)
 {
     struct cartridge_brief b;
+    d->ready = clock_ms();
     memset(&d->mount, 0, sizeof(d->mount));
     d->loads++;
     cartridge_count_mount(d->c, d->serial);
@@ -90,7 +96,9 @@ void drive_usage_fill(const struct drive *d, const struct cartridge_brief *b, st
                                   .mount = d->mount,
                                   .drive_loads = d->loads,
                                   .drive_cleanings = d->cleanings,
-                                  .drive_seconds = seconds(d)};
+                                  .drive_seconds = seconds(d),
+                                  .mounted_ms = d->mounted,
+                                  .ready_ms = d->ready};
     if (!b)
         return;
     const struct usage *u = &b->usage;
@@ -112,6 +120,8 @@ void drive_statistics(void *self, struct tape_statistics *out)
     *out = d->statistics;
     lock_release(&d->st_lock);
     out->drive_seconds = seconds(d);
+    out->mounted_ms = since(out->mounted_ms);
+    out->ready_ms = since(out->ready_ms);
 }
 
 void drive_alert(void *self, enum tape_alert flag)

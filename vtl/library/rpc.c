@@ -109,12 +109,13 @@ static json_t *cartridge_json(struct library *lib, struct cartridge *c, bool det
 {
     struct cartridge_view v;
     cartridge_view(c, &v);
-    json_t *j =
-        json_pack("{s:s, s:o, s:o, s:o, s:o, s:i, s:b, s:b, s:b, s:o}", "barcode", cartridge_barcode(c), "used_bytes",
-                  integer(v.used_bytes), "stored_bytes", integer(v.stored_bytes), "not_remote_bytes",
-                  integer(v.backlog.bytes), "capacity_bytes", integer(v.capacity), "generation",
-                  cartridge_generation(c), "worm", (int)v.worm, "write_protected", (int)v.write_protected, "committed",
-                  (int)v.backlog.remote, "trouble", text_or_null(v.backlog.trouble));
+    /* What is written behind early warning, where the capacity ends, is part of neither. */
+    uint64_t used = v.used_bytes < v.capacity ? v.used_bytes : v.capacity;
+    json_t *j = json_pack("{s:s, s:o, s:o, s:o, s:o, s:i, s:b, s:b, s:b, s:o}", "barcode", cartridge_barcode(c),
+                          "used_bytes", integer(used), "stored_bytes", integer(v.stored_bytes), "not_remote_bytes",
+                          integer(v.backlog.bytes), "capacity_bytes", integer(v.capacity), "generation",
+                          cartridge_generation(c), "worm", (int)v.worm, "write_protected", (int)v.write_protected,
+                          "committed", (int)v.backlog.remote, "trouble", text_or_null(v.backlog.trouble));
     if (j)
         json_object_set_new(j, "fenced", json_boolean(v.backlog.fenced));
     if (j && v.usage.verified)
