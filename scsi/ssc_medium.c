@@ -9,10 +9,9 @@ static enum scsi_asc not_ready(enum tape_medium medium)
     switch (medium) {
     case TAPE_MEDIUM_LOADING:
         return ASC_BECOMING_READY;
-    case TAPE_MEDIUM_UNLOADED:
-        return ASC_INITIALIZING_COMMAND_REQUIRED;
     case TAPE_MEDIUM_CLEANING:
         return ASC_CLEANING_CARTRIDGE_INSTALLED;
+    case TAPE_MEDIUM_UNLOADED: /* as LTO drives say it; at 2/04/02 Linux's st waits two minutes for somebody to load */
     case TAPE_MEDIUM_NONE:
     case TAPE_MEDIUM_LOADED:
         break;

@@ -67,7 +67,7 @@ static inline void ssc_statistics(struct ssc_lun *ssc, struct tape_statistics *s
 
 /* Makes a result's sense; OK has none. residual: INFORMATION, for results that have it. */
 void ssc_end(struct scsi_request *rq, enum tape_result r, int64_t residual);
-/* If no medium is loaded, makes the sense: 2/3A/00, 2/04/01, 2/04/02 or 2/30/03. */
+/* If no medium is loaded, makes the sense: 2/3A/00, 2/04/01 or 2/30/03. */
 bool ssc_medium_ready(struct scsi_lun *lun, struct scsi_request *rq);
 
 /* ssc_work.c */

@@ -57,7 +57,7 @@ enum tape_activity {
 enum tape_medium {
     TAPE_MEDIUM_NONE,     /* the drive is empty */
     TAPE_MEDIUM_LOADING,  /* 2/04/01 */
-    TAPE_MEDIUM_UNLOADED, /* in the drive, but not threaded: 2/04/02 */
+    TAPE_MEDIUM_UNLOADED, /* in the drive, but not threaded: 2/3A/00 too */
     TAPE_MEDIUM_LOADED,
     TAPE_MEDIUM_CLEANING, /* a cleaning cartridge, which is never threaded: 2/30/03 */
 };

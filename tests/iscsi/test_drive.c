@@ -452,10 +452,9 @@ static void unload_leaves_the_cartridge_and_load_threads_it(void **state)
     command(s, D, CDB(0x1B, 0, 0, 0, 0, 0), NO_DATA, NULL, 0, &r);
     assert_good(&r);
     command(s, D, CDB(0, 0, 0, 0, 0, 0), NO_DATA, NULL, 0, &r);
-    assert_int_equal(r.status, 2);
-    assert_int_equal(sense_key(&r), 2);
+    assert_sense(&r, 2, 0x3A00);
     read_block(s, D, buf, sizeof(buf), &r);
-    assert_int_equal(sense_key(&r), 2);
+    assert_sense(&r, 2, 0x3A00);
     assert_residual(&r, sizeof(buf));
     assert_true(element_full(s, DRIVE, NULL));
     command(s, D, CDB(0x1B, 0, 0, 0, 1, 0), NO_DATA, NULL, 0, &r);

@@ -438,7 +438,7 @@ static enum place fetch_tape(struct worker *w)
             return UNKNOWN;
     }
     struct answer a = client_ready(w->c, client_drive(w->c));
-    if (a.outcome == CHECK && a.key == 2 && a.asc == 0x0402) /* unthreaded, by an UNLOAD that was cut off */
+    if (a.outcome == CHECK && a.key == 2 && a.asc == 0x3A00) /* unthreaded, by an UNLOAD that was cut off */
         a = tape_load(w->c, true);
     return good(w, "TEST UNIT READY", a) ? HERE : UNKNOWN;
 }

@@ -140,7 +140,7 @@ static void without_medium(struct scsi_lun *lun, const struct scsi_command *row,
     static const struct {
         enum tape_medium medium;
         unsigned asc;
-    } states[] = {{TAPE_MEDIUM_UNLOADED, 0x0402}, {TAPE_MEDIUM_LOADING, 0x0401}, {TAPE_MEDIUM_NONE, 0x3A00}};
+    } states[] = {{TAPE_MEDIUM_UNLOADED, 0x3A00}, {TAPE_MEDIUM_LOADING, 0x0401}, {TAPE_MEDIUM_NONE, 0x3A00}};
     if (lun != drive)
         return;
     for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
