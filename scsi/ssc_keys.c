@@ -148,6 +148,13 @@ bool ssc_keys_use(struct ssc_keys *k, uint64_t nexus, uint64_t medium, struct ta
     return good;
 }
 
+void ssc_keys_done(struct ssc_keys *k)
+{
+    lock_take(&k->lock);
+    explicit_bzero(&k->in_use, sizeof(k->in_use));
+    lock_release(&k->lock);
+}
+
 void ssc_keys_nexus_gone(struct ssc_keys *k, uint64_t nexus)
 {
     lock_take(&k->lock);

@@ -40,9 +40,11 @@ bool ssc_keys_set(struct ssc_keys *k, uint64_t nexus, enum key_scope scope, bool
  * with which they were set; PUBLIC: nobody set any. */
 void ssc_keys_get(struct ssc_keys *k, uint64_t nexus, uint64_t medium, struct ssc_params *out, enum key_scope *scope,
                   enum key_scope *of);
-/* The same for a READ or WRITE; the key is in locked memory, until the next call. By one thread at a time. False: the
- * nexus is locked to other parameters. */
+/* The same for a READ or WRITE; the key is in locked memory, until ssc_keys_done, whatever becomes of the parameters
+ * meanwhile. By one thread at a time. False: the nexus is locked to other parameters. */
 bool ssc_keys_use(struct ssc_keys *k, uint64_t nexus, uint64_t medium, struct tape_crypt *out);
+/* The command is over: wipes the key that it used. */
+void ssc_keys_done(struct ssc_keys *k);
 void ssc_keys_nexus_gone(struct ssc_keys *k, uint64_t nexus);
 void ssc_keys_reset(struct ssc_keys *k);
 

@@ -31,15 +31,20 @@ static bool decode(struct ssc_lun *ssc, struct scsi_request *rq, struct transfer
     return true;
 }
 
-/* The data encryption parameters in force for the nexus. Makes the sense if it is locked to others (SSC-5 4.2.21.7). */
-static bool keys_for(struct ssc_lun *ssc, struct scsi_request *rq, struct tape_crypt *crypt)
+/* Calls run with the data encryption parameters in force for the nexus, whose key is gone afterwards. Makes the
+ * sense if the nexus is locked to others (SSC-5 4.2.21.7). */
+static void with_keys(struct ssc_lun *ssc, struct scsi_request *rq, const struct transfer *t,
+                      void (*run)(struct ssc_lun *ssc, struct scsi_request *rq, const struct transfer *t,
+                                  const struct tape_crypt *crypt))
 {
+    struct tape_crypt crypt = {.key = NULL};
     struct tape_status st;
     ssc_status(ssc, &st);
-    if (ssc_keys_use(ssc->keys, rq->nexus, st.medium_changes, crypt))
-        return true;
-    scsi_check(rq, KEY_DATA_PROTECT, ASC_DATA_ENCRYPTION_KEY_INSTANCE_COUNTER_HAS_CHANGED);
-    return false;
+    if (ssc_keys_use(ssc->keys, rq->nexus, st.medium_changes, &crypt))
+        run(ssc, rq, t, &crypt);
+    else
+        scsi_check(rq, KEY_DATA_PROTECT, ASC_DATA_ENCRYPTION_KEY_INSTANCE_COUNTER_HAS_CHANGED);
+    ssc_keys_done(ssc->keys);
 }
 
 static void incorrect_length(struct scsi_request *rq, int64_t information)
@@ -50,8 +55,10 @@ static void incorrect_length(struct scsi_request *rq, int64_t information)
 }
 
 /* One block of any length: SSC-5 7.4, FIXED 0. */
-static void read_variable(struct ssc_lun *ssc, struct scsi_request *rq, uint32_t length, const struct tape_crypt *crypt)
+static void read_variable(struct ssc_lun *ssc, struct scsi_request *rq, const struct transfer *t,
+                          const struct tape_crypt *crypt)
 {
+    uint32_t length = t->block;
     uint32_t room = length < rq->in_len ? length : rq->in_len, actual = room;
     enum tape_result r = ssc->ops->read(ssc->self, rq->in, &actual, crypt, rq->cancelled);
     if (r != TAPE_OK) {
@@ -92,42 +99,33 @@ void ssc_read(struct scsi_lun *lun, struct scsi_request *rq)
 {
     struct ssc_lun *ssc = ssc_of(lun);
     struct transfer t;
-    struct tape_crypt crypt = {.key = NULL};
     if ((rq->cdb[1] & (FIXED | SILI)) == (FIXED | SILI)) {
         scsi_check_cdb_field(rq, 1, 1);
         return;
     }
-    if (!decode(ssc, rq, &t) || !t.count || !keys_for(ssc, rq, &crypt))
-        return;
-    if (rq->cdb[1] & FIXED)
-        read_fixed(ssc, rq, &t, &crypt);
-    else
-        read_variable(ssc, rq, t.block, &crypt);
+    if (decode(ssc, rq, &t) && t.count)
+        with_keys(ssc, rq, &t, rq->cdb[1] & FIXED ? read_fixed : read_variable);
 }
 
-void ssc_write(struct scsi_lun *lun, struct scsi_request *rq)
+static void write_blocks(struct ssc_lun *ssc, struct scsi_request *rq, const struct transfer *t,
+                         const struct tape_crypt *crypt)
 {
-    struct ssc_lun *ssc = ssc_of(lun);
-    struct transfer t;
-    struct tape_crypt crypt = {.key = NULL};
-    if (!decode(ssc, rq, &t) || !t.count || !keys_for(ssc, rq, &crypt))
-        return;
-    if ((uint64_t)t.block * t.count > rq->out_len) { /* the initiator sent less than its CDB says */
+    if ((uint64_t)t->block * t->count > rq->out_len) { /* the initiator sent less than its CDB says */
         scsi_check_cdb_field(rq, 2, -1);
         return;
     }
-    if (!ssc_may_overwrite(ssc, rq, false, rq->cdb[1] & FIXED ? t.count : t.block))
+    if (!ssc_may_overwrite(ssc, rq, false, rq->cdb[1] & FIXED ? t->count : t->block))
         return;
     bool warned = false;
-    for (uint32_t done = 0; done < t.count; done++) {
+    for (uint32_t done = 0; done < t->count; done++) {
         enum tape_result r =
-            ssc->ops->write(ssc->self, rq->out + rq->out_actual, t.block, ssc->compress, &crypt, rq->cancelled);
+            ssc->ops->write(ssc->self, rq->out + rq->out_actual, t->block, ssc->compress, crypt, rq->cancelled);
         if (r != TAPE_OK && r != TAPE_EARLY_WARNING) {
-            ssc_end(rq, r, rq->cdb[1] & FIXED ? (int64_t)t.count - done : t.block);
+            ssc_end(rq, r, rq->cdb[1] & FIXED ? (int64_t)t->count - done : t->block);
             return;
         }
         warned = warned || r == TAPE_EARLY_WARNING;
-        rq->out_actual += t.block;
+        rq->out_actual += t->block;
     }
     /* BUFFERED MODE 0: GOOD means that it is safe. */
     enum tape_result safe =
@@ -137,6 +135,14 @@ void ssc_write(struct scsi_lun *lun, struct scsi_request *rq)
     else if (warned)
         ssc_end(rq, TAPE_EARLY_WARNING, 0);
     ssc_note_pews(ssc, rq);
+}
+
+void ssc_write(struct scsi_lun *lun, struct scsi_request *rq)
+{
+    struct ssc_lun *ssc = ssc_of(lun);
+    struct transfer t;
+    if (decode(ssc, rq, &t) && t.count)
+        with_keys(ssc, rq, &t, write_blocks);
 }
 
 static void give_out(void *rq)
@@ -157,38 +163,44 @@ bool ssc_write_at_once(struct scsi_lun *lun, struct scsi_request *rq)
     if (!plain || !fits || !rq->give_out || !ssc->ops->write_at_once)
         return false;
     ssc_status(ssc, &st);
-    if (!ssc_keys_use(ssc->keys, rq->nexus, st.medium_changes, &crypt))
-        return false;
     const struct tape_write w = {
         .block = rq->out, .len = len, .compress = ssc->compress, .crypt = &crypt, .taken = give_out, .arg = rq};
     enum tape_result r;
-    if (!ssc->ops->write_at_once(ssc->self, &w, &r))
+    bool done =
+        ssc_keys_use(ssc->keys, rq->nexus, st.medium_changes, &crypt) && ssc->ops->write_at_once(ssc->self, &w, &r);
+    ssc_keys_done(ssc->keys);
+    if (!done)
         return false;
     rq->out_actual = len;
     ssc_end(rq, r, 0);
     return true;
 }
 
+static void verify_blocks(struct ssc_lun *ssc, struct scsi_request *rq, const struct transfer *t,
+                          const struct tape_crypt *crypt)
+{
+    bool fixed = rq->cdb[1] & FIXED;
+    for (uint32_t done = 0; done < t->count; done++) {
+        uint32_t actual = 0;
+        uint8_t nothing; /* all that READ would find wrong is found, the key too */
+        enum tape_result r = ssc->ops->read(ssc->self, &nothing, &actual, crypt, rq->cancelled);
+        if (r != TAPE_OK) {
+            ssc_end(rq, r, fixed ? (int64_t)t->count - done : t->block);
+            return;
+        }
+        if (actual != t->block) {
+            incorrect_length(rq, fixed ? (int64_t)t->count - done : (int64_t)t->block - actual);
+            return;
+        }
+    }
+}
+
 void ssc_verify(struct scsi_lun *lun, struct scsi_request *rq)
 {
     struct ssc_lun *ssc = ssc_of(lun);
     struct transfer t;
-    struct tape_crypt crypt = {.key = NULL};
-    bool fixed = rq->cdb[1] & FIXED;
-    if (!decode(ssc, rq, &t) || !keys_for(ssc, rq, &crypt))
-        return;
-    for (uint32_t done = 0; done < t.count; done++) {
-        uint32_t actual = 0;
-        enum tape_result r = ssc->ops->read(ssc->self, NULL, &actual, &crypt, rq->cancelled);
-        if (r != TAPE_OK) {
-            ssc_end(rq, r, fixed ? (int64_t)t.count - done : t.block);
-            return;
-        }
-        if (actual != t.block) {
-            incorrect_length(rq, fixed ? (int64_t)t.count - done : (int64_t)t.block - actual);
-            return;
-        }
-    }
+    if (decode(ssc, rq, &t))
+        with_keys(ssc, rq, &t, verify_blocks);
 }
 
 void ssc_write_filemarks(struct scsi_lun *lun, struct scsi_request *rq)

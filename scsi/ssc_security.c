@@ -122,6 +122,7 @@ static size_t next_block_status(struct ssc_lun *ssc, struct scsi_request *rq, ui
     ssc_status(ssc, &st);
     (void)ssc_keys_use(ssc->keys, rq->nexus, st.medium_changes, &crypt);
     enum tape_result r = ssc->ops->next_block(ssc->self, &crypt, &next, kad, &kad_len, rq->cancelled);
+    ssc_keys_done(ssc->keys);
     if (r != TAPE_OK) {
         ssc_end(rq, r, 0);
         return 0;

@@ -155,8 +155,8 @@ struct tape_ops {
     /* Appends filemarks, as write does blocks. count 0 and !immed: flushes to the configured durability (I1). */
     enum tape_result (*write_filemarks)(void *self, uint64_t count, bool immed, const atomic_bool *cancel);
     /* Reads the block at the position: min(*len, its length) bytes go to buf, *len becomes its length, and the position
-     * moves past it. FILEMARK: the position moves past the filemark. All other results leave it. *len 0, and buf may be
-     * NULL: skips the block. crypt NULL: there is no key, here as for write. */
+     * moves past it. FILEMARK: the position moves past the filemark. All other results leave it. *len 0: the block is
+     * only checked, as if it were read. crypt NULL: there is no key, here as for write. */
     enum tape_result (*read)(void *self, void *buf, uint32_t *len, const struct tape_crypt *crypt,
                              const atomic_bool *cancel);
     /* What the next block is with this key. kad (TAPE_KAD_MAX bytes) and *kad_len: the descriptors kept with it. */

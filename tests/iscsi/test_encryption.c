@@ -127,6 +127,30 @@ static void a_block_is_read_with_its_key_only(void **state)
     session_close(s);
 }
 
+static void verify_answers_as_read_does(void **state)
+{
+    (void)state;
+    struct session *s = open_loaded();
+    struct reply r;
+    set_key(s, 1, 2, 3);
+    write_text(s, 1);
+    write_text(s, 2);
+    do_good(s, REWIND);
+    set_key(s, 0, 2, 0);
+    command(s, D, RW6(0x13, 0, sizeof(block)), NO_DATA, NULL, 0, &r);
+    assert_sense(&r, 7, 0x7401);
+    set_key(s, 2, 2, 3);
+    command(s, D, RW6(0x13, 0, sizeof(block)), NO_DATA, NULL, 0, &r);
+    assert_sense(&r, 7, 0x7403);
+    assert_position(s, D, 0, 0);
+    set_key(s, 1, 2, 3);
+    command(s, D, RW6(0x13, 0, sizeof(block)), NO_DATA, NULL, 0, &r);
+    assert_good(&r);
+    expect_text(s, 2);
+    set_key(s, 0, 2, 0);
+    session_close(s);
+}
+
 /* PBS: labels in the clear, archives with the key, read in mixed mode. */
 static void a_tape_holds_both_kinds(void **state)
 {
@@ -343,6 +367,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(a_block_is_read_with_its_key_only),
+        T(verify_answers_as_read_does),
         T(a_tape_holds_both_kinds),
         T(a_local_key_is_not_the_others),
         T(the_key_stays_over_an_unload_until_it_is_cleared),

@@ -3,6 +3,8 @@
  * all that can be wrong with a list. */
 #include "tests/unit/tape_model.h"
 
+#include <stdio.h>
+
 #include "scsi/ssc_keys.h"
 
 static uint8_t key[32];
@@ -106,6 +108,51 @@ static void the_key_goes_with_each_write(void **state)
     write_block(7);
     assert_false(crypt_seen.encrypt || crypt_seen.decrypt);
     assert_null(crypt_seen.key);
+}
+
+/* Is the key anywhere in the locked memory that a command was given it from? */
+static bool key_is_kept(const uint8_t *from)
+{
+    FILE *maps = fopen("/proc/self/maps", "r");
+    char line[512];
+    bool kept = false, seen = false;
+    assert_non_null(maps);
+    while (!seen && fgets(line, sizeof(line), maps)) {
+        uintptr_t begin, end;
+        assert_int_equal(sscanf(line, "%lx-%lx", &begin, &end), 2);
+        seen = (uintptr_t)from >= begin && (uintptr_t)from < end;
+        kept = seen && memmem((void *)begin, end - begin, key, sizeof(key));
+    }
+    (void)fclose(maps);
+    assert_true(seen);
+    return kept;
+}
+
+static void a_key_is_gone_when_it_is_cleared(void **state)
+{
+    (void)state;
+    switch_on(7);
+    write_block(7);
+    const uint8_t *from = crypt_seen.key;
+    assert_true(key_is_kept(from)); /* it is in force */
+    spout_of(7, make_list(false));
+    assert_good();
+    assert_false(key_is_kept(from));
+}
+
+static void a_key_is_gone_with_its_session(void **state)
+{
+    (void)state;
+    static const uint8_t read6[6] = {0x08, 2, 0, 0, 4, 0};
+    uint32_t len = make_list(true);
+    list[4] = 0x20; /* local */
+    spout_of(7, len);
+    write_block(7);
+    command_of(7, read6, 6, 4, NULL, 0);
+    const uint8_t *from = crypt_seen.key;
+    assert_true(key_is_kept(from));
+    (void)scsi_nexus_gone(drive, 7);
+    assert_false(key_is_kept(from));
 }
 
 static void raw_reads_need_no_key(void **state)
@@ -408,6 +455,8 @@ int main(void)
         T(capabilities_are_what_pbs_looks_for),
         T(the_status_is_what_was_set),
         T(the_key_goes_with_each_write),
+        T(a_key_is_gone_when_it_is_cleared),
+        T(a_key_is_gone_with_its_session),
         T(raw_reads_need_no_key),
         T(works_without_a_medium),
         T(the_others_learn_that_the_parameters_changed),

@@ -62,7 +62,7 @@ enum tape_result drive_read(void *self, void *buf, uint32_t *len, const struct t
     }
     if (!rc) {
         d->pos++;
-        if (buf)
+        if (room)
             drive_count(d, &(struct tape_usage){.read_bytes = *len, .read_blocks = 1});
         return drive_end(d, TAPE_OK);
     }
