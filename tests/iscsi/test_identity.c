@@ -324,6 +324,27 @@ static void mode_select_tells_the_other_sessions(void **state)
     session_close(b);
 }
 
+static void a_list_of_no_bytes_is_no_error(void **state)
+{
+    (void)state;
+    struct session *s = session_open(NULL);
+    struct reply r;
+    settle_all(s);
+    for (int lun = LUN_CHANGER; lun <= LUN_DRIVE0; lun++) {
+        command(s, lun, CDB(0x1D, 0, 0, 0, 0, 0), NO_DATA, NULL, 0, &r); /* SEND DIAGNOSTIC */
+        assert_good(&r);
+        command(s, lun, CDB(0x1D, 4, 0, 0, 0, 0), NO_DATA, NULL, 0, &r); /* SELFTEST */
+        assert_good(&r);
+        command(s, lun, CDB(0x1D, 0x20, 0, 0, 0, 0), NO_DATA, NULL, 0, &r); /* a self-test that is not there */
+        assert_sense(&r, 5, 0x2400);
+    }
+    command(s, LUN_DRIVE0, CDB(0xB5, 0x20, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0), NO_DATA, NULL, 0, &r);
+    assert_good(&r);
+    command(s, LUN_DRIVE0, CDB(0xB5, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), NO_DATA, NULL, 0, &r);
+    assert_good(&r);
+    session_close(s);
+}
+
 static void log_sense_pages_come_with_the_lengths_that_pbs_wants(void **state)
 {
     (void)state;
@@ -394,6 +415,74 @@ static void a_reservation_keeps_others_out(void **state)
     session_close(b);
 }
 
+static void reserve(struct session *s, uint8_t action, uint8_t key, uint8_t new_key, struct reply *r)
+{
+    uint8_t list[24] = {[7] = key, [15] = new_key};
+    command(s, LUN_DRIVE0, CDB(0x5F, action, action == 1 ? 3 : 0, 0, 0, 0, 0, 0, 24, 0), DATA_OUT, list, 24, r);
+}
+
+static void rewind_expecting(struct session *s, int status)
+{
+    struct reply r;
+    command(s, LUN_DRIVE0, CDB(0x01, 0, 0, 0, 0, 0), NO_DATA, NULL, 0, &r);
+    assert_int_equal(r.status, status);
+}
+
+/* It is the initiator port's, which iSCSI knows by name and ISID, not the session's. */
+static void a_reservation_outlives_its_session(void **state)
+{
+    (void)state;
+    const struct session_options port = {.name = "a", .isid = 1}, same_name = {.name = "a", .isid = 3},
+                                 same_isid = {.name = "c", .isid = 1};
+    struct session *a = session_open(&port), *b = session_open(&(struct session_options){.name = "b", .isid = 2});
+    struct reply r;
+    settle_all(a);
+    load_blank(a, 0, "TEST01L8");
+    settle_all(b);
+    reserve(b, 0, 0, 8, &r); /* REGISTER: one more registrant, who has nothing else */
+    assert_good(&r);
+    reserve(a, 0, 0, 7, &r);
+    assert_good(&r);
+    reserve(a, 1, 7, 0, &r); /* RESERVE, exclusive access */
+    assert_good(&r);
+    for (int end = 0; end < 3; end++) { /* logout, lost connection, reinstatement */
+        struct session *before = a;
+        if (end == 0)
+            session_close(before);
+        else if (end == 1)
+            session_cut(before);
+        a = session_open(&port);
+        settle_all(a);
+        rewind_expecting(a, 0);
+        rewind_expecting(b, 0x18);
+        if (end == 2)
+            session_cut(before);
+    }
+    session_close(a);
+    for (int i = 0; i < 2; i++) { /* others are strangers, whatever part of the name they share */
+        struct session *c = session_open(i ? &same_isid : &same_name);
+        settle_all(c);
+        rewind_expecting(c, 0x18);
+        session_close(c);
+    }
+    a = session_open(&port);
+    settle_all(a);
+    reserve(a, 0, 7, 0, &r); /* the registration is known by its key, and ends with the reservation */
+    assert_good(&r);
+    settle(b, LUN_DRIVE0);
+    rewind_expecting(b, 0);
+    session_close(a);
+    a = session_open(&port); /* and does not come back */
+    settle_all(a);
+    reserve(b, 1, 8, 0, &r);
+    assert_good(&r);
+    rewind_expecting(a, 0x18);
+    reserve(b, 3, 8, 0, &r); /* CLEAR */
+    assert_good(&r);
+    session_close(a);
+    session_close(b);
+}
+
 static void a_reservation_of_the_changer_keeps_moves_out(void **state)
 {
     (void)state;
@@ -438,8 +527,10 @@ int main(void)
         cmocka_unit_test_teardown(mode_sense_pages_come_with_the_lengths_that_pbs_wants, sessions_end),
         cmocka_unit_test_teardown(mode_select_takes_what_pbs_echoes, sessions_end),
         cmocka_unit_test_teardown(mode_select_tells_the_other_sessions, sessions_end),
+        cmocka_unit_test_teardown(a_list_of_no_bytes_is_no_error, sessions_end),
         cmocka_unit_test_teardown(log_sense_pages_come_with_the_lengths_that_pbs_wants, sessions_end),
         cmocka_unit_test_teardown(a_reservation_keeps_others_out, sessions_end),
+        cmocka_unit_test_teardown(a_reservation_outlives_its_session, sessions_end),
         cmocka_unit_test_teardown(a_reservation_of_the_changer_keeps_moves_out, sessions_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

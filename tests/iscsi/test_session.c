@@ -106,6 +106,33 @@ static void a_lost_session_prevents_nothing(void **state)
     session_close(s);
 }
 
+/* Whatever its end: what it prevented is possible as soon as the next one asks for it. */
+static void an_ended_session_prevents_nothing_at_once(void **state)
+{
+    (void)state;
+    struct reply r;
+    struct session *holder = session_open(&(struct session_options){.name = "holder", .isid = 5});
+    struct session *s = session_open(NULL);
+    settle_all(s);
+    for (int logout = 0; logout < 2; logout++) {
+        load_tape(s, 0, "TEST01L8");
+        settle_all(holder);
+        command(holder, D, CDB(0x1E, 0, 0, 0, 1, 0), NO_DATA, NULL, 0, &r);
+        assert_good(&r);
+        struct session *before = holder; /* the same port logs in again: session reinstatement, RFC 7143 6.3.5 */
+        if (logout)
+            session_close(before);
+        holder = session_open(&(struct session_options){.name = "holder", .isid = 5});
+        settle(holder, LUN_CHANGER);
+        move(s, DRIVE, SLOT + 15, &r);
+        assert_good(&r);
+        if (!logout)
+            session_cut(before);
+    }
+    session_close(holder);
+    session_close(s);
+}
+
 static void a_reset_ends_prevention(void **state)
 {
     (void)state;
@@ -160,6 +187,7 @@ int main(void)
         T(with_initial_r2t_and_no_immediate_data),
         T(the_tape_stays_where_it_is_between_sessions),
         T(a_lost_session_prevents_nothing),
+        T(an_ended_session_prevents_nothing_at_once),
         T(a_reset_ends_prevention),
         T(an_abort_of_nothing_is_answered),
         T(many_sessions_come_and_go),

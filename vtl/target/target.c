@@ -12,6 +12,7 @@
 #include "base/lock.h"
 #include "vtl/cartridge/engine.h"
 #include "vtl/target/executor.h"
+#include "vtl/target/port.h"
 #include "vtl/target/reservation.h"
 #include "vtl/target/target_engine.h"
 
@@ -45,6 +46,9 @@ enum {
     OP_PERSISTENT_RESERVE_IN = 0x5E,
     OP_PERSISTENT_RESERVE_OUT = 0x5F,
     OP_REPORT_LUNS = 0xA0,
+    OP_LOAD_UNLOAD = 0x1B,
+    OP_MOVE_MEDIUM = 0xA5,
+    OP_EXCHANGE_MEDIUM = 0xA6,
     TAG_SIMPLE = 0x20,         /* MSG_SIMPLE_TAG */
     FUNCTION_LUN_RESET = 0x17, /* LOGICAL_UNIT_RESET */
     TICK_BUSY_MS = 50,         /* how soon an abort is seen */
@@ -313,10 +317,36 @@ static void take_unit_attentions(struct target_lun *tl, struct scsi_cmd *cmd)
         unsigned asc =
             (unsigned)cmd->sense_buffer[12] << 8 | cmd->sense_buffer[13]; /* fixed format: sense_format is 0 */
         cmd->sense_len = 0;
+        if (!nexus_known(tl->unit.lun, cmd->cmd_itn_id))
+            port_reinstate(cmd);
         if (asc == ASC_POWER_ON_RESET && nexus_known(tl->unit.lun, cmd->cmd_itn_id))
             note_reset(tl);
         scsi_ua_raise(tl->unit.lun, cmd->cmd_itn_id, 0, (enum scsi_asc)asc);
     }
+}
+
+/* A nexus that is in no session any more holds no unit attention and prevents nothing. */
+static void forget_lost_nexuses(struct target_lun *tl)
+{
+    uint64_t ids[SCSI_MAX_NEXUS];
+    size_t n = nexus_list(tl->unit.lun, ids);
+    for (size_t i = 0; i < n; i++) {
+        if (it_nexus_lookup(tl->lu->tgt->tid, ids[i]))
+            continue;
+        allow_removal(tl, ids[i]);
+        scsi_nexus_gone(tl->unit.lun, ids[i]);
+    }
+}
+
+/* tgt does not tell that a session ended, by whatever end. Who takes a cartridge out must not meet the PREVENT of
+ * one. */
+static void before_removal(uint8_t opcode)
+{
+    if (opcode != OP_LOAD_UNLOAD && opcode != OP_MOVE_MEDIUM && opcode != OP_EXCHANGE_MEDIUM)
+        return;
+    for (int i = TARGET_CHANGER; i < MAX_DRIVES; i++)
+        if (*place_of(i))
+            forget_lost_nexuses(*place_of(i));
 }
 
 static bool tgt_answers(uint8_t opcode)
@@ -335,25 +365,14 @@ static int receive(int tid, struct scsi_cmd *cmd)
     /* Until something is transferred nothing is: tgt's own errors would otherwise send the buffer as it was allocated.
      */
     scsi_set_in_resid_by_actual(cmd, 0);
+    port_keep_registration(cmd);
+    before_removal(opcode);
     if (!tgt_answers(opcode)) {
         scsi_set_out_resid_by_actual(cmd, 0);
         if (opcode != OP_INQUIRY && tl->lu)
             take_unit_attentions(tl, cmd);
     }
     return target_cmd_perform(tid, cmd);
-}
-
-/* A nexus that is in no session any more holds no unit attention and prevents nothing. */
-static void forget_lost_nexuses(struct target_lun *tl)
-{
-    uint64_t ids[SCSI_MAX_NEXUS];
-    size_t n = nexus_list(tl->unit.lun, ids);
-    for (size_t i = 0; i < n; i++) {
-        if (it_nexus_lookup(tl->lu->tgt->tid, ids[i]))
-            continue;
-        allow_removal(tl, ids[i]);
-        scsi_nexus_gone(tl->unit.lun, ids[i]);
-    }
 }
 
 /* ---- aborts ---- */
@@ -575,6 +594,7 @@ static tgtadm_err s3vtl_init(struct scsi_lu *lu, char *options)
 static void s3vtl_exit(struct scsi_lu *lu)
 {
     s3vtl_close(lu);
+    port_forget(lu);
 }
 
 /* The disk commands that would call it are all replaced. */

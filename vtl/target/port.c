@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* port.c: see port.h. */
+#include "vtl/target/port.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+/* tgt's own; see target.c. */
+#include "list.h"
+#include "tgtd.h"
+#include "target.h"
+#include "iscsi/iscsid.h"
+
+enum { PERSISTENT_RESERVE_OUT = 0x5F };
+
+static struct iscsi_session *session_of(struct scsi_cmd *cmd)
+{
+    return container_of(cmd, struct iscsi_task, scmd)->conn->session;
+}
+
+/* ---- sessions ---- */
+
+static void end_session(struct iscsi_session *s)
+{
+    struct iscsi_connection *conn, *next;
+    session_get(s);
+    list_for_each_entry_safe (conn, next, &s->conn_list, clist)
+        if (!conn->closed)
+            conn_close(conn);
+    session_put(s);
+}
+
+void port_reinstate(struct scsi_cmd *cmd)
+{
+    const struct iscsi_session *s = session_of(cmd);
+    struct list_head *at = s->slist.next, *next; /* those behind it in the list are older */
+    for (; at != &s->target->sessions_list; at = next) {
+        struct iscsi_session *old = list_entry(at, struct iscsi_session, slist);
+        next = at->next;
+        if (!memcmp(old->isid, s->isid, sizeof(s->isid)) && !strcmp(old->initiator, s->initiator))
+            end_session(old);
+    }
+}
+
+/* ---- registrations ---- */
+
+/*
+ * A registration is of an initiator port, and stays when the I_T nexus is lost (SPC-5 5.13.7). tgt keeps it under the
+ * session's number and its time of birth, so that a port that logs in again would be a stranger to its own reservation.
+ * Here the port of each registrant is kept beside tgt's list; the first command of a new session of the same port takes
+ * the registration along.
+ */
+struct registrant {
+    struct list_head siblings;
+    const struct scsi_lu *lu;
+    uint64_t nexus; /* these two as in struct registration */
+    long born;
+    uint8_t isid[6];
+    char name[];
+};
+
+static LIST_HEAD(registrants); /* the transport's thread only */
+
+static bool is_port(const struct registrant *r, const struct iscsi_session *s)
+{
+    return !memcmp(r->isid, s->isid, sizeof(r->isid)) && !strcmp(r->name, s->initiator);
+}
+
+static struct registration *find_registration(struct scsi_lu *lu, uint64_t nexus, long born)
+{
+    struct registration *reg;
+    list_for_each_entry (reg, &lu->registration_list, registration_siblings)
+        if (reg->nexus_id == nexus && reg->ctime == born)
+            return reg;
+    return NULL;
+}
+
+static void forget(struct registrant *r)
+{
+    list_del(&r->siblings);
+    free(r);
+}
+
+/* Whoever asks for a registration is noted before it is known whether it gets one. Those that have none go. */
+static void note(struct scsi_cmd *cmd)
+{
+    const struct iscsi_session *s = session_of(cmd);
+    struct registrant *r, *next;
+    list_for_each_entry_safe (r, next, &registrants, siblings)
+        if (r->lu == cmd->dev && !find_registration(cmd->dev, r->nexus, r->born))
+            forget(r);
+    if (find_registration(cmd->dev, cmd->cmd_itn_id, cmd->it_nexus->ctime)) /* noted when it registered */
+        return;
+    size_t len = strlen(s->initiator) + 1;
+    r = malloc(sizeof(*r) + len);
+    if (!r) {
+        log_line("reservation of %s: out of memory: it will not outlive the session", s->initiator);
+        return;
+    }
+    r->lu = cmd->dev;
+    r->nexus = cmd->cmd_itn_id;
+    r->born = cmd->it_nexus->ctime;
+    memcpy(r->isid, s->isid, sizeof(r->isid));
+    memcpy(r->name, s->initiator, len);
+    list_add_tail(&r->siblings, &registrants);
+}
+
+static void take_along(struct scsi_cmd *cmd)
+{
+    struct registrant *r;
+    list_for_each_entry (r, &registrants, siblings) {
+        struct registration *reg =
+            r->lu == cmd->dev && is_port(r, session_of(cmd)) ? find_registration(cmd->dev, r->nexus, r->born) : NULL;
+        if (!reg)
+            continue;
+        reg->nexus_id = r->nexus = cmd->cmd_itn_id;
+        reg->ctime = r->born = cmd->it_nexus->ctime;
+        return;
+    }
+}
+
+void port_keep_registration(struct scsi_cmd *cmd)
+{
+    if (!list_empty(&cmd->dev->registration_list) &&
+        !find_registration(cmd->dev, cmd->cmd_itn_id, cmd->it_nexus->ctime))
+        take_along(cmd);
+    if (cmd->scb[0] == PERSISTENT_RESERVE_OUT)
+        note(cmd);
+}
+
+void port_forget(const struct scsi_lu *lu)
+{
+    struct registrant *r, *next;
+    list_for_each_entry_safe (r, next, &registrants, siblings)
+        if (r->lu == lu)
+            forget(r);
+}
