@@ -82,6 +82,23 @@ static void it_is_never_threaded(void **state)
     session_close(s);
 }
 
+/* The drive was not ready, and is not. (The cartridge is used up here, which changes nothing.) */
+static void it_comes_and_goes_without_an_attention(void **state)
+{
+    (void)state;
+    struct session *s = session_open(NULL);
+    struct reply r;
+    settle_all(s);
+    slot = find_cartridge(s, CLEANS);
+    move(s, slot, DRIVE, &r);
+    assert_good(&r);
+    move(s, DRIVE, slot, &r);
+    assert_good(&r);
+    command(s, D, CDB(0, 0, 0, 0, 0, 0), NO_DATA, NULL, 0, &r);
+    assert_sense(&r, 2, 0x3A00);
+    session_close(s);
+}
+
 static void it_is_used_up_after_fifty_cleanings(void **state)
 {
     (void)state;
@@ -128,6 +145,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(it_is_never_threaded),
         T(it_is_used_up_after_fifty_cleanings),
+        T(it_comes_and_goes_without_an_attention),
         T(it_has_no_capacity_to_choose),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,7 +16,7 @@ struct elements {
     unsigned n;
 };
 
-static bool mode_page(struct unit *u, unsigned count[5])
+static bool mode_page(struct unit *u, unsigned count[5], unsigned *attentions)
 {
     uint8_t b[255];
     uint32_t got = 0;
@@ -26,6 +26,7 @@ static bool mode_page(struct unit *u, unsigned count[5])
          i++) {
         if (i == 25)
             return false;
+        ++*attentions;
         nanosleep(&pause, NULL);
     }
     if (got < 24 || b[0] != 23 || b[4] != 0x1D || b[5] != 0x12)
@@ -174,7 +175,7 @@ bool changer_status(struct unit *u, struct changer_status *s)
     unsigned count[5];
     struct elements slots = {NULL, 0}, drives = {NULL, 0}, arms = {NULL, 0};
     memset(s, 0, sizeof(*s));
-    bool good = sg_inquiry(u, 8) && mode_page(u, count) && query(u, STORAGE, VOLTAG, false, &slots) &&
+    bool good = sg_inquiry(u, 8) && mode_page(u, count, &s->attentions) && query(u, STORAGE, VOLTAG, false, &slots) &&
                 counted("storage", slots.n, count[STORAGE]) && query(u, DOOR, VOLTAG, false, &slots) &&
                 counted("import/export", slots.n - count[STORAGE], count[DOOR]) &&
                 query(u, DRIVE, VOLTAG, false, &drives) && counted("data transfer", drives.n, count[DRIVE]) &&

@@ -18,6 +18,7 @@ struct element {
 struct changer_status {
     uint16_t transport;
     unsigned drives, slots, storage;
+    unsigned attentions; /* unit attentions that were tried again: PBS 4 ends the task with so many warnings */
     struct element *drive, *slot;
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* main.c: runs groups of tests as a backup server whose inventory is a file.
- *   pbs INVENTORY GROUP...      GROUP: media, backup, restore, worm, lto9, in this order; TAP on stdout
+ *   pbs INVENTORY GROUP...      GROUP: media, backup, restore, worm, lto9, in this order, restarted, changed; TAP on stdout
  * The library is found by S3VTL_TEST_PORTAL and S3VTL_TEST_TARGET, or by S3VTL_PBS_SG in the build for /dev/sg. */
 #include <stdio.h>
 #include <string.h>
@@ -12,8 +12,9 @@ static const struct {
     const char *name;
     const struct test *tests;
 } groups[] = {
-    {"media", media_tests}, {"backup", backup_tests}, {"restore", restore_tests},
-    {"worm", worm_tests},   {"lto9", lto9_tests},     {"encryption", encryption_tests},
+    {"media", media_tests},         {"backup", backup_tests},   {"restore", restore_tests},
+    {"worm", worm_tests},           {"lto9", lto9_tests},       {"encryption", encryption_tests},
+    {"restarted", restarted_tests}, {"changed", changed_tests},
 };
 
 static double now(void)

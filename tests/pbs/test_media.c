@@ -267,6 +267,37 @@ const struct test lto9_tests[] = {
     {NULL, NULL},
 };
 
+/* ---- the first that is asked of a changer that was started again ---- */
+
+static bool changer_says(struct site *s, unsigned attentions)
+{
+    struct changer_status st;
+    TRY(job_status(s, &st));
+    unsigned n = st.attentions;
+    changer_status_free(&st);
+    return n == attentions || problem("%u warnings, not %u", n, attentions);
+}
+
+static bool the_changer_is_as_it_was(struct site *s)
+{
+    return changer_says(s, 0);
+}
+
+static bool the_changer_tells_of_what_changed_meanwhile(struct site *s)
+{
+    return changer_says(s, 1) && changer_says(s, 0);
+}
+
+const struct test restarted_tests[] = {
+    {"after a restart the changer gives no warning", the_changer_is_as_it_was},
+    {NULL, NULL},
+};
+
+const struct test changed_tests[] = {
+    {"what an operator moved while nothing served is told", the_changer_tells_of_what_changed_meanwhile},
+    {NULL, NULL},
+};
+
 const struct test media_tests[] = {
     {"the changer's status is seven commands that parse", status_of_the_changer_is_seven_commands_that_parse},
     {"the status of an empty drive is quick and does not fail", status_of_an_empty_drive_does_not_fail},

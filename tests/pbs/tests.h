@@ -11,6 +11,7 @@ struct test {
 };
 /* Each group ends with an entry without name. They run in order on one library: later ones use what earlier ones wrote.
  */
-extern const struct test media_tests[], backup_tests[], restore_tests[], worm_tests[], lto9_tests[], encryption_tests[];
+extern const struct test media_tests[], backup_tests[], restore_tests[], worm_tests[], lto9_tests[], encryption_tests[],
+    restarted_tests[], changed_tests[];
 
 #endif

@@ -111,7 +111,8 @@ static void into_drive(struct library *lib, struct drive *d, const char *barcode
     if (drive_insert(d, c, clock_ms() + DRIVE_LOOK_MS, &err))
         log_line("drive %u: %s cannot be loaded: %s", drive_number(d), barcode, err.text);
     drive_clean(d);
-    library_tell(lib, LIBRARY_DRIVE_MEDIUM_CHANGED, drive_number(d));
+    if (!barcode_is_cleaning(barcode)) /* with which the drive does not become ready */
+        library_tell(lib, LIBRARY_DRIVE_MEDIUM_CHANGED, drive_number(d));
 }
 
 /* A drive takes cartridges of its own generation and of older ones, and any that cleans. */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/crc32c.h"
 #include "base/lock.h"
 #include "base/log.h"
 
@@ -240,6 +241,45 @@ static int load_state(struct library *lib, struct errtext *err)
     return rc;
 }
 
+/* ---- what initiators know of the elements ---- */
+
+/* In the state: how many elements there were when they were served last; "" after a change that was told to nobody. */
+#define ELEMENTS_KNOWN "elements_known"
+
+static uint32_t elements_sum(const struct library *lib)
+{
+    uint32_t sum = 0;
+    for (size_t i = 0; i < lib->n_elements; i++) {
+        sum = crc32c(sum, &lib->elements[i].address, sizeof(lib->elements[i].address));
+        sum = crc32c(sum, lib->elements[i].barcode, strlen(lib->elements[i].barcode));
+    }
+    return sum;
+}
+
+static int begin_telling(struct library *lib, struct errtext *err)
+{
+    char known[48] = "", now[48];
+    (void)snprintf(now, sizeof(now), "%u %u %u", lib->cfg->library.drives, lib->cfg->library.import_export,
+                   lib->cfg->library.slots);
+    int rc = db_meta_get(lib->eng.db, ELEMENTS_KNOWN, known, sizeof(known));
+    lib->elements_new = strcmp(known, now) != 0;
+    if (!rc && lib->elements_new)
+        rc = db_meta_set(lib->eng.db, ELEMENTS_KNOWN, now);
+    return rc ? errtext_set(err, rc, "%s/state.db: %s", lib->cfg->library.state_dir, db_error(lib->eng.db)) : 0;
+}
+
+/* What was changed without serving was told to nobody. */
+static void end_untold(struct library *lib)
+{
+    if (elements_sum(lib) != lib->elements_begin && db_meta_set(lib->eng.db, ELEMENTS_KNOWN, ""))
+        log_line("state: %s", db_error(lib->eng.db));
+}
+
+bool library_elements_are_new(const struct library *lib)
+{
+    return lib->elements_new;
+}
+
 static void free_library(struct library *lib)
 {
     for (unsigned i = 0; i < lib->n_drives; i++)
@@ -281,6 +321,9 @@ int library_open(const struct vtl_config *cfg, unsigned flags, struct library **
     int rc = open_parts(lib, flags, err);
     if (!rc)
         rc = load_state(lib, err);
+    lib->elements_begin = elements_sum(lib);
+    if (!rc && (flags & LIBRARY_SERVE))
+        rc = begin_telling(lib, err);
     if (!rc && (flags & LIBRARY_SERVE))
         rc = workers_start(&lib->eng, err);
     if (!rc && (flags & LIBRARY_SERVE))
@@ -314,6 +357,8 @@ int library_close(struct library *lib, struct errtext *err)
             errtext_set(err, rc, "%s", why.text);
         }
     }
+    if (!lib->eng.workers)
+        end_untold(lib);
     inventory_stop(lib);
     workers_stop(&lib->eng);
     free_library(lib);

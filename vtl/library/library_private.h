@@ -35,6 +35,9 @@ struct library {
     struct drive **drives;
     unsigned n_drives;
 
+    bool elements_new;       /* see library_elements_are_new; set before anybody knows the library */
+    uint32_t elements_begin; /* what was in the elements when it was opened, without serving */
+
     bool inventory_dirty;   /* guarded by lock */
     struct errtext warning; /* likewise: what an admin must know of the whole library; "": nothing */
     uint64_t inventory_n;   /* put in this run; the inventory thread's, or move_lock */

@@ -79,6 +79,7 @@ struct target_job {
 static struct {
     struct target_engine engine;
     unsigned open_luns;
+    atomic_bool elements_changed; /* by an operator, in this run */
     int timer_fd;
     bool busy;        /* the timer runs at TICK_BUSY_MS */
     struct lock lock; /* a leaf, held for a few instructions: guards the pointers below against the library's threads */
@@ -308,6 +309,18 @@ static void note_reset(struct target_lun *tl)
 }
 
 /*
+ * A new nexus begins with POWER ON. It is to warn an initiator that what it knew of the unit may be gone, and PBS 4
+ * counts it as a warning of the job that meets it. For a drive it is true: the tape is at its beginning. But a changer
+ * is after a start what it was before, without a parameter that could be set, and if no operator changed its elements
+ * there is nothing to tell a nexus that never saw it otherwise (SAM-5 5.14: the condition is of the I_T nexus).
+ */
+static bool begins_unchanged(const struct target_lun *tl, unsigned asc, uint64_t nexus)
+{
+    return tl->unit.drive == TARGET_CHANGER && asc == ASC_POWER_ON_RESET && !nexus_known(tl->unit.lun, nexus) &&
+           !library_elements_are_new(target.engine.lib) && !atomic_load(&target.elements_changed);
+}
+
+/*
  * tgt reports its unit attentions itself before a backing store sees the command, and answers REQUEST SENSE with CHECK
  * CONDITION then, which initiators don't expect. So they become ours, one a nexus, the most severe one.
  */
@@ -319,6 +332,10 @@ static void take_unit_attentions(struct target_lun *tl, struct scsi_cmd *cmd)
         cmd->sense_len = 0;
         if (!nexus_known(tl->unit.lun, cmd->cmd_itn_id))
             port_reinstate(cmd);
+        if (begins_unchanged(tl, asc, cmd->cmd_itn_id)) {
+            (void)scsi_ua_take(tl->unit.lun, cmd->cmd_itn_id); /* from now on it is known */
+            continue;
+        }
         if (asc == ASC_POWER_ON_RESET && nexus_known(tl->unit.lun, cmd->cmd_itn_id))
             note_reset(tl);
         scsi_ua_raise(tl->unit.lun, cmd->cmd_itn_id, 0, (enum scsi_asc)asc);
@@ -440,6 +457,8 @@ static void on_library_event(void *arg, enum library_event ev, unsigned drive)
     bool changer = ev != LIBRARY_DRIVE_MEDIUM_CHANGED;
     if (!changer && drive >= MAX_DRIVES)
         return;
+    if (changer)
+        atomic_store(&target.elements_changed, true);
     lock_take(&target.lock);
     struct target_lun *tl = *place_of(changer ? TARGET_CHANGER : (int)drive);
     if (tl)
