@@ -35,9 +35,27 @@ static void end_session(struct iscsi_session *s)
     session_put(s);
 }
 
-void port_reinstate(struct scsi_cmd *cmd)
+static void (*release)(struct iscsi_connection *conn); /* tgt's own */
+static void (*session_ended)(void);
+
+/* In place of tgt's: with its last connection a session ends, and its nexus. */
+static void release_and_tell(struct iscsi_connection *conn)
 {
-    const struct iscsi_session *s = session_of(cmd);
+    release(conn);
+    session_ended();
+}
+
+static void watch(struct iscsi_transport *tp, void (*ended)(void))
+{
+    session_ended = ended;
+    if (tp->ep_release == release_and_tell)
+        return;
+    release = tp->ep_release;
+    tp->ep_release = release_and_tell;
+}
+
+static void reinstate(const struct iscsi_session *s)
+{
     struct list_head *at = s->slist.next, *next; /* those behind it in the list are older */
     for (; at != &s->target->sessions_list; at = next) {
         struct iscsi_session *old = list_entry(at, struct iscsi_session, slist);
@@ -45,6 +63,13 @@ void port_reinstate(struct scsi_cmd *cmd)
         if (!memcmp(old->isid, s->isid, sizeof(s->isid)) && !strcmp(old->initiator, s->initiator))
             end_session(old);
     }
+}
+
+void port_begin_session(struct scsi_cmd *cmd, void (*ended)(void))
+{
+    watch(container_of(cmd, struct iscsi_task, scmd)->conn->tp, ended);
+    reinstate(session_of(cmd));
+    ended(); /* who reinstates holds the older session until its last connection was released */
 }
 
 /* ---- registrations ---- */

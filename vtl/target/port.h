@@ -7,9 +7,10 @@
 struct scsi_cmd;
 struct scsi_lu;
 
-/* The first command of a new session: ends an older one of the same port (session reinstatement, RFC 7143 6.3.5). tgt does
- * so only if the login has a security stage. */
-void port_reinstate(struct scsi_cmd *cmd);
+/* The first command of a new session: ends an older one of the same port (session reinstatement, RFC 7143 6.3.5), which
+ * tgt does only if the login has a security stage. From now on ended is called after the end of any session, of which tgt
+ * tells nobody. */
+void port_begin_session(struct scsi_cmd *cmd, void (*ended)(void));
 /* Before tgt looks at a command: gives its nexus what the port registered for persistent reservations in a session
  * before. */
 void port_keep_registration(struct scsi_cmd *cmd);

@@ -36,9 +36,10 @@
  *             immediate: answered here; also a WRITE that the drive only has to take
  *             else:      a job for the logical unit's executor -> run_job -> eventfd -> on_done -> target_cmd_io_done
  *
- * tgt tells a backing store neither of an abort nor of a lost session; on_tick looks for both while jobs run. A command
- * belongs to tgt until target_cmd_io_done, however it ends, so that memory is freed in one place only: a session whose
- * connection is gone, and the logical unit (tgt refuses to remove it), stay until the last of their commands came back.
+ * tgt tells a backing store neither of an abort nor of a lost session; on_tick looks for both while jobs run, and
+ * forget_ended_sessions is called when a session is over. A command belongs to tgt until target_cmd_io_done, however it
+ * ends, so that memory is freed in one place only: a session whose connection is gone, and the logical unit (tgt refuses
+ * to remove it), stay until the last of their commands came back.
  */
 
 enum {
@@ -46,13 +47,10 @@ enum {
     OP_PERSISTENT_RESERVE_IN = 0x5E,
     OP_PERSISTENT_RESERVE_OUT = 0x5F,
     OP_REPORT_LUNS = 0xA0,
-    OP_LOAD_UNLOAD = 0x1B,
-    OP_MOVE_MEDIUM = 0xA5,
-    OP_EXCHANGE_MEDIUM = 0xA6,
     TAG_SIMPLE = 0x20,         /* MSG_SIMPLE_TAG */
     FUNCTION_LUN_RESET = 0x17, /* LOGICAL_UNIT_RESET */
     TICK_BUSY_MS = 50,         /* how soon an abort is seen */
-    TICK_IDLE_MS = 1000,       /* how soon a nexus that is gone loses its PREVENT */
+    TICK_IDLE_MS = 1000,       /* and, should its end have been missed, that a nexus is gone */
     MAX_DRIVES = 64,
 };
 
@@ -308,6 +306,26 @@ static void note_reset(struct target_lun *tl)
     }
 }
 
+/* A nexus that is in no session any more holds no unit attention and prevents nothing. */
+static void forget_lost_nexuses(struct target_lun *tl)
+{
+    uint64_t ids[SCSI_MAX_NEXUS];
+    size_t n = nexus_list(tl->unit.lun, ids);
+    for (size_t i = 0; i < n; i++) {
+        if (it_nexus_lookup(tl->lu->tgt->tid, ids[i]))
+            continue;
+        allow_removal(tl, ids[i]);
+        scsi_nexus_gone(tl->unit.lun, ids[i]);
+    }
+}
+
+static void forget_ended_sessions(void)
+{
+    for (int i = TARGET_CHANGER; i < MAX_DRIVES; i++)
+        if (*place_of(i))
+            forget_lost_nexuses(*place_of(i));
+}
+
 /*
  * A new nexus begins with POWER ON. It is to warn an initiator that what it knew of the unit may be gone, and PBS 4
  * counts it as a warning of the job that meets it. For a drive it is true: the tape is at its beginning. But a changer
@@ -331,7 +349,7 @@ static void take_unit_attentions(struct target_lun *tl, struct scsi_cmd *cmd)
             (unsigned)cmd->sense_buffer[12] << 8 | cmd->sense_buffer[13]; /* fixed format: sense_format is 0 */
         cmd->sense_len = 0;
         if (!nexus_known(tl->unit.lun, cmd->cmd_itn_id))
-            port_reinstate(cmd);
+            port_begin_session(cmd, forget_ended_sessions);
         if (begins_unchanged(tl, asc, cmd->cmd_itn_id)) {
             (void)scsi_ua_take(tl->unit.lun, cmd->cmd_itn_id); /* from now on it is known */
             continue;
@@ -340,30 +358,6 @@ static void take_unit_attentions(struct target_lun *tl, struct scsi_cmd *cmd)
             note_reset(tl);
         scsi_ua_raise(tl->unit.lun, cmd->cmd_itn_id, 0, (enum scsi_asc)asc);
     }
-}
-
-/* A nexus that is in no session any more holds no unit attention and prevents nothing. */
-static void forget_lost_nexuses(struct target_lun *tl)
-{
-    uint64_t ids[SCSI_MAX_NEXUS];
-    size_t n = nexus_list(tl->unit.lun, ids);
-    for (size_t i = 0; i < n; i++) {
-        if (it_nexus_lookup(tl->lu->tgt->tid, ids[i]))
-            continue;
-        allow_removal(tl, ids[i]);
-        scsi_nexus_gone(tl->unit.lun, ids[i]);
-    }
-}
-
-/* tgt does not tell that a session ended, by whatever end. Who takes a cartridge out must not meet the PREVENT of
- * one. */
-static void before_removal(uint8_t opcode)
-{
-    if (opcode != OP_LOAD_UNLOAD && opcode != OP_MOVE_MEDIUM && opcode != OP_EXCHANGE_MEDIUM)
-        return;
-    for (int i = TARGET_CHANGER; i < MAX_DRIVES; i++)
-        if (*place_of(i))
-            forget_lost_nexuses(*place_of(i));
 }
 
 static bool tgt_answers(uint8_t opcode)
@@ -383,7 +377,6 @@ static int receive(int tid, struct scsi_cmd *cmd)
      */
     scsi_set_in_resid_by_actual(cmd, 0);
     port_keep_registration(cmd);
-    before_removal(opcode);
     if (!tgt_answers(opcode)) {
         scsi_set_out_resid_by_actual(cmd, 0);
         if (opcode != OP_INQUIRY && tl->lu)
