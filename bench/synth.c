@@ -54,22 +54,29 @@ static bool is_filemark(uint64_t object)
     return object % (s.blocks_of_file + 1) == s.blocks_of_file;
 }
 
+static uint64_t table_size(uint64_t records)
+{
+    return (4 * records + 7) / 8 * 8;
+}
+
 /* Segments are filled as the writer does: sealed before the block that would cross the size. */
 static struct seg_ref next_segment(uint64_t end)
 {
     struct seg_ref r = {.id = {EPOCH, WRITER, s.x.n_segs},
                         .first_object = tape_index_end_object(&s.x),
                         .first_file = tape_index_end_file(&s.x)};
-    uint64_t records = 0, entries = 0;
+    uint64_t records = 0, entries = 0, n = 0; /* n: of the records, each with a CRC in the table of the index */
     bool in_run = false;
     for (uint64_t o = r.first_object; o < end; o++) {
         bool fm = is_filemark(o);
         uint64_t size = SEG_RECORD_SIZE + (fm ? 0 : s.block);
         uint64_t more = fm || !in_run;
-        if (SEG_HEADER_SIZE + records + size + (entries + more) * SEG_INDEX_ENTRY_SIZE + SEG_FOOTER_SIZE >
+        if (SEG_HEADER_SIZE + records + size + (entries + more) * SEG_INDEX_ENTRY_SIZE + table_size(n + 1) +
+                SEG_FOOTER_SIZE >
             s.segment_size)
             break;
         records += size;
+        n++;
         entries += more;
         in_run = !fm;
         r.objects++;
@@ -77,8 +84,9 @@ static struct seg_ref next_segment(uint64_t end)
         r.plain_bytes += fm ? 0 : s.block;
     }
     must(r.objects > 0, "a block in a segment");
-    r.size = SEG_HEADER_SIZE + records + entries * SEG_INDEX_ENTRY_SIZE + SEG_FOOTER_SIZE;
-    s.index_bytes += entries * SEG_INDEX_ENTRY_SIZE + SEG_FOOTER_SIZE;
+    uint64_t tail = entries * SEG_INDEX_ENTRY_SIZE + table_size(n) + SEG_FOOTER_SIZE;
+    r.size = SEG_HEADER_SIZE + records + tail;
+    s.index_bytes += tail;
     return r;
 }
 
@@ -111,7 +119,8 @@ static void put(const char *kind, const struct seg_id *id, const struct obj_sour
 
 static void put_segment(size_t i)
 {
-    const struct seg_ref *r = &s.x.segs[i];
+    struct seg_ref *r = &s.x.segs[i];
+    struct seg_totals t;
     struct seg_header h = {.id = r->id, .first_object = r->first_object, .first_file = r->first_file, .created = 1};
     memcpy(h.cartridge, s.cartridge, sizeof(h.cartridge));
     (void)snprintf(h.barcode, sizeof(h.barcode), "%s", s.barcode);
@@ -127,6 +136,8 @@ static void put_segment(size_t i)
              "a record");
     }
     must(!seg_writer_seal(w), "the end of a segment");
+    seg_writer_totals(w, &t);
+    r->crc = t.crc;
     must((uint64_t)lseek(fd, 0, SEEK_END) == r->size, "the size of a segment as laid out");
     put("seg", &r->id, &(struct obj_source){.fd = fd, .len = r->size});
     seg_writer_free(w);
@@ -140,6 +151,7 @@ static struct map_ref put_map(uint64_t number, size_t first, size_t n)
     size_t len = 0;
     must(!map_encode(s.cartridge, &m.id, &s.x, first, n, &buf, &len), "a map");
     put("map", &m.id, &(struct obj_source){.mem = buf, .len = len});
+    m.crc = map_crc(buf, len);
     free(buf);
     m.size = len;
     s.map_bytes += len;

@@ -10,7 +10,8 @@ static bool same_index(const struct tape_index *a, const struct tape_index *b)
         return false;
     for (size_t i = 0; i < a->n_segs; i++)
         if (seg_id_compare(&a->segs[i].id, &b->segs[i].id) || a->segs[i].first_object != b->segs[i].first_object ||
-            a->segs[i].objects != b->segs[i].objects || a->segs[i].size != b->segs[i].size)
+            a->segs[i].objects != b->segs[i].objects || a->segs[i].size != b->segs[i].size ||
+            a->segs[i].crc != b->segs[i].crc)
             return false;
     for (size_t i = 0; i < a->n_fms; i++)
         if (a->fms[i].object != b->fms[i].object || a->fms[i].count != b->fms[i].count)

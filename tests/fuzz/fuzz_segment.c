@@ -60,8 +60,10 @@ static void walk(const struct seg_index *x, const uint8_t *p, size_t n, const st
     uint64_t offset;
     uint32_t size;
     for (uint64_t i = 0; i < t->objects && i < 50; i++)
-        if (!seg_index_find(x, first + i, &offset, &size))
+        if (!seg_index_find(x, first + i, &offset, &size)) {
             open_record(p, n, offset, size, false);
+            (void)seg_index_check(x, first + i, p + offset, NULL);
+        }
     if (first && !seg_index_find(x, first - 1, &offset, &size))
         return;
     must(seg_index_find(x, first, &offset, &size) || seg_index_find(x, first + t->objects, &offset, &size) == -ENOENT);

@@ -24,12 +24,27 @@ static size_t mend_record(uint8_t *p, size_t n)
     return size;
 }
 
+/* The table is made to say what the records, which are mended already, have. */
+static void mend_table(const uint8_t *p, uint64_t records_end, uint8_t *table, uint64_t size)
+{
+    uint64_t at = SEG_HEADER_SIZE;
+    for (uint64_t i = 0; i + 4 <= size && at + SEG_RECORD_SIZE <= records_end; i += 4) {
+        put_le32(table + i, get_le32(p + at + 36));
+        at += seg_pad8((uint64_t)SEG_RECORD_SIZE + get_le16(p + at + 6) + get_le32(p + at + 20));
+    }
+}
+
 static void mend_tail(uint8_t *p, size_t n)
 {
     uint8_t *footer = p + n - SEG_FOOTER_SIZE;
-    uint64_t index = (uint64_t)get_le32(footer + 16) * SEG_INDEX_ENTRY_SIZE;
-    if (index <= n - SEG_FOOTER_SIZE)
-        put_le32(footer + 20, crc32c(0, footer - index, index));
+    uint64_t entries = (uint64_t)get_le32(footer + 16) * SEG_INDEX_ENTRY_SIZE, records = get_le64(footer + 40);
+    bool old = !memcmp(footer, SEG_FOOTER_MAGIC_1, 8);
+    uint64_t table = records <= n ? seg_table_size(old ? SEG_VERSION_1 : SEG_VERSION, records) : 0;
+    if (entries + table <= n - SEG_FOOTER_SIZE) {
+        uint64_t index = n - SEG_FOOTER_SIZE - table - entries;
+        mend_table(p, index, footer - table, table);
+        put_le32(footer + 20, crc32c(0, p + index, entries + table));
+    }
     put_le32(footer + 60, crc32c(0, footer, 60));
 }
 
@@ -41,7 +56,8 @@ void mend_segment(uint8_t *p, size_t n)
     size_t at = SEG_HEADER_SIZE, size;
     while (n - at >= 4 && get_le32(p + at) == 0x31434552u && (size = mend_record(p + at, n - at)))
         at += size;
-    if (n - at >= SEG_FOOTER_SIZE && !memcmp(p + n - SEG_FOOTER_SIZE, SEG_FOOTER_MAGIC, 8))
+    const uint8_t *end = p + n - SEG_FOOTER_SIZE;
+    if (n - at >= SEG_FOOTER_SIZE && (!memcmp(end, SEG_FOOTER_MAGIC, 8) || !memcmp(end, SEG_FOOTER_MAGIC_1, 8)))
         mend_tail(p, n);
 }
 

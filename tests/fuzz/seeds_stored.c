@@ -28,9 +28,10 @@ static void write_file(const char *name, int fd)
     seed_write("segment", name, b, (size_t)n + 1);
 }
 
-static void segment(const char *name, uint64_t first, bool seal)
+static void segment(const char *name, uint32_t version, uint64_t first, bool seal)
 {
-    struct seg_header h = {.barcode = "FUZZ01L8", .id = {3, 17, 5}, .first_object = first, .created = 1700000000};
+    struct seg_header h = {
+        .version = version, .barcode = "FUZZ01L8", .id = {3, 17, 5}, .first_object = first, .created = 1700000000};
     if (first)
         h.prev = (struct seg_id){3, 17, 4};
     struct seg_writer *w = NULL;
@@ -59,7 +60,8 @@ static void make_index(struct tape_index *x, size_t n)
                             .objects = 10,
                             .filemarks = 2,
                             .size = 1000 + i,
-                            .plain_bytes = 700};
+                            .plain_bytes = 700,
+                            .crc = (uint32_t)i + 1};
         struct seg_fm_run fms[] = {{i * 10 + 8, 2}};
         must(!tape_index_append(x, &r, fms, 1));
     }
@@ -117,14 +119,19 @@ static void heads(void)
     h.end_object = tape_index_end_object(&h.inl);
     h.end_file = tape_index_end_file(&h.inl);
     write_head("inline", &h);
+    (void)snprintf(h.host, sizeof(h.host), "backup-1 (rack 3)");
+    h.gateway = 0x5e11a7e5;
+    write_head("told", &h);
     head_free(&h);
 }
 
 void seeds_stored(void)
 {
-    segment("sealed", 0, true);
-    segment("open", 0, false);
-    segment("sealed-later", 100, true);
+    segment("sealed", 2, 0, true);
+    segment("open", 2, 0, false);
+    segment("sealed-later", 2, 100, true);
+    segment("sealed-1", 1, 0, true);
+    segment("open-1", 1, 0, false);
     maps();
     heads();
 }

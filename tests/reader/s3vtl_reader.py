@@ -57,9 +57,9 @@ def format_name(epoch, writer, number):
 class Segment:
     """What a head or map says of a segment; objects and filemarks are the used ones."""
 
-    def __init__(self, name, first_object, first_file, objects, filemarks, size):
+    def __init__(self, name, first_object, first_file, objects, filemarks, size, crc=0):
         self.name, self.first_object, self.first_file = name, first_object, first_file
-        self.objects, self.filemarks, self.size = objects, filemarks, size
+        self.objects, self.filemarks, self.size, self.crc = objects, filemarks, size, crc
 
     @property
     def end(self):
@@ -86,11 +86,19 @@ def numbers(row, count, what):
     return row
 
 
+def check_bound(data, crc, what):
+    """The object's last four bytes are what its name was given with. 0: that is not known."""
+    is_ = struct.unpack_from("<I", data, len(data) - 4)[0]
+    need(crc in (0, is_), f"{what}: is another one: its CRC is {is_:08x}, should be {crc:08x}")
+
+
 class Head:
     def __init__(self, data, barcode, name):
         what = f"head {name}"
         j = open_json(data, what)
-        need(j.get("version") == 1, f"{what}: format version {j.get('version')!r}; this reader knows version 1")
+        version = j.get("version")
+        need(version in (1, 2), f"{what}: format version {version!r}; this reader knows versions 1 and 2")
+        crcs = version - 1  # how many of them a row has
         inside = format_name(j["epoch"], int(j["writer"], 16), j["n"])
         need(inside == name and j["barcode"] == barcode, f"{what}: says of itself that it is {inside} of {j['barcode']}")
         need(j["claim"] is False, f"{what}: is a claim, without state")
@@ -99,11 +107,12 @@ class Head:
         self.maps = []
         for row in j["maps"]:
             parse_name(row[0])
-            self.maps.append((row[0], *numbers(row[1:], 3, what)))
+            self.maps.append((row[0], *numbers(row[1:], 3 + crcs, what), 0)[:5])
         self.segments = []
         for row in j["segments"]:
             parse_name(row[0])
-            self.segments.append(Segment(row[0], *numbers(row[1:], 6, what)[:5]))
+            values = numbers(row[1:], 6 + crcs, what)
+            self.segments.append(Segment(row[0], *values[:5], *values[6:]))
         self.filemarks = [tuple(numbers(row, 2, what)) for row in j["filemarks"]]
 
 
@@ -129,7 +138,7 @@ def read_map(data, cartridge, name, n_used):
     need(len(data) >= 104 and data[:8] == b"S3VTLMAP", f"{what}: not a map")
     check_crc(data[:92], struct.unpack_from("<I", data, 92)[0], f"{what}, header")
     version, header = struct.unpack_from("<II", data, 8)
-    need(version == 1 and header == 96, f"{what}: format version {version}; this reader knows version 1")
+    need(version in (1, 2) and header == 96, f"{what}: format version {version}; this reader knows versions 1 and 2")
     epoch, writer, _, number, _, _, segs, fms, seg_len, fm_len = struct.unpack_from("<QIIQQQIIII", data, 32)
     need(data[16:32] == cartridge and format_name(epoch, writer, number) == name, f"{what}: is another")
     need(seg_len == 72 and fm_len == 16, f"{what}: unknown lengths of entries")
@@ -137,8 +146,8 @@ def read_map(data, cartridge, name, n_used):
     check_crc(data[:-4], struct.unpack_from("<I", data, len(data) - 4)[0], what)
     segments = []
     for i in range(n_used):
-        epoch, sequence, writer, _, *rest = struct.unpack_from("<QQIIQQQQQQ", data, 96 + 72 * i)
-        segments.append(Segment(format_name(epoch, writer, sequence), *rest[:5]))
+        epoch, sequence, writer, crc, *rest = struct.unpack_from("<QQIIQQQQQQ", data, 96 + 72 * i)
+        segments.append(Segment(format_name(epoch, writer, sequence), *rest[:5], crc if version == 2 else 0))
     runs = [struct.unpack_from("<QQ", data, 96 + 72 * segs + 16 * i) for i in range(fms)]
     return segments, runs
 
@@ -160,9 +169,10 @@ def cut(segments, runs, end):
 def all_segments(store, barcode, head):
     """The tape's segments in order, checked to join."""
     segments, runs = [], []
-    for i, (name, n_used, first, size) in enumerate(head.maps):
+    for i, (name, n_used, first, size, crc) in enumerate(head.maps):
         data = store.get(f"tapes/{barcode}/map/{name}")
         need(len(data) == size, f"map {name}: {len(data)} bytes, should be {size}")
+        check_bound(data, crc, f"map {name}")
         more, more_runs = read_map(data, head.cartridge, name, n_used)
         need(more and more[0].first_object == first, f"map {name}: does not begin at object {first}")
         if i + 1 < len(head.maps):
@@ -192,7 +202,7 @@ def read_header(data, name, barcode):
     need(len(data) >= 192 and data[:8] == b"S3VTLSEG", f"{what}: not a segment")
     check_crc(data[:188], struct.unpack_from("<I", data, 188)[0], f"{what}, header")
     version, header = struct.unpack_from("<II", data, 8)
-    need(version == 1 and header == 192, f"{what}: format version {version}; this reader knows version 1")
+    need(version in (1, 2) and header == 192, f"{what}: format version {version}; this reader knows versions 1 and 2")
     epoch, writer, partition, sequence, first_object, first_file, _ = struct.unpack_from("<QIIQQQQ", data, 64)
     prev_epoch, prev_writer, _, prev_sequence = struct.unpack_from("<QIIQ", data, 112)
     inside = data[32:64].rstrip(b"\0").decode()
@@ -203,15 +213,18 @@ def read_header(data, name, barcode):
 
 
 def read_footer(data, name):
-    """Where the records end, and how many objects and filemarks there are; the index is checked on the way."""
+    """Where the records end, how many objects and filemarks there are, and the CRCs of the records' headers (None in version
+    1); the index is checked on the way."""
     what = f"segment {name}"
     f = data[-64:]
-    need(len(data) >= 336 and f[:8] == b"S3VTLEND", f"{what}: no footer")
+    version = struct.unpack_from("<I", data, 8)[0]
+    need(len(data) >= 336 and f[:8] == (b"S3VTLEND" if version == 1 else b"S3VTLEN2"), f"{what}: no footer")
     index, entries, index_crc, objects, filemarks, records, plain = struct.unpack_from("<QIIQQQQ", f, 8)
     check_crc(f[:60], struct.unpack_from("<I", f, 60)[0], f"{what}, footer")
     identity = data[16:32] + data[64:76] + data[80:88]
     check_crc(identity, struct.unpack_from("<I", f, 56)[0], f"{what}, footer, identity")
-    need(index >= 192 and index + 40 * entries + 64 == len(data), f"{what}: its index does not fit")
+    table = (4 * records + 7) // 8 * 8 if version == 2 else 0
+    need(index >= 192 and index + 40 * entries + table + 64 == len(data), f"{what}: its index does not fit")
     check_crc(data[index:-64], index_crc, f"{what}, index")
     at, sums = 192, [0, 0, 0, 0]
     for i in range(entries):
@@ -221,7 +234,8 @@ def read_footer(data, name):
         marks = count if kind == FILEMARKS else 0
         sums = [a + b for a, b in zip(sums, (count, marks, count if kind == BLOCK else 1, 0 if marks else count * length))]
     need(at == index and sums == [objects, filemarks, records, plain], f"{what}, index: sums")
-    return index, objects, filemarks
+    crcs = struct.unpack_from(f"<{records}I", data, index + 40 * entries) if version == 2 else None
+    return index, objects, filemarks, crcs
 
 
 def expand(payload, length):
@@ -286,13 +300,15 @@ def read_block(data, at, what):
     return block
 
 
-def records(data, end, first_object, name):
-    """(object, block) or (object, number of filemarks) of each record."""
-    at, number = 192, first_object
+def records(data, end, first_object, name, crcs):
+    """(object, block) or (object, number of filemarks) of each record. crcs: of their headers, or None."""
+    at, number, n = 192, first_object, 0
     while at < end:
         what = f"segment {name}, object {number}"
         need(end - at >= 40 and data[at : at + 4] == b"REC1", f"{what}: no record at byte {at}")
-        check_crc(data[at : at + 36], struct.unpack_from("<I", data, at + 36)[0], f"{what}, record header")
+        crc = struct.unpack_from("<I", data, at + 36)[0]
+        check_crc(data[at : at + 36], crc, f"{what}, record header")
+        need(crcs is None or crcs[n] == crc, f"{what}: is another record than the index says")
         kind, flags, ext, is_, length, stored = struct.unpack_from("<BBHQII", data, at + 4)
         size = (40 + ext + stored + 7) // 8 * 8
         need(is_ == number and size <= end - at, f"{what}: is object {is_} of {size} bytes")
@@ -304,6 +320,7 @@ def records(data, end, first_object, name):
             yield number, length
             number += length
         at += size
+        n += 1
 
 
 def read_segment(store, barcode, cartridge, s):
@@ -314,10 +331,11 @@ def read_segment(store, barcode, cartridge, s):
     of, first_object, first_file, _ = read_header(data, s.name, barcode)
     need(of == cartridge, f"{what}: of another cartridge")
     need((first_object, first_file) == (s.first_object, s.first_file), f"{what}: begins at another object")
-    end, objects, _ = read_footer(data, s.name)
+    end, objects, _, crcs = read_footer(data, s.name)
+    check_bound(data, s.crc, what)
     need(objects >= s.objects, f"{what}: {objects} objects, should be {s.objects}")
     seen = 0
-    for number, what_is in records(data, end, s.first_object, s.name):
+    for number, what_is in records(data, end, s.first_object, s.name, crcs):
         if number >= s.end:
             break
         if isinstance(what_is, int):
@@ -338,11 +356,11 @@ def chain(store, barcode):
         of, first_object, first_file, previous = read_header(data, name, barcode)
         need(cartridge in (None, of), f"segment {name}: of another cartridge")
         cartridge = of
-        index, objects, filemarks = read_footer(data, name)
+        index, objects, filemarks, crcs = read_footer(data, name)
         s = Segment(name, first_object, first_file, objects, filemarks, len(data))
         need(end is None or s.first_object < end <= s.end, f"segment {name}: does not join at object {end}")
         if end is not None and end < s.end:
-            marks = [(n, x) for n, x in records(data, index, first_object, name) if isinstance(x, int)]
+            marks = [(n, x) for n, x in records(data, index, first_object, name, crcs) if isinstance(x, int)]
             cut([s], marks, end)
         found.append(s)
         name, end = previous, first_object

@@ -67,29 +67,43 @@ static const struct seg_id segment_id = {1, 0x5e11a7e5, 0};
 static const uint8_t cartridge[16] = {0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77,
                                       0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff};
 
-static void segment_of_the_document(void **state)
+static uint32_t segment_crc; /* of the footer of the document's segment */
+
+static uint8_t *make_segment(size_t *len)
 {
-    (void)state;
     struct seg_header h = {.barcode = "S3V001L8", .id = segment_id, .created = 1767225600};
     memcpy(h.cartridge, cartridge, 16);
     struct seg_writer *w = NULL;
+    struct seg_totals t;
     int fd = new_file();
-    size_t len;
     assert_int_equal(seg_writer_create(fd, &h, &w), 0);
     add_block(w, (const uint8_t *)"Hello, tape!", 12, false);
     add_block(w, (const uint8_t *)"Second block", 12, false);
     assert_int_equal(seg_writer_filemarks(w, 2), 0);
     assert_int_equal(seg_writer_seal(w), 0);
+    seg_writer_totals(w, &t);
+    segment_crc = t.crc;
     seg_writer_free(w);
-    uint8_t *p = read_file(fd, &len);
+    uint8_t *p = read_file(fd, len);
     close(fd);
+    return p;
+}
+
+static void segment_of_the_document(void **state)
+{
+    (void)state;
+    size_t len;
+    uint8_t *p = make_segment(&len);
     compare("```hex segment", dump(p, len));
     free(p);
 }
 
 static void make_index(struct tape_index *x)
 {
-    struct seg_ref r = {.id = segment_id, .objects = 4, .filemarks = 2, .size = 488, .plain_bytes = 24};
+    size_t len;
+    free(make_segment(&len));
+    struct seg_ref r = {
+        .id = segment_id, .objects = 4, .filemarks = 2, .size = len, .plain_bytes = 24, .crc = segment_crc};
     struct seg_fm_run run = {2, 2};
     tape_index_init(x);
     assert_int_equal(tape_index_append(x, &r, &run, 1), 0);
@@ -127,6 +141,8 @@ static void heads_of_the_document(void **state)
     h.id = (struct seg_id){1, 0x5e11a7e5, 0};
     memcpy(h.cartridge, cartridge, 16);
     strcpy(h.barcode, "S3V001L8");
+    strcpy(h.host, "backup-1");
+    h.gateway = 0x9a7e3a11;
     h.claim = true;
     compare("```json claim", encoded(&h));
     h.claim = false;

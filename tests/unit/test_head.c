@@ -21,6 +21,8 @@ static void make_head(struct head *h)
     for (uint8_t i = 0; i < 16; i++)
         h->cartridge[i] = (uint8_t)(i * 16 + 1);
     strcpy(h->barcode, "S3V001L8");
+    strcpy(h->host, "backup-1 (rack 3)");
+    h->gateway = 0x0badcafe;
     h->generation = 8;
     h->capacity = 6000000000000;
     h->full_capacity = 12000000000000;
@@ -34,11 +36,11 @@ static void make_head(struct head *h)
     h->n_maps = 2;
     h->maps = calloc(2, sizeof(*h->maps));
     assert_non_null(h->maps);
-    h->maps[0] = (struct map_ref){{11, 0x00c0ffee, 1}, 256, 0, 20000};
-    h->maps[1] = (struct map_ref){{12, 0x00c0ffee, 2}, 200, 40000, 15000};
+    h->maps[0] = (struct map_ref){{11, 0x00c0ffee, 1}, 256, 0, 20000, 0};
+    h->maps[1] = (struct map_ref){{12, 0x00c0ffee, 2}, 200, 40000, 15000, 0xfedcba98};
     struct seg_ref segs[] = {
-        {{12, 0x00c0ffee, 600}, 70000, 9, 150, 2, 41943040, 37000000},
-        {{12, 0x00c0ffee, 601}, 70150, 11, 10, 3, 3000000, 1800000},
+        {{12, 0x00c0ffee, 600}, 70000, 9, 150, 2, 41943040, 37000000, 0},
+        {{12, 0x00c0ffee, 601}, 70150, 11, 10, 3, 3000000, 1800000, 0xffffffff},
     };
     struct seg_fm_run fms[] = {{70010, 1}, {70149, 3}, {70159, 1}};
     assert_int_equal(tape_index_build(&h->inl, segs, 2, fms, 3), 0);
@@ -84,8 +86,12 @@ static void head_round_trip(void **state)
     assert_true(json_equal(back.counters, h.counters));
     assert_int_equal(back.n_maps, 2);
     assert_memory_equal(back.maps, h.maps, 2 * sizeof(*h.maps));
+    assert_string_equal(back.host, h.host);
+    assert_int_equal(back.gateway, 0x0badcafe);
     assert_int_equal(back.inl.n_segs, 2);
     assert_int_equal(back.inl.segs[1].plain_bytes, 1800000);
+    assert_int_equal(back.inl.segs[0].crc, 0);
+    assert_int_equal(back.inl.segs[1].crc, 0xffffffff);
     assert_int_equal(back.inl.n_fms, 3);
     assert_int_equal(tape_index_file_of(&back.inl, 70150), 11);
     assert_int_equal(back.end_object, 70160);
@@ -158,7 +164,7 @@ static void open_segment_is_never_encoded(void **state)
 static void rules_hold_for_encoding(void **state)
 {
     (void)state;
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < 18; i++) {
         struct head h;
         char *buf;
         size_t len;
@@ -212,6 +218,12 @@ static void rules_hold_for_encoding(void **state)
             break;
         case 15:
             h.full_capacity = UINT64_MAX;
+            break;
+        case 16:
+            memset(h.host, 'x', sizeof(h.host)); /* 65 */
+            break;
+        case 17:
+            strcpy(h.host, "r\xc3\xb6");
             break;
         }
         assert_int_equal(head_encode(&h, &buf, &len), -EINVAL);
@@ -334,6 +346,10 @@ static void set_text(json_t *j, size_t i)
                                      {"cartridge", "0112131415161718191a1b1c1d1e1f2g"},
                                      {"writer", "00C0FFEE"},
                                      {"mam", "text"},
+                                     {"gateway", "0BADCAFE"},
+                                     {"gateway", "badcafe"},
+                                     {"host", "a\nb"},
+                                     {"host", "01234567890123456789012345678901234567890123456789012345678901234"},
                                      {"counters", "text"}};
     json_object_set_new(j, texts[i][0], json_string(texts[i][1]));
 }
@@ -341,7 +357,7 @@ static void set_text(json_t *j, size_t i)
 static void texts_are_checked(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < 8; i++)
+    for (size_t i = 0; i < 12; i++)
         assert_int_equal(decode_changed(set_text, i), -EBADMSG);
 }
 
@@ -363,7 +379,7 @@ static void change_row(json_t *j, size_t i)
 static void rows_are_checked(void **state)
 {
     (void)state;
-    const size_t rows[] = {2, 2, 3}, columns[] = {4, 5, 2};
+    const size_t rows[] = {2, 2, 3}, columns[] = {5, 5, 2};
     for (size_t a = 0; a < 3; a++)
         for (size_t r = 0; r < rows[a]; r++)
             for (size_t c = 0; c < columns[a]; c++)
@@ -409,7 +425,7 @@ static void break_join(json_t *j, size_t i)
         json_object_set_new(j, "segments", json_object());
         break;
     case 11:
-        json_object_set_new(j, "version", json_integer(2));
+        json_object_set_new(j, "version", json_integer(3));
         break;
     case 12:
         json_object_set_new(j, "n", json_integer(0));
@@ -418,6 +434,80 @@ static void break_join(json_t *j, size_t i)
         json_object_set_new(j, "claim", json_true());
         break;
     }
+}
+
+/* Rows of version 1, without CRCs. */
+static void make_version_1(json_t *j, size_t i)
+{
+    static const char *names[] = {"maps", "segments"};
+    for (size_t a = 0; a < 2; a++) {
+        size_t r;
+        json_t *row;
+        json_array_foreach(json_object_get(j, names[a]), r, row) json_array_remove(row, json_array_size(row) - 1);
+    }
+    json_object_set_new(j, "version", json_integer(i ? 2 : 1));
+}
+
+static void a_head_of_version_1_is_read(void **state)
+{
+    (void)state;
+    struct head h, back;
+    char *buf, *changed;
+    size_t len;
+    make_head(&h);
+    encode(&h, &buf, &len);
+    json_t *j = json_open(buf, len, NULL);
+    make_version_1(j, 0);
+    assert_int_equal(json_seal(j, &changed, &len), 0);
+    assert_int_equal(head_decode(changed, len, &back, NULL), 0);
+    assert_int_equal(back.maps[1].size, 15000);
+    assert_int_equal(back.maps[1].crc, 0);
+    assert_int_equal(back.inl.segs[1].plain_bytes, 1800000);
+    assert_int_equal(back.inl.segs[1].crc, 0);
+    json_decref(j);
+    free(changed);
+    free(buf);
+    head_free(&back);
+    head_free(&h);
+    assert_int_equal(decode_changed(make_version_1, 1), -EBADMSG); /* rows of the other version */
+}
+
+static void number_version_1(json_t *j, size_t i)
+{
+    (void)i;
+    json_object_set_new(j, "version", json_integer(1));
+}
+
+static void large_crc(json_t *j, size_t i)
+{
+    json_t *row = json_array_get(json_object_get(j, i ? "segments" : "maps"), 1);
+    json_array_set_new(row, i ? 7 : 4, json_integer(0x100000000));
+}
+
+static void a_crc_has_32_bits_and_version_2(void **state)
+{
+    (void)state;
+    assert_int_equal(decode_changed(number_version_1, 0), -EBADMSG);
+    assert_int_equal(decode_changed(large_crc, 0), -EBADMSG);
+    assert_int_equal(decode_changed(large_crc, 1), -EBADMSG);
+}
+
+static void a_claim_may_say_who_made_it(void **state)
+{
+    (void)state;
+    struct head h, back;
+    char *buf;
+    size_t len;
+    make_head(&h);
+    h.claim = true;
+    h.id.number = 0;
+    encode(&h, &buf, &len);
+    assert_int_equal(head_decode(buf, len, &back, NULL), 0);
+    assert_string_equal(back.host, "backup-1 (rack 3)");
+    assert_int_equal(back.gateway, 0x0badcafe);
+    free(buf);
+    head_free(&back);
+    head_free(&h);
 }
 
 static void segments_that_do_not_join_are_refused(void **state)
@@ -472,6 +562,9 @@ static void hostile_json_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_head_of_version_1_is_read),
+        cmocka_unit_test(a_crc_has_32_bits_and_version_2),
+        cmocka_unit_test(a_claim_may_say_who_made_it),
         cmocka_unit_test(head_round_trip),
         cmocka_unit_test(empty_cartridge_round_trip),
         cmocka_unit_test(claim_holds_no_state),

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/crc32c.h"
+#include "base/le.h"
 #include "vtl/format/head.h"
 
 static const uint8_t cartridge[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
@@ -29,7 +30,8 @@ static void make_index(struct tape_index *x, size_t n)
                             .objects = 10,
                             .filemarks = third ? 3 : 2,
                             .size = 1000 + i,
-                            .plain_bytes = 700 + i};
+                            .plain_bytes = 700 + i,
+                            .crc = (uint32_t)i * 2654435761u};
         struct seg_fm_run fms[] = {{first, 1}, {first + 8, 2}};
         assert_int_equal(tape_index_append(x, &r, third ? fms : fms + 1, third ? 2 : 1), 0);
     }
@@ -48,6 +50,7 @@ static void assert_same_index(const struct tape_index *a, const struct tape_inde
         assert_int_equal(r->filemarks, s->filemarks);
         assert_int_equal(r->size, s->size);
         assert_int_equal(r->plain_bytes, s->plain_bytes);
+        assert_int_equal(r->crc, s->crc);
     }
     for (size_t i = 0; i < a->n_fms; i++)
         assert_memory_equal(&a->fms[i], &b->fms[i], sizeof(a->fms[i]));
@@ -225,12 +228,58 @@ static void map_of_another_cartridge_is_refused(void **state)
     free(p);
 }
 
+/* In version 1 the field of the CRC is zero, and ignored. */
+static void a_map_of_version_1_is_read(void **state)
+{
+    (void)state;
+    size_t len;
+    uint8_t *p = small_map(&len);
+    struct tape_index x, want;
+    make_index(&want, 4);
+    for (size_t i = 0; i < 4; i++)
+        want.segs[i].crc = 0;
+    put_le32(p + 8, 1);
+    reseal(p, len);
+    tape_index_init(&x);
+    assert_int_equal(map_decode(p, len, cartridge, &x, NULL), 0);
+    assert_same_index(&x, &want);
+    put_le32(p + 8, 3);
+    reseal(p, len);
+    refuse(p, len);
+    tape_index_free(&x);
+    tape_index_free(&want);
+    free(p);
+}
+
+static void a_map_is_the_one_that_its_head_names(void **state)
+{
+    (void)state;
+    size_t len;
+    uint8_t *p = small_map(&len);
+    struct errtext err = {""};
+    struct map_ref m = {.id = map_id, .n_segs = 4, .size = len, .crc = map_crc(p, len)}, other = m;
+    assert_int_equal(map_check(p, len, &m, &err), 0);
+    other.crc = 0; /* of a head of version 1 */
+    assert_int_equal(map_check(p, len, &other, &err), 0);
+    other.size++;
+    assert_int_equal(map_check(p, len, &other, &err), -EBADMSG);
+    other = m;
+    other.id.number++;
+    assert_int_equal(map_check(p, len, &other, &err), -EBADMSG);
+    put_le64(p + 96 + 64, 17); /* other plain bytes, and all CRCs right */
+    reseal(p, len);
+    assert_int_equal(map_check(p, len, &m, &err), -EBADMSG);
+    assert_non_null(strstr(err.text, "another one"));
+    free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(maps_join_to_the_whole_index), cmocka_unit_test(thousands_of_filemarks),
         cmocka_unit_test(map_must_join_to_the_end),     cmocka_unit_test(impossible_maps_are_not_encoded),
         cmocka_unit_test(every_flipped_byte_is_found),  cmocka_unit_test(truncated_map_is_found),
+        cmocka_unit_test(a_map_of_version_1_is_read),   cmocka_unit_test(a_map_is_the_one_that_its_head_names),
         cmocka_unit_test(map_that_lies_is_refused),     cmocka_unit_test(map_of_another_cartridge_is_refused),
     };
     return cmocka_run_group_tests_name("map", tests, NULL, NULL);

@@ -135,7 +135,8 @@ static void add_segment(struct bucket *b, uint64_t epoch, uint64_t at, const uin
                         .objects = t.objects,
                         .filemarks = t.filemarks,
                         .size = t.stored_bytes,
-                        .plain_bytes = t.plain_bytes};
+                        .plain_bytes = t.plain_bytes,
+                        .crc = t.crc};
     assert_int_equal(tape_index_append(&b->live, &r, t.fms, t.n_fms), 0);
     size_t len;
     uint8_t *p = read_file(fd, &len);
@@ -156,6 +157,7 @@ static struct map_ref add_map(struct bucket *b, uint64_t number, size_t first, s
     assert_int_equal(map_encode(b->cartridge, &m.id, &b->live, first, n, &p, &len), 0);
     put(b, "map", &m.id, p, len);
     m.size = len;
+    m.crc = map_crc(p, len);
     free(p);
     return m;
 }
@@ -349,6 +351,100 @@ static void damage_is_reported(void **state)
     compare_tape(b);
 }
 
+/* Puts another object in the place of one; the old one's bytes are returned. */
+static uint8_t *replace(const struct bucket *b, const char *kind, const struct seg_id *id, const uint8_t *p, size_t len)
+{
+    char path[256];
+    make_path(b, path, sizeof(path), kind, id);
+    int fd = open(path, O_RDWR);
+    size_t had;
+    assert_true(fd >= 0);
+    uint8_t *old = read_file(fd, &had);
+    assert_int_equal(had, len);
+    assert_int_equal(pwrite(fd, p, len, 0), len);
+    close(fd);
+    return old;
+}
+
+/* The same name, size, header, kinds and lengths, and good CRCs. */
+static void a_foreign_segment_is_reported(void **state)
+{
+    struct bucket *b = *state;
+    write_tape(b);
+    size_t i = b->live.n_segs - 1;
+    struct seg_ref r = b->live.segs[i];
+    struct seg_header h = {.id = r.id, .first_object = r.first_object, .first_file = r.first_file, .created = 1};
+    struct seg_writer *w = NULL;
+    size_t len;
+    int fd = new_file();
+    h.prev = b->live.segs[i - 1].id;
+    h.overwrites = true;
+    memcpy(h.cartridge, b->cartridge, 16);
+    strcpy(h.barcode, BARCODE);
+    assert_int_equal(seg_writer_create(fd, &h, &w), 0);
+    struct object o = {.len = TAPE_MAX_BLOCK, .kind = RANDOM, .seed = 9999};
+    uint8_t *big = malloc(o.len);
+    assert_non_null(big);
+    fill_block(big, o.len, (enum kind)(r.first_object % 3), b->objects[r.first_object].seed);
+    assert_int_equal(seg_writer_block(w, big, o.len, crc32c(0, big, o.len), true), 0);
+    assert_int_equal(seg_writer_filemarks(w, 3), 0);
+    for (uint64_t at = r.first_object + 4; at < r.first_object + 7; at++) {
+        fill_block(big, 777, RANDOM, 1);
+        bool raw = at % 3 == RANDOM;
+        if (!raw) /* which is compressed: as it was */
+            fill_block(big, 777, (enum kind)(at % 3), b->objects[at].seed);
+        assert_int_equal(seg_writer_block(w, big, 777, crc32c(0, big, 777), true), 0);
+    }
+    assert_int_equal(seg_writer_seal(w), 0);
+    seg_writer_free(w);
+    uint8_t *p = read_file(fd, &len);
+    close(fd);
+    uint8_t *old = replace(b, "seg", &r.id, p, len);
+    assert_int_not_equal(memcmp(old, p, len), 0);
+    assert_int_not_equal(read_back(b, ""), 0);
+    assert_true(log_has(b, "another one"));
+    free(replace(b, "seg", &r.id, old, len));
+    assert_int_equal(read_back(b, ""), 0);
+    free(old);
+    free(p);
+    free(big);
+}
+
+static void a_foreign_map_is_reported(void **state)
+{
+    struct bucket *b = *state;
+    const struct seg_id id = {5, 0xbeef, 0};
+    struct tape_index x;
+    void *p;
+    size_t len;
+    write_tape(b);
+    assert_int_equal(tape_index_copy(&x, &b->live), 0);
+    x.segs[0].plain_bytes++;
+    assert_int_equal(map_encode(b->cartridge, &id, &x, 0, 2, &p, &len), 0);
+    free(replace(b, "map", &id, p, len));
+    assert_int_not_equal(read_back(b, ""), 0);
+    assert_true(log_has(b, "another one"));
+    tape_index_free(&x);
+    free(p);
+}
+
+static void a_tape_of_version_1_is_read(void **state)
+{
+    struct bucket *b = *state;
+    char command[512];
+    (void)snprintf(command, sizeof(command),
+                   "python3 tests/reader/s3vtl_reader.py --dir tests/data/v1/store --barcode V1TAPEL8 --list > %s/log "
+                   "2>&1 && python3 tests/reader/s3vtl_reader.py --dir tests/data/v1/store --barcode V1TAPEL8 --chain "
+                   ">> %s/log 2>&1",
+                   b->dir, b->dir);
+    if (run(command)) {
+        show_log(b);
+        fail();
+    }
+    assert_true(log_has(b, "^file-00005: 4 blocks: 426 463 500 37$"));
+    assert_true(log_has(b, "6 files, 24 blocks, 5956 bytes, 4 segments, all good$"));
+}
+
 /* The worked examples of FORMAT.md, as a bucket. */
 static void examples_of_the_document_are_read(void **state)
 {
@@ -382,6 +478,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(blank_tape_is_restored, make_bucket, remove_bucket),
         cmocka_unit_test_setup_teardown(chain_restores_without_heads_and_maps, make_bucket, remove_bucket),
         cmocka_unit_test_setup_teardown(damage_is_reported, make_bucket, remove_bucket),
+        cmocka_unit_test_setup_teardown(a_foreign_segment_is_reported, make_bucket, remove_bucket),
+        cmocka_unit_test_setup_teardown(a_foreign_map_is_reported, make_bucket, remove_bucket),
+        cmocka_unit_test_setup_teardown(a_tape_of_version_1_is_read, make_bucket, remove_bucket),
         cmocka_unit_test_setup_teardown(examples_of_the_document_are_read, make_bucket, remove_bucket),
     };
     return cmocka_run_group_tests_name("reader", tests, NULL, NULL);

@@ -58,6 +58,7 @@ static void header_round_trip(void **state)
     h.partition = 1;
     assert_int_equal(seg_header_encode(&h, buf), 0);
     assert_int_equal(seg_header_decode(buf, sizeof(buf), &back, NULL), 0);
+    assert_int_equal(back.version, 2);
     assert_string_equal(back.barcode, h.barcode);
     assert_memory_equal(back.cartridge, h.cartridge, 16);
     assert_int_equal(seg_id_compare(&back.id, &h.id), 0);
@@ -243,7 +244,8 @@ static void equal_blocks_are_one_entry(void **state)
         fill_block(b, sizeof(b), RANDOM, i);
         add_block(w, b, sizeof(b), true);
     }
-    assert_int_equal(seg_writer_size(w), SEG_HEADER_SIZE + 5000 * 552 + SEG_INDEX_ENTRY_SIZE + SEG_FOOTER_SIZE);
+    assert_int_equal(seg_writer_size(w),
+                     SEG_HEADER_SIZE + 5000 * 552 + SEG_INDEX_ENTRY_SIZE + 5000 * 4 + SEG_FOOTER_SIZE);
     assert_int_equal(seg_writer_seal(w), 0);
     struct seg_index *x = index_of(fd);
     for (uint32_t i = 0; i < 5000; i += 499) {
@@ -302,6 +304,83 @@ static void thousands_of_filemarks(void **state)
     seg_index_free(x);
     seg_writer_free(w);
     close(fd);
+}
+
+/* ---- what binds it ---- */
+
+/* Two segments of one name, with records of the same kinds and lengths, but other blocks. */
+static int segment_of(uint32_t version, uint32_t seed, struct seg_totals *t)
+{
+    struct seg_header h = some_header(50, 5);
+    struct seg_writer *w = NULL;
+    uint8_t b[100];
+    int fd = new_file();
+    h.version = version;
+    assert_int_equal(seg_writer_create(fd, &h, &w), 0);
+    for (uint32_t i = 0; i < 5; i++) {
+        fill_block(b, sizeof(b), RANDOM, seed + i);
+        add_block(w, b, sizeof(b), false);
+    }
+    assert_int_equal(seg_writer_filemarks(w, 3), 0);
+    add_block(w, b, sizeof(b), false);
+    seg_writer_totals(w, t);
+    assert_int_equal(t->crc, 0);
+    uint64_t size = seg_writer_size(w);
+    assert_int_equal(seg_writer_seal(w), 0);
+    assert_int_equal(file_size(fd), size);
+    seg_writer_totals(w, t);
+    seg_writer_free(w);
+    return fd;
+}
+
+static int check_at(const struct seg_index *x, int fd, uint64_t object)
+{
+    uint8_t rec[SEG_RECORD_SIZE];
+    uint64_t offset = 0;
+    uint32_t size = 0;
+    struct errtext err = {""};
+    assert_int_equal(seg_index_find(x, object, &offset, &size), 0);
+    assert_int_equal(pread(fd, rec, sizeof(rec), (off_t)offset), sizeof(rec));
+    int rc = seg_index_check(x, object, rec, &err);
+    assert_true(!rc == !err.text[0]);
+    return rc;
+}
+
+static void the_footer_binds_every_record(void **state)
+{
+    (void)state;
+    struct seg_totals t, u, of_index;
+    int a = segment_of(2, 1, &t), b = segment_of(2, 100, &u);
+    assert_int_equal(t.stored_bytes, u.stored_bytes);
+    assert_int_not_equal(t.crc, u.crc);
+    struct seg_index *x = index_of(a);
+    seg_index_totals(x, &of_index);
+    assert_int_equal(of_index.crc, t.crc);
+    assert_int_equal(of_index.header.version, 2);
+    for (uint64_t object = 50; object < 59; object++) {
+        bool mark = object >= 55 && object < 58; /* those are the same */
+        assert_int_equal(check_at(x, a, object), 0);
+        assert_int_equal(check_at(x, b, object), mark ? 0 : -EBADMSG);
+    }
+    seg_index_free(x);
+    close(a);
+    close(b);
+}
+
+/* What version 1 could not tell. */
+static void a_footer_of_version_1_binds_only_sizes(void **state)
+{
+    (void)state;
+    struct seg_totals t, u, of_index;
+    int a = segment_of(1, 1, &t), b = segment_of(1, 100, &u);
+    assert_int_equal(t.crc, u.crc);
+    struct seg_index *x = index_of(a);
+    seg_index_totals(x, &of_index);
+    assert_int_equal(of_index.header.version, 1);
+    assert_int_equal(check_at(x, b, 50), 0);
+    seg_index_free(x);
+    close(a);
+    close(b);
 }
 
 /* ---- compression ---- */
@@ -393,6 +472,8 @@ int main(void)
         cmocka_unit_test(impossible_blocks_are_refused),
         cmocka_unit_test(equal_blocks_are_one_entry),
         cmocka_unit_test(thousands_of_filemarks),
+        cmocka_unit_test(the_footer_binds_every_record),
+        cmocka_unit_test(a_footer_of_version_1_binds_only_sizes),
         cmocka_unit_test(text_among_random_blocks_is_compressed),
         cmocka_unit_test(failed_append_leaves_the_file_as_it_was),
         cmocka_unit_test(encrypted_block_needs_a_key),

@@ -2,6 +2,8 @@
 /* test_segment_damage.c: no wrong byte passes for data (I3), and a torn file gives its longest good prefix (I4). */
 #include "segment_help.h"
 
+#include <stdio.h>
+
 #include "vtl/format/segment_private.h"
 
 /* A sealed segment of every kind of record, and where each record begins; starts[SMALL_RECORDS] is the index. */
@@ -49,6 +51,8 @@ static int read_all(const uint8_t *p, size_t len, struct content *out)
         rc = seg_index_find(x, 100 + i, &offset, &size);
         if (!rc)
             rc = seg_record_decode(p + offset, size, &r, NULL);
+        if (!rc)
+            rc = seg_index_check(x, 100 + i, p + offset, NULL);
         if (!rc && r.type == SEG_BLOCK) {
             out->len[i] = r.length;
             rc = seg_record_open(&r, p + offset, out->bytes[i], sizeof(out->bytes[i]), NULL);
@@ -132,7 +136,7 @@ static void garbage_never_decodes(void **state)
         assert_int_equal(seg_header_decode(q, len, &h, NULL), -EBADMSG);
         assert_int_equal(seg_record_decode(q, len, &r, NULL), -EBADMSG);
         if (len > SEG_FOOTER_SIZE)
-            memcpy(q + len - SEG_FOOTER_SIZE, "S3VTLEND", 8);
+            memcpy(q + len - SEG_FOOTER_SIZE, i % 3 ? SEG_FOOTER_MAGIC : SEG_FOOTER_MAGIC_1, 8);
         assert_int_not_equal(seg_index_decode(q, len, len, &x, &need, NULL), 0);
         assert_null(x);
         free(q);
@@ -147,7 +151,7 @@ static void index_that_lies_is_refused(void **state)
     size_t len;
     uint8_t *p = sealed_small(&len, starts), *q = malloc(len);
     assert_non_null(q);
-    size_t index = starts[SMALL_RECORDS], footer = len - SEG_FOOTER_SIZE;
+    size_t index = starts[SMALL_RECORDS], footer = len - SEG_FOOTER_SIZE, table_end = footer - 4 * (SMALL_RECORDS % 2);
     uint32_t tried = 0;
     for (size_t at = index; at < footer + 60; at += 4) {
         for (uint32_t v = 0; v < 3; v++) {
@@ -155,6 +159,8 @@ static void index_that_lies_is_refused(void **state)
             uint32_t lie = v == 0 ? 0 : v == 1 ? 0xffffffffu : 0x7ffffff8u;
             if (at >= footer + 56 || (at >= footer + 20 && at < footer + 24) || !memcmp(q + at, &lie, 4))
                 continue; /* reserved, the CRC itself, no lie */
+            if (at >= table_end && at < footer)
+                continue; /* padding */
             memcpy(q + at, &lie, 4);
             uint32_t crc = crc32c(0, q + index, footer - index);
             memcpy(q + footer + 20, &crc, 4);
@@ -401,6 +407,75 @@ static void record_of_another_object_ends_the_prefix(void **state)
     }
 }
 
+/* The bytes that an s3vtl of version 1 left. */
+static int old_file(const char *path)
+{
+    uint8_t p[8192];
+    FILE *f = fopen(path, "r");
+    if (!f)
+        fail_msg("%s: %s (run in the top directory)", path, strerror(errno));
+    size_t len = fread(p, 1, sizeof(p), f);
+    fclose(f);
+    return file_of(p, len);
+}
+
+static void what_version_1_left_is_taken_up(void **state)
+{
+    (void)state;
+    struct seg_writer *w = NULL;
+    struct seg_totals t;
+    bool sealed = false;
+    int fd = old_file("tests/data/v1/store/tapes/V1TAPEL8/seg/00000003-0000beef-0000000001");
+    assert_int_equal(seg_writer_recover(fd, 0, &w, &sealed, NULL), 0);
+    assert_true(sealed);
+    seg_writer_free(w);
+    close(fd);
+    fd = old_file("tests/data/v1/open-segment");
+    uint64_t before = file_size(fd);
+    assert_int_equal(seg_writer_recover(fd, before, &w, &sealed, NULL), 0);
+    assert_false(sealed);
+    seg_writer_totals(w, &t);
+    assert_int_equal(t.header.version, 1);
+    assert_int_equal(t.objects, 6);
+    seg_writer_free(w);
+    close(fd);
+}
+
+/* A segment that an older s3vtl left open is ended as it was begun. */
+static void a_segment_of_version_1_is_taken_up_and_ended_as_such(void **state)
+{
+    (void)state;
+    struct seg_header h = some_header(100, 4);
+    struct seg_writer *w = NULL, *again = NULL;
+    struct seg_totals t;
+    uint8_t b[40] = {7};
+    bool sealed = true;
+    int fd = new_file();
+    h.version = 1;
+    assert_int_equal(seg_writer_create(fd, &h, &w), 0);
+    add_small(w);
+    seg_writer_free(w);
+    assert_int_equal(seg_writer_recover(fd, 0, &w, &sealed, NULL), 0);
+    assert_false(sealed);
+    add_block(w, b, sizeof(b), false);
+    assert_int_equal(seg_writer_seal(w), 0);
+    size_t len;
+    uint8_t *p = read_file(fd, &len);
+    assert_memory_equal(p + 8, "\1\0\0\0", 4);
+    assert_memory_equal(p + len - SEG_FOOTER_SIZE, "S3VTLEND", 8);
+    assert_int_equal(seg_writer_recover(fd, 0, &again, &sealed, NULL), 0);
+    assert_true(sealed);
+    seg_writer_totals(w, &t);
+    assert_int_not_equal(t.crc, 0);
+    uint32_t crc = t.crc;
+    seg_writer_totals(again, &t);
+    assert_int_equal(t.crc, crc);
+    free(p);
+    seg_writer_free(w);
+    seg_writer_free(again);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -414,6 +489,8 @@ int main(void)
         cmocka_unit_test(lost_pages_end_the_prefix),
         cmocka_unit_test(bad_header_is_not_recovered),
         cmocka_unit_test(sealed_file_is_recognised),
+        cmocka_unit_test(what_version_1_left_is_taken_up),
+        cmocka_unit_test(a_segment_of_version_1_is_taken_up_and_ended_as_such),
         cmocka_unit_test(record_inside_a_block_is_no_record),
         cmocka_unit_test(record_of_another_object_ends_the_prefix),
     };

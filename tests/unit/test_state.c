@@ -17,7 +17,7 @@
 
 #include "vtl/state/db.h"
 
-#define KNOWN 3 /* version of the state */
+#define KNOWN 4 /* version of the state */
 
 struct place {
     char dir[64], path[80];
@@ -214,6 +214,7 @@ static void an_older_state_is_brought_up_to_date(void **state)
     assert_int_equal(db_cartridge_add(p->db, &c, 1024), 0);
     close_state(p);
     run_sql(p, "ALTER TABLE cartridge DROP COLUMN full_capacity; ALTER TABLE cartridge DROP COLUMN rebuilt;"
+               " ALTER TABLE segment DROP COLUMN crc; ALTER TABLE map DROP COLUMN crc;"
                " PRAGMA user_version=1");
     reopen(p);
     c.full_capacity = 12;

@@ -188,6 +188,7 @@ static int seal_row(struct cartridge *c)
         rc = last_ref(c, &runs, &ch.n_sealed_fms);
     ch.sealed_fms = runs;
     last->size = t.stored_bytes;
+    last->crc = t.crc;
     c->row.dirty = true;
     if (!rc)
         rc = cartridge_push_pending(c, &c->open.id, t.stored_bytes);
@@ -196,7 +197,7 @@ static int seal_row(struct cartridge *c)
     free(cut_runs);
     free(runs);
     if (rc) {
-        last->size = 0;
+        last->size = last->crc = 0;
         return rc;
     }
     cartridge_count_open(c, t.stored_bytes);

@@ -33,7 +33,8 @@ static int take_recovered(struct cartridge *c, const struct seg_totals *t)
                         .objects = t->objects,
                         .filemarks = t->filemarks,
                         .size = t->stored_bytes,
-                        .plain_bytes = t->plain_bytes};
+                        .plain_bytes = t->plain_bytes,
+                        .crc = t->crc};
     struct db_change ch = {.sealed = &r, .sealed_fms = t->fms, .n_sealed_fms = t->n_fms};
     struct seg_fm_run *runs = NULL;
     int rc = 0;

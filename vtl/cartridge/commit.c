@@ -60,6 +60,7 @@ static int plan_map(struct cartridge *c, struct snapshot *s, size_t first, size_
         return rc;
     object_key(p->key, c->row.barcode, "map", &m.id);
     m.size = p->len;
+    m.crc = map_crc(p->buf, p->len);
     s->n_puts++;
     s->maps[s->n_maps++] = m;
     c->row.next_map++;

@@ -240,7 +240,9 @@ static int read_map(struct objstore *store, const struct head *h, const struct m
     int rc = read_object(store, key, MAX_MAP_BYTES, &buf, &len, call, err);
     if (rc)
         return rc;
-    rc = map_decode(buf, len, h->cartridge, x, &why);
+    rc = map_check(buf, len, m, &why);
+    if (!rc)
+        rc = map_decode(buf, len, h->cartridge, x, &why);
     free(buf);
     if (rc)
         return errtext_set(err, rc, "%s: %s", key, why.text);

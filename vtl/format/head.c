@@ -64,6 +64,16 @@ static const char *segments_wrong(const struct head *h)
     return NULL;
 }
 
+/* At most 64 printable characters of ASCII. */
+static bool host_possible(const char *host, size_t room)
+{
+    size_t n = strnlen(host, room);
+    for (size_t i = 0; i < n; i++)
+        if (host[i] < ' ' || host[i] > '~')
+            return false;
+    return n < room;
+}
+
 const char *head_wrong(const struct head *h)
 {
     if (!id_possible(&h->id))
@@ -72,6 +82,8 @@ const char *head_wrong(const struct head *h)
         return "claim, n"; /* n = 0 is the claim, and nothing else is */
     if (!memchr(h->barcode, 0, sizeof(h->barcode)) || !barcode_ok(h->barcode))
         return "barcode";
+    if (!host_possible(h->host, sizeof(h->host)))
+        return "host";
     if (h->claim)
         return NULL;
     if (h->generation < 5 || h->generation > 9)
@@ -134,7 +146,7 @@ static bool put_maps(json_t *j, const struct head *h)
     bool good = a != NULL;
     for (size_t i = 0; good && i < h->n_maps; i++) {
         const struct map_ref *m = &h->maps[i];
-        good = !json_array_append_new(a, row(&m->id, (uint64_t[]){m->n_segs, m->first_object, m->size}, 3));
+        good = !json_array_append_new(a, row(&m->id, (uint64_t[]){m->n_segs, m->first_object, m->size, m->crc}, 4));
     }
     return put(j, "maps", a) && good; /* takes the reference in every case */
 }
@@ -145,8 +157,8 @@ static bool put_segments(json_t *j, const struct tape_index *x)
     bool good = a != NULL;
     for (size_t i = 0; good && i < x->n_segs; i++) {
         const struct seg_ref *r = &x->segs[i];
-        uint64_t v[] = {r->first_object, r->first_file, r->objects, r->filemarks, r->size, r->plain_bytes};
-        good = !json_array_append_new(a, row(&r->id, v, 6));
+        uint64_t v[] = {r->first_object, r->first_file, r->objects, r->filemarks, r->size, r->plain_bytes, r->crc};
+        good = !json_array_append_new(a, row(&r->id, v, 7));
     }
     return put(j, "segments", a) && good;
 }
@@ -160,14 +172,20 @@ static bool put_filemarks(json_t *j, const struct tape_index *x)
     return put(j, "filemarks", a) && good;
 }
 
+static bool put_id(json_t *j, const char *key, uint32_t id)
+{
+    char text[9];
+    (void)snprintf(text, sizeof(text), "%08" PRIx32, id);
+    return put(j, key, json_string(text));
+}
+
 static bool put_identity(json_t *j, const struct head *h)
 {
-    char writer[9];
-    (void)snprintf(writer, sizeof(writer), "%08" PRIx32, h->id.writer);
     return put_number(j, "version", HEAD_VERSION) && put_number(j, "epoch", h->id.epoch) &&
-           put(j, "writer", json_string(writer)) && put_number(j, "n", h->id.number) &&
+           put_id(j, "writer", h->id.writer) && put_number(j, "n", h->id.number) &&
            put(j, "claim", json_boolean(h->claim)) && put(j, "barcode", json_string(h->barcode)) &&
-           put_hex(j, "cartridge", h->cartridge, sizeof(h->cartridge));
+           put_hex(j, "cartridge", h->cartridge, sizeof(h->cartridge)) &&
+           (!h->host[0] || put(j, "host", json_string(h->host))) && (!h->gateway || put_id(j, "gateway", h->gateway));
 }
 
 static bool put_state(json_t *j, const struct head *h)

@@ -14,11 +14,14 @@ struct map_ref {
     uint64_t n_segs;
     uint64_t first_object; /* of its first segment */
     uint64_t size;         /* bytes of the map object */
+    uint32_t crc;          /* its own, the last four bytes; 0: not known */
 };
 
 struct head {
     struct seg_id id; /* epoch, writer, n; also in the key, and checked against it */
     bool claim;       /* only announces a new writer (ARCHITECTURE.md, "Fencing"); without tape state */
+    char host[65];    /* who wrote it: printable ASCII; "": not said */
+    uint32_t gateway; /* id of the gateway, the same in each of its runs; 0: not said */
     uint8_t cartridge[16];
     char barcode[33];
     int generation;         /* LTO 5..9 */
@@ -42,7 +45,7 @@ struct head {
 void head_init(struct head *h);
 void head_free(struct head *h);
 
-/* *buf is malloc'd; the caller frees it. 0, -ENOMEM, -EINVAL. */
+/* Always as the newest version. *buf is malloc'd; the caller frees it. 0, -ENOMEM, -EINVAL. */
 int head_encode(const struct head *h, char **buf, size_t *len);
 /* Checks the CRC line, the types, every count and range. Initialises out, which is empty on failure (-EBADMSG and
  * *err). */
@@ -54,6 +57,11 @@ int map_encode(const uint8_t cartridge[16], const struct seg_id *id, const struc
 /* Appends the map's segments to x, whose end must be the map's first object (else -EBADMSG). x is unchanged on failure.
  */
 int map_decode(const void *buf, size_t len, const uint8_t cartridge[16], struct tape_index *x, struct errtext *err);
+
+/* The map's own CRC, for what names it. */
+uint32_t map_crc(const void *buf, size_t len);
+/* Is this the map that m names? 0, or -EBADMSG with *err. */
+int map_check(const void *buf, size_t len, const struct map_ref *m, struct errtext *err);
 
 /* The two-line envelope of every JSON object in the bucket: the JSON on one line, then {"crc32c":"xxxxxxxx"} over the
  * first line including its newline. */

@@ -42,10 +42,10 @@ static bool get_hex(const json_t *j, const char *key, uint8_t *out, size_t n)
     return true;
 }
 
-static bool get_writer(const json_t *j, uint32_t *out)
+static bool get_id(const json_t *j, const char *key, uint32_t *out)
 {
     uint8_t b[4];
-    if (!get_hex(j, "writer", b, sizeof(b)))
+    if (!get_hex(j, key, b, sizeof(b)))
         return false;
     *out = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
     return true;
@@ -58,6 +58,18 @@ static bool get_barcode(const json_t *j, char out[33])
         return false;
     memcpy(out, s, strlen(s) + 1); /* barcode_ok: 32 characters at most */
     return true;
+}
+
+/* Who wrote it; each may be absent. Which characters are possible, head_wrong says. */
+static bool get_origin(const json_t *j, struct head *h)
+{
+    const json_t *host = json_object_get(j, "host");
+    size_t n = json_string_length(host); /* 0 for what is no text */
+    if (host && (!json_is_string(host) || n >= sizeof(h->host) || strlen(json_string_value(host)) != n))
+        return false;
+    if (n)
+        memcpy(h->host, json_string_value(host), n + 1);
+    return !json_object_get(j, "gateway") || get_id(j, "gateway", &h->gateway);
 }
 
 /* Absent, or an object: a new reference. */
@@ -100,30 +112,31 @@ static int new_array(const json_t *a, size_t one, void **out, size_t *n)
     return *out ? 0 : -ENOMEM;
 }
 
-static int get_maps(const json_t *j, struct head *h)
+static int get_maps(const json_t *j, uint64_t version, struct head *h)
 {
     const json_t *a = json_object_get(j, "maps");
     void *maps = NULL;
     int rc = new_array(a, sizeof(*h->maps), &maps, &h->n_maps);
     h->maps = maps;
     for (size_t i = 0; !rc && i < h->n_maps; i++) {
-        uint64_t v[3];
+        uint64_t v[4] = {0};
         struct map_ref *m = &h->maps[i];
-        if (!get_row(json_array_get(a, i), &m->id, v, 3))
+        if (!get_row(json_array_get(a, i), &m->id, v, version == HEAD_VERSION_1 ? 3 : 4) || v[3] > UINT32_MAX)
             return -EBADMSG;
         m->n_segs = v[0];
         m->first_object = v[1];
         m->size = v[2];
+        m->crc = (uint32_t)v[3];
     }
     return rc;
 }
 
-static int get_segments(const json_t *a, struct seg_ref *segs, size_t n)
+static int get_segments(const json_t *a, uint64_t version, struct seg_ref *segs, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        uint64_t v[6];
+        uint64_t v[7] = {0};
         struct seg_id id;
-        if (!get_row(json_array_get(a, i), &id, v, 6))
+        if (!get_row(json_array_get(a, i), &id, v, version == HEAD_VERSION_1 ? 6 : 7) || v[6] > UINT32_MAX)
             return -EBADMSG;
         segs[i] = (struct seg_ref){.id = id,
                                    .first_object = v[0],
@@ -131,7 +144,8 @@ static int get_segments(const json_t *a, struct seg_ref *segs, size_t n)
                                    .objects = v[2],
                                    .filemarks = v[3],
                                    .size = v[4],
-                                   .plain_bytes = v[5]};
+                                   .plain_bytes = v[5],
+                                   .crc = (uint32_t)v[6]};
     }
     return 0;
 }
@@ -147,7 +161,7 @@ static int get_filemarks(const json_t *a, struct seg_fm_run *fms, size_t n)
     return 0;
 }
 
-static int get_index(const json_t *j, struct tape_index *x)
+static int get_index(const json_t *j, uint64_t version, struct tape_index *x)
 {
     const json_t *js = json_object_get(j, "segments"), *jf = json_object_get(j, "filemarks");
     void *segs = NULL, *fms = NULL;
@@ -156,7 +170,7 @@ static int get_index(const json_t *j, struct tape_index *x)
     if (!rc)
         rc = new_array(jf, sizeof(struct seg_fm_run), &fms, &n_fms);
     if (!rc)
-        rc = get_segments(js, segs, n_segs);
+        rc = get_segments(js, version, segs, n_segs);
     if (!rc)
         rc = get_filemarks(jf, fms, n_fms);
     if (!rc)
@@ -168,18 +182,20 @@ static int get_index(const json_t *j, struct tape_index *x)
 
 /* ---- the head ---- */
 
-static bool get_identity(const json_t *j, struct head *h, const char **what)
+static bool get_identity(const json_t *j, struct head *h, uint64_t *version, const char **what)
 {
-    uint64_t version = 0;
     *what = "version";
-    if (!get_number(j, "version", HEAD_VERSION, &version) || version != HEAD_VERSION)
+    if (!get_number(j, "version", HEAD_VERSION, version) || *version < HEAD_VERSION_1)
         return false;
     *what = "epoch, writer, n, claim";
-    if (!get_number(j, "epoch", SEG_MAX_EPOCH, &h->id.epoch) || !get_writer(j, &h->id.writer) ||
+    if (!get_number(j, "epoch", SEG_MAX_EPOCH, &h->id.epoch) || !get_id(j, "writer", &h->id.writer) ||
         !get_number(j, "n", SEG_MAX_SEQUENCE, &h->id.number) || !get_flag(j, "claim", &h->claim))
         return false;
     *what = "barcode, cartridge";
-    return get_barcode(j, h->barcode) && get_hex(j, "cartridge", h->cartridge, sizeof(h->cartridge));
+    if (!get_barcode(j, h->barcode) || !get_hex(j, "cartridge", h->cartridge, sizeof(h->cartridge)))
+        return false;
+    *what = "host, gateway";
+    return get_origin(j, h);
 }
 
 static bool get_state(const json_t *j, struct head *h, const char **what)
@@ -212,17 +228,18 @@ static bool get_state(const json_t *j, struct head *h, const char **what)
 /* Returns 0, -ENOMEM, or -EBADMSG with *what naming the fields. */
 static int decode(const json_t *j, struct head *h, const char **what)
 {
-    if (!get_identity(j, h, what))
+    uint64_t version = 0;
+    if (!get_identity(j, h, &version, what))
         return -EBADMSG;
     if (!h->claim) {
         if (!get_state(j, h, what))
             return -EBADMSG;
         *what = "maps";
-        int rc = get_maps(j, h);
+        int rc = get_maps(j, version, h);
         if (rc)
             return rc;
         *what = "segments, filemarks";
-        rc = get_index(j, &h->inl);
+        rc = get_index(j, version, &h->inl);
         if (rc)
             return rc;
     }

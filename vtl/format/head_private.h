@@ -7,7 +7,8 @@
 #include "vtl/format/head.h"
 #include "vtl/format/segment_private.h"
 
-#define HEAD_VERSION 1
+#define HEAD_VERSION_1 1 /* its rows have no CRCs */
+#define HEAD_VERSION 2
 #define MAP_MAX_SEGS 10000000u
 #define MAP_MAX_SIZE (UINT64_C(1) << 30)
 

@@ -9,7 +9,8 @@
 #include "base/le.h"
 #include "vtl/format/head_private.h"
 
-#define MAP_VERSION 1u
+#define MAP_VERSION_1 1u /* its entries have no CRCs */
+#define MAP_VERSION 2u
 #define MAP_HEADER_SIZE 96u
 #define MAP_SEGMENT_SIZE 72u
 #define MAP_FILEMARKS_SIZE 16u
@@ -48,6 +49,7 @@ static void encode_segment(uint8_t *p, const struct seg_ref *r)
     put_le64(p, r->id.epoch);
     put_le64(p + 8, r->id.number);
     put_le32(p + 16, r->id.writer);
+    put_le32(p + 20, r->crc);
     put_le64(p + 24, r->first_object);
     put_le64(p + 32, r->first_file);
     put_le64(p + 40, r->objects);
@@ -108,9 +110,10 @@ static int check_map(const uint8_t *p, size_t len, const uint8_t cartridge[16], 
     if (get_le32(p + 92) != crc32c(0, p, 92))
         return errtext_set(err, -EBADMSG, "map header: CRC is %08x, should be %08x", crc32c(0, p, 92),
                            get_le32(p + 92));
-    if (get_le32(p + 8) != MAP_VERSION || get_le32(p + 12) != MAP_HEADER_SIZE || get_le32(p + 80) != MAP_SEGMENT_SIZE ||
-        get_le32(p + 84) != MAP_FILEMARKS_SIZE)
-        return errtext_set(err, -EBADMSG, "map: format version %u, this program knows version %u", get_le32(p + 8),
+    uint32_t version = get_le32(p + 8);
+    if (version < MAP_VERSION_1 || version > MAP_VERSION || get_le32(p + 12) != MAP_HEADER_SIZE ||
+        get_le32(p + 80) != MAP_SEGMENT_SIZE || get_le32(p + 84) != MAP_FILEMARKS_SIZE)
+        return errtext_set(err, -EBADMSG, "map: format version %u, this program knows up to version %u", version,
                            MAP_VERSION);
     uint32_t segs = get_le32(p + 72), fms = get_le32(p + 76);
     if (!segs || segs > MAP_MAX_SEGS || len != map_size(segs, fms))
@@ -124,7 +127,7 @@ static int check_map(const uint8_t *p, size_t len, const uint8_t cartridge[16], 
     return 0;
 }
 
-static bool decode_segment(const uint8_t *p, struct seg_ref *r)
+static bool decode_segment(const uint8_t *p, uint32_t version, struct seg_ref *r)
 {
     *r = (struct seg_ref){.id = {.epoch = get_le64(p), .writer = get_le32(p + 16), .number = get_le64(p + 8)},
                           .first_object = get_le64(p + 24),
@@ -132,7 +135,8 @@ static bool decode_segment(const uint8_t *p, struct seg_ref *r)
                           .objects = get_le64(p + 40),
                           .filemarks = get_le64(p + 48),
                           .size = get_le64(p + 56),
-                          .plain_bytes = get_le64(p + 64)};
+                          .plain_bytes = get_le64(p + 64),
+                          .crc = version == MAP_VERSION_1 ? 0 : get_le32(p + 20)};
     return r->id.epoch >= 1 && r->id.epoch <= SEG_MAX_EPOCH && r->id.number <= SEG_MAX_SEQUENCE && r->size;
 }
 
@@ -141,7 +145,7 @@ static int take_segments(const uint8_t *p, struct tape_index *x, struct seg_ref 
 {
     const uint8_t *at = p + MAP_HEADER_SIZE;
     for (uint32_t i = 0; i < n; i++, at += MAP_SEGMENT_SIZE)
-        if (!decode_segment(at, &segs[i]))
+        if (!decode_segment(at, get_le32(p + 8), &segs[i]))
             return errtext_set(err, -EBADMSG, "map: segment %u of %u is not possible", i, n);
     for (uint32_t i = 0; i < n_fms; i++, at += MAP_FILEMARKS_SIZE)
         fms[i] = (struct seg_fm_run){.object = get_le64(at), .count = get_le64(at + 8)};
@@ -168,4 +172,23 @@ int map_decode(const void *buf, size_t len, const uint8_t cartridge[16], struct 
     free(segs);
     free(fms);
     return rc;
+}
+
+uint32_t map_crc(const void *buf, size_t len)
+{
+    return len >= 4 ? get_le32((const uint8_t *)buf + len - 4) : 0;
+}
+
+int map_check(const void *buf, size_t len, const struct map_ref *m, struct errtext *err)
+{
+    const uint8_t *p = buf;
+    if (len != m->size)
+        return errtext_set(err, -EBADMSG, "map: %zu bytes, the tape's index says %" PRIu64, len, m->size);
+    if (len < MAP_HEADER_SIZE || get_le64(p + 32) != m->id.epoch || get_le32(p + 40) != m->id.writer ||
+        get_le64(p + 48) != m->id.number)
+        return errtext_set(err, -EBADMSG, "map: names another map inside");
+    if (m->crc && map_crc(buf, len) != m->crc)
+        return errtext_set(err, -EBADMSG, "map: is another one (its CRC is %08x, the tape's index says %08x)",
+                           map_crc(buf, len), m->crc);
+    return 0;
 }

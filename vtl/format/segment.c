@@ -11,7 +11,6 @@
 
 static const char segment_magic[8] = {'S', '3', 'V', 'T', 'L', 'S', 'E', 'G'};
 #define RECORD_MAGIC 0x31434552u /* "REC1" */
-#define VERSION 1u
 
 /* ---- names ---- */
 
@@ -75,9 +74,10 @@ uint32_t seg_identity(const uint8_t cartridge[16], const struct seg_id *id)
 
 static bool header_in_range(const struct seg_header *h)
 {
-    return h->id.epoch >= 1 && h->id.epoch <= SEG_MAX_EPOCH && h->id.number <= SEG_MAX_SEQUENCE &&
-           h->prev.epoch <= SEG_MAX_EPOCH && h->prev.number <= SEG_MAX_SEQUENCE && h->first_object <= SEG_MAX_NUMBER &&
-           h->first_file <= h->first_object && (h->first_object == 0) == (h->prev.epoch == 0);
+    return h->version <= SEG_VERSION && h->id.epoch >= 1 && h->id.epoch <= SEG_MAX_EPOCH &&
+           h->id.number <= SEG_MAX_SEQUENCE && h->prev.epoch <= SEG_MAX_EPOCH && h->prev.number <= SEG_MAX_SEQUENCE &&
+           h->first_object <= SEG_MAX_NUMBER && h->first_file <= h->first_object &&
+           (h->first_object == 0) == (h->prev.epoch == 0);
 }
 
 int seg_header_encode(const struct seg_header *h, uint8_t out[SEG_HEADER_SIZE])
@@ -86,7 +86,7 @@ int seg_header_encode(const struct seg_header *h, uint8_t out[SEG_HEADER_SIZE])
         return -EINVAL;
     memset(out, 0, SEG_HEADER_SIZE);
     memcpy(out, segment_magic, 8);
-    put_le32(out + 8, VERSION);
+    put_le32(out + 8, h->version ? h->version : SEG_VERSION);
     put_le32(out + 12, SEG_HEADER_SIZE);
     memcpy(out + 16, h->cartridge, 16);
     memcpy(out + 32, h->barcode, strlen(h->barcode));
@@ -113,10 +113,12 @@ int seg_header_decode(const void *buf, size_t len, struct seg_header *out, struc
     if (get_le32(p + 188) != crc32c(0, p, 188))
         return errtext_set(err, -EBADMSG, "segment header: CRC is %08x, should be %08x", crc32c(0, p, 188),
                            get_le32(p + 188));
-    if (get_le32(p + 8) != VERSION || get_le32(p + 12) != SEG_HEADER_SIZE)
-        return errtext_set(err, -EBADMSG, "segment header: format version %u, this program knows version %u",
-                           get_le32(p + 8), VERSION);
+    uint32_t version = get_le32(p + 8);
+    if (version < SEG_VERSION_1 || version > SEG_VERSION || get_le32(p + 12) != SEG_HEADER_SIZE)
+        return errtext_set(err, -EBADMSG, "segment header: format version %u, this program knows up to version %u",
+                           version, SEG_VERSION);
     memset(out, 0, sizeof(*out));
+    out->version = version;
     memcpy(out->cartridge, p + 16, 16);
     memcpy(out->barcode, p + 32, 32);
     out->id = (struct seg_id){.epoch = get_le64(p + 64), .writer = get_le32(p + 72), .number = get_le64(p + 80)};

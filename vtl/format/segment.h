@@ -23,6 +23,7 @@ bool seg_id_parse(const char *name, struct seg_id *out);            /* exactly t
 int seg_id_compare(const struct seg_id *a, const struct seg_id *b); /* by epoch, writer, number */
 
 struct seg_header {
+    uint32_t version;      /* of the segment's format; 0, to write one: the newest */
     uint8_t cartridge[16]; /* id of the cartridge, random from its creation */
     char barcode[33];
     struct seg_id id;
@@ -110,7 +111,7 @@ int seg_writer_block(struct seg_writer *w, const void *block, uint32_t len, uint
 int seg_writer_encrypted_block(struct seg_writer *w, const void *block, uint32_t len, uint32_t crc_plain, bool compress,
                                const struct seg_key *key);
 int seg_writer_filemarks(struct seg_writer *w, uint32_t count);
-/* Bytes that the segment would have if sealed now, and if sealed after one more record of size bytes. */
+/* Bytes that the segment would have if sealed now, and at most if sealed after one more record of size bytes. */
 uint64_t seg_writer_size(const struct seg_writer *w);
 uint64_t seg_writer_size_with(const struct seg_writer *w, uint32_t size);
 /* Writes index and footer: the file is now what the store gets. */
@@ -127,6 +128,7 @@ struct seg_totals {
     uint64_t filemarks;
     uint64_t plain_bytes;         /* of blocks */
     uint64_t stored_bytes;        /* of the file so far, or of the sealed file */
+    uint32_t crc;                 /* the footer's own: what binds a segment to its name; 0: it is not sealed */
     const struct seg_fm_run *fms; /* in order, adjacent runs merged; valid until the next call on the writer */
     size_t n_fms;
 };
@@ -148,7 +150,11 @@ uint64_t seg_tail_size(uint64_t size);
 int seg_index_decode(const void *tail, uint64_t tail_len, uint64_t size, struct seg_index **out, uint64_t *need,
                      struct errtext *err);
 int seg_index_find(const struct seg_index *x, uint64_t object, uint64_t *offset, uint32_t *size);
-/* header is zero; fms is valid as long as x. */
+/* Is rec, at least SEG_RECORD_SIZE bytes of the record of this object, the one that the index was made with? The table
+ * of CRCs in the index tells, which binds every record to the footer. 0, also where version 1 has no such table, or
+ * -EBADMSG with *err. */
+int seg_index_check(const struct seg_index *x, uint64_t object, const void *rec, struct errtext *err);
+/* header is zero but for the version; fms is valid as long as x. */
 void seg_index_totals(const struct seg_index *x, struct seg_totals *out);
 void seg_index_free(struct seg_index *x);
 

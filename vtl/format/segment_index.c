@@ -14,13 +14,13 @@
 struct seg_index {
     struct seg_runs runs;
     uint64_t size; /* of the segment */
-    uint32_t identity;
+    uint32_t identity, crc, version;
 };
 
 /* The footer, decoded. */
 struct footer {
     uint64_t index_offset, objects, filemarks, records, plain_bytes;
-    uint32_t entries, crc_index, identity;
+    uint32_t entries, crc_index, identity, crc, version;
 };
 
 uint64_t seg_tail_size(uint64_t size)
@@ -30,7 +30,8 @@ uint64_t seg_tail_size(uint64_t size)
 
 static int decode_footer(const uint8_t *f, uint64_t size, struct footer *out, struct errtext *err)
 {
-    if (memcmp(f, SEG_FOOTER_MAGIC, 8) != 0)
+    bool old = !memcmp(f, SEG_FOOTER_MAGIC_1, 8);
+    if (!old && memcmp(f, SEG_FOOTER_MAGIC, 8) != 0)
         return errtext_set(err, -EBADMSG, "segment footer: not there");
     if (get_le32(f + 60) != crc32c(0, f, 60))
         return errtext_set(err, -EBADMSG, "segment footer: CRC is %08x, should be %08x", crc32c(0, f, 60),
@@ -42,9 +43,14 @@ static int decode_footer(const uint8_t *f, uint64_t size, struct footer *out, st
                            .filemarks = get_le64(f + 32),
                            .records = get_le64(f + 40),
                            .plain_bytes = get_le64(f + 48),
-                           .identity = get_le32(f + 56)};
+                           .identity = get_le32(f + 56),
+                           .crc = get_le32(f + 60),
+                           .version = old ? SEG_VERSION_1 : SEG_VERSION};
     uint64_t tail = (uint64_t)out->entries * SEG_INDEX_ENTRY_SIZE + SEG_FOOTER_SIZE;
-    if (!out->entries || tail > size || out->index_offset != size - tail || out->index_offset < SEG_HEADER_SIZE)
+    if (out->records <= size / SEG_RECORD_SIZE)
+        tail += seg_table_size(out->version, out->records);
+    if (!out->entries || out->records > size / SEG_RECORD_SIZE || tail > size || out->index_offset != size - tail ||
+        out->index_offset < SEG_HEADER_SIZE)
         return errtext_set(err, -EBADMSG,
                            "segment footer: %u index entries at %" PRIu64 " do not fit a segment of %" PRIu64 " bytes",
                            out->entries, out->index_offset, size);
@@ -80,7 +86,7 @@ static int take_entry(struct seg_runs *x, const uint8_t *p, uint64_t *offset, ui
     if (r.first_object != x->end_object || r.first_file != x->end_file || r.offset != *offset ||
         bytes > limit - *offset)
         return -EBADMSG;
-    if (seg_runs_reserve(x))
+    if (seg_runs_reserve_run(x))
         return -ENOMEM;
     seg_runs_add_run(x, &r);
     *offset += bytes;
@@ -100,6 +106,9 @@ static int take_entries(struct seg_runs *x, const struct footer *f, const uint8_
     if (offset != f->index_offset || x->objects != f->objects || x->filemarks != f->filemarks ||
         x->records != f->records || x->plain_bytes != f->plain_bytes)
         return errtext_set(err, -EBADMSG, "segment index: its sums are not those of the footer");
+    const uint8_t *table = entries + (size_t)f->entries * SEG_INDEX_ENTRY_SIZE;
+    if (f->version != SEG_VERSION_1 && seg_runs_take_crcs(x, table))
+        return errtext_set(err, -ENOMEM, "segment index: out of memory");
     return 0;
 }
 
@@ -124,7 +133,7 @@ int seg_index_decode(const void *tail, uint64_t tail_len, uint64_t size, struct 
         return -EAGAIN;
     }
     const uint8_t *entries = end - (size - f.index_offset);
-    uint32_t crc = crc32c(0, entries, (size_t)f.entries * SEG_INDEX_ENTRY_SIZE);
+    uint32_t crc = crc32c(0, entries, size - f.index_offset - SEG_FOOTER_SIZE);
     if (crc != f.crc_index)
         return errtext_set(err, -EBADMSG, "segment index: CRC is %08x, should be %08x", crc, f.crc_index);
     struct seg_index *x = calloc(1, sizeof(*x));
@@ -132,6 +141,8 @@ int seg_index_decode(const void *tail, uint64_t tail_len, uint64_t size, struct 
         return errtext_set(err, -ENOMEM, "segment index: out of memory");
     x->size = size;
     x->identity = f.identity;
+    x->crc = f.crc;
+    x->version = f.version;
     rc = take_entries(&x->runs, &f, entries, err);
     if (rc)
         seg_index_free(x);
@@ -150,10 +161,22 @@ int seg_index_find(const struct seg_index *x, uint64_t object, uint64_t *offset,
     return seg_runs_find(&x->runs, object, offset, size);
 }
 
+int seg_index_check(const struct seg_index *x, uint64_t object, const void *rec, struct errtext *err)
+{
+    uint32_t want, is = get_le32((const uint8_t *)rec + 36);
+    if (!seg_runs_crc(&x->runs, object, &want) || is == want)
+        return 0;
+    return errtext_set(err, -EBADMSG,
+                       "record of object %" PRIu64 " is another one: its header's CRC is %08x, its index says %08x",
+                       object, is, want);
+}
+
 void seg_index_totals(const struct seg_index *x, struct seg_totals *out)
 {
     seg_runs_totals(&x->runs, out);
+    out->header.version = x->version;
     out->stored_bytes = x->size;
+    out->crc = x->crc;
 }
 
 void seg_index_free(struct seg_index *x)

@@ -19,15 +19,20 @@ static inline uint64_t seg_pad8(uint64_t n)
 /* ---- headers ---- */
 int seg_header_encode(const struct seg_header *h, uint8_t out[SEG_HEADER_SIZE]); /* -EINVAL: a field out of range */
 void seg_record_encode(const struct seg_record *r, uint8_t out[SEG_RECORD_SIZE]);
-#define SEG_FOOTER_MAGIC "S3VTLEND"
+/* Version 1: of segments that an older s3vtl began. They are read, taken up after a crash, and ended as they began. */
+#define SEG_VERSION_1 1u
+#define SEG_VERSION 2u
+#define SEG_FOOTER_MAGIC_1 "S3VTLEND"
+#define SEG_FOOTER_MAGIC "S3VTLEN2" /* there is a table of the records' CRCs between the entries and the footer */
 
 /* ---- runs: the index in memory ---- */
 struct seg_run {
     uint64_t first_object;
     uint64_t first_file; /* filemarks before it */
     uint64_t offset;     /* of its first record */
-    uint32_t count;      /* blocks, or filemarks of one record */
-    uint32_t stride;     /* from record to record; 0: filemarks */
+    uint64_t first_record;
+    uint32_t count;  /* blocks, or filemarks of one record */
+    uint32_t stride; /* from record to record; 0: filemarks */
     enum seg_record_type type;
     uint32_t length; /* plain bytes of each block; 0: filemarks */
 };
@@ -36,22 +41,31 @@ struct seg_runs {
     size_t n, room;
     struct seg_fm_run *fms;
     size_t n_fms, room_fms;
+    uint32_t *crcs; /* of each record's header; an index of version 1 has none */
+    size_t room_crcs;
     uint64_t end_object, end_file; /* of the next record; set at the start to those of the first */
     uint64_t objects, filemarks, records, plain_bytes;
 };
 void seg_runs_init(struct seg_runs *x, uint64_t first_object, uint64_t first_file);
 void seg_runs_free(struct seg_runs *x);
-/* Makes room for one more record or run, so that adding it cannot fail. 0 or -ENOMEM. */
+/* Makes room for one more run, or record, so that adding it cannot fail. 0 or -ENOMEM. */
+int seg_runs_reserve_run(struct seg_runs *x);
 int seg_runs_reserve(struct seg_runs *x);
-/* Adds the next record: size bytes at offset, with length plain bytes or filemarks. */
-void seg_runs_add(struct seg_runs *x, enum seg_record_type type, uint64_t offset, uint32_t size, uint32_t length);
+/* Adds the next record, which r describes: size bytes at offset, with this CRC in its header. */
+void seg_runs_add(struct seg_runs *x, const struct seg_record *r, uint64_t offset, uint32_t size, uint32_t crc);
 void seg_runs_add_run(struct seg_runs *x, const struct seg_run *r); /* must continue what is there */
+/* The table of the CRCs of all the records that are there. 0 or -ENOMEM. */
+int seg_runs_take_crcs(struct seg_runs *x, const uint8_t *table);
+/* The CRC that the header of the object's record must have. False: not known, or no such object. */
+bool seg_runs_crc(const struct seg_runs *x, uint64_t object, uint32_t *crc);
 int seg_runs_find(const struct seg_runs *x, uint64_t object, uint64_t *offset, uint32_t *size); /* 0 or -ENOENT */
 void seg_runs_totals(const struct seg_runs *x, struct seg_totals *out); /* all but header and stored_bytes */
+/* Bytes of the table of CRCs in an index of this version. */
+uint64_t seg_table_size(uint32_t version, uint64_t records);
 /* Bytes of index and footer. */
-uint64_t seg_runs_tail_size(const struct seg_runs *x);
-/* Writes index and footer (seg_runs_tail_size bytes) for records that end at offset. */
-void seg_runs_encode(const struct seg_runs *x, const struct seg_header *h, uint64_t offset, uint8_t *out);
+uint64_t seg_runs_tail_size(const struct seg_runs *x, uint32_t version);
+/* Writes index and footer (seg_runs_tail_size bytes) for records that end at offset. Returns the footer's CRC. */
+uint32_t seg_runs_encode(const struct seg_runs *x, const struct seg_header *h, uint64_t offset, uint8_t *out);
 
 /* ---- compression ---- */
 struct seg_compressor;
@@ -79,6 +93,7 @@ struct seg_writer {
     struct seg_runs runs;
     uint64_t end; /* where the next record goes; the object's size once sealed */
     bool sealed;
+    uint32_t crc;              /* then: of the footer */
     bool broken;               /* a failed append could not be cut off: nothing may be appended any more */
     struct seg_packer *packer; /* created once the writer has to pack by itself */
 };

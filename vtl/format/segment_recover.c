@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/le.h"
 #include "vtl/format/segment_private.h"
 
 #define COPY_SIZE (1u << 20)
@@ -74,7 +75,7 @@ static int take_record(struct scan *s)
         rc = seg_runs_reserve(&w->runs);
     if (rc)
         return rc;
-    seg_runs_add(&w->runs, r.type, w->end, size, r.length);
+    seg_runs_add(&w->runs, &r, w->end, size, get_le32(s->buf + 36));
     w->end += size;
     return 0;
 }
@@ -83,7 +84,7 @@ static int take_record(struct scan *s)
 static int check_sealed(struct scan *s)
 {
     struct seg_writer *w = s->w;
-    uint64_t len = seg_runs_tail_size(&w->runs);
+    uint64_t len = seg_runs_tail_size(&w->runs, w->header.version);
     if (!w->runs.n || s->size - w->end != len)
         return 0;
     uint8_t *want = malloc(len);
@@ -91,8 +92,9 @@ static int check_sealed(struct scan *s)
     if (!rc)
         rc = read_at(w->fd, s->buf, len, w->end);
     if (!rc) {
-        seg_runs_encode(&w->runs, &w->header, w->end, want);
+        uint32_t crc = seg_runs_encode(&w->runs, &w->header, w->end, want);
         rc = memcmp(want, s->buf, len) == 0;
+        w->crc = rc ? crc : 0;
     }
     free(want);
     return rc;

@@ -21,10 +21,11 @@ void seg_runs_free(struct seg_runs *x)
 {
     free(x->v);
     free(x->fms);
+    free(x->crcs);
     memset(x, 0, sizeof(*x));
 }
 
-int seg_runs_reserve(struct seg_runs *x)
+int seg_runs_reserve_run(struct seg_runs *x)
 {
     if (x->n == x->room) {
         size_t room = x->room ? 2 * x->room : 16;
@@ -43,6 +44,19 @@ int seg_runs_reserve(struct seg_runs *x)
         x->room_fms = room;
     }
     return 0;
+}
+
+int seg_runs_reserve(struct seg_runs *x)
+{
+    if (x->records == x->room_crcs) {
+        size_t room = x->room_crcs ? 2 * x->room_crcs : 64;
+        uint32_t *crcs = realloc(x->crcs, room * sizeof(*crcs));
+        if (!crcs)
+            return -ENOMEM;
+        x->crcs = crcs;
+        x->room_crcs = room;
+    }
+    return seg_runs_reserve_run(x);
 }
 
 static void add_filemarks(struct seg_runs *x, uint32_t count)
@@ -67,7 +81,8 @@ void seg_runs_add_run(struct seg_runs *x, const struct seg_run *r)
     bool block = r->type == SEG_BLOCK;
     INVARIANT(x->n < x->room && r->first_object == x->end_object && r->first_file == x->end_file);
     INVARIANT(!x->n || x->v[x->n - 1].offset < r->offset);
-    x->v[x->n++] = *r;
+    x->v[x->n] = *r;
+    x->v[x->n++].first_record = x->records;
     if (!block)
         add_filemarks(x, r->count);
     x->objects += r->count;
@@ -76,9 +91,11 @@ void seg_runs_add_run(struct seg_runs *x, const struct seg_run *r)
     x->records += block ? r->count : 1;
 }
 
-void seg_runs_add(struct seg_runs *x, enum seg_record_type type, uint64_t offset, uint32_t size, uint32_t length)
+void seg_runs_add(struct seg_runs *x, const struct seg_record *rec, uint64_t offset, uint32_t size, uint32_t crc)
 {
-    bool block = type == SEG_BLOCK;
+    uint32_t length = rec->length;
+    bool block = rec->type == SEG_BLOCK;
+    x->crcs[x->records] = crc;
     if (block && x->n && continues(&x->v[x->n - 1], offset, size, length)) {
         x->v[x->n - 1].count++;
         x->objects++;
@@ -92,12 +109,26 @@ void seg_runs_add(struct seg_runs *x, enum seg_record_type type, uint64_t offset
                         .offset = offset,
                         .count = block ? 1 : length,
                         .stride = block ? size : 0,
-                        .type = type,
+                        .type = rec->type,
                         .length = block ? length : 0};
     seg_runs_add_run(x, &r);
 }
 
-int seg_runs_find(const struct seg_runs *x, uint64_t object, uint64_t *offset, uint32_t *size)
+int seg_runs_take_crcs(struct seg_runs *x, const uint8_t *table)
+{
+    uint32_t *crcs = malloc((x->records ? x->records : 1) * sizeof(*crcs));
+    if (!crcs)
+        return -ENOMEM;
+    for (uint64_t i = 0; i < x->records; i++)
+        crcs[i] = get_le32(table + 4 * i);
+    free(x->crcs);
+    x->crcs = crcs;
+    x->room_crcs = x->records;
+    return 0;
+}
+
+/* The run that holds the object, or NULL. */
+static const struct seg_run *run_of(const struct seg_runs *x, uint64_t object)
 {
     size_t lo = 0, hi = x->n; /* the last run that begins at object or before it */
     while (lo < hi) {
@@ -107,12 +138,25 @@ int seg_runs_find(const struct seg_runs *x, uint64_t object, uint64_t *offset, u
         else
             hi = mid;
     }
-    if (!lo || object >= x->end_object)
+    return lo && object < x->end_object ? &x->v[lo - 1] : NULL;
+}
+
+int seg_runs_find(const struct seg_runs *x, uint64_t object, uint64_t *offset, uint32_t *size)
+{
+    const struct seg_run *r = run_of(x, object);
+    if (!r)
         return -ENOENT;
-    const struct seg_run *r = &x->v[lo - 1];
     *offset = r->offset + (object - r->first_object) * r->stride;
     *size = r->stride ? r->stride : SEG_RECORD_SIZE;
     return 0;
+}
+
+bool seg_runs_crc(const struct seg_runs *x, uint64_t object, uint32_t *crc)
+{
+    const struct seg_run *r = x->crcs ? run_of(x, object) : NULL;
+    if (r)
+        *crc = x->crcs[r->first_record + (r->stride ? object - r->first_object : 0)];
+    return r != NULL;
 }
 
 void seg_runs_totals(const struct seg_runs *x, struct seg_totals *out)
@@ -125,9 +169,14 @@ void seg_runs_totals(const struct seg_runs *x, struct seg_totals *out)
     out->n_fms = x->n_fms;
 }
 
-uint64_t seg_runs_tail_size(const struct seg_runs *x)
+uint64_t seg_table_size(uint32_t version, uint64_t records)
 {
-    return (uint64_t)x->n * SEG_INDEX_ENTRY_SIZE + SEG_FOOTER_SIZE;
+    return version == SEG_VERSION_1 ? 0 : seg_pad8(4 * records);
+}
+
+uint64_t seg_runs_tail_size(const struct seg_runs *x, uint32_t version)
+{
+    return (uint64_t)x->n * SEG_INDEX_ENTRY_SIZE + seg_table_size(version, x->records) + SEG_FOOTER_SIZE;
 }
 
 static void encode_entry(const struct seg_run *r, uint8_t *p)
@@ -141,20 +190,24 @@ static void encode_entry(const struct seg_run *r, uint8_t *p)
     put_le32(p + 36, r->length);
 }
 
-void seg_runs_encode(const struct seg_runs *x, const struct seg_header *h, uint64_t offset, uint8_t *out)
+uint32_t seg_runs_encode(const struct seg_runs *x, const struct seg_header *h, uint64_t offset, uint8_t *out)
 {
+    uint64_t entries = (uint64_t)x->n * SEG_INDEX_ENTRY_SIZE, table = seg_table_size(h->version, x->records);
+    memset(out, 0, entries + table + SEG_FOOTER_SIZE);
     for (size_t i = 0; i < x->n; i++)
         encode_entry(&x->v[i], out + i * SEG_INDEX_ENTRY_SIZE);
-    uint8_t *f = out + x->n * SEG_INDEX_ENTRY_SIZE;
-    memset(f, 0, SEG_FOOTER_SIZE);
-    memcpy(f, SEG_FOOTER_MAGIC, 8);
+    for (uint64_t i = 0; table && i < x->records; i++)
+        put_le32(out + entries + 4 * i, x->crcs[i]);
+    uint8_t *f = out + entries + table;
+    memcpy(f, h->version == SEG_VERSION_1 ? SEG_FOOTER_MAGIC_1 : SEG_FOOTER_MAGIC, 8);
     put_le64(f + 8, offset); /* of the index */
     put_le32(f + 16, (uint32_t)x->n);
-    put_le32(f + 20, crc32c(0, out, x->n * SEG_INDEX_ENTRY_SIZE));
+    put_le32(f + 20, crc32c(0, out, entries + table));
     put_le64(f + 24, x->objects);
     put_le64(f + 32, x->filemarks);
     put_le64(f + 40, x->records);
     put_le64(f + 48, x->plain_bytes);
     put_le32(f + 56, seg_identity(h->cartridge, &h->id));
     put_le32(f + 60, crc32c(0, f, 60));
+    return get_le32(f + 60);
 }

@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "base/le.h"
 #include "vtl/format/segment_private.h"
 
 /* ---- the file ---- */
@@ -60,6 +61,7 @@ struct seg_writer *seg_writer_new(int fd, const struct seg_header *h)
         return NULL;
     w->fd = fd;
     w->header = *h;
+    w->header.version = h->version ? h->version : SEG_VERSION;
     w->end = SEG_HEADER_SIZE;
     seg_runs_init(&w->runs, h->first_object, h->first_file);
     return w;
@@ -126,7 +128,7 @@ static int append_record(struct seg_writer *w, const struct seg_record *r, const
     int rc = append(w, iov, 3);
     if (rc)
         return rc;
-    seg_runs_add(&w->runs, r->type, w->end, size, r->length);
+    seg_runs_add(&w->runs, r, w->end, size, get_le32(header + 36));
     w->end += size;
     INVARIANT(w->end % 8 == 0 && w->end <= SEG_MAX_SIZE); /* records are aligned: vtl/FORMAT.md */
     return 0;
@@ -169,12 +171,12 @@ int seg_writer_filemarks(struct seg_writer *w, uint32_t count)
 
 uint64_t seg_writer_size(const struct seg_writer *w)
 {
-    return w->sealed ? w->end : w->end + seg_runs_tail_size(&w->runs);
+    return w->sealed ? w->end : w->end + seg_runs_tail_size(&w->runs, w->header.version);
 }
 
 uint64_t seg_writer_size_with(const struct seg_writer *w, uint32_t size)
 {
-    return seg_writer_size(w) + size + SEG_INDEX_ENTRY_SIZE;
+    return seg_writer_size(w) + size + SEG_INDEX_ENTRY_SIZE + seg_table_size(w->header.version, 1);
 }
 
 int seg_writer_seal(struct seg_writer *w)
@@ -183,16 +185,17 @@ int seg_writer_seal(struct seg_writer *w)
         return -EINVAL;
     if (w->broken)
         return -EIO;
-    uint64_t len = seg_runs_tail_size(&w->runs);
+    uint64_t len = seg_runs_tail_size(&w->runs, w->header.version);
     uint8_t *tail = malloc(len);
     if (!tail)
         return -ENOMEM;
-    seg_runs_encode(&w->runs, &w->header, w->end, tail);
+    uint32_t crc = seg_runs_encode(&w->runs, &w->header, w->end, tail);
     int rc = append(w, &(struct iovec){.iov_base = tail, .iov_len = len}, 1);
     free(tail);
     if (rc)
         return rc;
     w->end += len;
+    w->crc = crc;
     w->sealed = true;
     return 0;
 }
@@ -204,6 +207,7 @@ void seg_writer_totals(const struct seg_writer *w, struct seg_totals *out)
     seg_runs_totals(&w->runs, out);
     out->header = w->header;
     out->stored_bytes = w->end;
+    out->crc = w->crc;
 }
 
 int seg_writer_find(const struct seg_writer *w, uint64_t object, uint64_t *offset, uint32_t *size)

@@ -14,6 +14,7 @@ struct seg_ref {
     uint64_t filemarks;   /* within the used objects */
     uint64_t size;        /* bytes of the object; 0 while the segment is open */
     uint64_t plain_bytes; /* of the used blocks (estimated in proportion after a cut in the middle) */
+    uint32_t crc;         /* of the segment's footer, which binds all its bytes; 0: not known */
 };
 
 /*

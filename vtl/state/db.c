@@ -168,23 +168,30 @@ static int make_tables(struct db *db)
 }
 
 /* Adds a column, if the table has none of that name. */
-static int add_column(struct db *db, const char *column, const char *definition)
+static int add_column(struct db *db, const char *table, const char *column, const char *definition)
 {
     char text[200];
-    (void)snprintf(text, sizeof(text), "SELECT count(*) FROM pragma_table_info('cartridge') WHERE name='%s'", column);
+    (void)snprintf(text, sizeof(text), "SELECT count(*) FROM pragma_table_info('%s') WHERE name='%s'", table, column);
     uint64_t n = 0;
     int rc = number(db, text, &n);
     if (rc || n)
         return rc;
-    (void)snprintf(text, sizeof(text), "ALTER TABLE cartridge ADD COLUMN %s %s", column, definition);
+    (void)snprintf(text, sizeof(text), "ALTER TABLE %s ADD COLUMN %s %s", table, column, definition);
     return db_exec(db, text);
 }
 
 /* States of version 1 are there with and without them. */
 static int add_columns(struct db *db)
 {
-    int rc = add_column(db, "full_capacity", "INTEGER NOT NULL DEFAULT 0");
-    return rc ? rc : add_column(db, "rebuilt", "INTEGER NOT NULL DEFAULT 0");
+    int rc = add_column(db, "cartridge", "full_capacity", "INTEGER NOT NULL DEFAULT 0");
+    return rc ? rc : add_column(db, "cartridge", "rebuilt", "INTEGER NOT NULL DEFAULT 0");
+}
+
+/* What binds the objects that a segment's or a map's row names; 0: not known, as of all that an older s3vtl stored. */
+static int add_crcs(struct db *db)
+{
+    int rc = add_column(db, "segment", "crc", "INTEGER NOT NULL DEFAULT 0");
+    return rc ? rc : add_column(db, "map", "crc", "INTEGER NOT NULL DEFAULT 0");
 }
 
 /* What tells this gateway's heads from those of its copies. */
@@ -198,7 +205,7 @@ static int add_identity(struct db *db)
 }
 
 /* steps[n] makes version n + 1 of version n. To change the state, add one; never change those that are there. */
-static int (*const steps[])(struct db *db) = {make_tables, add_columns, add_identity};
+static int (*const steps[])(struct db *db) = {make_tables, add_columns, add_identity, add_crcs};
 #define STATE_VERSION (sizeof(steps) / sizeof(steps[0]))
 
 /* A step and its stamp are one transaction: after a crash the state is of the version that it says. Another process may

@@ -31,7 +31,7 @@ static int each_segment(struct db *db, int64_t cartridge, db_segment_fn fn, void
 {
     DB_STMT st =
         db_prepare(db, "SELECT state, epoch, writer, number, first_object, first_file, objects, filemarks, size,"
-                       " plain_bytes, fms FROM segment WHERE cartridge=? ORDER BY state=0, first_object");
+                       " plain_bytes, fms, crc FROM segment WHERE cartridge=? ORDER BY state=0, first_object");
     int rc;
     if (st)
         sqlite3_bind_int64(st, 1, cartridge);
@@ -44,6 +44,7 @@ static int each_segment(struct db *db, int64_t cartridge, db_segment_fn fn, void
             .filemarks = (uint64_t)sqlite3_column_int64(st, 7),
             .size = (uint64_t)sqlite3_column_int64(st, 8),
             .plain_bytes = (uint64_t)sqlite3_column_int64(st, 9),
+            .crc = (uint32_t)sqlite3_column_int64(st, 11),
         };
         const struct seg_fm_run *fms = sqlite3_column_blob(st, 10);
         size_t n = (size_t)sqlite3_column_bytes(st, 10) / sizeof(*fms);
@@ -71,7 +72,7 @@ static int segment_insert(struct db *db, int64_t cartridge, enum seg_state state
                           const struct seg_fm_run *fms, size_t n_fms)
 {
     DB_STMT st = db_prepare(db, "INSERT INTO segment(cartridge, epoch, writer, number, state, first_object, first_file,"
-                                " objects, filemarks, size, plain_bytes, fms) VALUES(?,?,?,?,?,?,?,?,?,?,?,?)");
+                                " objects, filemarks, size, plain_bytes, fms, crc) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)");
     if (st) {
         bind_id(st, 1, cartridge, &r->id);
         sqlite3_bind_int(st, 5, (int)state);
@@ -82,6 +83,7 @@ static int segment_insert(struct db *db, int64_t cartridge, enum seg_state state
         sqlite3_bind_int64(st, 10, (int64_t)r->size);
         sqlite3_bind_int64(st, 11, (int64_t)r->plain_bytes);
         sqlite3_bind_blob64(st, 12, n_fms ? (const void *)fms : "", n_fms * sizeof(*fms), SQLITE_STATIC);
+        sqlite3_bind_int64(st, 13, r->crc);
     }
     return db_step(db, st);
 }
@@ -179,11 +181,12 @@ static int segment_update(struct db *db, int64_t cartridge, const char *sql, con
         sqlite3_bind_int64(st, 7, (int64_t)r->size);
         sqlite3_bind_int64(st, 8, (int64_t)r->plain_bytes);
         sqlite3_bind_blob64(st, 9, n_fms ? (const void *)fms : "", n_fms * sizeof(*fms), SQLITE_STATIC);
+        sqlite3_bind_int64(st, 10, r->crc);
     }
     return db_step(db, st);
 }
 
-#define SEGMENT_FIGURES "objects=?5, filemarks=?6, size=?7, plain_bytes=?8, fms=?9"
+#define SEGMENT_FIGURES "objects=?5, filemarks=?6, size=?7, plain_bytes=?8, fms=?9, crc=?10"
 #define SEGMENT_IS " WHERE cartridge=?1 AND epoch=?2 AND writer=?3 AND number=?4"
 
 static int garbage_insert(struct db *db, int64_t cartridge, const char *key)
@@ -244,8 +247,9 @@ int db_change(struct db *db, const struct db_cartridge *c, const struct db_chang
 
 static int each_map(struct db *db, int64_t cartridge, int (*fn)(void *arg, const struct map_ref *m), void *arg)
 {
-    DB_STMT st = db_prepare(db, "SELECT epoch, writer, number, n_segs, first_object, size FROM map WHERE cartridge=?"
-                                " ORDER BY pos");
+    DB_STMT st =
+        db_prepare(db, "SELECT epoch, writer, number, n_segs, first_object, size, crc FROM map WHERE cartridge=?"
+                       " ORDER BY pos");
     int rc;
     if (st)
         sqlite3_bind_int64(st, 1, cartridge);
@@ -253,7 +257,8 @@ static int each_map(struct db *db, int64_t cartridge, int (*fn)(void *arg, const
         struct map_ref m = {.id = id_at(st, 0),
                             .n_segs = (uint64_t)sqlite3_column_int64(st, 3),
                             .first_object = (uint64_t)sqlite3_column_int64(st, 4),
-                            .size = (uint64_t)sqlite3_column_int64(st, 5)};
+                            .size = (uint64_t)sqlite3_column_int64(st, 5),
+                            .crc = (uint32_t)sqlite3_column_int64(st, 6)};
         if ((rc = fn(arg, &m)))
             break;
     }
@@ -268,14 +273,16 @@ int db_maps(struct db *db, int64_t cartridge, int (*fn)(void *arg, const struct 
 
 static int map_insert(struct db *db, int64_t cartridge, size_t pos, const struct map_ref *m)
 {
-    DB_STMT st = db_prepare(db, "INSERT INTO map(cartridge, epoch, writer, number, pos, n_segs, first_object, size)"
-                                " VALUES(?,?,?,?,?,?,?,?)");
+    DB_STMT st =
+        db_prepare(db, "INSERT INTO map(cartridge, epoch, writer, number, pos, n_segs, first_object, size, crc)"
+                       " VALUES(?,?,?,?,?,?,?,?,?)");
     if (st) {
         bind_id(st, 1, cartridge, &m->id);
         sqlite3_bind_int64(st, 5, (int64_t)pos);
         sqlite3_bind_int64(st, 6, (int64_t)m->n_segs);
         sqlite3_bind_int64(st, 7, (int64_t)m->first_object);
         sqlite3_bind_int64(st, 8, (int64_t)m->size);
+        sqlite3_bind_int64(st, 9, m->crc);
     }
     return db_step(db, st);
 }
