@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test_reader_fetch.c: reading on from the store: a segment is read while it arrives, and what breaks on the way is
  * never data. */
+#include "tests/unit/impostor.h"
 #include "tests/unit/library_rig.h"
 
 #include <errno.h>
@@ -8,6 +9,7 @@
 
 #include "vtl/library/library_private.h"
 #include "vtl/format/segment_private.h"
+#include "vtl/cartridge/cartridge_private.h"
 #include "vtl/cartridge/worker_private.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -285,6 +287,16 @@ static void await_rest(struct rig *r)
     lock_release(&w->fetch_lock);
 }
 
+/* As of a tape of version 1: the footers of its segments are not known. */
+static void forget_crcs(struct rig *r)
+{
+    struct cartridge *c = library_cartridge(r->lib, BARCODE);
+    lock_take(&c->lock);
+    for (size_t i = 0; i < c->live.n_segs; i++)
+        c->live.segs[i].crc = 0;
+    lock_release(&c->lock);
+}
+
 /* ---- tests ---- */
 
 static void a_block_is_read_while_its_segment_arrives(void **state)
@@ -305,11 +317,28 @@ static void a_block_is_read_while_its_segment_arrives(void **state)
     end(&r);
 }
 
-/* Behind the first segment there is no index: records are found one after the other. */
+/* Behind the first segment: one request more, for the end of the second. */
+static void the_next_segment_is_followed_by_its_index(void **state)
+{
+    (void)state;
+    struct rig r = rig(8, "64M", 1, 150);
+    size_t first = within(&r, 0, 8 * MIB), more = within(&r, first, 5 * MIB);
+    set(&hook.hold_from, 1);
+    set(&hook.hold_at, 7 * MIB);
+    (void)read_on(&r, 0, more);
+    assert_int_equal(count(&hook.gets), 3);
+    set(&hook.hold_at, UINT64_MAX);
+    (void)read_on(&r, more, r.m.n);
+    check_all(r.drive, &r.m);
+    end(&r);
+}
+
+/* Behind the first segment of version 1 there is no index: records are found one after the other. */
 static void the_next_segment_is_followed_without_its_index(void **state)
 {
     (void)state;
     struct rig r = rig(8, "64M", 1, 150);
+    forget_crcs(&r);
     size_t first = within(&r, 0, 8 * MIB), more = within(&r, first, 5 * MIB);
     set(&hook.hold_from, 1);
     set(&hook.hold_at, 7 * MIB);
@@ -394,6 +423,7 @@ static void a_damaged_beginning_is_read_again(void **state)
     (void)state;
     struct rig r = rig(8, "64M", 1, 150);
     size_t first = within(&r, 0, 8 * MIB);
+    forget_crcs(&r);
     (void)read_on(&r, 0, 4); /* from the window */
     await_rest(&r);
     assert_true(is_here(&r, 0));
@@ -435,6 +465,7 @@ static void what_another_cartridge_stored_is_not_followed(void **state)
     (void)state;
     struct rig r = rig(8, "64M", 1, 150);
     size_t first = within(&r, 0, 8 * MIB);
+    forget_crcs(&r);
     change_owner(&r);
     (void)read_on(&r, 0, 4);
     await_rest(&r);
@@ -442,6 +473,29 @@ static void what_another_cartridge_stored_is_not_followed(void **state)
     (void)read_on(&r, 4, first + 3);
     assert_true(count(&hook.gets) > 2); /* the index at its end, which is its own, decides */
     set(&hook.hold_at, UINT64_MAX);
+    end(&r);
+}
+
+/* Not even its first block, though the download has not ended. */
+static void a_foreign_segment_is_never_followed(void **state)
+{
+    (void)state;
+    struct rig r = rig(8, "64M", 1, 150);
+    struct seg_ref ref;
+    char name[SEG_NAME_SIZE], path[200];
+    assert_true(cartridge_segment(library_cartridge(r.lib, BARCODE), 1, &ref));
+    seg_id_format(&ref.id, name);
+    (void)snprintf(path, sizeof(path), "%s/store/tapes/" BARCODE "/seg/%s", dir, name);
+    make_impostor(path);
+    set(&hook.hold_from, 1);
+    set(&hook.hold_at, 7 * MIB);
+    (void)read_on(&r, 0, ref.first_object);
+    assert_int_not_equal(r.m.object[ref.first_object], 0);
+    expect_result(r.drive, TAPE_READ_ERROR);
+    assert_false(is_here(&r, 1));
+    make_impostor(path); /* the right one is back */
+    set(&hook.hold_at, UINT64_MAX);
+    (void)read_on(&r, ref.first_object, r.m.n);
     end(&r);
 }
 
@@ -542,12 +596,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(a_block_is_read_while_its_segment_arrives),
+        T(the_next_segment_is_followed_by_its_index),
         T(the_next_segment_is_followed_without_its_index),
         T(a_download_that_breaks_is_an_error_never_data),
         T(what_broke_before_it_was_needed_is_no_error),
         T(what_is_damaged_on_the_way_is_read_again),
         T(a_damaged_beginning_is_read_again),
         T(what_another_cartridge_stored_is_not_followed),
+        T(a_foreign_segment_is_never_followed),
         T(a_seek_drops_what_was_fetched_ahead),
         T(an_unload_ends_what_runs),
         T(reading_from_the_middle_begins_there),

@@ -2,9 +2,11 @@
 /*
  * reader_follow.c: follows a download: reads from a segment that is still on its way.
  *
- * Records arrive in order, and each tells where the next one begins, so a follower needs neither the whole segment nor
- * the index at its end. It makes the same checks as any read: the header names cartridge and segment, each record its
- * object, and both CRCs of the block are compared (I3). Once the segment is whole, it is read as any file of the cache.
+ * The end of the object is read first: before a block of it is delivered, it is known to be the one that the tape's
+ * index names, and the index at its end says where each record is, and which it must be. Of a segment whose footer's CRC
+ * is not known (version 1) nothing would be gained by that: its records arrive in order, each says where the next one
+ * begins, the header names cartridge and segment, each record its object, and both CRCs of the block count (I3). When
+ * the segment is whole, it is read as any file of the cache.
  */
 #include "vtl/drive/reader_private.h"
 
@@ -93,8 +95,10 @@ int reader_follow(struct reader *r, const struct seg_ref *ref, const struct read
     }
     uint64_t offset = 0;
     uint32_t size = 0;
-    int rc = r->index ? reader_find(r, job->object, &offset, &size, job->err) : walk(r, ref, job, &offset, &size);
+    int rc = !r->index && ref->crc ? reader_open_object(r, ref, job) : 0;
+    if (!rc)
+        rc = r->index ? reader_find(r, job->object, &offset, &size, job->err) : walk(r, ref, job, &offset, &size);
     if (!rc)
         rc = fetch_bytes(r, ref, offset, size, job);
-    return rc ? rc : reader_deliver(r, job, r->record, size);
+    return rc ? rc : reader_deliver(r, job, r->index, r->record, size);
 }

@@ -12,12 +12,29 @@ int reader_from_open(struct reader *r, const struct read_job *job)
 {
     uint32_t size = 0;
     int rc = cartridge_read_open(r->c, job->object, &r->record, &r->record_room, &size);
-    return rc ? rc : reader_deliver(r, job, r->record, size);
+    return rc ? rc : reader_deliver(r, job, NULL, r->record, size);
 }
 
 /* Reads the last tail bytes of the object, with footer and index, to r->record. */
 typedef int (*read_tail_fn)(struct reader *r, const struct seg_ref *ref, uint64_t tail, const atomic_bool *cancel,
                             struct errtext *err);
+
+/* The name binds the content: cartridge and name by the identity, all else by the footer's CRC. */
+static int check_index(const struct reader *r, const struct seg_ref *ref, struct errtext *err)
+{
+    char name[SEG_NAME_SIZE];
+    struct seg_totals t;
+    seg_id_format(&ref->id, name);
+    seg_index_totals(r->index, &t);
+    if (seg_index_identity(r->index) != seg_identity(cartridge_id(r->c), &ref->id))
+        return errtext_set(err, -EBADMSG, "the object of segment %s is another one", name);
+    if (ref->crc && t.crc != ref->crc)
+        return errtext_set(err, -EBADMSG,
+                           "the object of segment %s is another one (its footer's CRC is %08x, the tape's index says "
+                           "%08x)",
+                           name, t.crc, ref->crc);
+    return 0;
+}
 
 static int open_index(struct reader *r, const struct seg_ref *ref, read_tail_fn read_tail, const atomic_bool *cancel,
                       struct errtext *err)
@@ -34,9 +51,10 @@ static int open_index(struct reader *r, const struct seg_ref *ref, read_tail_fn 
             rc = errtext_set(err, -EBADMSG, "index larger than its segment");
         tail = need;
     }
-    if (!rc && seg_index_identity(r->index) != seg_identity(cartridge_id(r->c), &ref->id))
-        rc = errtext_set(err, -EBADMSG, "the object of segment %08llx-%08x-%llu is another one",
-                         (unsigned long long)ref->id.epoch, ref->id.writer, (unsigned long long)ref->id.number);
+    if (!rc && (rc = check_index(r, ref, err))) {
+        seg_index_free(r->index);
+        r->index = NULL;
+    }
     if (!rc)
         r->id = ref->id;
     return rc;
@@ -66,6 +84,11 @@ static int tail_of_object(struct reader *r, const struct seg_ref *ref, uint64_t 
     return get(r, ref, ref->size - tail, tail, r->record, cancel, err);
 }
 
+int reader_open_object(struct reader *r, const struct seg_ref *ref, const struct read_job *job)
+{
+    return open_index(r, ref, tail_of_object, job->cancel, job->err);
+}
+
 bool reader_is_open(const struct reader *r, const struct seg_ref *ref)
 {
     return r->index && !seg_id_compare(&r->id, &ref->id);
@@ -81,7 +104,7 @@ static int from_open_file(struct reader *r, const struct read_job *job)
         rc = reader_grow(&r->record, &r->record_room, size);
     if (!rc && (rc = reader_pread(r->fd, r->record, size, offset)))
         errtext_set(job->err, rc, "local segment file: %s", rc == -EBADMSG ? "too short" : strerror(-rc));
-    return rc ? rc : reader_deliver(r, job, r->record, size);
+    return rc ? rc : reader_deliver(r, job, r->index, r->record, size);
 }
 
 int reader_from_file(struct reader *r, const struct seg_ref *ref, const struct read_job *job)
@@ -139,7 +162,7 @@ int reader_from_window(struct reader *r, const struct seg_ref *ref, const struct
     int rc = 0;
     if (!reader_is_open(r, ref) || r->fd >= 0) {
         reader_close_segment(r);
-        rc = open_index(r, ref, tail_of_object, job->cancel, job->err);
+        rc = reader_open_object(r, ref, job);
     }
     uint64_t offset = 0;
     uint32_t size = 0;
@@ -148,7 +171,7 @@ int reader_from_window(struct reader *r, const struct seg_ref *ref, const struct
     if (!rc && !window_has(r, offset, size))
         rc = move_window(r, ref, offset, size, job);
     if (!rc)
-        rc = reader_deliver(r, job, r->window + (offset - r->window_at), size);
+        rc = reader_deliver(r, job, r->index, r->window + (offset - r->window_at), size);
     if (rc)
         reader_close_segment(r);
     return rc;

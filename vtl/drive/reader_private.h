@@ -19,8 +19,10 @@ struct read_job {
 int reader_grow(uint8_t **buf, size_t *room, size_t need);
 /* -EBADMSG: the file is shorter. */
 int reader_pread(int fd, void *buf, size_t len, uint64_t offset);
-/* Checks the record of job->object, and delivers its block (I3). */
-int reader_deliver(struct reader *r, const struct read_job *job, const uint8_t *rec, size_t size);
+/* Checks the record of job->object, and hands its block over (I3). x: the index of its segment, if it is known; the
+ * record must be the one that it names. */
+int reader_deliver(struct reader *r, const struct read_job *job, const struct seg_index *x, const uint8_t *rec,
+                   size_t size);
 /* Where the open segment has the record of the object. */
 int reader_find(struct reader *r, uint64_t object, uint64_t *offset, uint32_t *size, struct errtext *err);
 /* Closes the segment, wherever it was read from. */
@@ -35,6 +37,8 @@ bool reader_is_open(const struct reader *r, const struct seg_ref *ref);
 int reader_from_open(struct reader *r, const struct read_job *job);
 /* From a local file. -ENOENT: there is none. */
 int reader_from_file(struct reader *r, const struct seg_ref *ref, const struct read_job *job);
+/* Opens the index at the end of the object in the store, which must be the one that ref names. */
+int reader_open_object(struct reader *r, const struct seg_ref *ref, const struct read_job *job);
 /* From a window of the object in the store. */
 int reader_from_window(struct reader *r, const struct seg_ref *ref, const struct read_job *job);
 /* Does the window hold it already? */

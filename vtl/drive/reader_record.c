@@ -68,13 +68,16 @@ static int open_block(struct reader *r, const struct read_job *job, const struct
     return seg_record_open(d, rec, job->buf, job->room, job->err);
 }
 
-int reader_deliver(struct reader *r, const struct read_job *job, const uint8_t *rec, size_t size)
+int reader_deliver(struct reader *r, const struct read_job *job, const struct seg_index *x, const uint8_t *rec,
+                   size_t size)
 {
     struct seg_record d;
     int rc = seg_record_decode(rec, size, &d, job->err);
     if (!rc && (d.object != job->object || d.type != SEG_BLOCK))
         rc = errtext_set(job->err, -EBADMSG, "record of object %llu where %llu should be", (unsigned long long)d.object,
                          (unsigned long long)job->object);
+    if (!rc && x)
+        rc = seg_index_check(x, job->object, rec, job->err);
     if (!rc)
         rc = open_block(r, job, &d, rec);
     if (rc)

@@ -167,7 +167,8 @@ static int append_segment(struct deep *d, const struct deep_segment *g, uint64_t
                         .objects = g->objects,
                         .filemarks = g->filemarks,
                         .size = g->size,
-                        .plain_bytes = g->plain_bytes};
+                        .plain_bytes = g->plain_bytes,
+                        .crc = g->crc};
     int rc = tape_index_append(&d->x, &r, g->fms, g->n_fms);
     if (!rc && end < end_of(g))
         tape_index_truncate(&d->x, end);

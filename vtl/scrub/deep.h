@@ -56,6 +56,7 @@ struct deep_segment {
     bool header, index; /* which could be read and belong to this segment */
     struct seg_header h;
     uint64_t objects, filemarks, plain_bytes;
+    uint32_t crc; /* of its footer */
     struct seg_fm_run *fms;
     size_t n_fms;
 };

@@ -76,6 +76,7 @@ static int keep_totals(struct deep_segment *g, const struct seg_index *x)
     g->objects = t.objects;
     g->filemarks = t.filemarks;
     g->plain_bytes = t.plain_bytes;
+    g->crc = t.crc;
     if (!t.n_fms)
         return 0;
     g->fms = malloc(t.n_fms * sizeof(*g->fms));
@@ -91,6 +92,25 @@ static bool begins_at(const struct seg_index *x, uint64_t object)
     uint64_t offset;
     uint32_t size;
     return !seg_index_find(x, object, &offset, &size) && offset == SEG_HEADER_SIZE;
+}
+
+/* Is it the one that the head names? Names go up along a tape. What no entry of the head binds may be any. */
+static bool is_named_one(const struct head *h, const struct seg_id *id, const struct seg_index *x)
+{
+    struct seg_totals t;
+    seg_index_totals(x, &t);
+    for (size_t low = 0, high = h ? h->inl.n_segs : 0; low < high;) {
+        size_t mid = low + (high - low) / 2;
+        const struct seg_ref *r = &h->inl.segs[mid];
+        int order = seg_id_compare(&r->id, id);
+        if (!order)
+            return !r->crc || r->crc == t.crc;
+        if (order < 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return true;
 }
 
 static int read_index(struct scanning *s, const char *key, struct deep_segment *g, struct errtext *err)
@@ -109,7 +129,8 @@ static int read_index(struct scanning *s, const char *key, struct deep_segment *
             rc = seg_index_decode(tail, len, g->size, &x, &need, &why);
         free(tail);
     }
-    if (!rc && seg_index_identity(x) == seg_identity(g->h.cartridge, &g->id) && begins_at(x, g->h.first_object)) {
+    if (!rc && seg_index_identity(x) == seg_identity(g->h.cartridge, &g->id) && begins_at(x, g->h.first_object) &&
+        is_named_one(s->o->head, &g->id, x)) {
         rc = keep_totals(g, x);
         g->index = !rc;
     }

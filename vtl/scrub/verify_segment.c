@@ -43,8 +43,9 @@ static const uint8_t *bytes_at(struct window *w, uint64_t offset, uint64_t len, 
     return w->buf;
 }
 
-/* Header of the segment: whose it is, and where it belongs. */
-static void check_header(const uint8_t *p, const struct seg_ref *ref, const struct head *head, struct errtext *why)
+/* Header of the segment: whose it is, and where it belongs. end: what its footer says. */
+static void check_header(const uint8_t *p, const struct seg_ref *ref, const struct head *head,
+                         const struct seg_totals *end, struct errtext *why)
 {
     struct seg_header h;
     if (seg_header_decode(p, SEG_HEADER_SIZE, &h, why))
@@ -56,6 +57,24 @@ static void check_header(const uint8_t *p, const struct seg_ref *ref, const stru
     else if (h.first_object != ref->first_object || h.first_file != ref->first_file)
         errtext_set(why, -EBADMSG, "segment header: begins at object %" PRIu64 ", the head says %" PRIu64,
                     h.first_object, ref->first_object);
+    else if (h.version != end->header.version)
+        errtext_set(why, -EBADMSG, "segment header: is of version %u, its footer of version %u", h.version,
+                    end->header.version);
+}
+
+/* Footer and index: whose they are, and whether they are those that the head, or its map, names. */
+static void check_end(const struct seg_index *x, const struct seg_ref *ref, const struct head *head,
+                      const struct seg_totals *end, struct errtext *why)
+{
+    uint64_t offset;
+    uint32_t size;
+    if (seg_index_identity(x) != seg_identity(head->cartridge, &ref->id))
+        errtext_set(why, -EBADMSG, "segment footer: it ends another segment");
+    else if (ref->crc && end->crc != ref->crc)
+        errtext_set(why, -EBADMSG, "the object is another one (its footer's CRC is %08x, the tape's index says %08x)",
+                    end->crc, ref->crc);
+    else if (end->objects < ref->objects || seg_index_find(x, ref->first_object, &offset, &size))
+        errtext_set(why, -EBADMSG, "segment index: does not hold what the head says");
 }
 
 static bool is_zero(const uint8_t *p, size_t n)
@@ -66,11 +85,13 @@ static bool is_zero(const uint8_t *p, size_t n)
 }
 
 /* One record that the index places at p, size bytes. *padding: only what no CRC covers is wrong. */
-static int check_record(const uint8_t *p, uint32_t size, uint64_t object, struct seg_record *r, bool *padding,
-                        struct errtext *why)
+static int check_record(const struct seg_index *x, const uint8_t *p, uint32_t size, uint64_t object,
+                        struct seg_record *r, bool *padding, struct errtext *why)
 {
     *padding = false;
     int rc = seg_record_decode(p, size, r, why);
+    if (!rc)
+        rc = seg_index_check(x, object, p, why);
     if (rc)
         return rc;
     if (r->object != object || seg_record_size(r) != size)
@@ -128,7 +149,7 @@ static int check_records(struct window *w, const struct seg_index *x, const stru
         const uint8_t *p = bytes_at(w, offset, size, &rc, err);
         if (!p)
             break;
-        bool bad = check_record(p, size, object, &r, &padding, &why) != 0;
+        bool bad = check_record(x, p, size, object, &r, &padding, &why) != 0;
         /* A record of filemarks stands for many objects: all of them are where the index says the next record is not.
          */
         uint64_t count = 1, next = 0;
@@ -185,15 +206,11 @@ static int check_all(struct window *w, const struct seg_ref *ref, const struct h
         return rc;
     struct seg_totals t;
     seg_index_totals(x, &t);
-    uint64_t offset;
-    uint32_t size;
     const uint8_t *p = bytes_at(w, 0, SEG_HEADER_SIZE, &rc, err);
     if (p)
-        check_header(p, ref, head, &why);
-    if (p && !why.text[0] && seg_index_identity(x) != seg_identity(head->cartridge, &ref->id))
-        errtext_set(&why, -EBADMSG, "segment footer: it ends another segment");
-    if (p && !why.text[0] && (t.objects < ref->objects || seg_index_find(x, ref->first_object, &offset, &size)))
-        errtext_set(&why, -EBADMSG, "segment index: does not hold what the head says");
+        check_header(p, ref, head, &t, &why);
+    if (p && !why.text[0])
+        check_end(x, ref, head, &t, &why);
     if (p && why.text[0])
         run->found(run->arg, ref->first_object, ref->objects, why.text);
     else if (p)
