@@ -259,7 +259,8 @@ static void the_write_protect_tab_is_kept(void **state)
     char path[120];
     (void)snprintf(path, sizeof(path), "%s/one/state.db", dir);
     assert_int_equal(sqlite3_open(path, &sql), SQLITE_OK);
-    const char *older = "ALTER TABLE cartridge DROP COLUMN full_capacity; PRAGMA user_version=1";
+    const char *older = "DROP TRIGGER cartridge_made; DROP TRIGGER cartridge_changing; DROP TRIGGER cartridge_changed;"
+                        " ALTER TABLE cartridge DROP COLUMN full_capacity; PRAGMA user_version=1";
     assert_int_equal(sqlite3_exec(sql, older, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(sql);
     lib = open_library(c);

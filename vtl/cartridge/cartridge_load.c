@@ -99,11 +99,14 @@ static int load_map(void *arg, const struct map_ref *m)
 static int load_locked(struct cartridge *c, struct errtext *err)
 {
     struct loading l = {.c = c};
-    int rc = db_segments(c->eng->db, c->row.rowid, load_segment, &l);
+    int rc = db_cartridge_check(c->eng->db, c->row.rowid);
+    if (!rc)
+        rc = db_segments(c->eng->db, c->row.rowid, load_segment, &l);
     if (!rc)
         rc = db_maps(c->eng->db, c->row.rowid, load_map, c);
     if (rc)
-        return errtext_set(err, rc, "%s: state: %s", c->row.barcode, rc == -EIO ? db_error(c->eng->db) : strerror(-rc));
+        return errtext_set(err, rc, "%s: state: %s", c->row.barcode,
+                           *db_error(c->eng->db) ? db_error(c->eng->db) : strerror(-rc));
     if (c->row.commit_segs > c->live.n_segs)
         c->row.commit_segs = c->live.n_segs;
     cartridge_cut_maps(c);

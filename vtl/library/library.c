@@ -70,6 +70,13 @@ static int load_element(void *arg, const struct db_element *row)
 {
     struct loading *l = arg;
     struct element *e = library_element(l->lib, row->address);
+    if (row->damaged) {
+        log_line(
+            "state.db: table element, row %#x: damaged (its checksum is wrong): what it says, %s, is in no element: "
+            "\"s3vtl tape import\" puts it into one",
+            row->address, row->barcode);
+        return 0;
+    }
     if (!e || e->type == ELEMENT_TRANSPORT)
         return errtext_set(
             l->err, -EINVAL,

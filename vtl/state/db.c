@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* db.c: the gateway's state in SQLite: opening, transactions, elements and cartridges. */
+/* db.c: the gateway's state in SQLite: opening, its versions, elements and cartridges. */
 #include "vtl/state/db_private.h"
 
 #include <errno.h>
@@ -14,120 +14,7 @@
 #include "base/lock.h"
 
 #define BUSY_MS 10000
-#define WAY_OUT "\"s3vtl library rebuild --force\" sets it aside and recreates the state from the bucket"
 #define MODE 0600u /* of all that the state is */
-
-/* ---- one call at a time, and why the last one failed ---- */
-
-/* Of the thread, so that what others do at the same time changes nothing of it. */
-static _Thread_local struct {
-    const struct db *db;
-    char text[300]; /* "": it did not fail */
-} last;
-
-const char *db_error(struct db *db)
-{
-    return last.db == db ? last.text : "";
-}
-
-void db_enter(struct db *db)
-{
-    lock_take(&db->lock);
-    last.db = db;
-    last.text[0] = '\0';
-}
-
-int db_leave(struct db *db, int rc)
-{
-    lock_assert_held(&db->lock);
-    if (rc < 0 && !last.text[0])
-        (void)snprintf(last.text, sizeof(last.text), "%s", strerror(-rc));
-    lock_release(&db->lock);
-    return rc;
-}
-
-static int to_errno(int rc)
-{
-    switch (rc & 0xff) {
-    case SQLITE_OK:
-    case SQLITE_DONE:
-    case SQLITE_ROW:
-        return 0;
-    case SQLITE_NOMEM:
-        return -ENOMEM;
-    case SQLITE_FULL:
-        return -ENOSPC;
-    case SQLITE_CONSTRAINT:
-        return -EEXIST;
-    default:
-        return -EIO;
-    }
-}
-
-/* The errno of SQLite's result. The first failure is the cause, and SQLite forgets its text with the next call (a
- * ROLLBACK). */
-static int check(struct db *db, int sqlite_rc)
-{
-    lock_assert_held(&db->lock);
-    int rc = to_errno(sqlite_rc);
-    if (!rc || last.text[0])
-        return rc;
-    int kind = sqlite_rc & 0xff, cause = db->sql ? sqlite3_system_errno(db->sql) : 0;
-    bool of_system = cause && (kind == SQLITE_IOERR || kind == SQLITE_CANTOPEN);
-    const char *more = of_system ? strerror(cause) : kind == SQLITE_CORRUPT || kind == SQLITE_NOTADB ? WAY_OUT : "";
-    (void)snprintf(last.text, sizeof(last.text), "%s%s%s", db->sql ? sqlite3_errmsg(db->sql) : "out of memory",
-                   more[0] ? ": " : "", more);
-    return rc;
-}
-
-sqlite3_stmt *db_prepare(struct db *db, const char *sql)
-{
-    sqlite3_stmt *st = NULL;
-    return check(db, sqlite3_prepare_v2(db->sql, sql, -1, &st, NULL)) ? NULL : st;
-}
-
-void db_finalize(sqlite3_stmt **st)
-{
-    sqlite3_finalize(*st);
-}
-
-int db_exec(struct db *db, const char *sql)
-{
-    return check(db, sqlite3_exec(db->sql, sql, NULL, NULL, NULL));
-}
-
-int db_step(struct db *db, sqlite3_stmt *st)
-{
-    return st ? check(db, sqlite3_step(st)) : -EIO;
-}
-
-int db_row(struct db *db, sqlite3_stmt *st)
-{
-    int s = st ? sqlite3_step(st) : SQLITE_ERROR;
-    return s == SQLITE_ROW ? 1 : st ? check(db, s) : -EIO;
-}
-
-int db_begin(struct db *db)
-{
-    db_enter(db);
-    int rc = db_exec(db, "BEGIN IMMEDIATE");
-    return rc ? db_leave(db, rc) : 0;
-}
-
-/* The end of a transaction without that of the call. */
-static int commit_or_roll_back(struct db *db, int rc)
-{
-    if (!rc)
-        rc = db_exec(db, "COMMIT");
-    if (rc && !sqlite3_get_autocommit(db->sql))
-        (void)sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
-    return rc;
-}
-
-int db_end(struct db *db, int rc)
-{
-    return db_leave(db, commit_or_roll_back(db, rc));
-}
 
 /* ---- opening ---- */
 
@@ -200,12 +87,23 @@ static int add_identity(struct db *db)
     static const char *const columns[] = {"tried_epoch", "tried_writer", "tried_n", "fenced"};
     int rc = 0;
     for (size_t i = 0; !rc && i < sizeof(columns) / sizeof(columns[0]); i++)
-        rc = add_column(db, columns[i], "INTEGER NOT NULL DEFAULT 0");
+        rc = add_column(db, "cartridge", columns[i], "INTEGER NOT NULL DEFAULT 0");
     return rc;
 }
 
-/* steps[n] makes version n + 1 of version n. To change the state, add one; never change those that are there. */
-static int (*const steps[])(struct db *db) = {make_tables, add_columns, add_identity, add_crcs};
+/* A sum in each row, from the values that are there now. */
+static int add_sums(struct db *db)
+{
+    static const char *const summed[] = {"element", "cartridge", "segment", "map", "garbage"};
+    int rc = add_column(db, "cartridge", "content", "INTEGER NOT NULL DEFAULT 0");
+    for (size_t i = 0; !rc && i < sizeof(summed) / sizeof(summed[0]); i++)
+        rc = add_column(db, summed[i], "sum", "INTEGER NOT NULL DEFAULT 0");
+    return rc ? rc : db_sums_make(db);
+}
+
+/* steps[n] makes version n + 1 of version n. To change the state, add one; never change those that are there.
+ * One that adds a column to a table with sums ends by db_sums_make. */
+static int (*const steps[])(struct db *db) = {make_tables, add_columns, add_identity, add_crcs, add_sums};
 #define STATE_VERSION (sizeof(steps) / sizeof(steps[0]))
 
 /* A step and its stamp are one transaction: after a crash the state is of the version that it says. Another process may
@@ -223,7 +121,7 @@ static int take_step(struct db *db, uint64_t *version)
         if (!rc)
             rc = db_exec(db, stamp);
     }
-    return commit_or_roll_back(db, rc);
+    return db_settle(db, rc);
 }
 
 /* Before anything else, as a newer s3vtl's state is left as it is. */
@@ -270,19 +168,21 @@ static int open_state(struct db *db, const char *path, bool create, struct errte
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX | (create ? SQLITE_OPEN_CREATE : 0);
     if (create)
         make_file(path);
-    int opened = sqlite3_open_v2(path, &db->sql, flags, NULL), rc = check(db, opened);
+    int opened = sqlite3_open_v2(path, &db->sql, flags, NULL), rc = db_result(db, opened);
     if (rc)
         return opened == SQLITE_CANTOPEN ? -ENOENT : rc;
     uint64_t version = 0;
     sqlite3_busy_timeout(db->sql, BUSY_MS);
-    rc = check_version(db, path, &version, err);
+    rc = db_sums_begin(db);
+    if (!rc)
+        rc = check_version(db, path, &version, err);
     if (!rc)
         rc = set_modes(path, err);
     if (!rc)
         rc = db_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;");
     while (!rc && version < STATE_VERSION)
         rc = take_step(db, &version);
-    return rc;
+    return rc ? rc : db_sums_know(db);
 }
 
 int db_open(const char *path, bool create, struct db **out, struct errtext *err)
@@ -312,6 +212,7 @@ void db_close(struct db *db)
     if (!db)
         return;
     sqlite3_close(db->sql);
+    db_sums_end(db);
     lock_fini(&db->lock);
     free(db);
 }
@@ -360,11 +261,13 @@ int db_meta_set(struct db *db, const char *key, const char *value)
 
 static int each_element(struct db *db, int (*fn)(void *arg, const struct db_element *e), void *arg)
 {
-    DB_STMT st = db_prepare(db, "SELECT address, source, barcode FROM element ORDER BY address");
+    DB_STMT st =
+        db_prepare_summed(db, DB_ELEMENT, "SELECT address, source, barcode, sum IS %s FROM element ORDER BY address");
     int rc;
     while ((rc = db_row(db, st)) > 0) {
         struct db_element e = {.address = (uint16_t)sqlite3_column_int(st, 0),
-                               .source = (uint16_t)sqlite3_column_int(st, 1)};
+                               .source = (uint16_t)sqlite3_column_int(st, 1),
+                               .damaged = !sqlite3_column_int(st, 3)};
         rc = column_text(st, 2, e.barcode, sizeof(e.barcode));
         if (rc || (rc = fn(arg, &e)))
             break;
@@ -386,9 +289,18 @@ static int element_clear(struct db *db, uint16_t address)
     return db_step(db, st);
 }
 
+/* A damaged row says of no element what is in it: it is not in the way of one that does. */
+static int element_forget_damaged(struct db *db, const char *barcode)
+{
+    DB_STMT st = db_prepare_summed(db, DB_ELEMENT, "DELETE FROM element WHERE barcode=? AND sum IS NOT %s");
+    if (st)
+        sqlite3_bind_text(st, 1, barcode, -1, SQLITE_STATIC);
+    return db_step(db, st);
+}
+
 static int element_fill(struct db *db, const struct db_element *e)
 {
-    DB_STMT st = db_prepare(db, "INSERT INTO element VALUES(?,?,?)");
+    DB_STMT st = db_prepare(db, "INSERT INTO element(address, barcode, source) VALUES(?,?,?)");
     if (st) {
         sqlite3_bind_int(st, 1, e->address);
         sqlite3_bind_text(st, 2, e->barcode, -1, SQLITE_STATIC);
@@ -405,7 +317,7 @@ int db_elements_set(struct db *db, const struct db_element *e, size_t n)
     for (size_t i = 0; !rc && i < n; i++)
         rc = element_clear(db, e[i].address);
     for (size_t i = 0; !rc && i < n; i++)
-        if (e[i].barcode[0])
+        if (e[i].barcode[0] && !(rc = element_forget_damaged(db, e[i].barcode)))
             rc = element_fill(db, &e[i]);
     return db_end(db, rc);
 }
@@ -441,20 +353,25 @@ static int read_cartridge(sqlite3_stmt *st, struct db_cartridge *c)
     c->tried = (struct seg_id){(uint64_t)sqlite3_column_int64(st, 26), (uint32_t)sqlite3_column_int64(st, 27),
                                (uint64_t)sqlite3_column_int64(st, 28)};
     c->fenced = (enum db_fence)sqlite3_column_int(st, 29);
+    c->damaged = !sqlite3_column_int(st, 30) || sqlite3_column_int64(st, 31);
+    c->unstored_rows += c->damaged; /* nothing of it is known to be stored */
     return column_text(st, 1, c->barcode, sizeof(c->barcode));
 }
 
 static int each_cartridge(struct db *db, int (*fn)(void *arg, const struct db_cartridge *c), void *arg)
 {
-    DB_STMT st = db_prepare(
-        db, "SELECT c.rowid, barcode, id, generation, capacity, worm, write_protected, created, modified, next_segment,"
-            " next_map, head_epoch, head_writer, head_n, commit_segs, floor, dirty, mam, counters,"
-            " (SELECT total(plain_bytes) FROM segment s WHERE s.cartridge=c.rowid),"
-            " (SELECT total(size) FROM segment s WHERE s.cartridge=c.rowid AND state=2),"
-            " (SELECT total(size) FROM segment s WHERE s.cartridge=c.rowid AND state=1),"
-            " (SELECT count(*) FROM segment s WHERE s.cartridge=c.rowid AND state<>2), full_capacity, rebuilt,"
-            " (SELECT count(*) FROM garbage g WHERE g.cartridge=c.rowid), tried_epoch, tried_writer, tried_n, fenced"
-            " FROM cartridge c ORDER BY barcode");
+    DB_STMT st = db_prepare_summed(
+        db, DB_CARTRIDGE,
+        "SELECT c.rowid, barcode, id, generation, capacity, worm, write_protected, created, modified, next_segment,"
+        " next_map, head_epoch, head_writer, head_n, commit_segs, floor, dirty, mam, counters,"
+        " (SELECT total(plain_bytes) FROM segment s WHERE s.cartridge=c.rowid),"
+        " (SELECT total(size) FROM segment s WHERE s.cartridge=c.rowid AND state=2),"
+        " (SELECT total(size) FROM segment s WHERE s.cartridge=c.rowid AND state=1),"
+        " (SELECT count(*) FROM segment s WHERE s.cartridge=c.rowid AND state<>2), full_capacity, rebuilt,"
+        " (SELECT count(*) FROM garbage g WHERE g.cartridge=c.rowid), tried_epoch, tried_writer, tried_n, fenced,"
+        " sum IS %s AND content=" DB_CONTENT ","
+        " (SELECT count(*) FROM segment s WHERE s.cartridge=c.rowid AND s.sum IS NOT %s)"
+        " FROM cartridge c ORDER BY barcode");
     int rc;
     while ((rc = db_row(db, st)) > 0) {
         struct db_cartridge c;
@@ -559,13 +476,14 @@ static int delete_where(struct db *db, const char *sql, int64_t cartridge)
 
 int db_cartridge_delete_rows(struct db *db, int64_t rowid)
 {
-    int rc = delete_where(db, "DELETE FROM segment WHERE cartridge=?", rowid);
+    /* First, so that no sum of its rows is kept any more: one that is damaged could not be. */
+    int rc = delete_where(db, "DELETE FROM cartridge WHERE rowid=?", rowid);
+    if (!rc)
+        rc = delete_where(db, "DELETE FROM segment WHERE cartridge=?", rowid);
     if (!rc)
         rc = delete_where(db, "DELETE FROM map WHERE cartridge=?", rowid);
     if (!rc)
         rc = delete_where(db, "DELETE FROM garbage WHERE cartridge=?", rowid);
-    if (!rc)
-        rc = delete_where(db, "DELETE FROM cartridge WHERE rowid=?", rowid);
     return rc;
 }
 

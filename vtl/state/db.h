@@ -14,6 +14,8 @@
  *  2. SEALED and STORED rows of a cartridge, in order of first_object, are gapless from object 0. The OPEN row begins
  * at or before their end; what it writes over is removed only when its own bytes are safe (I4).
  *  3. A garbage row names an object that no head committed from now on will name.
+ *  4. Each row has a checksum, which every reader checks: -EBADMSG, and db_error names table, row and the way out. A
+ * damaged row can be deleted, and not be changed.
  * Every call is one transaction, thread-safe, and may block (never call it on the transport's thread). The fn of a query
  * is called in the middle of it: it calls nothing of this file, and takes no lock but those below "state: database" in
  * LOCK_RANKS. What it returns, if not 0, ends the query and is its result.
@@ -47,6 +49,7 @@ struct db_cartridge {
     uint64_t floor;       /* a commit must reach this object, so that an overwrite is never half visible (I4) */
     bool dirty;           /* the state differs from that head */
     bool rebuilt;         /* from the bucket, and no sweep looked yet for what nobody committed */
+    bool damaged;         /* by db_cartridges: a row of it, or of its segments, is not what was written */
     char *mam, *counters; /* JSON text or NULL; owned by the row's reader */
     /* sums over the segments, filled by db_cartridges only */
     uint64_t used_bytes, stored_bytes, sealed_bytes;
@@ -70,6 +73,7 @@ int db_meta_set(struct db *db, const char *key, const char *value);
 struct db_element {
     uint16_t address, source;
     char barcode[33]; /* "": empty */
+    bool damaged;     /* by db_elements: the row is not what was written */
 };
 int db_elements(struct db *db, int (*fn)(void *arg, const struct db_element *e), void *arg);
 int db_elements_set(struct db *db, const struct db_element *e, size_t n); /* all n in one transaction */
@@ -79,6 +83,8 @@ int db_cartridges(struct db *db, int (*fn)(void *arg, const struct db_cartridge 
 int db_cartridge_add(struct db *db, struct db_cartridge *c, uint16_t address);
 int db_cartridge_update(struct db *db, const struct db_cartridge *c); /* all columns but barcode and id */
 int db_cartridge_remove(struct db *db, int64_t rowid, const char *barcode);
+/* Is the cartridge's row, and are all rows of it, those that were written, and are none of them gone? */
+int db_cartridge_check(struct db *db, int64_t rowid);
 
 typedef int (*db_segment_fn)(void *arg, enum seg_state state, const struct seg_ref *ref, const struct seg_fm_run *fms,
                              size_t n_fms);

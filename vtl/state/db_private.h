@@ -11,10 +11,15 @@
 /* lock: one transaction or query at a time, from db_enter to db_leave. It is held while a query gives its rows to its
  * caller, who may take what is below it (LOCK_RANKS: the elements, the spool), but call nothing of db.h. So a cartridge
  * of 300,000 segments is not in memory twice. */
+enum db_summed { DB_ELEMENT, DB_CARTRIDGE, DB_SEGMENT, DB_MAP, DB_GARBAGE, DB_N_SUMMED };
+
 struct db {
     sqlite3 *sql;
     struct lock lock;
+    char *sums[DB_N_SUMMED]; /* of each table with sums: SQL for what a row's must be */
 };
+
+#define DB_WAY_OUT "\"s3vtl library rebuild --force\" sets it aside and recreates the state from the bucket"
 
 /* A statement that ends with its block. */
 #define DB_STMT __attribute__((cleanup(db_finalize))) sqlite3_stmt *
@@ -25,14 +30,40 @@ void db_enter(struct db *db);
 int db_leave(struct db *db, int rc);
 /* db_enter, and begins a transaction; on failure it has left. */
 int db_begin(struct db *db);
-/* Commits if rc is 0, else rolls back; then db_leave. Returns the first error. */
+/* Commits if rc is 0, else rolls back. Returns the first error. */
+int db_settle(struct db *db, int rc);
+/* db_settle, then db_leave. */
 int db_end(struct db *db, int rc);
 
+/* The errno of SQLite's result; db_error tells why. */
+int db_result(struct db *db, int sqlite_rc);
 sqlite3_stmt *db_prepare(struct db *db, const char *sql); /* NULL on failure: db_step and db_row then say -EIO */
 void db_finalize(sqlite3_stmt **st);
 int db_exec(struct db *db, const char *sql);
 int db_step(struct db *db, sqlite3_stmt *st); /* 0 or a negative errno */
 int db_row(struct db *db, sqlite3_stmt *st);  /* the next row: 1; behind the last: 0; or a negative errno */
+/* Sets the error's text, if there is none yet; returns rc. */
+int db_fail(struct db *db, int rc, const char *text);
+
+/*
+ * ---- db_sums.c: a checksum in each row of element, cartridge, segment, map and garbage ----
+ *
+ * sum is the CRC32C of all other columns, and a cartridge's content the sum of those of its segments, maps and garbage, so
+ * that a row that is gone is missed too. Triggers keep both with every change, whoever makes it, and let no damaged row
+ * be changed, as it would look good from then on. Whoever reads a row checks it.
+ */
+int db_sums_begin(struct db *db); /* once the connection is open */
+int db_sums_make(struct db *db);  /* triggers for the columns that there are, and the sums of all rows; in a step */
+int db_sums_know(struct db *db);  /* after the last step */
+void db_sums_end(struct db *db);
+/* %s in sql, once for each of the tables from t on, becomes the sum that its row must have. */
+sqlite3_stmt *db_prepare_summed(struct db *db, enum db_summed t, const char *sql);
+/* Is column col (whether the sum is right) of this row true? Else -EBADMSG, and the text names table, row and way out. */
+int db_check_row(struct db *db, sqlite3_stmt *st, int col, enum db_summed t, const char *row);
+/* In a query of cartridge c: what content must be. */
+#define DB_CONTENT_OF(table) "(SELECT coalesce(sum(x.sum),0) FROM " table " x WHERE x.cartridge=c.rowid)"
+#define DB_CONTENT "(" DB_CONTENT_OF("segment") "+" DB_CONTENT_OF("map") "+" DB_CONTENT_OF("garbage") ")"
+
 /* Within a transaction: */
 int db_cartridge_write(struct db *db, const struct db_cartridge *c);
 int db_cartridge_insert(struct db *db, struct db_cartridge *c, uint16_t address);

@@ -29,9 +29,10 @@ static struct seg_id id_at(sqlite3_stmt *st, int col)
 
 static int each_segment(struct db *db, int64_t cartridge, db_segment_fn fn, void *arg)
 {
-    DB_STMT st =
-        db_prepare(db, "SELECT state, epoch, writer, number, first_object, first_file, objects, filemarks, size,"
-                       " plain_bytes, fms, crc FROM segment WHERE cartridge=? ORDER BY state=0, first_object");
+    DB_STMT st = db_prepare_summed(
+        db, DB_SEGMENT,
+        "SELECT state, epoch, writer, number, first_object, first_file, objects, filemarks, size,"
+        " plain_bytes, fms, crc, sum IS %s FROM segment WHERE cartridge=? ORDER BY state=0, first_object");
     int rc;
     if (st)
         sqlite3_bind_int64(st, 1, cartridge);
@@ -48,7 +49,10 @@ static int each_segment(struct db *db, int64_t cartridge, db_segment_fn fn, void
         };
         const struct seg_fm_run *fms = sqlite3_column_blob(st, 10);
         size_t n = (size_t)sqlite3_column_bytes(st, 10) / sizeof(*fms);
-        if ((rc = fn(arg, (enum seg_state)sqlite3_column_int(st, 0), &r, fms, n)))
+        char name[SEG_NAME_SIZE];
+        seg_id_format(&r.id, name);
+        if ((rc = db_check_row(db, st, 12, DB_SEGMENT, name)) ||
+            (rc = fn(arg, (enum seg_state)sqlite3_column_int(st, 0), &r, fms, n)))
             break;
     }
     return rc;
@@ -191,7 +195,7 @@ static int segment_update(struct db *db, int64_t cartridge, const char *sql, con
 
 static int garbage_insert(struct db *db, int64_t cartridge, const char *key)
 {
-    DB_STMT st = db_prepare(db, "INSERT OR IGNORE INTO garbage VALUES(?,?)");
+    DB_STMT st = db_prepare(db, "INSERT OR IGNORE INTO garbage(cartridge, key) VALUES(?,?)");
     if (st) {
         sqlite3_bind_int64(st, 1, cartridge);
         sqlite3_bind_text(st, 2, key, -1, SQLITE_STATIC);
@@ -247,9 +251,10 @@ int db_change(struct db *db, const struct db_cartridge *c, const struct db_chang
 
 static int each_map(struct db *db, int64_t cartridge, int (*fn)(void *arg, const struct map_ref *m), void *arg)
 {
-    DB_STMT st =
-        db_prepare(db, "SELECT epoch, writer, number, n_segs, first_object, size, crc FROM map WHERE cartridge=?"
-                       " ORDER BY pos");
+    DB_STMT st = db_prepare_summed(
+        db, DB_MAP,
+        "SELECT epoch, writer, number, n_segs, first_object, size, crc, sum IS %s FROM map WHERE cartridge=?"
+        " ORDER BY pos");
     int rc;
     if (st)
         sqlite3_bind_int64(st, 1, cartridge);
@@ -259,7 +264,9 @@ static int each_map(struct db *db, int64_t cartridge, int (*fn)(void *arg, const
                             .first_object = (uint64_t)sqlite3_column_int64(st, 4),
                             .size = (uint64_t)sqlite3_column_int64(st, 5),
                             .crc = (uint32_t)sqlite3_column_int64(st, 6)};
-        if ((rc = fn(arg, &m)))
+        char name[SEG_NAME_SIZE];
+        seg_id_format(&m.id, name);
+        if ((rc = db_check_row(db, st, 7, DB_MAP, name)) || (rc = fn(arg, &m)))
             break;
     }
     return rc;
@@ -386,13 +393,14 @@ int db_cartridge_restore(struct db *db, int64_t old, struct db_cartridge *c, uin
 
 static int each_garbage(struct db *db, int64_t cartridge, int (*fn)(void *arg, const char *key), void *arg)
 {
-    DB_STMT st = db_prepare(db, "SELECT key FROM garbage WHERE cartridge=? ORDER BY key");
+    DB_STMT st = db_prepare_summed(db, DB_GARBAGE, "SELECT key, sum IS %s FROM garbage WHERE cartridge=? ORDER BY key");
     int rc;
     if (st)
         sqlite3_bind_int64(st, 1, cartridge);
     while ((rc = db_row(db, st)) > 0) {
         const char *key = (const char *)sqlite3_column_text(st, 0);
-        if ((rc = key ? fn(arg, key) : -ENOMEM))
+        rc = key ? db_check_row(db, st, 1, DB_GARBAGE, key) : -ENOMEM;
+        if (rc || (rc = fn(arg, key)))
             break;
     }
     return rc;
@@ -428,4 +436,67 @@ int db_garbage_done(struct db *db, int64_t cartridge, const char *const *keys, s
         rc = db_step(db, st);
     }
     return db_end(db, rc);
+}
+
+/* ---- are they all what was written? ---- */
+
+static int check_own_row(struct db *db, int64_t rowid)
+{
+    DB_STMT st = db_prepare_summed(db, DB_CARTRIDGE,
+                                   "SELECT sum IS %s, content=" DB_CONTENT ", barcode FROM cartridge c WHERE rowid=?");
+    if (st)
+        sqlite3_bind_int64(st, 1, rowid);
+    int rc = db_row(db, st);
+    if (!rc)
+        return db_fail(db, -EBADMSG, "state.db: the cartridge's row is gone: " DB_WAY_OUT);
+    if (rc < 0)
+        return rc;
+    const char *barcode = (const char *)sqlite3_column_text(st, 2);
+    rc = db_check_row(db, st, 0, DB_CARTRIDGE, barcode ? barcode : "");
+    if (!rc && !sqlite3_column_int(st, 1))
+        rc = db_fail(
+            db, -EBADMSG,
+            "state.db: rows of this cartridge in segment, map or garbage are gone, or not its own: " DB_WAY_OUT);
+    return rc;
+}
+
+static int no_map(void *arg, const struct map_ref *m)
+{
+    (void)arg;
+    (void)m;
+    return 0;
+}
+
+static int no_segment(void *arg, enum seg_state state, const struct seg_ref *r, const struct seg_fm_run *fms, size_t n)
+{
+    (void)arg;
+    (void)state;
+    (void)r;
+    (void)fms;
+    (void)n;
+    return 0;
+}
+
+static int no_garbage(void *arg, const char *key)
+{
+    (void)arg;
+    (void)key;
+    return 0;
+}
+
+/* The rows one by one first, as they tell more than their sum. */
+static int check_cartridge(struct db *db, int64_t rowid)
+{
+    int rc = each_segment(db, rowid, no_segment, NULL);
+    if (!rc)
+        rc = each_map(db, rowid, no_map, NULL);
+    if (!rc)
+        rc = each_garbage(db, rowid, no_garbage, NULL);
+    return rc ? rc : check_own_row(db, rowid);
+}
+
+int db_cartridge_check(struct db *db, int64_t rowid)
+{
+    db_enter(db);
+    return db_leave(db, check_cartridge(db, rowid));
 }
