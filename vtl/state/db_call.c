@@ -93,6 +93,13 @@ int db_step(struct db *db, sqlite3_stmt *st)
     return st ? db_result(db, sqlite3_step(st)) : -EIO;
 }
 
+int db_step_again(struct db *db, sqlite3_stmt *st)
+{
+    int rc = db_step(db, st);
+    (void)sqlite3_reset(st);
+    return rc;
+}
+
 int db_row(struct db *db, sqlite3_stmt *st)
 {
     int s = st ? sqlite3_step(st) : SQLITE_ERROR;

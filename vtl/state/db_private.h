@@ -40,8 +40,9 @@ int db_result(struct db *db, int sqlite_rc);
 sqlite3_stmt *db_prepare(struct db *db, const char *sql); /* NULL on failure: db_step and db_row then say -EIO */
 void db_finalize(sqlite3_stmt **st);
 int db_exec(struct db *db, const char *sql);
-int db_step(struct db *db, sqlite3_stmt *st); /* 0 or a negative errno */
-int db_row(struct db *db, sqlite3_stmt *st);  /* the next row: 1; behind the last: 0; or a negative errno */
+int db_step(struct db *db, sqlite3_stmt *st);       /* 0 or a negative errno */
+int db_step_again(struct db *db, sqlite3_stmt *st); /* the same, and it can be bound and stepped once more */
+int db_row(struct db *db, sqlite3_stmt *st);        /* the next row: 1; behind the last: 0; or a negative errno */
 /* Sets the error's text, if there is none yet; returns rc. */
 int db_fail(struct db *db, int rc, const char *text);
 

@@ -72,11 +72,16 @@ static void bind_id(sqlite3_stmt *st, int p, int64_t cartridge, const struct seg
     sqlite3_bind_int64(st, p + 3, (int64_t)id->number);
 }
 
-static int segment_insert(struct db *db, int64_t cartridge, enum seg_state state, const struct seg_ref *r,
-                          const struct seg_fm_run *fms, size_t n_fms)
+/* For one segment_insert or many: to prepare it, with all that its triggers do, takes longer than to run it. */
+static sqlite3_stmt *prepare_segment_insert(struct db *db)
 {
-    DB_STMT st = db_prepare(db, "INSERT INTO segment(cartridge, epoch, writer, number, state, first_object, first_file,"
-                                " objects, filemarks, size, plain_bytes, fms, crc) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)");
+    return db_prepare(db, "INSERT INTO segment(cartridge, epoch, writer, number, state, first_object, first_file,"
+                          " objects, filemarks, size, plain_bytes, fms, crc) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)");
+}
+
+static int segment_insert(struct db *db, sqlite3_stmt *st, int64_t cartridge, enum seg_state state,
+                          const struct seg_ref *r, const struct seg_fm_run *fms, size_t n_fms)
+{
     if (st) {
         bind_id(st, 1, cartridge, &r->id);
         sqlite3_bind_int(st, 5, (int)state);
@@ -89,7 +94,7 @@ static int segment_insert(struct db *db, int64_t cartridge, enum seg_state state
         sqlite3_bind_blob64(st, 12, n_fms ? (const void *)fms : "", n_fms * sizeof(*fms), SQLITE_STATIC);
         sqlite3_bind_int64(st, 13, r->crc);
     }
-    return db_step(db, st);
+    return db_step_again(db, st);
 }
 
 int db_segment_open(struct db *db, const struct db_cartridge *c, const struct seg_ref *ref)
@@ -98,7 +103,9 @@ int db_segment_open(struct db *db, const struct db_cartridge *c, const struct se
     int rc = db_begin(db);
     if (rc)
         return rc;
-    rc = segment_insert(db, c->rowid, SEG_OPEN, &r, NULL, 0);
+    sqlite3_stmt *st = prepare_segment_insert(db);
+    rc = segment_insert(db, st, c->rowid, SEG_OPEN, &r, NULL, 0);
+    sqlite3_finalize(st);
     if (!rc)
         rc = db_cartridge_write(db, c);
     return db_end(db, rc);
@@ -193,14 +200,20 @@ static int segment_update(struct db *db, int64_t cartridge, const char *sql, con
 #define SEGMENT_FIGURES "objects=?5, filemarks=?6, size=?7, plain_bytes=?8, fms=?9, crc=?10"
 #define SEGMENT_IS " WHERE cartridge=?1 AND epoch=?2 AND writer=?3 AND number=?4"
 
-static int garbage_insert(struct db *db, int64_t cartridge, const char *key)
+/* As above. */
+static sqlite3_stmt *prepare_garbage_insert(struct db *db)
 {
-    DB_STMT st = db_prepare(db, "INSERT OR IGNORE INTO garbage(cartridge, key) VALUES(?,?)");
+    return db_prepare(db, "INSERT OR IGNORE INTO garbage(cartridge, key) VALUES(?,?)");
+}
+
+/* With a statement of garbage that has these two parameters. */
+static int garbage_step(struct db *db, sqlite3_stmt *st, int64_t cartridge, const char *key)
+{
     if (st) {
         sqlite3_bind_int64(st, 1, cartridge);
         sqlite3_bind_text(st, 2, key, -1, SQLITE_STATIC);
     }
-    return db_step(db, st);
+    return db_step_again(db, st);
 }
 
 /* Everything at object and behind it goes, but the OPEN row. Stored objects become garbage, and so do sealed ones: an
@@ -209,6 +222,7 @@ static int truncate_rows(struct db *db, const struct db_cartridge *c, uint64_t o
 {
     DB_STMT st =
         db_prepare(db, "SELECT epoch, writer, number FROM segment WHERE cartridge=? AND first_object>=? AND state<>0");
+    DB_STMT insert = prepare_garbage_insert(db);
     if (!st)
         return -EIO;
     sqlite3_bind_int64(st, 1, c->rowid);
@@ -218,7 +232,7 @@ static int truncate_rows(struct db *db, const struct db_cartridge *c, uint64_t o
         struct seg_id id = id_at(st, 0);
         char key[DB_KEY_SIZE];
         object_key(key, c->barcode, "seg", &id);
-        if ((rc = garbage_insert(db, c->rowid, key)))
+        if ((rc = garbage_step(db, insert, c->rowid, key)))
             break;
     }
     if (rc)
@@ -298,6 +312,7 @@ static int map_insert(struct db *db, int64_t cartridge, size_t pos, const struct
 static int old_maps_garbage(struct db *db, const struct db_cartridge *c, const struct map_ref *maps, size_t n_maps)
 {
     DB_STMT st = db_prepare(db, "SELECT epoch, writer, number FROM map WHERE cartridge=?");
+    DB_STMT insert = prepare_garbage_insert(db);
     int rc;
     if (st)
         sqlite3_bind_int64(st, 1, c->rowid);
@@ -310,7 +325,7 @@ static int old_maps_garbage(struct db *db, const struct db_cartridge *c, const s
             continue;
         char key[DB_KEY_SIZE];
         object_key(key, c->barcode, "map", &id);
-        if ((rc = garbage_insert(db, c->rowid, key)))
+        if ((rc = garbage_step(db, insert, c->rowid, key)))
             break;
     }
     return rc;
@@ -341,6 +356,7 @@ int db_committed(struct db *db, const struct db_cartridge *c, const struct map_r
 
 static int insert_stored(struct db *db, int64_t cartridge, const struct tape_index *x)
 {
+    DB_STMT st = prepare_segment_insert(db);
     int rc = 0;
     for (size_t i = 0; !rc && i < x->n_segs; i++) {
         const struct seg_ref *r = &x->segs[i];
@@ -348,7 +364,7 @@ static int insert_stored(struct db *db, int64_t cartridge, const struct tape_ind
         size_t n = 0;
         rc = tape_index_runs(x, r->first_object, r->first_object + r->objects, &runs, &n);
         if (!rc)
-            rc = segment_insert(db, cartridge, SEG_STORED, r, runs, n);
+            rc = segment_insert(db, st, cartridge, SEG_STORED, r, runs, n);
         free(runs);
     }
     return rc;
@@ -412,14 +428,20 @@ int db_garbage(struct db *db, int64_t cartridge, int (*fn)(void *arg, const char
     return db_leave(db, each_garbage(db, cartridge, fn, arg));
 }
 
+/* The statement ends here, before the transaction does. */
+static int garbage_steps(struct db *db, sqlite3_stmt *prepared, int64_t cartridge, const char *const *keys, size_t n)
+{
+    DB_STMT st = prepared;
+    int rc = 0;
+    for (size_t i = 0; !rc && i < n; i++)
+        rc = garbage_step(db, st, cartridge, keys[i]);
+    return rc;
+}
+
 int db_garbage_add(struct db *db, int64_t cartridge, const char *const *keys, size_t n)
 {
     int rc = db_begin(db);
-    if (rc)
-        return rc;
-    for (size_t i = 0; !rc && i < n; i++)
-        rc = garbage_insert(db, cartridge, keys[i]);
-    return db_end(db, rc);
+    return rc ? rc : db_end(db, garbage_steps(db, prepare_garbage_insert(db), cartridge, keys, n));
 }
 
 int db_garbage_done(struct db *db, int64_t cartridge, const char *const *keys, size_t n)
@@ -427,15 +449,8 @@ int db_garbage_done(struct db *db, int64_t cartridge, const char *const *keys, s
     int rc = db_begin(db);
     if (rc)
         return rc;
-    for (size_t i = 0; !rc && i < n; i++) {
-        DB_STMT st = db_prepare(db, "DELETE FROM garbage WHERE cartridge=? AND key=?");
-        if (st) {
-            sqlite3_bind_int64(st, 1, cartridge);
-            sqlite3_bind_text(st, 2, keys[i], -1, SQLITE_STATIC);
-        }
-        rc = db_step(db, st);
-    }
-    return db_end(db, rc);
+    sqlite3_stmt *st = db_prepare(db, "DELETE FROM garbage WHERE cartridge=? AND key=?");
+    return db_end(db, garbage_steps(db, st, cartridge, keys, n));
 }
 
 /* ---- are they all what was written? ---- */
