@@ -158,7 +158,7 @@ static void without_the_crc_a_foreign_segment_is_believed(void **state)
 }
 
 static unsigned n_found;
-static char found[300];
+static char found[600];
 
 static void hear(void *arg, const struct verify_problem *p)
 {
