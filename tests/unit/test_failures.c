@@ -226,14 +226,6 @@ static void a_cleaning_that_cannot_be_counted_says_why(void **state)
     move(lib, DRIVE, SLOT);
     state_works("one");
     close_library(lib);
-    lib = open_library(c);
-    /* A segment that does not begin at object 0: what fails is no call of the state's. */
-    run_sql("one", "INSERT INTO segment SELECT rowid, 1, 1, 1, 2, 7, 0, 1, 0, 1000, 100, NULL FROM cartridge");
-    forget_log();
-    move(lib, SLOT, DRIVE);
-    assert_int_equal(times_logged("the cleaning is not counted: CLN001L1: state: Invalid argument"), 1);
-    move(lib, DRIVE, SLOT);
-    close_library(lib);
     config_free(c);
 }
 

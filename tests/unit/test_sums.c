@@ -151,7 +151,7 @@ static int cartridges_damaged(void *arg, const struct db_cartridge *c)
 {
     unsigned *n = arg;
     n[0] += c->damaged;
-    n[1] += c->damaged && c->unsettled;
+    n[1] += c->damaged && c->unstored_rows;
     return 0;
 }
 
