@@ -271,6 +271,7 @@ static void move_to_map(size_t n)
     read_bucket(&h, &x);
     assert_int_equal(map_encode(h.cartridge, &map_id, &x, 0, n, &map, &len), 0);
     put_object("map", &map_id, map, len);
+    free(h.maps);
     h.maps = calloc(1, sizeof(*h.maps));
     assert_non_null(h.maps);
     h.maps[0] = (struct map_ref){.id = map_id, .n_segs = n, .size = len, .crc = map_crc(map, len)};
