@@ -155,7 +155,9 @@ static size_t read_tape(struct round *r, unsigned i, bool loaded)
     int rc = ask(r, i, "read");
     if (rc) {
         r->g[i].out = true;
-        if (rc == GATEWAY_WRONG_BYTES || (rc > 0 && loaded))
+        /* Who lost the cartridge between its load and this read may refuse to read, if it says why. */
+        bool excused = rc != GATEWAY_WRONG_BYTES && process_complained(r, i);
+        if (!excused && (rc == GATEWAY_WRONG_BYTES || (rc > 0 && loaded)))
             round_fault(r, rc == GATEWAY_WRONG_BYTES ? FAULT_WRONG : FAULT_DAMAGE, "gateway %u: read: %d %.200s", i, rc,
                         reply);
         return HISTORY_NONE;
