@@ -3,6 +3,7 @@
 #include "tests/iscsi/raw.h"
 
 #include <netdb.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +14,10 @@
 #include "base/be.h"
 #include "base/crc32c.h"
 
-static void connect_portal(struct raw *r)
+void raw_connect(struct raw *r)
 {
+    *r = (struct raw){.cmdsn = 1, .itt = 1};
+
     const char *portal = getenv("S3VTL_TEST_PORTAL");
     char host[128];
     struct addrinfo *found, hints = {.ai_socktype = SOCK_STREAM};
@@ -28,6 +31,7 @@ static void connect_portal(struct raw *r)
     assert_true(r->fd >= 0);
     assert_int_equal(connect(r->fd, found->ai_addr, found->ai_addrlen), 0);
     freeaddrinfo(found);
+    setsockopt(r->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     const struct timeval limit = {.tv_sec = 30};
     setsockopt(r->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 }
@@ -147,19 +151,23 @@ static uint32_t names(char *out, size_t size, const char *name)
     return add_key(out, size, at, "AuthMethod", "None");
 }
 
-static uint32_t parameters(char *out, size_t size, bool digests)
+static uint32_t parameters(char *out, size_t size, const struct raw_options *o)
 {
-    static const char *const keys[][2] = {{"InitialR2T", "No"},
-                                          {"ImmediateData", "Yes"},
-                                          {"MaxRecvDataSegmentLength", "262144"},
-                                          {"FirstBurstLength", "1048576"},
-                                          {"MaxBurstLength", "4194304"},
-                                          {"MaxOutstandingR2T", "1"},
-                                          {"DefaultTime2Wait", "0"},
-                                          {"DefaultTime2Retain", "0"},
-                                          {"ErrorRecoveryLevel", "0"}};
-    uint32_t at = add_key(out, size, 0, "HeaderDigest", digests ? "CRC32C" : "None");
-    at = add_key(out, size, at, "DataDigest", digests ? "CRC32C" : "None");
+    char first_burst[16];
+    (void)snprintf(first_burst, sizeof(first_burst), "%u", o->first_burst ? o->first_burst : 1048576);
+    const char *digest = o->digests ? "CRC32C" : "None";
+    const char *const keys[][2] = {{"HeaderDigest", digest},
+                                   {"DataDigest", digest},
+                                   {"InitialR2T", o->initial_r2t ? "Yes" : "No"},
+                                   {"ImmediateData", o->no_immediate_data ? "No" : "Yes"},
+                                   {"MaxRecvDataSegmentLength", "262144"},
+                                   {"FirstBurstLength", first_burst},
+                                   {"MaxBurstLength", "4194304"},
+                                   {"MaxOutstandingR2T", "1"},
+                                   {"DefaultTime2Wait", "0"},
+                                   {"DefaultTime2Retain", "0"},
+                                   {"ErrorRecoveryLevel", "0"}};
+    uint32_t at = 0;
     for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
         at = add_key(out, size, at, keys[i][0], keys[i][1]);
     return at;
@@ -185,19 +193,24 @@ static void pass_stage(struct raw *r, uint32_t isid, uint8_t from, uint8_t to, c
     pdu_free(&p);
 }
 
-void raw_open_as(struct raw *r, bool digests, const char *name, uint32_t isid)
+void raw_open_with(struct raw *r, const struct raw_options *o)
 {
     char keys[1024];
-    *r = (struct raw){.cmdsn = 1, .itt = 1};
-    connect_portal(r);
-    pass_stage(r, isid, STAGE_SECURITY, STAGE_OPERATIONAL, keys, names(keys, sizeof(keys), name));
-    pass_stage(r, isid, STAGE_OPERATIONAL, STAGE_FULL, keys, parameters(keys, sizeof(keys), digests));
-    r->digests = digests;
+    uint32_t isid = o->isid ? o->isid : 0x10000u + (uint32_t)getpid();
+    raw_connect(r);
+    pass_stage(r, isid, STAGE_SECURITY, STAGE_OPERATIONAL, keys, names(keys, sizeof(keys), o->name ? o->name : "raw"));
+    pass_stage(r, isid, STAGE_OPERATIONAL, STAGE_FULL, keys, parameters(keys, sizeof(keys), o));
+    r->digests = o->digests;
+}
+
+void raw_open_as(struct raw *r, bool digests, const char *name, uint32_t isid)
+{
+    raw_open_with(r, &(struct raw_options){.digests = digests, .name = name, .isid = isid});
 }
 
 void raw_open(struct raw *r, bool digests)
 {
-    raw_open_as(r, digests, "raw", 0x10000u + (uint32_t)getpid());
+    raw_open_with(r, &(struct raw_options){.digests = digests});
 }
 
 void raw_close(struct raw *r)
@@ -218,21 +231,34 @@ uint32_t raw_command(struct raw *r, int lun, const uint8_t *cdb, size_t cdb_len,
     return r->itt++;
 }
 
-/* Sends what an R2T asks for, in segments of 256 KiB. */
-static void answer_r2t(struct raw *r, const struct pdu *p, const uint8_t *data)
+void raw_data_out(struct raw *r, int lun, uint32_t itt, uint32_t ttt, const uint8_t *base, uint32_t offset,
+                  uint32_t len)
 {
-    uint32_t offset = get_be32(p->bhs + 40), left = get_be32(p->bhs + 44);
-    for (uint32_t sn = 0; left; sn++) {
-        uint32_t n = left < 262144 ? left : 262144;
-        uint8_t bhs[BHS] = {PDU_DATA_OUT, left == n ? FLAG_FINAL : 0};
-        memcpy(bhs + 8, p->bhs + 8, 8);   /* LUN */
-        memcpy(bhs + 16, p->bhs + 16, 8); /* both task tags */
-        put_be32(bhs + 36, sn);
+    uint32_t sn = 0;
+    do {
+        uint32_t n = len < 262144 ? len : 262144;
+        uint8_t bhs[BHS] = {PDU_DATA_OUT, len == n ? FLAG_FINAL : 0};
+        if (ttt != NO_TAG) /* else the LUN is reserved */
+            bhs[9] = (uint8_t)lun;
+        put_be32(bhs + 16, itt);
+        put_be32(bhs + 20, ttt);
+        put_be32(bhs + 36, sn++);
         put_be32(bhs + 40, offset);
-        raw_send(r, bhs, data + offset, n);
+        raw_send(r, bhs, base + offset, n);
         offset += n;
-        left -= n;
-    }
+        len -= n;
+    } while (len);
+}
+
+uint32_t raw_task_request(struct raw *r, uint8_t function, int lun, uint32_t referenced)
+{
+    uint8_t bhs[BHS] = {PDU_IMMEDIATE | PDU_TASK_REQUEST, (uint8_t)(FLAG_FINAL | function)};
+    bhs[9] = (uint8_t)lun;
+    put_be32(bhs + 16, r->itt);
+    put_be32(bhs + 20, referenced);
+    put_be32(bhs + 24, r->cmdsn);
+    raw_send(r, bhs, NULL, 0);
+    return r->itt++;
 }
 
 bool raw_finish(struct raw *r, uint32_t itt, const uint8_t *data, void *buf, size_t room, struct pdu *p)
@@ -243,7 +269,7 @@ bool raw_finish(struct raw *r, uint32_t itt, const uint8_t *data, void *buf, siz
             fail_msg("PDU %02x is of task %u", op, get_be32(p->bhs + 16));
         if (op == PDU_R2T) {
             assert_non_null(data);
-            answer_r2t(r, p, data);
+            raw_data_out(r, p->bhs[9], itt, get_be32(p->bhs + 20), data, get_be32(p->bhs + 40), get_be32(p->bhs + 44));
         } else if (op == PDU_DATA_IN) {
             uint32_t offset = get_be32(p->bhs + 40);
             assert_true(offset <= room && p->len <= room - offset);

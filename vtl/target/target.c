@@ -12,6 +12,7 @@
 #include "base/lock.h"
 #include "vtl/cartridge/engine.h"
 #include "vtl/target/executor.h"
+#include "vtl/target/guard.h"
 #include "vtl/target/port.h"
 #include "vtl/target/reservation.h"
 #include "vtl/target/target_engine.h"
@@ -547,6 +548,8 @@ static int s3vtl_open(struct scsi_lu *lu, char *path, int *fd, uint64_t *size)
     int rc = 0;
     if (strcmp(tgt_drivers[lu->tgt->lid]->name, "iscsi") != 0)
         rc = errtext_set(&err, -EINVAL, "target driver %s: only iscsi is supported", tgt_drivers[lu->tgt->lid]->name);
+    if (!rc && !guard_in_place())
+        rc = errtext_set(&err, -EINVAL, "this tgtd loaded the module too late: it must be preloaded (LD_PRELOAD)");
     if (!rc && !target.open_luns)
         rc = start_engine(&err);
     if (!rc) {
