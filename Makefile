@@ -28,7 +28,7 @@ PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 ALL_CFLAGS = $(CFLAGS) $(OPT_$(VARIANT)) $(SAN_$(VARIANT)) -std=gnu17 -D_GNU_SOURCE -fPIC -pthread -fno-omit-frame-pointer -I. $(WARN) $(PKG_CFLAGS)
 LIBS     = $(PKG_LIBS) -linih -pthread
 
-TARGET_SRC := $(addprefix vtl/target/,guard.c port.c target.c target_preload.c)
+TARGET_SRC := $(addprefix vtl/target/,guard.c order.c port.c target.c target_preload.c)
 ROOMS      := base s3backend scsi $(addprefix vtl/,format config state cartridge scrub drive library target)
 LIB_SRC    := $(filter-out $(TARGET_SRC),$(wildcard $(addsuffix /*.c,$(ROOMS))))
 CMD_SRC    := $(wildcard vtl/cmd/*.c)
@@ -61,6 +61,7 @@ $(B)/obj/%.o: %.c
 EXTRA_vtl_target_port := -isystem $(TGT)
 EXTRA_vtl_target_target := -isystem $(TGT)
 EXTRA_vtl_target_guard := -isystem $(TGT)
+EXTRA_vtl_target_order := -isystem $(TGT)
 EXTRA_vtl_cmd_tgt_request := -isystem $(TGT)
 $(call obj,$(TARGET_SRC) vtl/cmd/tgt_request.c): $(TGT)/tgtd.h
 $(TGT)/tgtd.h:

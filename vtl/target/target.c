@@ -13,6 +13,7 @@
 #include "vtl/cartridge/engine.h"
 #include "vtl/target/executor.h"
 #include "vtl/target/guard.h"
+#include "vtl/target/order.h"
 #include "vtl/target/port.h"
 #include "vtl/target/reservation.h"
 #include "vtl/target/target_engine.h"
@@ -36,6 +37,11 @@
  *          -> target_cmd_perform -> scsi_cmd_perform (tgt's: reservations) -> perform (ops[], ours)
  *             immediate: answered here; also a WRITE that the drive only has to take
  *             else:      a job for the logical unit's executor -> run_job -> eventfd -> on_done -> target_cmd_io_done
+ *
+ * iscsid queues a command once all its data are there, and so a later one may come first. One for the executor whose
+ * session sent another to this logical unit before it that still waits for its data (order.c) is held, as a job that is
+ * not submitted yet. Each command for the executor and each tick lets go those that need not wait any more
+ * (let_go), by their CmdSN.
  *
  * tgt tells a backing store neither of an abort nor of a lost session; on_tick looks for both while jobs run, and
  * forget_ended_sessions is called when a session is over. A command belongs to tgt until target_cmd_io_done, however it
@@ -62,11 +68,12 @@ struct target_lun {
     struct executor *executor;
     atomic_bool closing;      /* ends what goes on behind its answer */
     struct list_head running; /* jobs at the executor */
+    struct list_head held;    /* jobs that wait for the data of others; those of a session by CmdSN */
 };
 
 struct target_job {
     struct exec_job job;
-    struct list_head siblings; /* target_lun.running */
+    struct list_head siblings; /* target_lun.running or .held */
     struct target_lun *tl;
     struct scsi_cmd *cmd;
     const struct scsi_command *row;
@@ -180,14 +187,15 @@ static void run_job(struct exec_job *job)
     after(tl->unit.lun, &tl->closing);
 }
 
-static int to_executor(struct target_lun *tl, struct scsi_cmd *cmd, const struct scsi_request *rq,
-                       const struct scsi_command *row)
+/* NULL: no memory, and the command is to end with TASK SET FULL. Else its end comes later. */
+static struct target_job *job_new(struct target_lun *tl, struct scsi_cmd *cmd, const struct scsi_request *rq,
+                                  const struct scsi_command *row)
 {
     struct target_job *j = malloc(sizeof(*j));
     if (!j) {
         scsi_set_in_resid_by_actual(cmd, 0);
         scsi_set_out_resid_by_actual(cmd, 0);
-        return SCSI_TASK_SET_FULL;
+        return NULL;
     }
     j->job.run = run_job;
     j->tl = tl;
@@ -197,11 +205,61 @@ static int to_executor(struct target_lun *tl, struct scsi_cmd *cmd, const struct
     j->rq.cancelled = &j->cancelled;
     j->rq.give_out = NULL;
     atomic_init(&j->cancelled, false);
-    list_add_tail(&j->siblings, &tl->running);
     set_cmd_async(cmd);
     if (!target.busy)
         set_tick(TICK_BUSY_MS);
+    return j;
+}
+
+static void submit(struct target_lun *tl, struct target_job *j)
+{
+    list_add_tail(&j->siblings, &tl->running);
     executor_submit(tl->executor, &j->job);
+}
+
+static int to_executor(struct target_lun *tl, struct scsi_cmd *cmd, const struct scsi_request *rq,
+                       const struct scsi_command *row)
+{
+    struct target_job *j = job_new(tl, cmd, rq, row);
+    if (!j)
+        return SCSI_TASK_SET_FULL;
+    submit(tl, j);
+    return SCSI_GOOD;
+}
+
+/* ---- commands whose turn has not come ---- */
+
+static bool unwanted(const struct scsi_cmd *cmd);
+
+/* Submits those that need not wait any more. One that is to be cancelled stays for the tick: when its session is gone, so
+ * are the commands before it. */
+static void let_go(struct target_lun *tl)
+{
+    struct target_job *j, *next;
+    list_for_each_entry_safe (j, next, &tl->held, siblings) {
+        if (unwanted(j->cmd) || order_must_wait(j->cmd))
+            continue;
+        list_del(&j->siblings);
+        submit(tl, j);
+    }
+}
+
+/* It may be the very one that the others wait for. */
+static int in_turn(struct target_lun *tl, struct scsi_cmd *cmd, const struct scsi_request *rq,
+                   const struct scsi_command *row)
+{
+    struct target_job *j = job_new(tl, cmd, rq, row), *other;
+    if (!j)
+        return SCSI_TASK_SET_FULL;
+    struct list_head *before = &tl->held;
+    list_for_each_entry (other, &tl->held, siblings) {
+        if (!order_before(cmd, other->cmd))
+            continue;
+        before = &other->siblings;
+        break;
+    }
+    list_add_tail(&j->siblings, before);
+    let_go(tl);
     return SCSI_GOOD;
 }
 
@@ -219,6 +277,8 @@ static int perform(int host_no, struct scsi_cmd *cmd)
     request_init(&rq, cmd, &never);
     switch (scsi_lun_route(tl->unit.lun, &rq, &row)) {
     case SCSI_ROUTE_EXECUTOR:
+        if (!list_empty(&tl->held) || order_must_wait(cmd))
+            return in_turn(tl, cmd, &rq, row);
         rq.give_out = give_out;
         if (!list_empty(&tl->running) || !executor_is_idle(tl->executor) ||
             !scsi_lun_run_at_once(tl->unit.lun, row, &rq))
@@ -366,14 +426,30 @@ static bool tgt_answers(uint8_t opcode)
     return opcode == OP_PERSISTENT_RESERVE_IN || opcode == OP_PERSISTENT_RESERVE_OUT || opcode == OP_REPORT_LUNS;
 }
 
+/* tgt's queue for ordered commands would hold back those that must answer at once (I5), and corrupts itself when a command
+ * in it is aborted. The executor keeps the order of all that needs one. */
+static void avoid_queue(struct scsi_cmd *cmd)
+{
+    cmd->attribute = TAG_SIMPLE;
+}
+
+/* The same for logical unit 0, tgt's own, which has the commands for those that do not exist, too. */
+static int receive_for_tgt(int tid, struct scsi_cmd *cmd)
+{
+    if (order_aborted(cmd))
+        return 0;
+    avoid_queue(cmd);
+    return target_cmd_perform(tid, cmd);
+}
+
 /* lu->cmd_perform: every command for this logical unit, before tgt looks at it. */
 static int receive(int tid, struct scsi_cmd *cmd)
 {
     struct target_lun *tl = lun_of(cmd->dev);
     uint8_t opcode = cmd->scb[0];
-    /* tgt's queue for ordered commands would hold back those that must answer at once (I5), and corrupts itself when a
-     * command in it is aborted. The executor keeps the order of arrival for all that needs one. */
-    cmd->attribute = TAG_SIMPLE;
+    if (order_aborted(cmd))
+        return 0;
+    avoid_queue(cmd);
     /* Until something is transferred nothing is: tgt's own errors would otherwise send the buffer as it was allocated.
      */
     scsi_set_in_resid_by_actual(cmd, 0);
@@ -409,6 +485,12 @@ static bool cancel_unwanted(struct target_lun *tl)
 {
     struct target_job *j, *next;
     bool wake = false;
+    list_for_each_entry_safe (j, next, &tl->held, siblings) {
+        if (unwanted(j->cmd)) {
+            cancelled_answer(&j->rq);
+            complete(j);
+        }
+    }
     list_for_each_entry_safe (j, next, &tl->running, siblings) {
         if (!unwanted(j->cmd) || atomic_exchange(&j->cancelled, true))
             continue;
@@ -421,7 +503,7 @@ static bool cancel_unwanted(struct target_lun *tl)
     }
     if (wake)
         tl->unit.wake(tl->unit.self);
-    return !list_empty(&tl->running);
+    return !list_empty(&tl->running) || !list_empty(&tl->held);
 }
 
 static void on_tick(int fd, int events, void *data)
@@ -436,9 +518,11 @@ static void on_tick(int fd, int events, void *data)
         struct target_lun *tl = *place_of(i);
         if (!tl)
             continue;
+        let_go(tl);
         running |= cancel_unwanted(tl);
         forget_lost_nexuses(tl);
     }
+    order_sweep();
     if (!running && target.busy)
         set_tick(TICK_IDLE_MS);
 }
@@ -510,6 +594,9 @@ static void take_over_operations(struct scsi_lu *lu, enum scsi_device_type type)
         o->service_actions = NULL;
     }
     lu->cmd_perform = receive;
+    struct scsi_lu *first = list_first_entry(&lu->tgt->device_list, struct scsi_lu, device_siblings);
+    if (!first->lun)
+        first->cmd_perform = receive_for_tgt;
 }
 
 static int open_lun(struct target_lun *tl, struct scsi_lu *lu, const char *path, struct errtext *err)
@@ -522,6 +609,7 @@ static int open_lun(struct target_lun *tl, struct scsi_lu *lu, const char *path,
         goto fail;
     }
     INIT_LIST_HEAD(&tl->running);
+    INIT_LIST_HEAD(&tl->held);
     atomic_init(&tl->closing, false);
     tl->executor = executor_new(path);
     if (!tl->executor) {
@@ -562,6 +650,7 @@ static int s3vtl_open(struct scsi_lu *lu, char *path, int *fd, uint64_t *size)
         return rc;
     }
     target.open_luns++;
+    order_watch_aborts(tgt_drivers[lu->tgt->lid]);
     lock_take(&target.lock);
     *place_of(tl->unit.drive) = tl;
     lock_release(&target.lock);
@@ -574,6 +663,10 @@ static int s3vtl_open(struct scsi_lu *lu, char *path, int *fd, uint64_t *size)
 static void finish_jobs(struct target_lun *tl)
 {
     struct target_job *j, *next;
+    list_for_each_entry_safe (j, next, &tl->held, siblings) {
+        cancelled_answer(&j->rq);
+        complete(j);
+    }
     list_for_each_entry (j, &tl->running, siblings)
         atomic_store(&j->cancelled, true);
     atomic_store(&tl->closing, true);

@@ -22,10 +22,12 @@ void register_bs_module(void);
 
 static void check_tgtd(void)
 {
-    static const char *const names[] = {
-        "conn_close",    "conn_get",      "conn_read_pdu",      "iscsi_transport_register", "it_nexus_lookup",
-        "session_get",   "session_put",   "target_cmd_io_done", "target_cmd_perform",       "tgt_drivers",
-        "tgt_event_add", "tgt_event_del", "tgt_targetname",     "ua_sense_clear",           "ua_sense_del"};
+    static const char *const names[] = {"conn_close",      "conn_get",           "conn_read_pdu",
+                                        "iscsi_free_task", "iscsi_targets_list", "iscsi_transport_register",
+                                        "it_nexus_lookup", "scsi_get_devid",     "session_get",
+                                        "session_put",     "target_cmd_io_done", "target_cmd_perform",
+                                        "tgt_drivers",     "tgt_event_add",      "tgt_event_del",
+                                        "tgt_targetname",  "ua_sense_clear",     "ua_sense_del"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (!dlsym(RTLD_DEFAULT, names[i])) {
             (void)fprintf(stderr, "s3vtl: this tgtd has no %s: the module was built for another one\n", names[i]);
