@@ -31,6 +31,19 @@ void reader_fini(struct reader *r)
     reader_init(r);
 }
 
+/* Only of a copy whose bytes are wrong or cannot be had. A key that is missing or another one, a lack of memory or of
+ * file handles say nothing about it. */
+static bool is_damage(int rc)
+{
+    return rc == -EBADMSG || rc == -EIO;
+}
+
+/* The copy is there, and cannot be opened now: it stays, and the store has another one. */
+static bool is_out_of_reach(int rc)
+{
+    return rc == -EMFILE || rc == -ENFILE || rc == -EACCES || rc == -EPERM;
+}
+
 /* Drops a damaged local copy: the block is read once more, from the store. */
 static void drop_copy(struct reader *r, const struct seg_ref *ref, const char *which, const struct errtext *err)
 {
@@ -84,8 +97,9 @@ static int from_segment(struct reader *r, const struct read_job *job)
     int rc = reader_from_file(r, &ref, job);
     if (!rc && onward && cartridge_engine(r->c)->workers)
         reader_fetch_ahead(r, i);
-    if (rc && rc != -ENOENT && cartridge_is_stored(r->c, &ref.id)) {
-        drop_copy(r, &ref, "cached", job->err);
+    if ((is_damage(rc) || is_out_of_reach(rc)) && cartridge_is_stored(r->c, &ref.id)) {
+        if (is_damage(rc))
+            drop_copy(r, &ref, "cached", job->err);
         rc = -ENOENT;
     }
     if (rc == -ENOENT)
