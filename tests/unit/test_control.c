@@ -53,6 +53,12 @@ static json_t *large_text(void)
     return j;
 }
 
+bool library_call_waits(const json_t *request)
+{
+    const char *op = json_string_value(json_object_get(request, "op"));
+    return op && !strcmp(op, "wait");
+}
+
 json_t *library_call(struct library *lib, const json_t *request, struct errtext *err)
 {
     const char *op = json_string_value(json_object_get(request, "op"));
@@ -299,30 +305,118 @@ static void a_slow_request_holds_up_no_other(void **state)
     close(fd);
 }
 
+/* Fills what there are of places with clients that have their answer and stay. */
+#define TALKERS 16
+static void fill_places(const struct place *p, int fds[TALKERS])
+{
+    for (unsigned i = 0; i < TALKERS; i++) {
+        fds[i] = dial(p);
+        say(fds[i], "{\"op\":\"echo\",\"what\":7}\n");
+        expect_line(fds[i], "{\"ok\":true,\"result\":7}");
+    }
+}
+
+static void close_all(const int *fds, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        close(fds[i]);
+}
+
 static void the_seventeenth_is_told_to_try_again(void **state)
 {
     struct place *p = *state;
     json_t *r = NULL;
     struct errtext err;
-    int fds[16];
-    for (unsigned i = 0; i < 16; i++) {
-        fds[i] = dial(p);
-        say(fds[i], "{\"op\":\"wait\"}\n");
-        wait_entered(&p->lib, i + 1);
-    }
+    int fds[TALKERS];
+    fill_places(p, fds);
     assert_int_equal(call(p, "{\"op\":\"echo\",\"what\":1}", &r, &err), -EREMOTEIO);
     assert_string_equal(err.text, "too many ask at once: try again");
-    let_out(&p->lib);
-    for (unsigned i = 0; i < 16; i++) {
-        expect_line(fds[i], "{\"ok\":true,\"result\":\"waited\"}");
-        close(fds[i]);
-    }
+    close_all(fds, TALKERS);
     int rc;
     do /* the server needs a moment to see that they left */
         rc = call(p, "{\"op\":\"echo\",\"what\":1}", &r, &err);
     while (rc == -EREMOTEIO);
     assert_int_equal(rc, 0);
     json_decref(r);
+}
+
+#define WAITERS 64
+static void fill_waiting(struct place *p, int fds[WAITERS])
+{
+    for (unsigned i = 0; i < WAITERS; i++) {
+        fds[i] = dial(p);
+        say(fds[i], "{\"op\":\"wait\"}\n");
+        wait_entered(&p->lib, i + 1);
+    }
+}
+
+static void those_who_wait_take_no_place_from_the_others(void **state)
+{
+    struct place *p = *state;
+    json_t *r = NULL;
+    struct errtext err;
+    int waiters[WAITERS], talkers[TALKERS];
+    fill_waiting(p, waiters);
+    fill_places(p, talkers);
+    close_all(talkers, TALKERS);
+    let_out(&p->lib);
+    for (unsigned i = 0; i < WAITERS; i++)
+        expect_line(waiters[i], "{\"ok\":true,\"result\":\"waited\"}");
+    close_all(waiters, WAITERS);
+    int rc;
+    do
+        rc = call(p, "{\"op\":\"echo\",\"what\":1}", &r, &err);
+    while (rc == -EREMOTEIO);
+    assert_int_equal(rc, 0);
+    json_decref(r);
+}
+
+static void not_more_than_sixty_four_may_wait(void **state)
+{
+    struct place *p = *state;
+    json_t *r = NULL;
+    struct errtext err;
+    int waiters[WAITERS];
+    fill_waiting(p, waiters);
+    assert_int_equal(call(p, "{\"op\":\"wait\"}", &r, &err), -EREMOTEIO);
+    assert_string_equal(err.text, "too many wait at once: try again");
+    assert_int_equal(call(p, "{\"op\":\"echo\",\"what\":1}", &r, &err), 0);
+    json_decref(r);
+    let_out(&p->lib);
+    for (unsigned i = 0; i < WAITERS; i++)
+        expect_line(waiters[i], "{\"ok\":true,\"result\":\"waited\"}");
+    close_all(waiters, WAITERS);
+}
+
+/* Serve's connection, made before it started us. */
+static void a_stop_has_a_place_of_its_own(void **state)
+{
+    make_place(state);
+    struct place *p = *state;
+    int ends[2], waiters[WAITERS], talkers[TALKERS];
+    char number[16];
+    struct errtext err = {""};
+    json_t *r = NULL, *request = json_pack("{s:s, s:i}", "op", "echo", "what", 7);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    (void)snprintf(number, sizeof(number), "%d", ends[1]);
+    setenv(CONTROL_STOP_FD, number, 1);
+    int rc = control_server_start(&p->lib, &p->cfg, &p->server, &err);
+    unsetenv(CONTROL_STOP_FD);
+    assert_int_equal(rc, 0);
+    fill_waiting(p, waiters);
+    fill_places(p, talkers);
+    assert_int_equal(control_call_over(ends[0], &p->cfg, request, &r, &err), 0);
+    assert_int_equal(json_integer_value(r), 7);
+    json_decref(r);
+    json_decref(request);
+    request = json_pack("{s:s}", "op", "wait"); /* nor does it count among those who wait */
+    let_out(&p->lib);
+    assert_int_equal(control_call_over(ends[0], &p->cfg, request, &r, &err), 0);
+    json_decref(r);
+    json_decref(request);
+    close_all(waiters, WAITERS);
+    close_all(talkers, TALKERS);
+    close(ends[0]);
 }
 
 static void a_client_that_leaves_before_its_answer_harms_nobody(void **state)
@@ -500,6 +594,9 @@ int main(void)
         SERVED(a_line_beyond_the_limit_is_refused_with_a_reason),
         SERVED(a_slow_request_holds_up_no_other),
         SERVED(the_seventeenth_is_told_to_try_again),
+        SERVED(those_who_wait_take_no_place_from_the_others),
+        SERVED(not_more_than_sixty_four_may_wait),
+        cmocka_unit_test_teardown(a_stop_has_a_place_of_its_own, stop),
         SERVED(a_client_that_leaves_before_its_answer_harms_nobody),
         SERVED(no_answer_in_time_is_told),
         SERVED(a_stop_ends_idle_clients_and_lets_a_running_request_finish),

@@ -209,6 +209,7 @@ static bool wait_for_end(struct tgt *t, int signals)
 
 struct flush {
     const struct vtl_config *cfg;
+    int over; /* the connection that was kept for this */
     struct errtext err;
     int rc, done_fd; /* an eventfd */
 };
@@ -217,7 +218,9 @@ static void *flush_thread(void *arg)
 {
     struct flush *f = arg;
     json_t *request = json_pack("{s:s}", "op", "flush"), *result = NULL;
-    f->rc = control_call(f->cfg, request, 0, &result, &f->err);
+    f->rc = control_call_over(f->over, f->cfg, request, &result, &f->err);
+    if (f->rc == -EPIPE || f->rc == -ECONNRESET) /* lost on the way to tgtd: ask as anybody does */
+        f->rc = control_call(f->cfg, request, 0, &result, &f->err);
     json_decref(request);
     json_decref(result);
     (void)eventfd_write(f->done_fd, 1);
@@ -244,7 +247,7 @@ static void wait_for_flush(const struct flush *f, struct tgt *t, int signals)
  * still only local. */
 static int flush_and_stop(struct tgt *t, const struct vtl_config *cfg, int signals, struct errtext *err)
 {
-    struct flush f = {.cfg = cfg, .err = {""}, .done_fd = eventfd(0, EFD_CLOEXEC)};
+    struct flush f = {.cfg = cfg, .over = t->stop_fd, .err = {""}, .done_fd = eventfd(0, EFD_CLOEXEC)};
     pthread_t thread = 0;
     struct errtext why = {""};
     int made = f.done_fd < 0 ? -errno : thread_start(&thread, "flush", flush_thread, &f);
@@ -288,6 +291,8 @@ static int run(const struct vtl_config *cfg, const char *module, int signals)
         print_ready(cfg);
         rc = wait_for_end(&t, signals) ? flush_and_stop(&t, cfg, signals, &err) : ended_by_itself(&t, &err);
     }
+    if (t.stop_fd >= 0)
+        close(t.stop_fd);
     if (!no_pump)
         pthread_join(pump, NULL);
     return rc ? fail("%s", err.text) : EXIT_DONE;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -18,6 +19,7 @@
 
 #include "vtl/cmd/password.h"
 #include "vtl/cmd/tgt_request.h"
+#include "vtl/library/control.h"
 
 #define CONTROL_PORT "1" /* ours alone: the management socket has a directory of its own */
 #define START_MS 20000
@@ -55,19 +57,36 @@ static void preload(const char *module)
     free(list);
 }
 
-static void child(const struct vtl_config *cfg, const char *module, const char *ipc_base, int log_fd, pid_t parent)
+/* What the child gets from us; the descriptors are its ends. */
+struct inherited {
+    const char *module, *ipc_base;
+    int log_fd, stop_fd;
+    pid_t parent;
+};
+
+/* The library takes it in control_server_start. */
+static void pass_on(int stop_fd)
+{
+    char number[16];
+    (void)snprintf(number, sizeof(number), "%d", stop_fd);
+    must(!fcntl(stop_fd, F_SETFD, 0), "fcntl");
+    setenv(CONTROL_STOP_FD, number, 1);
+}
+
+static void child(const struct vtl_config *cfg, const struct inherited *i)
 {
     char portal[300];
     must(!prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl");
-    if (getppid() != parent)
+    if (getppid() != i->parent)
         _exit(127);
     /* The terminal's signals go to the parent, which flushes first. */
     must(setsid() > 0, "setsid");
-    must(dup2(log_fd, 1) == 1 && dup2(log_fd, 2) == 2, "dup2");
-    setenv("TGT_IPC_SOCKET", ipc_base, 1);
+    must(dup2(i->log_fd, 1) == 1 && dup2(i->log_fd, 2) == 2, "dup2");
+    setenv("TGT_IPC_SOCKET", i->ipc_base, 1);
     setenv("S3VTL_CONFIG", cfg->file, 1);
     unsetenv("NOTIFY_SOCKET");
-    preload(module);
+    pass_on(i->stop_fd);
+    preload(i->module);
     raise_limit(RLIMIT_NOFILE);
     raise_limit(RLIMIT_MEMLOCK);
     (void)signal(SIGPIPE, SIG_DFL); /* exec would pass on SIG_IGN */
@@ -107,12 +126,10 @@ static int wait_for_answer(struct tgt *t, struct errtext *err)
     return errtext_set(err, -ETIMEDOUT, "tgtd does not answer on %s", t->ipc);
 }
 
-int tgt_start(struct tgt *t, const struct vtl_config *cfg, const char *module, struct errtext *err)
+/* Where its management socket is: *base is what tgtd adds the port to. */
+static int make_ipc(struct tgt *t, const struct vtl_config *cfg, char base[104], struct errtext *err)
 {
-    char dir[100], base[104];
-    int pipes[2];
-    memset(t, 0, sizeof(*t));
-    t->log_fd = -1;
+    char dir[100];
     int n = snprintf(dir, sizeof(dir), "%s/tgtd", cfg->library.state_dir);
     if (n < 0 || (size_t)n >= sizeof(dir) - 6)
         return errtext_set(
@@ -121,22 +138,42 @@ int tgt_start(struct tgt *t, const struct vtl_config *cfg, const char *module, s
             cfg->library.state_dir, sizeof(dir) - 12);
     if (mkdir(dir, 0700) && errno != EEXIST)
         return errtext_set(err, -errno, "%s: %s", dir, strerror(errno));
-    (void)snprintf(base, sizeof(base), "%s/ipc", dir);
+    (void)snprintf(base, 104, "%s/ipc", dir);
     (void)snprintf(t->ipc, sizeof(t->ipc), "%s." CONTROL_PORT, base);
     (void)unlink(t->ipc);
-    if (pipe2(pipes, O_CLOEXEC))
+    return 0;
+}
+
+int tgt_start(struct tgt *t, const struct vtl_config *cfg, const char *module, struct errtext *err)
+{
+    char base[104];
+    int log[2], stop[2];
+    memset(t, 0, sizeof(*t));
+    t->log_fd = t->stop_fd = -1;
+    int rc = make_ipc(t, cfg, base, err);
+    if (rc)
+        return rc;
+    if (pipe2(log, O_CLOEXEC))
         return errtext_set(err, -errno, "pipe: %s", strerror(errno));
-    pid_t parent = getpid();
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stop)) {
+        rc = errtext_set(err, -errno, "socketpair: %s", strerror(errno));
+        close(log[0]);
+        close(log[1]);
+        return rc;
+    }
+    const struct inherited ends = {module, base, log[1], stop[1], getpid()};
     t->pid = fork();
     if (!t->pid)
-        child(cfg, module, base, pipes[1], parent);
-    close(pipes[1]);
-    t->log_fd = pipes[0];
+        child(cfg, &ends);
+    close(log[1]);
+    close(stop[1]);
+    t->log_fd = log[0];
+    t->stop_fd = stop[0];
     if (t->pid < 0) {
         t->pid = 0;
         return errtext_set(err, -errno, "fork: %s", strerror(errno));
     }
-    int rc = wait_for_answer(t, err);
+    rc = wait_for_answer(t, err);
     if (rc)
         (void)tgt_stop(t, NULL); /* the first error says more */
     return rc;

@@ -12,6 +12,7 @@ struct tgt {
     pid_t pid;     /* 0: not running */
     int status;    /* from waitpid, once it ended */
     int log_fd;    /* its output, for the caller to read */
+    int stop_fd;   /* a connection to the library in it that takes no other's place (CONTROL_STOP_FD); or -1 */
     char ipc[108]; /* management socket */
 };
 

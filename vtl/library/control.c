@@ -20,7 +20,9 @@
 #include "base/thread.h"
 #include "vtl/library/control_private.h"
 
-#define MAX_CLIENTS 16
+#define MAX_CLIENTS 16 /* that are answered at once, or between two requests */
+#define MAX_WAITING 64 /* whose request waits for the store or for a tape: they leave the others their places */
+#define PLACES (MAX_CLIENTS + MAX_WAITING)
 #define MAX_LINE (1u << 20)
 #define CLIENT_SILENCE_S 60
 #define OUT_OF_FILES_MS 100
@@ -31,9 +33,10 @@ struct control_server {
     int fd;
     int stop_pipe[2];
     pthread_t thread;
-    struct lock lock; /* guards clients */
+    struct lock lock; /* guards what follows */
     struct cond gone;
-    int clients[MAX_CLIENTS]; /* their sockets; -1: free */
+    int clients[PLACES + 1]; /* their sockets; -1: free. The last one is serve's, for the stop, and counts nowhere */
+    unsigned n_clients, n_waiting;
 };
 
 struct client {
@@ -87,9 +90,40 @@ static bool send_error(int fd, const char *text)
     return sent;
 }
 
-static bool answer(struct control_server *s, int fd, const char *line, size_t len)
+/* False: too many wait already. */
+static bool begin_wait(struct control_server *s)
+{
+    lock_take(&s->lock);
+    bool free_place = s->n_waiting < MAX_WAITING;
+    s->n_waiting += free_place;
+    lock_release(&s->lock);
+    return free_place;
+}
+
+static void end_wait(struct control_server *s)
+{
+    lock_take(&s->lock);
+    s->n_waiting--;
+    lock_release(&s->lock);
+}
+
+static json_t *call_library(const struct client *c, const json_t *request, struct errtext *err)
+{
+    bool counts = c->slot < PLACES && library_call_waits(request);
+    if (counts && !begin_wait(c->server)) {
+        errtext_set(err, 0, "too many wait at once: try again");
+        return NULL;
+    }
+    json_t *result = library_call(c->server->lib, request, err);
+    if (counts)
+        end_wait(c->server);
+    return result;
+}
+
+static bool answer(const struct client *c, const char *line, size_t len)
 {
     struct errtext err = {""};
+    int fd = c->fd;
     if (!may_talk(fd)) {
         (void)send_error(fd, "not allowed: only root and the user and group that the library runs as may ask");
         return false;
@@ -99,7 +133,7 @@ static bool answer(struct control_server *s, int fd, const char *line, size_t le
     if (!json_is_object(request))
         errtext_set(&err, 0, "the request is not a JSON object");
     else
-        result = library_call(s->lib, request, &err);
+        result = call_library(c, request, &err);
     json_decref(request);
     if (!result)
         return send_error(fd, err.text);
@@ -109,9 +143,10 @@ static bool answer(struct control_server *s, int fd, const char *line, size_t le
     return sent;
 }
 
-static void serve(struct control_server *s, int fd)
+static void serve(const struct client *c)
 {
-    struct timeval silence = {.tv_sec = CLIENT_SILENCE_S};
+    struct timeval silence = {.tv_sec = c->slot < PLACES ? CLIENT_SILENCE_S : 0}; /* the stop may be years away */
+    int fd = c->fd;
     size_t room = 4096, have = 0;
     char *buf = malloc(room);
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence));
@@ -121,7 +156,7 @@ static void serve(struct control_server *s, int fd)
         char *end = memchr(buf, '\n', have);
         if (end) {
             size_t len = (size_t)(end - buf) + 1;
-            going = answer(s, fd, buf, len);
+            going = answer(c, buf, len);
             memmove(buf, buf + len, have - len);
             have -= len;
             continue;
@@ -146,34 +181,61 @@ static void *client_thread(void *arg)
 {
     struct client c = *(struct client *)arg;
     free(arg);
-    serve(c.server, c.fd);
+    serve(&c);
     lock_take(&c.server->lock);
     close(c.fd);
     c.server->clients[c.slot] = -1;
+    c.server->n_clients -= c.slot < PLACES;
     cond_signal(&c.server->gone);
     lock_release(&c.server->lock);
     return NULL;
+}
+
+/* Lock held. The fd is the client's then. */
+static int start_thread(struct control_server *s, int slot, int fd)
+{
+    struct client *c = malloc(sizeof(*c));
+    if (!c)
+        return -ENOMEM;
+    *c = (struct client){s, slot, fd};
+    int rc = thread_start_detached("client", client_thread, c);
+    if (rc) {
+        free(c);
+        return rc;
+    }
+    s->clients[slot] = fd;
+    s->n_clients += slot < PLACES;
+    return 0;
 }
 
 static void start_client(struct control_server *s, int fd)
 {
     lock_take(&s->lock);
     int slot = 0;
-    while (slot < MAX_CLIENTS && s->clients[slot] >= 0)
+    while (slot < PLACES && s->clients[slot] >= 0)
         slot++;
-    struct client *c = slot < MAX_CLIENTS ? malloc(sizeof(*c)) : NULL;
-    if (c) {
-        *c = (struct client){s, slot, fd};
-        s->clients[slot] = fd;
-    }
-    if (!c || thread_start_detached("client", client_thread, c)) {
-        if (c)
-            s->clients[slot] = -1;
-        free(c);
+    bool room = slot < PLACES && s->n_clients - s->n_waiting < MAX_CLIENTS;
+    if (!room || start_thread(s, slot, fd)) {
         (void)send_error(fd, "too many ask at once: try again"); /* fits the empty socket: cannot block */
         close(fd);
     }
     lock_release(&s->lock);
+}
+
+/* The end of a connection that serve gave us when it began, so that its stop depends on no free place, nor on the file
+ * of the socket. None when something else began us. */
+static int take_stop_client(struct control_server *s)
+{
+    const char *text = getenv(CONTROL_STOP_FD);
+    int fd = text && *text ? atoi(text) : -1, type = 0;
+    socklen_t len = sizeof(type);
+    if (fd <= 2 || getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) || type != SOCK_STREAM)
+        return 0;
+    (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+    lock_take(&s->lock);
+    int rc = start_thread(s, PLACES, fd);
+    lock_release(&s->lock);
+    return rc;
 }
 
 static void *accept_thread(void *arg)
@@ -231,7 +293,7 @@ int control_server_start(struct library *lib, const struct vtl_config *cfg, stru
         return errtext_set(err, -ENOMEM, "control socket: out of memory");
     s->lib = lib;
     s->fd = s->stop_pipe[0] = s->stop_pipe[1] = -1;
-    for (int i = 0; i < MAX_CLIENTS; i++)
+    for (int i = 0; i <= PLACES; i++)
         s->clients[i] = -1;
     lock_init(&s->lock, LOCK_CONTROL);
     cond_init(&s->gone);
@@ -240,6 +302,11 @@ int control_server_start(struct library *lib, const struct vtl_config *cfg, stru
         rc = make_socket(s, err);
     if (!rc) {
         rc = pipe2(s->stop_pipe, O_CLOEXEC) ? -errno : thread_start(&s->thread, "control", accept_thread, s);
+        if (!rc && (rc = take_stop_client(s))) {
+            errtext_set(err, rc, "control socket: cannot start a thread: %s", strerror(-rc));
+            control_server_stop(s);
+            return rc;
+        }
         if (rc) {
             (void)unlink(s->addr.sun_path);
             errtext_set(err, rc, "%s: cannot start its thread: %s", s->addr.sun_path, strerror(-rc));
@@ -268,7 +335,7 @@ void control_server_stop(struct control_server *s)
     (void)unlink(s->addr.sun_path);
     close(s->fd);
     lock_take(&s->lock);
-    for (int i = 0; i < MAX_CLIENTS; i++)
+    for (int i = 0; i <= PLACES; i++)
         while (s->clients[i] >= 0) {
             (void)shutdown(s->clients[i], SHUT_RD); /* what is being answered still is */
             cond_wait(&s->gone, &s->lock);

@@ -7,8 +7,11 @@
 #include "vtl/library/library.h"
 
 struct control_server;
+/* In the environment of the process that starts a server: the descriptor of a connected stream socket. Whoever holds the
+ * other end has a place of his own, however many others ask: serve, for the flush at its stop. */
+#define CONTROL_STOP_FD "S3VTL_STOP_FD"
 /* Answers each line {"op":...} by {"ok":true,"result":...} or {"ok":false,"error":"..."} from library_call. Own
- * threads; bounded number of clients and line length. */
+ * threads; bounded number of clients and line length. Who waits (library_call_waits) takes no place from others. */
 int control_server_start(struct library *lib, const struct vtl_config *cfg, struct control_server **out,
                          struct errtext *err);
 void control_server_stop(struct control_server *s);
@@ -16,5 +19,8 @@ void control_server_stop(struct control_server *s);
  * answered with an error, *err has its text. timeout_ms 0: wait as long as it takes. */
 int control_call(const struct vtl_config *cfg, const json_t *request, unsigned timeout_ms, json_t **result,
                  struct errtext *err);
+/* The same over a connection that is open already, fd, which stays open. -ECONNRESET or -EPIPE: nobody answers there. */
+int control_call_over(int fd, const struct vtl_config *cfg, const json_t *request, json_t **result,
+                      struct errtext *err);
 
 #endif

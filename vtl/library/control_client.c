@@ -77,6 +77,33 @@ static int ask(int fd, const json_t *request, json_t **answer)
     return *answer ? 0 : -EPROTO;
 }
 
+/* What the library answered; takes answer over. */
+static int take_answer(json_t *answer, const struct sockaddr_un *addr, json_t **result, struct errtext *err)
+{
+    int rc = 0;
+    if (json_is_true(json_object_get(answer, "ok"))) {
+        *result = json_incref(json_object_get(answer, "result"));
+    } else {
+        const char *text = json_string_value(json_object_get(answer, "error"));
+        rc = text ? errtext_set(err, -EREMOTEIO, "%s", text)
+                  : errtext_set(err, -EREMOTEIO, "%s: the library's answer is not of the form that this s3vtl knows",
+                                addr->sun_path);
+    }
+    json_decref(answer);
+    return rc;
+}
+
+int control_call_over(int fd, const struct vtl_config *cfg, const json_t *request, json_t **result, struct errtext *err)
+{
+    struct sockaddr_un addr;
+    json_t *answer = NULL;
+    *result = NULL;
+    int rc = control_address(cfg, &addr, err);
+    if (!rc && (rc = ask(fd, request, &answer)))
+        errtext_set(err, rc, "%s: %s", addr.sun_path, rc == -EAGAIN ? "no answer in time" : strerror(-rc));
+    return rc ? rc : take_answer(answer, &addr, result, err);
+}
+
 int control_call(const struct vtl_config *cfg, const json_t *request, unsigned timeout_ms, json_t **result,
                  struct errtext *err)
 {
@@ -91,22 +118,10 @@ int control_call(const struct vtl_config *cfg, const json_t *request, unsigned t
     struct timeval limit = {.tv_sec = timeout_ms / 1000, .tv_usec = (long)(timeout_ms % 1000) * 1000};
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)); /* connect waits as long, too */
-    json_t *answer = NULL;
     if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
         rc = errtext_set(err, -errno, "%s: no library answers: %s", addr.sun_path, strerror(errno));
-    else if ((rc = ask(fd, request, &answer)))
-        errtext_set(err, rc, "%s: %s", addr.sun_path, rc == -EAGAIN ? "no answer in time" : strerror(-rc));
+    else
+        rc = control_call_over(fd, cfg, request, result, err);
     close(fd);
-    if (rc)
-        return rc;
-    if (json_is_true(json_object_get(answer, "ok"))) {
-        *result = json_incref(json_object_get(answer, "result"));
-    } else {
-        const char *text = json_string_value(json_object_get(answer, "error"));
-        rc = text ? errtext_set(err, -EREMOTEIO, "%s", text)
-                  : errtext_set(err, -EREMOTEIO, "%s: the library's answer is not of the form that this s3vtl knows",
-                                addr.sun_path);
-    }
-    json_decref(answer);
     return rc;
 }

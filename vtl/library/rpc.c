@@ -242,22 +242,40 @@ static const struct {
     const char *name;
     json_t *(*run)(struct library *lib, const json_t *request, struct errtext *err);
     bool changes; /* adds or removes cartridges: runs alone, and no move meanwhile */
+    bool waits;   /* library_call_waits */
 } table[] = {
-    {"status", op_status, false},
-    {"tape-list", op_tape_list, false},
-    {"tape-show", op_tape_show, false},
-    {"flush", op_flush, false},
-    {"tape-create", tapes_create, true},
-    {"tape-remove", tapes_remove, true},
-    {"tape-protect", tapes_protect, true},
-    {"tape-export", tapes_export, true},
-    {"tape-import", tapes_import, true},
-    {"tape-move", tapes_move, false},
-    {"tape-claim", tapes_claim, true},
-    {"tape-gc", tapes_gc, false},
-    {"tape-verified", tapes_verified, false},
-    {"strangers", tapes_strangers, false},
+    {"status", op_status, false, false},
+    {"tape-list", op_tape_list, false, false},
+    {"tape-show", op_tape_show, false, false},
+    {"flush", op_flush, false, true},
+    {"tape-create", tapes_create, true, true},
+    {"tape-remove", tapes_remove, true, true},
+    {"tape-protect", tapes_protect, true, true},
+    {"tape-export", tapes_export, true, true},
+    {"tape-import", tapes_import, true, true},
+    {"tape-move", tapes_move, false, true},
+    {"tape-claim", tapes_claim, true, true},
+    {"tape-gc", tapes_gc, false, true},
+    {"tape-verified", tapes_verified, false, false},
+    {"strangers", tapes_strangers, false, true},
 };
+#define N_OPS (sizeof(table) / sizeof(table[0]))
+
+/* N_OPS: there is none of that name. */
+static size_t find_op(const json_t *request)
+{
+    const char *op = json_string_value(json_object_get(request, "op"));
+    size_t i = 0;
+    while (op && i < N_OPS && strcmp(op, table[i].name) != 0)
+        i++;
+    return op ? i : N_OPS;
+}
+
+bool library_call_waits(const json_t *request)
+{
+    size_t i = find_op(request);
+    return i < N_OPS && table[i].waits;
+}
 
 static json_t *run(struct library *lib, size_t i, const json_t *request, struct errtext *err)
 {
@@ -278,16 +296,15 @@ json_t *library_call(struct library *lib, const json_t *request, struct errtext 
 {
     const char *op = json_string_value(json_object_get(request, "op"));
     struct errtext own = {""};
+    size_t i = find_op(request);
     err = err ? err : &own;
     err->text[0] = '\0';
-    for (size_t i = 0; op && i < sizeof(table) / sizeof(table[0]); i++) {
-        if (strcmp(op, table[i].name))
-            continue;
-        json_t *result = run(lib, i, request, err);
-        if (!result && !err->text[0])
-            errtext_set(err, -ENOMEM, "%s: out of memory", op);
-        return result;
+    if (i == N_OPS) {
+        errtext_set(err, -EINVAL, "unknown operation %s", op ? op : "(none)");
+        return NULL;
     }
-    errtext_set(err, -EINVAL, "unknown operation %s", op ? op : "(none)");
-    return NULL;
+    json_t *result = run(lib, i, request, err);
+    if (!result && !err->text[0])
+        errtext_set(err, -ENOMEM, "%s: out of memory", op);
+    return result;
 }
