@@ -72,6 +72,7 @@ $(B)/tests/%: $(B)/obj/tests/unit/%.o $(call obj,$(UNIT_HELP)) $(B)/libs3vtl.a
 	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 
 $(B)/tests/test_scsi_bad_input: $(call obj,tests/fuzz/tape.c)
+$(B)/tests/test_secret: $(call obj,vtl/cmd/password.c)
 # It makes this one fail.
 $(B)/tests/test_tapes: private LDFLAGS += -Wl,--wrap=cartridge_new
 

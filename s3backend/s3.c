@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/crypto.h>
+#include "base/secret.h"
 
 /* Beside `parallel` big bodies: a commit's few short requests need not wait for one of them to end. */
 enum { CHECK_TRIES = 3, MORE_EXCHANGES = 2 };
@@ -141,13 +141,6 @@ int s3_check(struct objstore *o, const struct obj_call *c, struct errtext *err)
 
 /* ---- open and close ---- */
 
-static void free_secret(char *secret)
-{
-    if (secret)
-        OPENSSL_cleanse(secret, strlen(secret));
-    free(secret);
-}
-
 static void s3_close(struct objstore *o)
 {
     struct s3_store *s = (struct s3_store *)o;
@@ -161,8 +154,8 @@ static void s3_close(struct objstore *o)
     free(s->prefix);
     free(s->region);
     free(s->ca_file);
-    free_secret(s->access_key);
-    free_secret(s->secret_key);
+    free(s->access_key);
+    secret_free(s->aws4_secret, s->aws4_size);
     free(s);
 }
 

@@ -51,7 +51,9 @@ struct s3_store {
     char *prefix;        /* "" or "a/b/" */
     char *region;
     char *ca_file; /* or NULL */
-    char *access_key, *secret_key;
+    char *access_key;
+    char *aws4_secret; /* in secret memory (base/secret.h): sigv4_keys has what is in it */
+    size_t aws4_size;
 };
 
 /* One request to the store, as the operations see it. */

@@ -67,7 +67,7 @@ static void make_address(const struct s3_store *s, const struct s3_request *q, s
 
 static int sign(const struct s3_store *s, const struct s3_request *q, const char *payload, struct wire *w)
 {
-    const struct sigv4_keys keys = {s->access_key, s->secret_key, s->region, "s3"};
+    const struct sigv4_keys keys = {s->access_key, s->aws4_secret, s->region, "s3"};
     const struct sigv4_request r = {.method = q->method,
                                     .path = strbuf_str(&w->path),
                                     .query = q->query,

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <openssl/crypto.h>
+#include "base/secret.h"
 
 enum { MAX_PARALLEL = 64, MAX_CREDENTIALS = 8192 };
 
@@ -185,6 +185,31 @@ static bool printable(const char *v, const char *except)
     return true;
 }
 
+static int no_secret(struct errtext *err)
+{
+    return errtext_set(err, -ENOMEM,
+                       "the credentials must be in locked memory, and there is none: %s (ulimit -l; LimitMEMLOCK= in a "
+                       "service)",
+                       strerror(errno));
+}
+
+static int keep_secret(struct s3_store *s, const char *value, struct errtext *err)
+{
+    s->aws4_size = strlen(SIGV4_BEFORE_SECRET) + strlen(value) + 1;
+    s->aws4_secret = secret_new(s->aws4_size);
+    if (!s->aws4_secret)
+        return no_secret(err);
+    memcpy(s->aws4_secret, SIGV4_BEFORE_SECRET, strlen(SIGV4_BEFORE_SECRET));
+    memcpy(s->aws4_secret + strlen(SIGV4_BEFORE_SECRET), value, strlen(value)); /* no printf: it may keep a copy */
+    return 0;
+}
+
+static int keep_access_key(struct s3_store *s, const char *value, struct errtext *err)
+{
+    s->access_key = strdup(value);
+    return s->access_key ? 0 : no_memory(err);
+}
+
 /* One line of the file; the values never get into a message. */
 static int take_line(struct s3_store *s, char *text, const char *file, unsigned line, struct errtext *err)
 {
@@ -199,16 +224,14 @@ static int take_line(struct s3_store *s, char *text, const char *file, unsigned 
     bool access = !strcmp(name, "access_key");
     if (!access && strcmp(name, "secret_key") != 0)
         return bad_line(file, line, "an unknown name before '='", err);
-    char **to = access ? &s->access_key : &s->secret_key;
-    if (*to)
+    if (access ? s->access_key : s->aws4_secret)
         return bad_line(file, line, access ? "access_key a second time" : "secret_key a second time", err);
     if (!*value)
         return bad_line(file, line, "nothing after '='", err);
     /* ',' and '=' have a meaning in the Authorization header. */
     if (!printable(value, access ? ",=" : ""))
         return bad_line(file, line, "a character that a key can't have", err);
-    *to = strdup(value);
-    return *to ? 0 : no_memory(err);
+    return access ? keep_access_key(s, value, err) : keep_secret(s, value, err);
 }
 
 static int parse_credentials(struct s3_store *s, char *text, const char *file, struct errtext *err)
@@ -219,7 +242,7 @@ static int parse_credentials(struct s3_store *s, char *text, const char *file, s
         char *one = strsep(&rest, "\n");
         rc = take_line(s, one, file, ++line, err);
     }
-    if (rc == 0 && (!s->access_key || !s->secret_key))
+    if (rc == 0 && (!s->access_key || !s->aws4_secret))
         rc = bad_line(file, line, s->access_key ? "no secret_key" : "no access_key", err);
     return rc;
 }
@@ -243,13 +266,15 @@ static int check_mode(int fd, const char *file, struct errtext *err)
 
 static int set_credentials(struct s3_store *s, const char *file, struct errtext *err)
 {
-    char text[MAX_CREDENTIALS + 1];
+    char *text = NULL;
     if (!file || !*file)
         return errtext_set(err, -EINVAL, "store option credentials_file: missing");
     int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return errtext_set(err, -EINVAL, "store option credentials_file: can't open %s: %s", file, strerror(errno));
     int rc = check_mode(fd, file, err);
+    if (rc == 0 && !(text = secret_new(MAX_CREDENTIALS + 1)))
+        rc = no_secret(err);
     if (rc == 0) {
         ssize_t n = read(fd, text, MAX_CREDENTIALS);
         if (n < 0)
@@ -257,8 +282,8 @@ static int set_credentials(struct s3_store *s, const char *file, struct errtext 
         text[n < 0 ? 0 : n] = 0;
         if (rc == 0)
             rc = parse_credentials(s, text, file, err);
-        OPENSSL_cleanse(text, sizeof(text));
     }
+    secret_free(text, MAX_CREDENTIALS + 1);
     close(fd);
     return rc;
 }

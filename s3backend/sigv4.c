@@ -211,10 +211,7 @@ static int hmac(const void *key, size_t key_len, const char *data, unsigned char
 /* The signing key: HMAC over HMAC of date, region, service and the fixed last word. */
 static int signing_key(const struct sigv4_keys *k, const char *day, unsigned char out[32])
 {
-    struct strbuf secret = {0};
-    strbuf_addf(&secret, "AWS4%s", k->secret_key);
-    int rc = secret.overflow ? -ENOMEM : hmac(strbuf_str(&secret), secret.len, day, out);
-    strbuf_free(&secret);
+    int rc = hmac(k->aws4_secret, strlen(k->aws4_secret), day, out);
     if (rc == 0)
         rc = hmac(out, 32, k->region, out);
     if (rc == 0)

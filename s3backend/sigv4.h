@@ -16,8 +16,12 @@
 enum { SIGV4_DATE_SIZE = 17, SIGV4_HEX_SIZE = 65 };
 
 struct sigv4_keys {
-    const char *access_key, *secret_key, *region, *service;
+    const char *access_key;
+    const char
+        *aws4_secret; /* SIGV4_BEFORE_SECRET and the secret key: as it is signed with, so that nobody copies it */
+    const char *region, *service;
 };
+#define SIGV4_BEFORE_SECRET "AWS4"
 
 struct sigv4_pair {
     const char *name, *value;

@@ -3,9 +3,9 @@
 #include "scsi/ssc_keys.h"
 
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/lock.h"
+#include "base/secret.h"
 #include "scsi/lun.h"
 
 struct nexus_keys {
@@ -27,13 +27,9 @@ struct ssc_keys {
 
 struct ssc_keys *ssc_keys_new(void)
 {
-    struct ssc_keys *k = mmap(NULL, sizeof(*k), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (k == MAP_FAILED)
+    struct ssc_keys *k = secret_new(sizeof(*k));
+    if (!k)
         return NULL;
-    if (mlock(k, sizeof(*k)) || madvise(k, sizeof(*k), MADV_DONTDUMP) || madvise(k, sizeof(*k), MADV_WIPEONFORK)) {
-        munmap(k, sizeof(*k));
-        return NULL;
-    }
     lock_init(&k->lock, LOCK_KEYS);
     return k;
 }
@@ -43,9 +39,7 @@ void ssc_keys_free(struct ssc_keys *k)
     if (!k)
         return;
     lock_fini(&k->lock);
-    explicit_bzero(k, sizeof(*k));
-    munlock(k, sizeof(*k));
-    munmap(k, sizeof(*k));
+    secret_free(k, sizeof(*k));
 }
 
 static struct nexus_keys *find(struct ssc_keys *k, uint64_t nexus)

@@ -15,7 +15,7 @@
 /* AWS's "aws-sig-v4-test-suite": one key, service "service", 2015-08-30T12:36:00Z. */
 static const struct sigv4_keys suite_keys = {
     .access_key = "AKIDEXAMPLE",
-    .secret_key = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+    .aws4_secret = "AWS4wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
     .region = "us-east-1",
     .service = "service",
 };
@@ -23,7 +23,7 @@ static const struct sigv4_keys suite_keys = {
 /* "Signature Calculations for the Authorization Header" in the Amazon S3 API Reference, 2013-05-24T00:00:00Z. */
 static const struct sigv4_keys s3_keys = {
     .access_key = "AKIAIOSFODNN7EXAMPLE",
-    .secret_key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    .aws4_secret = "AWS4wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
     .region = "us-east-1",
     .service = "s3",
 };

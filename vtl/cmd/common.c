@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/secret.h"
 #include "vtl/library/control.h"
 #include "vtl/cmd/cmd.h"
 #include "vtl/cmd/owner.h"
@@ -46,6 +47,7 @@ struct vtl_config *load_config(const struct command_line *cl)
         config_free(cfg);
         cfg = NULL;
     }
+    secret_no_core_dumps(); /* from here on there may be keys and passwords */
     return cfg;
 }
 

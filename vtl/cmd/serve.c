@@ -93,7 +93,10 @@ static int check_state(const struct vtl_config *cfg, struct errtext *err)
     return rc ? rc : library_close(lib, err);
 }
 
-/* One page for each drive: the key of the blocks that are acknowledged but not yet written. */
+/* The store's secret key, the file that it comes from, a password and the one that it is compared with. */
+#define MORE_SECRETS 8
+
+/* One page for each drive, the key of the blocks that are acknowledged but not yet written, and what else is secret. */
 static bool can_lock_pages(unsigned n)
 {
     size_t size = n * (size_t)sysconf(_SC_PAGESIZE);
@@ -116,7 +119,7 @@ static int check_locked_memory(const struct vtl_config *cfg, struct errtext *err
     }
     while (n < cfg->library.drives && n < MAX_DRIVES && (keys[n] = ssc_keys_new()))
         n++;
-    bool enough = n == cfg->library.drives && can_lock_pages(n);
+    bool enough = n == cfg->library.drives && can_lock_pages(n + MORE_SECRETS);
     for (unsigned i = 0; i < n; i++)
         ssc_keys_free(keys[i]);
     if (enough)

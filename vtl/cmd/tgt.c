@@ -196,17 +196,16 @@ static const char *const parameters[] = {
 
 static int add_account(struct tgt *t, enum tgt_op bind, const char *user, const char *file, struct errtext *err)
 {
-    struct password password;
+    struct password *password;
     char params[600];
     if (!user[0])
         return 0;
     int rc = password_read(file, &password, err);
     if (rc)
         return rc;
-    (void)snprintf(params, sizeof(params), "user=%s,password=%s", user, password.text);
-    rc = tgt_request(t->ipc, TGT_ACCOUNT_NEW, 0, params, err);
-    explicit_bzero(&password, sizeof(password));
-    explicit_bzero(params, sizeof(params));
+    (void)snprintf(password->request, sizeof(password->request), "user=%s,password=%s", user, password->text);
+    rc = tgt_request(t->ipc, TGT_ACCOUNT_NEW, 0, password->request, err);
+    password_free(password);
     (void)snprintf(params, sizeof(params), "user=%s", user);
     return rc ? rc : tgt_request(t->ipc, bind, 0, params, err);
 }

@@ -6,13 +6,13 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/lock.h"
+#include "base/secret.h"
 #include "base/thread.h"
 
 #define OVERHEAD 512 /* per block: its node, and what malloc adds */
@@ -158,17 +158,6 @@ static void *behind_thread(void *arg)
 
 /* ---- life ---- */
 
-static struct secret *new_secret(void)
-{
-    struct secret *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (s == MAP_FAILED)
-        return NULL;
-    if (!mlock(s, sizeof(*s)) && !madvise(s, sizeof(*s), MADV_DONTDUMP) && !madvise(s, sizeof(*s), MADV_WIPEONFORK))
-        return s;
-    munmap(s, sizeof(*s));
-    return NULL;
-}
-
 /* Lock held, or q is not shared yet. */
 static int start_thread(struct behind *q)
 {
@@ -180,11 +169,7 @@ static int start_thread(struct behind *q)
 static void destroy(struct behind *q)
 {
     INVARIANT(!q->head);
-    if (q->secret) {
-        explicit_bzero(q->secret, sizeof(*q->secret));
-        munlock(q->secret, sizeof(*q->secret));
-        munmap(q->secret, sizeof(*q->secret));
-    }
+    secret_free(q->secret, sizeof(*q->secret));
     cond_fini(&q->work);
     cond_fini(&q->turn);
     cond_fini(&q->less);
@@ -205,7 +190,7 @@ struct behind *behind_new(uint64_t room, _Atomic uint64_t *total, const struct b
     cond_init(&q->work);
     cond_init(&q->turn);
     cond_init(&q->less);
-    q->secret = new_secret();
+    q->secret = secret_new(sizeof(*q->secret));
     if (q->secret && !start_thread(q))
         return q;
     destroy(q);

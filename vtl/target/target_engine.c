@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 
 #include "base/log.h"
 #include "base/lto.h"
+#include "base/secret.h"
 #include "base/version.h"
 #include "vtl/cartridge/engine.h"
 
@@ -28,7 +28,7 @@ int target_engine_open(struct target_engine *e, struct errtext *err)
     const char *file = getenv("S3VTL_CONFIG");
     keep_memory();
     /* No core dump: initiators give this process their keys, which pass through buffers that are not ours (I9). */
-    (void)prctl(PR_SET_DUMPABLE, 0);
+    secret_no_core_dumps();
     if (!file || !*file)
         return errtext_set(err, -EINVAL, "S3VTL_CONFIG is not set: it must name the configuration file");
     int rc = config_load(file, &e->cfg, err);

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test_secret.c: where keys and passwords are, and that they are nowhere else in the process (I9). */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/secret.h"
+#include "s3backend/objstore.h"
+#include "vtl/cmd/password.h"
+
+/* ---- the process's own memory ---- */
+
+struct region {
+    unsigned long from, to;
+    bool writable, locked, no_dump, wiped;
+};
+
+/* The next region of smaps. */
+static bool next_region(FILE *f, struct region *r)
+{
+    char line[1000], mode[8];
+    *r = (struct region){0};
+    while (fgets(line, sizeof(line), f)) {
+        unsigned long from, to;
+        if (sscanf(line, "%lx-%lx %7s", &from, &to, mode) == 3) {
+            r->from = from;
+            r->to = to;
+            r->writable = mode[0] == 'r' && mode[1] == 'w';
+        }
+        if (strncmp(line, "VmFlags:", 8) != 0)
+            continue;
+        r->locked = strstr(line, " lo");
+        r->no_dump = strstr(line, " dd");
+        r->wiped = strstr(line, " wf");
+        return true;
+    }
+    return false;
+}
+
+static bool region_of(const void *p, struct region *r)
+{
+    FILE *f = fopen("/proc/self/smaps", "r");
+    bool found = false;
+    assert_non_null(f);
+    while (!found && next_region(f, r))
+        found = r->from <= (unsigned long)p && (unsigned long)p < r->to;
+    fclose(f);
+    return found;
+}
+
+/* A secret is known to this test only with each byte turned over, so that what is looked for is not found here. */
+#define TURN 0x5A
+static const unsigned char *needle;
+static size_t needle_len;
+
+static bool is_here(const unsigned char *p)
+{
+    size_t i = 0;
+    while (i < needle_len && (p[i] ^ TURN) == needle[i])
+        i++;
+    return i == needle_len;
+}
+
+/* How often it is in memory that is written to; *kept: of these, in memory for secrets. */
+static unsigned search(unsigned *kept)
+{
+    static unsigned char page[1 << 16];
+    FILE *f = fopen("/proc/self/smaps", "r"), *mem = fopen("/proc/self/mem", "r");
+    struct region r;
+    unsigned found = 0;
+    assert_true(f && mem);
+    setvbuf(mem, NULL, _IONBF, 0);
+    *kept = 0;
+    while (next_region(f, &r)) {
+        if (!r.writable || r.to - r.from > 1ul << 32) /* a sanitizer's shadow */
+            continue;
+        for (unsigned long at = r.from; at < r.to; at += sizeof(page) - 64) {
+            if ((unsigned long)page <= at + sizeof(page) && at < (unsigned long)page + sizeof(page))
+                continue; /* what is found is here too */
+            size_t want = r.to - at < sizeof(page) ? r.to - at : sizeof(page);
+            ssize_t n = pread(fileno(mem), page, want, (off_t)at);
+            for (ssize_t i = 0; i + (ssize_t)needle_len <= n && (i < (ssize_t)sizeof(page) - 64); i++)
+                if (is_here(page + i)) {
+                    found++;
+                    *kept += r.locked && r.no_dump && r.wiped;
+                }
+        }
+    }
+    fclose(f);
+    fclose(mem);
+    return found;
+}
+
+/* Writes a file with before, a secret of 16 characters, and after it a newline. The secret is then in no buffer here.
+ */
+static void write_secret(const char *path, const char *before, unsigned char turned[16])
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    setvbuf(f, NULL, _IONBF, 0);
+    fputs(before, f);
+    for (int i = 0; i < 16; i++) {
+        turned[i] = (unsigned char)('A' + (rand() & 15)) ^ TURN;
+        fputc(turned[i] ^ TURN, f);
+    }
+    fputc('\n', f);
+    fclose(f);
+    assert_int_equal(chmod(path, 0600), 0);
+    needle = turned;
+    needle_len = 16;
+}
+
+/* ---- tests ---- */
+
+static void a_secret_is_locked_not_dumped_and_not_a_childs(void **state)
+{
+    (void)state;
+    struct region r;
+    char *p = secret_new(5000);
+    int status = -1;
+    assert_non_null(p);
+    memset(p, 'x', 5000);
+    for (size_t at = 0; at < 5000; at += 4999) {
+        assert_true(region_of(p + at, &r));
+        assert_true(r.locked && r.no_dump && r.wiped);
+    }
+    pid_t pid = fork();
+    if (!pid)
+        _exit(p[0] || p[4999]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    secret_free(p, 5000);
+    secret_free(NULL, 1);
+}
+
+static void what_cannot_be_locked_is_refused(void **state)
+{
+    (void)state;
+    if (!geteuid()) { /* root may lock what it likes: a child does without that right */
+        pid_t pid = fork();
+        int status = -1;
+        if (!pid) {
+            if (setuid(65534))
+                _exit(2);
+            _exit(!secret_new((size_t)1 << 40) && errno ? 0 : 1);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+    } else {
+        assert_null(secret_new((size_t)1 << 40));
+    }
+}
+
+static void the_stores_secret_key_is_in_memory_for_secrets_alone(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/s3vtl-secret-XXXXXX";
+    unsigned char turned[16];
+    unsigned kept;
+    struct errtext err = {""};
+    struct objstore *store = NULL;
+    close(mkstemp(path));
+    write_secret(path, "access_key = AK\nsecret_key = ", turned);
+    const struct objstore_config cfg = {
+        .type = "s3", .url = "http://127.0.0.1:1", .bucket = "bucket", .credentials_file = path, .parallel = 1};
+    assert_int_equal(objstore_open(&cfg, &store, &err), 0);
+    struct obj_call once = {.max_tries = 1};
+    assert_int_equal(store->ops->check(store, &once, &err), -EIO); /* signed, and nobody answers */
+    unsigned found = search(&kept);
+    assert_int_equal(kept, 1);
+    assert_int_equal(found, 1);
+    store->ops->close(store);
+    assert_int_equal(search(&kept), 0);
+    unlink(path);
+}
+
+static void a_password_is_in_memory_for_secrets_alone(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/s3vtl-secret-XXXXXX";
+    unsigned char turned[16];
+    unsigned kept;
+    struct errtext err = {""};
+    struct password *p = NULL;
+    close(mkstemp(path));
+    write_secret(path, "", turned);
+    assert_int_equal(password_read(path, &p, &err), 0);
+    assert_true(is_here((const unsigned char *)p->text));
+    unsigned found = search(&kept);
+    assert_true(found > 0);
+    assert_int_equal(found, kept);
+    password_free(p);
+    assert_int_equal(search(&kept), 0);
+    unlink(path);
+}
+
+static void there_is_no_core_dump_unless_asked(void **state)
+{
+    (void)state;
+    secret_no_core_dumps();
+    assert_int_equal(prctl(PR_GET_DUMPABLE), 0);
+    setenv(SECRET_CORE_DUMPS, "1", 1);
+    secret_no_core_dumps();
+    assert_int_equal(prctl(PR_GET_DUMPABLE), 1);
+    unsetenv(SECRET_CORE_DUMPS);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_secret_is_locked_not_dumped_and_not_a_childs),
+        cmocka_unit_test(what_cannot_be_locked_is_refused),
+        cmocka_unit_test(the_stores_secret_key_is_in_memory_for_secrets_alone),
+        cmocka_unit_test(a_password_is_in_memory_for_secrets_alone),
+        cmocka_unit_test(there_is_no_core_dump_unless_asked),
+    };
+    srand((unsigned)getpid());
+    return cmocka_run_group_tests_name("secret", tests, NULL, NULL);
+}
