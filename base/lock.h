@@ -26,6 +26,7 @@
     X(LOCK_WORKERS, "workers: active cartridges")                                                                      \
     X(LOCK_FETCH, "workers: downloads")                                                                                \
     X(LOCK_IDLE, "workers: idle timer")                                                                                \
+    X(LOCK_MANY, "many: results")                                                                                      \
     X(LOCK_SCRUB, "scrub: progress")                                                                                   \
     X(LOCK_BEHIND, "drive: blocks written behind")                                                                     \
     X(LOCK_DRIVE_STATUS, "drive: status")                                                                              \
