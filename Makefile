@@ -73,6 +73,8 @@ $(B)/tests/%: $(B)/obj/tests/unit/%.o $(call obj,$(UNIT_HELP)) $(B)/libs3vtl.a
 
 $(B)/tests/test_scsi_bad_input: $(call obj,tests/fuzz/tape.c)
 $(B)/tests/test_secret: $(call obj,vtl/cmd/password.c)
+# It waits in this one until several are in it.
+$(B)/tests/test_rebuild: private LDFLAGS += -Wl,--wrap=rebuild_read
 # It makes this one fail.
 $(B)/tests/test_tapes: private LDFLAGS += -Wl,--wrap=cartridge_new
 

@@ -51,6 +51,17 @@ void print_json(const json_t *j);
 const char *human_size(json_int_t bytes, char buf[32]);
 /* Prints "\rNAME [####....]  40 %  " to stderr; the caller prints the rest of the line. */
 void progress_bar(const char *name, uint64_t done, uint64_t total);
+/* How far a command has come that goes over many cartridges: on a terminal a bar with rate and time left, else a line
+ * every 10 s. To stderr. Zeroed but for what is said. */
+struct counter {
+    const char *name;
+    bool terminal; /* stderr is one */
+    bool quiet;    /* say nothing */
+    bool shown;
+    uint64_t began, told; /* clock_ms() */
+};
+void counter_init(struct counter *c, const char *name, bool quiet);
+void counter_show(struct counter *c, uint64_t done, uint64_t total);
 /* From the library's JSON of a cartridge: "1.5 GiB of 10.9 TiB", or "47 uses left"; 26 columns of a table. */
 #define USED_ROOM 80
 const char *used_of_cartridge(const json_t *cartridge, char buf[USED_ROOM]);

@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* common.c: what the subcommands share: messages, argument parsing and calls to the library. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/secret.h"
 #include "vtl/library/control.h"
 #include "vtl/cmd/cmd.h"
 #include "vtl/cmd/owner.h"
+
+#define COUNTER_BAR_MS 200
+#define COUNTER_LINE_MS 10000
 
 static void message(const char *fmt, va_list ap)
 {
@@ -109,6 +115,30 @@ void progress_bar(const char *name, uint64_t done, uint64_t total)
     memset(bar, '#', total ? (size_t)(done * 30 / total) : 30);
     bar[30] = '\0';
     fprintf(stderr, "\r%-16s [%s] %3u %%  ", name, bar, total ? (unsigned)(done * 100 / total) : 100);
+}
+
+void counter_init(struct counter *c, const char *name, bool quiet)
+{
+    *c = (struct counter){
+        .name = name, .terminal = isatty(STDERR_FILENO), .quiet = quiet, .began = clock_ms(), .told = clock_ms()};
+}
+
+void counter_show(struct counter *c, uint64_t done, uint64_t total)
+{
+    uint64_t now = clock_ms(), every = c->terminal ? COUNTER_BAR_MS : COUNTER_LINE_MS;
+    if (c->quiet || (now - c->told < every && (done < total || !c->shown)))
+        return;
+    c->told = now;
+    c->shown = true;
+    double seconds = (double)(now - c->began) / 1000, rate = seconds > 0 ? (double)done / seconds : 0;
+    if (c->terminal)
+        progress_bar(c->name, done, total);
+    else
+        fprintf(stderr, "s3vtl: %s: ", c->name);
+    fprintf(stderr, "%" PRIu64 " of %" PRIu64 " cartridges, %.1f/s", done, total, rate);
+    if (rate > 0 && done < total)
+        fprintf(stderr, ", %.0f s left", (double)(total - done) / rate);
+    fputs(!c->terminal ? "\n" : done < total ? "\033[K" : "\r\033[K", stderr);
 }
 
 const char *used_of_cartridge(const json_t *c, char buf[USED_ROOM])

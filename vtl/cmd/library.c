@@ -62,6 +62,16 @@ static void print_missing(const char *barcode, const json_t *deep)
                                                      : "");
 }
 
+static void print_backlog(FILE *to, const json_t *backlog)
+{
+    size_t i;
+    json_t *t;
+    char size[32];
+    json_array_foreach(backlog, i, t)
+        fprintf(to, "  %-16s only in the spool: %lld segments, %s (%lld bytes)\n", text(t, "barcode"),
+                (long long)number(t, "segments"), human_size(number(t, "bytes"), size), (long long)number(t, "bytes"));
+}
+
 static void print_rebuilt(const json_t *r)
 {
     size_t i;
@@ -89,14 +99,23 @@ static void print_scan(void *arg, const char *barcode, uint64_t done, uint64_t t
             done < total ? "\033[K" : "\r\033[K");
 }
 
+static void show_count(void *arg, uint64_t done, uint64_t total)
+{
+    counter_show(arg, done, total);
+}
+
 int cmd_library_rebuild(const struct command_line *given)
 {
     struct command_line cl = *given;
+    struct counter showing;
     struct rebuild_options o = {.force = take_flag(&cl, "--force"),
                                 .deep = take_flag(&cl, "--deep"),
+                                .discard_backlog = take_flag(&cl, "--discard-backlog"),
                                 .dry_run = take_flag(&cl, "--dry-run"),
-                                .progress = isatty(STDERR_FILENO) ? print_scan : NULL};
-    if (!check_arguments(&cl, 0, false, "library rebuild [--force] [--deep] [--dry-run]"))
+                                .progress = isatty(STDERR_FILENO) ? print_scan : NULL,
+                                .count = show_count,
+                                .arg = &showing};
+    if (!check_arguments(&cl, 0, false, "library rebuild [--force] [--deep] [--discard-backlog] [--dry-run]"))
         return EXIT_USAGE;
     struct vtl_config *cfg = load_config(&cl);
     if (!cfg)
@@ -104,14 +123,19 @@ int cmd_library_rebuild(const struct command_line *given)
     json_t *r = NULL, *t;
     struct errtext err = {""};
     size_t i, bad = 0;
+    counter_init(&showing, "rebuild", cl.json);
     int rc = library_rebuild(cfg, &o, &r, &err);
-    if (rc)
+    if (rc) {
+        print_backlog(stderr, json_object_get(r, "backlog"));
         fail("%s", err.text);
+    }
     bad = json_array_size(json_object_get(r, "failed"));
     if (!rc && cl.json)
         print_json(r);
     else if (!rc)
         print_rebuilt(r);
+    if (!rc && !cl.json)
+        print_backlog(stdout, json_object_get(r, "backlog"));
     json_array_foreach(json_object_get(r, "failed"), i, t)
         fail("%s could not be rebuilt: %s%s", text(t, "barcode"), text(t, "error"),
              o.deep ? "" : " (--deep rebuilds it from its segments)");

@@ -28,10 +28,11 @@ static const struct subcommand {
      cmd_flush},
     {"library", "init", "", "create the state and claim the store's prefix; harmless if already done",
      cmd_library_init},
-    {"library", "rebuild", "[--force] [--deep] [--dry-run]",
+    {"library", "rebuild", "[--force] [--deep] [--discard-backlog] [--dry-run]",
      "recreate the state from the store alone" OPTION("--force  ", "set an existing state aside")
          OPTION("--deep   ", "read all segments of cartridges whose heads or maps are lost")
-             OPTION("--dry-run", "only report what would be found"),
+             OPTION("--discard-backlog", "set aside what is only in the spool")
+                 OPTION("--dry-run", "only report what would be found"),
      cmd_library_rebuild},
     {"library", "gc", "[--dry-run]",
      "delete objects that no head names, and list what is in the bucket but not in this library" OPTION(

@@ -384,3 +384,12 @@ void config_store(const struct vtl_config *c, struct objstore_config *out)
         .parallel = c->store.parallel,
     };
 }
+
+#define REQUESTS_PER_TRANSFER 4
+#define MOST_REQUESTS 64
+
+unsigned config_requests(const struct vtl_config *c)
+{
+    unsigned n = REQUESTS_PER_TRANSFER * c->store.parallel;
+    return n < MOST_REQUESTS ? n : MOST_REQUESTS;
+}

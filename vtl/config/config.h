@@ -61,6 +61,8 @@ struct vtl_config {
 int config_load(const char *file, struct vtl_config **out, struct errtext *err);
 void config_free(struct vtl_config *c);
 void config_store(const struct vtl_config *c, struct objstore_config *out); /* for objstore_open; borrows c's strings */
+/* How many small requests at a time a command makes that has thousands of them. */
+unsigned config_requests(const struct vtl_config *c);
 /* The setting in force for one key, as the file would spell it. */
 struct config_shown {
     const char *section, *name;

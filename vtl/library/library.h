@@ -71,14 +71,18 @@ int library_init(const struct vtl_config *cfg, json_t **report, struct errtext *
 struct objstore;
 int library_check_format(const struct vtl_config *cfg, struct objstore *store, struct errtext *err);
 /* library rebuild: makes a new state from the bucket alone (heads and maps). Refuses when a state exists already,
- * unless force. o may be NULL: none of it. */
+ * unless force, and (-EBUSY) when the spool holds what no head names, unless discard_backlog: *report then has only
+ * "backlog", a list of barcode, segments and bytes. o may be NULL: none of it. */
 struct rebuild_options {
-    bool force;   /* an existing state is set aside */
-    bool deep;    /* where a head or a map is gone or damaged, the segments are read instead, and a new head is put */
-    bool dry_run; /* nothing is changed, neither here nor in the store */
+    bool force; /* an existing state is set aside */
+    bool deep;  /* where a head or a map is gone or damaged, the segments are read instead, and a new head is put */
+    bool discard_backlog; /* although the spool holds what was acknowledged and is not in the store: it is set aside */
+    bool dry_run;         /* nothing is changed, neither here nor in the store */
     const atomic_bool *cancel; /* may be NULL */
     /* Of the segments of a cartridge. Called from several threads, one at a time. May be NULL. */
     void (*progress)(void *arg, const char *barcode, uint64_t done, uint64_t total);
+    /* Of the cartridges, from the caller's thread. May be NULL. */
+    void (*count)(void *arg, uint64_t done, uint64_t total);
     void *arg;
 };
 int library_rebuild(const struct vtl_config *cfg, const struct rebuild_options *o, json_t **report,

@@ -70,6 +70,26 @@ uint16_t library_free_slot(struct library *lib);                         /* the 
  * into an element (0: none). The caller frees row->mam and row->counters then. */
 int rebuild_row(struct library *lib, int64_t old, const struct head *h, const struct tape_index *x, uint16_t address,
                 struct db_cartridge *row, struct errtext *err);
+/* rebuild_read.c: what the store has of a cartridge. Any thread; NULL when out of memory. */
+struct rebuild_reading {
+    int rc; /* 0, -ENOENT or -EBADMSG: the head, or a map that it names, is gone or damaged; or the store's error */
+    struct errtext why;
+    bool with_head;      /* h is the winning head, whole */
+    bool whole;          /* and x all that it names: rc is 0 */
+    bool no_head;        /* there is none */
+    bool nothing;        /* nor any segment: a claim that came to nothing */
+    struct head h;       /* head_free, if with_head */
+    struct tape_index x; /* tape_index_free, if whole */
+};
+struct rebuild_reading *rebuild_read(struct objstore *store, const char *barcode, const atomic_bool *cancel);
+void rebuild_reading_free(struct rebuild_reading *c); /* NULL is fine */
+/* rebuild_backlog.c: by barcode, [{"barcode":, "segments":, "bytes":}] of what was acknowledged and no head names: as the
+ * state says, or without one, as the spool's files do. New reference, also on error. */
+int rebuild_backlog(const struct vtl_config *cfg, struct objstore *store, const atomic_bool *cancel, json_t **list,
+                    struct errtext *err);
+/* -EBUSY with the line for it. */
+int rebuild_refuse_backlog(const json_t *list, struct errtext *err);
+json_t *rebuild_sorted(json_t *list); /* by barcode; takes list over */
 /* rebuild_deep.c: makes head and index of a cartridge from its segments and, but for a dry run, puts that head. old:
  * the winning head, which is taken over, when only a map is gone; else NULL. *report: what is missing; new
  * reference. */

@@ -11,8 +11,8 @@
 #include "base/jsontext.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/many.h"
 #include "vtl/format/barcode.h"
-#include "vtl/cartridge/commit.h"
 #include "vtl/library/library_private.h"
 
 #define PATH_SIZE 4200
@@ -21,6 +21,7 @@ static int open_store(const struct vtl_config *cfg, struct objstore **store, str
 {
     struct objstore_config oc;
     config_store(cfg, &oc);
+    oc.parallel = config_requests(cfg);
     int rc = objstore_open(&oc, store, err);
     if (rc)
         return rc;
@@ -85,7 +86,7 @@ int library_check_format(const struct vtl_config *cfg, struct objstore *store, s
     return rc;
 }
 
-/* Makes or opens the state of the library called id; the caller closes it. */
+/* Makes the state of the library called id, or opens it; closed again by the caller. */
 static int make_state(const struct vtl_config *cfg, const char *id, bool rebuild, struct library **lib,
                       struct errtext *err)
 {
@@ -156,29 +157,44 @@ int library_init(const struct vtl_config *cfg, json_t **report, struct errtext *
 
 struct rebuild {
     struct library *lib;
+    struct objstore *store; /* for many requests at a time */
     const struct rebuild_options *o;
     json_t *cartridges, *failed; /* of the report */
     struct errtext *err;
 };
 
-static uint16_t place_of(struct rebuild *r, const json_t *inventory, const char *barcode)
+/* Where the inventory has a barcode, and the library an element that is free. */
+static uint16_t place_of(struct rebuild *r, const json_t *places, const char *barcode)
 {
+    const json_t *e = json_object_get(places, barcode);
+    json_int_t address = json_integer_value(json_object_get(e, "address"));
+    json_int_t source = json_integer_value(json_object_get(e, "source"));
+    /* Drives begin empty: what was in one goes to where it came from. */
+    json_int_t want = address >= ELEMENT_FIRST_IMPORT_EXPORT ? address : source;
+    struct element *at = want > 0 && want <= UINT16_MAX ? library_element(r->lib, (uint16_t)want) : NULL;
+    bool fits = at && !at->barcode[0] && at->type != ELEMENT_DRIVE && at->type != ELEMENT_TRANSPORT;
+    return fits ? at->address : 0;
+}
+
+/* The inventory by barcode: its element, or true for the shelf. New reference. */
+static json_t *places_of(const json_t *inventory)
+{
+    json_t *places = json_object(), *e;
     size_t i;
-    json_t *e;
+    json_array_foreach(json_object_get(inventory, "shelf"), i, e) if (json_is_string(e))
+        json_object_set_new(places, json_string_value(e), json_true());
     json_array_foreach(json_object_get(inventory, "elements"), i, e)
     {
         const char *b = json_string_value(json_object_get(e, "barcode"));
-        if (!b || strcmp(b, barcode))
-            continue;
-        json_int_t address = json_integer_value(json_object_get(e, "address"));
-        json_int_t source = json_integer_value(json_object_get(e, "source"));
-        /* Drives begin empty: what was in one goes back to its source. */
-        json_int_t want = address >= ELEMENT_FIRST_IMPORT_EXPORT ? address : source;
-        struct element *at = want > 0 && want <= UINT16_MAX ? library_element(r->lib, (uint16_t)want) : NULL;
-        if (at && !at->barcode[0] && at->type != ELEMENT_DRIVE && at->type != ELEMENT_TRANSPORT)
-            return at->address;
+        if (b)
+            json_object_set(places, b, e);
     }
-    return 0;
+    return places;
+}
+
+static bool on_shelf(const json_t *places, const char *barcode)
+{
+    return json_is_true(json_object_get(places, barcode));
 }
 
 int rebuild_row(struct library *lib, int64_t old, const struct head *h, const struct tape_index *x, uint16_t address,
@@ -212,25 +228,17 @@ static int add_cartridge(struct rebuild *r, const struct head *h, const struct t
     return rc;
 }
 
-/* Reads the winning head and all that it names. *with_head: the head is good, whatever became of the rest. */
-static int read_cartridge(struct rebuild *r, const char *barcode, struct head *h, struct tape_index *x, bool *with_head,
-                          struct errtext *why)
+/* Head and index from the segments, in place of what could be read. */
+static int read_deep(struct rebuild *r, const char *barcode, struct rebuild_reading *c, json_t **deep)
 {
-    struct objstore *store = r->lib->eng.store;
-    struct obj_call call = {.cancel = r->o->cancel};
-    int rc = commit_read_head(store, barcode, NULL, h, &call, why);
-    *with_head = !rc;
-    return rc ? rc : commit_read_index(store, h, x, &call, why);
-}
-
-static int read_deep(struct rebuild *r, const char *barcode, struct head *h, struct tape_index *x, bool with_head,
-                     json_t **deep, struct errtext *why)
-{
-    struct head old = *h;
-    int rc = rebuild_deep(r->lib, with_head ? &old : NULL, barcode, r->o, h, x, deep, why);
-    if (with_head)
+    struct head old = c->h;
+    bool had = c->with_head;
+    c->with_head = false;
+    c->rc = rebuild_deep(r->lib, had ? &old : NULL, barcode, r->o, &c->h, &c->x, deep, &c->why);
+    c->with_head = c->whole = !c->rc;
+    if (had)
         head_free(&old);
-    return rc;
+    return c->rc;
 }
 
 static void report_cartridge(struct rebuild *r, const char *barcode, uint16_t address, const struct tape_index *x,
@@ -245,58 +253,27 @@ static void report_cartridge(struct rebuild *r, const char *barcode, uint16_t ad
     json_array_append_new(r->cartridges, j);
 }
 
-static int any(void *arg, const struct obj_entry *e)
+/* One cartridge into the state. What fails in the store's objects is reported, what fails here ends the rebuild. */
+static int take_reading(struct rebuild *r, const char *barcode, struct rebuild_reading *c, uint16_t address)
 {
-    (void)e;
-    *(bool *)arg = true;
-    return 1;
-}
-
-/* Else it is a claim that came to nothing. */
-static bool has_segments(struct rebuild *r, const char *barcode)
-{
-    char prefix[DB_KEY_SIZE];
-    bool has = false;
-    (void)snprintf(prefix, sizeof(prefix), "tapes/%s/seg/", barcode);
-    int rc = r->lib->eng.store->ops->list(r->lib->eng.store, prefix, NULL, false, any, &has, NULL, NULL);
-    return rc < 0 || has;
-}
-
-/* One cartridge from its winning head, or from its segments. Damage in the store is reported; what fails here ends the
- * rebuild. */
-static int rebuild_one(struct rebuild *r, const char *barcode, uint16_t address)
-{
-    struct head h;
-    struct tape_index x;
-    struct errtext why = {""};
     json_t *deep = NULL;
-    bool with_head = false;
-    int rc = read_cartridge(r, barcode, &h, &x, &with_head, &why);
-    bool no_head = rc == -ENOENT && !with_head, damaged = rc == -EBADMSG || (rc == -ENOENT && with_head);
-    if (r->o->deep && (no_head || damaged)) {
-        rc = read_deep(r, barcode, &h, &x, with_head, &deep, &why);
-        if (rc == -ENOENT && no_head)
-            return 0;
-        with_head = false;
-    }
-    if (rc && with_head)
-        head_free(&h);
-    if (no_head && !r->o->deep && !has_segments(r, barcode))
+    bool damaged = c->rc == -EBADMSG || c->rc == -ENOENT;
+    if (c->nothing)
         return 0;
-    if (rc == -ECANCELED) {
-        *r->err = why;
-        return rc;
+    if (r->o->deep && damaged)
+        (void)read_deep(r, barcode, c, &deep);
+    if (c->rc == -ECANCELED) {
+        *r->err = c->why;
+        return c->rc;
     }
-    if (rc) {
-        json_array_append_new(r->failed, json_pack("{s:s, s:o}", "barcode", barcode, "error", json_text(why.text)));
+    if (c->rc) {
+        json_array_append_new(r->failed, json_pack("{s:s, s:o}", "barcode", barcode, "error", json_text(c->why.text)));
         return 0;
     }
-    rc = add_cartridge(r, &h, &x, address);
+    int rc = add_cartridge(r, &c->h, &c->x, address);
     if (!rc)
-        report_cartridge(r, barcode, address, &x, deep);
+        report_cartridge(r, barcode, address, &c->x, deep);
     json_decref(deep);
-    tape_index_free(&x);
-    head_free(&h);
     return rc;
 }
 
@@ -315,32 +292,91 @@ static int take_barcode(void *arg, const struct obj_entry *e)
     return json_array_append_new(list, json_string(barcode)) ? -ENOMEM : 0;
 }
 
-static bool has_text(const json_t *list, const char *text)
+/* ---- all of them: read several at a time, taken in order by one thread ---- */
+
+struct all {
+    struct rebuild *r;
+    json_t *places;
+    const char **barcodes; /* those with a known place first, so that no other takes that place */
+    size_t n, n_placed;
+    struct rebuild_reading **read; /* by the same number; NULL: not read, or taken */
+};
+
+static void read_one(void *arg, size_t i)
 {
-    size_t i;
-    json_t *t;
-    json_array_foreach(list, i, t) if (json_is_string(t) && !strcmp(json_string_value(t), text)) return true;
-    return false;
+    struct all *a = arg;
+    a->read[i] = rebuild_read(a->r->store, a->barcodes[i], a->r->o->cancel);
+}
+
+static int take(struct all *a, size_t i, uint16_t address)
+{
+    int rc = take_reading(a->r, a->barcodes[i], a->read[i], address);
+    rebuild_reading_free(a->read[i]);
+    a->read[i] = NULL;
+    return rc;
+}
+
+static int take_one(void *arg, size_t i)
+{
+    struct all *a = arg;
+    if (!a->read[i])
+        return errtext_set(a->r->err, -ENOMEM, "rebuild: out of memory");
+    if (i >= a->n_placed)
+        return take(a, i, library_free_slot(a->r->lib));
+    uint16_t address = place_of(a->r, a->places, a->barcodes[i]);
+    if (address || on_shelf(a->places, a->barcodes[i]))
+        return take(a, i, address);
+    return 0; /* another came to its place before it: any free slot, when all have theirs */
+}
+
+static void tell_count(void *arg, size_t so_far)
+{
+    const struct all *a = arg;
+    if (a->r->o->count)
+        a->r->o->count(a->r->o->arg, so_far, a->n);
+}
+
+static void sort_in(struct all *a, const json_t *barcodes)
+{
+    size_t last = 0;
+    for (int placed = 1; placed >= 0; placed--) {
+        for (size_t i = 0; i < a->n; i++) {
+            const char *b = json_string_value(json_array_get(barcodes, i));
+            bool is = place_of(a->r, a->places, b) || on_shelf(a->places, b);
+            if (is == placed)
+                a->barcodes[last++] = b;
+        }
+        if (placed)
+            a->n_placed = last;
+    }
 }
 
 static int rebuild_all(struct rebuild *r, const json_t *inventory, const json_t *barcodes)
 {
-    /* Known places first, so that a cartridge without one does not take another's slot. */
-    size_t n = json_array_size(barcodes);
-    bool *placed = calloc(n ? n : 1, sizeof(*placed));
-    const json_t *shelf = json_object_get(inventory, "shelf");
-    int rc = placed ? 0 : errtext_set(r->err, -ENOMEM, "rebuild: out of memory");
-    for (size_t i = 0; !rc && i < n; i++) {
-        const char *barcode = json_string_value(json_array_get(barcodes, i));
-        uint16_t address = place_of(r, inventory, barcode);
-        placed[i] = address || has_text(shelf, barcode);
-        if (placed[i])
-            rc = rebuild_one(r, barcode, address);
+    struct all a = {.r = r, .places = places_of(inventory), .n = json_array_size(barcodes)};
+    a.barcodes = calloc(a.n + 1, sizeof(*a.barcodes));
+    a.read = calloc(a.n + 1, sizeof(struct rebuild_reading *));
+    int rc = -ENOMEM;
+    if (a.barcodes && a.read) {
+        sort_in(&a, barcodes);
+        const struct many m = {.n = a.n,
+                               .parallel = config_requests(r->lib->cfg),
+                               .work = read_one,
+                               .done = take_one,
+                               .tick = tell_count,
+                               .arg = &a};
+        rc = many_run(&m);
     }
-    for (size_t i = 0; !rc && i < n; i++)
-        if (!placed[i])
-            rc = rebuild_one(r, json_string_value(json_array_get(barcodes, i)), library_free_slot(r->lib));
-    free(placed);
+    for (size_t i = 0; !rc && i < a.n_placed; i++)
+        if (a.read[i])
+            rc = take(&a, i, library_free_slot(r->lib));
+    for (size_t i = 0; a.read && i < a.n; i++)
+        rebuild_reading_free(a.read[i]);
+    free(a.read);
+    free(a.barcodes);
+    json_decref(a.places);
+    if (rc == -ENOMEM && !r->err->text[0])
+        errtext_set(r->err, rc, "rebuild: out of memory");
     return rc;
 }
 
@@ -361,7 +397,7 @@ static int rebuild_state(const struct vtl_config *cfg, struct objstore *store, c
     json_t *inventory = rc ? NULL : inventory_newest(store, err);
     if (!rc && !inventory && err->text[0] && !o->deep)
         rc = -EIO;
-    struct rebuild r = {.o = o, .cartridges = json_array(), .failed = json_array(), .err = err};
+    struct rebuild r = {.store = store, .o = o, .cartridges = json_array(), .failed = json_array(), .err = err};
     if (!rc)
         rc = make_state(cfg, id, true, &r.lib, err);
     if (!rc) {
@@ -372,8 +408,8 @@ static int rebuild_state(const struct vtl_config *cfg, struct objstore *store, c
     }
     json_decref(inventory);
     json_decref(barcodes);
-    *report =
-        json_pack("{s:s, s:s, s:o, s:o}", "library", id, "name", name, "cartridges", r.cartridges, "failed", r.failed);
+    *report = json_pack("{s:s, s:s, s:o, s:o}", "library", id, "name", name, "cartridges", r.cartridges, "failed",
+                        rebuild_sorted(r.failed));
     return rc;
 }
 
@@ -396,6 +432,16 @@ static bool is_taken(const struct vtl_config *cfg, const char *suffix)
     return false;
 }
 
+/* Nobody else may be using it. */
+static int check_free(const struct vtl_config *cfg, struct errtext *err)
+{
+    struct library *lib = NULL;
+    int rc = library_open(cfg, 0, &lib, err);
+    if (!rc)
+        (void)library_close(lib, NULL);
+    return rc == -EBUSY ? rc : 0;
+}
+
 /* The old state stays beside the new one, and beside older ones: it may hold what was never stored. */
 static int move_aside(const struct vtl_config *cfg, struct errtext *err)
 {
@@ -404,12 +450,6 @@ static int move_aside(const struct vtl_config *cfg, struct errtext *err)
     (void)snprintf(suffix, sizeof(suffix), ".before-%" PRIu64, time);
     for (unsigned i = 1; is_taken(cfg, suffix); i++)
         (void)snprintf(suffix, sizeof(suffix), ".before-%" PRIu64 "-%u", time, i);
-    struct library *lib = NULL; /* nobody else may be using it */
-    int rc = library_open(cfg, 0, &lib, err);
-    if (rc == -EBUSY)
-        return rc;
-    if (!rc)
-        (void)library_close(lib, NULL);
     for (size_t i = 0; i < N_STATE_NAMES; i++) {
         path_in(cfg, state_names[i], "", from);
         path_in(cfg, state_names[i], suffix, to);
@@ -452,14 +492,38 @@ static int rebuild_dry(const struct vtl_config *cfg, struct objstore *store, con
 }
 
 static int rebuild_here(const struct vtl_config *cfg, struct objstore *store, const struct rebuild_options *o,
-                        json_t **report, struct errtext *err)
+                        json_t *backlog, json_t **report, struct errtext *err)
 {
-    int rc = has_state(cfg) ? move_aside(cfg, err) : 0;
+    bool left = json_array_size(backlog) > 0;
+    if (left && !o->discard_backlog) {
+        *report = json_pack("{s:O}", "backlog", backlog);
+        return rebuild_refuse_backlog(backlog, err);
+    }
+    /* Without a state, the spool of what is all stored stays as cache. */
+    int rc = has_state(cfg) || left ? move_aside(cfg, err) : 0;
     if (rc)
         return rc;
     rc = rebuild_state(cfg, store, o, report, err);
     if (rc)
         remove_state(cfg);
+    return rc;
+}
+
+static int rebuild_with(const struct vtl_config *cfg, struct objstore *store, const struct rebuild_options *o,
+                        json_t **report, struct errtext *err)
+{
+    json_t *backlog = NULL;
+    int rc = o->dry_run ? 0 : check_free(cfg, err);
+    if (rc)
+        return rc;
+    rc = rebuild_backlog(cfg, store, o->cancel, &backlog, err);
+    if (!rc && o->dry_run)
+        rc = rebuild_dry(cfg, store, o, report, err);
+    else if (!rc)
+        rc = rebuild_here(cfg, store, o, backlog, report, err);
+    if (!rc && json_array_size(backlog))
+        json_object_set(*report, "backlog", backlog);
+    json_decref(backlog);
     return rc;
 }
 
@@ -482,8 +546,8 @@ int library_rebuild(const struct vtl_config *cfg, const struct rebuild_options *
     config_store(cfg, &here);
     if (library_check_neighbours(&here, store, &why))
         log_line("%s", why.text); /* what is there must be had all the same */
-    rc = o->dry_run ? rebuild_dry(cfg, store, o, report, err) : rebuild_here(cfg, store, o, report, err);
-    if (rc) {
+    rc = rebuild_with(cfg, store, o, report, err);
+    if (rc && rc != -EBUSY) {
         json_decref(*report);
         *report = NULL;
     }
