@@ -80,6 +80,7 @@ struct cartridge_backlog {
     uint64_t bytes;
     bool remote; /* nothing: the last head holds all that was acknowledged */
     bool fenced;
+    bool lost;         /* what is not remote never will be: spool files are gone, and trouble names them */
     char trouble[600]; /* the store's last complaint, "" when all is well */
 };
 void cartridge_backlog(struct cartridge *c, struct cartridge_backlog *out);

@@ -7,7 +7,10 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/log.h"
+
+#define LOOK_AGAIN_MS 30000 /* whoever took a file away may put it back */
 
 void cartridge_count_open(struct cartridge *c, uint64_t size)
 {
@@ -75,12 +78,52 @@ void cartridge_bury_dead(struct cartridge *c)
 bool cartridge_pick_pending(struct cartridge *c, struct pending *out)
 {
     for (size_t i = 0; i < c->n_pending; i++)
-        if (!c->pending[i].busy && !c->pending[i].dead) {
+        if (!c->pending[i].busy && !c->pending[i].dead &&
+            (!c->pending[i].lost || clock_ms() >= c->pending[i].again_at)) {
             c->pending[i].busy = c->pending[i].tried = true;
             *out = c->pending[i];
             return true;
         }
     return false;
+}
+
+void cartridge_pending_lost(struct cartridge *c, const struct seg_id *id, const char *what)
+{
+    char name[SEG_NAME_SIZE];
+    for (size_t i = 0; i < c->n_pending; i++) {
+        struct pending *p = &c->pending[i];
+        if (seg_id_compare(&p->id, id))
+            continue;
+        seg_id_format(id, name);
+        if (!p->lost)
+            log_line("%s: spool file %s %s, and it is not in the store: what it held cannot be stored, nor what is "
+                     "behind it",
+                     c->row.barcode, name, what);
+        p->lost = what;
+        p->again_at = clock_ms() + LOOK_AGAIN_MS;
+    }
+}
+
+bool cartridge_lost_text(const struct cartridge *c, char *text, size_t room)
+{
+    char name[SEG_NAME_SIZE];
+    const struct pending *first = NULL;
+    size_t lost = 0, waiting = 0;
+    for (size_t i = 0; i < c->n_pending; i++) {
+        const struct pending *p = &c->pending[i];
+        if (p->dead)
+            continue;
+        lost += p->lost != NULL;
+        waiting += p->lost == NULL;
+        first = first ? first : p->lost ? p : NULL;
+    }
+    if (!first)
+        return false;
+    seg_id_format(&first->id, name);
+    int n = snprintf(text, room, "%s: spool file %s %s before it was stored", c->row.barcode, name, first->lost);
+    if (lost > 1 && n > 0 && (size_t)n < room)
+        (void)snprintf(text + n, room - (size_t)n, ", and %zu more of it are lost", lost - 1);
+    return !waiting;
 }
 
 int cartridge_pending_done(struct cartridge *c, const struct seg_id *id, bool stored)
@@ -99,6 +142,7 @@ int cartridge_pending_done(struct cartridge *c, const struct seg_id *id, bool st
     }
     if (!stored)
         return 0;
+    p->lost = NULL; /* it came back */
     int rc = db_segment_stored(c->eng->db, c->row.rowid, id);
     if (rc)
         return rc;

@@ -40,7 +40,8 @@
  *      BROKEN: an fdatasync failed. What the file held is in doubt, and a second call would not tell: nothing more is
  *              acknowledged, until the next start recovers what is there.
  *
- * A pending segment: waiting -> busy (a worker stores it) -> gone, or waiting again. dead: overwritten meanwhile.
+ * A pending segment: waiting -> busy (a worker stores it) -> gone, or waiting again. dead: overwritten meanwhile. lost:
+ * its file is, and nothing but an overwrite or the file's return helps.
  */
 enum open_state { OPEN_CLOSED, OPEN_DIRTY, OPEN_SYNCED, OPEN_SEALED, OPEN_BROKEN };
 
@@ -61,9 +62,11 @@ struct open_segment {
 struct pending { /* a sealed segment that is not stored yet */
     struct seg_id id;
     uint64_t size;
-    bool busy;  /* a worker is storing it */
-    bool tried; /* a worker has had it: the store may hold it, whatever it answered */
-    bool dead;  /* overwritten: its file goes as soon as the overwrite is applied and no worker has it */
+    bool busy;         /* a worker is storing it */
+    bool tried;        /* a worker has had it: the store may hold it, whatever it answered */
+    bool dead;         /* overwritten: its file goes as soon as the overwrite is applied and no worker has it */
+    const char *lost;  /* NULL, or what is wrong with its file: it cannot be stored, and holds up what is behind it */
+    uint64_t again_at; /* ticks: then the file is looked for once more */
 };
 
 /* What the workers are to do when they may. */
@@ -173,6 +176,10 @@ void cartridge_uncount(struct cartridge *c);
 void cartridge_count_open(struct cartridge *c, uint64_t size);
 /* A sealed segment to store next: it becomes busy. False: none. */
 bool cartridge_pick_pending(struct cartridge *c, struct pending *out);
+/* The file of a segment that a worker has is not what it was: told once, and in cartridge_backlog. */
+void cartridge_pending_lost(struct cartridge *c, const struct seg_id *id, const char *what);
+/* Composes what is lost, if anything is. True: nothing but that keeps the cartridge from being stored. */
+bool cartridge_lost_text(const struct cartridge *c, char *text, size_t room);
 /* The worker's result for it. stored: the object is there. */
 int cartridge_pending_done(struct cartridge *c, const struct seg_id *id, bool stored);
 /* Leading segments of live that are stored, so that a head may name them. */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -170,6 +171,23 @@ static bool find_job(struct workers *w, struct job *job)
 
 /* ---- running it ---- */
 
+/* Is all of it there, and can it be read? NULL, or what is wrong. */
+static const char *file_fault(int fd, uint64_t size, bool read_all)
+{
+    struct stat st;
+    if (fd == -ENOENT)
+        return "is gone";
+    if (fd < 0)
+        return fd == -EACCES || fd == -EPERM || fd == -EIO || fd == -EISDIR ? "cannot be read" : NULL;
+    if (fstat(fd, &st) || (uint64_t)st.st_size < size)
+        return "is cut short";
+    uint8_t buf[65536];
+    ssize_t n = 1;
+    for (off_t at = 0; read_all && n > 0 && (uint64_t)at < size; at += n)
+        n = pread(fd, buf, sizeof(buf), at);
+    return n > 0 ? NULL : "cannot be read";
+}
+
 static int upload(struct workers *w, struct job *job, const struct obj_call *call, struct errtext *err)
 {
     struct cartridge *c = job->c;
@@ -178,6 +196,9 @@ static int upload(struct workers *w, struct job *job, const struct obj_call *cal
     object_key(key, c->row.barcode, "seg", &job->seg.id);
     int fd = spool_read(e->spool, c->row.barcode, &job->seg.id);
     int rc = fd < 0 ? errtext_set(err, fd, "%s: the spool's file cannot be read: %s", key, strerror(-fd)) : 0;
+    const char *fault = file_fault(fd, job->seg.size, false);
+    if (fault)
+        rc = -ENODATA;
     if (!rc) {
         struct obj_source src = {.fd = fd, .len = job->seg.size};
         struct upload u = {0};
@@ -186,9 +207,14 @@ static int upload(struct workers *w, struct job *job, const struct obj_call *cal
         upload_rate_begin(&e->upload_rate, &u, clock_ms());
         rc = e->store->ops->put(e->store, key, &src, &counted, err);
         upload_rate_end(&e->upload_rate, &u, rc ? 0 : job->seg.size, clock_ms());
-        close(fd);
+        if (rc == -EIO && (fault = file_fault(fd, job->seg.size, true)))
+            rc = -ENODATA;
     }
+    if (fd >= 0)
+        close(fd);
     lock_take(&c->lock);
+    if (rc == -ENODATA)
+        cartridge_pending_lost(c, &job->seg.id, fault ? fault : "is gone");
     int state = cartridge_pending_done(c, &job->seg.id, rc == 0);
     if (!rc && state)
         rc = errtext_set(err, state, "%s: state: %s", key, db_error(e->db));
@@ -253,7 +279,7 @@ static void run_job(struct workers *w, struct job *job)
         cartridge_note_success(c, 1u << job->kind);
     else if (rc == -EPERM) /* fenced: no failure of the store, and nothing to try again */
         cartridge_tell(c, &err);
-    else if (rc != -ECANCELED)
+    else if (rc != -ECANCELED && rc != -ENODATA) /* a lost file: told already, and no reason to wait with the rest */
         cartridge_note_failure(c, 1u << job->kind, &err);
     progress_post(&w->eng->progress);
 }

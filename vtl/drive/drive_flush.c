@@ -44,6 +44,8 @@ static int wait_remote(struct drive *d, uint64_t limit_ms, const atomic_bool *ca
         atomic_store(&d->flush_left, b.bytes ? b.bytes : 1);
         if (b.fenced)
             return not_remote(d, &b, -EPERM, err);
+        if (b.lost)
+            return not_remote(d, &b, -EIO, err);
         if (atomic_load(cancel))
             return not_remote(d, &b, -ECANCELED, err);
         now = clock_ms();

@@ -179,11 +179,25 @@ static json_t *op_tape_show(struct library *lib, const json_t *request, struct e
     return j;
 }
 
-/* Names the first cartridge with a backlog, "" when there is none. *left: the backlog of all, in bytes. */
-static int not_remote(struct library *lib, struct errtext *waiting, uint64_t *left, struct errtext *err)
+/* What is not in a head yet. */
+struct not_remote {
+    struct errtext waiting; /* the first cartridge of which something is not, in words; "" when there is none */
+    struct errtext lost;    /* those that never will be, as their files are gone: in words */
+    size_t n_waiting, n_lost;
+    uint64_t left; /* bytes of all */
+};
+
+static void add_lost(struct not_remote *n, const struct cartridge_backlog *b)
 {
-    waiting->text[0] = '\0';
-    *left = 0;
+    size_t at = strlen(n->lost.text);
+    if (at + strlen(b->trouble) + 3 < sizeof(n->lost.text))
+        (void)snprintf(n->lost.text + at, sizeof(n->lost.text) - at, "%s%s", n->n_lost ? "; " : "", b->trouble);
+    n->n_lost++;
+}
+
+static int not_remote(struct library *lib, struct not_remote *n, struct errtext *err)
+{
+    *n = (struct not_remote){.left = 0};
     for (size_t i = 0; i < lib->n_cartridges; i++) {
         struct cartridge *c = lib->cartridges[i];
         struct cartridge_backlog b;
@@ -196,10 +210,12 @@ static int not_remote(struct library *lib, struct errtext *waiting, uint64_t *le
         if (b.fenced)
             return errtext_set(err, -EPERM, "%s: %" PRIu64 " bytes can never be stored: %s", cartridge_barcode(c),
                                b.bytes, b.trouble);
-        if (!waiting->text[0])
-            errtext_set(waiting, 0, "%s: %" PRIu64 " bytes are still only local%s%s", cartridge_barcode(c), b.bytes,
+        n->left += b.bytes;
+        if (b.lost)
+            add_lost(n, &b);
+        else if (!n->n_waiting++)
+            errtext_set(&n->waiting, 0, "%s: %" PRIu64 " bytes are still only local%s%s", cartridge_barcode(c), b.bytes,
                         b.trouble[0] ? ": " : "", b.trouble);
-        *left += b.bytes;
     }
     return 0;
 }
@@ -208,23 +224,26 @@ static int not_remote(struct library *lib, struct errtext *waiting, uint64_t *le
 static json_t *wait_all_remote(struct library *lib, uint64_t timeout_ms, struct errtext *err)
 {
     uint64_t until = clock_ms() + (timeout_ms < FLUSH_WAIT_MS ? timeout_ms : FLUSH_WAIT_MS);
-    struct errtext waiting;
-    uint64_t left;
+    struct not_remote n;
     for (;;) {
         uint64_t seen = progress_now(&lib->eng.progress);
-        if (not_remote(lib, &waiting, &left, err))
+        if (not_remote(lib, &n, err))
             return NULL;
-        if (waiting.text[0] && (!lib->eng.workers || atomic_load(&lib->no_waiting))) {
-            errtext_set(err, -EAGAIN, "%s; only a library that serves stores it", waiting.text);
+        if (n.n_waiting && (!lib->eng.workers || atomic_load(&lib->no_waiting))) {
+            errtext_set(err, -EAGAIN, "%s; only a library that serves stores it", n.waiting.text);
             return NULL;
         }
-        if (!waiting.text[0] || clock_ms() >= until)
+        if (!n.n_waiting && n.n_lost) {
+            *err = n.lost;
+            return NULL;
+        }
+        if (!n.n_waiting || clock_ms() >= until)
             break;
         progress_wait(&lib->eng.progress, seen, 500);
     }
     uint64_t rate = upload_rate_get(&lib->eng.upload_rate, clock_ms());
-    return json_pack("{s:b, s:o, s:o, s:o}", "remote", !waiting.text[0], "waiting", text_or_null(waiting.text),
-                     "left_bytes", integer(left), "upload_rate", rate ? integer(rate) : json_null());
+    return json_pack("{s:b, s:o, s:o, s:o}", "remote", !n.n_waiting, "waiting", text_or_null(n.waiting.text),
+                     "left_bytes", integer(n.left), "upload_rate", rate ? integer(rate) : json_null());
 }
 
 static json_t *op_flush(struct library *lib, const json_t *request, struct errtext *err)
