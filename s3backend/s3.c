@@ -10,8 +10,9 @@
 
 #include "base/secret.h"
 
-/* Beside `parallel` big bodies: a commit's few short requests need not wait for one of them to end. */
-enum { CHECK_TRIES = 3, MORE_EXCHANGES = 2 };
+/* Exchanges at a time for each of the `parallel` big bodies: a commit's few short requests need not wait for one of
+ * them to end, and a command that has thousands makes many at a time. */
+enum { CHECK_TRIES = 3, EXCHANGES_PER_BODY = 4 };
 
 const struct s3_tuning s3_default_tuning = {
     .connect_ms = 15000,
@@ -182,7 +183,7 @@ int s3_open(const struct objstore_config *cfg, const struct s3_tuning *tuning, s
     s3_pace_init(&s->pace, cfg->parallel, cfg->note);
     int rc = s3_configure(s, cfg, err);
     if (rc == 0)
-        rc = http_engine_new(cfg->parallel + MORE_EXCHANGES, &s->http, err);
+        rc = http_engine_new(EXCHANGES_PER_BODY * cfg->parallel, &s->http, err);
     if (rc == 0 && !(s->lanes = http_lanes_new()))
         rc = errtext_set(err, -ENOMEM, "no memory for the S3 store");
     if (rc) {

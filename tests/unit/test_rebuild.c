@@ -269,6 +269,49 @@ static void a_cache_of_what_is_stored_is_no_backlog(void **state)
     config_free(c);
 }
 
+/* ---- operations side by side ---- */
+
+static const char *error_at(const json_t *answers, size_t i)
+{
+    const json_t *a = json_array_get(answers, i);
+    return json_is_true(json_object_get(a, "ok")) ? "" : json_string_value(json_object_get(a, "error"));
+}
+
+static void each_answers_in_order_and_a_failure_stops_none(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "16M");
+    struct library *lib = new_library(c, "REB001L8");
+    make_tapes(lib, 2, 8);
+    json_t *requests = json_array();
+    for (unsigned i = 1; i <= 100; i++) {
+        char barcode[33];
+        (void)snprintf(barcode, sizeof(barcode), "REB%03uL8", i % 10); /* 0 and 9 are none */
+        json_array_append_new(requests,
+                              json_pack("{s:s, s:s, s:b}", "op", "tape-gc", "barcode", barcode, "dry_run", 1));
+    }
+    json_array_append_new(requests, json_pack("{s:s, s:[s]}", "op", "tape-create", "barcodes", "NEW001L8"));
+    json_array_append_new(requests, json_pack("{s:s, s:[]}", "op", "each", "requests"));
+    json_array_append_new(requests, json_integer(1));
+    json_t *r = call(lib, json_pack("{s:s, s:o}", "op", "each", "requests", requests));
+    const json_t *answers = json_object_get(r, "answers");
+    assert_int_equal(json_array_size(answers), 103);
+    for (unsigned i = 1; i <= 100; i++) {
+        char barcode[33];
+        const json_t *a = json_array_get(answers, i - 1);
+        (void)snprintf(barcode, sizeof(barcode), "REB%03uL8", i % 10);
+        if (i % 10 == 0 || i % 10 == 9)
+            assert_non_null(strstr(error_at(answers, i - 1), barcode));
+        else
+            assert_string_equal(json_string_value(json_object_get(json_object_get(a, "result"), "barcode")), barcode);
+    }
+    for (unsigned i = 100; i < 103; i++)
+        assert_string_equal(error_at(answers, i), "not an operation that may be one of many");
+    json_decref(r);
+    close_library(lib);
+    config_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,6 +321,7 @@ int main(void)
         TEST(a_rebuild_by_force_names_what_is_only_in_the_spool),
         TEST(a_lost_state_is_not_rebuilt_over_what_is_only_in_the_spool),
         TEST(a_cache_of_what_is_stored_is_no_backlog),
+        TEST(each_answers_in_order_and_a_failure_stops_none),
     };
     return cmocka_run_group_tests_name("rebuild", tests, NULL, NULL);
 }

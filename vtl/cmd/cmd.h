@@ -45,6 +45,10 @@ int usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 struct vtl_config *load_config(const struct command_line *cl);
 /* Asks the running library, or opens it here if none is running. NULL after a message. Takes over request. */
 json_t *call_library(const struct vtl_config *cfg, json_t *request);
+/* Many at a time, none of which makes or removes a cartridge: BATCH at most. Their answers, {"ok":true,"result":...} or
+ * {"ok":false,"error":text} each. The same otherwise. */
+#define BATCH 64
+json_t *call_each(const struct vtl_config *cfg, json_t *requests);
 void print_json(const json_t *j);
 
 /* "1.5 GiB" */

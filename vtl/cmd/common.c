@@ -89,6 +89,14 @@ json_t *call_library(const struct vtl_config *cfg, json_t *request)
     return result;
 }
 
+json_t *call_each(const struct vtl_config *cfg, json_t *requests)
+{
+    json_t *r = call_library(cfg, json_pack("{s:s, s:o}", "op", "each", "requests", requests));
+    json_t *answers = json_incref(json_object_get(r, "answers"));
+    json_decref(r);
+    return answers;
+}
+
 void print_json(const json_t *j)
 {
     json_dumpf(j, stdout, JSON_INDENT(2));

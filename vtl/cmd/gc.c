@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* gc.c: s3vtl library gc: one request for each cartridge, so that a failure stops none of the others. */
+/* gc.c: s3vtl library gc: many cartridges at a time; a failure stops none of the others. */
 #include <stdio.h>
 
 #include "vtl/cmd/cmd.h"
@@ -14,12 +14,41 @@ static const char *barcode_of(const json_t *j)
     return json_string_value(json_object_get(j, "barcode"));
 }
 
-/* False after a message; the caller goes on with the others. */
-static bool one(const struct vtl_config *cfg, const char *barcode, bool dry_run, json_t *results)
+/* False after a message for each that failed; the others' results are added. */
+static bool take_answers(json_t *answers, json_t *results)
 {
-    json_t *r =
-        call_library(cfg, json_pack("{s:s, s:s, s:b}", "op", "tape-gc", "barcode", barcode, "dry_run", dry_run));
-    return r && !json_array_append_new(results, r);
+    bool good = answers != NULL;
+    size_t i;
+    json_t *a;
+    json_array_foreach(answers, i, a)
+    {
+        if (json_is_true(json_object_get(a, "ok"))) {
+            json_array_append(results, json_object_get(a, "result"));
+        } else {
+            const char *error = json_string_value(json_object_get(a, "error"));
+            fail("%s", error ? error : "no answer");
+            good = false;
+        }
+    }
+    json_decref(answers);
+    return good;
+}
+
+static bool collect(const struct vtl_config *cfg, const json_t *cartridges, bool dry_run, bool quiet, json_t *results)
+{
+    struct counter counter;
+    size_t n = json_array_size(cartridges);
+    bool good = true;
+    counter_init(&counter, "gc", quiet);
+    for (size_t i = 0; i < n; i += BATCH) {
+        json_t *requests = json_array();
+        for (size_t k = i; k < n && k < i + BATCH; k++)
+            json_array_append_new(requests, json_pack("{s:s, s:s, s:b}", "op", "tape-gc", "barcode",
+                                                      barcode_of(json_array_get(cartridges, k)), "dry_run", dry_run));
+        good = take_answers(call_each(cfg, requests), results) && good;
+        counter_show(&counter, i + BATCH < n ? i + BATCH : n, n);
+    }
+    return good;
 }
 
 static void print(const json_t *results, const json_t *strangers, bool dry_run)
@@ -48,17 +77,15 @@ static void print(const json_t *results, const json_t *strangers, bool dry_run)
 int cmd_library_gc(const struct command_line *given)
 {
     struct command_line cl = *given;
-    bool dry_run = take_flag(&cl, "--dry-run"), good = true;
+    bool dry_run = take_flag(&cl, "--dry-run");
     if (!check_arguments(&cl, 0, false, "library gc [--dry-run]"))
         return EXIT_USAGE;
     struct vtl_config *cfg = load_config(&cl);
     if (!cfg)
         return EXIT_FAILED;
-    json_t *list = call_library(cfg, json_pack("{s:s}", "op", "tape-list")), *results = json_array(), *t;
+    json_t *list = call_library(cfg, json_pack("{s:s}", "op", "tape-list")), *results = json_array();
     json_t *others = list ? call_library(cfg, json_pack("{s:s}", "op", "strangers")) : NULL;
-    size_t i;
-    json_array_foreach(json_object_get(list, "cartridges"), i, t) good =
-        one(cfg, barcode_of(t), dry_run, results) && good;
+    bool good = collect(cfg, json_object_get(list, "cartridges"), dry_run, cl.json, results);
     const json_t *strangers = json_object_get(others, "strangers");
     if (others && cl.json) {
         json_t *all = json_pack("{s:O, s:O}", "cartridges", results, "strangers", strangers);

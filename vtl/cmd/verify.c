@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/many.h"
 #include "vtl/format/barcode.h"
 #include "vtl/cartridge/engine.h"
 #include "vtl/scrub/verify.h"
@@ -89,31 +90,40 @@ static void place_forget(const struct place *w)
     (void)unlink(path);
 }
 
-/* ---- one cartridge ---- */
+/* ---- one cartridge, on a thread of its own ---- */
 
 struct run {
     struct place place;
-    bool json, bar;
+    bool bar;
     uint64_t began, told, first; /* began, told: clock_ms(); first: bytes that a resumed run skipped */
     bool started;
     json_t *problems;
+    struct verify_options o;
+    struct verify_result result;
+    struct errtext err;
+    bool resumed;
+    int rc;
 };
 
 static void on_problem(void *arg, const struct verify_problem *p)
 {
     struct run *r = arg;
-    if (r->json) {
-        json_array_append_new(r->problems, json_pack("{s:s, s:I, s:I, s:I, s:s}", "key", p->key, "object",
-                                                     (json_int_t)p->first_object, "objects", (json_int_t)p->objects,
-                                                     "file", (json_int_t)p->file, "error", p->what));
-        return;
-    }
-    if (p->objects)
-        printf("%s: file %llu, objects %llu to %llu: %s: %s\n", r->place.barcode, (unsigned long long)p->file,
-               (unsigned long long)p->first_object, (unsigned long long)(p->first_object + p->objects - 1), p->key,
-               p->what);
+    json_array_append_new(r->problems,
+                          json_pack("{s:s, s:I, s:I, s:I, s:s}", "key", p->key, "object", (json_int_t)p->first_object,
+                                    "objects", (json_int_t)p->objects, "file", (json_int_t)p->file, "error", p->what));
+}
+
+static void print_problem(const char *barcode, const json_t *p)
+{
+    long long object = json_integer_value(json_object_get(p, "object"));
+    long long objects = json_integer_value(json_object_get(p, "objects"));
+    long long file = json_integer_value(json_object_get(p, "file"));
+    const char *key = json_string_value(json_object_get(p, "key"));
+    const char *what = json_string_value(json_object_get(p, "error"));
+    if (objects)
+        printf("%s: file %lld, objects %lld to %lld: %s: %s\n", barcode, file, object, object + objects - 1, key, what);
     else
-        printf("%s: file %llu: %s: %s\n", r->place.barcode, (unsigned long long)p->file, p->key, p->what);
+        printf("%s: file %lld: %s: %s\n", barcode, file, key, what);
 }
 
 static void print_bar(struct run *r, const struct verify_progress *p, uint64_t ms)
@@ -142,70 +152,160 @@ static void on_progress(void *arg, const struct verify_progress *p)
         print_bar(r, p, now - r->began);
 }
 
-/* Records the result with the cartridge, where PBS finds it, if this host has the library's state. */
-static void record(const struct vtl_config *cfg, const char *barcode, const struct verify_result *result)
+/* ---- the results, in order ---- */
+
+struct results {
+    const struct vtl_config *cfg;
+    struct objstore *store;
+    uint64_t rate;
+    bool resume, json, state; /* state: this host has the library's, to keep the results in */
+    char (*barcodes)[33];
+    struct run **runs;
+    struct verify_gate *gate;
+    json_t *all, *records; /* for --json; requests to be made */
+    struct counter counter;
+    size_t n;
+    bool bad;
+};
+
+/* Kept with the cartridges, where PBS finds it. */
+static void record(struct results *v)
 {
-    char path[PATH_SIZE], id[33];
-    (void)snprintf(path, sizeof(path), "%s/state.db", cfg->library.state_dir);
-    if (access(path, F_OK))
+    size_t i;
+    json_t *a, *answers;
+    if (!json_array_size(v->records))
         return;
-    for (int i = 0; i < 16; i++)
-        (void)snprintf(id + 2 * i, 3, "%02x", result->cartridge[i]);
-    json_t *r = call_library(cfg, json_pack("{s:s, s:s, s:s, s:I, s:I, s:I}", "op", "tape-verified", "barcode", barcode,
-                                            "cartridge", id, "objects", (json_int_t)result->end_object, "lost",
-                                            (json_int_t)result->lost_objects, "from", (json_int_t)result->lost_from));
-    json_decref(r);
+    answers = call_each(v->cfg, v->records); /* takes them over */
+    v->records = json_array();
+    json_array_foreach(answers, i, a) if (!json_is_true(json_object_get(a, "ok")))
+        fail("%s", json_string_value(json_object_get(a, "error")));
+    json_decref(answers);
 }
 
-/* 0: nothing is damaged. */
-static int verify_one(struct objstore *store, const struct vtl_config *cfg, const char *barcode, uint64_t rate,
-                      bool resume, bool json, json_t *all)
+static void add_record(struct results *v, const char *barcode, const struct verify_result *result)
 {
-    struct run r = {.place = {.cfg = cfg, .barcode = barcode},
-                    .json = json,
-                    .bar = !json && isatty(STDERR_FILENO),
-                    .began = clock_ms(),
-                    .problems = json_array()};
-    struct verify_options o = {.parallel = cfg->store.parallel,
-                               .bytes_per_second = rate,
-                               .cancel = &interrupted,
-                               .problem = on_problem,
-                               .progress = on_progress,
-                               .arg = &r};
-    struct verify_result result;
-    struct errtext err = {""};
+    char id[33];
+    for (int i = 0; i < 16; i++)
+        (void)snprintf(id + 2 * i, 3, "%02x", result->cartridge[i]);
+    json_array_append_new(v->records,
+                          json_pack("{s:s, s:s, s:s, s:I, s:I, s:I}", "op", "tape-verified", "barcode", barcode,
+                                    "cartridge", id, "objects", (json_int_t)result->end_object, "lost",
+                                    (json_int_t)result->lost_objects, "from", (json_int_t)result->lost_from));
+}
+
+static json_t *json_of(const struct run *r)
+{
+    const struct verify_result *result = &r->result;
+    return json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:O, s:s*}", "barcode", r->place.barcode, "good",
+                     !r->rc && !result->problems, "segments", (json_int_t)result->segments, "bytes",
+                     (json_int_t)result->bytes, "objects", (json_int_t)result->end_object, "lost_objects",
+                     (json_int_t)result->lost_objects, "from_object", (json_int_t)r->o.from_object, "problems",
+                     r->problems, "error", r->rc ? r->err.text : NULL);
+}
+
+static void print_run(const struct run *r)
+{
+    const struct verify_result *result = &r->result;
+    const char *barcode = r->place.barcode;
     char size[32];
-    bool resumed = resume && place_read(&r.place, &o);
-    int rc = verify_cartridge(store, barcode, &o, &result, &err);
-    if (r.bar)
-        fputs("\r\033[K", stderr);
-    if (!rc)
-        record(cfg, barcode, &result);
-    if (rc == -ECANCELED)
-        err.text[0] = '\0';
-    else
-        place_forget(&r.place);
-    if (json)
-        json_array_append_new(all, json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:o*, s:s*}", "barcode", barcode,
-                                             "good", !rc && !result.problems, "segments", (json_int_t)result.segments,
-                                             "bytes", (json_int_t)result.bytes, "objects",
-                                             (json_int_t)result.end_object, "lost_objects",
-                                             (json_int_t)result.lost_objects, "from_object", (json_int_t)o.from_object,
-                                             "problems", json_incref(r.problems), "error", rc ? err.text : NULL));
-    else if (rc == -ECANCELED)
+    size_t i;
+    json_t *p;
+    json_array_foreach(r->problems, i, p) print_problem(barcode, p);
+    if (r->rc == -ECANCELED)
         printf("%s: interrupted; continue with --resume\n", barcode);
-    else if (rc)
-        fail("%s", err.text);
+    else if (r->rc)
+        fail("%s", r->err.text);
     else
         printf("%s: %s: %llu files, %llu objects in %llu segments, %s%s\n", barcode,
-               result.problems ? result.lost_objects ? "DAMAGED" : "no data lost, but see above" : "good",
-               (unsigned long long)result.filemarks, (unsigned long long)result.end_object,
-               (unsigned long long)result.segments, human_size((json_int_t)result.bytes, size),
-               resumed ? " (resumed)" : "");
-    if (!json && !rc && result.lost_objects)
-        fail("%s: %llu objects cannot be read back", barcode, (unsigned long long)result.lost_objects);
-    json_decref(r.problems);
-    return rc || result.problems ? -1 : 0;
+               result->problems ? result->lost_objects ? "DAMAGED" : "no data lost, but see above" : "good",
+               (unsigned long long)result->filemarks, (unsigned long long)result->end_object,
+               (unsigned long long)result->segments, human_size((json_int_t)result->bytes, size),
+               r->resumed ? " (resumed)" : "");
+    if (!r->rc && result->lost_objects)
+        fail("%s: %llu objects cannot be read back", barcode, (unsigned long long)result->lost_objects);
+}
+
+static void verify_one(void *arg, size_t i)
+{
+    struct results *v = arg;
+    struct run *r = atomic_load(&interrupted) ? NULL : calloc(1, sizeof(*r));
+    if (!r)
+        return;
+    v->runs[i] = r;
+    r->place.cfg = v->cfg;
+    r->place.barcode = v->barcodes[i];
+    r->bar = v->n == 1 && v->counter.terminal && !v->json;
+    r->began = clock_ms();
+    r->problems = json_array();
+    r->o = (struct verify_options){.gate = v->gate,
+                                   .parallel = v->cfg->store.parallel,
+                                   .bytes_per_second = v->rate,
+                                   .cancel = &interrupted,
+                                   .problem = on_problem,
+                                   .progress = on_progress,
+                                   .arg = r};
+    r->resumed = v->resume && place_read(&r->place, &r->o);
+    r->rc = verify_cartridge(v->store, r->place.barcode, &r->o, &r->result, &r->err);
+    if (r->rc == -ECANCELED)
+        r->err.text[0] = '\0';
+    else
+        place_forget(&r->place);
+}
+
+static int take_run(void *arg, size_t i)
+{
+    struct results *v = arg;
+    struct run *r = v->runs[i];
+    if (!r) { /* interrupted before its turn, or no memory */
+        v->bad = true;
+        return 0;
+    }
+    if (v->counter.terminal && !v->json)
+        fputs("\r\033[K", stderr);
+    if (v->json)
+        json_array_append_new(v->all, json_of(r));
+    else
+        print_run(r);
+    if (!r->rc && v->state)
+        add_record(v, r->place.barcode, &r->result);
+    if (json_array_size(v->records) >= BATCH)
+        record(v);
+    v->bad = v->bad || r->rc || r->result.problems;
+    json_decref(r->problems);
+    free(r);
+    v->runs[i] = NULL;
+    return 0;
+}
+
+static void show(void *arg, size_t so_far)
+{
+    struct results *v = arg;
+    counter_show(&v->counter, so_far, v->n);
+}
+
+/* Side by side; with a limit of bytes a second, which holds for all of them, one after the other. */
+static int verify_all(struct results *v)
+{
+    char path[PATH_SIZE];
+    (void)snprintf(path, sizeof(path), "%s/state.db", v->cfg->library.state_dir);
+    v->state = !access(path, F_OK);
+    unsigned parallel = v->rate ? 1 : config_requests(v->cfg);
+    counter_init(&v->counter, "verify", v->json || v->n == 1);
+    v->runs = calloc(v->n + 1, sizeof(struct run *));
+    v->gate = verify_gate_new(v->cfg->store.parallel, config_requests(v->cfg));
+    v->all = json_array();
+    v->records = json_array();
+    const struct many m = {
+        .n = v->n, .parallel = parallel, .work = verify_one, .done = take_run, .tick = show, .arg = v};
+    int rc = v->runs && v->gate ? many_run(&m) : -ENOMEM;
+    record(v);
+    if (!rc && v->json)
+        print_json(v->all);
+    json_decref(v->all);
+    json_decref(v->records);
+    verify_gate_free(v->gate);
+    free(v->runs);
+    return rc ? rc : v->bad ? -EBADMSG : 0;
 }
 
 /* ---- which cartridges ---- */
@@ -285,12 +385,10 @@ int cmd_verify(const struct command_line *given)
         rc = collect(&cl, all, store, &b, &err);
     if (rc)
         fail("%s", err.text[0] ? err.text : strerror(-rc));
-    json_t *results = json_array();
-    for (size_t i = 0; !rc && i < b.n && !atomic_load(&interrupted); i++)
-        bad |= verify_one(store, cfg, b.v[i], rate, resume, cl.json, results);
-    if (!rc && cl.json)
-        print_json(results);
-    json_decref(results);
+    struct results v = {
+        .cfg = cfg, .store = store, .rate = rate, .resume = resume, .json = cl.json, .barcodes = b.v, .n = b.n};
+    if (!rc)
+        bad = verify_all(&v);
     free(b.v);
     if (store)
         store->ops->close(store);

@@ -58,6 +58,9 @@ const struct changer_ops *library_changer_ops(void); /* self is the struct libra
  *   {"op":"flush"}                                 -> {}: every drive is at the configured durability
  *   {"op":"flush","remote":true,"timeout_ms":N}    -> {"remote":bool,"waiting":text}: is all of it in the store; what
  *                                                     was not when the time (10 s at most) was over
+ *   {"op":"each","requests":[...]}                 -> {"answers":[{"ok":true,"result":...} or {"ok":false,"error":text}]}: in
+ *                                                     the order of requests, which are done side by side, and neither
+ *                                                     make nor remove a cartridge
  * Returns a new reference, or NULL and *err (one line). Any thread but the transport's; may block.
  */
 json_t *library_call(struct library *lib, const json_t *request, struct errtext *err);

@@ -21,7 +21,6 @@ static int open_store(const struct vtl_config *cfg, struct objstore **store, str
 {
     struct objstore_config oc;
     config_store(cfg, &oc);
-    oc.parallel = config_requests(cfg);
     int rc = objstore_open(&oc, store, err);
     if (rc)
         return rc;
@@ -157,7 +156,7 @@ int library_init(const struct vtl_config *cfg, json_t **report, struct errtext *
 
 struct rebuild {
     struct library *lib;
-    struct objstore *store; /* for many requests at a time */
+    struct objstore *store;
     const struct rebuild_options *o;
     json_t *cartridges, *failed; /* of the report */
     struct errtext *err;

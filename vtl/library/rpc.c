@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/jsontext.h"
 #include "base/lock.h"
+#include "base/many.h"
 #include "vtl/format/barcode.h"
 #include "vtl/format/cleaning.h"
 #include "vtl/format/mam.h"
@@ -257,6 +258,8 @@ static json_t *op_flush(struct library *lib, const json_t *request, struct errte
     return json_object();
 }
 
+static json_t *op_each(struct library *lib, const json_t *request, struct errtext *err);
+
 static const struct {
     const char *name;
     json_t *(*run)(struct library *lib, const json_t *request, struct errtext *err);
@@ -277,6 +280,7 @@ static const struct {
     {"tape-gc", tapes_gc, false, true},
     {"tape-verified", tapes_verified, false, false},
     {"strangers", tapes_strangers, false, true},
+    {"each", op_each, false, true},
 };
 #define N_OPS (sizeof(table) / sizeof(table[0]))
 
@@ -288,6 +292,58 @@ static size_t find_op(const json_t *request)
     while (op && i < N_OPS && strcmp(op, table[i].name) != 0)
         i++;
     return op ? i : N_OPS;
+}
+
+/* ---- many of them, side by side ---- */
+
+struct each {
+    struct library *lib;
+    const json_t *requests;
+    json_t **answers; /* as the control socket gives them */
+    json_t *list;
+};
+
+static void answer_one(void *arg, size_t n)
+{
+    struct each *e = arg;
+    const json_t *request = json_array_get(e->requests, n);
+    size_t i = find_op(request);
+    struct errtext err = {"not an operation that may be one of many"};
+    json_t *result = NULL;
+    if (i < N_OPS && !table[i].changes && table[i].run != op_each) {
+        err.text[0] = '\0';
+        result = table[i].run(e->lib, request, &err);
+    }
+    e->answers[n] =
+        result ? json_pack("{s:b, s:o}", "ok", 1, "result", result)
+               : json_pack("{s:b, s:o}", "ok", 0, "error", json_text(err.text[0] ? err.text : "out of memory"));
+}
+
+static int take_answer(void *arg, size_t n)
+{
+    struct each *e = arg;
+    json_t *answer = e->answers[n];
+    e->answers[n] = NULL;
+    return json_array_append_new(e->list, answer) ? -ENOMEM : 0;
+}
+
+/* With tapes_lock read, for all of them. */
+static json_t *op_each(struct library *lib, const json_t *request, struct errtext *err)
+{
+    struct each e = {.lib = lib, .requests = json_object_get(request, "requests"), .list = json_array()};
+    size_t n = json_array_size(e.requests);
+    e.answers = calloc(n + 1, sizeof(json_t *));
+    const struct many m = {
+        .n = n, .parallel = config_requests(lib->cfg), .work = answer_one, .done = take_answer, .arg = &e};
+    int rc = e.answers ? many_run(&m) : -ENOMEM;
+    for (size_t i = 0; e.answers && i < n; i++)
+        json_decref(e.answers[i]);
+    free(e.answers);
+    if (!rc)
+        return json_pack("{s:o}", "answers", e.list);
+    json_decref(e.list);
+    errtext_set(err, rc, "each: out of memory");
+    return NULL;
 }
 
 bool library_call_waits(const json_t *request)

@@ -17,6 +17,54 @@
 #define MAX_PARALLEL 64
 #define MAX_ROUNDS 20
 
+struct verify_gate {
+    struct lock lock; /* guards left */
+    struct cond cond;
+    unsigned left[2]; /* places: of large segments, of small ones */
+};
+
+struct verify_gate *verify_gate_new(unsigned large, unsigned small)
+{
+    struct verify_gate *g = calloc(1, sizeof(*g));
+    if (!g)
+        return NULL;
+    lock_init(&g->lock, LOCK_SCRUB);
+    cond_init(&g->cond);
+    g->left[0] = large;
+    g->left[1] = small;
+    return g;
+}
+
+void verify_gate_free(struct verify_gate *g)
+{
+    if (!g)
+        return;
+    cond_fini(&g->cond);
+    lock_fini(&g->lock);
+    free(g);
+}
+
+static void enter(struct verify_gate *g, bool small)
+{
+    if (!g)
+        return;
+    lock_take(&g->lock);
+    while (!g->left[small])
+        cond_wait(&g->cond, &g->lock);
+    g->left[small]--;
+    lock_release(&g->lock);
+}
+
+static void leave(struct verify_gate *g, bool small)
+{
+    if (!g)
+        return;
+    lock_take(&g->lock);
+    g->left[small]++;
+    cond_broadcast(&g->cond);
+    lock_release(&g->lock);
+}
+
 struct finding {
     size_t segment; /* index in the round's tape index */
     uint64_t first_object, objects;
@@ -129,7 +177,10 @@ static void look_at(struct round *r, size_t i)
     struct errtext err = {""};
     uint64_t blocks = 0;
     object_key(key, r->head->barcode, "seg", &ref->id);
+    bool small = ref->size <= VERIFY_SMALL;
+    enter(r->o->gate, small);
     int rc = verify_segment(&io, key, ref, r->head, found, &j, &blocks, &err);
+    leave(r->o->gate, small);
     lock_take(&r->lock);
     if (cancelled(r) || rc == -ENOMEM) {
         r->rc = rc == -ENOMEM ? rc : -ECANCELED;

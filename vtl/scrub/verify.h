@@ -24,7 +24,15 @@ struct verify_progress {
     size_t n_bad;
 };
 
+/* How many segments several calls of verify_cartridge read at a time, together: large ones, and small ones (up to
+ * VERIFY_SMALL bytes), of which each is a few requests. */
+#define VERIFY_SMALL (8u << 20)
+struct verify_gate;
+struct verify_gate *verify_gate_new(unsigned large, unsigned small);
+void verify_gate_free(struct verify_gate *g);
+
 struct verify_options {
+    struct verify_gate *gate;  /* shared with other calls; NULL: none */
     unsigned parallel;         /* segments read at a time, at least 1 */
     uint64_t bytes_per_second; /* 0: unlimited */
     /* To resume: skips segments that end before from_object and are older than from_written (both from the progress of
