@@ -210,7 +210,7 @@ static int add_held(struct files *f, const char *barcode)
     }
     struct held *h = &f->v[f->n++];
     *h = (struct held){.rc = 0};
-    (void)snprintf(h->barcode, sizeof(h->barcode), "%s", barcode);
+    (void)snprintf(h->barcode, sizeof(h->barcode), "%.32s", barcode);
     return 0;
 }
 

@@ -190,10 +190,12 @@ struct not_remote {
 
 static void add_lost(struct not_remote *n, const struct cartridge_backlog *b)
 {
-    size_t at = strlen(n->lost.text);
-    if (at + strlen(b->trouble) + 3 < sizeof(n->lost.text))
-        (void)snprintf(n->lost.text + at, sizeof(n->lost.text) - at, "%s%s", n->n_lost ? "; " : "", b->trouble);
-    n->n_lost++;
+    size_t at = strlen(n->lost.text), len = strlen(b->trouble);
+    const char *between = n->n_lost++ ? "; " : "";
+    if (at + strlen(between) + len >= sizeof(n->lost.text))
+        return; /* status has them all */
+    memcpy(n->lost.text + at, between, strlen(between));
+    memcpy(n->lost.text + at + strlen(between), b->trouble, len + 1);
 }
 
 static int not_remote(struct library *lib, struct not_remote *n, struct errtext *err)
