@@ -9,10 +9,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vtl/library/library.h"
@@ -171,6 +173,96 @@ static void a_whole_cartridge_is_good(void **state)
     assert_int_equal(r.blocks, 4);
     assert_int_equal(r.filemarks, 3);
     assert_int_equal(r.end_object, N_OBJECTS);
+}
+
+/* ---- several cartridges at a time ---- */
+
+/* A store that tells how many reads of segments are under way together; the first waits a moment for another. */
+static struct {
+    struct objstore base, *real;
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    unsigned running, most;
+} meeting = {.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
+
+static int meeting_get(struct objstore *s, const char *key, uint64_t offset, uint64_t len, void *buf,
+                       const struct obj_call *c, struct errtext *err)
+{
+    (void)s;
+    bool segment = strstr(key, "/seg/");
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += 100000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_mutex_lock(&meeting.lock);
+    meeting.running += segment;
+    if (meeting.running > meeting.most)
+        meeting.most = meeting.running;
+    pthread_cond_broadcast(&meeting.cond);
+    while (segment && meeting.most < 2 && !pthread_cond_timedwait(&meeting.cond, &meeting.lock, &until))
+        ;
+    pthread_mutex_unlock(&meeting.lock);
+    int rc = meeting.real->ops->get(meeting.real, key, offset, len, buf, c, err);
+    pthread_mutex_lock(&meeting.lock);
+    meeting.running -= segment;
+    pthread_mutex_unlock(&meeting.lock);
+    return rc;
+}
+
+static int meeting_head(struct objstore *s, const char *key, uint64_t *size, const struct obj_call *c,
+                        struct errtext *err)
+{
+    (void)s;
+    return meeting.real->ops->head(meeting.real, key, size, c, err);
+}
+
+static int meeting_list(struct objstore *s, const char *prefix, const char *after, bool slash, obj_list_fn fn,
+                        void *arg, const struct obj_call *c, struct errtext *err)
+{
+    (void)s;
+    return meeting.real->ops->list(meeting.real, prefix, after, slash, fn, arg, c, err);
+}
+
+static void *verify_thread(void *arg)
+{
+    struct verify_options o = {.parallel = 2, .gate = arg};
+    struct verify_result r;
+    struct errtext err = {""};
+    return verify_cartridge(&meeting.base, BARCODE, &o, &r, &err) || r.problems ? &meeting : NULL;
+}
+
+/* How many segments two calls read together. */
+static unsigned read_together(struct verify_gate *gate)
+{
+    pthread_t threads[2];
+    meeting.most = 0;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, verify_thread, gate), 0);
+    for (int i = 0; i < 2; i++) {
+        void *failed;
+        pthread_join(threads[i], &failed);
+        assert_null(failed);
+    }
+    verify_gate_free(gate);
+    return meeting.most;
+}
+
+static void calls_that_share_a_gate_read_no_more_than_it_lets_in(void **state)
+{
+    (void)state;
+    static const struct objstore_ops ops = {.get = meeting_get, .head = meeting_head, .list = meeting_list};
+    char path[100];
+    struct errtext err = {""};
+    make_cartridge();
+    (void)snprintf(path, sizeof(path), "%s/store", dir);
+    const struct objstore_config oc = {.type = "dir", .path = path, .prefix = ""};
+    must(objstore_open(&oc, &meeting.real, &err), &err);
+    meeting.base.ops = &ops;
+    assert_int_equal(read_together(verify_gate_new(1, 1)), 1);
+    assert_int_equal(read_together(verify_gate_new(1, 2)), 2);
+    assert_true(read_together(NULL) >= 2);
+    meeting.real->ops->close(meeting.real);
 }
 
 static void an_unknown_cartridge_is_told(void **state)
@@ -497,6 +589,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_whole_cartridge_is_good, setup, teardown),
+        cmocka_unit_test_setup_teardown(calls_that_share_a_gate_read_no_more_than_it_lets_in, setup, teardown),
         cmocka_unit_test_setup_teardown(an_unknown_cartridge_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(every_byte_of_a_segment_is_checked, setup, teardown),
         cmocka_unit_test_setup_teardown(every_byte_of_a_head_is_checked, setup, teardown),
