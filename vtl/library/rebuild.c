@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/many.h"
 #include "vtl/format/barcode.h"
+#include "vtl/cartridge/commit.h"
 #include "vtl/library/library_private.h"
 
 #define PATH_SIZE 4200

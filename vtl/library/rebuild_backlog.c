@@ -65,7 +65,7 @@ struct behind_heads {
 static int note_cartridge(void *arg, const struct db_cartridge *c)
 {
     struct behind_heads *l = arg;
-    if (!c->dirty && !c->unsettled)
+    if (!c->dirty && !c->unstored_rows)
         return 0;
     struct behind_head *v = realloc(l->v, (l->n + 1) * sizeof(*v));
     if (!v)
@@ -108,14 +108,14 @@ static int ask_state(struct backlog *b)
 
 /* ---- without a state: files of which no head knows ---- */
 
-/* The newest segment that the head names. Numbers of segments only go up: what is older and not named was written over.
- */
-static struct seg_id newest_of(const struct rebuild_reading *c)
+/* The highest number of a segment that the head names, 0: none. Numbers of a cartridge's segments only go up, whichever run
+ * of whichever gateway writes: what is older and not named was overwritten. */
+static uint64_t newest_of(const struct rebuild_reading *c)
 {
-    struct seg_id newest = {0};
+    uint64_t newest = 0;
     for (size_t i = 0; i < c->x.n_segs; i++)
-        if (seg_id_compare(&c->x.segs[i].id, &newest) > 0)
-            newest = c->x.segs[i].id;
+        if (c->x.segs[i].id.number > newest)
+            newest = c->x.segs[i].id.number;
     return newest;
 }
 
@@ -161,8 +161,9 @@ static bool is_stored(const struct backlog *b, const char *barcode, const struct
 static void count_file(const struct backlog *b, struct held *h, const struct rebuild_reading *c, int dir,
                        const char *name)
 {
-    struct seg_id id, newest = c->whole ? newest_of(c) : (struct seg_id){0};
-    if (!seg_id_parse(name, &id) || seg_id_compare(&id, &newest) <= 0)
+    struct seg_id id;
+    uint64_t newest = c->whole ? newest_of(c) : 0;
+    if (!seg_id_parse(name, &id) || id.number <= newest)
         return;
     uint64_t size = segment_size(dir, name);
     if (!size || (!c->whole && is_stored(b, h->barcode, &id, size)))
