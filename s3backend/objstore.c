@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* objstore.c: opens a store by its configuration; the rules on keys, and what all stores do alike. */
+/* objstore.c: the rules on keys, and what all stores do alike. */
 #include "s3backend/objstore.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "s3backend/dir.h"
-#include "s3backend/s3.h"
-
-enum { MAX_KEY = 700, MAX_PREFIX = 200 };
+enum { MAX_KEY = 700 };
 
 static bool key_char(char c)
 {
@@ -45,6 +42,11 @@ bool objstore_key_ok(const char *key)
     return key && path_ok(key, MAX_KEY);
 }
 
+bool obj_prefix_ok(const char *prefix)
+{
+    return !*prefix || path_ok(prefix, OBJ_MAX_PREFIX);
+}
+
 int obj_check_key(const char *op, const char *key, struct errtext *err)
 {
     if (objstore_key_ok(key))
@@ -71,32 +73,4 @@ int obj_source_read(const struct obj_source *src, uint64_t at, void *buf, size_t
         len -= (size_t)n;
     }
     return 0;
-}
-
-static int check_prefix(const char *prefix, struct errtext *err)
-{
-    if (!prefix || !*prefix || path_ok(prefix, MAX_PREFIX))
-        return 0;
-    return errtext_set(
-        err, -EINVAL,
-        "store option prefix: \"%.200s\" must be A-Z a-z 0-9 . _ - and single slashes between, at most %d "
-        "characters, without \".\" or \"..\" as a part",
-        prefix, MAX_PREFIX);
-}
-
-int objstore_open(const struct objstore_config *cfg, struct objstore **out, struct errtext *err)
-{
-    *out = NULL;
-    if (!cfg->type || !*cfg->type)
-        return errtext_set(err, -EINVAL, "store option type: missing, must be dir or s3");
-    int rc = check_prefix(cfg->prefix, err);
-    if (rc)
-        return rc;
-    if (!strcmp(cfg->type, "s3"))
-        return s3_open(cfg, NULL, out, err);
-    if (strcmp(cfg->type, "dir") != 0)
-        return errtext_set(err, -EINVAL, "store option type: \"%.100s\" is unknown, must be dir or s3", cfg->type);
-    if (!cfg->path || !*cfg->path)
-        return errtext_set(err, -EINVAL, "store option path: missing, must name the directory of the dir store");
-    return dir_open(cfg->path, cfg->prefix ? cfg->prefix : "", out, err);
 }

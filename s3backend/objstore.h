@@ -105,6 +105,9 @@ int objstore_open(const struct objstore_config *cfg, struct objstore **out, stru
 bool objstore_key_ok(const char *key);
 
 /* For the implementations. */
+enum { OBJ_MAX_PREFIX = 200 };
+/* True if a store's own prefix keeps rule 2, or is "". */
+bool obj_prefix_ok(const char *prefix);
 /* 0, or -EINVAL with the line for a key that does not keep rule 2. */
 int obj_check_key(const char *op, const char *key, struct errtext *err);
 /* Reads len bytes of the source from byte `at` of it. 0 or -errno; -ENODATA: the file ends early. */
