@@ -178,7 +178,15 @@ static int rename_new(struct dir_store *d, const char *tmp, const char *key)
         return 0;
     if (errno != EINVAL && errno != ENOSYS)
         return -errno;
-    /* A file system without that flag: the look and the rename are then two steps. */
+    /* A file system without that flag: a link refuses an existing name as well. */
+    if (linkat(d->tmp, tmp, d->root, key, 0) == 0) {
+        (void)unlinkat(d->tmp, tmp, 0); /* the sweep takes what stays */
+        return 0;
+    }
+    if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS)
+        return -errno;
+    /* And without links: the look and the rename are then two steps. */
+    atomic_store(&d->two_steps, true);
     if (faccessat(d->root, key, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
         return -EEXIST;
     return renameat(d->tmp, tmp, d->root, key) ? -errno : 0;
@@ -416,6 +424,19 @@ static int dir_check(struct objstore *s, const struct obj_call *c, struct errtex
     return 0;
 }
 
+static void dir_facts(struct objstore *s, struct obj_facts *out)
+{
+    *out = (struct obj_facts){.creates = atomic_load(&store_of(s)->two_steps) ? OBJ_NO : OBJ_YES};
+}
+
+static int dir_learn(struct objstore *s, const struct obj_call *c, struct errtext *err)
+{
+    (void)s;
+    (void)c;
+    (void)err;
+    return 0;
+}
+
 static void dir_close(struct objstore *s)
 {
     struct dir_store *d = store_of(s);
@@ -436,6 +457,8 @@ static const struct objstore_ops dir_ops = {
     .list = dir_list,
     .del = dir_del,
     .check = dir_check,
+    .facts = dir_facts,
+    .learn = dir_learn,
     .close = dir_close,
 };
 

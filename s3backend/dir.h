@@ -14,6 +14,7 @@ struct dir_store {
     int root;   /* path/prefix */
     int tmp;    /* path/prefix/.tmp: on the same file system as the objects, so that rename works */
     atomic_ulong serial;
+    atomic_bool two_steps; /* the file system can't refuse an existing name in one */
 };
 
 /* Opens the store below path/prefix (options already checked) and makes what is missing, but for path's parent. */

@@ -16,11 +16,13 @@
  *     one line what, where (key, bucket, URL) and what the store said.
  *       -ENOENT     no such object                 -EACCES  refused (keys, signature, clock)
  *       -EINVAL     key outside the allowed set    -ECANCELED  *cancel became true
+ *       -EEXIST     put: other content is there
  *       -EIO        everything else, after the retries of the policy
  *  2. Keys: [A-Za-z0-9._/-], 1..700 bytes, no leading or doubled slash, no "." or ".." segment. Others are -EINVAL
  *     before anything is sent. Keys are relative to the store's prefix.
  *  3. put is atomic: readers see the whole object or none. Objects are immutable (I2): put again of the same key with the
- *     same content is fine. With other content the dir store refuses (-EEXIST); S3 can't tell everywhere: never try.
+ *     same content is fine. With other content the dir store refuses (-EEXIST); so does S3 with if_none_match where the
+ *     service can (facts tell). Elsewhere it overwrites: never try.
  *  4. get fills exactly len bytes or fails; a short body is an error, never data. stream hands over exactly len bytes or
  *     fails; what it handed over before it failed is the beginning of the range, as far as a transport can tell.
  *  5. list is in byte order of the key, complete (pages are followed), and sees every put that returned before it began.
@@ -46,6 +48,13 @@ struct obj_call {
     const atomic_bool *cancel; /* polled at least every 200 ms */
     _Atomic uint64_t *sent;    /* put: NULL, or the bytes of the object sent so far; falls when sent again */
     unsigned max_tries;        /* 0: the store's default policy (about 2 minutes of retries); 1: no retry */
+    bool if_none_match; /* put: -EEXIST, and nothing changed, if an object with other content is there; see facts */
+};
+
+/* What is known of a store. */
+enum obj_known { OBJ_UNKNOWN, OBJ_NO, OBJ_YES };
+struct obj_facts {
+    enum obj_known creates; /* put with if_none_match never overwrites. OBJ_NO: the service ignores it (trap 9) */
 };
 
 /* One listed name. is_prefix: a common prefix (ends with '/'), only with delimiter. key is relative to the store's prefix. */
@@ -77,6 +86,10 @@ struct objstore_ops {
     int (*del)(struct objstore *s, const char *const *keys, size_t n, const struct obj_call *c, struct errtext *err);
     /* Is the store there, are the keys right, does the bucket exist? One clear line if not. */
     int (*check)(struct objstore *s, const struct obj_call *c, struct errtext *err);
+    /* What is known so far, without a word to the store; all of it is after learn. NULL: nothing (of both). */
+    void (*facts)(struct objstore *s, struct obj_facts *out);
+    /* Finds out by a few requests what isn't known yet. Never needed: put finds out by itself what it depends on. */
+    int (*learn)(struct objstore *s, const struct obj_call *c, struct errtext *err);
     void (*close)(struct objstore *s);
 };
 

@@ -33,6 +33,14 @@ enum s3_checksum {
     S3_CHECKSUM_UNUSED,   /* it does not: not sent, MD5 decides */
 };
 
+/* Does the store honour "If-None-Match: *" on PUT and Complete? See s3_create.c. */
+enum s3_create {
+    S3_CREATE_ASKED,    /* not known: it is sent */
+    S3_CREATE_PROBED,   /* a thread is finding out; the same */
+    S3_CREATE_HONOURED, /* it does */
+    S3_CREATE_IGNORED,  /* it does not: not sent */
+};
+
 /* A body up to this is sent at once with all its hashes; see s3_body.c. */
 enum { S3_BIG_BODY = 1 << 20 };
 
@@ -44,6 +52,7 @@ struct s3_store {
     bool tls, virtual_style;
     bool loopback;       /* the store is on this host, by an address that leads nowhere else */
     atomic_int checksum; /* enum s3_checksum */
+    atomic_int create;   /* enum s3_create */
     struct s3_pace pace; /* of big bodies */
     atomic_bool careful; /* the last big body failed: ask before the next one is sent */
     char *host;          /* host[:port], lower case, as in the Host header; without the bucket */
@@ -120,6 +129,7 @@ struct s3_body {
     int md5_rc; /* why there is none */
     char md5_hex[33], md5_base64[25];
     char crc[9];                  /* CRC32C as x-amz-checksum-crc32c has it; "": not to be sent */
+    bool create;                  /* "If-None-Match: *" is to be sent */
     bool by_crc;                  /* the store compares by that: MD5 only if an answer doesn't tell so */
     char payload[SIGV4_HEX_SIZE]; /* for x-amz-content-sha256 */
 };
@@ -129,6 +139,10 @@ int s3_body_prepare(struct s3_body *b, struct s3_store *s, const char *op, const
                     struct errtext *err);
 /* s3_request's meanwhile of a PUT: computes the rest. */
 void s3_body_meanwhile(void *body);
+/* The body's MD5 is in md5_hex afterwards. 0, or why not: -ECANCELED, or -EIO. */
+int s3_body_md5(struct s3_body *b);
+/* True if an ETag of this answer is an MD5 of the object (trap 6). */
+bool s3_body_etag_is_md5(const struct http_response *r);
 /* s3_request's inspect of a PUT: did the store take the same bytes? */
 void s3_body_inspect(void *body, const struct http_response *r, struct s3_verdict *v);
 
@@ -138,11 +152,23 @@ void s3_checksum_probe(struct s3_store *s, const struct obj_call *c);
 /* True if this final answer may refuse the checksum's header itself: it is no longer sent then; try again without. */
 bool s3_checksum_refused(struct s3_store *s, const struct http_response *r);
 
+/* ---- s3_create.c ---- */
+/* True if a put of this call is to carry "If-None-Match: *". Finds out whether the store honours it, if need be. */
+bool s3_create_wanted(struct s3_store *s, const struct obj_call *c);
+/* True if this final answer refuses the condition's header itself: from now on it isn't sent, try without. */
+bool s3_create_refused(struct s3_store *s, const struct http_response *r);
+/* The store says that an object of that name is there. 0: it is what b holds (an earlier PUT of ours whose answer was
+ * lost); -EEXIST: another one; each other error: it could not be compared. */
+int s3_create_compare(struct s3_store *s, const char *key, struct s3_body *b, struct errtext *err);
+/* objstore's learn. */
+int s3_learn(struct objstore *o, const struct obj_call *c, struct errtext *err);
+
 /* ---- operations ---- */
 int s3_put(struct objstore *o, const char *key, const struct obj_source *src, const struct obj_call *c,
            struct errtext *err);
-int s3_put_multipart(struct s3_store *s, const char *key, const struct obj_source *src, const struct obj_call *c,
-                     struct errtext *err);
+/* create: Complete carries the condition. */
+int s3_put_multipart(struct s3_store *s, const char *key, const struct obj_source *src, bool create,
+                     const struct obj_call *c, struct errtext *err);
 int s3_get(struct objstore *o, const char *key, uint64_t offset, uint64_t len, void *buf, const struct obj_call *c,
            struct errtext *err);
 int s3_stream(struct objstore *o, const char *key, uint64_t offset, uint64_t len, const struct obj_sink *sink,
@@ -156,6 +182,9 @@ struct s3_request s3_range_request(const char *key, uint64_t offset, uint64_t le
 /* The object's size, without a look at the bucket: -ENOENT may mean either is missing. */
 int s3_head_object(struct s3_store *s, const char *op, const char *key, uint64_t *size, const struct obj_call *c,
                    struct errtext *err);
+/* The same with all that the answer tells. */
+int s3_head_answer(struct s3_store *s, const char *op, const char *key, struct http_response *r,
+                   const struct obj_call *c, struct errtext *err);
 /* "No such object" was the answer: -ENOENT, with the line that *err holds, only if the bucket is there; else -EIO. */
 int s3_confirm_gone(struct s3_store *s, const char *op, const char *key, const struct obj_call *c, struct errtext *err);
 /* As objstore's check, but by default with few and quick retries: a person waits. A missing bucket is -ENOENT here. */

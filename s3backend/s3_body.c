@@ -128,8 +128,6 @@ int s3_body_prepare(struct s3_body *b, struct s3_store *s, const char *op, const
     char why[200];
     *b = (struct s3_body){.s = s, .src = src, .c = c};
     snprintf(b->payload, sizeof(b->payload), "%s", SIGV4_UNSIGNED_PAYLOAD);
-    if (big && kind == S3_BODY_OBJECT)
-        s3_checksum_probe(s, c);
     int state = atomic_load(&s->checksum);
     bool crc = kind == S3_BODY_OBJECT && (big ? state != S3_CHECKSUM_UNUSED : state == S3_CHECKSUM_ASKED);
     b->by_crc = crc && state == S3_CHECKSUM_COMPARED;
@@ -147,9 +145,17 @@ void s3_body_meanwhile(void *arg)
         b->md5_rc = compute(b, true, false, false);
 }
 
-static bool is_md5(const char *etag)
+int s3_body_md5(struct s3_body *b)
 {
-    return strlen(etag) == 32 && strspn(etag, "0123456789abcdefABCDEF") == 32;
+    b->by_crc = false; /* it was left out if the store used to compare by itself */
+    s3_body_meanwhile(b);
+    return b->md5_rc == -ECANCELED || !b->md5_rc ? b->md5_rc : -EIO;
+}
+
+/* An ETag that isn't 32 hex digits says nothing; nor does the ETag of an object that KMS encrypts. */
+bool s3_body_etag_is_md5(const struct http_response *r)
+{
+    return !r->kms && strlen(r->etag) == 32 && strspn(r->etag, "0123456789abcdefABCDEF") == 32;
 }
 
 static void other_bytes(struct s3_verdict *v, const char *what, const char *theirs, const char *ours)
@@ -158,16 +164,14 @@ static void other_bytes(struct s3_verdict *v, const char *what, const char *thei
     snprintf(v->reason, sizeof(v->reason), "the store took other bytes than were sent: %s %s, %s", what, theirs, ours);
 }
 
-/* Trap 6: an ETag that isn't 32 hex digits says nothing; nor does the ETag of an object that KMS encrypts. */
 static void compare_etag(struct s3_body *b, const struct http_response *r, struct s3_verdict *v)
 {
     char ours[40];
-    if (r->kms || !is_md5(r->etag))
+    if (!s3_body_etag_is_md5(r))
         return;
-    b->by_crc = false;
-    s3_body_meanwhile(b); /* if it was left out, for the store used to compare by itself */
-    if (b->md5_rc) {
-        *v = (struct s3_verdict){.code = b->md5_rc == -ECANCELED ? -ECANCELED : -EIO};
+    int rc = s3_body_md5(b);
+    if (rc) {
+        *v = (struct s3_verdict){.code = rc};
         tell(b, b->md5_rc, v->reason, sizeof(v->reason));
     } else if (strcasecmp(r->etag, b->md5_hex) != 0) {
         snprintf(ours, sizeof(ours), "MD5 %s", b->md5_hex);

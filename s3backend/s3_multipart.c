@@ -9,6 +9,8 @@
  * there is no object and ListParts that the upload is still whole.
  *  3. The final ETag tells nothing (trap 6); the size that HEAD tells has to be right.
  *  4. An upload that fails is aborted.
+ *  5. With If-None-Match an object that is there may be another's: it counts as ours only if Complete said so, or if it
+ * holds the same bytes.
  */
 #include "s3backend/s3.h"
 
@@ -35,6 +37,7 @@ struct upload {
     struct part *parts;
     unsigned n;
     uint64_t part_size;
+    bool create; /* "If-None-Match: *" */
 };
 
 /* ---- create ---- */
@@ -54,7 +57,7 @@ static void inspect_create(void *arg, const struct http_response *r, struct s3_v
         *v = (struct s3_verdict){.code = -EIO, .retry = true, .reason = "the answer has no UploadId"};
 }
 
-static int create(struct upload *u)
+static int begin_upload(struct upload *u)
 {
     const struct sigv4_pair query[] = {{"uploads", ""}};
     const struct sigv4_pair headers[] = {{"Content-Type", "application/octet-stream"}};
@@ -243,12 +246,15 @@ static void make_complete(const struct upload *u, struct strbuf *body)
 static struct s3_request complete_request(const struct upload *u, const struct sigv4_pair *query,
                                           const struct obj_source *body, const char *hash)
 {
+    static const struct sigv4_pair condition[] = {{"If-None-Match", "*"}};
     return (struct s3_request){.op = "put",
                                .what = u->key,
                                .method = "POST",
                                .key = u->key,
                                .query = query,
                                .n_query = 1,
+                               .headers = condition,
+                               .n_headers = u->create ? 1 : 0,
                                .body = body,
                                .payload_hash = hash,
                                .answer_ms = u->s->tuning.answer_ms,
@@ -256,13 +262,23 @@ static struct s3_request complete_request(const struct upload *u, const struct s
                                .inspect = inspect_complete};
 }
 
-/* After a Complete, whatever was answered: 0 the object is there, whole; 1 there is none; else a negative errno. */
-static int settle(struct upload *u)
+/* Which object is there, ours or another's? */
+static int compare_object(struct upload *u)
+{
+    struct s3_body b;
+    int rc = s3_body_prepare(&b, u->s, "put", u->key, u->src, u->c, S3_BODY_PART, u->err);
+    return rc ? rc : s3_create_compare(u->s, u->key, &b, u->err);
+}
+
+/* After a Complete, whatever was answered (code): 0 the object is there, whole; 1 there is none; else a negative errno. */
+static int settle(struct upload *u, int code)
 {
     uint64_t size = 0;
     int rc = s3_head_object(u->s, "put", u->key, &size, u->c, u->err);
     if (rc)
         return rc == -ENOENT ? 1 : rc;
+    if (code && u->create)
+        return compare_object(u);
     if (size == u->src->len)
         return 0;
     return errtext_set(u->err, -EIO, "put %s: bucket %s: stored with %" PRIu64 " bytes instead of %" PRIu64, u->key,
@@ -277,7 +293,7 @@ static int complete_until_settled(struct upload *u, const struct s3_request *q)
     for (unsigned tries = 1; rc == 1; tries++) {
         struct s3_verdict v;
         s3_try(u->s, q, u->c, &r, &v);
-        rc = v.code == -ECANCELED ? s3_fail(u->s, q, &v, 0, u->err) : settle(u);
+        rc = v.code == -ECANCELED ? s3_fail(u->s, q, &v, 0, u->err) : settle(u, v.code);
         if (rc != 1)
             break;
         if (v.code == 0) {
@@ -289,7 +305,7 @@ static int complete_until_settled(struct upload *u, const struct s3_request *q)
             rc = errtext_set(u->err, -ECANCELED, "put %s: canceled", u->key);
         } else if (compare_parts(u) != 0) {
             /* The upload is gone or changed: the Complete may have ended meanwhile. */
-            rc = settle(u);
+            rc = settle(u, v.code);
             if (rc == 1)
                 rc = s3_fail(u->s, q, &v, tries, u->err);
         }
@@ -338,10 +354,10 @@ static void abort_upload(struct upload *u)
     }
 }
 
-int s3_put_multipart(struct s3_store *s, const char *key, const struct obj_source *src, const struct obj_call *c,
-                     struct errtext *err)
+int s3_put_multipart(struct s3_store *s, const char *key, const struct obj_source *src, bool create,
+                     const struct obj_call *c, struct errtext *err)
 {
-    struct upload u = {.s = s, .key = key, .src = src, .c = c, .err = err};
+    struct upload u = {.s = s, .key = key, .src = src, .c = c, .err = err, .create = create};
     u.part_size = s->tuning.part_size;
     if (src->len / u.part_size >= MAX_PARTS)
         u.part_size = src->len / MAX_PARTS + 1;
@@ -349,7 +365,7 @@ int s3_put_multipart(struct s3_store *s, const char *key, const struct obj_sourc
     u.parts = calloc(u.n, sizeof(*u.parts));
     if (!u.parts)
         return errtext_set(err, -ENOMEM, "put %s: no memory", key);
-    int rc = create(&u);
+    int rc = begin_upload(&u);
     if (rc == 0) {
         for (unsigned i = 0; rc == 0 && i < u.n; i++)
             rc = put_part(&u, i);

@@ -17,6 +17,7 @@
 
 #define WRONG_KEYS "wrong key, secret, or clock"
 #define CHANGED "the body changed on the way"
+#define EXISTS "an object of this name is there"
 
 struct rule {
     const char *match;
@@ -49,6 +50,8 @@ static const struct rule codes[] = {
     {"InvalidDigest", -EIO, false, NULL},
     {"XAmzContentSHA256Mismatch", -EIO, false, CHANGED},
     {"XAmzContentChecksumMismatch", -EIO, false, CHANGED},
+    {"PreconditionFailed", -EEXIST, false, EXISTS},
+    {"ConditionalRequestConflict", -EEXIST, true, "another writer is putting it"},
     {"InvalidRange", -EIO, false, "the object is shorter than it should be"},
     {"NoSuchUpload", -EIO, false, NULL},
     {"InvalidPart", -EIO, false, NULL},
@@ -78,6 +81,7 @@ static const struct status_rule {
     {403, 403, -EACCES, false, WRONG_KEYS},
     {404, 404, -ENOENT, false, "no such object"},
     {408, 408, -EIO, true, NULL},
+    {412, 412, -EEXIST, false, EXISTS},
     {425, 425, -EIO, true, NULL},
     {429, 429, -EIO, true, NULL},
     {400, 499, -EIO, false, NULL},

@@ -5,15 +5,17 @@
 #include <errno.h>
 #include <stdio.h>
 
-/* Sends it, with the checksum if it has one. *refused: the store does not want that. */
-static int put_body(struct s3_store *s, const char *key, struct s3_body *b, bool *refused, struct errtext *err)
+/* Sends it, with the checksum and the condition if it has them. *refused: the store does not want one of these. */
+static int send_once(struct s3_store *s, const char *key, struct s3_body *b, bool *refused, struct errtext *err)
 {
-    struct sigv4_pair headers[3] = {{"Content-Type", "application/octet-stream"}};
+    struct sigv4_pair headers[4] = {{"Content-Type", "application/octet-stream"}};
     size_t n = 1;
     if (b->has_md5)
         headers[n++] = (struct sigv4_pair){"Content-MD5", b->md5_base64};
     if (b->crc[0])
         headers[n++] = (struct sigv4_pair){"x-amz-checksum-crc32c", b->crc};
+    if (b->create)
+        headers[n++] = (struct sigv4_pair){"If-None-Match", "*"};
     const struct s3_request q = {.op = "put",
                                  .what = key,
                                  .method = "PUT",
@@ -29,9 +31,26 @@ static int put_body(struct s3_store *s, const char *key, struct s3_body *b, bool
                                  .arg = b};
     struct http_response r = {0};
     int rc = s3_call(s, &q, b->c, &r, err);
-    *refused = rc == -EIO && b->crc[0] && s3_checksum_refused(s, &r);
+    *refused = true;
+    if (rc == -EIO && b->crc[0] && s3_checksum_refused(s, &r)) {
+        b->crc[0] = '\0';
+        b->by_crc = false;
+    } else if (rc == -EIO && b->create && s3_create_refused(s, &r))
+        b->create = false;
+    else
+        *refused = false;
     strbuf_free(&r.text);
     return rc;
+}
+
+static int put_body(struct s3_store *s, const char *key, struct s3_body *b, struct errtext *err)
+{
+    bool refused;
+    int rc;
+    do
+        rc = send_once(s, key, b, &refused, err);
+    while (refused);
+    return rc == -EEXIST ? s3_create_compare(s, key, b, err) : rc;
 }
 
 int s3_put(struct objstore *o, const char *key, const struct obj_source *src, const struct obj_call *c,
@@ -39,21 +58,19 @@ int s3_put(struct objstore *o, const char *key, const struct obj_source *src, co
 {
     struct s3_store *s = (struct s3_store *)o;
     struct s3_body b;
-    bool refused = false;
     int rc = obj_check_key("put", key, err);
     if (rc)
         return rc;
+    bool create = s3_create_wanted(s, c);
     if (src->len > s->tuning.multipart_over)
-        return s3_put_multipart(s, key, src, c, err);
+        return s3_put_multipart(s, key, src, create, c, err);
+    if (src->len > S3_BIG_BODY)
+        s3_checksum_probe(s, c);
     rc = s3_body_prepare(&b, s, "put", key, src, c, S3_BODY_OBJECT, err);
     if (rc)
         return rc;
-    rc = put_body(s, key, &b, &refused, err);
-    if (refused) {
-        b.crc[0] = '\0';
-        b.by_crc = false;
-        rc = put_body(s, key, &b, &refused, err);
-    }
+    b.create = create;
+    rc = put_body(s, key, &b, err);
     /* NoSuchKey can't be the answer to a PUT; whatever said so, the object isn't stored. */
     return rc == -ENOENT ? -EIO : rc;
 }

@@ -5,6 +5,7 @@
  *   DIR_PATH                            a directory (dir store), or
  *   S3_URL S3_BUCKET S3_CREDENTIALS     an S3 service; S3_REGION S3_STYLE S3_CA_FILE if need be
  *   STORE_SLOW=1                        fewer objects, for stores where each takes long
+ *   STORE_CREATES=1                     a store that is known to honour If-None-Match
  *   STORE_COMPARES=1                    a store that is known to compare x-amz-checksum-crc32c with the body
  *
  * Works below a prefix of its own and deletes what it made.
@@ -611,6 +612,81 @@ static void cancel_ends_a_call(void **state)
     forget(k);
 }
 
+static enum obj_known creates(struct objstore *s)
+{
+    struct obj_facts facts;
+    s->ops->facts(s, &facts);
+    return facts.creates;
+}
+
+/* A store of its own finds out whether the service can, and leaves nothing behind. Where it can't (trap 9), a put goes
+ * through all the same. */
+static void if_none_match_never_overwrites(void **state)
+{
+    struct fixture *f = *state;
+    struct objstore *s = f->store;
+    const struct obj_call c = {.if_none_match = true};
+    const struct obj_source one = {.mem = "one", .fd = -1, .len = 3}, two = {.mem = "two", .fd = -1, .len = 3};
+    struct errtext err = {""};
+    char got[3];
+    ok(s->ops->learn(s, NULL, ok_err));
+    assert_list(s, "create-probe", NULL, false, "");
+    assert_int_not_equal(creates(s), OBJ_UNKNOWN);
+    if (!f->is_s3 || env("STORE_CREATES"))
+        assert_int_equal(creates(s), OBJ_YES);
+    ok(s->ops->put(s, "new/a", &one, &c, ok_err));
+    ok(s->ops->put(s, "new/a", &one, &c, ok_err)); /* the same content */
+    if (creates(s) == OBJ_YES) {
+        assert_int_equal(s->ops->put(s, "new/a", &two, &c, &err), -EEXIST);
+        print_message("# %s\n", err.text);
+    }
+    ok(s->ops->get(s, "new/a", 0, 3, got, NULL, ok_err));
+    assert_memory_equal(got, "one", 3);
+}
+
+struct rival {
+    struct objstore *s;
+    pthread_t thread;
+    char text[8];
+    int rc;
+};
+
+static void *put_rival(void *arg)
+{
+    struct rival *r = arg;
+    const struct obj_source src = {.mem = r->text, .fd = -1, .len = sizeof(r->text)};
+    const struct obj_call c = {.if_none_match = true};
+    struct errtext err;
+    r->rc = r->s->ops->put(r->s, "rivals/a", &src, &c, &err);
+    return NULL;
+}
+
+/* Only where the store can. */
+static void of_rivals_one_wins(void **state)
+{
+    struct fixture *f = *state;
+    struct rival r[8];
+    char got[8];
+    unsigned won = 0;
+    ok(f->store->ops->learn(f->store, NULL, ok_err));
+    if (creates(f->store) != OBJ_YES)
+        return;
+    for (int i = 0; i < 8; i++) {
+        r[i] = (struct rival){.s = f->store};
+        snprintf(r[i].text, sizeof(r[i].text), "rival %d", i);
+        assert_int_equal(pthread_create(&r[i].thread, NULL, put_rival, &r[i]), 0);
+    }
+    for (int i = 0; i < 8; i++)
+        pthread_join(r[i].thread, NULL);
+    ok(f->store->ops->get(f->store, "rivals/a", 0, 8, got, NULL, ok_err));
+    for (int i = 0; i < 8; i++) {
+        assert_true(r[i].rc == 0 || r[i].rc == -EEXIST);
+        won += r[i].rc == 0;
+        assert_int_equal(r[i].rc == 0, memcmp(got, r[i].text, 8) == 0);
+    }
+    assert_int_equal(won, 1);
+}
+
 static struct objstore *open_other(const struct objstore_config *cfg)
 {
     struct objstore *s = NULL;
@@ -822,6 +898,8 @@ int main(void)
         cmocka_unit_test(a_bad_key_does_not_stop_the_delete),
         cmocka_unit_test(many_threads_at_once),
         cmocka_unit_test(cancel_ends_a_call),
+        cmocka_unit_test(if_none_match_never_overwrites),
+        cmocka_unit_test(of_rivals_one_wins),
     };
     const struct CMUnitTest s3_only[] = {
         cmocka_unit_test(multipart_round_trip),          cmocka_unit_test(whether_checksums_are_compared_is_found_out),
