@@ -129,6 +129,7 @@ struct s3_body {
     int md5_rc; /* why there is none */
     char md5_hex[33], md5_base64[25];
     char crc[9];                  /* CRC32C as x-amz-checksum-crc32c has it; "": not to be sent */
+    bool vouched;                 /* the last answer compared it: by its CRC32C, or with an MD5 */
     bool create;                  /* "If-None-Match: *" is to be sent */
     bool by_crc;                  /* the store compares by that: MD5 only if an answer doesn't tell so */
     char payload[SIGV4_HEX_SIZE]; /* for x-amz-content-sha256 */

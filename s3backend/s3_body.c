@@ -6,6 +6,8 @@
  *  1. A store that compares: the body's CRC32C is sent along, and the answer repeats it. What s3_checksum.c found out
  *     about the store says whether that counts.
  *  2. Everywhere else, and until that is found out: the ETag, where it is an MD5, is the MD5 of what was to be sent.
+ *  3. Where neither speaks, HEAD tells the size that was sent (s3_put.c): a 200 with some ETag is soon made up by what
+ *     stands between, and then nothing was kept.
  * A small body's MD5 is sent along too (Content-MD5), so that a store refuses what changed on the way. A big one's is
  * computed while the body is sent, by the caller's thread, which has nothing else to do: MD5 is far slower than
  * everything else here, and sending need not wait for it. What is hashed is what is sent: a source does not change.
@@ -176,6 +178,8 @@ static void compare_etag(struct s3_body *b, const struct http_response *r, struc
     } else if (strcasecmp(r->etag, b->md5_hex) != 0) {
         snprintf(ours, sizeof(ours), "MD5 %s", b->md5_hex);
         other_bytes(v, "ETag", r->etag, ours);
+    } else {
+        b->vouched = true;
     }
 }
 
@@ -198,6 +202,7 @@ void s3_body_inspect(void *arg, const struct http_response *r, struct s3_verdict
         atomic_store(&b->s->checksum, S3_CHECKSUM_UNUSED);
     else if (b->crc[0])
         atomic_compare_exchange_strong(&b->s->checksum, &asked, S3_CHECKSUM_REPEATED);
-    if (!b->by_crc || !r->crc32c[0])
+    b->vouched = b->by_crc && r->crc32c[0];
+    if (!b->vouched)
         compare_etag(b, r, v);
 }

@@ -3,7 +3,7 @@
 #include "s3backend/s3.h"
 
 #include <errno.h>
-#include <stdio.h>
+#include <inttypes.h>
 
 /* Sends it, with the checksum and the condition if it has them. *refused: the store does not want one of these. */
 static int send_once(struct s3_store *s, const char *key, struct s3_body *b, bool *refused, struct errtext *err)
@@ -43,6 +43,22 @@ static int send_once(struct s3_store *s, const char *key, struct s3_body *b, boo
     return rc;
 }
 
+/* Nothing in the answer was of the body: is it there at all? */
+static int confirm_size(struct s3_store *s, const char *key, const struct s3_body *b, struct errtext *err)
+{
+    uint64_t size = 0;
+    int rc = s3_head_object(s, "put", key, &size, b->c, err);
+    if (rc == -ENOENT)
+        return errtext_set(err, -EIO, "put %s: bucket %s at %s: the answer was 200, but the object is not there", key,
+                           s->bucket, s->host);
+    if (rc == 0 && size != b->src->len)
+        return errtext_set(err, -EIO,
+                           "put %s: bucket %s at %s: the answer was 200, but %" PRIu64 " bytes are there instead of "
+                           "%" PRIu64,
+                           key, s->bucket, s->host, size, b->src->len);
+    return rc;
+}
+
 static int put_body(struct s3_store *s, const char *key, struct s3_body *b, struct errtext *err)
 {
     bool refused;
@@ -50,6 +66,8 @@ static int put_body(struct s3_store *s, const char *key, struct s3_body *b, stru
     do
         rc = send_once(s, key, b, &refused, err);
     while (refused);
+    if (rc == 0 && !b->vouched)
+        return confirm_size(s, key, b, err);
     return rc == -EEXIST ? s3_create_compare(s, key, b, err) : rc;
 }
 
