@@ -53,6 +53,7 @@ struct s3_store {
     bool loopback;       /* the store is on this host, by an address that leads nowhere else */
     atomic_int checksum; /* enum s3_checksum */
     atomic_int create;   /* enum s3_create */
+    atomic_bool singly;  /* it has no DeleteObjects */
     struct s3_pace pace; /* of big bodies */
     atomic_bool careful; /* the last big body failed: ask before the next one is sent */
     char *host;          /* host[:port], lower case, as in the Host header; without the bucket */
@@ -186,7 +187,8 @@ int s3_head_object(struct s3_store *s, const char *op, const char *key, uint64_t
 /* The same with all that the answer tells. */
 int s3_head_answer(struct s3_store *s, const char *op, const char *key, struct http_response *r,
                    const struct obj_call *c, struct errtext *err);
-/* "No such object" was the answer: -ENOENT, with the line that *err holds, only if the bucket is there; else -EIO. */
+/* "No such object" was the answer. It is also what renterd says when there is no such bucket (trap 13), and callers do
+ * without an object that isn't there: -ENOENT, with the line that *err holds, only if the bucket is there; else -EIO. */
 int s3_confirm_gone(struct s3_store *s, const char *op, const char *key, const struct obj_call *c, struct errtext *err);
 /* As objstore's check, but by default with few and quick retries: a person waits. A missing bucket is -ENOENT here. */
 int s3_check(struct objstore *o, const struct obj_call *c, struct errtext *err);

@@ -2,9 +2,9 @@
 /*
  * s3_delete.c: deletes keys by DeleteObjects (POST ?delete).
  *
- * Never by DELETE of a key: renterd answers that with 500 for a missing object and with 204 for most failures (trap 7),
+ * Not by DELETE of a key: renterd answers that with 500 for a missing object and with 204 for most failures (trap 7),
  * where DeleteObjects tells each key's fate. What the answer doesn't name as deleted or gone is asked for again, then
- * an error.
+ * an error. Only a store that has no DeleteObjects gets a DELETE of each key.
  */
 #include "s3backend/s3.h"
 
@@ -95,6 +95,22 @@ static void make_body(const struct batch *b, struct strbuf *body)
     strbuf_adds(body, "</Delete>");
 }
 
+/* -ENOTSUP: the store has no DeleteObjects. */
+static int send_list(struct batch *b, const struct s3_request *q, const struct obj_call *c, struct errtext *err)
+{
+    struct http_response r = {0};
+    struct s3_error e = {.code = ""};
+    int rc = s3_call(b->s, q, c, &r, err);
+    if (rc == -EIO && r.outcome == HTTP_ANSWERED)
+        (void)xml_read(&r.text, "", s3_error_take, &e);
+    if (rc == -EIO && r.outcome == HTTP_ANSWERED &&
+        (r.status == 501 || r.status == 405 || !strcmp(e.code, "NotImplemented") ||
+         !strcmp(e.code, "MethodNotAllowed")))
+        rc = -ENOTSUP;
+    strbuf_free(&r.text);
+    return rc;
+}
+
 static int send_batch(struct batch *b, const struct obj_call *c, struct errtext *err)
 {
     struct strbuf body = {0};
@@ -122,10 +138,23 @@ static int send_batch(struct batch *b, const struct obj_call *c, struct errtext 
                                      .answer_ms = b->s->tuning.answer_ms,
                                      .inspect = inspect_fates,
                                      .arg = b};
-        rc = s3_do(b->s, &q, c, err);
+        rc = send_list(b, &q, c, err);
     }
     strbuf_free(&body);
     return rc == -ENOENT ? -EIO : rc;
+}
+
+/* A DELETE for each key; all are tried. */
+static int delete_singly(struct batch *b, const struct obj_call *c, struct errtext *err)
+{
+    int first = 0;
+    for (size_t i = 0; i < b->n && first != -ECANCELED; i++) {
+        const struct s3_request q = {.op = "delete", .what = b->keys[i], .method = "DELETE", .key = b->keys[i]};
+        int rc = s3_do(b->s, &q, c, first ? NULL : err);
+        if (rc && rc != -ENOENT && !first)
+            first = rc;
+    }
+    return first;
 }
 
 /* Takes the keys that are gone out of the batch. */
@@ -151,7 +180,11 @@ static int delete_batch(struct batch *b, const struct obj_call *c, struct errtex
 {
     unsigned most = c && c->max_tries && c->max_tries < 4 ? c->max_tries : 4;
     for (unsigned tries = 1; b->n; tries++) {
-        int rc = send_batch(b, c, err);
+        int rc = atomic_load(&b->s->singly) ? -ENOTSUP : send_batch(b, c, err);
+        if (rc == -ENOTSUP) {
+            atomic_store(&b->s->singly, true);
+            return delete_singly(b, c, err);
+        }
         if (rc)
             return rc;
         compact(b);

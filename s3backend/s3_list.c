@@ -3,7 +3,8 @@
  * s3_list.c: lists keys by ListObjectsV2, page by page, in byte order.
  *
  * Not trusted: that a page's keys and common prefixes come sorted together (they come as two runs), that keys lie
- * inside the prefix, that start-after is honoured, that the pages come to an end, and that an empty list means an
+ * inside the prefix, that start-after is honoured, that keys come as they were asked for (URL-encoded: XML 1.0 has no way
+ * to write a control character, and one foreign key with one would spoil the list), that the pages come to an end, and that an empty list means an
  * existing bucket (trap 13).
  */
 #include "s3backend/s3.h"
@@ -25,7 +26,7 @@ struct entry {
 struct page {
     struct entry *v;
     size_t n, room;
-    bool truncated, no_memory;
+    bool truncated, no_memory, encoded;
     char *token;       /* of the next page, or NULL */
     struct entry item; /* the object that is being read */
 };
@@ -77,10 +78,37 @@ static void take_element(void *arg, const struct xml_element *x)
     else if (!x->text && !strcmp(x->name, "Contents")) {
         page_add(p, p->item);
         p->item = (struct entry){0};
-    } else if (x->depth == 1 && xml_is_leaf(x, x->parent, "IsTruncated"))
+    } else if (x->depth == 1 && xml_is_leaf(x, x->parent, "EncodingType"))
+        p->encoded = !strcmp(x->text, "url");
+    else if (x->depth == 1 && xml_is_leaf(x, x->parent, "IsTruncated"))
         p->truncated = !strcmp(x->text, "true");
     else if (x->depth == 1 && xml_is_leaf(x, x->parent, "NextContinuationToken") && *x->text)
         keep(&p->token, x->text);
+}
+
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                  : -1;
+}
+
+/* In place. What would end the string, or is no code, stays as it is: a key of ours has no '%'. */
+static void decode(char *key)
+{
+    char *to = key;
+    for (const char *p = key; *p; p++) {
+        int high = *p == '%' ? hex_digit(p[1]) : -1;
+        int low = high >= 0 ? hex_digit(p[2]) : -1;
+        if (low >= 0 && high + low > 0) {
+            *to++ = (char)(high * 16 + low);
+            p += 2;
+        } else {
+            *to++ = *p == '+' ? ' ' : *p;
+        }
+    }
+    *to = 0;
 }
 
 static void inspect_page(void *arg, const struct http_response *r, struct s3_verdict *v)
@@ -93,6 +121,8 @@ static void inspect_page(void *arg, const struct http_response *r, struct s3_ver
         *v = (struct s3_verdict){.code = -ENOMEM, .reason = "no memory for the list"};
     else if (p->truncated && !p->token)
         *v = (struct s3_verdict){.code = -EIO, .reason = "the list goes on, but has no NextContinuationToken"};
+    for (size_t i = 0; p->encoded && i < p->n; i++) /* asked for or not: the answer says what it is */
+        decode(p->v[i].key);
 }
 
 /* One walk over all pages. */
@@ -173,11 +203,12 @@ static int tell_page(struct listing *l, struct page *p)
     return rc;
 }
 
-static size_t make_query(struct sigv4_pair q[6], const char *prefix, const char *max_keys, bool slash,
+static size_t make_query(struct sigv4_pair q[7], const char *prefix, const char *max_keys, bool slash,
                          const char *start, const char *token)
 {
     size_t n = 0;
     q[n++] = (struct sigv4_pair){"list-type", "2"};
+    q[n++] = (struct sigv4_pair){"encoding-type", "url"}; /* renterd ignores it */
     q[n++] = (struct sigv4_pair){"max-keys", max_keys};
     q[n++] = (struct sigv4_pair){"prefix", prefix};
     if (slash)
@@ -192,7 +223,7 @@ static size_t make_query(struct sigv4_pair q[6], const char *prefix, const char 
 static int list_pages(struct listing *l, const char *prefix, const char *start, bool slash, const struct obj_call *c)
 {
     struct page p = {0};
-    struct sigv4_pair query[6];
+    struct sigv4_pair query[7];
     char max_keys[16], *token = NULL;
     int rc = 0;
     snprintf(max_keys, sizeof(max_keys), "%u", l->s->tuning.max_keys);

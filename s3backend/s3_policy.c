@@ -16,6 +16,9 @@
 #include <curl/curl.h>
 
 #define WRONG_KEYS "wrong key, secret, or clock"
+#define DENIED WRONG_KEYS ", or this key may not do that here"
+#define TOO_LARGE "larger than the store takes, or a proxy before it (nginx: client_max_body_size)"
+#define FULL "the store is full, or a quota is used up"
 #define CHANGED "the body changed on the way"
 #define EXISTS "an object of this name is there"
 
@@ -38,12 +41,22 @@ static const struct rule messages[] = {
 static const struct rule codes[] = {
     {"NoSuchKey", -ENOENT, false, NULL},
     {"NoSuchBucket", -EIO, false, NULL},
-    {"AccessDenied", -EACCES, false, WRONG_KEYS},
+    {"AccessDenied", -EACCES, false, DENIED},
     {"SignatureDoesNotMatch", -EACCES, false, WRONG_KEYS},
     {"InvalidAccessKeyId", -EACCES, false, "the store doesn't know this access key"},
     {"AuthorizationHeaderMalformed", -EACCES, false, "check store option region"},
     {"RequestTimeTooSkewed", -EACCES, false, "this host's clock is wrong: check NTP"},
     {"AccountProblem", -EACCES, false, NULL},
+    {"AllAccessDisabled", -EACCES, false, NULL},
+    {"ExpiredToken", -EACCES, false, NULL},
+    {"Forbidden", -EACCES, false, DENIED},
+    {"InvalidToken", -EACCES, false, NULL},
+    {"Unauthorized", -EACCES, false, WRONG_KEYS},
+    {"UnauthorizedAccess", -EACCES, false, WRONG_KEYS},
+    {"QuotaExceeded", -EIO, false, FULL},
+    {"XMinioAdminBucketQuotaExceeded", -EIO, false, FULL},
+    {"XMinioStorageFull", -EIO, true, FULL},
+    {"InvalidObjectState", -EIO, false, "the object lies in an archive: restore it there first"},
     {"PermanentRedirect", -EIO, false, "check store options url and region"},
     {"TemporaryRedirect", -EIO, true, "check store options url and region"},
     {"BadDigest", -EIO, false, CHANGED},
@@ -55,7 +68,7 @@ static const struct rule codes[] = {
     {"InvalidRange", -EIO, false, "the object is shorter than it should be"},
     {"NoSuchUpload", -EIO, false, NULL},
     {"InvalidPart", -EIO, false, NULL},
-    {"EntityTooLarge", -EIO, false, NULL},
+    {"EntityTooLarge", -EIO, false, TOO_LARGE},
     {"KeyTooLongError", -EIO, false, "shorten store option prefix"},
     {"MethodNotAllowed", -EIO, false, NULL},
     {"NotImplemented", -EIO, false, "the store lacks what this needs"},
@@ -82,13 +95,18 @@ static const struct status_rule {
     {404, 404, -ENOENT, false, "no such object"},
     {408, 408, -EIO, true, NULL},
     {412, 412, -EEXIST, false, EXISTS},
+    {413, 413, -EIO, false, TOO_LARGE},
     {425, 425, -EIO, true, NULL},
     {429, 429, -EIO, true, NULL},
     {400, 499, -EIO, false, NULL},
     {501, 501, -EIO, false, "the store lacks what this needs"},
     {505, 505, -EIO, false, NULL},
+    {507, 507, -EIO, true, FULL},
     {500, 599, -EIO, true, NULL},
 };
+
+/* 403 with a code of the store's own: a quota, a storage class, an object lock. Not the keys: they have theirs. */
+static const struct status_rule own_reason = {403, 403, -EIO, false, NULL};
 
 /* What a broken transport can't be cured of by trying again. */
 static const struct {
@@ -204,6 +222,8 @@ static void judge_status(const struct http_response *r, time_t our_time, struct 
     const struct status_rule *s = rule_for_status(r->status);
     (void)xml_read(&r->text, "", s3_error_take, &e); /* an answer that is no XML, or is cut short, may come too */
     const struct rule *known = rule_for(&e);
+    if (r->status == 403 && !known && e.code[0])
+        s = &own_reason;
     *v = (struct s3_verdict){.code = known ? known->code
                                      : s   ? s->code
                                            : -EIO,

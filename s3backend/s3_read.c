@@ -4,16 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
-
-/* "No such object" is also what renterd says when there is no such bucket (trap 13), and callers do without an object
- * that isn't there: -ENOENT, with the line that *err holds, only if the bucket exists. */
-int s3_confirm_gone(struct s3_store *s, const char *op, const char *key, const struct obj_call *c, struct errtext *err)
-{
-    struct errtext bucket = {""};
-    int rc = s3_need_bucket(s, op, key, c, &bucket);
-    return rc ? errtext_set(err, rc, "%s", bucket.text) : -ENOENT;
-}
+#include <string.h>
 
 /* Traps 1 to 4: one closed range inside the size that the caller knows, and the answer compared with it before a byte of
  * it goes anywhere. */
@@ -47,19 +38,42 @@ int s3_get(struct objstore *o, const char *key, uint64_t offset, uint64_t len, v
     return get_range((struct s3_store *)o, key, offset, len, buf, c, err);
 }
 
-static void inspect_length(void *arg, const struct http_response *r, struct s3_verdict *v)
+/* ---- the size ---- */
+
+struct wanted {
+    const char *key;
+    struct http_response *r;
+};
+
+static int take_size(void *arg, const struct obj_entry *e)
 {
-    (void)arg;
-    if (r->has_length)
-        return;
-    *v = (struct s3_verdict){.code = -EIO, .reason = "the store's answer has no Content-Length"};
+    struct wanted *w = arg;
+    if (strcmp(e->key, w->key) != 0)
+        return 0;
+    w->r->has_length = true;
+    w->r->length = e->size;
+    return 1;
+}
+
+/* An answer to HEAD without Content-Length: some proxies leave it out. The list has the size too. */
+static int ask_list(struct s3_store *s, const char *op, const char *key, struct http_response *r,
+                    const struct obj_call *c, struct errtext *err)
+{
+    struct wanted w = {key, r};
+    int rc = s3_list(&s->base, key, NULL, false, take_size, &w, c, err);
+    if (rc == 0)
+        return errtext_set(
+            err, -EIO, "%s %s: bucket %s at %s: the store's answer has no Content-Length, and its list not that name",
+            op, key, s->bucket, s->host);
+    return rc < 0 ? rc : 0;
 }
 
 int s3_head_answer(struct s3_store *s, const char *op, const char *key, struct http_response *r,
                    const struct obj_call *c, struct errtext *err)
 {
-    const struct s3_request q = {.op = op, .what = key, .method = "HEAD", .key = key, .inspect = inspect_length};
-    return s3_call(s, &q, c, r, err);
+    const struct s3_request q = {.op = op, .what = key, .method = "HEAD", .key = key};
+    int rc = s3_call(s, &q, c, r, err);
+    return rc == 0 && !r->has_length ? ask_list(s, op, key, r, c, err) : rc;
 }
 
 int s3_head_object(struct s3_store *s, const char *op, const char *key, uint64_t *size, const struct obj_call *c,

@@ -187,7 +187,7 @@ static void send_answer(struct connection *c, const struct stand_in_answer *a, c
         body = quoted;
     }
     bool is_head = !strncmp(r->head, "HEAD ", 5);
-    bool own_length = a->headers && strcasestr(a->headers, "content-length:");
+    bool own_length = a->headers && strcasestr(a->headers, "content-length:") /* or X-No-Content-Length: */;
     char length[64] = "";
     if (!own_length)
         snprintf(length, sizeof(length), "Content-Length: %zu\r\n", len + a->missing);

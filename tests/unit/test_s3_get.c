@@ -194,13 +194,19 @@ static void a_missing_object_is_enoent_and_not_tried_again(void **state)
     stand_in_stop(si);
 }
 
+#define LOOK_EMPTY                                                                                                     \
+    {                                                                                                                  \
+        .expect = "GET /bkt?list-type=2&max-keys=1&prefix=pre%2F HTTP", .status = 200,                                 \
+        .body = "<ListBucketResult></ListBucketResult>"                                                                \
+    }
+
 /* renterd says NoSuchKey for a bucket that isn't there. */
 static void trap13_an_object_is_missing_only_in_a_bucket(void **state)
 {
     (void)state;
     struct stand_in *si = stand_in_start(
-        SCRIPT({.status = 404, .body = NO_SUCH_KEY}, {.expect = "HEAD /bkt HTTP", .status = 404},
-               {.expect = "HEAD /bkt/pre/k", .status = 404}, {.expect = "HEAD /bkt HTTP", .status = 404}));
+        SCRIPT({.status = 404, .body = NO_SUCH_KEY}, {.expect = "HEAD /bkt HTTP", .status = 404}, LOOK_EMPTY,
+               {.expect = "HEAD /bkt/pre/k", .status = 404}, {.expect = "HEAD /bkt HTTP", .status = 404}, LOOK_EMPTY));
     struct got g = get(si, 0, 1, NULL);
     assert_int_equal(g.rc, -EIO);
     assert_non_null(strstr(g.err.text, "bucket bkt does not exist"));
@@ -263,6 +269,30 @@ static void head_takes_the_length(void **state)
     stand_in_stop(si);
 }
 
+/* Some proxies leave it out: then the list has the size. */
+static void head_without_a_length_asks_the_list(void **state)
+{
+    (void)state;
+    struct stand_in *si = stand_in_start(
+        SCRIPT({.expect = "HEAD /bkt/pre/k", .status = 200, .headers = "X-No-Content-Length: 1\r\n", .way = SI_CLOSE},
+               {.expect = "GET /bkt?encoding-type=url&list-type=2&max-keys=1000&prefix=pre%2Fk HTTP",
+                .status = 200,
+                .body = "<ListBucketResult><Contents><Key>pre/k</Key><Size>77</Size></Contents>"
+                        "<Contents><Key>pre/k2</Key><Size>5</Size></Contents></ListBucketResult>"},
+               {.expect = "HEAD /bkt/pre/k", .status = 200, .headers = "X-No-Content-Length: 1\r\n", .way = SI_CLOSE},
+               {.status = 200,
+                .body = "<ListBucketResult><Contents><Key>pre/k2</Key><Size>5</Size></Contents></ListBucketResult>"}));
+    struct objstore *s = stand_in_store(si, NULL, 0);
+    struct errtext err = {""};
+    uint64_t size = 0;
+    assert_int_equal(s->ops->head(s, "k", &size, NULL, &err), 0);
+    assert_int_equal(size, 77);
+    assert_int_equal(s->ops->head(s, "k", &size, NULL, &err), -EIO);
+    assert_non_null(strstr(err.text, "no Content-Length"));
+    s->ops->close(s);
+    stand_in_stop(si);
+}
+
 static void virtual_host_style(void **state)
 {
     (void)state;
@@ -300,6 +330,7 @@ int main(void)
         cmocka_unit_test(errors_of_the_server_are_tried_again),
         cmocka_unit_test(a_connection_is_used_again),
         cmocka_unit_test(head_takes_the_length),
+        cmocka_unit_test(head_without_a_length_asks_the_list),
         cmocka_unit_test(virtual_host_style),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,6 +46,12 @@ static void each_answer_has_its_verdict(void **state)
         {403, "InvalidAccessKeyId", "x", -EACCES, false},
         {403, "RequestTimeTooSkewed", "x", -EACCES, false},
         {403, NULL, NULL, -EACCES, false},
+        {403, "QuotaExceeded", "x", -EIO, false},
+        {403, "InvalidStorageClass", "x", -EIO, false},
+        {412, "PreconditionFailed", "x", -EEXIST, false},
+        {412, NULL, NULL, -EEXIST, false},
+        {409, "ConditionalRequestConflict", "x", -EEXIST, true},
+        {413, NULL, NULL, -EIO, false},
         {401, NULL, NULL, -EACCES, false},
         {400, "AuthorizationHeaderMalformed", "x", -EACCES, false},
         {400, "BadDigest", "x", -EIO, false},
@@ -80,6 +86,27 @@ static void each_answer_has_its_verdict(void **state)
             fail_msg("%ld %s %s: code %d retry %d", t[i].status, t[i].code ? t[i].code : "-",
                      t[i].message ? t[i].message : "-", v.code, v.retry);
     }
+}
+
+/* The store's own word, and no guess at the keys. */
+static void a_403_with_a_reason_of_its_own_says_that(void **state)
+{
+    (void)state;
+    static const char *const reasons[] = {"QuotaExceeded", "InvalidStorageClass", "ObjectLockedByRetention"};
+    for (size_t i = 0; i < 3; i++) {
+        struct s3_verdict v = judge(403, reasons[i], "its own words");
+        assert_non_null(strstr(v.reason, reasons[i]));
+        assert_non_null(strstr(v.reason, "its own words"));
+        assert_null(strstr(v.reason, "key"));
+    }
+    assert_non_null(strstr(judge(403, "AccessDenied", "x").reason, "wrong key, secret, or clock"));
+    assert_non_null(strstr(judge(403, NULL, NULL).reason, "wrong key, secret, or clock"));
+}
+
+static void a_413_may_be_a_proxys(void **state)
+{
+    (void)state;
+    assert_non_null(strstr(judge(413, NULL, NULL).reason, "client_max_body_size"));
 }
 
 static void transport_errors_are_tried_again_but_hopeless_ones(void **state)
@@ -175,6 +202,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_answer_has_its_verdict),
+        cmocka_unit_test(a_403_with_a_reason_of_its_own_says_that),
+        cmocka_unit_test(a_413_may_be_a_proxys),
         cmocka_unit_test(transport_errors_are_tried_again_but_hopeless_ones),
         cmocka_unit_test(the_other_outcomes),
         cmocka_unit_test(pauses_double_with_chance_up_to_a_limit),

@@ -207,7 +207,7 @@ static void trap8_and_9_no_subresource_and_no_condition(void **state)
         SCRIPT({.expect = "PUT /bkt/pre/k HTTP", .status = 200, .etag = 1},
                {.expect = "HEAD /bkt/pre/k HTTP", .status = 200, .body = "x"},
                {.expect = "GET /bkt/pre/k HTTP", .status = 200, .body = "x"},
-               {.expect = "GET /bkt?list-type=2&max-keys=1000&prefix=pre%2F HTTP",
+               {.expect = "GET /bkt?encoding-type=url&list-type=2&max-keys=1000&prefix=pre%2F HTTP",
                 .status = 200,
                 .body = "<ListBucketResult><Contents><Key>pre/k</Key><Size>1</Size></Contents></ListBucketResult>"},
                {.expect = "POST /bkt?delete= HTTP",
