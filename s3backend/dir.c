@@ -426,15 +426,8 @@ static int dir_check(struct objstore *s, const struct obj_call *c, struct errtex
 
 static void dir_facts(struct objstore *s, struct obj_facts *out)
 {
-    *out = (struct obj_facts){.creates = atomic_load(&store_of(s)->two_steps) ? OBJ_NO : OBJ_YES};
-}
-
-static int dir_learn(struct objstore *s, const struct obj_call *c, struct errtext *err)
-{
-    (void)s;
-    (void)c;
-    (void)err;
-    return 0;
+    *out = (struct obj_facts){
+        .creates = atomic_load(&store_of(s)->two_steps) ? OBJ_NO : OBJ_YES, .versioned = OBJ_NO, .locked = OBJ_NO};
 }
 
 static void dir_close(struct objstore *s)
@@ -458,7 +451,6 @@ static const struct objstore_ops dir_ops = {
     .del = dir_del,
     .check = dir_check,
     .facts = dir_facts,
-    .learn = dir_learn,
     .close = dir_close,
 };
 

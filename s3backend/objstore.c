@@ -74,3 +74,42 @@ int obj_source_read(const struct obj_source *src, uint64_t at, void *buf, size_t
     }
     return 0;
 }
+
+void objstore_facts(struct objstore *s, struct obj_facts *out)
+{
+    *out = (struct obj_facts){.creates = OBJ_UNKNOWN};
+    if (s->ops->facts)
+        s->ops->facts(s, out);
+}
+
+int objstore_learn(struct objstore *s, const struct obj_call *c, struct errtext *err)
+{
+    return s->ops->learn ? s->ops->learn(s, c, err) : 0;
+}
+
+void objstore_health(struct objstore *s, struct obj_health *out)
+{
+    *out = (struct obj_health){.text = ""};
+    if (s->ops->health)
+        s->ops->health(s, out);
+}
+
+const char *objstore_advice(const struct obj_facts *f, unsigned i)
+{
+    const char *const lines[] = {
+        f->versioned == OBJ_YES
+            ? "the bucket keeps old versions: what s3vtl deletes (overwritten data, old heads) stays in it and costs, "
+              "until a lifecycle rule of the bucket removes noncurrent versions and expired delete markers"
+            : NULL,
+        f->locked == OBJ_YES ? "the bucket locks objects for a time: what s3vtl deletes stays, and costs, at least so "
+                               "long; a short retention is enough, for s3vtl never changes an object"
+                             : NULL,
+        f->creates == OBJ_NO ? "the store does not honour If-None-Match: should this library's state ever run twice "
+                               "(a clone, an old backup), only fencing keeps one copy from the other's objects"
+                             : NULL,
+    };
+    for (unsigned n = 0; n < sizeof(lines) / sizeof(lines[0]); n++)
+        if (lines[n] && i-- == 0)
+            return lines[n];
+    return NULL;
+}

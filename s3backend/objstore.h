@@ -54,7 +54,16 @@ struct obj_call {
 /* What is known of a store. */
 enum obj_known { OBJ_UNKNOWN, OBJ_NO, OBJ_YES };
 struct obj_facts {
-    enum obj_known creates; /* put with if_none_match never overwrites. OBJ_NO: the service ignores it (trap 9) */
+    enum obj_known creates;   /* put with if_none_match never overwrites. OBJ_NO: the service ignores it (trap 9) */
+    enum obj_known versioned; /* what is deleted stays as an old version, and costs */
+    enum obj_known locked;    /* new objects can't be deleted before some date */
+};
+
+/* Trouble that a store is in: of calls that failed and are tried again, that failed for good, or that are under way and
+ * don't get on. It is over when a call of that kind ends well. */
+struct obj_health {
+    char text[600];    /* one line; "": none */
+    uint64_t since_ms; /* how long already */
 };
 
 /* One listed name. is_prefix: a common prefix (ends with '/'), only with delimiter. key is relative to the store's prefix. */
@@ -86,10 +95,12 @@ struct objstore_ops {
     int (*del)(struct objstore *s, const char *const *keys, size_t n, const struct obj_call *c, struct errtext *err);
     /* Is the store there, are the keys right, does the bucket exist? One clear line if not. */
     int (*check)(struct objstore *s, const struct obj_call *c, struct errtext *err);
-    /* What is known so far, without a word to the store; all of it is after learn. NULL: nothing (of both). */
+    /* What is known so far, without a word to the store; all that can be known is after learn. NULL: nothing. */
     void (*facts)(struct objstore *s, struct obj_facts *out);
-    /* Finds out by a few requests what isn't known yet. Never needed: put finds out by itself what it depends on. */
+    /* Finds out by a few requests what isn't known yet; NULL: there is nothing to find out. Never needed: put finds out by itself what it depends on. */
     int (*learn)(struct objstore *s, const struct obj_call *c, struct errtext *err);
+    /* NULL: never any trouble. Any thread, at once. */
+    void (*health)(struct objstore *s, struct obj_health *out);
     void (*close)(struct objstore *s);
 };
 
@@ -114,6 +125,12 @@ struct objstore_config {
 
 /* Opens a store; contacts nothing (see check). 0 or a negative errno with *err. The caller ends it by (*out)->ops->close. */
 int objstore_open(const struct objstore_config *cfg, struct objstore **out, struct errtext *err);
+/* The operations of these names, for any store. */
+void objstore_facts(struct objstore *s, struct obj_facts *out);
+int objstore_learn(struct objstore *s, const struct obj_call *c, struct errtext *err);
+void objstore_health(struct objstore *s, struct obj_health *out);
+/* What a person is to know of a store with these facts: one line for each i from 0, then NULL. */
+const char *objstore_advice(const struct obj_facts *f, unsigned i);
 /* True if key keeps rule 2. */
 bool objstore_key_ok(const char *key);
 

@@ -15,9 +15,11 @@ enum { EXCHANGES_PER_BODY = 4 };
 const struct s3_tuning s3_default_tuning = {
     .connect_ms = 15000,
     .stall_ms = 90000,
-    .answer_ms = 300000,
+    .answer_ms = 150000, /* s3d holds a PUT for 120 s when its disk is full, then says so */
     .reply_ms = 90000,
-    .retry = {.first_ms = 250, .most_ms = 20000, .total_ms = 120000, .last_ms = 240000},
+    .quiet_ms = 10000,
+    .quiet_bytes = 10240,
+    .retry = {.first_ms = 250, .most_ms = 20000, .total_ms = 120000, .last_ms = 140000},
     .multipart_over = UINT64_C(512) << 20,
     .part_size = UINT64_C(80) << 20, /* two slabs of renterd's usual 10-of-30 */
     .max_keys = 1000,
@@ -32,6 +34,7 @@ static void s3_close(struct objstore *o)
     if (s->http)
         http_engine_free(s->http);
     s3_pace_fini(&s->pace);
+    s3_health_fini(&s->health);
     free(s->host);
     free(s->bucket);
     free(s->prefix);
@@ -50,7 +53,14 @@ static enum obj_known known(int state, int yes, int no)
 static void s3_facts(struct objstore *o, struct obj_facts *out)
 {
     struct s3_store *s = (struct s3_store *)o;
-    *out = (struct obj_facts){.creates = known(atomic_load(&s->create), S3_CREATE_HONOURED, S3_CREATE_IGNORED)};
+    *out = (struct obj_facts){.creates = known(atomic_load(&s->create), S3_CREATE_HONOURED, S3_CREATE_IGNORED),
+                              .versioned = (enum obj_known)atomic_load(&s->versioned),
+                              .locked = (enum obj_known)atomic_load(&s->locked)};
+}
+
+static void s3_health(struct objstore *o, struct obj_health *out)
+{
+    s3_health_get(&((struct s3_store *)o)->health, out);
 }
 
 static const struct objstore_ops s3_ops = {
@@ -64,6 +74,7 @@ static const struct objstore_ops s3_ops = {
     .check = s3_check,
     .facts = s3_facts,
     .learn = s3_learn,
+    .health = s3_health,
     .close = s3_close,
 };
 
@@ -76,6 +87,7 @@ int s3_open(const struct objstore_config *cfg, const struct s3_tuning *tuning, s
     s->base.ops = &s3_ops;
     s->tuning = tuning ? *tuning : s3_default_tuning;
     s3_pace_init(&s->pace, cfg->parallel, cfg->note);
+    s3_health_init(&s->health, cfg->note);
     int rc = s3_configure(s, cfg, err);
     if (rc == 0)
         rc = http_engine_new(EXCHANGES_PER_BODY * cfg->parallel, &s->http, err);

@@ -5,6 +5,7 @@
 #define S3VTL_S3_H
 
 #include "s3backend/objstore.h"
+#include "s3backend/s3_health.h"
 #include "s3backend/s3_http.h"
 #include "s3backend/s3_pace.h"
 #include "s3backend/s3_policy.h"
@@ -16,6 +17,8 @@ struct s3_tuning {
     unsigned stall_ms;   /* no byte moves */
     unsigned answer_ms;  /* a PUT or Complete is sent whole, and no answer comes: a busy renterd takes minutes */
     unsigned reply_ms;   /* the same of everything else */
+    unsigned quiet_ms;   /* less than quiet_bytes move: the call goes on, and is told as trouble */
+    unsigned quiet_bytes;
     struct retry_limits retry;
     uint64_t multipart_over; /* larger objects go by multipart upload */
     uint64_t part_size;
@@ -50,10 +53,12 @@ struct s3_store {
     struct http_lanes *lanes; /* for streams */
     struct s3_tuning tuning;
     bool tls, virtual_style;
-    bool loopback;       /* the store is on this host, by an address that leads nowhere else */
-    atomic_int checksum; /* enum s3_checksum */
-    atomic_int create;   /* enum s3_create */
-    atomic_bool singly;  /* it has no DeleteObjects */
+    bool loopback;                /* the store is on this host, by an address that leads nowhere else */
+    atomic_int checksum;          /* enum s3_checksum */
+    atomic_int create;            /* enum s3_create */
+    atomic_bool singly;           /* it has no DeleteObjects */
+    atomic_int versioned, locked; /* enum obj_known */
+    struct s3_health health;
     struct s3_pace pace; /* of big bodies */
     atomic_bool careful; /* the last big body failed: ask before the next one is sent */
     char *host;          /* host[:port], lower case, as in the Host header; without the bucket */
@@ -111,6 +116,8 @@ void s3_try(struct s3_store *s, const struct s3_request *q, const struct obj_cal
 /* Composes the line for a verdict and returns its code. tries 0: not worth telling. */
 int s3_fail(const struct s3_store *s, const struct s3_request *q, const struct s3_verdict *v, unsigned tries,
             struct errtext *err);
+/* The kind of a request, for the store's health. */
+enum s3_kind s3_kind(const struct s3_request *q);
 /* Waits; true if *cancel became true meanwhile. */
 bool s3_wait(unsigned ms, const struct obj_call *c);
 uint32_t s3_chance(void); /* any 32 bits */
@@ -162,7 +169,9 @@ bool s3_create_refused(struct s3_store *s, const struct http_response *r);
 /* The store says that an object of that name is there. 0: it is what b holds (an earlier PUT of ours whose answer was
  * lost); -EEXIST: another one; each other error: it could not be compared. */
 int s3_create_compare(struct s3_store *s, const char *key, struct s3_body *b, struct errtext *err);
-/* objstore's learn. */
+/* Finds out by itself, if need be. 0, or a negative errno: it could not be asked. */
+int s3_create_probe(struct s3_store *s, const struct obj_call *c, struct errtext *err);
+/* ---- s3_learn.c ---- */
 int s3_learn(struct objstore *o, const struct obj_call *c, struct errtext *err);
 
 /* ---- operations ---- */

@@ -101,11 +101,68 @@ static int make_wire(const struct s3_store *s, const struct s3_request *q, struc
     return short_of ? -ENOMEM : rc;
 }
 
+enum s3_kind s3_kind(const struct s3_request *q)
+{
+    bool put = q->key && (!strcmp(q->method, "PUT") || !strcmp(q->method, "POST"));
+    if (put)
+        return S3_KIND_WRITE;
+    if (!strcmp(q->method, "POST") || !strcmp(q->method, "DELETE"))
+        return S3_KIND_DELETE;
+    return q->buf || q->sink ? S3_KIND_READ : S3_KIND_LOOK;
+}
+
+/* An exchange, as the store's health sees it. */
+struct watched {
+    struct s3_store *s;
+    const struct s3_request *q;
+    bool stuck;
+};
+
+static void on_quiet(void *arg, const char *what)
+{
+    struct watched *w = arg;
+    struct s3_verdict v = {.code = -EIO};
+    struct errtext text;
+    snprintf(v.reason, sizeof(v.reason), "%s; it goes on", what);
+    (void)s3_fail(w->s, w->q, &v, 0, &text);
+    w->stuck = true;
+    s3_health_stuck(&w->s->health, s3_kind(w->q), text.text);
+}
+
+static enum s3_health_end health_end(const struct s3_request *q, const struct http_response *r,
+                                     const struct s3_verdict *v)
+{
+    bool own = r->outcome == HTTP_SOURCE || r->outcome == HTTP_SINK;
+    if (v->code == 0 || v->code == -ENOENT || v->code == -EEXIST)
+        return S3_HEALTH_GOOD;
+    if (v->code == -ECANCELED || v->code == -ENOMEM || own)
+        return S3_HEALTH_OTHER;
+    /* It lacks something that is then done otherwise, or a probe was to be refused; for HEAD of the bucket s3_check.c. */
+    bool lacks = r->status == 400 || r->status == 405 || r->status == 501;
+    bool bucket = r->status == 403 && !q->key && !strcmp(q->method, "HEAD");
+    return r->outcome == HTTP_ANSWERED && !v->retry && (lacks || bucket) ? S3_HEALTH_OTHER : S3_HEALTH_FAILED;
+}
+
+static void tell_end(const struct watched *w, const struct http_response *r, const struct s3_verdict *v)
+{
+    struct errtext text = {""};
+    size_t n;
+    enum s3_health_end end = health_end(w->q, r, v);
+    if (end == S3_HEALTH_FAILED) {
+        (void)s3_fail(w->s, w->q, v, 0, &text);
+        n = strlen(text.text);
+        if (v->retry_after_ms)
+            snprintf(text.text + n, sizeof(text.text) - n, "; the store asks to wait %u s", v->retry_after_ms / 1000);
+    }
+    s3_health_ended(&w->s->health, s3_kind(w->q), w->stuck, end, text.text, !v->retry || v->retry_after_ms >= 2000);
+}
+
 /* One exchange, signed now. */
 static void exchange(struct s3_store *s, const struct s3_request *q, const struct obj_call *c, bool expect,
                      struct http_response *r, struct s3_verdict *v)
 {
     struct wire w = {0};
+    struct watched watched = {.s = s, .q = q};
     int rc = make_wire(s, q, &w);
     if (rc) {
         *v = (struct s3_verdict){.code = rc};
@@ -128,6 +185,10 @@ static void exchange(struct s3_store *s, const struct s3_request *q, const struc
             .answer_ms = q->answer_ms ? q->answer_ms : s->tuning.reply_ms,
             .cancel = c ? c->cancel : NULL,
             .sent = q->progress && c ? c->sent : NULL,
+            .quiet_ms = s->tuning.quiet_ms,
+            .quiet_bytes = s->tuning.quiet_bytes,
+            .quiet = on_quiet,
+            .quiet_arg = &watched,
             .once = q->once,
             .expect = expect,
             .meanwhile = q->meanwhile,
@@ -140,6 +201,7 @@ static void exchange(struct s3_store *s, const struct s3_request *q, const struc
         s3_judge(r, time(NULL), v);
         if (v->code == 0 && q->inspect)
             q->inspect(q->arg, r, v);
+        tell_end(&watched, r, v);
     }
     wire_free(&w);
 }
@@ -219,8 +281,11 @@ int s3_call(struct s3_store *s, const struct s3_request *q, const struct obj_cal
         if (v.code == 0)
             return 0;
         unsigned pause = s3_backoff(l, tries, s3_chance(), v.retry_after_ms);
-        if (!v.retry || !s3_may_retry(l, c ? c->max_tries : 0, tries, clock_ms() - begin, pause))
+        if (!v.retry || !s3_may_retry(l, c ? c->max_tries : 0, tries, clock_ms() - begin, pause)) {
+            if (v.retry)
+                s3_health_gave_up(&s->health, s3_kind(q));
             return s3_fail(s, q, &v, v.retry ? tries : 0, err);
+        }
         if (s3_wait(pause, c)) {
             v = (struct s3_verdict){.code = -ECANCELED, .reason = "canceled"};
             return s3_fail(s, q, &v, 0, err);

@@ -54,6 +54,16 @@ static void put_probe(struct probe *p, struct s3_verdict *v)
     strbuf_free(&r.text);
 }
 
+/* Only a bucket that keeps versions can lock objects; a default of its own shows on any new one. */
+static void look_at_lock(struct probe *p)
+{
+    struct http_response r = {0};
+    struct errtext ignored;
+    if (s3_head_answer(p->s, "head", p->key, &r, p->c, &ignored) == 0)
+        atomic_store(&p->s->locked, r.locked ? OBJ_YES : OBJ_NO);
+    strbuf_free(&r.text);
+}
+
 /* What the two answers say; S3_CREATE_ASKED: nothing. */
 static int find_out(struct probe *p, struct s3_verdict *v)
 {
@@ -62,6 +72,8 @@ static int find_out(struct probe *p, struct s3_verdict *v)
         return S3_CREATE_IGNORED;
     if (v->code == -EACCES)
         return S3_CREATE_ASKED;
+    if (v->code == 0 && atomic_load(&p->s->versioned) == OBJ_YES)
+        look_at_lock(p);
     if (v->code == 0)
         put_probe(p, v);
     const char *key = p->key;
@@ -72,7 +84,7 @@ static int find_out(struct probe *p, struct s3_verdict *v)
     return v->code == 0 || v->code == -ENOTSUP ? S3_CREATE_IGNORED : S3_CREATE_ASKED;
 }
 
-static int probe(struct s3_store *s, const struct obj_call *c, struct errtext *err)
+int s3_create_probe(struct s3_store *s, const struct obj_call *c, struct errtext *err)
 {
     int asked = S3_CREATE_ASKED;
     if (!atomic_compare_exchange_strong(&s->create, &asked, S3_CREATE_PROBED))
@@ -100,7 +112,7 @@ bool s3_create_wanted(struct s3_store *s, const struct obj_call *c)
 {
     if (!c || !c->if_none_match)
         return false;
-    (void)probe(s, c, NULL); /* if it fails, the put itself will tell */
+    (void)s3_create_probe(s, c, NULL); /* if it fails, the put itself will tell */
     return atomic_load(&s->create) != S3_CREATE_IGNORED;
 }
 
@@ -110,11 +122,6 @@ bool s3_create_refused(struct s3_store *s, const struct http_response *r)
         return false;
     atomic_store(&s->create, S3_CREATE_IGNORED);
     return true;
-}
-
-int s3_learn(struct objstore *o, const struct obj_call *c, struct errtext *err)
-{
-    return probe((struct s3_store *)o, c, err);
 }
 
 /* ---- what is there ---- */

@@ -34,6 +34,10 @@ struct http_request {
     bool expect;                   /* ask by "Expect: 100-continue" before a big body */
     void (*meanwhile)(void *arg);  /* NULL, or run by the caller's thread while the exchange is under way */
     void *arg;                     /* of meanwhile */
+    unsigned quiet_ms;             /* when less than quiet_bytes moved for so long, in both directions together, */
+    uint64_t quiet_bytes;
+    void (*quiet)(void *arg, const char *what); /* NULL, or told so, once, by the thread that does the exchange */
+    void *quiet_arg;
     bool once; /* never sent a second time by libcurl itself, as it does on a used connection that breaks */
 };
 
@@ -61,6 +65,7 @@ struct http_response {
     uint64_t length;           /* its value */
     bool has_range;            /* Content-Range was there and well-formed */
     uint64_t first, last;      /* its ends */
+    bool locked;               /* x-amz-object-lock-mode was there */
     bool kms;                  /* x-amz-server-side-encryption names KMS: then the ETag is no MD5 */
     time_t date;               /* the store's clock, 0 when not told */
     unsigned retry_after_s;    /* 0 when not told */

@@ -64,7 +64,7 @@ static void new_answer(struct transfer *t, const char *line, size_t len)
     r->status = strtol(code, NULL, 10);
     t->answered = r->status >= 200;
     r->etag[0] = r->crc32c[0] = 0;
-    r->has_length = r->has_range = r->kms = false;
+    r->has_length = r->has_range = r->kms = r->locked = false;
     r->date = 0;
     r->retry_after_s = 0;
     strbuf_reset(&r->text);
@@ -120,6 +120,8 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
         r->has_range = sscanf(v, "bytes %" SCNu64 "-%" SCNu64, &r->first, &r->last) == 2;
     else if (header_value(line, "x-amz-server-side-encryption", v, sizeof(v)))
         r->kms = !strncmp(v, "aws:kms", 7);
+    else if (header_value(line, "x-amz-object-lock-mode", v, sizeof(v)))
+        r->locked = true;
     else if (header_value(line, "Date", v, sizeof(v)))
         r->date = curl_getdate(v, NULL) < 0 ? 0 : curl_getdate(v, NULL);
     else if (header_value(line, "Retry-After", v, sizeof(v)))
@@ -150,6 +152,26 @@ static bool fit_range(struct transfer *t)
     return false;
 }
 
+static void watch_anew(struct transfer *t, uint64_t now)
+{
+    t->watch_ms = now;
+    t->watch_moved = t->moved;
+    t->quiet_halves = 0;
+}
+
+static bool give_sink(struct transfer *t, const char *data, size_t len)
+{
+    uint64_t before = clock_ms();
+    if (t->q->sink->take(t->q->sink->arg, data, len)) {
+        t->r->outcome = HTTP_SINK;
+        return false;
+    }
+    uint64_t now = clock_ms();
+    if (now - before > t->q->quiet_ms / 8) /* it was the sink that was slow, not the store */
+        watch_anew(t, now);
+    return true;
+}
+
 static size_t take_range(struct transfer *t, const char *data, size_t len)
 {
     struct http_response *r = t->r;
@@ -165,10 +187,8 @@ static size_t take_range(struct transfer *t, const char *data, size_t len)
         take = (size_t)left;
     if (take && t->q->buf)
         memcpy((char *)t->q->buf + r->received, data + skip, take);
-    else if (take && t->q->sink->take(t->q->sink->arg, data + skip, take)) {
-        r->outcome = HTTP_SINK;
+    else if (take && !give_sink(t, data + skip, take))
         return 0;
-    }
     r->received += take;
     /* The rest of a whole object is not wanted: end the exchange, unless there is no rest. */
     t->enough = !r->has_range && r->received == t->q->len && !(r->has_length && r->length == t->q->offset + t->q->len);
@@ -198,6 +218,8 @@ static int on_progress(void *arg, curl_off_t down_total, curl_off_t down, curl_o
     (void)down_total;
     (void)up_total;
     if (down != t->seen_down || up != t->seen_up) {
+        t->moved += (uint64_t)(down > t->seen_down ? down - t->seen_down : 0);
+        t->moved += (uint64_t)(up > t->seen_up ? up - t->seen_up : 0);
         t->seen_down = down;
         t->seen_up = up;
         t->moved_ms = clock_ms();
@@ -339,11 +361,41 @@ bool transfer_begin(struct transfer *t)
     return t->r->outcome != HTTP_CANCELED;
 }
 
+static bool awaits_answer(const struct transfer *t)
+{
+    return t->connected && !t->answered && (!t->q->body || (uint64_t)t->seen_up >= t->q->body->len);
+}
+
+/* Says once that the exchange does not get on: by halves of the time, so that it is at most half as late again. */
+static void watch(struct transfer *t, uint64_t now)
+{
+    const struct http_request *q = t->q;
+    char what[100];
+    if (!q->quiet || t->quiet_halves == 2)
+        return;
+    if (!t->watch_ms)
+        watch_anew(t, now);
+    if (now - t->watch_ms < q->quiet_ms / 2)
+        return;
+    uint64_t moved = t->moved - t->watch_moved;
+    unsigned quiet = moved < q->quiet_bytes / 2 ? t->quiet_halves + 1 : 0;
+    watch_anew(t, now);
+    t->quiet_halves = quiet;
+    if (quiet < 2)
+        return;
+    const char *how = !t->connected      ? "no connection"
+                      : awaits_answer(t) ? "no answer"
+                      : moved            ? "hardly a byte moved"
+                                         : "no byte moved";
+    snprintf(what, sizeof(what), "%s for %u s", how, (q->quiet_ms + 500) / 1000);
+    q->quiet(q->quiet_arg, what);
+}
+
 /* Before the connection stands, libcurl's own limit counts. */
 static bool stalled(struct transfer *t, uint64_t now)
 {
     const struct http_request *q = t->q;
-    bool all_sent = t->connected && !t->answered && (!q->body || (uint64_t)t->seen_up >= q->body->len);
+    bool all_sent = awaits_answer(t);
     uint64_t idle = now > t->moved_ms ? now - t->moved_ms : 0;
     uint64_t limit = !t->connected ? (uint64_t)q->connect_ms + q->stall_ms : all_sent ? q->answer_ms : q->stall_ms;
     if (idle < limit)
@@ -358,6 +410,7 @@ static bool stalled(struct transfer *t, uint64_t now)
 
 bool transfer_is_over(struct transfer *t, uint64_t now)
 {
+    watch(t, now);
     if (transfer_canceled(t))
         t->r->outcome = HTTP_CANCELED;
     else if (stalled(t, now))

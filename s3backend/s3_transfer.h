@@ -19,6 +19,9 @@ struct transfer {
     uint64_t skip;                   /* bytes before the range, of a whole object that came instead of it */
     curl_off_t seen_up, seen_down;   /* for stalls */
     uint64_t moved_ms;               /* when something moved last */
+    uint64_t moved;                  /* bytes, up and down together */
+    uint64_t watch_ms, watch_moved;  /* for quiet: when this half of its time began, and moved then */
+    unsigned quiet_halves;           /* how many halves in a row were quiet */
     bool connected, answered, sized; /* answered: a status line came; sized: the range was compared */
     bool enough, done;
 };

@@ -7,7 +7,8 @@
 DIR/rule holds the fault in force, one line, looked at for each request (replace it by rename):
     OPERATION KIND FAULT TIMES           "-": none. TIMES: requests that it hits, 0: all until the rule changes
       OPERATION  put get head list delete create part complete abort any
-      KIND       seg head map inventory format any      what the key is of
+      KIND       seg head map inventory format any      what the key is of; probe: the client's own questions about
+                 the store, which "any" means only in a rule without a number of times
       FAULT      reset    the connection breaks before the server sees the request
                  lost     the server does as told, the connection breaks before it answers
                  refuse   as reset, for a new connection too: nothing answers
@@ -53,6 +54,8 @@ class Rule:
         want_operation, want_kind, fault, times = text.split()[:4]
         if want_operation not in (operation, "any") or want_kind not in (kind, "any"):
             return None
+        if kind == "probe" and want_kind == "any" and int(times):
+            return None
         if int(times) and self.hits >= int(times):
             return None
         self.hits += 1
@@ -80,6 +83,8 @@ def classify(method, target):
         operation = "head"
     else:
         operation = "list" if "list-type" in query or not key.strip("/").count("/") else "get"
+    if "-probe" in key or "versioning" in query:
+        kind = "probe"
     if operation == "delete" and method == "POST":
         kind = "seg"  # a batch; ours are mostly segments
     return operation, kind, key
@@ -165,6 +170,8 @@ class Proxy:
             writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             head = b"\r\n".join(x for x in head.split(b"\r\n") if not x.lower().startswith(b"expect:"))
         body = await reader.readexactly(int(headers.get("content-length", 0)))
+        if operation == "delete" and b"-probe" in body:
+            kind = "probe"
         fault = self.rule.look(operation, kind, key)
         if fault in ("reset", "refuse"):
             break_connection(writer)

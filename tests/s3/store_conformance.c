@@ -629,7 +629,7 @@ static void if_none_match_never_overwrites(void **state)
     const struct obj_source one = {.mem = "one", .fd = -1, .len = 3}, two = {.mem = "two", .fd = -1, .len = 3};
     struct errtext err = {""};
     char got[3];
-    ok(s->ops->learn(s, NULL, ok_err));
+    ok(objstore_learn(s, NULL, ok_err));
     assert_list(s, "create-probe", NULL, false, "");
     assert_int_not_equal(creates(s), OBJ_UNKNOWN);
     if (!f->is_s3 || env("STORE_CREATES"))
@@ -668,7 +668,7 @@ static void of_rivals_one_wins(void **state)
     struct rival r[8];
     char got[8];
     unsigned won = 0;
-    ok(f->store->ops->learn(f->store, NULL, ok_err));
+    ok(objstore_learn(f->store, NULL, ok_err));
     if (creates(f->store) != OBJ_YES)
         return;
     for (int i = 0; i < 8; i++) {

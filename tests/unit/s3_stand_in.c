@@ -89,6 +89,23 @@ static void await_close_deaf(int fd)
     }
 }
 
+static bool stopping(struct stand_in *s)
+{
+    pthread_mutex_lock(&s->lock);
+    bool stop = s->stop;
+    pthread_mutex_unlock(&s->lock);
+    return stop;
+}
+
+/* One byte in 5 ms, in or out. */
+static void creep(struct connection *conn, bool out)
+{
+    char c = 'x';
+    /* The client's close waits behind all that is not read. */
+    while (!stopping(conn->s) && (out ? send(conn->fd, &c, 1, MSG_NOSIGNAL) : recv(conn->fd, &c, 1, 0)) == 1)
+        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+}
+
 /* Reads a head into a string of its own; NULL at the end of the connection. */
 static char *read_head(struct connection *c)
 {
@@ -236,7 +253,7 @@ static bool serve_one(struct connection *c)
     if (!r.head)
         return false;
     const struct stand_in_answer *a = admit(c->s, &r);
-    if (a->way != SI_EARLY && a->way != SI_DEAF) {
+    if (a->way != SI_EARLY && a->way != SI_DEAF && a->way != SI_SIP) {
         read_body(c, &r);
         if (a->damage && r.body_len)
             r.body[r.body_len / 2] ^= 1;
@@ -246,11 +263,16 @@ static bool serve_one(struct connection *c)
         await_close(c->fd);
     else if (a->way == SI_DEAF)
         await_close_deaf(c->fd);
+    else if (a->way == SI_SIP)
+        creep(c, false);
     pthread_mutex_lock(&c->s->lock);
     c->s->under_way--;
     pthread_mutex_unlock(&c->s->lock);
-    if (a->way == SI_ANSWER || a->way == SI_SHORT || a->way == SI_HALF || a->way == SI_EARLY || a->way == SI_CLOSE)
+    if (a->way == SI_ANSWER || a->way == SI_SHORT || a->way == SI_HALF || a->way == SI_EARLY || a->way == SI_CLOSE ||
+        a->way == SI_DRIP)
         send_answer(c, a, &r);
+    if (a->way == SI_DRIP)
+        creep(c, true);
     if (a->way == SI_HALF)
         await_close(c->fd);
     return a->way == SI_ANSWER;

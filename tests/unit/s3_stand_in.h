@@ -16,6 +16,8 @@ enum stand_in_way {
     SI_DEAF,   /* don't read the body, say nothing until the client goes away */
     SI_EARLY,  /* answer before the body is read, then close */
     SI_CLOSE,  /* answer, then close */
+    SI_SIP,    /* read the body byte by byte, one in 5 ms, until the client goes away */
+    SI_DRIP,   /* send the answer's body so, again and again until the client goes away */
 };
 
 enum stand_in_crc { /* of a request's x-amz-checksum-crc32c */

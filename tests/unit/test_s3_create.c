@@ -148,13 +148,65 @@ static void a_probe_that_fails_decides_nothing(void **state)
     stop(&g);
 }
 
-static void learn_asks_without_a_put(void **state)
+#define VERSIONING .expect = "GET /bkt?versioning= HTTP"
+#define VERSIONED(inner)                                                                                               \
+    {                                                                                                                  \
+        VERSIONING, .status = 200, .body = "<VersioningConfiguration>" inner "</VersioningConfiguration>"              \
+    }
+
+static void learn_asks_what_is_not_known(void **state)
 {
     (void)state;
-    struct rig g = start(SCRIPT({PROBE, .status = 200, .etag = 1}, {PROBE, .status = 412, .body = FAILED}, CLEAN));
+    struct obj_facts f;
+    struct rig g =
+        start(SCRIPT(VERSIONED(""), {PROBE, .status = 200, .etag = 1}, {PROBE, .status = 412, .body = FAILED}, CLEAN));
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(g.s->ops->learn(g.s, NULL, &g.err), 0);
+    g.s->ops->facts(g.s, &f);
+    assert_int_equal(f.creates, OBJ_YES);
+    assert_int_equal(f.versioned, OBJ_NO);
+    assert_int_equal(f.locked, OBJ_NO);
+    assert_null(objstore_advice(&f, 0));
+    stop(&g);
+}
+
+/* A lock that the bucket puts on each new object shows on any. */
+static void a_bucket_that_keeps_and_locks_is_told(void **state)
+{
+    (void)state;
+    struct obj_facts f;
+    struct rig g = start(SCRIPT(VERSIONED("<Status>Enabled</Status>"), {PROBE, .status = 200, .etag = 1},
+                                {.expect = "HEAD /bkt/pre/create-probe-",
+                                 .status = 200,
+                                 .headers = "x-amz-object-lock-mode: GOVERNANCE\r\nContent-Length: 99\r\n"},
+                                {PROBE, .status = 200, .etag = 1}, CLEAN));
     assert_int_equal(g.s->ops->learn(g.s, NULL, &g.err), 0);
-    assert_int_equal(g.s->ops->learn(g.s, NULL, &g.err), 0);
-    assert_int_equal(creates(&g), OBJ_YES);
+    g.s->ops->facts(g.s, &f);
+    assert_int_equal(f.versioned, OBJ_YES);
+    assert_int_equal(f.locked, OBJ_YES);
+    assert_has(objstore_advice(&f, 0), "keeps old versions");
+    assert_has(objstore_advice(&f, 1), "locks objects");
+    assert_has(objstore_advice(&f, 2), "If-None-Match");
+    assert_null(objstore_advice(&f, 3));
+    stop(&g);
+}
+
+/* Who may not ask does not get to know; that is no error. A store that does not answer is one. */
+static void what_cannot_be_asked_is_not_known(void **state)
+{
+    (void)state;
+    static const int statuses[] = {403, 501};
+    struct obj_facts f;
+    for (size_t i = 0; i < 2; i++) {
+        struct rig g = start(SCRIPT({VERSIONING, .status = statuses[i]}, {PROBE, .status = 501}));
+        assert_int_equal(g.s->ops->learn(g.s, NULL, &g.err), 0);
+        g.s->ops->facts(g.s, &f);
+        assert_int_equal(f.versioned, OBJ_UNKNOWN);
+        stop(&g);
+    }
+    const struct obj_call once = {.max_tries = 1};
+    struct rig g = start(SCRIPT({VERSIONING, .status = 503}));
+    assert_int_equal(g.s->ops->learn(g.s, &once, &g.err), -EIO);
     stop(&g);
 }
 
@@ -293,7 +345,9 @@ int main(void)
         cmocka_unit_test(to_a_store_that_ignores_it_it_is_not_sent),
         cmocka_unit_test(a_store_that_refuses_the_header_gets_none),
         cmocka_unit_test(a_probe_that_fails_decides_nothing),
-        cmocka_unit_test(learn_asks_without_a_put),
+        cmocka_unit_test(learn_asks_what_is_not_known),
+        cmocka_unit_test(a_bucket_that_keeps_and_locks_is_told),
+        cmocka_unit_test(what_cannot_be_asked_is_not_known),
         cmocka_unit_test(without_the_flag_nothing_is_asked),
         cmocka_unit_test(another_object_is_eexist),
         cmocka_unit_test(ones_own_object_is_success),

@@ -40,6 +40,10 @@ int cmd_library_init(const struct command_line *cl)
         printf("library %s (%s) %s\n", json_string_value(json_object_get(r, "name")),
                json_string_value(json_object_get(r, "library")),
                json_is_true(json_object_get(r, "created")) ? "initialised" : "already exists");
+    size_t i;
+    json_t *line;
+    json_array_foreach(json_object_get(r, "store_advice"), i, line)
+        fprintf(stderr, "s3vtl: note: %s\n", json_string_value(line));
     json_decref(r);
     config_free(cfg);
     return rc ? EXIT_FAILED : EXIT_DONE;
@@ -220,19 +224,30 @@ static void print_flush(json_int_t left, json_int_t rate)
         printf(", about %lld s", (long long)(left / rate));
 }
 
+static void print_store(const json_t *store)
+{
+    size_t i;
+    json_t *line;
+    if (json_is_string(json_object_get(store, "trouble")))
+        printf("the store is in trouble, for %lld s: %s\n", (long long)number(store, "since_ms") / 1000,
+               text(store, "trouble"));
+    json_array_foreach(json_object_get(store, "advice"), i, line) printf("note: %s\n", json_string_value(line));
+}
+
 static void print_status(const json_t *s)
 {
     const json_t *spool = json_object_get(s, "spool");
     char a[32], b[32], d[32], e[32], used[USED_ROOM];
     size_t i;
     json_t *j;
-    printf("library %s   durability %s   backlog %s of %s   cache %s of %s\n\n", text(s, "name"),
+    printf("library %s   durability %s   backlog %s of %s   cache %s of %s\n", text(s, "name"),
            text(spool, "durability"), human_size(number(spool, "dirty_bytes"), a),
            human_size(number(spool, "dirty_limit"), b), human_size(number(spool, "cache_bytes"), d),
            human_size(number(spool, "cache_size"), e));
     if (json_is_string(json_object_get(s, "warning")))
-        printf("WARNING: %s\n\n", text(s, "warning"));
-    printf("%-7s %-4s %-12s %-12s %-16s %8s %10s\n", "DRIVE", "LUN", "SERIAL", "STATE", "BARCODE", "FILE", "BLOCK");
+        printf("WARNING: %s\n", text(s, "warning"));
+    print_store(json_object_get(s, "store"));
+    printf("\n%-7s %-4s %-12s %-12s %-16s %8s %10s\n", "DRIVE", "LUN", "SERIAL", "STATE", "BARCODE", "FILE", "BLOCK");
     json_array_foreach(json_object_get(s, "drives"), i, j)
     {
         bool in = json_is_string(json_object_get(j, "barcode"));

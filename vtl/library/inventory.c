@@ -209,9 +209,9 @@ static bool is_dirty(struct library *lib)
 static void *inventory_thread(void *arg)
 {
     struct library *lib = arg;
-    struct obj_call call = {.cancel = &lib->stop};
+    const struct obj_call call = {.cancel = &lib->stop}, once = {.cancel = &lib->stop, .max_tries = 1};
     uint64_t not_before = 0;
-    bool told = false, looked = false;
+    bool told = false, looked = false, learnt = false;
     while (!atomic_load(&lib->stop)) {
         uint64_t seen = progress_now(&lib->eng.progress);
         struct errtext err = {""};
@@ -227,6 +227,8 @@ static void *inventory_thread(void *arg)
         if (rc && rc != -ECANCELED && !told)
             log_line("inventory: %s", err.text);
         told = rc != 0;
+        if (!rc && !learnt) /* for status; the store answers just now */
+            learnt = objstore_learn(lib->eng.store, &once, NULL) == 0;
     }
     return NULL;
 }

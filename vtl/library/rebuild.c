@@ -137,9 +137,24 @@ static int init_with_store(const struct vtl_config *cfg, struct objstore *store,
     return rc;
 }
 
+/* What a person is to know of the store; nothing if it does not tell. */
+static json_t *store_advice(struct objstore *store)
+{
+    const struct obj_call few = {.max_tries = 2};
+    struct obj_facts facts;
+    json_t *list = json_array();
+    (void)objstore_learn(store, &few, NULL);
+    objstore_facts(store, &facts);
+    const char *line;
+    for (unsigned i = 0; (line = objstore_advice(&facts, i)); i++)
+        json_array_append_new(list, json_string(line));
+    return list;
+}
+
 int library_init(const struct vtl_config *cfg, json_t **report, struct errtext *err)
 {
     struct objstore *store = NULL;
+    json_t *advice = NULL;
     char id[37];
     bool existed = false;
     *report = NULL;
@@ -147,9 +162,12 @@ int library_init(const struct vtl_config *cfg, json_t **report, struct errtext *
     if (rc)
         return rc;
     rc = init_with_store(cfg, store, id, &existed, err);
+    if (!rc)
+        advice = store_advice(store);
     store->ops->close(store);
     if (!rc)
-        *report = json_pack("{s:s, s:s, s:b}", "library", id, "name", cfg->library.name, "created", (int)!existed);
+        *report = json_pack("{s:s, s:s, s:b, s:o}", "library", id, "name", cfg->library.name, "created", (int)!existed,
+                            "store_advice", advice);
     return rc;
 }
 

@@ -137,6 +137,20 @@ static json_t *cartridges_json(struct library *lib)
     return list;
 }
 
+static json_t *store_json(struct library *lib)
+{
+    struct obj_health health;
+    struct obj_facts facts;
+    json_t *advice = json_array();
+    const char *line;
+    objstore_health(lib->eng.store, &health);
+    objstore_facts(lib->eng.store, &facts);
+    for (unsigned i = 0; (line = objstore_advice(&facts, i)); i++)
+        json_array_append_new(advice, json_string(line));
+    return json_pack("{s:o, s:o, s:o}", "trouble", text_or_null(health.text), "since_ms", integer(health.since_ms),
+                     "advice", advice);
+}
+
 static json_t *op_status(struct library *lib, const json_t *request, struct errtext *err)
 {
     (void)request;
@@ -145,8 +159,8 @@ static json_t *op_status(struct library *lib, const json_t *request, struct errt
     lock_take(&lib->lock);
     struct errtext warning = lib->warning;
     lock_release(&lib->lock);
-    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:{s:o, s:o, s:o, s:o, s:o, s:o, s:s}}", "name",
-                     lib->cfg->library.name, "library", lib->id, "warning", text_or_null(warning.text), "elements",
+    return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:{s:o, s:o, s:o, s:o, s:o, s:o, s:s}}", "name",
+                     lib->cfg->library.name, "store", store_json(lib), "library", lib->id, "warning", text_or_null(warning.text), "elements",
                      elements_json(lib), "drives", drives_json(lib), "cartridges", cartridges_json(lib), "spool",
                      "dirty_bytes", integer(atomic_load(&lib->eng.dirty_bytes)), "max_dirty",
                      integer(lib->cfg->spool.max_dirty), "cache_bytes", integer(spool_cache_bytes(lib->eng.spool)),

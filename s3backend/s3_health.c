@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * s3_health.c: see s3_health.h.
+ *
+ * Trouble of a kind begins with an exchange that fails, or that does not get on for some seconds, and ends when one of
+ * that kind ends well while no other is stuck. What one more try cures at once is not worth a line in the log: it gets
+ * one when trouble has lasted, or is bound to. After its end a new one within a minute is taken for the same until it
+ * lasts: a store at its limit would fill the log.
+ */
+#include "s3backend/s3_health.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+enum { LASTS_MS = 2000, SAME_MS = 60000, LINE = 700 };
+
+void s3_health_init(struct s3_health *h, void (*note)(const char *line))
+{
+    *h = (struct s3_health){.note = note};
+    lock_init(&h->lock, LOCK_S3_HEALTH);
+}
+
+void s3_health_fini(struct s3_health *h)
+{
+    lock_fini(&h->lock);
+}
+
+static const struct s3_trouble *oldest(const struct s3_health *h)
+{
+    const struct s3_trouble *found = NULL;
+    for (int i = 0; i < S3_KINDS; i++)
+        if (h->kinds[i].text[0] && (!found || h->kinds[i].since_ms < found->since_ms))
+            found = &h->kinds[i];
+    return found;
+}
+
+static void begin(struct s3_health *h, enum s3_kind kind, const char *text)
+{
+    lock_assert_held(&h->lock);
+    struct s3_trouble *t = &h->kinds[kind];
+    uint64_t now = clock_ms();
+    if (!t->text[0])
+        t->since_ms = now;
+    if (!h->since_ms)
+        h->since_ms = now;
+    snprintf(t->text, sizeof(t->text), "%s", *text ? text : "?");
+}
+
+/* The line that is due, if one is. */
+static void log_begin(struct s3_health *h, const char *text, bool at_once, char line[LINE])
+{
+    lock_assert_held(&h->lock);
+    uint64_t now = clock_ms(), lasted = now - h->since_ms;
+    bool again = h->ended_ms && h->since_ms - h->ended_ms < SAME_MS;
+    if (h->logged || (again ? lasted < SAME_MS : !at_once && lasted < LASTS_MS))
+        return;
+    h->logged = true;
+    snprintf(line, LINE, "the store is in trouble: %s", text);
+}
+
+static void end(struct s3_health *h, enum s3_kind kind, char line[LINE])
+{
+    lock_assert_held(&h->lock);
+    if (!h->kinds[kind].text[0] || h->kinds[kind].stuck)
+        return;
+    h->kinds[kind].text[0] = '\0';
+    if (oldest(h))
+        return;
+    uint64_t now = clock_ms();
+    if (h->logged) {
+        snprintf(line, LINE, "the store is well again, after %" PRIu64 " s", (now - h->since_ms + 500) / 1000);
+        h->ended_ms = now;
+    }
+    h->since_ms = 0;
+    h->logged = false;
+}
+
+static void tell(const struct s3_health *h, const char *line)
+{
+    if (line[0] && h->note)
+        h->note(line);
+}
+
+void s3_health_stuck(struct s3_health *h, enum s3_kind kind, const char *text)
+{
+    char line[LINE] = "";
+    lock_take(&h->lock);
+    h->kinds[kind].stuck++;
+    begin(h, kind, text);
+    log_begin(h, text, true, line);
+    lock_release(&h->lock);
+    tell(h, line);
+}
+
+void s3_health_ended(struct s3_health *h, enum s3_kind kind, bool was_stuck, enum s3_health_end how, const char *text,
+                     bool at_once)
+{
+    char line[LINE] = "";
+    lock_take(&h->lock);
+    if (was_stuck)
+        h->kinds[kind].stuck--;
+    if (how == S3_HEALTH_FAILED) {
+        begin(h, kind, text);
+        log_begin(h, text, at_once, line);
+    } else if (how == S3_HEALTH_GOOD) {
+        end(h, kind, line);
+    }
+    lock_release(&h->lock);
+    tell(h, line);
+}
+
+void s3_health_gave_up(struct s3_health *h, enum s3_kind kind)
+{
+    char line[LINE] = "";
+    lock_take(&h->lock);
+    if (h->kinds[kind].text[0])
+        log_begin(h, h->kinds[kind].text, true, line);
+    lock_release(&h->lock);
+    tell(h, line);
+}
+
+void s3_health_get(struct s3_health *h, struct obj_health *out)
+{
+    *out = (struct obj_health){.text = ""};
+    lock_take(&h->lock);
+    const struct s3_trouble *t = oldest(h);
+    if (t) {
+        snprintf(out->text, sizeof(out->text), "%s", t->text);
+        out->since_ms = clock_ms() - h->since_ms;
+    }
+    lock_release(&h->lock);
+}
