@@ -44,6 +44,7 @@ static const struct rule codes[] = {
     {"AccessDenied", -EACCES, false, DENIED},
     {"SignatureDoesNotMatch", -EACCES, false, WRONG_KEYS},
     {"InvalidAccessKeyId", -EACCES, false, "the store doesn't know this access key"},
+    {"XAdminUserNotFound", -EACCES, false, "the store doesn't know this access key"}, /* versitygw, with a 404 */
     {"AuthorizationHeaderMalformed", -EACCES, false, "check store option region"},
     {"RequestTimeTooSkewed", -EACCES, false, "this host's clock is wrong: check NTP"},
     {"AccountProblem", -EACCES, false, NULL},

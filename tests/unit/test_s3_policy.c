@@ -45,6 +45,7 @@ static void each_answer_has_its_verdict(void **state)
         {403, "SignatureDoesNotMatch", "x", -EACCES, false},
         {403, "InvalidAccessKeyId", "x", -EACCES, false},
         {403, "RequestTimeTooSkewed", "x", -EACCES, false},
+        {404, "XAdminUserNotFound", "x", -EACCES, false},
         {403, NULL, NULL, -EACCES, false},
         {403, "QuotaExceeded", "x", -EIO, false},
         {403, "InvalidStorageClass", "x", -EIO, false},
