@@ -20,6 +20,7 @@
 #define FILE_BLOCKS 50 /* blocks before a filemark, which is a sync */
 #define MAX_DIRTY (32u << 20)
 #define SEGMENT (1u << 20)
+#define SEEN_IN_S 15     /* that the store is in trouble */
 #define TOLD_AFTER_S 150 /* the store's own tries in one call take 2 minutes */
 #define RESUMES_IN_S 120 /* the longest pause between two tries is 60 s, and a host may be busy */
 #define DRAINS_IN_S 300
@@ -120,6 +121,7 @@ struct state {
     uint64_t dirty, not_remote;
     unsigned in_trouble; /* cartridges that tell one */
     char trouble[600];   /* of one of them */
+    bool store;          /* the store itself is said to be in trouble */
 };
 
 static struct state look(struct library *lib)
@@ -129,6 +131,7 @@ static struct state look(struct library *lib)
     json_t *q = json_pack("{s:s}", "op", "status"), *r = library_call(lib, q, &err), *c;
     size_t i;
     must(!r, "status", &err);
+    s.store = json_is_string(json_object_get(json_object_get(r, "store"), "trouble"));
     s.dirty = (uint64_t)json_integer_value(json_object_get(json_object_get(r, "spool"), "dirty_bytes"));
     json_array_foreach(json_object_get(r, "cartridges"), i, c)
     {
@@ -192,12 +195,14 @@ static void start(struct writer *w, struct library *lib, unsigned drive, uint64_
 /* Until the time is over. Writes stop when the spool is full, and only then. */
 static void during(const struct rig *rig, struct library *lib, struct writer *w, unsigned duration)
 {
-    uint64_t began = seconds(), full_at = 0, most = 0, next = 60;
+    uint64_t began = seconds(), full_at = 0, seen_at = 0, most = 0, next = 60;
     struct state s;
     do {
         pause_ms(200);
         s = look(lib);
         most = s.dirty > most ? s.dirty : most;
+        if (!seen_at && s.store)
+            seen_at = seconds() - began + 1;
         if (!full_at && s.dirty + MAX_BLOCK > MAX_DIRTY)
             full_at = seconds() - began + 1;
         if (seconds() - began >= next) {
@@ -210,6 +215,8 @@ static void during(const struct rig *rig, struct library *lib, struct writer *w,
     } while (seconds() - began < duration);
     printf("# full in less than %" PRIu64 " s; at most %" PRIu64 " bytes waited for the store, limit %u\n", full_at,
            most, MAX_DIRTY);
+    printf("# the store's trouble was in status in less than %" PRIu64 " s\n", seen_at);
+    expect(seen_at && seen_at <= SEEN_IN_S, "status tells of the store's trouble within 15 s");
     expect(full_at != 0, "writes go on until the spool is full");
     bool waits = true, failed = false;
     for (unsigned i = 0; i < DRIVES; i++) {
@@ -248,7 +255,7 @@ static void after(const struct rig *rig, struct library *lib, struct writer *w)
     expect(flush_remote(lib), "everything drains");
     struct state s = look(lib);
     printf("# all is stored after %" PRIu64 " s\n", seconds() - began);
-    expect(!s.not_remote && !s.in_trouble, "and no trouble is left");
+    expect(!s.not_remote && !s.in_trouble && !s.store, "and no trouble is left");
 }
 
 int main(int argc, char **argv)

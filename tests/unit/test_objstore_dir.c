@@ -239,6 +239,62 @@ struct churn {
     int number, rc;
 };
 
+/* ---- a file system that can do less ---- */
+
+static bool no_flag, no_link; /* renameat2 knows no RENAME_NOREPLACE; there are no links */
+
+int __real_renameat2(int from, const char *old, int to, const char *name, unsigned flags);
+int __wrap_renameat2(int from, const char *old, int to, const char *name, unsigned flags);
+int __wrap_renameat2(int from, const char *old, int to, const char *name, unsigned flags)
+{
+    if (!no_flag)
+        return __real_renameat2(from, old, to, name, flags);
+    errno = EINVAL;
+    return -1;
+}
+
+int __real_linkat(int from, const char *old, int to, const char *name, int flags);
+int __wrap_linkat(int from, const char *old, int to, const char *name, int flags);
+int __wrap_linkat(int from, const char *old, int to, const char *name, int flags)
+{
+    if (!no_link)
+        return __real_linkat(from, old, to, name, flags);
+    errno = EPERM;
+    return -1;
+}
+
+static enum obj_known creates(struct objstore *s)
+{
+    struct obj_facts facts;
+    objstore_facts(s, &facts);
+    return facts.creates;
+}
+
+static void assert_never_overwrites(struct objstore *s, const char *key)
+{
+    struct errtext err;
+    assert_int_equal(put(s, key, "one", 3, &err), 0);
+    assert_int_equal(put(s, key, "one", 3, &err), 0);
+    assert_int_equal(put(s, key, "two", 3, &err), -EEXIST);
+}
+
+/* A link does as well; without it only a look before is left, and that is told. */
+static void without_noreplace_nothing_is_overwritten(void **state)
+{
+    struct objstore *s = open_dir(*state, "");
+    no_flag = true;
+    assert_never_overwrites(s, "a/linked");
+    assert_int_equal(creates(s), OBJ_YES);
+    no_link = true;
+    assert_never_overwrites(s, "a/looked");
+    assert_int_equal(creates(s), OBJ_NO);
+    no_flag = no_link = false;
+    char tmp[256];
+    snprintf(tmp, sizeof(tmp), "%s/.tmp", (const char *)*state);
+    assert_int_equal(rmdir(tmp), 0); /* nothing is left there */
+    s->ops->close(s);
+}
+
 static void *put_and_delete(void *arg)
 {
     struct churn *c = arg;
@@ -389,6 +445,7 @@ int main(void)
         each(a_and_a_slash_b_cannot_both_be),
         each(a_prefix_cannot_leave_the_store),
         each(one_of_many_rivals_wins),
+        each(without_noreplace_nothing_is_overwritten),
         each(puts_beside_deletes_in_one_directory),
         each(kill_9_leaves_whole_objects_and_all_acknowledged),
         each(a_full_disk_is_told_and_leaves_nothing),

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include "tests/unit/library_rig.h"
+#include "vtl/library/library_private.h"
 #include "vtl/library/names.h"
 
 static void every_activity_has_a_word(void **state)
@@ -80,6 +81,45 @@ static void status_tells_of_an_encrypted_job(void **state)
     config_free(c);
 }
 
+/* ---- the store ---- */
+
+static struct objstore_ops other_ops;
+
+static void bad_health(struct objstore *s, struct obj_health *out)
+{
+    (void)s;
+    *out = (struct obj_health){.text = "put k: no answer for 10 s", .since_ms = 12345};
+}
+
+static void versioned(struct objstore *s, struct obj_facts *out)
+{
+    (void)s;
+    *out = (struct obj_facts){.creates = OBJ_YES, .versioned = OBJ_YES};
+}
+
+static void status_tells_of_the_store(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "64M");
+    struct library *lib = new_library(c, "STA001L8");
+    json_t *r = call(lib, json_pack("{s:s}", "op", "status")), *s = json_object_get(r, "store");
+    assert_true(json_is_null(json_object_get(s, "trouble")));
+    assert_int_equal(json_array_size(json_object_get(s, "advice")), 0);
+    json_decref(r);
+    other_ops = *lib->eng.store->ops;
+    other_ops.health = bad_health;
+    other_ops.facts = versioned;
+    lib->eng.store->ops = &other_ops;
+    r = call(lib, json_pack("{s:s}", "op", "status"));
+    s = json_object_get(r, "store");
+    assert_string_equal(json_string_value(json_object_get(s, "trouble")), "put k: no answer for 10 s");
+    assert_int_equal(json_integer_value(json_object_get(s, "since_ms")), 12345);
+    assert_non_null(strstr(json_string_value(json_array_get(json_object_get(s, "advice"), 0)), "keeps old versions"));
+    json_decref(r);
+    close_library(lib);
+    config_free(c);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -87,6 +127,7 @@ int main(void)
         cmocka_unit_test(every_activity_has_a_word),
         cmocka_unit_test(every_type_of_element_has_a_word),
         T(status_tells_of_an_encrypted_job),
+        T(status_tells_of_the_store),
     };
     return cmocka_run_group_tests_name("status", tests, NULL, NULL);
 }
