@@ -12,7 +12,9 @@ int commit_put(struct engine *e, const char *key, const void *buf, size_t len, c
                struct errtext *err)
 {
     struct obj_source src = {.mem = buf, .fd = -1, .len = len};
-    return e->store->ops->put(e->store, key, &src, call, err);
+    struct obj_call create = call ? *call : (struct obj_call){0};
+    create.if_none_match = true; /* I2; where the store knows the condition */
+    return e->store->ops->put(e->store, key, &src, &create, err);
 }
 
 int commit_put_head(struct engine *e, const struct head *h, const struct obj_call *call, struct errtext *err)

@@ -204,6 +204,7 @@ static int upload(struct workers *w, struct job *job, const struct obj_call *cal
         struct upload u = {0};
         struct obj_call counted = *call;
         counted.sent = &u.sent;
+        counted.if_none_match = true;
         upload_rate_begin(&e->upload_rate, &u, clock_ms());
         rc = e->store->ops->put(e->store, key, &src, &counted, err);
         upload_rate_end(&e->upload_rate, &u, rc ? 0 : job->seg.size, clock_ms());

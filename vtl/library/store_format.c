@@ -37,7 +37,9 @@ int store_write_json(struct objstore *store, const char *key, const json_t *j, c
     if (rc)
         return errtext_set(err, rc, "%s: %s", key, strerror(-rc));
     struct obj_source src = {.mem = buf, .fd = -1, .len = len};
-    rc = store->ops->put(store, key, &src, call, err);
+    struct obj_call create = call ? *call : (struct obj_call){0};
+    create.if_none_match = true; /* I2 */
+    rc = store->ops->put(store, key, &src, &create, err);
     free(buf);
     return rc;
 }
