@@ -187,7 +187,7 @@ static void each_block_keeps_the_key_it_came_with(void **state)
     assert_int_equal(push(q, 3, 100, &a), BEHIND_TAKEN);
     assert_int_equal(push(q, 4, 100, &b), BEHIND_DRAIN); /* another key */
     assert_int_equal(push(q, 4, 100, &c), BEHIND_DRAIN); /* other data kept with it */
-    memset(one, 9, sizeof(one));                          /* the caller's copy is its own */
+    memset(one, 9, sizeof(one));                         /* the caller's copy is its own */
     open_gate(&g, UINT64_MAX);
     behind_drain(q, &loss);
     assert_int_equal(loss.rc, 0);

@@ -159,14 +159,14 @@ static json_t *op_status(struct library *lib, const json_t *request, struct errt
     lock_take(&lib->lock);
     struct errtext warning = lib->warning;
     lock_release(&lib->lock);
-    return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:{s:o, s:o, s:o, s:o, s:o, s:o, s:s}}", "name",
-                     lib->cfg->library.name, "store", store_json(lib), "library", lib->id, "warning", text_or_null(warning.text), "elements",
-                     elements_json(lib), "drives", drives_json(lib), "cartridges", cartridges_json(lib), "spool",
-                     "dirty_bytes", integer(atomic_load(&lib->eng.dirty_bytes)), "max_dirty",
-                     integer(lib->cfg->spool.max_dirty), "cache_bytes", integer(spool_cache_bytes(lib->eng.spool)),
-                     "cache_size", integer(lib->cfg->spool.cache_size), "dirty_limit",
-                     integer(engine_dirty_limit(&lib->eng)), "upload_rate", rate ? integer(rate) : json_null(),
-                     "durability", lib->cfg->spool.durability == DURABILITY_REMOTE ? "remote" : "local");
+    return json_pack(
+        "{s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:{s:o, s:o, s:o, s:o, s:o, s:o, s:s}}", "name", lib->cfg->library.name,
+        "store", store_json(lib), "library", lib->id, "warning", text_or_null(warning.text), "elements",
+        elements_json(lib), "drives", drives_json(lib), "cartridges", cartridges_json(lib), "spool", "dirty_bytes",
+        integer(atomic_load(&lib->eng.dirty_bytes)), "max_dirty", integer(lib->cfg->spool.max_dirty), "cache_bytes",
+        integer(spool_cache_bytes(lib->eng.spool)), "cache_size", integer(lib->cfg->spool.cache_size), "dirty_limit",
+        integer(engine_dirty_limit(&lib->eng)), "upload_rate", rate ? integer(rate) : json_null(), "durability",
+        lib->cfg->spool.durability == DURABILITY_REMOTE ? "remote" : "local");
 }
 
 static json_t *op_tape_list(struct library *lib, const json_t *request, struct errtext *err)
