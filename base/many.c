@@ -24,9 +24,10 @@ struct run {
     bool stop;
 };
 
-/* Lock held. False: there is no more to begin. */
+/* False: there is no more to begin. */
 static bool next_piece(struct run *r, size_t *i)
 {
+    lock_assert_held(&r->lock);
     while (!r->stop && r->next < r->m->n && r->next >= r->taken + r->ahead)
         cond_wait(&r->room, &r->lock);
     if (r->stop || r->next >= r->m->n)
@@ -62,9 +63,10 @@ static void tick(struct run *r)
     lock_take(&r->lock);
 }
 
-/* Takes the results in order. Lock held, but not meanwhile. */
+/* Takes the results in order. Releases the lock meanwhile. */
 static int take_results(struct run *r)
 {
+    lock_assert_held(&r->lock);
     int rc = 0;
     while (!rc && r->taken < r->m->n) {
         if (!r->is_done[r->taken]) {

@@ -69,16 +69,18 @@ static void keep(char **to, const char *text)
 static void take_element(void *arg, const struct xml_element *x)
 {
     struct page *p = arg;
-    if (xml_is_leaf(x, "Contents", "Key"))
+    if (!x->text) {
+        if (!strcmp(x->name, "Contents")) {
+            page_add(p, p->item);
+            p->item = (struct entry){0};
+        }
+    } else if (xml_is_leaf(x, "Contents", "Key"))
         keep(&p->item.key, x->text);
     else if (xml_is_leaf(x, "Contents", "Size"))
         p->item.size = strtoull(x->text, NULL, 10);
     else if (xml_is_leaf(x, "CommonPrefixes", "Prefix"))
         page_add(p, (struct entry){.key = strdup(x->text), .is_prefix = true});
-    else if (!x->text && !strcmp(x->name, "Contents")) {
-        page_add(p, p->item);
-        p->item = (struct entry){0};
-    } else if (x->depth == 1 && xml_is_leaf(x, x->parent, "EncodingType"))
+    else if (x->depth == 1 && xml_is_leaf(x, x->parent, "EncodingType"))
         p->encoded = !strcmp(x->text, "url");
     else if (x->depth == 1 && xml_is_leaf(x, x->parent, "IsTruncated"))
         p->truncated = !strcmp(x->text, "true");

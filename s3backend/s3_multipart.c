@@ -167,14 +167,15 @@ static void take_part(struct listed *l)
 static void take_part_element(void *arg, const struct xml_element *x)
 {
     struct listed *l = arg;
-    if (xml_is_leaf(x, "Part", "PartNumber"))
+    if (!x->text) {
+        if (!strcmp(x->name, "Part"))
+            take_part(l);
+    } else if (xml_is_leaf(x, "Part", "PartNumber"))
         l->number = strtoul(x->text, NULL, 10);
     else if (xml_is_leaf(x, "Part", "Size"))
         l->size = strtoull(x->text, NULL, 10);
     else if (xml_is_leaf(x, "Part", "ETag"))
         http_keep_etag(l->etag, x->text);
-    else if (!x->text && !strcmp(x->name, "Part"))
-        take_part(l);
     else if (x->depth == 1 && xml_is_leaf(x, x->parent, "IsTruncated"))
         l->truncated = !strcmp(x->text, "true");
     else if (x->depth == 1 && xml_is_leaf(x, x->parent, "NextPartNumberMarker"))

@@ -131,7 +131,7 @@ static int rename_segment(struct recovery *r)
 static int use_file(struct recovery *r, bool sealed)
 {
     struct cartridge *c = r->c;
-    uint64_t first = r->t.header.first_object, end = tape_index_end_object(&c->live);
+    uint64_t first = r->t.header.first_object, next = first + r->t.objects, end = tape_index_end_object(&c->live);
     if (first > end) {
         log_line("%s: open segment begins at object %llu, behind the end %llu: not used", c->row.barcode,
                  (unsigned long long)first, (unsigned long long)end);
@@ -144,7 +144,7 @@ static int use_file(struct recovery *r, bool sealed)
         rc = take_recovered(c, &r->t);
     if (!rc)
         log_line("%s: recovered the open segment: objects %llu to %llu", c->row.barcode, (unsigned long long)first,
-                 (unsigned long long)(first + r->t.objects));
+                 (unsigned long long)next);
     return rc;
 }
 

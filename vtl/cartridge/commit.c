@@ -90,9 +90,10 @@ static int plan_maps(struct cartridge *c, struct snapshot *s, uint64_t *mapped)
     return rc;
 }
 
-/* Deleted before its upload is over, it would be there again, and nobody would know. Lock held. */
+/* Deleted before its upload is over, it would be there again, and nobody would know. */
 static bool is_being_stored(const struct cartridge *c, const char *key)
 {
+    lock_assert_held(&c->lock);
     for (size_t i = 0; i < c->n_pending; i++) {
         char busy[DB_KEY_SIZE];
         object_key(busy, c->row.barcode, "seg", &c->pending[i].id);
@@ -122,9 +123,10 @@ static int keep_key(void *arg, const char *key)
     return 0;
 }
 
-/* What is garbage now: no head made from this moment's state can name it. Lock held. */
+/* What is garbage now: no head made from this moment's state can name it. */
 int commit_collect(struct cartridge *c)
 {
+    lock_assert_held(&c->lock);
     cartridge_free_doomed(c);
     int rc = db_garbage(c->eng->db, c->row.rowid, keep_key, c);
     c->doomed_next = 0;

@@ -84,10 +84,11 @@ static void wait_a_while(struct workers *w)
     (void)cond_wait_ms(&w->fetch_moved, &w->fetch_lock, CANCEL_POLL_MS);
 }
 
-/* What there is to say now; -EAGAIN: wait. Lock held. */
+/* What there is to say now; -EAGAIN: wait. */
 static int look(struct workers *w, struct cartridge *c, const struct seg_id *id, uint64_t offset, uint64_t len,
                 struct fetch_part *p, struct errtext *err)
 {
+    lock_assert_held(&w->fetch_lock);
     struct fetch *f = find(w, c, id);
     if (!f || (p->fd >= 0 && p->order != f->order))
         return -ENOENT;

@@ -63,9 +63,10 @@ static int by_id(const void *a, const void *b)
     return seg_id_compare(a, b);
 }
 
-/* The identifiers that the head names, in order; malloc'd. Lock held. */
+/* The identifiers that the head names, in order; malloc'd. */
 static struct seg_id *named(const struct cartridge *c, bool maps, size_t *n)
 {
+    lock_assert_held(&c->lock);
     *n = maps ? c->n_maps : c->live.n_segs;
     struct seg_id *ids = malloc((*n + 1) * sizeof(*ids));
     for (size_t i = 0; ids && i < *n; i++)
@@ -81,15 +82,17 @@ static bool is_above(const struct seg_id *id, const struct seg_id *head)
     return id->epoch > head->epoch || (id->epoch == head->epoch && id->writer > head->writer);
 }
 
-/* The head holds just what live is: nothing is being written, stored or committed. Lock held. */
+/* The head holds just what live is: nothing is being written, stored or committed. */
 static bool is_at_rest(const struct cartridge *c)
 {
+    lock_assert_held(&c->lock);
     return c->loaded && c->owner != CARTRIDGE_FENCED && cartridge_is_committed(c) && !c->n_pending && !c->doomed;
 }
 
-/* What of the listing is nobody's goes to its front. Lock held. */
+/* What of the listing is nobody's goes to its front. */
 static int keep_strays(struct cartridge *c, struct listing *l)
 {
+    lock_assert_held(&c->lock);
     size_t n_segs = 0, n_maps = 0, kept = 0;
     struct seg_id *segs = named(c, false, &n_segs), *maps = named(c, true, &n_maps);
     for (size_t i = 0; segs && maps && i < l->n; i++) {

@@ -17,9 +17,10 @@ void upload_rate_fini(struct upload_rate *r)
     lock_fini(&r->lock);
 }
 
-/* Lock held. The upload has this many bytes now. */
+/* The upload has this many bytes now. */
 static void count(struct upload_rate *r, struct upload *u, uint64_t bytes)
 {
+    lock_assert_held(&r->lock);
     if (bytes >= u->counted)
         r->bytes += bytes - u->counted;
     else /* it begins again, or failed: some of it may have been halved away since */
@@ -27,9 +28,9 @@ static void count(struct upload_rate *r, struct upload *u, uint64_t bytes)
     u->counted = bytes;
 }
 
-/* Lock held. */
 static void account(struct upload_rate *r, uint64_t now)
 {
+    lock_assert_held(&r->lock);
     if (r->running && now > r->since)
         r->busy_ms += now - r->since;
     r->since = now;

@@ -74,7 +74,7 @@ int password_check(const struct vtl_config *cfg, struct errtext *err)
     if (!rc && cfg->iscsi.mutual_user[0])
         rc = password_read(cfg->iscsi.mutual_password_file, &mutual, err);
     /* RFC 7143 9.2.1: with one password, an impostor could reflect our challenge back and return our answer. */
-    if (!rc && cfg->iscsi.mutual_user[0] && chap && !strcmp(chap->text, mutual->text))
+    if (!rc && chap && mutual && !strcmp(chap->text, mutual->text))
         rc = errtext_set(err, -EINVAL,
                          "%s: chap_password_file and mutual_password_file hold the same password; they must differ",
                          cfg->file);

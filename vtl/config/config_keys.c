@@ -224,14 +224,12 @@ static const char *add_words(char **field, const char *value, bool (*ok)(const c
 {
     char *copy = strdup(value), *save = NULL;
     size_t n = *field ? strlen(*field) : 0, room = n + strlen(value) + 2;
-    char *all = malloc(room);
+    char *all = malloc(room); /* fits: the separators in value were at least as long as ours */
     const char *wrong = copy && all ? NULL : "out of memory";
     if (all)
         (void)snprintf(all, room, "%s", *field ? *field : "");
     for (char *w = wrong ? NULL : strtok_r(copy, ", \t", &save); w && !wrong; w = strtok_r(NULL, ", \t", &save)) {
-        if (all[0])
-            strcat(all, " "); /* fits: the separator in value was at least as long */
-        strcat(all, w);
+        n += (size_t)snprintf(all + n, room - n, "%s%s", n ? " " : "", w);
         wrong = ok(w) ? NULL : right;
     }
     free(copy);

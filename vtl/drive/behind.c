@@ -50,15 +50,17 @@ static uint64_t cost(uint32_t len)
 
 /* ---- the threads ---- */
 
-/* Is packing so slow that several threads should do it? A single one saves waking the others. Lock held. */
+/* Is packing so slow that several threads should do it? A single one saves waking the others. */
 static bool is_heavy(const struct behind *q)
 {
+    lock_assert_held(&q->lock);
     return q->pack_ns > 2 * q->put_ns;
 }
 
-/* The next block to pack; it stays in the list until it is written. NULL: time to end. Lock held. */
+/* The next block to pack; it stays in the list until it is written. NULL: time to end. */
 static struct behind_block *next_block(struct behind *q)
 {
+    lock_assert_held(&q->lock);
     while (!q->fresh && !q->stop) {
         q->idle++;
         cond_wait(&q->work, &q->lock);
@@ -81,9 +83,10 @@ static int pack(struct behind *q, struct seg_packer *p, const struct behind_bloc
     return q->ops->pack(q->arg, p, b, &key, out);
 }
 
-/* Removes the first block: it was written or, with rc, never will be. Lock held. */
+/* Removes the first block: it was written or, with rc, never will be. */
 static void drop_first(struct behind *q, int rc)
 {
+    lock_assert_held(&q->lock);
     struct behind_block *b = q->head;
     if (rc && !q->loss.rc)
         q->loss = (struct behind_loss){.rc = rc, .object = b->object};
@@ -109,9 +112,10 @@ static void smooth(uint64_t *mean, uint64_t value)
     *mean = *mean ? *mean - *mean / 8 + value / 8 : value;
 }
 
-/* Packs a block, and writes it once those before it are written. Lock held, but released meanwhile. */
+/* Packs a block, and writes it once those before it are written. Releases the lock meanwhile. */
 static void do_block(struct behind *q, struct seg_packer *p, struct behind_block *b)
 {
+    lock_assert_held(&q->lock);
     struct seg_packed packed;
     int rc = q->loss.rc;
     lock_release(&q->lock);
@@ -158,9 +162,9 @@ static void *behind_thread(void *arg)
 
 /* ---- life ---- */
 
-/* Lock held, or q is not shared yet. */
 static int start_thread(struct behind *q)
 {
+    lock_assert_held(&q->lock);
     int rc = thread_start(&q->threads[q->n_threads], "behind", behind_thread, q);
     q->n_threads += !rc;
     return rc;
@@ -191,7 +195,10 @@ struct behind *behind_new(uint64_t room, _Atomic uint64_t *total, const struct b
     cond_init(&q->turn);
     cond_init(&q->less);
     q->secret = secret_new(sizeof(*q->secret));
-    if (q->secret && !start_thread(q))
+    lock_take(&q->lock);
+    int rc = q->secret ? start_thread(q) : -ENOMEM;
+    lock_release(&q->lock);
+    if (!rc)
         return q;
     destroy(q);
     return NULL;
@@ -216,9 +223,9 @@ void behind_free(struct behind *q)
 
 /* ---- the drive's side ---- */
 
-/* Lock held. */
 static bool secret_fits(const struct behind *q, const struct tape_crypt *crypt)
 {
+    lock_assert_held(&q->lock);
     const struct secret *s = q->secret;
     return !q->encrypted || (s->kad_len == crypt->kad_len && !memcmp(s->key, crypt->key, sizeof(s->key)) &&
                              !memcmp(s->kad, crypt->kad, crypt->kad_len));
@@ -240,9 +247,10 @@ static void take(struct behind *q, struct behind_block *b, const struct tape_cry
     atomic_fetch_add(q->total, cost(b->len));
 }
 
-/* A block larger than the whole room is let in when the queue is empty. Lock held. */
+/* A block larger than the whole room is let in when the queue is empty. */
 static bool has_room(const struct behind *q, uint32_t len)
 {
+    lock_assert_held(&q->lock);
     return !q->head || atomic_load(&q->bytes) + cost(len) <= q->room;
 }
 

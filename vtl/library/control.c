@@ -191,9 +191,10 @@ static void *client_thread(void *arg)
     return NULL;
 }
 
-/* Lock held. The fd is the client's then. */
+/* The fd is the client's then. */
 static int start_thread(struct control_server *s, int slot, int fd)
 {
+    lock_assert_held(&s->lock);
     struct client *c = malloc(sizeof(*c));
     if (!c)
         return -ENOMEM;

@@ -115,9 +115,9 @@ static void pace(void *arg, uint64_t bytes)
     }
 }
 
-/* Lock held. */
 static void note(struct round *r, size_t segment, uint64_t first, uint64_t objects, const char *what)
 {
+    lock_assert_held(&r->lock);
     if (r->n_findings == r->room) {
         size_t room = r->room ? 2 * r->room : 16;
         struct finding *f = realloc(r->findings, room * sizeof(*f));
@@ -145,9 +145,9 @@ static struct seg_id written_from(const struct head *h)
     return (struct seg_id){h->id.epoch, h->id.writer, h->next_segment};
 }
 
-/* Lock held. */
 static void tell_progress(const struct round *r)
 {
+    lock_assert_held(&r->lock);
     if (!r->o->progress)
         return;
     bool all = r->front >= r->x->n_segs;

@@ -62,9 +62,10 @@ static void signal_done(int fd)
         ;
 }
 
-/* The next job, or NULL when the executor ends. Lock held. */
+/* The next job, or NULL when the executor ends. */
 static struct exec_job *next_job(struct executor *e)
 {
+    lock_assert_held(&e->lock);
     while (!e->queued.head && !e->stop) {
         e->idle = true;
         cond_wait(&e->work, &e->lock);
