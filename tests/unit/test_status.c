@@ -101,7 +101,11 @@ static void status_tells_of_the_store(void **state)
 {
     (void)state;
     struct vtl_config *c = config("one", "local", "64M");
-    struct library *lib = new_library(c, "STA001L8");
+    struct library *lib = NULL;
+    struct errtext err = {""};
+    init_library(c);
+    /* Not LIBRARY_SERVE: no thread of the library looks at the store while its operations are exchanged. */
+    assert_int_equal(library_open(c, 0, &lib, &err), 0);
     json_t *r = call(lib, json_pack("{s:s}", "op", "status")), *s = json_object_get(r, "store");
     assert_true(json_is_null(json_object_get(s, "trouble")));
     assert_int_equal(json_array_size(json_object_get(s, "advice")), 0);
