@@ -9,13 +9,6 @@ static enum tape_result leave_end(struct drive *d)
     return rc ? drive_write_failed(d, rc) : TAPE_OK;
 }
 
-/* The same after a SPACE, which knows only at its end where it leads. */
-static enum tape_result spaced(struct drive *d, enum tape_result result)
-{
-    enum tape_result failed = d->pos < drive_end_object(d) ? leave_end(d) : TAPE_OK;
-    return drive_end(d, failed ? failed : result);
-}
-
 enum tape_result drive_rewind(void *self, const atomic_bool *cancel)
 {
     struct drive *d = self;
@@ -31,6 +24,24 @@ enum tape_result drive_rewind(void *self, const atomic_bool *cancel)
 static uint64_t magnitude(int64_t n)
 {
     return n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
+}
+
+/* Moves by *n, or as far as there is tape; *n becomes what is left. */
+typedef enum tape_result space_fn(struct drive *d, uint64_t *n);
+
+/* *count becomes what is left, with its sign. Only at its end does a SPACE know whether it left the end of data. */
+static enum tape_result space(struct drive *d, int64_t *count, const atomic_bool *cancel, space_fn *ahead,
+                              space_fn *back)
+{
+    enum tape_result result = drive_begin(d, TAPE_LOCATING, cancel);
+    if (result)
+        return result;
+    uint64_t n = magnitude(*count);
+    bool forward = *count >= 0;
+    result = forward ? ahead(d, &n) : back(d, &n);
+    *count = forward ? (int64_t)n : (int64_t)(0 - n);
+    enum tape_result failed = d->pos < drive_end_object(d) ? leave_end(d) : TAPE_OK;
+    return drive_end(d, failed ? failed : result);
 }
 
 /* Goes forward n blocks, but not beyond a filemark or the end; *n becomes how many are left. */
@@ -66,15 +77,7 @@ static enum tape_result blocks_back(struct drive *d, uint64_t *n)
 
 enum tape_result drive_space_blocks(void *self, int64_t *count, const atomic_bool *cancel)
 {
-    struct drive *d = self;
-    enum tape_result result = drive_begin(d, TAPE_LOCATING, cancel);
-    if (result)
-        return result;
-    uint64_t n = magnitude(*count);
-    bool forward = *count >= 0;
-    result = forward ? blocks_forward(d, &n) : blocks_back(d, &n);
-    *count = forward ? (int64_t)n : (int64_t)(0 - n);
-    return spaced(d, result);
+    return space(self, count, cancel, blocks_forward, blocks_back);
 }
 
 static enum tape_result filemarks_forward(struct drive *d, uint64_t *n)
@@ -112,15 +115,7 @@ static enum tape_result filemarks_back(struct drive *d, uint64_t *n)
 
 enum tape_result drive_space_filemarks(void *self, int64_t *count, const atomic_bool *cancel)
 {
-    struct drive *d = self;
-    enum tape_result result = drive_begin(d, TAPE_LOCATING, cancel);
-    if (result)
-        return result;
-    uint64_t n = magnitude(*count);
-    bool forward = *count >= 0;
-    result = forward ? filemarks_forward(d, &n) : filemarks_back(d, &n);
-    *count = forward ? (int64_t)n : (int64_t)(0 - n);
-    return spaced(d, result);
+    return space(self, count, cancel, filemarks_forward, filemarks_back);
 }
 
 enum tape_result drive_space_end(void *self, const atomic_bool *cancel)
