@@ -19,12 +19,10 @@ struct lto_generation {
     uint64_t capacity;    /* native, bytes */
     uint32_t bits_per_mm; /* of a track */
     uint16_t tracks;
-    uint16_t meters;            /* of tape in a cartridge */
-    const char *product;        /* of a drive: 16 characters at most */
-    const char *name;           /* of the density: "U-8" */
-    const char *description;    /* "Ultrium 8" */
-    const char *barcode_suffix; /* "L8" */
-    const char *worm_suffix;    /* "LY" */
+    uint16_t meters;         /* of tape in a cartridge */
+    const char *product;     /* of a drive: 16 characters at most */
+    const char *name;        /* of the density: "U-8" */
+    const char *description; /* "Ultrium 8" */
 };
 /* NULL when it is none of them. */
 const struct lto_generation *lto_generation(int generation);
