@@ -16,8 +16,9 @@ struct command_line {
     char **argv;
 };
 
-/* Exit statuses: 0 done; 1 failed, with one line on stderr; 2 wrong usage. */
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+/* Exit statuses: 0 done; 1 failed, with one line on stderr; 2 wrong usage, and of serve, a configuration that must be
+ * mended first (the unit's RestartPreventExitStatus). */
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CONFIG = 2 };
 
 int cmd_config_check(const struct command_line *cl);
 int cmd_library_init(const struct command_line *cl);

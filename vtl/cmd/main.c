@@ -17,9 +17,8 @@ static const struct subcommand {
     const char *help;
     int (*run)(const struct command_line *cl);
 } table[] = {
-    {NULL, "serve", "[--offline]",
-     "run the library in the foreground; prints \"ready ...\" when initiators can log in" OPTION(
-         "--offline", "start even if the store does not answer"),
+    {NULL, "serve", "",
+     "run the library in the foreground; prints \"ready ...\" when initiators can log in, also while the store is away",
      cmd_serve},
     {NULL, "status", "", "show elements, drives, cartridges and the backlog (what is not in the store yet)",
      cmd_status},

@@ -9,6 +9,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "vtl/library/gate.h"
 #include "vtl/library/library_private.h"
 
 #define RETRY_MS 5000
@@ -142,7 +143,7 @@ static int look_at_twin(void *arg, const struct obj_entry *e)
     struct errtext why = {""};
     json_t *j = NULL;
     if (e->is_prefix || !strstr(e->key, "/inventory/") || !strcmp(e->key, t->known.last) ||
-        !strcmp(e->key, t->known.other) || store_read_json(t->lib->eng.store, e->key, MAX_INVENTORY, &j, &why))
+        !strcmp(e->key, t->known.other) || store_read_json(t->lib->eng.store, e->key, MAX_INVENTORY, NULL, &j, &why))
         return 0;
     const char *gateway = json_string_value(json_object_get(j, "gateway"));
     json_int_t time = json_integer_value(json_object_get(j, "time"));
@@ -184,7 +185,9 @@ static int look_around(struct library *lib, const struct obj_call *call, struct 
 {
     struct objstore_config here;
     config_store(lib->cfg, &here);
-    int rc = library_check_neighbours(&here, lib->eng.store, err);
+    int rc = gate_ask(lib->eng.store, call, err);
+    if (!rc)
+        rc = library_check_neighbours(&here, lib->eng.store, call, err);
     if (rc == -EEXIST)
         warn(lib, err->text);
     return rc && rc != -EEXIST ? rc : look_for_twins(lib, call, err);
@@ -271,7 +274,7 @@ static int look_at(void *arg, const struct obj_entry *e)
         return 0;
     json_t *j = NULL;
     struct errtext why = {""};
-    if (store_read_json(n->store, e->key, MAX_INVENTORY, &j, &why)) {
+    if (store_read_json(n->store, e->key, MAX_INVENTORY, NULL, &j, &why)) {
         log_line("%s: passed over", why.text); /* an older one will do */
         return 0;
     }

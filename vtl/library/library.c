@@ -15,6 +15,7 @@
 #include "base/crc32c.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "vtl/library/gate.h"
 
 #define PATH_SIZE 4200
 #define START_LOOK_MS 3000 /* for all drives together: a store that is away must not hold up the start */
@@ -230,7 +231,12 @@ static int open_parts(struct library *lib, unsigned flags, struct errtext *err)
         return rc;
     config_store(cfg, &oc);
     oc.note = note;
-    return objstore_open(&oc, &lib->eng.store, err);
+    rc = objstore_open(&oc, &lib->eng.store, err);
+    if (rc || !(flags & LIBRARY_SERVE))
+        return rc;
+    struct objstore *inner = lib->eng.store;
+    lib->eng.store = NULL;
+    return gate_open(cfg, lib->id, inner, &lib->eng.store, err);
 }
 
 static int load_state(struct library *lib, struct errtext *err)

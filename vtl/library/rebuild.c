@@ -66,24 +66,12 @@ static int state_id(const struct vtl_config *cfg, char id[37], struct errtext *e
     return rc;
 }
 
-int library_check_format(const struct vtl_config *cfg, struct objstore *store, struct errtext *err)
+int library_check_format(const struct vtl_config *cfg, struct objstore *store, const struct obj_call *call,
+                         struct errtext *err)
 {
-    char id[37], theirs[37] = "", name[64] = "";
+    char id[37];
     int rc = state_id(cfg, id, err);
-    if (!rc)
-        rc = format_read(store, theirs, name, err);
-    if (rc == -ENOENT)
-        return errtext_set(err, rc,
-                           "the store's prefix holds no library (no object \"format\"), and %s has one: is [store] in "
-                           "%s the right place?",
-                           cfg->library.state_dir, cfg->file);
-    if (!rc && strcmp(id, theirs) != 0)
-        return errtext_set(
-            err, -EINVAL,
-            "the store's prefix is of library \"%s\" (%s), and %s is of another one (%s): which of the two "
-            "does %s mean?",
-            name, theirs, cfg->library.state_dir, id, cfg->file);
-    return rc;
+    return rc ? rc : format_is(cfg, store, id, call, err);
 }
 
 /* Makes the state of the library called id, or opens it; closed again by the caller. */
@@ -111,7 +99,7 @@ static int init_with_store(const struct vtl_config *cfg, struct objstore *store,
     int rc = state_id(cfg, id, err);
     if (rc)
         return rc;
-    rc = format_read(store, theirs, name, err);
+    rc = format_read(store, NULL, theirs, name, err);
     if (rc && rc != -ENOENT)
         return rc;
     *existed = rc == 0;
@@ -123,7 +111,7 @@ static int init_with_store(const struct vtl_config *cfg, struct objstore *store,
             name, theirs);
     struct objstore_config here;
     config_store(cfg, &here);
-    if (!*existed && (rc = library_check_neighbours(&here, store, err)))
+    if (!*existed && (rc = library_check_neighbours(&here, store, NULL, err)))
         return rc;
     if (!id[0] && (rc = new_id(id, err)))
         return rc;
@@ -402,7 +390,7 @@ static int rebuild_state(const struct vtl_config *cfg, struct objstore *store, c
                          json_t **report, struct errtext *err)
 {
     char id[37], name[64];
-    int rc = format_read(store, id, name, err);
+    int rc = format_read(store, NULL, id, name, err);
     if (rc == -ENOENT)
         return errtext_set(
             err, rc,
@@ -562,7 +550,7 @@ int library_rebuild(const struct vtl_config *cfg, const struct rebuild_options *
     struct objstore_config here;
     struct errtext why = {""};
     config_store(cfg, &here);
-    if (library_check_neighbours(&here, store, &why))
+    if (library_check_neighbours(&here, store, NULL, &why))
         log_line("%s", why.text); /* what is there must be had all the same */
     rc = rebuild_with(cfg, store, o, report, err);
     if (rc && rc != -EBUSY) {
