@@ -255,10 +255,11 @@ void inventory_stop(struct library *lib)
         log_line("inventory: %s", err.text);
 }
 
-/* ---- for a rebuild ---- */
+/* ---- for a rebuild, and to compare with ---- */
 
 struct newest {
     struct objstore *store;
+    char *key;
     json_t *best;
     json_int_t time;
     struct errtext *err;
@@ -280,15 +281,22 @@ static int look_at(void *arg, const struct obj_entry *e)
         json_decref(n->best);
         n->best = j;
         n->time = t;
+        (void)snprintf(n->key, DB_KEY_SIZE, "%s", e->key);
     } else {
         json_decref(j);
     }
     return 0;
 }
 
-json_t *inventory_newest(struct objstore *store, struct errtext *err)
+bool inventory_is_own(struct library *lib, const char *key)
 {
-    struct newest n = {.store = store, .err = err};
+    struct inventory_keys k;
+    return !read_keys(lib, &k, NULL) && (!strcmp(key, k.last) || !strcmp(key, k.other));
+}
+
+json_t *inventory_newest(struct objstore *store, char key[DB_KEY_SIZE], struct errtext *err)
+{
+    struct newest n = {.store = store, .key = key, .err = err};
     err->text[0] = '\0';
     if (store->ops->list(store, "gateways/", NULL, false, look_at, &n, NULL, err)) {
         json_decref(n.best);

@@ -296,6 +296,7 @@ static const struct {
     {"tape-gc", tapes_gc, false, true},
     {"tape-verified", tapes_verified, false, false},
     {"strangers", tapes_strangers, false, true},
+    {"vanished", tapes_vanished, false, true},
     {"each", op_each, false, true},
 };
 #define N_OPS (sizeof(table) / sizeof(table[0]))
