@@ -82,21 +82,23 @@ int commit_known_heads(struct cartridge *c, struct seg_id **heads, size_t *n, co
     return real_heads(c, known, 2, heads, n, call, err);
 }
 
+/* Who it is comes first: whoever waits for the store hears of the fence and of its reason at once. */
 int commit_fence(struct cartridge *c, const struct seg_id *winner, const struct obj_call *call, struct errtext *err)
 {
+    struct errtext text;
     char name[SEG_NAME_SIZE], who[COMMIT_WHO_SIZE];
     seg_id_format(winner, name);
-    lock_take(&c->lock);
-    cartridge_fence(c, DB_FENCED_STALE);
-    lock_release(&c->lock);
     commit_who_put(c->eng, c->row.barcode, winner, call, who);
+    errtext_set(&text, 0,
+                "%s: owned by %s: head %s in the bucket is not from this state; nothing of this gateway is merged, and "
+                "what only it holds stays in its spool",
+                c->row.barcode, who, name);
     lock_take(&c->lock);
     memcpy(c->winner, who, sizeof(c->winner));
+    memcpy(c->trouble, text.text, sizeof(c->trouble));
+    cartridge_fence(c, DB_FENCED_STALE);
     lock_release(&c->lock);
-    return errtext_set(err, -EPERM,
-                       "%s: owned by %s: head %s in the bucket is not from this state; nothing of this gateway is "
-                       "merged, and what only it holds stays in its spool",
-                       c->row.barcode, who, name);
+    return errtext_set(err, -EPERM, "%s", text.text);
 }
 
 int commit_gone(struct cartridge *c, const struct seg_id *newest, struct errtext *err)
