@@ -5,7 +5,6 @@
 
 #include <errno.h>
 
-#include "vtl/cartridge/commit.h"
 #include "vtl/library/library_private.h"
 
 #define RULE "(a lifecycle rule? a deleted prefix?)"
@@ -31,6 +30,17 @@ static struct library *three_tapes(struct vtl_config *c)
     assert_int_equal(write_id(library_drive(lib, 0), 1), TAPE_OK);
     move(lib, DRIVE, SLOT + 1);
     flush_remote(lib);
+    return lib;
+}
+
+/* The same with no thread at the store, which could put something back. */
+static struct library *three_tapes_at_rest(struct vtl_config *c)
+{
+    struct library *lib = NULL;
+    struct errtext err = {""};
+    close_library(three_tapes(c));
+    if (library_open(c, 0, &lib, &err))
+        fail_msg("%s", err.text);
     return lib;
 }
 
@@ -78,7 +88,7 @@ static void what_the_state_names_and_the_bucket_lacks_is_told(void **state)
 {
     (void)state;
     struct vtl_config *c = config("one", "local", "16M");
-    struct library *lib = three_tapes(c);
+    struct library *lib = three_tapes_at_rest(c);
     expect_vanished(lib, NULL);
     vanish("VAN002L8");
     expect_vanished(lib, "VAN002L8: the state names it, but the bucket has no object of it " RULE);
@@ -114,10 +124,7 @@ static void what_was_removed_has_not_vanished_although_an_old_inventory_names_it
 {
     (void)state;
     struct vtl_config *c = config("one", "local", "16M"), *two = config("two", "local", "16M");
-    close_library(three_tapes(c));
-    struct library *lib = NULL;
-    struct errtext err = {""};
-    assert_int_equal(library_open(c, 0, &lib, &err), 0); /* no thread is at the store */
+    struct library *lib = three_tapes_at_rest(c);
     real = lib->eng.store->ops;
     without_inventory = *real;
     without_inventory.put = put_no_inventory;
@@ -158,7 +165,7 @@ static void segments_without_a_head_are_told_with_the_way_out(void **state)
 {
     (void)state;
     struct vtl_config *c = config("one", "local", "16M");
-    struct library *lib = three_tapes(c);
+    struct library *lib = three_tapes_at_rest(c);
     run("rm -r %s/store/tapes/%s/head", "VAN002L8");
     expect_vanished(lib, "VAN002L8: the state names it, but the bucket has no head of it, only segments: \"s3vtl "
                          "library rebuild --force --deep\" makes a head from them");
@@ -184,7 +191,7 @@ static struct library *with_an_older_bucket(struct vtl_config *c)
     flush_remote(lib);
     close_library(lib);
     vanish("VAN002L8");
-    run("mv %s/%s.was %s/store/tapes/%s", "VAN002L8");
+    run("cp -a %s/%s.was %s/store/tapes/%s", "VAN002L8");
     return open_library(c);
 }
 
@@ -225,10 +232,8 @@ static void an_older_bucket_is_not_adopted(void **state)
     json_decref(j);
     assert_int_equal(library_drive_ops()->rewind(d, &never), TAPE_OK);
     expect_id(d, 1);
-    expect_id(d, 2); /* which only the cache has */
-    assert_int_equal(commit_list_heads(lib->eng.store, "VAN002L8", &(struct seg_id *){NULL}, &(size_t){0}, NULL, NULL),
-                     0);
-    run("test $(ls %s/store/tapes/%s/head | wc -l) = 1", "VAN002L8"); /* and no claim */
+    expect_id(d, 2);                                        /* which only the cache has */
+    run("diff -r %s/%s.was %s/store/tapes/%s", "VAN002L8"); /* and no claim was put */
     move(lib, DRIVE, SLOT + 1);
     close_library(lib);
     config_free(c);

@@ -288,12 +288,6 @@ static int look_at(void *arg, const struct obj_entry *e)
     return 0;
 }
 
-bool inventory_is_own(struct library *lib, const char *key)
-{
-    struct inventory_keys k;
-    return !read_keys(lib, &k, NULL) && (!strcmp(key, k.last) || !strcmp(key, k.other));
-}
-
 json_t *inventory_newest(struct objstore *store, char key[DB_KEY_SIZE], struct errtext *err)
 {
     struct newest n = {.store = store, .key = key, .err = err};
@@ -303,4 +297,26 @@ json_t *inventory_newest(struct objstore *store, char key[DB_KEY_SIZE], struct e
         return NULL;
     }
     return n.best;
+}
+
+/* Of this run by the writer in its key, whatever is put meanwhile; of an earlier run as the state says. */
+static bool is_own(const struct library *lib, const struct inventory_keys *known, const char *key)
+{
+    char mine[DB_KEY_SIZE];
+    int n = snprintf(mine, sizeof(mine), "gateways/%08x/", lib->eng.writer);
+    return !strncmp(key, mine, (size_t)n) || !strcmp(key, known->last) || !strcmp(key, known->other);
+}
+
+json_t *inventory_newest_other(struct library *lib, struct errtext *err)
+{
+    char key[DB_KEY_SIZE] = "";
+    struct inventory_keys known;
+    if (read_keys(lib, &known, err))
+        return NULL;
+    json_t *j = inventory_newest(lib->eng.store, key, err);
+    if (j && is_own(lib, &known, key)) {
+        json_decref(j);
+        j = NULL;
+    }
+    return j;
 }

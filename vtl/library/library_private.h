@@ -107,8 +107,8 @@ void inventory_stop(struct library *lib);
 int inventory_put(struct library *lib, const struct obj_call *call, struct errtext *err);
 /* The newest inventory in the store, of whatever gateway, and its key; NULL with *err "" when there is none. New reference. */
 json_t *inventory_newest(struct objstore *store, char key[DB_KEY_SIZE], struct errtext *err);
-/* Did this state put it, last? */
-bool inventory_is_own(struct library *lib, const char *key);
+/* The same, but NULL if this state put it: it says nothing that the state does not, and may be behind it. */
+json_t *inventory_newest_other(struct library *lib, struct errtext *err);
 
 /* neighbours.c: 0, or -EEXIST when a prefix above or below this one's is another library's; or the store's error. */
 int library_check_neighbours(const struct objstore_config *here, struct objstore *store, struct errtext *err);

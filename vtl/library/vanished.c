@@ -289,13 +289,12 @@ int vanished_find(struct vanished *w, json_t **list, struct errtext *err)
 /* lib: NULL without a state. */
 static int compare(struct vanished *w, struct library *lib, json_t **list, struct errtext *err)
 {
-    char key[DB_KEY_SIZE] = "";
-    int rc = lib ? vanished_add_library(w, lib) : 0;
-    json_t *inventory = rc ? NULL : inventory_newest(w->store, key, err);
-    if (!rc && !inventory && err->text[0])
+    char key[DB_KEY_SIZE];
+    json_t *inventory = lib ? inventory_newest_other(lib, err) : inventory_newest(w->store, key, err);
+    if (!inventory && err->text[0])
         return -EIO;
-    /* This state's own says nothing that the state does not, and may be behind it. */
-    if (!rc && inventory && !(lib && inventory_is_own(lib, key)))
+    int rc = lib ? vanished_add_library(w, lib) : 0;
+    if (!rc)
         rc = vanished_add_inventory(w, inventory);
     json_decref(inventory);
     return rc ? rc : vanished_find(w, list, err);
