@@ -154,6 +154,30 @@ static void who_is_fenced_is_told_by_which_gateway(void **state)
     config_free(two);
 }
 
+/* What a rebuild found is the other's until this one has taken it; then it is this one's, in each later run. */
+static void gc_leaves_a_tape_to_its_gateway_and_knows_its_own(void **state)
+{
+    (void)state;
+    struct errtext err = {""};
+    char want[200];
+    struct vtl_config *c = config("one", "remote", "16M"), *two = config("two", "remote", "16M");
+    struct library *lib = new_library(c, TAPE);
+    name_of(lib, "gateway", want);
+    close_library(lib);
+    rebuild_library(two);
+    json_t *gc = json_pack("{s:s, s:s}", "op", "tape-gc", "barcode", TAPE);
+    struct library *other = open_watched(two); /* no thread claims it meanwhile */
+    assert_null(library_call(other, gc, &err));
+    assert_non_null(strstr(err.text, want + strlen("owned by ")));
+    json_decref(call(other, json_pack("{s:s, s:s, s:b}", "op", "tape-claim", "barcode", TAPE, "force", 1)));
+    close_library(other);
+    other = open_watched(two);
+    json_decref(call(other, gc));
+    close_library(other);
+    config_free(c);
+    config_free(two);
+}
+
 static void who_is_fenced_is_told_of_a_copy(void **state)
 {
     (void)state;
@@ -187,6 +211,7 @@ int main(void)
         T(a_head_taken_over_is_signed_anew),
         cmocka_unit_test(a_hosts_name_becomes_what_a_head_may_hold),
         T(who_is_fenced_is_told_by_which_gateway),
+        T(gc_leaves_a_tape_to_its_gateway_and_knows_its_own),
         T(who_is_fenced_is_told_of_a_copy),
     };
     return cmocka_run_group_tests_name("who", tests, NULL, NULL);

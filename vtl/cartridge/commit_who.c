@@ -41,7 +41,7 @@ void commit_who_put(struct engine *e, const char *barcode, const struct seg_id *
         commit_who(e, &h, out);
         head_free(&h);
     } else if (rc == -EPROTONOSUPPORT) {
-        (void)snprintf(out, COMMIT_WHO_SIZE, "a gateway with a newer s3vtl (%s)", why.text);
+        (void)snprintf(out, COMMIT_WHO_SIZE, "a gateway with a newer s3vtl (%.250s)", why.text);
     } else {
         (void)snprintf(out, COMMIT_WHO_SIZE, "another gateway (writer %08x)", id->writer);
     }

@@ -27,17 +27,26 @@ int tapes_take_heads(struct library *lib, struct cartridge *c, struct errtext *e
     }
 }
 
-/* A cartridge whose last head is another gateway's may be in use there. */
+/* A cartridge whose last head is another gateway's may be in use there. What a rebuild or a claim by force took from the
+ * bucket is this one's again once a head says so. */
 static int check_ours(struct cartridge *c, struct errtext *err)
 {
+    const struct engine *e = cartridge_engine(c);
     struct seg_id head;
+    struct head h;
     char who[COMMIT_WHO_SIZE];
     if (cartridge_is_ours(c, &head))
         return 0;
-    commit_who_put(cartridge_engine(c), cartridge_barcode(c), &head, &impatient, who);
-    return errtext_set(err, -EPERM,
-                       "%s: %s wrote it last: what nobody names is deleted once this gateway has written it",
-                       cartridge_barcode(c), who);
+    int rc = commit_read_one(e->store, cartridge_barcode(c), &head, &h, &impatient, err);
+    if (rc)
+        return rc;
+    bool ours = h.gateway == e->gateway;
+    commit_who(e, &h, who);
+    head_free(&h);
+    return ours ? 0
+                : errtext_set(err, -EPERM,
+                              "%s: %s wrote it last: what nobody names is deleted once this gateway has written it",
+                              cartridge_barcode(c), who);
 }
 
 static int collect(struct cartridge *c, bool dry_run, struct sweep *found, struct errtext *err)
