@@ -2,6 +2,7 @@
 /* engine.c: news of progress, and how much may wait for the store. */
 #include "vtl/cartridge/engine.h"
 
+#include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -53,6 +54,14 @@ uint64_t engine_dirty_limit(struct engine *e)
     return e->cfg->spool.durability == DURABILITY_REMOTE
                ? upload_backlog(upload_rate_get(&e->upload_rate, clock_ms()), least, most)
                : most;
+}
+
+void engine_set_host(struct engine *e, const char *name)
+{
+    size_t n = strnlen(name, sizeof(e->host) - 1);
+    for (size_t i = 0; i < n; i++)
+        e->host[i] = name[i] >= ' ' && name[i] <= '~' ? name[i] : '?';
+    e->host[n] = '\0';
 }
 
 uint64_t engine_time(void)

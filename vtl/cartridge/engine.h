@@ -37,6 +37,7 @@ struct engine {
     struct spool *spool;
     struct workers *workers; /* NULL: no background work (the command without a running library) */
     void (*poke)(struct workers *w, struct cartridge *c); /* theirs */
+    char host[65];                                        /* of this gateway: printable ASCII; "": not known */
     uint32_t gateway;                                     /* this gateway's id; a copy of its state has the same */
     uint32_t writer; /* drawn at each start: in every key that this run writes (I2) */
     struct progress progress;
@@ -47,6 +48,9 @@ struct engine {
 /* How many dirty bytes there may be before WRITE waits: max_dirty, and with durability = remote no more than a flush
  * can wait for. */
 uint64_t engine_dirty_limit(struct engine *e);
+
+/* What of a host's name may stand in a head: 64 characters at most, those that are no printable ASCII as "?". */
+void engine_set_host(struct engine *e, const char *name);
 
 /* There is work for the cartridge: the workers, if there are any, look at it soon. Any thread; c's lock may be held. */
 void engine_poke(struct engine *e, struct cartridge *c);

@@ -3,6 +3,7 @@
 #ifndef S3VTL_CMD_H
 #define S3VTL_CMD_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include <jansson.h>
@@ -51,6 +52,18 @@ json_t *call_library(const struct vtl_config *cfg, json_t *request);
 #define BATCH 64
 json_t *call_each(const struct vtl_config *cfg, json_t *requests);
 void print_json(const json_t *j);
+
+/* ---- vanished.c ---- */
+/* What the library (or, where no state is, the newest inventory) names and the bucket has no more: the operation
+ * "vanished". barcodes: an array of those that count; NULL: all. store: for a host without a state; NULL: there is one.
+ * NULL after a message; else a new reference. */
+struct objstore;
+json_t *vanished_ask(const struct vtl_config *cfg, struct objstore *store, const json_t *barcodes,
+                     const atomic_bool *cancel);
+/* What it says of a cartridge; NULL: nothing. */
+const char *vanished_text(const json_t *list, const char *barcode);
+/* A message for each. True: there is one. */
+bool vanished_tell(const json_t *list);
 
 /* "1.5 GiB" */
 const char *human_size(json_int_t bytes, char buf[32]);

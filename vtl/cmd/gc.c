@@ -34,19 +34,31 @@ static bool take_answers(json_t *answers, json_t *results)
     return good;
 }
 
-static bool collect(const struct vtl_config *cfg, const json_t *cartridges, bool dry_run, bool quiet, json_t *results)
+/* Of those that are in the bucket. */
+static json_t *requests_of(const json_t *cartridges, size_t from, size_t to, const json_t *vanished, bool dry_run)
+{
+    json_t *requests = json_array();
+    for (size_t i = from; i < to; i++) {
+        const char *barcode = barcode_of(json_array_get(cartridges, i));
+        if (!vanished_text(vanished, barcode))
+            json_array_append_new(
+                requests, json_pack("{s:s, s:s, s:b}", "op", "tape-gc", "barcode", barcode, "dry_run", (int)dry_run));
+    }
+    return requests;
+}
+
+static bool collect(const struct vtl_config *cfg, const json_t *cartridges, const json_t *vanished, bool dry_run,
+                    bool quiet, json_t *results)
 {
     struct counter counter;
     size_t n = json_array_size(cartridges);
     bool good = true;
     counter_init(&counter, "gc", quiet);
     for (size_t i = 0; i < n; i += BATCH) {
-        json_t *requests = json_array();
-        for (size_t k = i; k < n && k < i + BATCH; k++)
-            json_array_append_new(requests, json_pack("{s:s, s:s, s:b}", "op", "tape-gc", "barcode",
-                                                      barcode_of(json_array_get(cartridges, k)), "dry_run", dry_run));
+        size_t end = i + BATCH < n ? i + BATCH : n;
+        json_t *requests = requests_of(cartridges, i, end, vanished, dry_run);
         good = take_answers(call_each(cfg, requests), results) && good;
-        counter_show(&counter, i + BATCH < n ? i + BATCH : n, n);
+        counter_show(&counter, end, n);
     }
     return good;
 }
@@ -68,10 +80,30 @@ static void print(const json_t *results, const json_t *strangers, bool dry_run)
     printf("%lld objects (%s) that no head names%s\n", (long long)objects, human_size(bytes, size),
            dry_run ? "" : ": deleted");
     json_array_foreach(strangers, i, r)
+    {
+        const char *error = json_string_value(json_object_get(r, "error"));
         printf("%-16s not in this library: %lld objects, %s\n", barcode_of(r), (long long)number(r, "objects"),
-               json_is_true(json_object_get(r, "head"))
+               error ? error
+               : json_is_true(json_object_get(r, "head"))
                    ? "a complete cartridge: \"s3vtl library rebuild\" finds it"
                    : "no head: an interrupted removal, or a cartridge that lost its heads; kept");
+    }
+}
+
+/* Of what is in no library, too, a head must be one that can be read. */
+static bool can_be_read(const json_t *strangers)
+{
+    size_t i;
+    json_t *s;
+    bool good = true;
+    json_array_foreach(strangers, i, s)
+    {
+        const char *error = json_string_value(json_object_get(s, "error"));
+        if (error)
+            fail("%s", error);
+        good = good && !error;
+    }
+    return good;
 }
 
 int cmd_library_gc(const struct command_line *given)
@@ -84,19 +116,23 @@ int cmd_library_gc(const struct command_line *given)
     if (!cfg)
         return EXIT_FAILED;
     json_t *list = call_library(cfg, json_pack("{s:s}", "op", "tape-list")), *results = json_array();
-    json_t *others = list ? call_library(cfg, json_pack("{s:s}", "op", "strangers")) : NULL;
-    bool good = collect(cfg, json_object_get(list, "cartridges"), dry_run, cl.json, results);
+    json_t *vanished = list ? vanished_ask(cfg, NULL, NULL, NULL) : NULL;
+    json_t *others = vanished ? call_library(cfg, json_pack("{s:s}", "op", "strangers")) : NULL;
+    bool good = others && collect(cfg, json_object_get(list, "cartridges"), vanished, dry_run, cl.json, results);
     const json_t *strangers = json_object_get(others, "strangers");
     if (others && cl.json) {
-        json_t *all = json_pack("{s:O, s:O}", "cartridges", results, "strangers", strangers);
+        json_t *all = json_pack("{s:O, s:O, s:O}", "cartridges", results, "strangers", strangers, "vanished", vanished);
         print_json(all);
         json_decref(all);
     } else if (others) {
         print(results, strangers, dry_run);
     }
+    good = can_be_read(strangers) && good;
+    good = !vanished_tell(vanished) && good;
+    json_decref(vanished);
     json_decref(results);
     json_decref(list);
     json_decref(others);
     config_free(cfg);
-    return others && good ? EXIT_DONE : EXIT_FAILED;
+    return good ? EXIT_DONE : EXIT_FAILED;
 }

@@ -142,7 +142,8 @@ int cmd_library_rebuild(const struct command_line *given)
         print_backlog(stdout, json_object_get(r, "backlog"));
     json_array_foreach(json_object_get(r, "failed"), i, t)
         fail("%s could not be rebuilt: %s%s", text(t, "barcode"), text(t, "error"),
-             o.deep ? "" : " (--deep rebuilds it from its segments)");
+             json_is_true(json_object_get(t, "deep_may_help")) ? " (--deep rebuilds it from its segments)" : "");
+    bad += vanished_tell(json_object_get(r, "vanished"));
     if (!rc && o.dry_run && !cl.json)
         puts("--dry-run: nothing was changed");
     json_decref(r);

@@ -169,7 +169,7 @@ int cmd_tape_claim(const struct command_line *given)
     } else if (r) {
         printf("%s belongs to this gateway", cl.argv[0]);
         if (json_is_true(json_object_get(r, "other")))
-            printf(", taken over from gateway %s", text(r, "from"));
+            printf(", taken over from %s", text(r, "from"));
         printf(": %s\n", human_size(number(r, "used_bytes"), size));
         if (number(r, "kept_bytes"))
             printf("%s written by this gateway are in no head of the bucket: kept in its spool as *.bad\n",

@@ -163,6 +163,7 @@ struct results {
     struct run **runs;
     struct verify_gate *gate;
     json_t *all, *records; /* for --json; requests to be made */
+    const json_t *vanished;
     struct counter counter;
     size_t n;
     bool bad;
@@ -193,17 +194,19 @@ static void add_record(struct results *v, const char *barcode, const struct veri
                                     (json_int_t)result->lost_objects, "from", (json_int_t)result->lost_from));
 }
 
-static json_t *json_of(const struct run *r)
+/* vanished: what the library knows of it and the bucket lacks; NULL: nothing. */
+static json_t *json_of(const struct run *r, const char *vanished)
 {
     const struct verify_result *result = &r->result;
+    const char *error = vanished ? vanished : r->rc ? r->err.text : NULL;
     return json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:O, s:s*}", "barcode", r->place.barcode, "good",
-                     !r->rc && !result->problems, "segments", (json_int_t)result->segments, "bytes",
+                     !error && !result->problems, "segments", (json_int_t)result->segments, "bytes",
                      (json_int_t)result->bytes, "objects", (json_int_t)result->end_object, "lost_objects",
                      (json_int_t)result->lost_objects, "from_object", (json_int_t)r->o.from_object, "problems",
-                     r->problems, "error", r->rc ? r->err.text : NULL);
+                     r->problems, "error", error);
 }
 
-static void print_run(const struct run *r)
+static void print_run(const struct run *r, const char *vanished)
 {
     const struct verify_result *result = &r->result;
     const char *barcode = r->place.barcode;
@@ -213,9 +216,9 @@ static void print_run(const struct run *r)
     json_array_foreach(r->problems, i, p) print_problem(barcode, p);
     if (r->rc == -ECANCELED)
         printf("%s: interrupted; continue with --resume\n", barcode);
-    else if (r->rc)
+    else if (r->rc && !(vanished && r->rc == -ENOENT)) /* which says more */
         fail("%s", r->err.text);
-    else
+    else if (!r->rc)
         printf("%s: %s: %llu files, %llu objects in %llu segments, %s%s\n", barcode,
                result->problems ? result->lost_objects ? "DAMAGED" : "no data lost, but see above" : "good",
                (unsigned long long)result->filemarks, (unsigned long long)result->end_object,
@@ -223,6 +226,8 @@ static void print_run(const struct run *r)
                r->resumed ? " (resumed)" : "");
     if (!r->rc && result->lost_objects)
         fail("%s: %llu objects cannot be read back", barcode, (unsigned long long)result->lost_objects);
+    if (vanished)
+        fail("%s", vanished);
 }
 
 static void verify_one(void *arg, size_t i)
@@ -262,15 +267,16 @@ static int take_run(void *arg, size_t i)
     }
     if (v->counter.terminal && !v->json)
         fputs("\r\033[K", stderr);
+    const char *vanished = vanished_text(v->vanished, r->place.barcode);
     if (v->json)
-        json_array_append_new(v->all, json_of(r));
+        json_array_append_new(v->all, json_of(r, vanished));
     else
-        print_run(r);
+        print_run(r, vanished);
     if (!r->rc && v->state)
         add_record(v, r->place.barcode, &r->result);
     if (json_array_size(v->records) >= BATCH)
         record(v);
-    v->bad = v->bad || r->rc || r->result.problems;
+    v->bad = v->bad || r->rc || r->result.problems || vanished;
     json_decref(r->problems);
     free(r);
     v->runs[i] = NULL;
@@ -281,6 +287,33 @@ static void show(void *arg, size_t so_far)
 {
     struct results *v = arg;
     counter_show(&v->counter, so_far, v->n);
+}
+
+static bool was_verified(const struct results *v, const char *barcode)
+{
+    for (size_t i = 0; i < v->n; i++)
+        if (!strcmp(v->barcodes[i], barcode))
+            return true;
+    return false;
+}
+
+/* Those of which the bucket has nothing that could be read. */
+static void add_vanished(struct results *v)
+{
+    size_t i;
+    json_t *j;
+    json_array_foreach(v->vanished, i, j)
+    {
+        const char *barcode = json_string_value(json_object_get(j, "barcode"));
+        const char *error = json_string_value(json_object_get(j, "error"));
+        if (was_verified(v, barcode))
+            continue;
+        v->bad = true;
+        if (v->json)
+            json_array_append_new(v->all, json_pack("{s:s, s:b, s:s}", "barcode", barcode, "good", 0, "error", error));
+        else
+            fail("%s", error);
+    }
 }
 
 /* Side by side; with a limit of bytes a second, which holds for all of them, one after the other. */
@@ -299,6 +332,8 @@ static int verify_all(struct results *v)
         .n = v->n, .parallel = parallel, .work = verify_one, .done = take_run, .tick = show, .arg = v};
     int rc = v->runs && v->gate ? many_run(&m) : -ENOMEM;
     record(v);
+    if (!rc)
+        add_vanished(v);
     if (!rc && v->json)
         print_json(v->all);
     json_decref(v->all);
@@ -334,6 +369,15 @@ static int list_tape(void *arg, const struct obj_entry *e)
     const char *name = e->key + strlen("tapes/");
     size_t len = strcspn(name, "/");
     return e->is_prefix && len && len <= 32 ? add_barcode(arg, name, len) : 0;
+}
+
+/* Named ones: as an array; all: NULL. */
+static json_t *named(const struct command_line *cl, bool all)
+{
+    json_t *list = all ? NULL : json_array();
+    for (int i = 0; list && i < cl->argc; i++)
+        json_array_append_new(list, json_string(cl->argv[i]));
+    return list;
 }
 
 static int collect(const struct command_line *cl, bool all, struct objstore *store, struct barcodes *b,
@@ -387,8 +431,13 @@ int cmd_verify(const struct command_line *given)
         fail("%s", err.text[0] ? err.text : strerror(-rc));
     struct results v = {
         .cfg = cfg, .store = store, .rate = rate, .resume = resume, .json = cl.json, .barcodes = b.v, .n = b.n};
+    json_t *only = named(&cl, all), *vanished = rc ? NULL : vanished_ask(cfg, store, only, &interrupted);
+    v.vanished = vanished;
+    v.bad = !vanished; /* and that was told */
     if (!rc)
         bad = verify_all(&v);
+    json_decref(only);
+    json_decref(vanished);
     free(b.v);
     if (store)
         store->ops->close(store);

@@ -258,10 +258,11 @@ void inventory_stop(struct library *lib)
         log_line("inventory: %s", err.text);
 }
 
-/* ---- for a rebuild ---- */
+/* ---- for a rebuild, and to compare with ---- */
 
 struct newest {
     struct objstore *store;
+    char *key;
     json_t *best;
     json_int_t time;
     struct errtext *err;
@@ -283,19 +284,42 @@ static int look_at(void *arg, const struct obj_entry *e)
         json_decref(n->best);
         n->best = j;
         n->time = t;
+        (void)snprintf(n->key, DB_KEY_SIZE, "%s", e->key);
     } else {
         json_decref(j);
     }
     return 0;
 }
 
-json_t *inventory_newest(struct objstore *store, struct errtext *err)
+json_t *inventory_newest(struct objstore *store, char key[DB_KEY_SIZE], struct errtext *err)
 {
-    struct newest n = {.store = store, .err = err};
+    struct newest n = {.store = store, .key = key, .err = err};
     err->text[0] = '\0';
     if (store->ops->list(store, "gateways/", NULL, false, look_at, &n, NULL, err)) {
         json_decref(n.best);
         return NULL;
     }
     return n.best;
+}
+
+/* Of this run by the writer in its key, whatever is put meanwhile; of an earlier run as the state says. */
+static bool is_own(const struct library *lib, const struct inventory_keys *known, const char *key)
+{
+    char mine[DB_KEY_SIZE];
+    int n = snprintf(mine, sizeof(mine), "gateways/%08x/", lib->eng.writer);
+    return !strncmp(key, mine, (size_t)n) || !strcmp(key, known->last) || !strcmp(key, known->other);
+}
+
+json_t *inventory_newest_other(struct library *lib, struct errtext *err)
+{
+    char key[DB_KEY_SIZE] = "";
+    struct inventory_keys known;
+    if (read_keys(lib, &known, err))
+        return NULL;
+    json_t *j = inventory_newest(lib->eng.store, key, err);
+    if (j && is_own(lib, &known, key)) {
+        json_decref(j);
+        j = NULL;
+    }
+    return j;
 }

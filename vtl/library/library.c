@@ -177,6 +177,9 @@ static int read_identity(struct library *lib, bool create, struct errtext *err)
                            "--force\" again",
                            lib->cfg->library.state_dir);
     lib->eng.gateway = (uint32_t)strtoul(writer, NULL, 16);
+    char host[256] = ""; /* more than there can be */
+    if (!gethostname(host, sizeof(host) - 1))
+        engine_set_host(&lib->eng, host);
     return draw_id(&lib->eng.writer, err);
 }
 

@@ -55,6 +55,8 @@ const struct changer_ops *library_changer_ops(void); /* self is the struct libra
  *   {"op":"tape-remove","barcode":B,"force":false} {"op":"tape-protect","barcode":B,"on":true}
  *   {"op":"tape-verified","barcode":B,"cartridge":ID,"objects":N,"lost":N,"from":N}
  *   {"op":"tape-move","barcode":B,"address":N}
+ *   {"op":"vanished"}                              -> {"vanished":[{"barcode","state","inventory","head","error"}]}: what the
+ *                                                     bucket has no more; with "barcodes", of these only
  *   {"op":"flush"}                                 -> {}: every drive is at the configured durability
  *   {"op":"flush","remote":true,"timeout_ms":N}    -> {"remote":bool,"waiting":text}: is all of it in the store; what
  *                                                     was not when the time (10 s at most) was over
@@ -77,6 +79,10 @@ struct objstore;
 struct obj_call;
 int library_check_format(const struct vtl_config *cfg, struct objstore *store, const struct obj_call *call,
                          struct errtext *err);
+/* Without a state here: which cartridges of the newest inventory the bucket has no more. *list: as the operation "vanished"
+ * gives it, new reference. barcodes: an array of those that count; NULL: all. cancel may be NULL. */
+int library_vanished(const struct vtl_config *cfg, struct objstore *store, const json_t *barcodes,
+                     const atomic_bool *cancel, json_t **list, struct errtext *err);
 /* library rebuild: makes a new state from the bucket alone (heads and maps). Refuses when a state exists already,
  * unless force, and (-EBUSY) when the spool holds what no head names, unless discard_backlog: *report then has only
  * "backlog", a list of barcode, segments and bytes. o may be NULL: none of it. */

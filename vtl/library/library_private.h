@@ -105,8 +105,10 @@ int inventory_start(struct library *lib, struct errtext *err);
 void inventory_stop(struct library *lib);
 /* Puts the inventory now. */
 int inventory_put(struct library *lib, const struct obj_call *call, struct errtext *err);
-/* The newest inventory in the store, of whatever gateway; NULL with *err "" when there is none. New reference. */
-json_t *inventory_newest(struct objstore *store, struct errtext *err);
+/* The newest inventory in the store, of whatever gateway, and its key; NULL with *err "" when there is none. New reference. */
+json_t *inventory_newest(struct objstore *store, char key[DB_KEY_SIZE], struct errtext *err);
+/* The same, but NULL if this state put it: it says nothing that the state does not, and may be behind it. */
+json_t *inventory_newest_other(struct library *lib, struct errtext *err);
 
 /* neighbours.c: 0, or -EEXIST when a prefix above or below this one's is another library's; or the store's error. */
 int library_check_neighbours(const struct objstore_config *here, struct objstore *store, const struct obj_call *call,

@@ -309,6 +309,7 @@ static const struct {
     {"tape-gc", tapes_gc, .waits = true},
     {"tape-verified", tapes_verified, .waits = false},
     {"strangers", tapes_strangers, .waits = true},
+    {"vanished", tapes_vanished, .waits = true},
     {"each", op_each, .waits = true},
 };
 #define N_OPS (sizeof(table) / sizeof(table[0]))

@@ -253,6 +253,13 @@ static int keep_epoch(struct library *lib, struct cartridge *c, struct errtext *
     return rc ? errtext_set(err, rc, "%s: state: %s", cartridge_barcode(c), db_error(lib->eng.db)) : 0;
 }
 
+/* Only the owner removes (I7). What has no head is nobody's: by force it goes, too. */
+static int claim_to_remove(struct cartridge *c, bool force, struct errtext *err)
+{
+    int rc = commit_claim(c, &impatient, err);
+    return rc == -ENOENT && force ? 0 : rc;
+}
+
 json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext *err)
 {
     const char *barcode = json_string_value(json_object_get(request, "barcode"));
@@ -264,8 +271,8 @@ json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext 
     if (may_remove(c, json_is_true(json_object_get(request, "force")), err))
         return NULL;
     workers_forget(lib->eng.workers, c);
-    /* Only the owner removes (I7). */
-    if (commit_claim(c, &impatient, err) || keep_epoch(lib, c, err) || delete_objects(lib, barcode, err)) {
+    if (claim_to_remove(c, json_is_true(json_object_get(request, "force")), err) || keep_epoch(lib, c, err) ||
+        delete_objects(lib, barcode, err)) {
         cartridge_poke(c);
         return NULL;
     }
