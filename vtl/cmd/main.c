@@ -40,7 +40,7 @@ static const struct subcommand {
      cmd_library_gc},
     {"tape", "create", "BARCODE... [--capacity SIZE] [--worm]",
      "create cartridges in the first free slots" OPTION("--capacity SIZE",
-                                                        "such as 2T; default: that of the drive type")
+                                                        "such as 2TB; default: that of the drive type")
          OPTION("--worm         ", "can be appended to, but neither overwritten nor erased"),
      cmd_tape_create},
     {"tape", "list", "", "list all cartridges", cmd_tape_list},

@@ -35,7 +35,7 @@ int cmd_tape_create(const struct command_line *given)
         !check_arguments(&cl, 1, true, "tape create BARCODE... [--capacity SIZE] [--worm]"))
         return EXIT_USAGE;
     if (capacity && (!config_parse_size(capacity, &bytes) || bytes < 1 << 20 || bytes > 1ull << 60))
-        return usage_error("--capacity %s: must be a size of at least 1M, such as 12T", capacity);
+        return usage_error("--capacity %s: must be a size of at least 1M, such as 12TB", capacity);
     struct vtl_config *cfg = load_config(&cl);
     if (!cfg)
         return EXIT_FAILED;
