@@ -12,6 +12,7 @@
 struct command_line {
     const char *config_file; /* -c, $S3VTL_CONFIG or the default */
     bool json;               /* --json */
+    bool quiet;              /* -q: neither what went well, nor progress, nor hints */
     int argc;                /* what follows the command's name */
     char **argv;
 };

@@ -85,7 +85,7 @@ int cmd_library_gc(const struct command_line *given)
         return EXIT_FAILED;
     json_t *list = call_library(cfg, json_pack("{s:s}", "op", "tape-list")), *results = json_array();
     json_t *others = list ? call_library(cfg, json_pack("{s:s}", "op", "strangers")) : NULL;
-    bool good = collect(cfg, json_object_get(list, "cartridges"), dry_run, cl.json, results);
+    bool good = collect(cfg, json_object_get(list, "cartridges"), dry_run, cl.json || cl.quiet, results);
     const json_t *strangers = json_object_get(others, "strangers");
     if (others && cl.json) {
         json_t *all = json_pack("{s:O, s:O}", "cartridges", results, "strangers", strangers);

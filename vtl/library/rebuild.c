@@ -121,6 +121,8 @@ static int init_with_store(const struct vtl_config *cfg, struct objstore *store,
             "the store's prefix is in use by library \"%s\" (%s): choose another prefix, or take that library over "
             "with \"s3vtl library rebuild\"",
             name, theirs);
+    if (*existed && id[0]) /* both are there, and of one library, which may be served */
+        return 0;
     struct objstore_config here;
     config_store(cfg, &here);
     if (!*existed && (rc = library_check_neighbours(&here, store, err)))
