@@ -108,6 +108,8 @@ int inventory_put(struct library *lib, const struct obj_call *call, struct errte
 /* The newest inventory in the store, of whatever gateway; NULL with *err "" when there is none. New reference. */
 json_t *inventory_newest(struct objstore *store, struct errtext *err);
 
+/* rebuild.c: the id in the state, "" when there is no state. Needs no lock of the state. */
+int library_state_id(const struct vtl_config *cfg, char id[37], struct errtext *err);
 /* neighbours.c: 0, or -EEXIST when a prefix above or below this one's is another library's; or the store's error. */
 int library_check_neighbours(const struct objstore_config *here, struct objstore *store, struct errtext *err);
 

@@ -50,8 +50,7 @@ static bool has_state(const struct vtl_config *cfg)
     return access(path, F_OK) == 0;
 }
 
-/* The id in the state, "" when there is no state. */
-static int state_id(const struct vtl_config *cfg, char id[37], struct errtext *err)
+int library_state_id(const struct vtl_config *cfg, char id[37], struct errtext *err)
 {
     char path[PATH_SIZE];
     struct db *db = NULL;
@@ -69,7 +68,7 @@ static int state_id(const struct vtl_config *cfg, char id[37], struct errtext *e
 int library_check_format(const struct vtl_config *cfg, struct objstore *store, struct errtext *err)
 {
     char id[37], theirs[37] = "", name[64] = "";
-    int rc = state_id(cfg, id, err);
+    int rc = library_state_id(cfg, id, err);
     if (!rc)
         rc = format_read(store, theirs, name, err);
     if (rc == -ENOENT)
@@ -108,7 +107,7 @@ static int init_with_store(const struct vtl_config *cfg, struct objstore *store,
                            struct errtext *err)
 {
     char theirs[37] = "", name[64] = "";
-    int rc = state_id(cfg, id, err);
+    int rc = library_state_id(cfg, id, err);
     if (rc)
         return rc;
     rc = format_read(store, theirs, name, err);
