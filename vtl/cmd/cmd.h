@@ -36,6 +36,7 @@ int cmd_tape_remove(const struct command_line *cl);
 int cmd_status(const struct command_line *cl);
 int cmd_flush(const struct command_line *cl);
 int cmd_serve(const struct command_line *cl);
+int cmd_doctor(const struct command_line *cl);
 int cmd_verify(const struct command_line *cl);
 
 /* "s3vtl: text" on stderr; returns EXIT_FAILED, or EXIT_USAGE for usage_error. */

@@ -66,7 +66,15 @@ static const struct subcommand {
          OPTION("--rate SIZE", "read at most SIZE bytes a second, such as 20M; default: no limit")
              OPTION("--resume   ", "continue an interrupted run"),
      cmd_verify},
-    {"config", "check", "", "check the configuration and print the settings in force", cmd_config_check},
+    {"config", "check", "[--online]",
+     "check the configuration and print the settings in force" OPTION("--online", "as \"doctor\" does"),
+     cmd_config_check},
+    {NULL, "doctor", "",
+     "examine this host and the store: name, TLS, clock, keys, every kind of request, rates, disk room, limits, port, "
+     "tgt; "
+     "says what is wrong and what to do; harmless at any time, also before \"library init\"; status 1: something is "
+     "wrong",
+     cmd_doctor},
 };
 #define N_COMMANDS (sizeof(table) / sizeof(table[0]))
 
