@@ -13,6 +13,7 @@
 struct command_line {
     const char *config_file; /* -c, $S3VTL_CONFIG or the default */
     bool json;               /* --json */
+    bool quiet;              /* -q: neither what went well, nor progress, nor hints */
     int argc;                /* what follows the command's name */
     char **argv;
 };
@@ -37,6 +38,7 @@ int cmd_tape_remove(const struct command_line *cl);
 int cmd_status(const struct command_line *cl);
 int cmd_flush(const struct command_line *cl);
 int cmd_serve(const struct command_line *cl);
+int cmd_doctor(const struct command_line *cl);
 int cmd_verify(const struct command_line *cl);
 
 /* "s3vtl: text" on stderr; returns EXIT_FAILED, or EXIT_USAGE for usage_error. */

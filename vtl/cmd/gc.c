@@ -118,7 +118,8 @@ int cmd_library_gc(const struct command_line *given)
     json_t *list = call_library(cfg, json_pack("{s:s}", "op", "tape-list")), *results = json_array();
     json_t *vanished = list ? vanished_ask(cfg, NULL, NULL, NULL) : NULL;
     json_t *others = vanished ? call_library(cfg, json_pack("{s:s}", "op", "strangers")) : NULL;
-    bool good = others && collect(cfg, json_object_get(list, "cartridges"), vanished, dry_run, cl.json, results);
+    bool good =
+        others && collect(cfg, json_object_get(list, "cartridges"), vanished, dry_run, cl.json || cl.quiet, results);
     const json_t *strangers = json_object_get(others, "strangers");
     if (others && cl.json) {
         json_t *all = json_pack("{s:O, s:O, s:O}", "cartridges", results, "strangers", strangers, "vanished", vanished);

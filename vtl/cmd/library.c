@@ -36,13 +36,13 @@ int cmd_library_init(const struct command_line *cl)
         fail("%s", err.text);
     else if (cl->json)
         print_json(r);
-    else
+    else if (!cl->quiet)
         printf("library %s (%s) %s\n", json_string_value(json_object_get(r, "name")),
                json_string_value(json_object_get(r, "library")),
                json_is_true(json_object_get(r, "created")) ? "initialised" : "already exists");
     size_t i;
     json_t *line;
-    json_array_foreach(json_object_get(r, "store_advice"), i, line)
+    json_array_foreach(json_object_get(r, "store_advice"), i, line) if (!cl->quiet)
         fprintf(stderr, "s3vtl: note: %s\n", json_string_value(line));
     json_decref(r);
     config_free(cfg);
@@ -116,7 +116,7 @@ int cmd_library_rebuild(const struct command_line *given)
                                 .deep = take_flag(&cl, "--deep"),
                                 .discard_backlog = take_flag(&cl, "--discard-backlog"),
                                 .dry_run = take_flag(&cl, "--dry-run"),
-                                .progress = isatty(STDERR_FILENO) ? print_scan : NULL,
+                                .progress = isatty(STDERR_FILENO) && !cl.quiet ? print_scan : NULL,
                                 .count = show_count,
                                 .arg = &showing};
     if (!check_arguments(&cl, 0, false, "library rebuild [--force] [--deep] [--discard-backlog] [--dry-run]"))
@@ -127,7 +127,7 @@ int cmd_library_rebuild(const struct command_line *given)
     json_t *r = NULL, *t;
     struct errtext err = {""};
     size_t i, bad = 0;
-    counter_init(&showing, "rebuild", cl.json);
+    counter_init(&showing, "rebuild", cl.json || cl.quiet);
     int rc = library_rebuild(cfg, &o, &r, &err);
     if (rc) {
         print_backlog(stderr, json_object_get(r, "backlog"));
@@ -162,7 +162,7 @@ static void print_flush_bar(json_int_t all, json_int_t left, json_int_t rate, bo
 }
 
 /* Has the library wait for a short while at a time, so that no wait is left in it when we are interrupted. */
-static bool flush_remote(const struct vtl_config *cfg)
+static bool flush_remote(const struct vtl_config *cfg, bool quiet)
 {
     char told[600] = "";
     json_int_t most = 0;
@@ -174,7 +174,9 @@ static bool flush_remote(const struct vtl_config *cfg)
         const char *waiting = json_string_value(json_object_get(r, "waiting"));
         json_int_t left = number(r, "left_bytes"), rate = number(r, "upload_rate");
         most = left > most ? left : most;
-        if (bar && r)
+        if (quiet)
+            ;
+        else if (bar && r)
             print_flush_bar(most, left, rate, done);
         else if (waiting && strcmp(told, waiting) != 0) {
             (void)snprintf(told, sizeof(told), "%s", waiting);
@@ -197,7 +199,7 @@ int cmd_flush(const struct command_line *given)
         return EXIT_FAILED;
     bool done;
     if (remote) {
-        done = flush_remote(cfg);
+        done = flush_remote(cfg, cl.quiet);
     } else {
         json_t *r = call_library(cfg, json_pack("{s:s}", "op", "flush"));
         done = r != NULL;

@@ -19,14 +19,13 @@
 #include <unistd.h>
 
 #include "base/thread.h"
-#include "scsi/ssc_keys.h"
 #include "vtl/library/control.h"
+#include "vtl/cmd/before.h"
 #include "vtl/cmd/cmd.h"
 #include "vtl/cmd/password.h"
 #include "vtl/cmd/service.h"
 #include "vtl/cmd/tgt.h"
 
-#define MAX_DRIVES 64       /* the most that a configuration may have */
 #define STORE_CHECK_MS 4000 /* serve is to be ready within 10 s, whatever the store does */
 
 /* ---- before anything starts ---- */
@@ -102,115 +101,12 @@ static int check_store(const struct vtl_config *cfg, struct errtext *err)
     return 0;
 }
 
-/* Splits "a.b.c.d:port" or "[v6]:port". */
-static void split_portal(const char *portal, char *host, size_t room, char *port, size_t port_room)
-{
-    const char *colon = strrchr(portal, ':');
-    size_t n = (size_t)(colon - portal);
-    if (portal[0] == '[') {
-        portal++;
-        n -= 2;
-    }
-    (void)snprintf(host, room, "%.*s", (int)n, portal);
-    (void)snprintf(port, port_room, "%s", colon + 1);
-}
-
-/* Is the portal free? tgtd would take many lines to say that it is not. */
-static int check_portal(const struct vtl_config *cfg, struct errtext *err)
-{
-    char host[256], port[16];
-    struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM}, *list = NULL;
-    split_portal(cfg->iscsi.portal, host, sizeof(host), port, sizeof(port));
-    int bad = getaddrinfo(host, port, &hints, &list);
-    if (bad)
-        return errtext_set(err, -EINVAL, "%s: [iscsi] portal = %s: %s", cfg->file, cfg->iscsi.portal,
-                           gai_strerror(bad));
-    int fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1, rc = 0;
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
-        bind(fd, list->ai_addr, list->ai_addrlen) || listen(fd, 1))
-        rc = errtext_set(err, -errno, "%s: [iscsi] portal = %s: %s", cfg->file, cfg->iscsi.portal,
-                         errno == EADDRINUSE ? "the port is in use by another program" : strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    freeaddrinfo(list);
-    return rc;
-}
-
 /* Does the state exist, and is it not in use? The library itself is opened inside tgtd. */
 static int check_state(const struct vtl_config *cfg, struct errtext *err)
 {
     struct library *lib = NULL;
     int rc = library_open(cfg, 0, &lib, err);
     return rc ? rc : library_close(lib, err);
-}
-
-/* The store's secret key, the file that it comes from, a password and the one that it is compared with. */
-#define MORE_SECRETS 8
-
-/* One page for each drive, the key of the blocks that are acknowledged but not yet written, and what else is secret. */
-static bool can_lock_pages(unsigned n)
-{
-    size_t size = n * (size_t)sysconf(_SC_PAGESIZE);
-    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    bool good = p != MAP_FAILED && !mlock(p, size);
-    if (p != MAP_FAILED)
-        (void)munmap(p, size);
-    return good;
-}
-
-/* Each drive keeps its keys in locked memory, which is scarce for any user but root. */
-static int check_locked_memory(const struct vtl_config *cfg, struct errtext *err)
-{
-    struct ssc_keys *keys[MAX_DRIVES];
-    struct rlimit l = {.rlim_max = 0};
-    unsigned n = 0;
-    if (!getrlimit(RLIMIT_MEMLOCK, &l)) {
-        l.rlim_cur = l.rlim_max; /* as it will be in tgtd */
-        (void)setrlimit(RLIMIT_MEMLOCK, &l);
-    }
-    while (n < cfg->library.drives && n < MAX_DRIVES && (keys[n] = ssc_keys_new()))
-        n++;
-    bool enough = n == cfg->library.drives && can_lock_pages(n + MORE_SECRETS);
-    for (unsigned i = 0; i < n; i++)
-        ssc_keys_free(keys[i]);
-    if (enough)
-        return 0;
-    return errtext_set(err, -EPERM,
-                       "the keys of %u drives must be in locked memory, and this user's limit (%llu KiB) is too low: "
-                       "raise it (ulimit -l; LimitMEMLOCK= in a service)",
-                       cfg->library.drives, (unsigned long long)l.rlim_max / 1024);
-}
-
-/* LD_PRELOAD is a list, and cannot quote a name that contains one of its separators. */
-static int check_module_name(const char *path, struct errtext *err)
-{
-    if (!strpbrk(path, " :"))
-        return 0;
-    return errtext_set(err, -EINVAL, "%s: tgtd cannot load a module whose path has a blank or a colon", path);
-}
-
-/* $S3VTL_MODULE, else beside this program (a build tree), else where a package puts it. */
-static int find_module(char path[PATH_MAX], struct errtext *err)
-{
-    const char *given = getenv("S3VTL_MODULE");
-    if (given && given[0]) {
-        if (!realpath(given, path))
-            return errtext_set(err, -errno, "$S3VTL_MODULE: %s: %s", given, strerror(errno));
-        return 0;
-    }
-    char self[PATH_MAX - 32];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-    if (n > 0) {
-        self[n] = '\0';
-        *strrchr(self, '/') = '\0';
-        (void)snprintf(path, PATH_MAX, "%s/bs_s3vtl.so", self);
-        if (!access(path, R_OK))
-            return 0;
-    }
-    (void)snprintf(path, PATH_MAX, "/usr/lib/s3vtl/bs_s3vtl.so");
-    if (access(path, R_OK))
-        return errtext_set(err, -ENOENT, "bs_s3vtl.so: not found beside this program or in /usr/lib/s3vtl");
-    return 0;
 }
 
 /* ---- while it runs ---- */
@@ -354,7 +250,7 @@ static int run(const struct vtl_config *cfg, const char *module, int signals)
 /* Finds every mistake that can be found before anything starts. */
 static int check_all(const struct vtl_config *cfg, struct errtext *err)
 {
-    int rc = check_locked_memory(cfg, err);
+    int rc = before_locked_memory(cfg, err);
     if (!rc)
         rc = password_check(cfg, err);
     if (!rc)
@@ -362,7 +258,7 @@ static int check_all(const struct vtl_config *cfg, struct errtext *err)
     if (!rc)
         rc = check_store(cfg, err);
     if (!rc)
-        rc = check_portal(cfg, err);
+        rc = before_portal(cfg, err);
     return rc;
 }
 
@@ -410,9 +306,7 @@ int cmd_serve(const struct command_line *given)
         rc = cfg->file ? 0 : errtext_set(&err, -ENOMEM, "out of memory");
     }
     if (!rc)
-        rc = find_module(module, &err);
-    if (!rc)
-        rc = check_module_name(module, &err);
+        rc = before_module(module, &err);
     if (!rc)
         rc = check_all(cfg, &err);
     if (!rc && (signals = block_signals(&err)) < 0)

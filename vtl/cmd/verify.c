@@ -158,7 +158,7 @@ struct results {
     const struct vtl_config *cfg;
     struct objstore *store;
     uint64_t rate;
-    bool resume, json, state; /* state: this host has the library's, to keep the results in */
+    bool resume, json, quiet, state; /* state: this host has the library's, to keep the results in */
     char (*barcodes)[33];
     struct run **runs;
     struct verify_gate *gate;
@@ -239,7 +239,7 @@ static void verify_one(void *arg, size_t i)
     v->runs[i] = r;
     r->place.cfg = v->cfg;
     r->place.barcode = v->barcodes[i];
-    r->bar = v->n == 1 && v->counter.terminal && !v->json;
+    r->bar = v->n == 1 && v->counter.terminal && !v->json && !v->quiet;
     r->began = clock_ms();
     r->problems = json_array();
     r->o = (struct verify_options){.gate = v->gate,
@@ -323,7 +323,7 @@ static int verify_all(struct results *v)
     (void)snprintf(path, sizeof(path), "%s/state.db", v->cfg->library.state_dir);
     v->state = !access(path, F_OK);
     unsigned parallel = v->rate ? 1 : config_requests(v->cfg);
-    counter_init(&v->counter, "verify", v->json || v->n == 1);
+    counter_init(&v->counter, "verify", v->json || v->quiet || v->n == 1);
     v->runs = calloc(v->n + 1, sizeof(struct run *));
     v->gate = verify_gate_new(v->cfg->store.parallel, config_requests(v->cfg));
     v->all = json_array();
@@ -429,8 +429,14 @@ int cmd_verify(const struct command_line *given)
         rc = collect(&cl, all, store, &b, &err);
     if (rc)
         fail("%s", err.text[0] ? err.text : strerror(-rc));
-    struct results v = {
-        .cfg = cfg, .store = store, .rate = rate, .resume = resume, .json = cl.json, .barcodes = b.v, .n = b.n};
+    struct results v = {.cfg = cfg,
+                        .store = store,
+                        .rate = rate,
+                        .resume = resume,
+                        .json = cl.json,
+                        .quiet = cl.quiet,
+                        .barcodes = b.v,
+                        .n = b.n};
     json_t *only = named(&cl, all), *vanished = rc ? NULL : vanished_ask(cfg, store, only, &interrupted);
     v.vanished = vanished;
     v.bad = !vanished; /* and that was told */

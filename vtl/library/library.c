@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* library.c: opening and closing the library: state, spool, store, elements, cartridges and drives. */
+#include "vtl/library/element.h"
 #include "vtl/library/library_private.h"
 
 #include <errno.h>
@@ -71,19 +72,20 @@ static int load_element(void *arg, const struct db_element *row)
 {
     struct loading *l = arg;
     struct element *e = library_element(l->lib, row->address);
+    char where[ELEMENT_NAME_SIZE];
     if (row->damaged) {
         log_line(
-            "state.db: table element, row %#x: damaged (its checksum is wrong): what it says, %s, is in no element: "
+            "state.db: table element, row of %s: damaged (its checksum is wrong): what it says, %s, is in no element: "
             "\"s3vtl tape import\" puts it into one",
-            row->address, row->barcode);
+            element_name(row->address, where), row->barcode);
         return 0;
     }
     if (!e || e->type == ELEMENT_TRANSPORT)
         return errtext_set(
             l->err, -EINVAL,
-            "%s: cartridge %s is in element %#x, which the configuration no longer has: give it back (slots, "
-            "drives, import_export) and move the cartridge first",
-            l->lib->cfg->file, row->barcode, row->address);
+            "%s: cartridge %s is in %s, which the configuration no longer has: give it back (slots, drives, "
+            "import_export) and move the cartridge first",
+            l->lib->cfg->file, row->barcode, element_name(row->address, where));
     memcpy(e->barcode, row->barcode, sizeof(e->barcode));
     e->source = row->source;
     return 0;

@@ -83,6 +83,11 @@ int library_check_format(const struct vtl_config *cfg, struct objstore *store, c
  * gives it, new reference. barcodes: an array of those that count; NULL: all. cancel may be NULL. */
 int library_vanished(const struct vtl_config *cfg, struct objstore *store, const json_t *barcodes,
                      const atomic_bool *cancel, json_t **list, struct errtext *err);
+/* For s3vtl doctor: {"state":ID or "", "here":L or null, "others":[L...], "complete":bool}, where L is {"prefix":,
+ * "name":,"library":,"place":"here"|"above"|"below"|"beside"}: the id in the state, and what libraries are where the store
+ * is, as far as it lets us look. Neither the state nor the store has to be there. The caller's call bounds each request.
+ * New reference, or NULL and *err. */
+json_t *library_look_around(const struct vtl_config *cfg, const struct obj_call *call, struct errtext *err);
 /* library rebuild: makes a new state from the bucket alone (heads and maps). Refuses when a state exists already,
  * unless force, and (-EBUSY) when the spool holds what no head names, unless discard_backlog: *report then has only
  * "backlog", a list of barcode, segments and bytes. o may be NULL: none of it. */

@@ -110,6 +110,8 @@ json_t *inventory_newest(struct objstore *store, char key[DB_KEY_SIZE], struct e
 /* The same, but NULL if this state put it: it says nothing that the state does not, and may be behind it. */
 json_t *inventory_newest_other(struct library *lib, struct errtext *err);
 
+/* rebuild.c: the id in the state, "" when there is no state. Needs no lock of the state. */
+int library_state_id(const struct vtl_config *cfg, char id[37], struct errtext *err);
 /* neighbours.c: 0, or -EEXIST when a prefix above or below this one's is another library's; or the store's error. */
 int library_check_neighbours(const struct objstore_config *here, struct objstore *store, const struct obj_call *call,
                              struct errtext *err);

@@ -51,8 +51,7 @@ static bool has_state(const struct vtl_config *cfg)
     return access(path, F_OK) == 0;
 }
 
-/* The id in the state, "" when there is no state. */
-static int state_id(const struct vtl_config *cfg, char id[37], struct errtext *err)
+int library_state_id(const struct vtl_config *cfg, char id[37], struct errtext *err)
 {
     char path[PATH_SIZE];
     struct db *db = NULL;
@@ -71,7 +70,7 @@ int library_check_format(const struct vtl_config *cfg, struct objstore *store, c
                          struct errtext *err)
 {
     char id[37];
-    int rc = state_id(cfg, id, err);
+    int rc = library_state_id(cfg, id, err);
     return rc ? rc : format_is(cfg, store, id, call, err);
 }
 
@@ -97,7 +96,7 @@ static int init_with_store(const struct vtl_config *cfg, struct objstore *store,
                            struct errtext *err)
 {
     char theirs[37] = "", name[64] = "";
-    int rc = state_id(cfg, id, err);
+    int rc = library_state_id(cfg, id, err);
     if (rc)
         return rc;
     rc = format_read(store, NULL, theirs, name, err);
@@ -110,6 +109,8 @@ static int init_with_store(const struct vtl_config *cfg, struct objstore *store,
             "the store's prefix is in use by library \"%s\" (%s): choose another prefix, or take that library over "
             "with \"s3vtl library rebuild\"",
             name, theirs);
+    if (*existed && id[0]) /* both are there, and of one library, which may be served */
+        return 0;
     struct objstore_config here;
     config_store(cfg, &here);
     if (!*existed && (rc = library_check_neighbours(&here, store, NULL, err)))
