@@ -392,6 +392,18 @@ static int collect(const struct command_line *cl, bool all, struct objstore *sto
     return rc;
 }
 
+/* Also what the bucket should have, and has not. Takes over only: the barcodes asked for, NULL for all. */
+static int compare_and_verify(struct results *v, json_t *only)
+{
+    json_t *vanished = vanished_ask(v->cfg, v->store, only, &interrupted);
+    v->vanished = vanished;
+    v->bad = !vanished; /* and that was told */
+    int bad = verify_all(v);
+    json_decref(only);
+    json_decref(vanished);
+    return bad;
+}
+
 #define USAGE "verify BARCODE...|--all [--rate SIZE] [--resume]"
 
 int cmd_verify(const struct command_line *given)
@@ -429,21 +441,11 @@ int cmd_verify(const struct command_line *given)
         rc = collect(&cl, all, store, &b, &err);
     if (rc)
         fail("%s", err.text[0] ? err.text : strerror(-rc));
-    struct results v = {.cfg = cfg,
-                        .store = store,
-                        .rate = rate,
-                        .resume = resume,
-                        .json = cl.json,
-                        .quiet = cl.quiet,
-                        .barcodes = b.v,
-                        .n = b.n};
-    json_t *only = named(&cl, all), *vanished = rc ? NULL : vanished_ask(cfg, store, only, &interrupted);
-    v.vanished = vanished;
-    v.bad = !vanished; /* and that was told */
+    struct results v = {.cfg = cfg, .store = store, .rate = rate, .resume = resume, .barcodes = b.v, .n = b.n};
+    v.json = cl.json;
+    v.quiet = cl.quiet;
     if (!rc)
-        bad = verify_all(&v);
-    json_decref(only);
-    json_decref(vanished);
+        bad = compare_and_verify(&v, named(&cl, all));
     free(b.v);
     if (store)
         store->ops->close(store);
