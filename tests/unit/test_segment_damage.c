@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include "base/le.h"
+#include "vtl/format/segment_check.h"
 #include "vtl/format/segment_private.h"
 
 /* A sealed segment of every kind of record, and where each record begins; starts[SMALL_RECORDS] is the index. */
@@ -297,6 +299,59 @@ static void records_that_cannot_be_followed_make_no_index(void **state)
         x = NULL;
         free(q);
     }
+    free(p);
+}
+
+/* ---- a whole file ---- */
+
+static uint64_t told, told_objects;
+static void hear(void *arg, uint64_t first_object, uint64_t objects, const char *what)
+{
+    (void)arg;
+    assert_true(first_object >= 100 && first_object + objects <= 100 + SMALL_OBJECTS && what[0]);
+    told++;
+    told_objects += objects;
+}
+
+static uint64_t check_file(const uint8_t *p, size_t len, const struct seg_ref *ref, uint64_t chunk)
+{
+    const struct seg_header h = some_header(100, 4);
+    struct in_memory m = {p, len};
+    struct errtext err = {""};
+    struct seg_check c = {.bytes = {read_memory, &m, len},
+                          .chunk = chunk,
+                          .cartridge = h.cartridge,
+                          .barcode = h.barcode,
+                          .ref = ref,
+                          .found = hear};
+    told = told_objects = 0;
+    assert_int_equal(seg_check(&c, &err), 0);
+    return told;
+}
+
+/* Padding too: what is sent is what was appended. */
+static void the_check_of_a_file_finds_every_flipped_bit(void **state)
+{
+    (void)state;
+    uint64_t starts[SMALL_RECORDS + 1];
+    size_t len;
+    uint8_t *p = sealed_small(&len, starts);
+    struct seg_ref ref = {.id = some_header(100, 4).id, .first_object = 100, .first_file = 4};
+    ref.objects = SMALL_OBJECTS;
+    ref.crc = get_le32(p + len - 4);
+    assert_int_equal(check_file(p, len, &ref, 64), 0);
+    for (size_t at = 0; at < len; at++) {
+        bool harmless = is_padding(p, at, starts) || at >= starts[SMALL_RECORDS];
+        for (int bit = 0; bit < 8; bit++) {
+            p[at] = (uint8_t)(p[at] ^ 1u << bit);
+            assert_true(check_file(p, len, &ref, bit % 2 ? 64 : 4096) > 0);
+            assert_int_equal(!told_objects, harmless);
+            p[at] = (uint8_t)(p[at] ^ 1u << bit);
+        }
+    }
+    ref.crc ^= 1; /* a file of the right form that is another one */
+    assert_int_equal(check_file(p, len, &ref, 64), 1);
+    assert_int_equal(told_objects, SMALL_OBJECTS);
     free(p);
 }
 
@@ -608,6 +663,7 @@ int main(void)
         cmocka_unit_test(index_is_made_anew_from_the_records_alone),
         cmocka_unit_test(another_record_makes_another_footer),
         cmocka_unit_test(records_that_cannot_be_followed_make_no_index),
+        cmocka_unit_test(the_check_of_a_file_finds_every_flipped_bit),
         cmocka_unit_test(block_changed_before_it_was_written_is_found),
         cmocka_unit_test(both_sums_of_a_raw_block_are_checked),
         cmocka_unit_test(torn_tail_gives_the_longest_good_prefix),

@@ -214,8 +214,8 @@ static int walk_index(struct window *w, struct seg_index **x, struct errtext *wh
     if (rc && !*lost)
         *err = walk;
     if (*lost) {
-        size_t n = strlen(why->text);
-        (void)snprintf(why->text + n, sizeof(why->text) - n, "; and without it: %s", walk.text);
+        struct errtext index = *why;
+        errtext_set(why, -EBADMSG, "%.250s; and without it: %.300s", index.text, walk.text);
     }
     return *lost ? 0 : rc;
 }
