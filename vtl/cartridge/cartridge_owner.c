@@ -68,8 +68,14 @@ void cartridge_give_heads(struct cartridge *c)
 
 bool cartridge_knows_head(const struct cartridge *c, const struct seg_id *head)
 {
+    const struct seg_id *known = &c->row.head, *tried = &c->row.tried;
     lock_assert_held(&c->lock);
-    return !seg_id_compare(head, &c->row.head) || !seg_id_compare(head, &c->row.tried);
+    if (!seg_id_compare(head, known) || !seg_id_compare(head, tried))
+        return true;
+    /* Tries before the last one: each was noted before it was put, and any of them may have been, unheard. */
+    bool same = head->epoch == tried->epoch && head->writer == tried->writer && head->number < tried->number;
+    bool later = known->epoch != tried->epoch || known->writer != tried->writer || head->number > known->number;
+    return same && later && head->number;
 }
 
 bool cartridge_goes_on_from(struct cartridge *c, const struct seg_id *head)

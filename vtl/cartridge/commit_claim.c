@@ -30,6 +30,8 @@ static int take_over(struct cartridge *c, const struct seg_id *claim, struct hea
         return rc;
     lock_take(&c->lock);
     bool known = ours && cartridge_knows_head(c, &h->id), gone = ours && seg_id_compare(&h->id, &c->row.head) < 0;
+    if (known) /* it may have been put unheard: the note of the next try takes the place of this one's, and saves both */
+        c->row.head = h->id;
     lock_release(&c->lock);
     if (known)
         return 0;
