@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "vtl/cartridge/cartridge_private.h"
 #include "vtl/cartridge/commit.h"
 #include "vtl/drive/drive_private.h"
 #include "vtl/library/library_private.h"
@@ -292,20 +293,21 @@ static void a_library_within_another_is_refused(void **state)
 
 static struct objstore_ops limping;
 static const struct objstore_ops *well;
-static unsigned n_puts, fails_at, lists_until; /* the put that fails; the put after which no list is answered; 0: none */
+static unsigned n_puts, fails_at,
+    lists_until; /* the put that fails; the put after which no list is answered; 0: none */
 
 static int limping_put(struct objstore *s, const char *key, const struct obj_source *src, const struct obj_call *call,
                        struct errtext *err)
 {
     return ++n_puts == fails_at ? errtext_set(err, -EIO, "put %s: the test wants it", key)
-                              : well->put(s, key, src, call, err);
+                                : well->put(s, key, src, call, err);
 }
 
 static int limping_list(struct objstore *s, const char *prefix, const char *after, bool slash, obj_list_fn fn,
                         void *arg, const struct obj_call *call, struct errtext *err)
 {
     return lists_until && n_puts >= lists_until ? errtext_set(err, -EIO, "list %s: the test wants it", prefix)
-                                              : well->list(s, prefix, after, slash, fn, arg, call, err);
+                                                : well->list(s, prefix, after, slash, fn, arg, call, err);
 }
 
 static struct cartridge *limp(struct library *lib, const char *barcode)
@@ -405,6 +407,23 @@ static void a_head_that_was_put_unheard_is_known_after_another_claim(void **stat
     config_free(c);
 }
 
+/* A crash in "tape create", between the put of the first head and the note that it is there. */
+static void a_first_head_that_was_put_unheard_is_known(void **state)
+{
+    (void)state;
+    static struct model none;
+    struct vtl_config *c = config("one", "remote", "16M");
+    close_library(new_library(c, "UNH002L8"));
+    struct library *lib = open_quiet(c);
+    struct cartridge *tape = library_cartridge(lib, "UNH002L8");
+    tape->row.tried = tape->row.head;
+    tape->row.head = (struct seg_id){.epoch = 0};
+    assert_int_equal(db_cartridge_update(lib->eng.db, &tape->row), 0);
+    close_library(lib);
+    expect_not_fenced(c, "UNH002L8", &none);
+    config_free(c);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -418,6 +437,7 @@ int main(void)
         T(a_library_within_another_is_refused),
         T(a_head_that_was_put_unheard_is_known_after_another_try),
         T(a_head_that_was_put_unheard_is_known_after_another_claim),
+        T(a_first_head_that_was_put_unheard_is_known),
     };
     return cmocka_run_group_tests_name("twins", tests, NULL, NULL);
 }

@@ -13,11 +13,11 @@ static int take_over(struct cartridge *c, const struct seg_id *claim, struct hea
 {
     lock_take(&c->lock);
     const struct seg_id trusted[] = {c->row.head, c->row.tried};
-    bool ours = c->row.head.epoch != 0;
+    bool recorded = c->row.head.epoch != 0, ours = recorded || c->row.tried.epoch;
     lock_release(&c->lock);
     const struct head_search search = {claim, trusted, 2};
     int rc = commit_find_head(c->eng->store, c->row.barcode, &search, h, call, err);
-    if (rc == -ENOENT && !ours) { /* a new cartridge */
+    if (rc == -ENOENT && !recorded) { /* a new cartridge */
         head_init(h);
         lock_take(&c->lock);
         commit_fill_identity(c, h);
