@@ -96,6 +96,15 @@ bool cartridge_is_ours(struct cartridge *c, struct seg_id *head)
     return ours;
 }
 
+uint64_t cartridge_highest_epoch(struct cartridge *c)
+{
+    lock_take(&c->lock);
+    uint64_t n = c->row.head.epoch > c->row.tried.epoch ? c->row.head.epoch : c->row.tried.epoch;
+    n = n > c->claim_epoch ? n : c->claim_epoch;
+    lock_release(&c->lock);
+    return n;
+}
+
 void cartridge_fence(struct cartridge *c, enum db_fence fenced)
 {
     lock_assert_held(&c->lock);

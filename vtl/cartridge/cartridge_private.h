@@ -109,6 +109,7 @@ struct cartridge {
     size_t cut_low;          /* fewest segments that live was cut to since the commit's snapshot */
     char **doomed; /* garbage known at the last commit's snapshot: no head names it; NULL-terminated, or NULL */
     size_t doomed_next;
+    uint64_t claim_epoch;   /* highest that this run put a claim with, answered or not */
     uint64_t tried_n;       /* highest n that a head was put with, answered or not */
     uint64_t changes;       /* goes up with each change of live */
     uint64_t committed;     /* value of changes that the last head holds */

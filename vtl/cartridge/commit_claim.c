@@ -84,6 +84,9 @@ static int put_claim(struct cartridge *c, const struct seg_id *mine, uint64_t no
     h.id = *mine;
     memcpy(h.barcode, c->row.barcode, sizeof(h.barcode));
     memcpy(h.cartridge, c->row.id, sizeof(h.cartridge));
+    lock_take(&c->lock);
+    c->claim_epoch = mine->epoch;
+    lock_release(&c->lock);
     int rc = commit_put_head(c->eng, &h, call, err);
     head_free(&h);
     return rc ? rc : commit_check_highest(c, mine, false, call, err);
