@@ -106,18 +106,40 @@ int db_row(struct db *db, sqlite3_stmt *st)
     return s == SQLITE_ROW ? 1 : st ? db_result(db, s) : -EIO;
 }
 
+/*
+ * A COMMIT that fails may have left all of itself in the WAL: what failed is its sync, and whoever opens the state after a
+ * crash finds it there, and does it. So it is in doubt until another transaction has taken its place in the WAL, which
+ * any that changes something does.
+ */
+#define CHANGE_SOMETHING                                                                                               \
+    "INSERT INTO meta VALUES('doubts','1') ON CONFLICT(key) DO UPDATE SET value=CAST(value AS INTEGER)+1"
+
 int db_begin(struct db *db)
 {
     db_enter(db);
     int rc = db_exec(db, "BEGIN IMMEDIATE");
+    if (!rc && db->in_doubt && (rc = db_exec(db, CHANGE_SOMETHING)))
+        return db_end(db, rc);
     return rc ? db_leave(db, rc) : 0;
+}
+
+int db_settle_doubt(struct db *db)
+{
+    db_enter(db);
+    bool in_doubt = db->in_doubt;
+    int rc = db_leave(db, 0);
+    if (in_doubt)
+        rc = db_begin(db);
+    return in_doubt && !rc ? db_end(db, 0) : rc;
 }
 
 /* The end of a transaction without that of the call. */
 int db_settle(struct db *db, int rc)
 {
-    if (!rc)
-        rc = db_exec(db, "COMMIT");
+    if (!rc && (rc = db_exec(db, "COMMIT")))
+        db->in_doubt = true;
+    else if (!rc)
+        db->in_doubt = false;
     if (rc && !sqlite3_get_autocommit(db->sql))
         (void)sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
     return rc;
