@@ -64,9 +64,14 @@ int db_result(struct db *db, int sqlite_rc)
         return rc;
     int cause = db->sql ? sqlite3_system_errno(db->sql) : 0;
     bool of_system = cause && (kind == SQLITE_IOERR || kind == SQLITE_CANTOPEN);
-    const char *more = of_system                                                           ? strerror(cause)
-                       : kind == SQLITE_CORRUPT || kind == SQLITE_NOTADB || rc == -EBADMSG ? DB_WAY_OUT
-                                                                                           : "";
+    bool malformed = kind == SQLITE_CORRUPT || kind == SQLITE_NOTADB;
+    db->disk_failed = db->disk_failed || kind == SQLITE_IOERR;
+    /* What SQLite could not read or write it may take for damage from then on. */
+    const char *more = of_system ? strerror(cause)
+                       : malformed && db->disk_failed
+                           ? "the disk failed before that: mend it, then start the library again"
+                       : malformed || rc == -EBADMSG ? DB_WAY_OUT
+                                                     : "";
     (void)snprintf(last.text, sizeof(last.text), "%s%s%s", db->sql ? sqlite3_errmsg(db->sql) : "out of memory",
                    more[0] ? ": " : "", more);
     return rc;
