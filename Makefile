@@ -104,11 +104,17 @@ CRASH := $(B)/crash
 $(CRASH)/record.so: tests/crash/record.c tests/crash/record.h
 	@mkdir -p $(@D)
 	@echo "  LD    $@"; $(CC) -O2 -g -std=gnu17 -D_GNU_SOURCE -fPIC -shared -I. $(WARN) -o $@ $< -ldl
-$(CRASH)/%: $(call obj,tests/crash/%.c tests/crash/ops.c tests/crash/lib.c tests/crash/disk.c) $(B)/libs3vtl.a
+$(CRASH)/%: $(call obj,tests/crash/%.c tests/crash/ops.c tests/crash/lib.c tests/crash/disk.c tests/crash/stray.c) $(B)/libs3vtl.a
 	@mkdir -p $(@D)
 	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ $(LIBS)
 .PHONY: crash-programs
 crash-programs: $(CRASH)/record.so $(CRASH)/workload $(CRASH)/replay
+
+# The disk's errors: every file operation of a run, each of which fails once. The program's own open, write ... come before
+# the libc's.
+$(B)/errno/errno: $(call obj,$(wildcard tests/errno/*.c) tests/crash/ops.c tests/crash/lib.c tests/crash/stray.c) $(B)/libs3vtl.a
+	@mkdir -p $(@D)
+	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -rdynamic -o $@ $^ $(LIBS) -ldl
 
 # Faults of the store: a library behind a proxy that breaks requests.
 $(B)/faults/%: $(call obj,tests/faults/%.c tests/faults/rig.c tests/crash/ops.c) $(B)/libs3vtl.a
@@ -173,13 +179,13 @@ run:
 test:
 	scripts/deps
 	scripts/test-all
-# What CI does in a short form: thousands of crashes, a thousand races, a thousand rounds of twins, every fault, an hour without
-# the store, larger models.
-# About two hours.
+# What CI does in a short form: thousands of crashes, each file operation with each error, a thousand races, a thousand
+# rounds of twins, every fault, an hour without the store, larger models.
+# About four hours.
 test-faults:
 	scripts/deps
-	CRASH_SEEDS="1 2 3 4 5 6 7 8" CRASH_OPERATIONS=1000 CRASH_POINTS=500 RACE_ROUNDS=1000 TWINS_ROUNDS=1000 MODEL=full OUTAGE_SECONDS=3600 SUITE_LIMIT=7200 \
-		scripts/test-all build crash race twins mutants faults model
+	CRASH_SEEDS="1 2 3 4 5 6 7 8" CRASH_OPERATIONS=1000 CRASH_POINTS=500 RACE_ROUNDS=1000 TWINS_ROUNDS=1000 MODEL=full OUTAGE_SECONDS=3600 SUITE_LIMIT=10800 \
+		ERRNO_ALL=1 scripts/test-all build crash errno race twins mutants faults model
 # One gateway in use for SOAK_SECONDS while its store fails, it is killed, and the operator works on it.
 .PHONY: soak
 soak:

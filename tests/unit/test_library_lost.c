@@ -415,6 +415,33 @@ static void an_overwrite_mends_it(void **state)
     config_free(c);
 }
 
+/* What a crash between the removal of a row and that of its file leaves: whether the rest is stored or not. */
+static void a_file_that_no_row_names_goes_at_the_next_load(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "64M");
+    char old[200], newer[200];
+    with_a_backlog(c);
+    (void)snprintf(old, sizeof(old), "%s/one/spool/" BARCODE "/00000001-00000007-0000000002", dir);
+    (void)snprintf(newer, sizeof(newer), "%s/one/spool/" BARCODE "/00000001-00000007-0000000999", dir);
+    FILE *f = fopen(old, "w");
+    assert_non_null(f);
+    fclose(f);
+    f = fopen(newer, "w"); /* the rows know of no such number: it may be all that is left of something */
+    assert_non_null(f);
+    assert_int_equal(fwrite(block, 1, 1000, f), 1000);
+    fclose(f);
+    struct library *lib = open_library(c);
+    assert_int_equal(access(old, F_OK), -1);
+    assert_int_equal(access(newer, F_OK), 0);
+    block_store(false);
+    check_all(library_drive(lib, 0), &m);
+    flush_remote(lib);
+    check_all(library_drive(lib, 0), &m);
+    close_library(lib);
+    config_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -429,6 +456,7 @@ int main(void)
         TEST(a_host_that_streams_is_told),
         TEST(a_host_that_reads_is_not_disturbed),
         TEST(an_overwrite_mends_it),
+        TEST(a_file_that_no_row_names_goes_at_the_next_load),
     };
     return cmocka_run_group_tests_name("library_lost", tests, NULL, NULL);
 }

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* test_tapes.c: making a cartridge while there is no memory for one. */
+/* test_tapes.c: making a cartridge while there is no memory for one, or no store. */
 #include "tests/unit/library_rig.h"
+
+#include <dirent.h>
+#include <errno.h>
+
+#include "vtl/library/library_private.h"
 
 #define DEADLINE_S 60 /* what waits for ever ends the program */
 
@@ -46,11 +51,94 @@ static void out_of_memory_ends_tape_create_and_leaves_nothing(void **state)
     config_free(c);
 }
 
+/* ---- a store that stops to answer in the middle ---- */
+
+static struct objstore_ops limping;
+static const struct objstore_ops *well;
+static unsigned n_puts, ends_after; /* after so many puts it answers neither a list nor a put; 0: it does */
+
+static bool is_over(void)
+{
+    return ends_after && n_puts >= ends_after;
+}
+
+static int limping_put(struct objstore *s, const char *key, const struct obj_source *src, const struct obj_call *c,
+                       struct errtext *err)
+{
+    if (is_over())
+        return errtext_set(err, -EIO, "put: the test wants it");
+    n_puts++;
+    return well->put(s, key, src, c, err);
+}
+
+static int limping_list(struct objstore *s, const char *prefix, const char *after, bool slash, obj_list_fn fn,
+                        void *arg, const struct obj_call *c, struct errtext *err)
+{
+    if (is_over())
+        return errtext_set(err, -EIO, "list: the test wants it");
+    return well->list(s, prefix, after, slash, fn, arg, c, err);
+}
+
+static void limp(struct library *lib)
+{
+    well = lib->eng.store->ops;
+    limping = *well;
+    limping.put = limping_put;
+    limping.list = limping_list;
+    lib->eng.store->ops = &limping;
+}
+
+static size_t heads_of(const char *barcode)
+{
+    char path[200];
+    size_t n = 0;
+    (void)snprintf(path, sizeof(path), "%s/store/tapes/%s/head", dir, barcode);
+    DIR *d = opendir(path);
+    for (const struct dirent *e; d && (e = readdir(d));)
+        n += e->d_name[0] != '.';
+    if (d)
+        closedir(d);
+    return n;
+}
+
+/* Whatever of the first commit was done when the store fails, the barcode can be used again. */
+static void a_cartridge_that_could_not_be_made_is_taken_back(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "64M");
+    struct library *lib = NULL;
+    struct errtext err = {""};
+    init_library(c);
+    assert_int_equal(library_open(c, 0, &lib, &err), 0); /* without workers: nobody else asks the store */
+    limp(lib);
+    for (unsigned after = 1; after <= 3; after++) { /* the claim, the state taken over, the first head */
+        json_t *q = create("BCK001L8");
+        n_puts = 0;
+        ends_after = after;
+        assert_null(library_call(lib, q, &err));
+        json_decref(q);
+        assert_int_equal(heads_of("BCK001L8") > 0, true); /* the store did not let it go */
+        ends_after = 0;
+    }
+    json_decref(call(lib, create("BCK001L8")));
+    assert_int_equal(heads_of("BCK001L8"), 1);
+    lib->eng.store->ops = well;
+    close_library(lib);
+    lib = open_library(c);
+    move(lib, SLOT, DRIVE);
+    assert_int_equal(write_id(library_drive(lib, 0), 7), TAPE_OK);
+    move(lib, DRIVE, SLOT);
+    flush_remote(lib);
+    close_library(lib);
+    config_free(c);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(out_of_memory_ends_tape_create_and_leaves_nothing),
+        T(a_cartridge_that_could_not_be_made_is_taken_back),
     };
     return cmocka_run_group_tests_name("tapes", tests, NULL, NULL);
 }

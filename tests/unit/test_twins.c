@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "vtl/cartridge/cartridge_private.h"
+#include "vtl/cartridge/commit.h"
 #include "vtl/drive/drive_private.h"
 #include "vtl/library/library_private.h"
 
@@ -287,6 +289,141 @@ static void a_library_within_another_is_refused(void **state)
     config_free(c);
 }
 
+/* ---- a state is no copy because it could not note what it did ---- */
+
+static struct objstore_ops limping;
+static const struct objstore_ops *well;
+static unsigned n_puts, fails_at,
+    lists_until; /* the put that fails; the put after which no list is answered; 0: none */
+
+static int limping_put(struct objstore *s, const char *key, const struct obj_source *src, const struct obj_call *call,
+                       struct errtext *err)
+{
+    return ++n_puts == fails_at ? errtext_set(err, -EIO, "put %s: the test wants it", key)
+                                : well->put(s, key, src, call, err);
+}
+
+static int limping_list(struct objstore *s, const char *prefix, const char *after, bool slash, obj_list_fn fn,
+                        void *arg, const struct obj_call *call, struct errtext *err)
+{
+    return lists_until && n_puts >= lists_until ? errtext_set(err, -EIO, "list %s: the test wants it", prefix)
+                                                : well->list(s, prefix, after, slash, fn, arg, call, err);
+}
+
+static struct cartridge *limp(struct library *lib, const char *barcode)
+{
+    struct cartridge *c = library_cartridge(lib, barcode);
+    struct errtext err = {""};
+    well = lib->eng.store->ops;
+    limping = *well;
+    limping.put = limping_put;
+    limping.list = limping_list;
+    lib->eng.store->ops = &limping;
+    assert_int_equal(cartridge_load(c, &err), 0);
+    assert_int_equal(cartridge_set_mam(c, &(struct tape_mam){0}), 0); /* so that there is something to commit */
+    return c;
+}
+
+/* A commit whose head is stored, but which is not known to be: the claim's two puts, its own, and no list behind that. */
+static void commit_unheard(struct cartridge *c)
+{
+    const struct obj_call call = {0};
+    n_puts = fails_at = 0;
+    lists_until = 3;
+    assert_int_equal(commit_head(c, &call, NULL), -EIO);
+    assert_int_equal(n_puts, 3);
+    lists_until = 0;
+}
+
+static void expect_not_fenced(const struct vtl_config *c, const char *barcode, const struct model *m)
+{
+    struct library *lib = open_library(c);
+    move(lib, SLOT, DRIVE);
+    assert_false(is_fenced(lib, barcode));
+    check_all(library_drive(lib, 0), m);
+    assert_int_equal(write_id(library_drive(lib, 0), 2000), TAPE_OK);
+    move(lib, DRIVE, SLOT);
+    assert_false(is_fenced(lib, barcode));
+    close_library(lib);
+}
+
+static struct model unheard;
+
+static struct vtl_config *with_a_tape(void)
+{
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = new_library(c, "UNH001L8");
+    move(lib, SLOT, DRIVE);
+    write_model(library_drive(lib, 0), &unheard, 0, 20, 1);
+    move(lib, DRIVE, SLOT);
+    close_library(lib);
+    return c;
+}
+
+static struct library *open_quiet(const struct vtl_config *c)
+{
+    struct library *lib = NULL;
+    assert_int_equal(library_open(c, 0, &lib, NULL), 0);
+    return lib;
+}
+
+/* The next commit notes its own head, and does not get to put it. */
+static void a_head_that_was_put_unheard_is_known_after_another_try(void **state)
+{
+    (void)state;
+    const struct obj_call call = {0};
+    struct vtl_config *c = with_a_tape();
+    struct library *lib = open_quiet(c);
+    struct cartridge *tape = limp(lib, "UNH001L8");
+    commit_unheard(tape);
+    n_puts = 0;
+    fails_at = 1;
+    assert_int_equal(commit_head(tape, &call, NULL), -EIO);
+    lib->eng.store->ops = well;
+    close_library(lib);
+    expect_not_fenced(c, "UNH001L8", &unheard);
+    config_free(c);
+}
+
+/* Nor does the next claim, of the next start. */
+static void a_head_that_was_put_unheard_is_known_after_another_claim(void **state)
+{
+    (void)state;
+    const struct obj_call call = {0};
+    struct vtl_config *c = with_a_tape();
+    struct library *lib = open_quiet(c);
+    commit_unheard(limp(lib, "UNH001L8"));
+    lib->eng.store->ops = well;
+    close_library(lib);
+    lib = open_quiet(c);
+    struct cartridge *tape = limp(lib, "UNH001L8");
+    n_puts = 0;
+    fails_at = 2; /* the claim is there, the head with the state is not */
+    assert_int_equal(commit_head(tape, &call, NULL), -EIO);
+    assert_int_equal(n_puts, 2);
+    lib->eng.store->ops = well;
+    close_library(lib);
+    expect_not_fenced(c, "UNH001L8", &unheard);
+    config_free(c);
+}
+
+/* A crash in "tape create", between the put of the first head and the note that it is there. */
+static void a_first_head_that_was_put_unheard_is_known(void **state)
+{
+    (void)state;
+    static struct model none;
+    struct vtl_config *c = config("one", "remote", "16M");
+    close_library(new_library(c, "UNH002L8"));
+    struct library *lib = open_quiet(c);
+    struct cartridge *tape = library_cartridge(lib, "UNH002L8");
+    tape->row.tried = tape->row.head;
+    tape->row.head = (struct seg_id){.epoch = 0};
+    assert_int_equal(db_cartridge_update(lib->eng.db, &tape->row), 0);
+    close_library(lib);
+    expect_not_fenced(c, "UNH002L8", &none);
+    config_free(c);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -298,6 +435,9 @@ int main(void)
         T(an_object_that_is_no_head_fences_nobody),
         T(a_removed_cartridge_takes_nothing_of_others_with_it),
         T(a_library_within_another_is_refused),
+        T(a_head_that_was_put_unheard_is_known_after_another_try),
+        T(a_head_that_was_put_unheard_is_known_after_another_claim),
+        T(a_first_head_that_was_put_unheard_is_known),
     };
     return cmocka_run_group_tests_name("twins", tests, NULL, NULL);
 }

@@ -417,7 +417,9 @@ int cartridge_truncate(struct cartridge *c, uint64_t object)
 int cartridge_sync(struct cartridge *c)
 {
     lock_take(&c->lock);
-    int rc = sync_locked(c);
+    int rc = db_settle_doubt(c->eng->db);
+    if (!rc)
+        rc = sync_locked(c);
     lock_release(&c->lock);
     return rc;
 }
@@ -425,7 +427,9 @@ int cartridge_sync(struct cartridge *c)
 int cartridge_flush(struct cartridge *c)
 {
     lock_take(&c->lock);
-    int rc = seal_locked(c);
+    int rc = db_settle_doubt(c->eng->db);
+    if (!rc)
+        rc = seal_locked(c);
     bool ask = !(c->due & DUE_COMMIT) && !cartridge_is_committed(c); /* asked before: the workers are at it */
     c->due |= DUE_COMMIT;
     lock_release(&c->lock);

@@ -169,6 +169,8 @@ void cartridge_give_heads(struct cartridge *c);
 bool cartridge_goes_on_from(struct cartridge *c, const struct seg_id *head);
 /* This gateway wrote it last, as far as it knows. *head: the last head it knows of. */
 bool cartridge_is_ours(struct cartridge *c, struct seg_id *head);
+/* Of the heads and claims that this gateway put of it, or was about to. */
+uint64_t cartridge_highest_epoch(struct cartridge *c);
 /* It gives way to the bucket's view, whose index is bucket: what no head names stays beside the spool's files, as *.bad.
  * Returns the bytes kept so. After this only cartridge_free. */
 uint64_t cartridge_set_aside(struct cartridge *c, const struct tape_index *bucket);

@@ -96,6 +96,16 @@ static int load_map(void *arg, const struct map_ref *m)
     return 0;
 }
 
+/* What is not stored: of what is, the file is cache. */
+static bool is_named(void *arg, const struct seg_id *id)
+{
+    const struct cartridge *c = arg;
+    for (size_t i = 0; i < c->n_pending; i++)
+        if (!seg_id_compare(&c->pending[i].id, id))
+            return true;
+    return c->undropped.epoch && !seg_id_compare(&c->undropped, id);
+}
+
 static int load_locked(struct cartridge *c, struct errtext *err)
 {
     struct loading l = {.c = c};
@@ -110,7 +120,10 @@ static int load_locked(struct cartridge *c, struct errtext *err)
     if (c->row.commit_segs > c->live.n_segs)
         c->row.commit_segs = c->live.n_segs;
     cartridge_cut_maps(c);
-    return l.has_open ? cartridge_recover_open(c, &l.open, l.synced, err) : 0;
+    rc = l.has_open ? cartridge_recover_open(c, &l.open, l.synced, err) : 0;
+    if (!rc)
+        spool_drop_strays(c->eng->spool, c->row.barcode, c->row.next_segment, is_named, c);
+    return rc;
 }
 
 static void forget_live(struct cartridge *c)

@@ -68,8 +68,14 @@ void cartridge_give_heads(struct cartridge *c)
 
 bool cartridge_knows_head(const struct cartridge *c, const struct seg_id *head)
 {
+    const struct seg_id *known = &c->row.head, *tried = &c->row.tried;
     lock_assert_held(&c->lock);
-    return !seg_id_compare(head, &c->row.head) || !seg_id_compare(head, &c->row.tried);
+    if (!seg_id_compare(head, known) || !seg_id_compare(head, tried))
+        return true;
+    /* Tries before the last one: each was noted before it was put, and any of them may have been, unheard. */
+    bool same = head->epoch == tried->epoch && head->writer == tried->writer && head->number < tried->number;
+    bool later = known->epoch != tried->epoch || known->writer != tried->writer || head->number > known->number;
+    return same && later && head->number;
 }
 
 bool cartridge_goes_on_from(struct cartridge *c, const struct seg_id *head)
@@ -88,6 +94,15 @@ bool cartridge_is_ours(struct cartridge *c, struct seg_id *head)
     *head = c->row.head;
     lock_release(&c->lock);
     return ours;
+}
+
+uint64_t cartridge_highest_epoch(struct cartridge *c)
+{
+    lock_take(&c->lock);
+    uint64_t n = c->row.head.epoch > c->row.tried.epoch ? c->row.head.epoch : c->row.tried.epoch;
+    n = n > c->claim_epoch ? n : c->claim_epoch;
+    lock_release(&c->lock);
+    return n;
 }
 
 void cartridge_fence(struct cartridge *c, enum db_fence fenced)

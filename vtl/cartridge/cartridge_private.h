@@ -25,7 +25,7 @@
  *                  +------------> FENCED <-----------+
  *
  * At each load the heads in the bucket are looked at (DUE_LOOK). One that this state neither recorded nor was about to
- * put (row.head, row.tried) is another gateway's, or that of a copy of this one: then the rows become the bucket's view,
+ * put (row.head; row.tried, and those of its run before it) is another gateway's, or that of a copy of this one: then the rows become the bucket's view,
  * which is read, and what only this state holds goes aside (commit_look). While a drive works on the old view, that
  * waits for the next load, and the old view is not read any more (row.fenced STALE).
  *
@@ -109,6 +109,7 @@ struct cartridge {
     size_t cut_low;          /* fewest segments that live was cut to since the commit's snapshot */
     char **doomed; /* garbage known at the last commit's snapshot: no head names it; NULL-terminated, or NULL */
     size_t doomed_next;
+    uint64_t claim_epoch;   /* highest that this run put a claim with, answered or not */
     uint64_t tried_n;       /* highest n that a head was put with, answered or not */
     uint64_t changes;       /* goes up with each change of live */
     uint64_t committed;     /* value of changes that the last head holds */
@@ -162,7 +163,7 @@ void cartridge_tell(struct cartridge *c, const struct errtext *err);
 void cartridge_note_failure(struct cartridge *c, unsigned kind, const struct errtext *err);
 /* It did not. The trouble is over when no kind of job fails any more. Without the lock. */
 void cartridge_note_success(struct cartridge *c, unsigned kind);
-/* This state recorded that head, or was about to put it. */
+/* This state recorded that head, or was about to put it: after the recorded one, by the run that tried last. */
 bool cartridge_knows_head(const struct cartridge *c, const struct seg_id *head);
 /* The bucket's view, of head h and index x, becomes that of the cartridge, which is FENCED then. *kept: bytes that only
  * this state held; they stay beside the spool's files as *.bad. x is taken over on success. */

@@ -152,13 +152,22 @@ static int use_file(struct recovery *r, bool sealed)
 static int give_up(struct recovery *r, const char *name)
 {
     struct cartridge *c = r->c;
-    log_line("%s: open segment %s holds no whole record: the tape is what it was before (the file, if there is one, is "
-             "kept as %s.bad)",
-             c->row.barcode, name, name);
+    bool nothing = !r->synced && !r->t.objects;
     int rc = db_segment_drop(c->eng->db, c->row.rowid, &r->id);
-    if (!rc)
+    if (rc)
+        return rc;
+    if (nothing)
+        log_line("%s: open segment %s holds no whole record, and none was synced: the tape is what it was before",
+                 c->row.barcode, name);
+    else
+        log_line("%s: open segment %s holds no whole record: the tape is what it was before (the file, if there is "
+                 "one, is kept as %s.bad)",
+                 c->row.barcode, name, name);
+    if (nothing)
+        spool_remove(c->eng->spool, c->row.barcode, &r->id);
+    else
         spool_set_aside(c->eng->spool, c->row.barcode, &r->id);
-    return rc;
+    return 0;
 }
 
 int cartridge_recover_open(struct cartridge *c, const struct seg_id *id, uint64_t synced, struct errtext *err)

@@ -36,6 +36,10 @@ int commit_garbage(struct cartridge *c, const struct obj_call *call, struct errt
 /* Puts a head that a rebuild made, which must be above all others, and deletes those when it is. -EPERM: it is not. */
 int commit_adopt_head(struct engine *e, const struct head *h, const struct obj_call *call, struct errtext *err);
 
+/* Deletes the heads of a cartridge that writer put: it is given up, and no head names anything. */
+int commit_withdraw(struct engine *e, const char *barcode, uint32_t writer, const struct obj_call *call,
+                    struct errtext *err);
+
 /* The heads of a cartridge in the store, lowest first; *heads is malloc'd. */
 int commit_list_heads(struct objstore *store, const char *barcode, struct seg_id **heads, size_t *n,
                       const struct obj_call *call, struct errtext *err);

@@ -13,11 +13,11 @@ static int take_over(struct cartridge *c, const struct seg_id *claim, struct hea
 {
     lock_take(&c->lock);
     const struct seg_id trusted[] = {c->row.head, c->row.tried};
-    bool ours = c->row.head.epoch != 0;
+    bool recorded = c->row.head.epoch != 0, ours = recorded || c->row.tried.epoch;
     lock_release(&c->lock);
     const struct head_search search = {claim, trusted, 2};
     int rc = commit_find_head(c->eng->store, c->row.barcode, &search, h, call, err);
-    if (rc == -ENOENT && !ours) { /* a new cartridge */
+    if (rc == -ENOENT && !recorded) { /* a new cartridge */
         head_init(h);
         lock_take(&c->lock);
         commit_fill_identity(c, h);
@@ -30,6 +30,8 @@ static int take_over(struct cartridge *c, const struct seg_id *claim, struct hea
         return rc;
     lock_take(&c->lock);
     bool known = ours && cartridge_knows_head(c, &h->id), gone = ours && seg_id_compare(&h->id, &c->row.head) < 0;
+    if (known) /* it may have been put unheard: the note of the next try takes the place of this one's, and saves both */
+        c->row.head = h->id;
     lock_release(&c->lock);
     if (known)
         return 0;
@@ -82,6 +84,9 @@ static int put_claim(struct cartridge *c, const struct seg_id *mine, uint64_t no
     h.id = *mine;
     memcpy(h.barcode, c->row.barcode, sizeof(h.barcode));
     memcpy(h.cartridge, c->row.id, sizeof(h.cartridge));
+    lock_take(&c->lock);
+    c->claim_epoch = mine->epoch;
+    lock_release(&c->lock);
     int rc = commit_put_head(c->eng, &h, call, err);
     head_free(&h);
     return rc ? rc : commit_check_highest(c, mine, false, call, err);

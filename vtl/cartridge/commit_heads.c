@@ -140,6 +140,19 @@ int commit_check_highest(struct cartridge *c, const struct seg_id *mine, bool cl
     return rc;
 }
 
+int commit_withdraw(struct engine *e, const char *barcode, uint32_t writer, const struct obj_call *call,
+                    struct errtext *err)
+{
+    struct seg_id *heads = NULL;
+    size_t n = 0;
+    int rc = commit_list_heads(e->store, barcode, &heads, &n, call, err);
+    for (size_t i = n; !rc && i-- > 0;) /* the complete one first: what is left of an interrupted call is a claim */
+        if (heads[i].writer == writer)
+            rc = commit_delete_heads(e, barcode, &heads[i], 1, call, err);
+    free(heads);
+    return rc;
+}
+
 int commit_adopt_head(struct engine *e, const struct head *h, const struct obj_call *call, struct errtext *err)
 {
     struct seg_id *heads = NULL;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/lock.h"
+#include "base/log.h"
 #include "vtl/cartridge/worker_private.h"
 
 #define CANCEL_POLL_MS 100
@@ -274,6 +275,10 @@ void *fetch_thread(void *arg)
         lock_take(&w->fetch_lock);
         f->running = false;
         f->failed = rc && !atomic_load(&f->cancel);
+        int cache_error = rc && d.local ? rc : rc ? w->cache_error : 0;
+        if (cache_error && cache_error != w->cache_error) /* what needs the segment reads it from the store */
+            log_line("%s: %s", cartridge_barcode(c), err.text);
+        w->cache_error = cache_error;
         f->no_room = d.local;
         f->err = err;
         if (!f->failed)

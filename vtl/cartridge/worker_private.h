@@ -40,11 +40,12 @@ struct workers {
     size_t n_active, room_active;
     struct lock idle_lock;
     struct cond idle_cond;
-    struct lock fetch_lock;  /* guards fetch and fetch_order */
+    struct lock fetch_lock;  /* guards fetch, fetch_order and cache_error */
     struct cond fetch_cond;  /* for the threads: there is something to fetch */
     struct cond fetch_moved; /* for all others: a fetch has ended, or come as far as wanted */
     struct fetch fetch[FETCH_QUEUE];
     uint64_t fetch_order;
+    int cache_error; /* why the last download could not be kept, told already; 0: it could */
 };
 
 /* ---- upload.c ---- */

@@ -51,6 +51,18 @@ static void drop_copy(struct reader *r, const struct seg_ref *ref, const char *w
     spool_remove(cartridge_engine(r->c)->spool, cartridge_barcode(r->c), &ref->id);
 }
 
+/* Once for each segment that is read on. */
+static void tell_out_of_reach(struct reader *r, const struct seg_ref *ref, int rc)
+{
+    char name[SEG_NAME_SIZE];
+    if (!seg_id_compare(&r->told, &ref->id))
+        return;
+    r->told = ref->id;
+    seg_id_format(&ref->id, name);
+    log_line("%s: local segment %s cannot be opened, reading the store's: %s", cartridge_barcode(r->c), name,
+             strerror(-rc));
+}
+
 /* From a running download. -ENOENT: a window of the object has to do: the cache has no room, the file is gone again, or
  * what arrived was damaged. */
 static int from_download(struct reader *r, const struct seg_ref *ref, const struct read_job *job)
@@ -100,6 +112,8 @@ static int from_segment(struct reader *r, const struct read_job *job)
     if ((is_damage(rc) || is_out_of_reach(rc)) && cartridge_is_stored(r->c, &ref.id)) {
         if (is_damage(rc))
             drop_copy(r, &ref, "cached", job->err);
+        else
+            tell_out_of_reach(r, &ref, rc);
         rc = -ENOENT;
     }
     if (rc == -ENOENT)

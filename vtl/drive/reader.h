@@ -33,7 +33,8 @@ struct reader {
     bool raw;                  /* encrypted blocks are read as they are stored, during a read */
     bool encrypted;            /* the block that was read last; then also what was kept with it: */
     uint8_t kad[TAPE_KAD_MAX], kad_len;
-    uint64_t fetched; /* bytes of the records that were delivered, in all */
+    struct seg_id told; /* of the local file that could not be opened last */
+    uint64_t fetched;   /* bytes of the records that were delivered, in all */
 };
 
 void reader_init(struct reader *r);

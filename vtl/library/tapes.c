@@ -14,6 +14,7 @@
 #include "scsi/lun.h"
 #include "vtl/format/barcode.h"
 #include "vtl/cartridge/commit.h"
+#include "vtl/library/unmade.h"
 
 #define DELETE_BATCH 500
 
@@ -31,10 +32,12 @@ static int check_new(struct library *lib, const char *barcode, struct errtext *e
     bool complete = n && heads[n - 1].number > 0;
     free(heads);
     if (!rc && complete)
-        rc = errtext_set(err, -EEXIST,
-                         "%s: the bucket has a cartridge of that barcode which is not in this library (s3vtl "
-                         "library rebuild finds it)",
-                         barcode);
+        rc = unmade_clear(lib, barcode, &impatient, err);
+    if (rc == -EEXIST)
+        errtext_set(err, rc,
+                    "%s: the bucket has a cartridge of that barcode which is not in this library (s3vtl "
+                    "library rebuild finds it)",
+                    barcode);
     return rc;
 }
 
@@ -72,24 +75,54 @@ static int create_row(struct library *lib, const char *barcode, uint64_t capacit
     return rc ? errtext_set(err, rc, "%s: state: %s", barcode, db_error(lib->eng.db)) : 0;
 }
 
-/* Makes row and cartridge, or neither. */
-static int create_cartridge(struct library *lib, const struct db_cartridge *row, struct errtext *err)
+static void show_cartridge(struct library *lib, const char *barcode, uint16_t address)
 {
+    lock_take(&lib->lock);
+    struct element *e = library_element(lib, address);
+    (void)snprintf(e->barcode, sizeof(e->barcode), "%s", barcode);
+    e->source = 0;
+    lock_release(&lib->lock);
+}
+
+/* Its row is in the state and cannot be removed: so it is in the library too, and the workers go on with it. */
+static void keep_cartridge(struct library *lib, struct cartridge *c, uint16_t address, const struct errtext *why)
+{
+    if (library_add_cartridge(lib, c)) {
+        log_line("%s: %s: the next start finds it, although it was not made", cartridge_barcode(c), why->text);
+        workers_forget(lib->eng.workers, c);
+        cartridge_free(c);
+        return;
+    }
+    show_cartridge(lib, cartridge_barcode(c), address);
+    library_inventory_changed(lib);
+    log_line("%s: it cannot be taken back (%s): it is in the library, and its head is put as soon as that is possible",
+             cartridge_barcode(c), why->text);
+    cartridge_poke(c);
+}
+
+/* Makes the cartridge of a row, or takes the row back. */
+static int create_cartridge(struct library *lib, const struct db_cartridge *row, uint16_t address, struct errtext *err)
+{
+    struct errtext why = {""};
     struct cartridge *c = cartridge_new(&lib->eng, row);
     int rc = c ? first_commit(c, err) : errtext_set(err, -ENOMEM, "%s: out of memory", row->barcode);
     if (!rc && library_add_cartridge(lib, c))
         rc = errtext_set(err, -ENOMEM, "%s: out of memory", row->barcode);
     if (!rc) {
         cartridge_unload_if_clean(c);
+        show_cartridge(lib, row->barcode, address);
         return 0;
     }
-    if (c) {
-        workers_forget(lib->eng.workers, c);
-        cartridge_free(c);
-    }
-    if (db_cartridge_remove(lib->eng.db, row->rowid, row->barcode))
+    if (!c && db_cartridge_remove(lib->eng.db, row->rowid, row->barcode))
         log_line("%s: state: %s: the next start finds it, although it was not made", row->barcode,
                  db_error(lib->eng.db));
+    if (!c)
+        return rc;
+    workers_forget(lib->eng.workers, c);
+    if (unmade_take_back(lib, c, row, &why))
+        keep_cartridge(lib, c, address, &why);
+    else
+        cartridge_free(c);
     return rc;
 }
 
@@ -100,14 +133,9 @@ static int create_one(struct library *lib, const char *barcode, uint64_t capacit
     uint16_t address = library_free_slot(lib); /* there is one: check_room, under the same lock */
     int rc = create_row(lib, barcode, capacity, worm, address, &row, err);
     if (!rc)
-        rc = create_cartridge(lib, &row, err);
+        rc = create_cartridge(lib, &row, address, err);
     if (rc)
         return rc;
-    lock_take(&lib->lock);
-    struct element *e = library_element(lib, address);
-    memcpy(e->barcode, row.barcode, sizeof(e->barcode));
-    e->source = 0;
-    lock_release(&lib->lock);
     json_array_append_new(created, json_pack("{s:s, s:i}", "barcode", barcode, "address", (int)address));
     return 0;
 }
@@ -269,20 +297,6 @@ static int may_remove(struct cartridge *c, bool force, struct errtext *err)
     return 0;
 }
 
-/* A cartridge made later under this barcode begins above the epochs of this one. */
-static int keep_epoch(struct library *lib, struct cartridge *c, struct errtext *err)
-{
-    char floor[32];
-    struct seg_id head;
-    (void)cartridge_is_ours(c, &head);
-    int rc = db_meta_get(lib->eng.db, EPOCH_FLOOR, floor, sizeof(floor));
-    if (!rc && strtoull(floor, NULL, 10) < head.epoch) {
-        (void)snprintf(floor, sizeof(floor), "%" PRIu64, head.epoch);
-        rc = db_meta_set(lib->eng.db, EPOCH_FLOOR, floor);
-    }
-    return rc ? errtext_set(err, rc, "%s: state: %s", cartridge_barcode(c), db_error(lib->eng.db)) : 0;
-}
-
 /* Only the owner removes (I7). What has no head is nobody's: by force it goes, too. */
 static int claim_to_remove(struct cartridge *c, bool force, struct errtext *err)
 {
@@ -301,7 +315,7 @@ json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext 
     if (may_remove(c, json_is_true(json_object_get(request, "force")), err))
         return NULL;
     workers_forget(lib->eng.workers, c);
-    if (claim_to_remove(c, json_is_true(json_object_get(request, "force")), err) || keep_epoch(lib, c, err) ||
+    if (claim_to_remove(c, json_is_true(json_object_get(request, "force")), err) || unmade_keep_epoch(lib, c, err) ||
         delete_objects(lib, barcode, err)) {
         cartridge_poke(c);
         return NULL;

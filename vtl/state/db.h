@@ -63,6 +63,10 @@ void db_close(struct db *db);
  * Valid until the next call of this thread, whatever others do meanwhile. */
 const char *db_error(struct db *db);
 
+/* A change that failed may be there all the same after a restart, until another one was saved. Saves one if that is so:
+ * before anything is called safe that says otherwise. At once when nothing is in doubt. 0 or a negative errno. */
+int db_settle_doubt(struct db *db);
+
 /* The highest epoch of cartridges that were removed. */
 #define EPOCH_FLOOR "epoch_floor"
 /* "" when the key is not there. */

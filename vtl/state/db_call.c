@@ -64,9 +64,14 @@ int db_result(struct db *db, int sqlite_rc)
         return rc;
     int cause = db->sql ? sqlite3_system_errno(db->sql) : 0;
     bool of_system = cause && (kind == SQLITE_IOERR || kind == SQLITE_CANTOPEN);
-    const char *more = of_system                                                           ? strerror(cause)
-                       : kind == SQLITE_CORRUPT || kind == SQLITE_NOTADB || rc == -EBADMSG ? DB_WAY_OUT
-                                                                                           : "";
+    bool malformed = kind == SQLITE_CORRUPT || kind == SQLITE_NOTADB;
+    db->disk_failed = db->disk_failed || kind == SQLITE_IOERR;
+    /* What SQLite could not read or write it may take for damage from then on. */
+    const char *more = of_system ? strerror(cause)
+                       : malformed && db->disk_failed
+                           ? "the disk failed before that: mend it, then start the library again"
+                       : malformed || rc == -EBADMSG ? DB_WAY_OUT
+                                                     : "";
     (void)snprintf(last.text, sizeof(last.text), "%s%s%s", db->sql ? sqlite3_errmsg(db->sql) : "out of memory",
                    more[0] ? ": " : "", more);
     return rc;
@@ -106,18 +111,40 @@ int db_row(struct db *db, sqlite3_stmt *st)
     return s == SQLITE_ROW ? 1 : st ? db_result(db, s) : -EIO;
 }
 
+/*
+ * A COMMIT that fails may have left all of itself in the WAL: what failed is its sync, and whoever opens the state after a
+ * crash finds it there, and does it. So it is in doubt until another transaction has taken its place in the WAL, which
+ * any that changes something does.
+ */
+#define CHANGE_SOMETHING                                                                                               \
+    "INSERT INTO meta VALUES('doubts','1') ON CONFLICT(key) DO UPDATE SET value=CAST(value AS INTEGER)+1"
+
 int db_begin(struct db *db)
 {
     db_enter(db);
     int rc = db_exec(db, "BEGIN IMMEDIATE");
+    if (!rc && db->in_doubt && (rc = db_exec(db, CHANGE_SOMETHING)))
+        return db_end(db, rc);
     return rc ? db_leave(db, rc) : 0;
+}
+
+int db_settle_doubt(struct db *db)
+{
+    db_enter(db);
+    bool in_doubt = db->in_doubt;
+    int rc = db_leave(db, 0);
+    if (in_doubt)
+        rc = db_begin(db);
+    return in_doubt && !rc ? db_end(db, 0) : rc;
 }
 
 /* The end of a transaction without that of the call. */
 int db_settle(struct db *db, int rc)
 {
-    if (!rc)
-        rc = db_exec(db, "COMMIT");
+    if (!rc && (rc = db_exec(db, "COMMIT")))
+        db->in_doubt = true;
+    else if (!rc)
+        db->in_doubt = false;
     if (rc && !sqlite3_get_autocommit(db->sql))
         (void)sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
     return rc;

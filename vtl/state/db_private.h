@@ -16,6 +16,8 @@ enum db_summed { DB_ELEMENT, DB_CARTRIDGE, DB_SEGMENT, DB_MAP, DB_GARBAGE, DB_N_
 struct db {
     sqlite3 *sql;
     struct lock lock;
+    bool in_doubt;           /* a COMMIT failed, and may be done all the same after a restart */
+    bool disk_failed;        /* since it was opened */
     char *sums[DB_N_SUMMED]; /* of each table with sums: SQL for what a row's must be */
 };
 

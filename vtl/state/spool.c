@@ -97,6 +97,13 @@ static void forget(struct spool *s, struct file **f)
     free(old);
 }
 
+/* The next start finds what stays, and tries again. */
+static void unlink_file(const char *path)
+{
+    if (unlink(path) && errno != ENOENT)
+        log_line("%s cannot be removed: %s", path, strerror(errno));
+}
+
 /* Removes the least recently used cached file. False when there is none. */
 static bool evict_one(struct spool *s, uint64_t *freed)
 {
@@ -114,7 +121,7 @@ static bool evict_one(struct spool *s, uint64_t *freed)
         return false;
     char path[PATH_SIZE];
     path_of(s, (*oldest)->barcode, &(*oldest)->id, "", path, sizeof(path));
-    (void)unlink(path);
+    unlink_file(path);
     *freed += (*oldest)->size;
     forget(s, oldest);
     return true;
@@ -403,8 +410,34 @@ void spool_remove(struct spool *s, const char *barcode, const struct seg_id *id)
     struct file **f = find(s, barcode, id);
     if (*f)
         forget(s, f);
-    (void)unlink(path);
+    unlink_file(path);
     lock_release(&s->lock);
+}
+
+void spool_drop_strays(struct spool *s, const char *barcode, uint64_t next,
+                       bool (*fn)(void *arg, const struct seg_id *id), void *arg)
+{
+    char path[PATH_SIZE];
+    unsigned gone = 0;
+    lock_take(&s->lock);
+    for (unsigned b = 0; b < BUCKETS; b++)
+        for (struct file **f = &s->bucket[b]; *f;) {
+            bool stray = (*f)->keep && !strcmp((*f)->barcode, barcode) && !fn(arg, &(*f)->id);
+            bool newer = (*f)->id.number >= next && (*f)->size > SEG_HEADER_SIZE;
+            path_of(s, barcode, &(*f)->id, "", path, sizeof(path));
+            if (stray && !newer) {
+                unlink_file(path);
+                forget(s, f);
+                gone++;
+                continue;
+            }
+            if (stray)
+                log_line("%s: no row of the state names it, and it is newer than the state: it is left as it is", path);
+            f = &(*f)->next;
+        }
+    lock_release(&s->lock);
+    if (gone)
+        log_line("%s: %u files in the spool that no row of the state names any more are removed", barcode, gone);
 }
 
 void spool_remove_all(struct spool *s, const char *barcode)
@@ -418,7 +451,7 @@ void spool_remove_all(struct spool *s, const char *barcode)
                 continue;
             }
             path_of(s, barcode, &(*f)->id, "", path, sizeof(path));
-            (void)unlink(path);
+            unlink_file(path);
             forget(s, f);
         }
     (void)snprintf(path, sizeof(path), "%s/%s", s->dir, barcode);

@@ -29,12 +29,18 @@ int spool_reopen(struct spool *s, const char *barcode, const struct seg_id *id);
 /* The files of each cartridge for which fn returns true become cache: all its segments are stored. fn runs with the
  * spool's lock held, so it may only look at memory. */
 void spool_mark_stored(struct spool *s, bool (*fn)(void *arg, const char *barcode), void *arg);
+/* The files of a cartridge that count as the only copy, but for which fn returns false: no row names them any more, as a
+ * crash or the disk prevented that they went when their rows did. Removed. One of a number from next on the rows do not
+ * know yet: it stays, and is logged, if there can be a record in it. fn runs with the spool's lock held. */
+void spool_drop_strays(struct spool *s, const char *barcode, uint64_t next,
+                       bool (*fn)(void *arg, const struct seg_id *id), void *arg);
 /* A file that is no good stays beside the others as <name>.bad, out of the way. */
 void spool_set_aside(struct spool *s, const char *barcode, const struct seg_id *id);
 /* A copy of the file stays beside it as <name>.bad. 0 or a negative errno. */
 int spool_keep_copy(struct spool *s, const char *barcode, const struct seg_id *id);
 /* Its object is stored: the file, if it is here, is cache of size bytes from now on. */
 void spool_stored(struct spool *s, const char *barcode, const struct seg_id *id, uint64_t size);
+/* What cannot be removed is logged; the next start tries again. */
 void spool_remove(struct spool *s, const char *barcode, const struct seg_id *id);
 /* Removes every file of a cartridge. */
 void spool_remove_all(struct spool *s, const char *barcode);

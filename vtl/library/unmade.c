@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * unmade.c: see unmade.h.
+ *
+ * The note goes first, then the row, then the heads, then the note: whatever ends this in between, the barcode is either
+ * that of a cartridge of the library, or can be used again. A note names the cartridge's identity: whatever has that
+ * barcode later is not touched.
+ */
+#include "vtl/library/unmade.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "vtl/cartridge/commit.h"
+
+#define ID_TEXT 33
+
+static void note_key(char key[64], const char *barcode)
+{
+    (void)snprintf(key, 64, "unmade %.33s", barcode);
+}
+
+static void id_text(const uint8_t id[16], char text[ID_TEXT])
+{
+    for (int i = 0; i < 16; i++)
+        (void)snprintf(text + (size_t)i * 2, 3, "%02x", id[i]);
+}
+
+static int note(struct library *lib, const char *barcode, const char *text, struct errtext *err)
+{
+    char key[64];
+    note_key(key, barcode);
+    int rc = db_meta_set(lib->eng.db, key, text);
+    return rc ? errtext_set(err, rc, "%s: state: %s", barcode, db_error(lib->eng.db)) : 0;
+}
+
+int unmade_keep_epoch(struct library *lib, struct cartridge *c, struct errtext *err)
+{
+    char floor[32];
+    uint64_t highest = cartridge_highest_epoch(c);
+    int rc = db_meta_get(lib->eng.db, EPOCH_FLOOR, floor, sizeof(floor));
+    if (!rc && strtoull(floor, NULL, 10) < highest) {
+        (void)snprintf(floor, sizeof(floor), "%" PRIu64, highest);
+        rc = db_meta_set(lib->eng.db, EPOCH_FLOOR, floor);
+    }
+    return rc ? errtext_set(err, rc, "%s: state: %s", cartridge_barcode(c), db_error(lib->eng.db)) : 0;
+}
+
+int unmade_take_back(struct library *lib, struct cartridge *c, const struct db_cartridge *row, struct errtext *err)
+{
+    char id[ID_TEXT];
+    struct errtext why = {""};
+    const struct obj_call call = {.max_tries = 3};
+    id_text(row->id, id);
+    int rc = unmade_keep_epoch(lib, c, err);
+    if (!rc)
+        rc = note(lib, row->barcode, id, err);
+    if (!rc && (rc = db_cartridge_remove(lib->eng.db, row->rowid, row->barcode)))
+        errtext_set(err, rc, "%s: state: %s", row->barcode, db_error(lib->eng.db));
+    if (rc)
+        return rc;
+    if (commit_withdraw(&lib->eng, row->barcode, lib->eng.writer, &call, &why) || note(lib, row->barcode, "", &why))
+        log_line("%s: it is not made, but a head of it may stay in the bucket (%s): the next \"s3vtl tape create %s\" "
+                 "deletes it",
+                 row->barcode, why.text, row->barcode);
+    return 0;
+}
+
+int unmade_clear(struct library *lib, const char *barcode, const struct obj_call *call, struct errtext *err)
+{
+    char key[64], noted[ID_TEXT] = "", id[ID_TEXT];
+    struct head h;
+    note_key(key, barcode);
+    if (db_meta_get(lib->eng.db, key, noted, sizeof(noted)))
+        return errtext_set(err, -EIO, "%s: state: %s", barcode, db_error(lib->eng.db));
+    if (!noted[0])
+        return -EEXIST;
+    int rc = commit_read_head(lib->eng.store, barcode, NULL, &h, call, err);
+    if (rc)
+        return rc;
+    id_text(h.cartridge, id);
+    uint32_t writer = h.id.writer;
+    bool same = !strcmp(id, noted) && !h.end_object && !h.n_maps && !h.inl.n_segs;
+    head_free(&h);
+    rc = same ? commit_withdraw(&lib->eng, barcode, writer, call, err) : -EEXIST;
+    return rc ? rc : note(lib, barcode, "", err);
+}
