@@ -20,7 +20,6 @@ OPT_asan  := -O1
 OPT_tsan  := -O1
 
 PKGS    := libcurl openssl libisal expat libzstd sqlite3 jansson libsystemd
-TGT     := build/tgt/usr
 CFLAGS  ?= -g
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Werror
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
@@ -55,17 +54,7 @@ $(B)/bs_s3vtl.so: $(call obj,$(TARGET_SRC)) $(B)/libs3vtl.a
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC    $@"
-	$(if $(V),,@)$(CC) $(ALL_CFLAGS) $(EXTRA_$(subst /,_,$*)) -MMD -MP -c -o $@ $<
-
-# tgt's own headers are not written for our warnings.
-EXTRA_vtl_target_port := -isystem $(TGT)
-EXTRA_vtl_target_target := -isystem $(TGT)
-EXTRA_vtl_target_guard := -isystem $(TGT)
-EXTRA_vtl_target_order := -isystem $(TGT)
-EXTRA_vtl_cmd_tgt_request := -isystem $(TGT)
-$(call obj,$(TARGET_SRC) vtl/cmd/tgt_request.c): $(TGT)/tgtd.h
-$(TGT)/tgtd.h:
-	scripts/tgt-headers build/tgt
+	$(if $(V),,@)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/tests/%: $(B)/obj/tests/unit/%.o $(call obj,$(UNIT_HELP)) $(B)/libs3vtl.a
 	@mkdir -p $(@D)
@@ -229,7 +218,7 @@ format: $(CLANG_FORMAT)
 	$(CLANG_FORMAT) -i $(SOURCES)
 format-check: $(CLANG_FORMAT)
 	@$(CLANG_FORMAT) --dry-run -Werror $(SOURCES)
-tidy: $(TGT)/tgtd.h
+tidy:
 	scripts/tidy
 # The sources against ARCHITECTURE.md.
 rooms: all
