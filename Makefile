@@ -252,6 +252,6 @@ rooms: all
 	scripts/rooms
 
 clean:
-	rm -rf build/obj build/tidy build/asan build/tsan build/fuzz build/clang build/tests build/iscsi build/s3vtl build/bs_s3vtl.so build/libs3vtl.a
+	rm -rf build/manual build/deb build/obj build/tidy build/asan build/tsan build/fuzz build/clang build/tests build/iscsi build/s3vtl build/bs_s3vtl.so build/libs3vtl.a
 
 -include $(shell find $(B)/obj build/obj -type f -name '*.d' 2>/dev/null)
