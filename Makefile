@@ -3,6 +3,7 @@
 #   make            build                        make deps     install what building, running and testing need (root)
 #   make run        set up and serve on 127.0.0.1:3260 (RUN_ONCE=1: one round trip, then end)
 #   make test       every test                   make bench    speed, as ratios within one run
+#   make install    below PREFIX                 make deb      the Debian package, in build/deb
 # VARIANT=asan|tsan builds below build/asan, build/tsan; CC=clang works too.
 VARIANT ?= plain
 ifeq ($(origin CC),default)
@@ -20,12 +21,11 @@ OPT_asan  := -O1
 OPT_tsan  := -O1
 
 PKGS    := libcurl openssl libisal expat libzstd sqlite3 jansson libsystemd
-TGT     := build/tgt/usr
 CFLAGS  ?= -g
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Werror
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
-ALL_CFLAGS = $(CFLAGS) $(OPT_$(VARIANT)) $(SAN_$(VARIANT)) -std=gnu17 -D_GNU_SOURCE -fPIC -pthread -fno-omit-frame-pointer -I. $(WARN) $(PKG_CFLAGS)
+ALL_CFLAGS = $(CFLAGS) $(OPT_$(VARIANT)) $(SAN_$(VARIANT)) -std=gnu17 -D_GNU_SOURCE -fPIC -pthread -fno-omit-frame-pointer -I. $(WARN) $(PKG_CFLAGS) $(CPPFLAGS)
 LIBS     = $(PKG_LIBS) -linih -pthread
 
 TARGET_SRC := $(addprefix vtl/target/,guard.c order.c port.c target.c target_preload.c)
@@ -55,17 +55,7 @@ $(B)/bs_s3vtl.so: $(call obj,$(TARGET_SRC)) $(B)/libs3vtl.a
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC    $@"
-	$(if $(V),,@)$(CC) $(ALL_CFLAGS) $(EXTRA_$(subst /,_,$*)) -MMD -MP -c -o $@ $<
-
-# tgt's own headers are not written for our warnings.
-EXTRA_vtl_target_port := -isystem $(TGT)
-EXTRA_vtl_target_target := -isystem $(TGT)
-EXTRA_vtl_target_guard := -isystem $(TGT)
-EXTRA_vtl_target_order := -isystem $(TGT)
-EXTRA_vtl_cmd_tgt_request := -isystem $(TGT)
-$(call obj,$(TARGET_SRC) vtl/cmd/tgt_request.c): $(TGT)/tgtd.h
-$(TGT)/tgtd.h:
-	scripts/tgt-headers build/tgt
+	$(if $(V),,@)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/tests/%: $(B)/obj/tests/unit/%.o $(call obj,$(UNIT_HELP)) $(B)/libs3vtl.a
 	@mkdir -p $(@D)
@@ -209,19 +199,45 @@ bench:
 	$(MAKE) VARIANT=plain all bench-programs
 	scripts/bench
 
+# Manual pages, completions and the example configuration, from the command's own tables and docs/commands/.
+build/manual/.made: build/s3vtl packaging/manual scripts/pbs-attach $(wildcard docs/commands/*.md)
+	@rm -rf $(@D)
+	packaging/manual build/s3vtl make $(@D) && touch $@
+.PHONY: manual manual-check
+manual: build/manual/.made
+manual-check: build/s3vtl
+	packaging/manual build/s3vtl check
+
 # The command with its module beside it, the service and its user, the documents.
 PREFIX ?= /usr/local
-install: all
-	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/lib/s3vtl build/s3vtl build/bs_s3vtl.so
-	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/lib/systemd/system
-	ln -sfn ../lib/s3vtl/s3vtl $(DESTDIR)$(PREFIX)/sbin/s3vtl
-	sed 's|/usr/local|$(PREFIX)|' packaging/s3vtl.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/s3vtl.service
+SYSTEMD := $(PREFIX)/lib/systemd/system
+install: all manual
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/lib/s3vtl build/s3vtl build/bs_s3vtl.so packaging/tgt-has-targets packaging/at-work
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(SYSTEMD)/tgt.service.d
+	ln -sfn ../lib/s3vtl/s3vtl $(DESTDIR)$(PREFIX)/bin/s3vtl
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/sbin scripts/pbs-attach
+	sed 's|/usr/local|$(PREFIX)|g' packaging/s3vtl.service >$(DESTDIR)$(SYSTEMD)/s3vtl.service
+	sed 's|/usr/local|$(PREFIX)|g' packaging/tgt.service.conf >$(DESTDIR)$(SYSTEMD)/tgt.service.d/s3vtl.conf
 	install -D -m 0644 packaging/s3vtl.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/s3vtl.conf
+	install -D -m 0644 packaging/s3vtl.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/s3vtl.conf
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man1 build/manual/man/*.1
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man5 build/manual/man/*.5
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man8 build/manual/man/*.8
+	install -D -m 0644 build/manual/s3vtl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/s3vtl
+	install -D -m 0644 build/manual/_s3vtl $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_s3vtl
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/s3vtl README.md LICENSE docs/*.md vtl/FORMAT.md
-	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/share/s3vtl scripts/pbs-attach
+	install -D -m 0644 build/manual/s3vtl.conf.example $(DESTDIR)$(PREFIX)/share/doc/s3vtl/examples/s3vtl.conf
 uninstall:
-	rm -rf $(DESTDIR)$(PREFIX)/lib/s3vtl $(DESTDIR)$(PREFIX)/share/doc/s3vtl $(DESTDIR)$(PREFIX)/share/s3vtl
-	rm -f $(DESTDIR)$(PREFIX)/sbin/s3vtl $(DESTDIR)$(PREFIX)/lib/systemd/system/s3vtl.service $(DESTDIR)$(PREFIX)/lib/sysusers.d/s3vtl.conf
+	rm -rf $(DESTDIR)$(PREFIX)/lib/s3vtl $(DESTDIR)$(PREFIX)/share/doc/s3vtl
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/s3vtl sbin/pbs-attach lib/sysusers.d/s3vtl.conf lib/tmpfiles.d/s3vtl.conf \
+		share/bash-completion/completions/s3vtl share/zsh/vendor-completions/_s3vtl share/man/man8/pbs-attach.8 \
+		share/man/man1/s3vtl.1 share/man/man1/s3vtl-*.1 share/man/man5/s3vtl.conf.5) \
+		$(DESTDIR)$(SYSTEMD)/s3vtl.service $(DESTDIR)$(SYSTEMD)/tgt.service.d/s3vtl.conf
+
+# The Debian package of this release, in build/deb, from a copy of the tree.
+.PHONY: deb
+deb:
+	scripts/deb build/deb
 
 deps:
 	scripts/deps
@@ -235,13 +251,13 @@ format: $(CLANG_FORMAT)
 	$(CLANG_FORMAT) -i $(SOURCES)
 format-check: $(CLANG_FORMAT)
 	@$(CLANG_FORMAT) --dry-run -Werror $(SOURCES)
-tidy: $(TGT)/tgtd.h
+tidy:
 	scripts/tidy
 # The sources against ARCHITECTURE.md.
 rooms: all
 	scripts/rooms
 
 clean:
-	rm -rf build/obj build/tidy build/asan build/tsan build/fuzz build/clang build/tests build/iscsi build/s3vtl build/bs_s3vtl.so build/libs3vtl.a
+	rm -rf build/manual build/deb build/obj build/tidy build/asan build/tsan build/fuzz build/clang build/tests build/iscsi build/s3vtl build/bs_s3vtl.so build/libs3vtl.a
 
 -include $(shell find $(B)/obj build/obj -type f -name '*.d' 2>/dev/null)

@@ -14,6 +14,7 @@
 #include "vtl/cmd/before.h"
 #include "vtl/cmd/doctor_step.h"
 #include "vtl/cmd/password.h"
+#include "vtl/cmd/tgtadm_abi.h"
 
 #define PATH_ROOM 4096
 /* Descriptors: of tgtd, SQLite and what else there is once; of each transfer (its connection, its file); of each drive
@@ -21,9 +22,6 @@
 #define FILES_ONCE 200
 #define FILES_A_TRANSFER 8
 #define FILES_A_DRIVE 16
-/* The versions of tgt whose structures are known to be those that the module was built for. */
-#define TGT_FIRST 85
-#define TGT_LAST 97
 
 /* ---- state and room ---- */
 
@@ -235,13 +233,14 @@ static void look_at_tgt(struct doctor *d)
         return;
     }
     status = run_tgtd(module, text);
-    bool known = sscanf(version, "1.0.%u%c", &number, &rest) == 1 && number >= TGT_FIRST && number <= TGT_LAST;
+    bool known =
+        sscanf(version, "1.0.%u%c", &number, &rest) == 1 && number >= TGT_VERSION_FIRST && number <= TGT_VERSION_LAST;
     if (status < 0 || !WIFEXITED(status) || WEXITSTATUS(status))
         doctor_say(d, FINDING_WRONG, "tgt", "install the s3vtl that was built for this version of tgt",
                    "tgtd %s does not take %s: %s", version, module, text);
     else if (!known)
-        doctor_say(d, FINDING_WRONG, "tgt", "build s3vtl against this tgt, and run its tests",
-                   "tgtd is version %s; known are 1.0.%d to 1.0.%d", version, TGT_FIRST, TGT_LAST);
+        doctor_say(d, FINDING_WRONG, "tgt", "install a tgt of these, or the s3vtl that knows this one",
+                   "tgtd is version %s; known are 1.0.%d to 1.0.%d", version, TGT_VERSION_FIRST, TGT_VERSION_LAST);
     else
         doctor_say(d, FINDING_GOOD, "tgt", NULL, "tgtd %s, which has all that %s needs", version, module);
 }

@@ -6,17 +6,12 @@
 #include <string.h>
 
 #include "base/version.h"
-#include "vtl/cmd/cmd.h"
+#include "vtl/cmd/tables.h"
 
 /* One line for each option of a subcommand, below its description. */
 #define OPTION(name, text) "\n      " name "  " text
 
-static const struct subcommand {
-    const char *group, *name; /* group NULL: a command of one word */
-    const char *arguments;
-    const char *help;
-    int (*run)(const struct command_line *cl);
-} table[] = {
+static const struct subcommand table[] = {
     {NULL, "serve", "",
      "run the library in the foreground; prints \"ready ...\" when initiators can log in, also while the store is away",
      cmd_serve},
@@ -77,6 +72,15 @@ static const struct subcommand {
 };
 #define N_COMMANDS (sizeof(table) / sizeof(table[0]))
 
+static const struct general_option options[] = {
+    {"-c", "FILE", "configuration file; default: $S3VTL_CONFIG, else /etc/s3vtl/s3vtl.conf"},
+    {"--json", NULL, "print listings as JSON"},
+    {"-q, --quiet", NULL, "say only what is asked for and what is wrong: no confirmations, hints or progress"},
+    {"--version", NULL, "print the version, as \"s3vtl version\" does"},
+    {"--help", NULL, "print this, as \"s3vtl help\" does; COMMAND --help, or help COMMAND: help on one command"},
+};
+#define N_OPTIONS (sizeof(options) / sizeof(options[0]))
+
 static void print_command(FILE *to, const struct subcommand *s)
 {
     fprintf(to, "  s3vtl %s%s%s%s%s\n      %s\n", s->group ? s->group : "", s->group ? " " : "", s->name,
@@ -86,13 +90,15 @@ static void print_command(FILE *to, const struct subcommand *s)
 static void print_help(FILE *to)
 {
     fputs("usage: s3vtl [-c FILE] [--json] [-q] COMMAND ...\n"
-          "A virtual tape library whose cartridges are S3 objects.\n"
-          "  -c FILE     configuration file; default: $S3VTL_CONFIG, else /etc/s3vtl/s3vtl.conf\n"
-          "  --json      print listings as JSON\n"
-          "  -q, --quiet say only what is asked for and what is wrong: no confirmations, hints or progress\n"
-          "  --version   print the version, as \"s3vtl version\" does\n"
-          "  --help      print this, as \"s3vtl help\" does; COMMAND --help, or help COMMAND: help on one command\n\n",
+          "A virtual tape library whose cartridges are S3 objects.\n",
           to);
+    for (size_t i = 0; i < N_OPTIONS; i++) {
+        char said[32];
+        (void)snprintf(said, sizeof(said), "%s%s%s", options[i].name, options[i].argument ? " " : "",
+                       options[i].argument ? options[i].argument : "");
+        fprintf(to, "  %-11s %s\n", said, options[i].help);
+    }
+    fputc('\n', to);
     for (size_t i = 0; i < N_COMMANDS; i++)
         print_command(to, &table[i]);
 }
@@ -188,6 +194,10 @@ int main(int argc, char **argv)
     if (cl.argc && (!strcmp(cl.argv[0], "--version") || (!strcmp(cl.argv[0], "version") && cl.argc == 1))) {
         printf("s3vtl %s\n", S3VTL_VERSION);
         return EXIT_DONE;
+    }
+    if (cl.argc && !strcmp(cl.argv[0], "--tables")) {
+        print_tables(&(struct tables){options, N_OPTIONS, table, N_COMMANDS});
+        return finish(EXIT_DONE);
     }
     if (!cl.argc)
         return usage_error("missing command; see s3vtl --help");

@@ -252,6 +252,8 @@ static int check_all(const struct vtl_config *cfg, struct errtext *err)
 {
     int rc = before_locked_memory(cfg, err);
     if (!rc)
+        rc = tgt_check_version(err);
+    if (!rc)
         rc = password_check(cfg, err);
     if (!rc)
         rc = check_state(cfg, err);

@@ -16,6 +16,8 @@ struct tgt {
     char ipc[108]; /* management socket */
 };
 
+/* Asks the tgtd in $PATH for its version: 0, or a negative errno and *err if the module does not know its structs. */
+int tgt_check_version(struct errtext *err);
 /*
  * Starts tgtd in the foreground, as the user of this process, listening on the configured portal only, with our module
  * preloaded and its management socket below state_dir, apart from any tgtd that the host uses for other things. tgtd

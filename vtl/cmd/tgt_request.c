@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* tgt_request.c: requests to tgtd's management socket, laid out as the installed tgt's own header says. */
+/* tgt_request.c: requests to tgtd's management socket, as tgtadm makes them. */
 #include "vtl/cmd/tgt_request.h"
 
 #include <errno.h>
@@ -11,14 +11,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "tgtadm.h"
+#include "vtl/cmd/tgtadm_abi.h"
 
 #define TARGET_ID 1
 #define ANSWER_SECONDS 300 /* opening the library recovers what was open, which takes time */
 
 static const struct {
-    enum tgtadm_mode mode;
-    enum tgtadm_op op;
+    unsigned mode, op;
     uint32_t direction, force;
     const char *what;
 } requests[] = {
@@ -51,18 +50,25 @@ static int connect_to(const char *ipc)
     return fd;
 }
 
+static void fill(struct tgtadm_req *req, enum tgt_op op, uint64_t lun, size_t params)
+{
+    memset(req, 0, sizeof(*req));
+    req->mode = requests[op].mode;
+    req->op = requests[op].op;
+    (void)snprintf(req->lld, sizeof(req->lld), "iscsi");
+    req->len = (uint32_t)(sizeof(*req) + params);
+    req->tid = TARGET_ID;
+    req->lun = lun;
+    req->ac_dir = requests[op].direction;
+    req->force = requests[op].force;
+}
+
 int tgt_request(const char *ipc, enum tgt_op op, uint64_t lun, const char *params, struct errtext *err)
 {
     size_t len = params ? strlen(params) + 1 : 0;
-    struct tgtadm_req req = {.mode = requests[op].mode,
-                             .op = requests[op].op,
-                             .lld = "iscsi",
-                             .len = (uint32_t)(sizeof(req) + len),
-                             .tid = TARGET_ID,
-                             .lun = lun,
-                             .ac_dir = requests[op].direction,
-                             .force = requests[op].force};
-    struct tgtadm_rsp rsp = {0};
+    struct tgtadm_req req;
+    struct tgtadm_rsp rsp;
+    fill(&req, op, lun, len);
     int fd = connect_to(ipc);
     if (fd < 0)
         return errtext_set(err, fd, "tgtd: %s: %s", ipc, strerror(-fd));

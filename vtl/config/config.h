@@ -71,6 +71,14 @@ struct config_shown {
 };
 /* The i-th key, in the order in which the documentation lists them; false: there are no more. */
 bool config_show(const struct vtl_config *c, size_t i, struct config_shown *out);
+/* What the documentation says of one key. */
+struct config_described {
+    const char *section, *name;
+    const char *preset;    /* the default, as a file would say it; NULL or "": none */
+    const char *otherwise; /* what holds then, in words; NULL: preset says it */
+    const char *meaning;   /* words of the file are between backquotes */
+};
+bool config_describe(size_t i, struct config_described *out);
 /* "40M", "12TiB", "2 TB", "512" to bytes: K M G T P and KiB ... are powers of 1024, KB MB GB TB PB of 1000, and there may be
  * blanks before the unit. False if s is no size. */
 bool config_parse_size(const char *s, uint64_t *bytes);

@@ -397,45 +397,60 @@ static const char *set_spool_idle_seal(struct vtl_config *c, const char *value)
     return NULL;
 }
 
-#define KEY(section, name, preset) KEY_(section, name, preset, false)
-#define LIST(section, name, preset) KEY_(section, name, preset, true)
-#define KEY_(section, name, preset, list)                                                                              \
+#define KEY(section, name, preset, otherwise, meaning) KEY_(section, name, preset, otherwise, meaning, false)
+#define LIST(section, name, preset, otherwise, meaning) KEY_(section, name, preset, otherwise, meaning, true)
+#define KEY_(section, name, preset, otherwise, meaning, list)                                                          \
     {                                                                                                                  \
-#section, #name, preset, list, set_##section##_##name, show_##section##_##name                                 \
+#section, #name, preset, otherwise, meaning, list, set_##section##_##name, show_##section##_##name             \
     }
 
+/* README's table of them is made from this one ("packaging/manual readme"), as are s3vtl.conf(5) and the example. */
 const struct config_key config_keys[] = {
-    KEY(library, name, "s3vtl"),
-    KEY(library, state_dir, NULL),
-    KEY(library, drives, "2"),
-    KEY(library, slots, "40"),
-    KEY(library, import_export, "4"),
-    KEY(library, drive_type, "LTO-8"),
-    KEY(library, serial_prefix, NULL), /* derived from the name */
-    KEY(iscsi, portal, "127.0.0.1:3260"),
-    KEY(iscsi, target, NULL), /* derived from the name */
-    KEY(iscsi, chap_user, ""),
-    KEY(iscsi, chap_password_file, ""),
-    KEY(iscsi, mutual_user, ""),
-    KEY(iscsi, mutual_password_file, ""),
-    LIST(iscsi, initiators, ""),
-    LIST(iscsi, addresses, ""),
-    KEY(store, type, "dir"),
-    KEY(store, path, ""),
-    KEY(store, url, ""),
-    KEY(store, bucket, ""),
-    KEY(store, prefix, ""),
-    KEY(store, region, "us-east-1"),
-    KEY(store, credentials_file, ""),
-    KEY(store, ca_file, ""),
-    KEY(store, style, "path"),
-    KEY(store, parallel, "4"),
-    KEY(spool, durability, "local"),
-    KEY(spool, max_dirty, "8G"),
-    KEY(spool, cache_size, "16G"),
-    KEY(spool, segment_size, "40M"),
-    KEY(spool, write_buffer, "32M"),
-    KEY(spool, idle_seal, "30s"),
+    KEY(library, name, "s3vtl", NULL, "1 to 32 of `A-Z a-z 0-9 . _ -`"),
+    KEY(library, state_dir, NULL, NULL, "state (SQLite) and spool, on a fast, reliable disk. At most 88 characters"),
+    KEY(library, drives, "2", NULL, "1 to 64"),
+    KEY(library, slots, "40", NULL, "1 to 60000"),
+    KEY(library, import_export, "4", NULL, "import/export elements, 0 to 250"),
+    KEY(library, drive_type, "LTO-8", NULL, "`LTO-5` to `LTO-9`"),
+    KEY(library, serial_prefix, NULL, "from `name`",
+        "1 to 7 letters and digits; a serial number is the prefix and 3 digits. Must differ between libraries on one "
+        "PBS"),
+    KEY(iscsi, portal, "127.0.0.1:3260", NULL, "address:port or [v6]:port to listen on"),
+    KEY(iscsi, target, NULL, "`iqn.2026-11.s3vtl:<name>`", "the target's name"),
+    KEY(iscsi, chap_user, "", "unset", "who may log in; required unless the portal is on loopback"),
+    KEY(iscsi, chap_password_file, "", "unset",
+        "the password of `chap_user`: 12 to 16 characters. The file has mode 0600 and belongs to the user that serves"),
+    KEY(iscsi, mutual_user, "", "unset", "as whom the target authenticates itself to the initiator"),
+    KEY(iscsi, mutual_password_file, "", "unset", "the password of `mutual_user`, likewise"),
+    LIST(iscsi, initiators, "", "all",
+         "who may log in, by initiator name: separated by blanks or commas, or repeat the key"),
+    LIST(iscsi, addresses, "", "all",
+         "who may log in, by address or network (`192.0.2.0/24`), in the same form. Not together with `initiators`: "
+         "tgt admits whoever is in either list"),
+    KEY(store, type, "dir", NULL, "`dir` (a directory) or `s3`"),
+    KEY(store, path, "", NULL, "the directory, for `dir`"),
+    KEY(store, url, "", NULL, "`http://host[:port]` or `https://host[:port]`, for `s3`"),
+    KEY(store, bucket, "", NULL, "must exist"),
+    KEY(store, prefix, "", "empty", "key prefix: one library per prefix"),
+    KEY(store, region, "us-east-1", NULL, "what requests are signed for; services other than AWS mostly ignore it"),
+    KEY(store, credentials_file, "", NULL,
+        "two lines, `access_key = ...` and `secret_key = ...`; mode 0600, belongs to the user that serves"),
+    KEY(store, ca_file, "", "the system's", "PEM, for `https` with your own certificate"),
+    KEY(store, style, "path", NULL, "`path` or `virtual` (bucket in the host name)"),
+    KEY(store, parallel, "4", NULL,
+        "concurrent segment transfers in each direction, 1 to 64. When the store cannot keep up (500, 503, no answer) "
+        "this drops, down to one, and rises again as it recovers; the log says so"),
+    KEY(spool, durability, "local", NULL,
+        "what a sync waits for: `local` (fsynced below `state_dir`) or `remote` (stored and committed)"),
+    KEY(spool, max_dirty, "8G", NULL,
+        "largest backlog; then WRITE waits for uploads. With `durability = remote` it waits earlier, at what the store "
+        "takes in 200 s as measured, so that a sync or a MOVE ends before the host gives up"),
+    KEY(spool, cache_size, "16G", NULL, "stored segments kept on the local disk for reading"),
+    KEY(spool, segment_size, "40M", NULL, "size of one object: 1M to 1G"),
+    KEY(spool, write_buffer, "32M", NULL,
+        "acknowledged blocks of one drive that are in memory and not yet in its spool file, up to `1G`; a sync waits "
+        "for them. `0`: none, so that a killed process loses nothing acknowledged"),
+    KEY(spool, idle_seal, "30s", NULL, "upload after this time without a write, even without a sync"),
 };
 const size_t config_n_keys = sizeof(config_keys) / sizeof(config_keys[0]);
 
@@ -448,5 +463,14 @@ bool config_show(const struct vtl_config *c, size_t i, struct config_shown *out)
     out->name = k->name;
     out->given = c->given >> i & 1;
     k->show(c, out->value, sizeof(out->value));
+    return true;
+}
+
+bool config_describe(size_t i, struct config_described *out)
+{
+    if (i >= config_n_keys)
+        return false;
+    const struct config_key *k = &config_keys[i];
+    *out = (struct config_described){k->section, k->name, k->preset, k->otherwise, k->meaning};
     return true;
 }

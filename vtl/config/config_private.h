@@ -7,8 +7,10 @@
 
 struct config_key {
     const char *section, *name;
-    const char *preset; /* the default, as a file would say it; NULL: none ("": unset) */
-    bool list;          /* may be repeated: set appends */
+    const char *preset;    /* the default, as a file would say it; NULL: none ("": unset) */
+    const char *otherwise; /* of a key without default: what the documentation says in its place, or NULL */
+    const char *meaning;   /* for the documentation, README's too; words of the file are between backquotes */
+    bool list;             /* may be repeated: set appends */
     /* Stores the value. NULL, or what would be right. */
     const char *(*set)(struct vtl_config *c, const char *value);
     /* Writes the value in force. */

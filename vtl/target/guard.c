@@ -2,8 +2,9 @@
 /* guard.c: stands between tgtd's iSCSI parser and the network. */
 #include "vtl/target/guard.h"
 
-#include <stdio.h> /* before tgt makes a macro of dprintf */
 #include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -13,12 +14,7 @@
 #include "base/log.h"
 #include "vtl/target/pdu.h"
 #include "vtl/target/text.h"
-
-/* tgt's own, as in target.c. */
-#include "list.h"
-#include "tgtd.h"
-#include "target.h"
-#include "iscsi/iscsid.h"
+#include "vtl/target/tgt_list.h"
 
 /*
  * iscsid reads a header of 48 bytes and believes it: where data go and how many come is not looked at once a session is
@@ -36,6 +32,12 @@
 enum {
     FLAG_TEXT = 1 << 17,   /* of iscsi_task.flags: the answer to a TEXT request */
     FLAG_REJECT = 1 << 18, /* or a refusal of it */
+    OP_NOOP_OUT = 0x00,    /* RFC 7143 11.2.1.2 */
+    OP_TEXT_RESPONSE = 0x24,
+    OP_R2T = 0x31,
+    OP_REJECT = 0x3f,
+    IMMEDIATE = 0x40,
+    CMD_WRITE = 0x20, /* flag of a SCSI Command (RFC 7143 11.3.1) */
     REASON_AT = 2,
     COMMAND_NOT_SUPPORTED = 0x05, /* RFC 7143 11.17.1 */
     TEXT_FINAL = 0x80,
@@ -43,6 +45,8 @@ enum {
     TEXT_ROOM = 8192,
     AHS_ROOM = 255 * 4,
 };
+
+#define NO_TAG 0xffffffffu /* RFC 7143 11.2.1.8 */
 
 /* A PDU that iscsid does not see. There is one for each connection at most. */
 enum stage { AHS, HEADER_DIGEST, DATA, DATA_DIGEST, DONE };
@@ -194,11 +198,11 @@ static bool queue_answer(struct aside *a)
         return false;
     }
     memcpy(&t->req, a->bhs, PDU_BHS);
-    t->req.opcode = ISCSI_OP_NOOP_OUT;
+    t->req.opcode = OP_NOOP_OUT;
     t->flags = text_of(a, data, &t->len) ? FLAG_TEXT : FLAG_REJECT;
     t->data = data;
     t->conn = conn;
-    INIT_LIST_HEAD(&t->c_hlist);
+    list_init(&t->c_hlist);
     list_add(&t->c_siblings, &conn->task_list);
     conn_get(conn);
     list_add_tail(&t->c_list, &conn->tx_clist);
@@ -210,12 +214,12 @@ static bool queue_answer(struct aside *a)
 static bool answer_text(struct aside *a)
 {
     struct iscsi_session *s = a->conn->session;
-    if (!(a->bhs[0] & ISCSI_OP_IMMEDIATE)) {
+    if (!(a->bhs[0] & IMMEDIATE)) {
         if (get_be32(a->bhs + 24) != s->exp_cmd_sn)
             return true;
         s->exp_cmd_sn++;
     }
-    if (get_be32(a->bhs + 16) == ISCSI_RESERVED_TAG) /* nothing could be answered to it */
+    if (get_be32(a->bhs + 16) == NO_TAG) /* nothing could be answered to it */
         return true;
     return queue_answer(a);
 }
@@ -223,12 +227,12 @@ static bool answer_text(struct aside *a)
 /* The fields of a ping's answer, NOP-In, are those of a Text Response (RFC 7143 11.11, 11.19), and nearly of a Reject. */
 static void exchange_header(struct iscsi_hdr *h, const struct iscsi_task *t)
 {
-    h->opcode = ISCSI_OP_TEXT_RSP;
+    h->opcode = OP_TEXT_RESPONSE;
     if (t->flags & FLAG_TEXT)
         return;
-    h->opcode = ISCSI_OP_REJECT;
+    h->opcode = OP_REJECT;
     ((uint8_t *)h)[REASON_AT] = COMMAND_NOT_SUPPORTED;
-    h->itt = ISCSI_RESERVED_TAG;
+    h->itt = NO_TAG;
     h->ttt = 0;
 }
 
@@ -271,14 +275,19 @@ static size_t read_aside(struct iscsi_connection *conn, bool text)
     return aside_go_on(a);
 }
 
+static bool has_flag(const struct iscsi_task *t, int bit)
+{
+    return t->flags >> bit & 1;
+}
+
 /* tgt holds a pointer to what it receives for, and to what it sends; between two R2Ts of one write it must not be both. */
 static void describe_write(const struct iscsi_connection *conn, struct pdu_write *w)
 {
     const struct iscsi_task *t;
     list_for_each_entry (t, &conn->session->cmd_list, c_hlist) {
-        if (t->tag != conn->req.bhs.itt || t->conn != conn || task_in_scsi(t))
+        if (t->tag != conn->req.bhs.itt || t->conn != conn || has_flag(t, TASK_in_scsi))
             continue;
-        bool usable = (t->req.flags & ISCSI_FLAG_CMD_WRITE) && !task_pending(t) && t->r2t_count > 0;
+        bool usable = (t->req.flags & CMD_WRITE) && !has_flag(t, TASK_pending) && t->r2t_count > 0;
         uint32_t ttt = (uint32_t)(uintptr_t)t; /* what tgt has in the R2T, in the machine's own order */
         w->waits = true;
         w->unsolicited = usable && t->unsol_count;
@@ -313,7 +322,7 @@ static size_t judge(struct iscsi_connection *conn, size_t n)
 
 static bool sends_r2t(const struct iscsi_connection *conn)
 {
-    return conn->tx_task && conn->rsp.bhs.opcode == ISCSI_OP_R2T;
+    return conn->tx_task && conn->rsp.bhs.opcode == OP_R2T;
 }
 
 /* conn->tp->ep_read. */

@@ -2,18 +2,11 @@
 /* order.c: the commands of a session that wait for their data. */
 #include "vtl/target/order.h"
 
-#include <stdio.h> /* before tgt makes a macro of dprintf */
 #include <string.h>
 #include <sys/epoll.h>
 
 #include "base/be.h"
-
-/* tgt's own, as in target.c. */
-#include "list.h"
-#include "tgtd.h"
-#include "target.h"
-#include "driver.h"
-#include "iscsi/iscsid.h"
+#include "vtl/target/tgt_list.h"
 
 #pragma weak iscsi_targets_list /* as in target.c */
 
@@ -32,7 +25,14 @@ enum {
     FUNCTION_ABORT_TASK = 0x0d,     /* ABORT_TASK */
     FUNCTION_ABORT_TASK_SET = 0x06, /* ABORT_TASK_SET */
     FUNCTION_LUN_RESET = 0x17,      /* LOGICAL_UNIT_RESET */
-    FLAG_ABORTED = 1ul << 16,       /* of iscsi_task.flags, of which tgt uses the lowest two bits */
+    IMMEDIATE = 0x40,               /* RFC 7143 11.2.1.1 */
+    OPCODE_MASK = 0x3f,
+    OP_TASK_MANAGEMENT = 0x02, /* RFC 7143 11.2.1.2 */
+    TMF_ABORT_TASK = 1,        /* RFC 7143 11.5.1 */
+    TMF_MASK = 0x7f,
+    TMF_COMPLETE = 0, /* RFC 7143 11.6.1 */
+    TMF_NO_TASK = 1,
+    FLAG_ABORTED = 1ul << 16, /* of iscsi_task.flags, of which tgt uses the lowest two bits */
 };
 
 static const struct iscsi_task *task_of(const struct scsi_cmd *cmd)
@@ -40,9 +40,14 @@ static const struct iscsi_task *task_of(const struct scsi_cmd *cmd)
     return container_of(cmd, struct iscsi_task, scmd);
 }
 
+static bool has_flag(const struct iscsi_task *t, int bit)
+{
+    return t->flags >> bit & 1;
+}
+
 static bool immediate(const struct iscsi_task *t)
 {
-    return t->req.opcode & ISCSI_OP_IMMEDIATE;
+    return t->req.opcode & IMMEDIATE;
 }
 
 static uint32_t cmdsn(const struct iscsi_task *t)
@@ -58,7 +63,7 @@ static bool sent_before(const struct iscsi_task *a, const struct iscsi_task *b)
 
 static bool waits_for_data(const struct iscsi_task *t)
 {
-    return !task_in_scsi(t) && !(t->flags & FLAG_ABORTED);
+    return !has_flag(t, TASK_in_scsi) && !(t->flags & FLAG_ABORTED);
 }
 
 bool order_must_wait(const struct scsi_cmd *cmd)
@@ -99,14 +104,15 @@ static void drop(struct iscsi_task *t)
     iscsi_free_task(t);
 }
 
-/* One that waits for a CmdSN below its own stays: tgt counts on it. And those of a connection that is being closed tgt
+/* A request has the tag of the task that it is about where other PDUs have the target's (RFC 7143 11.5). One that waits for
+ * a CmdSN below its own stays: tgt counts on it. And those of a connection that is being closed tgt
  * frees itself, perhaps at this very moment: by that the command ended for whose end the request had waited. */
 static bool aborts(const struct iscsi_task *request, int function, const struct iscsi_task *t)
 {
-    const struct iscsi_tm *tm = (const struct iscsi_tm *)&request->req;
-    if (!waits_for_data(t) || task_pending(t) || t->conn->state == STATE_CLOSE)
+    if (!waits_for_data(t) || has_flag(t, TASK_pending) || t->conn->state == STATE_CLOSE)
         return false;
-    return function == FUNCTION_ABORT_TASK ? t->tag == tm->rtt : !memcmp(t->req.lun, tm->lun, sizeof(tm->lun));
+    return function == FUNCTION_ABORT_TASK ? t->tag == request->req.ttt
+                                           : !memcmp(t->req.lun, request->req.lun, sizeof(t->req.lun));
 }
 
 static bool abort_of_session(struct iscsi_session *s, const struct iscsi_task *request, int function)
@@ -187,7 +193,8 @@ static bool sweep_session(struct iscsi_session *s)
 
 static bool is_waiting(const struct iscsi_task *t)
 {
-    return task_opcode(t) == ISCSI_OP_SCSI_TMFUNC && task_in_scsi(t) && t->c_list.next == &t->c_list;
+    return (t->req.opcode & OPCODE_MASK) == OP_TASK_MANAGEMENT && has_flag(t, TASK_in_scsi) &&
+           t->c_list.next == &t->c_list;
 }
 
 /* Does a command name it as what waits for its end? */
@@ -211,8 +218,8 @@ static bool is_known(const struct iscsi_task *request)
 static void end_request(struct iscsi_task *request)
 {
     struct iscsi_connection *conn = request->conn;
-    bool one = (request->req.flags & ISCSI_FLAG_TM_FUNC_MASK) == ISCSI_TM_FUNC_ABORT_TASK;
-    request->result = one ? ISCSI_TMF_RSP_NO_TASK : ISCSI_TMF_RSP_COMPLETE;
+    bool one = (request->req.flags & TMF_MASK) == TMF_ABORT_TASK;
+    request->result = one ? TMF_NO_TASK : TMF_COMPLETE;
     if (conn->state == STATE_CLOSE) {
         iscsi_free_task(request);
         return;

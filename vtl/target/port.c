@@ -9,12 +9,7 @@
 #include <string.h>
 
 #include "base/log.h"
-
-/* tgt's own; see target.c. */
-#include "list.h"
-#include "tgtd.h"
-#include "target.h"
-#include "iscsi/iscsid.h"
+#include "vtl/target/tgt_list.h"
 
 enum { PERSISTENT_RESERVE_OUT = 0x5F };
 
@@ -89,7 +84,7 @@ struct registrant {
     char name[];
 };
 
-static LIST_HEAD(registrants); /* the transport's thread only */
+static struct list_head registrants = LIST_HEAD_INIT(registrants); /* the transport's thread only */
 
 static bool is_port(const struct registrant *r, const struct iscsi_session *s)
 {

@@ -17,14 +17,7 @@
 #include "vtl/target/port.h"
 #include "vtl/target/reservation.h"
 #include "vtl/target/target_engine.h"
-
-/* tgt's own, of the source of the installed package. Its scsi.h stays out: its macros bear the names of our constants.
- */
-#include "list.h"
-#include "tgtd.h"
-#include "target.h"
-#include "driver.h"
-#include "iscsi/iscsid.h"
+#include "vtl/target/tgt_list.h"
 
 /* Where these are missing, in a program on the way to tgtd, the module is loaded all the same, and does nothing. */
 #pragma weak tgt_drivers
@@ -106,9 +99,9 @@ static struct target_lun **place_of(int drive)
 
 /* An expected data transfer length near 2^31 overflows in iscsid, which then has no buffer, or one for the immediate
  * data only. */
-static uint32_t usable(const void *buffer, uint32_t length)
+static uint32_t usable(const struct scsi_data_buffer *b)
 {
-    return buffer && length < INT_MAX - 3 ? length : 0;
+    return b->buffer && b->length < INT_MAX - 3 ? b->length : 0;
 }
 
 /* iscsid made the buffer by posix_memalign, and frees it with the task if it is still there. */
@@ -116,32 +109,40 @@ static void give_out(struct scsi_request *rq)
 {
     struct scsi_cmd *cmd = rq->transport;
     container_of(cmd, struct iscsi_task, scmd)->data = NULL;
-    scsi_set_out_buffer(cmd, NULL);
+    cmd->out_sdb.buffer = 0;
 }
 
 static void request_init(struct scsi_request *rq, struct scsi_cmd *cmd, const atomic_bool *cancelled)
 {
-    scsi_set_in_length(cmd, usable(scsi_get_in_buffer(cmd), scsi_get_in_length(cmd)));
-    scsi_set_out_length(cmd, usable(scsi_get_out_buffer(cmd), scsi_get_out_length(cmd)));
+    struct scsi_data_buffer *in = &cmd->in_sdb, *out = &cmd->out_sdb;
+    in->length = usable(in);
+    out->length = usable(out);
     *rq = (struct scsi_request){.cdb = cmd->scb,
                                 .cdb_len = (size_t)cmd->scb_len,
                                 .nexus = cmd->cmd_itn_id,
-                                .out = scsi_get_out_buffer(cmd),
-                                .out_len = scsi_get_out_length(cmd),
-                                .in = scsi_get_in_buffer(cmd),
-                                .in_len = scsi_get_in_length(cmd),
+                                .out = (uint8_t *)(uintptr_t)out->buffer,
+                                .out_len = out->length,
+                                .in = (uint8_t *)(uintptr_t)in->buffer,
+                                .in_len = in->length,
                                 .transport = cmd,
                                 .can_defer = true,
                                 .cancelled = cancelled};
     scsi_request_init(rq);
 }
 
+/* The residual is of what the initiator expects: below 0 if there was more. */
+static void set_transferred(struct scsi_data_buffer *b, size_t actual)
+{
+    b->transfer_len = actual < b->length ? (uint32_t)actual : b->length;
+    b->resid = (int32_t)((int64_t)b->length - (int64_t)actual);
+}
+
 /* Gives tgt the answer; returns the status. iscsid sends transfer_len bytes of data-in, with bad status too (then a
  * response PDU follows), and U with the residual only if that is not 0. */
 static int answer(struct scsi_cmd *cmd, const struct scsi_request *rq)
 {
-    scsi_set_in_resid_by_actual(cmd, rq->in_actual);
-    scsi_set_out_resid_by_actual(cmd, rq->out_actual);
+    set_transferred(&cmd->in_sdb, rq->in_actual);
+    set_transferred(&cmd->out_sdb, rq->out_actual);
     memcpy(cmd->sense_buffer, rq->sense, rq->sense_len);
     cmd->sense_len = rq->sense_len;
     return rq->status;
@@ -193,8 +194,8 @@ static struct target_job *job_new(struct target_lun *tl, struct scsi_cmd *cmd, c
 {
     struct target_job *j = malloc(sizeof(*j));
     if (!j) {
-        scsi_set_in_resid_by_actual(cmd, 0);
-        scsi_set_out_resid_by_actual(cmd, 0);
+        set_transferred(&cmd->in_sdb, 0);
+        set_transferred(&cmd->out_sdb, 0);
         return NULL;
     }
     j->job.run = run_job;
@@ -205,7 +206,7 @@ static struct target_job *job_new(struct target_lun *tl, struct scsi_cmd *cmd, c
     j->rq.cancelled = &j->cancelled;
     j->rq.give_out = NULL;
     atomic_init(&j->cancelled, false);
-    set_cmd_async(cmd);
+    cmd->state |= 1ul << TGT_CMD_ASYNC;
     if (!target.busy)
         set_tick(TICK_BUSY_MS);
     return j;
@@ -452,10 +453,10 @@ static int receive(int tid, struct scsi_cmd *cmd)
     avoid_queue(cmd);
     /* Until something is transferred nothing is: tgt's own errors would otherwise send the buffer as it was allocated.
      */
-    scsi_set_in_resid_by_actual(cmd, 0);
+    set_transferred(&cmd->in_sdb, 0);
     port_keep_registration(cmd);
     if (!tgt_answers(opcode)) {
-        scsi_set_out_resid_by_actual(cmd, 0);
+        set_transferred(&cmd->out_sdb, 0);
         if (opcode != OP_INQUIRY && tl->lu)
             take_unit_attentions(tl, cmd);
     }
@@ -608,8 +609,8 @@ static int open_lun(struct target_lun *tl, struct scsi_lu *lu, const char *path,
         rc = errtext_set(err, -EBUSY, "logical unit \"%s\" exists already", path);
         goto fail;
     }
-    INIT_LIST_HEAD(&tl->running);
-    INIT_LIST_HEAD(&tl->held);
+    list_init(&tl->running);
+    list_init(&tl->held);
     atomic_init(&tl->closing, false);
     tl->executor = executor_new(path);
     if (!tl->executor) {
@@ -692,7 +693,7 @@ static void s3vtl_close(struct scsi_lu *lu)
         stop_engine();
 }
 
-static tgtadm_err s3vtl_init(struct scsi_lu *lu, char *options)
+static unsigned s3vtl_init(struct scsi_lu *lu, char *options)
 {
     (void)options;
     *lun_of(lu) = (struct target_lun){.lu = NULL};
@@ -716,14 +717,13 @@ static int s3vtl_submit(struct scsi_cmd *cmd)
 void register_bs_module(void);
 __attribute__((visibility("default"))) void register_bs_module(void)
 {
-    static struct backingstore_template store = {
-        .bs_name = "s3vtl",
-        .bs_datasize = sizeof(struct target_lun),
-        .bs_init = s3vtl_init,
-        .bs_exit = s3vtl_exit,
-        .bs_open = s3vtl_open,
-        .bs_close = s3vtl_close,
-        .bs_cmd_submit = s3vtl_submit,
-    };
+    static struct backingstore_template store;
+    store.bs_name = "s3vtl";
+    store.bs_datasize = sizeof(struct target_lun);
+    store.bs_init = s3vtl_init;
+    store.bs_exit = s3vtl_exit;
+    store.bs_open = s3vtl_open;
+    store.bs_close = s3vtl_close;
+    store.bs_cmd_submit = s3vtl_submit;
     register_backingstore_template(&store);
 }
