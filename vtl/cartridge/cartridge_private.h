@@ -110,6 +110,7 @@ struct cartridge {
     char **doomed; /* garbage known at the last commit's snapshot: no head names it; NULL-terminated, or NULL */
     size_t doomed_next;
     uint64_t claim_epoch;   /* highest that this run put a claim with, answered or not */
+    uint64_t claim_time;    /* seconds since 1970: what that claim says */
     uint64_t tried_n;       /* highest n that a head was put with, answered or not */
     uint64_t changes;       /* goes up with each change of live */
     uint64_t committed;     /* value of changes that the last head holds */

@@ -84,9 +84,6 @@ static int put_claim(struct cartridge *c, const struct seg_id *mine, uint64_t no
     h.id = *mine;
     memcpy(h.barcode, c->row.barcode, sizeof(h.barcode));
     memcpy(h.cartridge, c->row.id, sizeof(h.cartridge));
-    lock_take(&c->lock);
-    c->claim_epoch = mine->epoch;
-    lock_release(&c->lock);
     int rc = commit_put_head(c->eng, &h, call, err);
     head_free(&h);
     return rc ? rc : commit_check_highest(c, mine, false, call, err);
@@ -118,6 +115,19 @@ static int record(struct cartridge *c, const struct seg_id *mine, uint64_t now, 
     return rc ? errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db)) : 0;
 }
 
+/* A claim whose answer was lost may land late: whoever tries again says the same, time included (I2). */
+static void same_again(struct cartridge *c, struct seg_id *mine, uint64_t *now)
+{
+    lock_take(&c->lock);
+    if (mine->epoch > c->claim_epoch) {
+        c->claim_epoch = mine->epoch;
+        c->claim_time = *now;
+    }
+    mine->epoch = c->claim_epoch;
+    *now = c->claim_time;
+    lock_release(&c->lock);
+}
+
 static int claim(struct cartridge *c, const struct obj_call *call, struct errtext *err)
 {
     struct engine *e = c->eng;
@@ -131,6 +141,8 @@ static int claim(struct cartridge *c, const struct obj_call *call, struct errtex
         rc = next_epoch(e, n ? heads[n - 1].epoch : 0, &mine.epoch, err);
     free(heads);
     struct head h;
+    if (!rc)
+        same_again(c, &mine, &now);
     if (!rc)
         rc = announce(c, &mine, now, &h, call, err);
     if (rc)
