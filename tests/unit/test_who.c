@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test_who.c: each head and claim says who put it, and who is fenced is told by whom. */
+#include <errno.h>
+
 #include "tests/unit/library_rig.h"
 
 #include "vtl/cartridge/commit.h"
@@ -78,6 +80,51 @@ static void a_head_taken_over_is_signed_anew(void **state)
     assert_int_equal(claims, 1);
     assert_true(heads >= 1);
     assert_int_equal(wrong, 0);
+    close_library(lib);
+    config_free(c);
+    config_free(two);
+}
+
+static char *said[2];
+static unsigned n_said;
+
+/* A claim is put unheard: its answer never comes, though it may land. */
+static int lose_claim(struct objstore *s, const char *key, const struct obj_source *src, const struct obj_call *c,
+                      struct errtext *err)
+{
+    struct head h;
+    if (!strstr(key, "/head/"))
+        return real->put(s, key, src, c, err);
+    assert_int_equal(head_decode(src->mem, src->len, &h, NULL), 0);
+    bool claim = h.claim;
+    head_free(&h);
+    if (!claim)
+        return real->put(s, key, src, c, err);
+    assert_true(n_said < 2);
+    assert_true(asprintf(&said[n_said++], "%s %.*s", key, (int)src->len, (const char *)src->mem) > 0);
+    return errtext_set(err, -EIO, "no answer");
+}
+
+/* Else the first, landing late, would be another object under the same key (I2). */
+static void a_claim_tried_again_says_the_same(void **state)
+{
+    (void)state;
+    struct errtext err = {""};
+    struct vtl_config *c = config("one", "local", "16M"), *two = config("two", "local", "16M");
+    close_library(new_library(c, TAPE));
+    rebuild_library(two);
+    struct library *lib = open_watched(two);
+    watched.put = lose_claim;
+    json_t *q = json_pack("{s:s, s:s, s:b}", "op", "tape-claim", "barcode", TAPE, "force", 1);
+    assert_null(library_call(lib, q, &err));
+    for (uint64_t then = engine_time(); engine_time() == then;)
+        ;
+    assert_null(library_call(lib, q, &err));
+    assert_int_equal(n_said, 2);
+    assert_string_equal(said[0], said[1]);
+    json_decref(q);
+    free(said[0]);
+    free(said[1]);
     close_library(lib);
     config_free(c);
     config_free(two);
@@ -207,11 +254,9 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(each_head_and_claim_says_who_put_it),
-        T(a_head_taken_over_is_signed_anew),
-        cmocka_unit_test(a_hosts_name_becomes_what_a_head_may_hold),
-        T(who_is_fenced_is_told_by_which_gateway),
-        T(gc_leaves_a_tape_to_its_gateway_and_knows_its_own),
+        T(each_head_and_claim_says_who_put_it),    T(a_head_taken_over_is_signed_anew),
+        T(a_claim_tried_again_says_the_same),      cmocka_unit_test(a_hosts_name_becomes_what_a_head_may_hold),
+        T(who_is_fenced_is_told_by_which_gateway), T(gc_leaves_a_tape_to_its_gateway_and_knows_its_own),
         T(who_is_fenced_is_told_of_a_copy),
     };
     return cmocka_run_group_tests_name("who", tests, NULL, NULL);
