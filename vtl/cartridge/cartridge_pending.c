@@ -147,7 +147,6 @@ int cartridge_pending_done(struct cartridge *c, const struct seg_id *id, bool st
     if (rc)
         return rc;
     spool_stored(c->eng->spool, c->row.barcode, id, p->size);
-    c->row.stored_bytes += p->size;
     remove_pending(c, i);
     return 0;
 }
@@ -167,16 +166,5 @@ size_t cartridge_stored_prefix(const struct cartridge *c)
                 break;
             }
     }
-    return n;
-}
-
-uint64_t cartridge_stored_bytes(const struct cartridge *c)
-{
-    uint64_t n = 0;
-    for (size_t i = 0; i < c->live.n_segs; i++)
-        n += c->live.segs[i].size; /* 0 while it is open */
-    for (size_t i = 0; i < c->n_pending; i++)
-        if (!c->pending[i].dead)
-            n -= c->pending[i].size;
     return n;
 }

@@ -243,6 +243,7 @@ static void run_job(struct workers *w, struct job *job)
     struct obj_call call = {.cancel = &w->stop};
     struct errtext err = {""};
     int rc = 0;
+    bool put = false;
     switch (job->kind) {
     case JOB_LOOK:
         rc = commit_look(c, &call, &err);
@@ -252,6 +253,7 @@ static void run_job(struct workers *w, struct job *job)
         break;
     case JOB_COMMIT:
         rc = commit_head(c, &call, &err);
+        put = !rc;
         if (rc == -EAGAIN)
             rc = 0;
         break;
@@ -282,6 +284,8 @@ static void run_job(struct workers *w, struct job *job)
         cartridge_tell(c, &err);
     else if (rc != -ECANCELED && rc != -ENODATA) /* a lost file: told already, and no reason to wait with the rest */
         cartridge_note_failure(c, 1u << job->kind, &err);
+    if (put)
+        engine_took_head(w->eng);
     progress_post(&w->eng->progress);
 }
 

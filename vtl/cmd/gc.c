@@ -4,11 +4,6 @@
 
 #include "vtl/cmd/cmd.h"
 
-static json_int_t number(const json_t *j, const char *key)
-{
-    return json_integer_value(json_object_get(j, key));
-}
-
 static const char *barcode_of(const json_t *j)
 {
     return json_string_value(json_object_get(j, "barcode"));
@@ -34,41 +29,68 @@ static bool take_answers(json_t *answers, json_t *results)
     return good;
 }
 
-static bool collect(const struct vtl_config *cfg, const json_t *cartridges, bool dry_run, bool quiet, json_t *results)
+struct collecting {
+    const struct vtl_config *cfg;
+    bool dry_run;
+    struct progress *progress;
+    json_t *results;
+};
+
+static void poll(void *arg, char text[PROGRESS_TROUBLE])
 {
-    struct counter counter;
-    size_t n = json_array_size(cartridges);
+    json_decref(ask_trouble(((struct collecting *)arg)->cfg, text));
+}
+
+/* As many at a time as go side by side, so that one sees it move. When one fails because of the store, so do the
+ * others: a store that is in trouble is not asked for the rest. */
+static bool collect(const struct collecting *c, const json_t *cartridges)
+{
+    size_t n = json_array_size(cartridges), step = config_requests(c->cfg) < BATCH ? config_requests(c->cfg) : BATCH;
+    char trouble[PROGRESS_TROUBLE] = "";
     bool good = true;
-    counter_init(&counter, "gc", quiet);
-    for (size_t i = 0; i < n; i += BATCH) {
+    struct progress_state s = {.of_pieces = n};
+    for (size_t i = 0; i < n && !trouble[0]; i += step) {
         json_t *requests = json_array();
-        for (size_t k = i; k < n && k < i + BATCH; k++)
-            json_array_append_new(requests, json_pack("{s:s, s:s, s:b}", "op", "tape-gc", "barcode",
-                                                      barcode_of(json_array_get(cartridges, k)), "dry_run", dry_run));
-        good = take_answers(call_each(cfg, requests), results) && good;
-        counter_show(&counter, i + BATCH < n ? i + BATCH : n, n);
+        progress_set(c->progress, &s);
+        for (size_t k = i; k < n && k < i + step; k++)
+            json_array_append_new(requests,
+                                  json_pack("{s:s, s:s, s:b}", "op", "tape-gc", "barcode",
+                                            barcode_of(json_array_get(cartridges, k)), "dry_run", c->dry_run));
+        bool one = take_answers(call_each(c->cfg, requests), c->results);
+        if (!one)
+            json_decref(ask_trouble(c->cfg, trouble));
+        s.pieces = i + step < n ? i + step : n;
+        good = good && one;
     }
+    progress_set(c->progress, &s);
+    if (trouble[0] && s.pieces < n)
+        fail("gc ends after %zu of %zu cartridges, as the store is in trouble: run it again", (size_t)s.pieces, n);
     return good;
 }
 
 static void print(const json_t *results, const json_t *strangers, bool dry_run)
 {
-    json_int_t objects = 0, bytes = 0;
-    char size[32];
+    json_int_t objects = 0, bytes = 0, others = 0;
+    char size[HUMAN_ROOM];
     size_t i;
     json_t *r;
     json_array_foreach(results, i, r)
     {
-        objects += number(r, "objects");
-        bytes += number(r, "bytes");
-        if (number(r, "objects"))
-            printf("%-16s %lld objects, %s\n", barcode_of(r), (long long)number(r, "objects"),
-                   human_size(number(r, "bytes"), size));
+        objects += json_number(r, "objects");
+        bytes += json_number(r, "bytes");
+        others += json_is_true(json_object_get(r, "not_ours"));
+        if (json_number(r, "objects"))
+            printf("%-16s %lld objects, %s\n", barcode_of(r), (long long)json_number(r, "objects"),
+                   json_size(r, "bytes", size));
     }
-    printf("%lld objects (%s) that no head names%s\n", (long long)objects, human_size(bytes, size),
+    printf("%lld objects (%s) that no head names%s\n", (long long)objects, human_size((uint64_t)bytes, size),
            dry_run ? "" : ": deleted");
+    if (others)
+        printf("%lld cartridge%s written last by another gateway: what nobody names there is deleted once this one has "
+               "written them\n",
+               (long long)others, others == 1 ? "" : "s");
     json_array_foreach(strangers, i, r)
-        printf("%-16s not in this library: %lld objects, %s\n", barcode_of(r), (long long)number(r, "objects"),
+        printf("%-16s not in this library: %lld objects, %s\n", barcode_of(r), (long long)json_number(r, "objects"),
                json_is_true(json_object_get(r, "head"))
                    ? "a complete cartridge: \"s3vtl library rebuild\" finds it"
                    : "no head: an interrupted removal, or a cartridge that lost its heads; kept");
@@ -84,8 +106,11 @@ int cmd_library_gc(const struct command_line *given)
     if (!cfg)
         return EXIT_FAILED;
     json_t *list = call_library(cfg, json_pack("{s:s}", "op", "tape-list")), *results = json_array();
+    struct collecting c = {.cfg = cfg, .dry_run = dry_run, .results = results};
+    c.progress = progress_start("gc", cl.json, poll, &c);
     json_t *others = list ? call_library(cfg, json_pack("{s:s}", "op", "strangers")) : NULL;
-    bool good = collect(cfg, json_object_get(list, "cartridges"), dry_run, cl.json, results);
+    bool good = others && collect(&c, json_object_get(list, "cartridges"));
+    progress_end(c.progress);
     const json_t *strangers = json_object_get(others, "strangers");
     if (others && cl.json) {
         json_t *all = json_pack("{s:O, s:O}", "cartridges", results, "strangers", strangers);
@@ -98,5 +123,5 @@ int cmd_library_gc(const struct command_line *given)
     json_decref(list);
     json_decref(others);
     config_free(cfg);
-    return others && good ? EXIT_DONE : EXIT_FAILED;
+    return good ? EXIT_DONE : EXIT_FAILED;
 }

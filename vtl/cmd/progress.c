@@ -116,6 +116,7 @@ struct progress {
     struct progress_state state;
     struct pace pace;
     char trouble[PROGRESS_TROUBLE];
+    char part[120]; /* "; PBS001L8: 12 of 300 segments", or "" */
 };
 
 static void erase(const struct progress *p)
@@ -132,17 +133,21 @@ static void show(struct progress *p)
     if (p->quiet || p->paused || !total)
         return;
     double rate = p->trouble[0] ? 0 : pace_get(&p->pace, clock_ms());
+    if (p->state.more && p->state.of_pieces) {
+        done = p->state.pieces;
+        total = p->state.of_pieces;
+    }
     double share = done < total ? (double)done / (double)total : 1;
     progress_text(&p->state, rate, text);
     p->shown = true;
     if (!p->terminal) {
-        fprintf(stderr, "s3vtl: %s: %s\n", p->name, text);
+        fprintf(stderr, "s3vtl: %s: %s%s\n", p->name, text, p->part);
         return;
     }
     memset(bar, '.', sizeof(bar) - 1);
     memset(bar, '#', (size_t)(share * (sizeof(bar) - 1)));
     bar[sizeof(bar) - 1] = '\0';
-    fprintf(stderr, "\r%s [%s] %s\033[K", p->name, bar, text);
+    fprintf(stderr, "\r%s [%s] %s%s\033[K", p->name, bar, text, p->part);
 }
 
 static void ask(struct progress *p)
@@ -195,6 +200,17 @@ void progress_set(struct progress *p, const struct progress_state *s)
     lock_take(&p->lock);
     p->state = *s;
     pace_note(&p->pace, done_of(s), clock_ms());
+    lock_release(&p->lock);
+}
+
+void progress_part(struct progress *p, const char *barcode, uint64_t done, uint64_t total)
+{
+    if (!p)
+        return;
+    lock_take(&p->lock);
+    p->part[0] = '\0';
+    if (done < total)
+        (void)snprintf(p->part, sizeof(p->part), "; %s: %" PRIu64 " of %" PRIu64 " segments", barcode, done, total);
     lock_release(&p->lock);
 }
 

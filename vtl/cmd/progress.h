@@ -42,6 +42,8 @@ struct progress *progress_start(const char *name, bool quiet, void (*poll)(void 
                                 void *arg);
 /* Any thread. */
 void progress_set(struct progress *p, const struct progress_state *s);
+/* Segments of one cartridge, shown behind the rest until they are done. Any thread. */
+void progress_part(struct progress *p, const char *barcode, uint64_t done, uint64_t total);
 /* The store is in trouble ("": it is not): told, and the time left is unknown meanwhile. Any thread. */
 void progress_trouble(struct progress *p, const char *text);
 /* Around output of the caller's: the bar is out of its way. */

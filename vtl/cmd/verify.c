@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/lock.h"
 #include "base/many.h"
 #include "vtl/format/barcode.h"
 #include "vtl/cartridge/engine.h"
@@ -92,11 +93,13 @@ static void place_forget(const struct place *w)
 
 /* ---- one cartridge, on a thread of its own ---- */
 
+struct results;
 struct run {
     struct place place;
-    bool bar;
-    uint64_t began, told, first; /* began, told: clock_ms(); first: bytes that a resumed run skipped */
-    bool started;
+    uint64_t told; /* clock_ms() */
+    struct results *all;
+    bool counted; /* its bytes are in all->far */
+    uint64_t done, total;
     json_t *problems;
     struct verify_options o;
     struct verify_result result;
@@ -126,34 +129,7 @@ static void print_problem(const char *barcode, const json_t *p)
         printf("%s: file %lld: %s: %s\n", barcode, file, key, what);
 }
 
-static void print_bar(struct run *r, const struct verify_progress *p, uint64_t ms)
-{
-    char rate[32];
-    uint64_t per_second = ms ? (p->done - r->first) * 1000 / ms : 0;
-    uint64_t left = per_second ? (p->total - p->done) / per_second : 0;
-    progress_bar(r->place.barcode, p->done, p->total);
-    fprintf(stderr, "%s/s  %02llu:%02llu:%02llu left ", human_size((json_int_t)per_second, rate),
-            (unsigned long long)(left / 3600), (unsigned long long)(left / 60 % 60), (unsigned long long)(left % 60));
-}
-
-static void on_progress(void *arg, const struct verify_progress *p)
-{
-    struct run *r = arg;
-    uint64_t now = clock_ms();
-    if (!r->started) {
-        r->started = true;
-        r->first = p->done;
-    }
-    if (now < r->told + 500 && p->done < p->total)
-        return;
-    r->told = now;
-    place_write(&r->place, p);
-    if (r->bar)
-        print_bar(r, p, now - r->began);
-}
-
-/* ---- the results, in order ---- */
-
+/* All of them. */
 struct results {
     const struct vtl_config *cfg;
     struct objstore *store;
@@ -163,10 +139,41 @@ struct results {
     struct run **runs;
     struct verify_gate *gate;
     json_t *all, *records; /* for --json; requests to be made */
-    struct counter counter;
+    struct progress *progress;
+    struct lock lock; /* guards far and known, for several threads count */
+    struct progress_state far;
+    size_t known; /* cartridges whose size is known, as their head was read */
     size_t n;
     bool bad;
 };
+
+static void count_bytes(struct run *r, uint64_t done, uint64_t total)
+{
+    struct results *v = r->all;
+    lock_take(&v->lock);
+    v->known += !r->counted;
+    r->counted = true;
+    v->far.bytes += done - r->done;
+    v->far.of_bytes += total - r->total;
+    r->done = done;
+    r->total = total;
+    v->far.more = v->known < v->n;
+    progress_set(v->progress, &v->far);
+    lock_release(&v->lock);
+}
+
+static void on_progress(void *arg, const struct verify_progress *p)
+{
+    struct run *r = arg;
+    uint64_t now = clock_ms();
+    count_bytes(r, p->done, p->total);
+    if (now < r->told + 500 && p->done < p->total)
+        return;
+    r->told = now;
+    place_write(&r->place, p);
+}
+
+/* ---- the results, in order ---- */
 
 /* Kept with the cartridges, where PBS finds it. */
 static void record(struct results *v)
@@ -207,7 +214,7 @@ static void print_run(const struct run *r)
 {
     const struct verify_result *result = &r->result;
     const char *barcode = r->place.barcode;
-    char size[32];
+    char size[HUMAN_ROOM];
     size_t i;
     json_t *p;
     json_array_foreach(r->problems, i, p) print_problem(barcode, p);
@@ -219,8 +226,7 @@ static void print_run(const struct run *r)
         printf("%s: %s: %llu files, %llu objects in %llu segments, %s%s\n", barcode,
                result->problems ? result->lost_objects ? "DAMAGED" : "no data lost, but see above" : "good",
                (unsigned long long)result->filemarks, (unsigned long long)result->end_object,
-               (unsigned long long)result->segments, human_size((json_int_t)result->bytes, size),
-               r->resumed ? " (resumed)" : "");
+               (unsigned long long)result->segments, human_size(result->bytes, size), r->resumed ? " (resumed)" : "");
     if (!r->rc && result->lost_objects)
         fail("%s: %llu objects cannot be read back", barcode, (unsigned long long)result->lost_objects);
 }
@@ -234,8 +240,7 @@ static void verify_one(void *arg, size_t i)
     v->runs[i] = r;
     r->place.cfg = v->cfg;
     r->place.barcode = v->barcodes[i];
-    r->bar = v->n == 1 && v->counter.terminal && !v->json;
-    r->began = clock_ms();
+    r->all = v;
     r->problems = json_array();
     r->o = (struct verify_options){.gate = v->gate,
                                    .parallel = v->cfg->store.parallel,
@@ -260,12 +265,14 @@ static int take_run(void *arg, size_t i)
         v->bad = true;
         return 0;
     }
-    if (v->counter.terminal && !v->json)
-        fputs("\r\033[K", stderr);
+    if (!r->counted) /* nothing of it could be read */
+        count_bytes(r, 0, 0);
+    progress_pause(v->progress);
     if (v->json)
         json_array_append_new(v->all, json_of(r));
     else
         print_run(r);
+    progress_resume(v->progress);
     if (!r->rc && v->state)
         add_record(v, r->place.barcode, &r->result);
     if (json_array_size(v->records) >= BATCH)
@@ -280,7 +287,10 @@ static int take_run(void *arg, size_t i)
 static void show(void *arg, size_t so_far)
 {
     struct results *v = arg;
-    counter_show(&v->counter, so_far, v->n);
+    lock_take(&v->lock);
+    v->far.pieces = so_far;
+    progress_set(v->progress, &v->far);
+    lock_release(&v->lock);
 }
 
 /* Side by side; with a limit of bytes a second, which holds for all of them, one after the other. */
@@ -290,7 +300,9 @@ static int verify_all(struct results *v)
     (void)snprintf(path, sizeof(path), "%s/state.db", v->cfg->library.state_dir);
     v->state = !access(path, F_OK);
     unsigned parallel = v->rate ? 1 : config_requests(v->cfg);
-    counter_init(&v->counter, "verify", v->json || v->n == 1);
+    v->far = (struct progress_state){.of_pieces = v->n > 1 ? v->n : 0, .more = true};
+    lock_init(&v->lock, LOCK_VERIFY);
+    v->progress = progress_start("verify", v->json, NULL, NULL);
     v->runs = calloc(v->n + 1, sizeof(struct run *));
     v->gate = verify_gate_new(v->cfg->store.parallel, config_requests(v->cfg));
     v->all = json_array();
@@ -299,6 +311,8 @@ static int verify_all(struct results *v)
         .n = v->n, .parallel = parallel, .work = verify_one, .done = take_run, .tick = show, .arg = v};
     int rc = v->runs && v->gate ? many_run(&m) : -ENOMEM;
     record(v);
+    progress_end(v->progress);
+    lock_fini(&v->lock);
     if (!rc && v->json)
         print_json(v->all);
     json_decref(v->all);

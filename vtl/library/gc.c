@@ -26,23 +26,15 @@ int tapes_take_heads(struct library *lib, struct cartridge *c, struct errtext *e
     }
 }
 
-/* A cartridge whose last head is another gateway's may be in use there. */
-static int check_ours(struct cartridge *c, struct errtext *err)
+/* A cartridge whose last head is another gateway's, as each is after a rebuild, may be in use there: nothing of it is
+ * deleted, and nothing is wrong. */
+static int collect(struct cartridge *c, bool dry_run, bool *ours, struct sweep *found, struct errtext *err)
 {
     struct seg_id head;
-    return cartridge_is_ours(c, &head)
-               ? 0
-               : errtext_set(err, -EPERM,
-                             "%s: gateway %08x wrote it last: what nobody names is deleted once this gateway has "
-                             "written it",
-                             cartridge_barcode(c), head.writer);
-}
-
-static int collect(struct cartridge *c, bool dry_run, struct sweep *found, struct errtext *err)
-{
     int rc = cartridge_load(c, err);
-    if (!rc && !dry_run)
-        rc = check_ours(c, err);
+    *ours = !rc && cartridge_is_ours(c, &head);
+    if (!rc && !dry_run && !*ours)
+        return 0;
     if (!rc && !dry_run)
         rc = commit_claim(c, &impatient, err);
     if (!rc)
@@ -55,7 +47,7 @@ static int collect(struct cartridge *c, bool dry_run, struct sweep *found, struc
 json_t *tapes_gc(struct library *lib, const json_t *request, struct errtext *err)
 {
     const char *barcode = json_string_value(json_object_get(request, "barcode"));
-    bool dry_run = json_is_true(json_object_get(request, "dry_run"));
+    bool dry_run = json_is_true(json_object_get(request, "dry_run")), ours = true;
     struct cartridge *c = barcode ? library_cartridge(lib, barcode) : NULL;
     struct sweep found = {0};
     if (!c) {
@@ -64,12 +56,12 @@ json_t *tapes_gc(struct library *lib, const json_t *request, struct errtext *err
     }
     if (tapes_take_heads(lib, c, err))
         return NULL;
-    int rc = collect(c, dry_run, &found, err);
+    int rc = collect(c, dry_run, &ours, &found, err);
     cartridge_give_heads(c);
     cartridge_unload_if_clean(c);
     return rc ? NULL
-              : json_pack("{s:s, s:I, s:I}", "barcode", barcode, "objects", (json_int_t)found.objects, "bytes",
-                          (json_int_t)found.bytes);
+              : json_pack("{s:s, s:I, s:I, s:b}", "barcode", barcode, "objects", (json_int_t)found.objects, "bytes",
+                          (json_int_t)found.bytes, "not_ours", !ours);
 }
 
 /* ---- what is in no library ---- */
@@ -124,8 +116,11 @@ json_t *tapes_strangers(struct library *lib, const json_t *request, struct errte
     (void)request;
     struct strangers s = {lib, json_array()};
     int rc = lib->eng.store->ops->list(lib->eng.store, "tapes/", NULL, true, take_stranger, &s, &impatient, err);
-    for (size_t i = 0; !rc && i < json_array_size(s.list); i++)
+    for (size_t i = json_array_size(s.list); !rc && i-- > 0;) {
         rc = look_at(lib, json_array_get(s.list, i), err);
+        if (!rc && !json_integer_value(json_object_get(json_array_get(s.list, i), "objects")))
+            json_array_remove(s.list, i); /* SeaweedFS lists a directory that it keeps with nothing in it */
+    }
     if (rc) {
         json_decref(s.list);
         return NULL;
