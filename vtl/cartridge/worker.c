@@ -237,6 +237,13 @@ static int sweep(struct cartridge *c, const struct obj_call *call, struct errtex
     return rc == -EAGAIN ? 0 : rc;
 }
 
+static int commit(struct cartridge *c, const struct obj_call *call, bool *put, struct errtext *err)
+{
+    int rc = commit_head(c, call, err);
+    *put = !rc;
+    return rc == -EAGAIN ? 0 : rc;
+}
+
 static void run_job(struct workers *w, struct job *job)
 {
     struct cartridge *c = job->c;
@@ -252,10 +259,7 @@ static void run_job(struct workers *w, struct job *job)
         rc = commit_claim(c, &call, &err);
         break;
     case JOB_COMMIT:
-        rc = commit_head(c, &call, &err);
-        put = !rc;
-        if (rc == -EAGAIN)
-            rc = 0;
+        rc = commit(c, &call, &put, &err);
         break;
     case JOB_GARBAGE:
         rc = commit_garbage(c, &call, &err);

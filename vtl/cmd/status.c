@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "scsi/changer_ops.h"
 #include "vtl/library/element.h"
 #include "vtl/cmd/cmd.h"
 
@@ -27,6 +26,10 @@ static const json_t *cartridge_of(const json_t *status, const char *barcode)
 static void print_left(json_int_t left, json_int_t rate)
 {
     char size[HUMAN_ROOM], time[HUMAN_ROOM], speed[HUMAN_ROOM];
+    if (!left) {
+        printf("sent, not confirmed yet");
+        return;
+    }
     printf("%s to store, ", human_size((uint64_t)left, size));
     if (rate)
         printf("%s left at %s/s", human_duration((uint64_t)(left / rate), time), human_size((uint64_t)rate, speed));
@@ -54,14 +57,16 @@ static void print_summary(const json_t *s)
     printf("only on this disk      %s", json_size(s, "local_only_bytes", a));
     if (n)
         printf(" in %lld cartridge%s", (long long)n, n == 1 ? "" : "s");
-    if (unsent && json_is_true(json_object_get(s, "serving"))) {
+    if (n && json_is_true(json_object_get(s, "serving"))) {
         printf("; ");
         print_left(unsent, json_number(spool, "upload_rate"));
     }
     printf("\naccepted by the store  %s\n", json_size(s, "accepted_bytes", a));
-    printf("spool                  %s of %s, then WRITE waits", json_size(spool, "dirty_bytes", a),
-           json_size(spool, "dirty_limit", b));
-    printf("; cache %s of %s\n", json_size(spool, "cache_bytes", a), json_size(spool, "cache_size", b));
+    if (json_is_true(json_object_get(s, "serving"))) {
+        printf("spool                  %s of %s, then WRITE waits", json_size(spool, "dirty_bytes", a),
+               json_size(spool, "dirty_limit", b));
+        printf("; cache %s of %s\n", json_size(spool, "cache_bytes", a), json_size(spool, "cache_size", b));
+    }
     if (json_is_string(json_object_get(s, "warning")))
         printf("WARNING: %s\n", json_words(s, "warning"));
     print_store(json_object_get(s, "store"));
@@ -140,7 +145,7 @@ static void print_slots(const json_t *s)
     {
         uint16_t address = (uint16_t)json_number(e, "address");
         const char *barcode = json_string_value(json_object_get(e, "barcode"));
-        if (!barcode && address >= ELEMENT_FIRST_IMPORT_EXPORT)
+        if (!barcode && (!strcmp(json_words(e, "type"), "slot") || !strcmp(json_words(e, "type"), "import_export")))
             fold(&empty, address);
         if (!barcode)
             continue; /* empty drives are in the table above */
@@ -164,24 +169,34 @@ static uint16_t address_of(const json_t *s, const char *barcode)
     return 0;
 }
 
+static bool is_in_store(const json_t *c)
+{
+    return json_is_true(json_object_get(c, "committed")) && !json_number(c, "local_only_bytes") &&
+           !json_is_string(json_object_get(c, "trouble"));
+}
+
 static void print_backlog(const json_t *s)
 {
     const json_t *list = json_object_get(s, "cartridges");
+    bool any = false;
     char where[ELEMENT_NAME_SIZE], local[HUMAN_ROOM], accepted[HUMAN_ROOM];
     int width = column_width(list, "barcode", 9);
     size_t i;
     json_t *c;
-    printf("%-*s %-17s %17s %21s\n", width, "CARTRIDGE", "WHERE", "ONLY ON THIS DISK", "ACCEPTED BY THE STORE");
     json_array_foreach(list, i, c)
     {
-        if (json_is_true(json_object_get(c, "committed")) && !json_number(c, "local_only_bytes") &&
-            !json_is_string(json_object_get(c, "trouble")))
+        if (is_in_store(c))
             continue;
+        if (!any)
+            printf("%-*s %-17s %17s %21s\n", width, "CARTRIDGE", "WHERE", "ONLY ON THIS DISK", "ACCEPTED BY THE STORE");
+        any = true;
         const char *barcode = json_words(c, "barcode");
         printf("%-*s %-17s %17s %21s\n", width, barcode, element_name(address_of(s, barcode), where),
                json_size(c, "local_only_bytes", local), json_size(c, "accepted_bytes", accepted));
         print_trouble(c);
     }
+    if (!any)
+        puts("nothing is only on this disk");
 }
 
 static void print_status(const struct vtl_config *cfg, const json_t *s, unsigned parts)

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/lock.h"
+#include "base/log.h"
 #include "base/many.h"
 #include "vtl/format/barcode.h"
 #include "vtl/cartridge/engine.h"
@@ -134,6 +135,7 @@ struct results {
     const struct vtl_config *cfg;
     struct objstore *store;
     uint64_t rate;
+    bool all_in_store;        /* --all: the barcodes are what the store lists */
     bool resume, json, state; /* state: this host has the library's, to keep the results in */
     char (*barcodes)[33];
     struct run **runs;
@@ -253,8 +255,43 @@ static void verify_one(void *arg, size_t i)
     r->rc = verify_cartridge(v->store, r->place.barcode, &r->o, &r->result, &r->err);
     if (r->rc == -ECANCELED)
         r->err.text[0] = '\0';
-    else
+    else if (r->rc != -EIO && r->rc != -EACCES)
         place_forget(&r->place);
+}
+
+static int end_run(struct results *v, size_t i)
+{
+    json_decref(v->runs[i]->problems);
+    free(v->runs[i]);
+    v->runs[i] = NULL;
+    return 0;
+}
+
+static int any(void *arg, const struct obj_entry *e)
+{
+    (void)e;
+    *(bool *)arg = true;
+    return 1;
+}
+
+/* SeaweedFS lists a directory that it keeps with nothing in it: that is no cartridge. */
+static bool is_phantom(const struct results *v, const char *barcode)
+{
+    const struct obj_call call = {.cancel = &interrupted};
+    char prefix[DB_KEY_SIZE];
+    bool has = false;
+    (void)snprintf(prefix, sizeof(prefix), "tapes/%s/", barcode);
+    return v->store->ops->list(v->store, prefix, NULL, false, any, &has, &call, NULL) >= 0 && !has;
+}
+
+/* Then the others would only wait as long for the same. */
+static void end_if_store_is_gone(const struct results *v, int rc)
+{
+    const struct obj_call once = {.cancel = &interrupted, .max_tries = 1};
+    if ((rc != -EIO && rc != -EACCES) || atomic_load(&interrupted) || !v->store->ops->check(v->store, &once, NULL))
+        return;
+    fail("the store gives nothing more: verify ends here, and --resume continues it");
+    atomic_store(&interrupted, true);
 }
 
 static int take_run(void *arg, size_t i)
@@ -267,21 +304,21 @@ static int take_run(void *arg, size_t i)
     }
     if (!r->counted) /* nothing of it could be read */
         count_bytes(r, 0, 0);
+    if (v->all_in_store && r->rc == -ENOENT && is_phantom(v, r->place.barcode))
+        return end_run(v, i);
     progress_pause(v->progress);
     if (v->json)
         json_array_append_new(v->all, json_of(r));
     else
         print_run(r);
+    end_if_store_is_gone(v, r->rc);
     progress_resume(v->progress);
     if (!r->rc && v->state)
         add_record(v, r->place.barcode, &r->result);
     if (json_array_size(v->records) >= BATCH)
         record(v);
     v->bad = v->bad || r->rc || r->result.problems;
-    json_decref(r->problems);
-    free(r);
-    v->runs[i] = NULL;
-    return 0;
+    return end_run(v, i);
 }
 
 static void show(void *arg, size_t so_far)
@@ -362,6 +399,18 @@ static int collect(const struct command_line *cl, bool all, struct objstore *sto
     return rc;
 }
 
+/* *store may be there after a failure, too. */
+static int open_store(const struct vtl_config *cfg, struct objstore **store, struct errtext *err)
+{
+    const struct obj_call few = {.cancel = &interrupted, .max_tries = 2};
+    struct objstore_config oc;
+    config_store(cfg, &oc);
+    oc.note = log_note;
+    oc.patience_ms = OBJ_PATIENCE_MS;
+    int rc = objstore_open(&oc, store, err);
+    return rc ? rc : (*store)->ops->check(*store, &few, err);
+}
+
 #define USAGE "verify BARCODE...|--all [--rate SIZE] [--resume]"
 
 int cmd_verify(const struct command_line *given)
@@ -384,23 +433,24 @@ int cmd_verify(const struct command_line *given)
     struct vtl_config *cfg = load_config(&cl);
     if (!cfg)
         return EXIT_FAILED;
-    struct objstore_config oc;
     struct objstore *store = NULL;
     struct errtext err = {""};
-    struct obj_call few = {.max_tries = 2};
     struct barcodes b = {0};
     (void)signal(SIGINT, interrupt);
     (void)signal(SIGTERM, interrupt);
-    config_store(cfg, &oc);
-    int rc = objstore_open(&oc, &store, &err), bad = 0;
-    if (!rc)
-        rc = store->ops->check(store, &few, &err);
+    int rc = open_store(cfg, &store, &err), bad = 0;
     if (!rc)
         rc = collect(&cl, all, store, &b, &err);
     if (rc)
         fail("%s", err.text[0] ? err.text : strerror(-rc));
-    struct results v = {
-        .cfg = cfg, .store = store, .rate = rate, .resume = resume, .json = cl.json, .barcodes = b.v, .n = b.n};
+    struct results v = {.cfg = cfg,
+                        .store = store,
+                        .rate = rate,
+                        .resume = resume,
+                        .json = cl.json,
+                        .barcodes = b.v,
+                        .n = b.n,
+                        .all_in_store = all};
     if (!rc)
         bad = verify_all(&v);
     free(b.v);

@@ -13,7 +13,8 @@ void library_amounts(struct library *lib, struct library_amounts *out)
         out->all.accepted += b.amounts.accepted;
         out->local += b.amounts.local != 0;
     }
-    uint64_t sent = upload_rate_sent(&lib->eng.upload_rate);
+    /* What is under way while the store is in trouble will have to be sent again. */
+    uint64_t sent = engine_upload_rate(&lib->eng) ? upload_rate_sent(&lib->eng.upload_rate) : 0;
     out->sent = sent < out->all.unsent ? sent : out->all.unsent;
 }
 

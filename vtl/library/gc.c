@@ -11,7 +11,7 @@
 
 #define WAIT_MS 60000 /* for a commit that is under way */
 
-static const struct obj_call impatient = {.max_tries = 3}; /* somebody waits at a terminal */
+static const struct obj_call impatient = {.max_tries = 3, .patience_ms = OBJ_PATIENCE_MS};
 
 int tapes_take_heads(struct library *lib, struct cartridge *c, struct errtext *err)
 {
