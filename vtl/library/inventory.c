@@ -184,7 +184,7 @@ static int look_around(struct library *lib, const struct obj_call *call, struct 
 {
     struct objstore_config here;
     config_store(lib->cfg, &here);
-    int rc = library_check_neighbours(&here, lib->eng.store, err);
+    int rc = library_check_neighbours(&here, lib->eng.store, call, err);
     if (rc == -EEXIST)
         warn(lib, err->text);
     return rc && rc != -EEXIST ? rc : look_for_twins(lib, call, err);

@@ -119,7 +119,8 @@ int inventory_put(struct library *lib, const struct obj_call *call, struct errte
 json_t *inventory_newest(struct objstore *store, struct errtext *err);
 
 /* neighbours.c: 0, or -EEXIST when a prefix above or below this one's is another library's; or the store's error. */
-int library_check_neighbours(const struct objstore_config *here, struct objstore *store, struct errtext *err);
+int library_check_neighbours(const struct objstore_config *here, struct objstore *store, const struct obj_call *call,
+                             struct errtext *err);
 
 /* store_format.c: <prefix>/format names the library that uses the prefix. */
 /* -ENOENT: there is none. id and name are filled. */

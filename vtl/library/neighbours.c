@@ -7,16 +7,21 @@
 #include "vtl/library/library_private.h"
 
 /* Does the prefix above this one's belong to a library? What cannot be read is none of our business. */
-static int look_above(const struct objstore_config *here, const char *prefix, struct errtext *err)
+static int look_above(const struct objstore_config *here, const char *prefix, const struct obj_call *call,
+                      struct errtext *err)
 {
+    uint64_t size = 0;
     struct objstore_config oc = *here;
     struct objstore *store = NULL;
     char id[37], name[64];
     oc.prefix = prefix;
+    oc.patience_ms = OBJ_PATIENCE_MS;
     int rc = objstore_open(&oc, &store, NULL);
     if (rc)
         return 0;
-    rc = format_read(store, id, name, NULL);
+    rc = store->ops->head(store, "format", &size, call, NULL); /* this call can be cancelled */
+    if (!rc)
+        rc = format_read(store, id, name, NULL);
     store->ops->close(store);
     return rc ? 0
               : errtext_set(
@@ -28,6 +33,7 @@ static int look_above(const struct objstore_config *here, const char *prefix, st
 
 struct below {
     struct objstore *store;
+    const struct obj_call *call;
     struct errtext *err;
 };
 
@@ -44,22 +50,23 @@ static int look_below(void *arg, const struct obj_entry *e)
             return 0;
     if ((size_t)snprintf(key, sizeof(key), "%sformat", e->key) >= sizeof(key))
         return 0;
-    if (b->store->ops->head(b->store, key, &size, NULL, NULL))
+    if (b->store->ops->head(b->store, key, &size, b->call, NULL))
         return 0;
     return errtext_set(b->err, -EEXIST,
                        "the store's prefix has another library's within it (%s): choose one outside of it", key);
 }
 
-int library_check_neighbours(const struct objstore_config *here, struct objstore *store, struct errtext *err)
+int library_check_neighbours(const struct objstore_config *here, struct objstore *store, const struct obj_call *call,
+                             struct errtext *err)
 {
     char *prefix = strdup(here->prefix);
     int rc = prefix ? 0 : errtext_set(err, -ENOMEM, "out of memory");
-    while (!rc && prefix[0]) {
+    while (!rc && prefix[0] && !obj_canceled(call)) {
         char *slash = strrchr(prefix, '/');
         *(slash ? slash : prefix) = '\0';
-        rc = look_above(here, prefix, err);
+        rc = look_above(here, prefix, call, err);
     }
     free(prefix);
-    struct below b = {store, err};
-    return rc ? rc : store->ops->list(store, "", NULL, true, look_below, &b, NULL, err);
+    struct below b = {store, call, err};
+    return rc ? rc : store->ops->list(store, "", NULL, true, look_below, &b, call, err);
 }

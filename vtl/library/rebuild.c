@@ -125,7 +125,7 @@ static int init_with_store(const struct vtl_config *cfg, struct objstore *store,
             name, theirs);
     struct objstore_config here;
     config_store(cfg, &here);
-    if (!*existed && (rc = library_check_neighbours(&here, store, err)))
+    if (!*existed && (rc = library_check_neighbours(&here, store, NULL, err)))
         return rc;
     if (!id[0] && (rc = new_id(id, err)))
         return rc;
@@ -571,7 +571,7 @@ int library_rebuild(const struct vtl_config *cfg, const struct rebuild_options *
     struct objstore_config here;
     struct errtext why = {""};
     config_store(cfg, &here);
-    if (library_check_neighbours(&here, store, &why))
+    if (library_check_neighbours(&here, store, NULL, &why))
         log_line("%s", why.text); /* what is there must be had all the same */
     rc = rebuild_with(cfg, store, o, report, err);
     if (rc && rc != -EBUSY) {
