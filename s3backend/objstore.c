@@ -94,6 +94,12 @@ void objstore_health(struct objstore *s, struct obj_health *out)
         s->ops->health(s, out);
 }
 
+int objstore_look(struct objstore *s, struct obj_peer *out, const struct obj_call *c, struct errtext *err)
+{
+    *out = (struct obj_peer){.kind = OBJ_PEER_SERVICE};
+    return s->ops->look ? s->ops->look(s, out, c, err) : 0;
+}
+
 const char *objstore_advice(const struct obj_facts *f, unsigned i)
 {
     const char *const lines[] = {

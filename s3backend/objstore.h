@@ -63,6 +63,25 @@ struct obj_facts {
     enum obj_known creates;   /* put with if_none_match never overwrites. OBJ_NO: the service ignores it (trap 9) */
     enum obj_known versioned; /* what is deleted stays as an old version, and costs */
     enum obj_known locked;    /* new objects can't be deleted before some date */
+    enum obj_known compares; /* the service compares a body with the CRC32C sent along; known after a put of some MiB */
+};
+
+/* Who answers at the store's address, asked for nothing and without keys: for a person whose store does not work. */
+enum obj_peer_kind {
+    OBJ_PEER_SERVICE,  /* HTTP as an S3 service may speak it */
+    OBJ_PEER_TLS,      /* TLS, where the address says http */
+    OBJ_PEER_PLAIN,    /* HTTP without TLS, where it says https */
+    OBJ_PEER_PASSWORD, /* HTTP that asks for a user and a password, as admin interfaces do: realm */
+    OBJ_PEER_PAGE,     /* a web page */
+};
+enum obj_stage { OBJ_STAGE_NAME, OBJ_STAGE_CONNECT, OBJ_STAGE_TLS, OBJ_STAGE_ANSWER };
+struct obj_peer {
+    enum obj_peer_kind kind;
+    long status;          /* HTTP's */
+    char realm[64];       /* "": none */
+    bool has_clock;       /* it told its time */
+    int64_t ahead_s;      /* this host's clock minus the store's */
+    enum obj_stage stage; /* on error: what failed */
 };
 
 /* Trouble that a store is in: of calls that failed and are tried again, that failed for good, or that are under way and
@@ -70,6 +89,7 @@ struct obj_facts {
 struct obj_health {
     char text[600];     /* one line; "": none */
     uint64_t since_ms;  /* how long already */
+    bool tells;         /* the store notes by itself when trouble begins and ends */
     uint64_t silent_ms; /* how long of that no call whatever ended well */
 };
 
@@ -106,6 +126,8 @@ struct objstore_ops {
     void (*facts)(struct objstore *s, struct obj_facts *out);
     /* Finds out by a few requests what isn't known yet; NULL: there is nothing to find out. Never needed: put finds out by itself what it depends on. */
     int (*learn)(struct objstore *s, const struct obj_call *c, struct errtext *err);
+    /* One look at the store's address. NULL: it has none. -EIO with *err: nobody answers, at out->stage. */
+    int (*look)(struct objstore *s, struct obj_peer *out, const struct obj_call *c, struct errtext *err);
     /* NULL: never any trouble. Any thread, at once. */
     void (*health)(struct objstore *s, struct obj_health *out);
     void (*close)(struct objstore *s);
@@ -136,6 +158,7 @@ int objstore_open(const struct objstore_config *cfg, struct objstore **out, stru
 /* The operations of these names, for any store. */
 void objstore_facts(struct objstore *s, struct obj_facts *out);
 int objstore_learn(struct objstore *s, const struct obj_call *c, struct errtext *err);
+int objstore_look(struct objstore *s, struct obj_peer *out, const struct obj_call *c, struct errtext *err);
 void objstore_health(struct objstore *s, struct obj_health *out);
 /* What a person is to know of a store with these facts: one line for each i from 0, then NULL. */
 const char *objstore_advice(const struct obj_facts *f, unsigned i);
@@ -143,7 +166,7 @@ const char *objstore_advice(const struct obj_facts *f, unsigned i);
 bool objstore_key_ok(const char *key);
 
 /* For the implementations. */
-enum { OBJ_MAX_PREFIX = 200 };
+enum { OBJ_MAX_PREFIX = 210 }; /* the configuration's 200, and room for a part of our own */
 /* True if a store's own prefix keeps rule 2, or is "". */
 bool obj_prefix_ok(const char *prefix);
 /* 0, or -EINVAL with the line for a key that does not keep rule 2. */

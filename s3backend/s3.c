@@ -55,7 +55,8 @@ static void s3_facts(struct objstore *o, struct obj_facts *out)
     struct s3_store *s = (struct s3_store *)o;
     *out = (struct obj_facts){.creates = known(atomic_load(&s->create), S3_CREATE_HONOURED, S3_CREATE_IGNORED),
                               .versioned = (enum obj_known)atomic_load(&s->versioned),
-                              .locked = (enum obj_known)atomic_load(&s->locked)};
+                              .locked = (enum obj_known)atomic_load(&s->locked),
+                              .compares = known(atomic_load(&s->checksum), S3_CHECKSUM_COMPARED, S3_CHECKSUM_UNUSED)};
 }
 
 static void s3_health(struct objstore *o, struct obj_health *out)
@@ -74,6 +75,7 @@ static const struct objstore_ops s3_ops = {
     .check = s3_check,
     .facts = s3_facts,
     .learn = s3_learn,
+    .look = s3_look,
     .health = s3_health,
     .close = s3_close,
 };

@@ -177,6 +177,9 @@ int s3_create_probe(struct s3_store *s, const struct obj_call *c, struct errtext
 /* ---- s3_learn.c ---- */
 int s3_learn(struct objstore *o, const struct obj_call *c, struct errtext *err);
 
+/* ---- s3_look.c ---- */
+int s3_look(struct objstore *o, struct obj_peer *out, const struct obj_call *c, struct errtext *err);
+
 /* ---- operations ---- */
 int s3_put(struct objstore *o, const char *key, const struct obj_source *src, const struct obj_call *c,
            struct errtext *err);

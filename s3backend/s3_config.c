@@ -210,6 +210,13 @@ static int keep_access_key(struct s3_store *s, const char *value, struct errtext
     return s->access_key ? 0 : no_memory(err);
 }
 
+/* No store gives out a key that begins and ends so. */
+static bool in_quotes(const char *v)
+{
+    size_t n = strlen(v);
+    return n > 1 && (v[0] == '"' || v[0] == '\'') && v[n - 1] == v[0];
+}
+
 /* One line of the file; the values never get into a message. */
 static int take_line(struct s3_store *s, char *text, const char *file, unsigned line, struct errtext *err)
 {
@@ -228,6 +235,10 @@ static int take_line(struct s3_store *s, char *text, const char *file, unsigned 
         return bad_line(file, line, access ? "access_key a second time" : "secret_key a second time", err);
     if (!*value)
         return bad_line(file, line, "nothing after '='", err);
+    if (in_quotes(value))
+        return bad_line(
+            file, line,
+            access ? "access_key is in quotes: write it without" : "secret_key is in quotes: write it without", err);
     /* ',' and '=' have a meaning in the Authorization header. */
     if (!printable(value, access ? ",=" : ""))
         return bad_line(file, line, "a character that a key can't have", err);

@@ -139,7 +139,7 @@ uint64_t s3_health_silent(struct s3_health *h)
 
 void s3_health_get(struct s3_health *h, struct obj_health *out)
 {
-    *out = (struct obj_health){.text = ""};
+    *out = (struct obj_health){.text = "", .tells = true};
     lock_take(&h->lock);
     const struct s3_trouble *t = oldest(h);
     if (t) {

@@ -38,7 +38,8 @@ struct http_request {
     uint64_t quiet_bytes;
     void (*quiet)(void *arg, const char *what); /* NULL, or told so, once, by the thread that does the exchange */
     void *quiet_arg;
-    bool once; /* never sent a second time by libcurl itself, as it does on a used connection that breaks */
+    bool any_peer; /* the certificate is not checked: nothing but a look, without keys */
+    bool once;     /* never sent a second time by libcurl itself, as it does on a used connection that breaks */
 };
 
 enum { HTTP_ETAG_SIZE = 128 };
@@ -67,6 +68,8 @@ struct http_response {
     uint64_t first, last;      /* its ends */
     bool locked;               /* x-amz-object-lock-mode was there */
     bool kms;                  /* x-amz-server-side-encryption names KMS: then the ETag is no MD5 */
+    char realm[64];            /* of WWW-Authenticate: Basic; "" when there is none */
+    bool page;                 /* Content-Type is that of a web page */
     time_t date;               /* the store's clock, 0 when not told */
     unsigned retry_after_s;    /* 0 when not told */
     uint64_t received;         /* bytes that went to buf or sink */

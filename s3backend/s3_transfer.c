@@ -63,8 +63,8 @@ static void new_answer(struct transfer *t, const char *line, size_t len)
         memcpy(code, sp + 1, 3);
     r->status = strtol(code, NULL, 10);
     t->answered = r->status >= 200;
-    r->etag[0] = r->crc32c[0] = 0;
-    r->has_length = r->has_range = r->kms = r->locked = false;
+    r->etag[0] = r->crc32c[0] = r->realm[0] = 0;
+    r->has_length = r->has_range = r->kms = r->locked = r->page = false;
     r->date = 0;
     r->retry_after_s = 0;
     strbuf_reset(&r->text);
@@ -100,6 +100,16 @@ void http_keep_etag(char out[HTTP_ETAG_SIZE], const char *text)
     out[len] = 0;
 }
 
+/* Basic realm="s3d": the realm, or "?" without one. */
+static void keep_realm(struct http_response *r, const char *challenge)
+{
+    if (strncasecmp(challenge, "Basic", 5) != 0)
+        return;
+    const char *begin = strchr(challenge, '"');
+    (void)snprintf(r->realm, sizeof(r->realm), "%.*s", begin ? (int)strcspn(begin + 1, "\"") : 1,
+                   begin ? begin + 1 : "?");
+}
+
 static size_t on_header(char *data, size_t size, size_t n, void *arg)
 {
     struct transfer *t = arg;
@@ -122,6 +132,10 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
         r->kms = !strncmp(v, "aws:kms", 7);
     else if (header_value(line, "x-amz-object-lock-mode", v, sizeof(v)))
         r->locked = true;
+    else if (header_value(line, "WWW-Authenticate", v, sizeof(v)))
+        keep_realm(r, v);
+    else if (header_value(line, "Content-Type", v, sizeof(v)))
+        r->page = !strncasecmp(v, "text/html", 9);
     else if (header_value(line, "Date", v, sizeof(v)))
         r->date = curl_getdate(v, NULL) < 0 ? 0 : curl_getdate(v, NULL);
     else if (header_value(line, "Retry-After", v, sizeof(v)))
@@ -305,6 +319,7 @@ CURLcode transfer_set_up(struct transfer *t)
     if (code != CURLE_OK)
         return code;
     curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L); /* whoever gives up does not wait for a name server */
     curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(c, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -322,6 +337,11 @@ CURLcode transfer_set_up(struct transfer *t)
     curl_easy_setopt(c, CURLOPT_FRESH_CONNECT, q->once ? 1L : 0L);
     if (q->ca_file)
         curl_easy_setopt(c, CURLOPT_CAINFO, q->ca_file);
+    if (q->any_peer) {
+        curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 0L);
+        curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 0L);
+        curl_easy_setopt(c, CURLOPT_FORBID_REUSE, 1L);
+    }
     return curl_easy_setopt(c, CURLOPT_URL, q->url);
 }
 

@@ -10,7 +10,7 @@
 #   LIB_CHAP=1 LIB_MUTUAL=1      CHAP, one-way and mutual, with the names and passwords below
 #   LIB_PORT           the portal's port (default: a free one)
 #   LIB_STATE          state_dir (default: DIR/state)
-#   LIB_SERVE          options of serve
+#   LIB_PROGRAM        what serves instead of our build
 #   LIB_EXTRA          more lines for the end of the configuration
 #
 #   library_make DIR [BARCODE...]   writes DIR/s3vtl.conf, initialises the library, makes the cartridges
@@ -137,7 +137,7 @@ library_start() { # DIR
     exec {_lib_fd}<>"$dir/ready"
     (
         _lib_sanitizer "$dir"
-        exec "$(_lib_build)/s3vtl" -c "$dir/s3vtl.conf" serve ${LIB_SERVE:-}
+        exec "${LIB_PROGRAM:-$(_lib_build)/s3vtl}" -c "$dir/s3vtl.conf" serve
     ) >"$dir/ready" 2>>"$dir/serve.log" &
     echo $! >"$dir/serve.pid"
     while ! read -r -t 1 line <&"$_lib_fd"; do

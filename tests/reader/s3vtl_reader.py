@@ -102,6 +102,11 @@ class Head:
         inside = format_name(j["epoch"], int(j["writer"], 16), j["n"])
         need(inside == name and j["barcode"] == barcode, f"{what}: says of itself that it is {inside} of {j['barcode']}")
         need(j["claim"] is False, f"{what}: is a claim, without state")
+        host, gateway, claimed = j.get("host", "-"), j.get("gateway", "00000001"), j.get("claimed", 0)
+        need(isinstance(host, str) and re.match(r"[ -~]{1,64}\Z", host), f"{what}: host {host!r}")
+        good = isinstance(gateway, str) and re.match(r"[0-9a-f]{8}\Z", gateway) and int(gateway, 16)
+        need(good, f"{what}: gateway {gateway!r}")
+        numbers([claimed], 1, what)
         self.cartridge = bytes.fromhex(j["cartridge"])
         self.end_object, self.end_file = numbers([j["end_object"], j["end_file"]], 2, what)
         self.maps = []

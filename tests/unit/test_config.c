@@ -183,8 +183,9 @@ static void what_is_shown_reads_back_the_same(void **state)
     char text[8000] = "";
     struct config_shown shown, again;
     size_t n = 0;
-    struct vtl_config *c = good(p, S3_STORE "[iscsi]\naddresses = 10.0.0.0/8 ::1\n[spool]\nsegment_size = 1536K\n"
-                                            "idle_seal = 2m\nmax_dirty = 33554433\n");
+    struct vtl_config *c =
+        good(p, S3_STORE "[iscsi]\naddresses = 10.0.0.0/8 ::1\n[spool]\nsegment_size = 1536K\n"
+                         "idle_seal = 2m\nmax_dirty = 33554433\ncache_size = 64 GB\nwrite_buffer = 1536 kB\n");
     for (size_t i = 0; config_show(c, i, &shown); i++)
         n += (size_t)snprintf(text + n, sizeof(text) - n, "[%s]\n%s = %s\n", shown.section, shown.name, shown.value);
     struct vtl_config *d = good(p, text);
@@ -232,7 +233,7 @@ static void lists_may_be_repeated(void **state)
 
 /* ---- sizes and times ---- */
 
-static void sizes_have_binary_multiples(void **state)
+static void sizes_are_binary_but_with_a_B_alone(void **state)
 {
     static const struct {
         const char *text;
@@ -245,14 +246,25 @@ static void sizes_have_binary_multiples(void **state)
                  {"12T", 12ull << 40},
                  {"1P", 1ull << 50},
                  {"3MiB", 3 << 20},
-                 {"3MB", 3 << 20},
+                 {"3MB", 3000000},
+                 {"2TB", 2000000000000},
+                 {"2TiB", 2ull << 40},
+                 {"2T", 2ull << 40},
+                 {"64 GB", 64000000000},
+                 {"64  GiB", 64ull << 30},
+                 {"1 M", 1 << 20},
+                 {"1kB", 1000},
                  {"7B", 7},
                  {"9223372036854775807", INT64_MAX}};
     static const char *const wrong[] = {"",
                                         "M",
                                         "-1",
                                         "1.5G",
-                                        "1 M",
+                                        "1 ",
+                                        "1 X",
+                                        "1MBi",
+                                        "1Bi",
+                                        "9223372037GB",
                                         "1X",
                                         "1MiBs",
                                         "+1",
@@ -372,6 +384,16 @@ static void a_value_out_of_range_says_what_would_be_right(void **state)
         {"[iscsi]\naddresses = 10.0.0.256", "[iscsi] addresses = 10.0.0.256: must be addresses, or networks"},
         {"[store]\ntype = azure", "[store] type = azure: must be dir or s3"},
         {"[store]\nurl = ftp://x", "[store] url = ftp://x: must be http://host"},
+        {"[store]\nurl = http://", "[store] url = http://: must be http://host"},
+        {"[store]\nurl = http://h:0", "[store] url = http://h:0: must be http://host"},
+        {"[store]\nurl = http://h:80x", "[store] url = http://h:80x: must be http://host"},
+        {"[store]\nurl = http://[::1", "[store] url = http://[::1: must be http://host"},
+        {"[store]\nurl = http://[::g]:1", "[store] url = http://[::g]:1: must be http://host"},
+        {"[store]\nurl = http://a_b", "[store] url = http://a_b: must be http://host"},
+        {"[store]\nurl = https://h:1/tapes", "[store] url = https://h:1/tapes: has a path: must be http://host"},
+        {"[store]\nurl = http://h?x", "[store] url = http://h?x: has a path: "},
+        {"[store]\nurl = \"http://h\"", "[store] url = \"http://h\": is in quotes: write it without"},
+        {"[spool]\nmax_dirty = '8G'", "[spool] max_dirty = '8G': is in quotes: write it without"},
         {"[store]\nbucket = ab", "[store] bucket = ab: must be a bucket name"},
         {"[store]\nbucket = Tapes", "[store] bucket = Tapes: must be a bucket name"},
         {"[store]\nprefix = /a", "[store] prefix = /a: must be A-Z"},
@@ -399,7 +421,12 @@ static void a_value_out_of_range_says_what_would_be_right(void **state)
 static void keys_without_a_default_are_demanded(void **state)
 {
     bad(*state, "", ": [library] state_dir is not set: must be a directory for the library's state and spool");
-    bad(*state, "[library]\nstate_dir = /s\n", ": [store] path is not set: must be a directory with type = dir");
+    bad(*state, "[library]\nstate_dir = /s\n",
+        ": [store] path is not set: type is not set either, and is dir by default");
+    bad(*state, "[library]\nstate_dir = /s\n[store]\ntype = dir\n",
+        ": [store] path is not set: must be a directory with type = dir");
+    bad(*state, "[library]\nstate_dir = /s\n[store]\nurl = http://h\n",
+        ":4: [store] url = http://h: needs type = s3 in [store]: type is not set, and is dir by default");
     bad(*state, "[library]\nstate_dir = /s\n[store]\ntype = s3\n", ": [store] url is not set: ");
     bad(*state, "[library]\nstate_dir = /s\n[store]\ntype = s3\nurl = http://h\n", ": [store] bucket is not set: ");
     bad(*state, "[library]\nstate_dir = /s\n[store]\ntype = s3\nurl = http://h\nbucket = tapes\n",
@@ -506,7 +533,7 @@ int main(void)
         T(defaults_that_follow_from_the_name_differ_between_names),
         T(a_file_may_have_comments_blanks_indents_and_dos_lines),
         T(lists_may_be_repeated),
-        T(sizes_have_binary_multiples),
+        T(sizes_are_binary_but_with_a_B_alone),
         T(times_need_a_unit),
         T(an_unknown_key_is_named_with_the_nearest_known),
         T(an_unknown_section_is_named_with_the_nearest_known),

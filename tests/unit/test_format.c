@@ -143,6 +143,7 @@ static void heads_of_the_document(void **state)
     strcpy(h.barcode, "S3V001L8");
     strcpy(h.host, "backup-1");
     h.gateway = 0x9a7e3a11;
+    h.claimed = 1767225550;
     h.claim = true;
     compare("```json claim", encoded(&h));
     h.claim = false;

@@ -23,6 +23,7 @@ static void make_head(struct head *h)
     strcpy(h->barcode, "S3V001L8");
     strcpy(h->host, "backup-1 (rack 3)");
     h->gateway = 0x0badcafe;
+    h->claimed = 1767225550;
     h->generation = 8;
     h->capacity = 6000000000000;
     h->full_capacity = 12000000000000;
@@ -88,6 +89,7 @@ static void head_round_trip(void **state)
     assert_memory_equal(back.maps, h.maps, 2 * sizeof(*h.maps));
     assert_string_equal(back.host, h.host);
     assert_int_equal(back.gateway, 0x0badcafe);
+    assert_int_equal(back.claimed, 1767225550);
     assert_int_equal(back.inl.n_segs, 2);
     assert_int_equal(back.inl.segs[1].plain_bytes, 1800000);
     assert_int_equal(back.inl.segs[0].crc, 0);
@@ -425,7 +427,7 @@ static void break_join(json_t *j, size_t i)
         json_object_set_new(j, "segments", json_object());
         break;
     case 11:
-        json_object_set_new(j, "version", json_integer(3));
+        json_object_set_new(j, "version", json_integer(0));
         break;
     case 12:
         json_object_set_new(j, "n", json_integer(0));
@@ -472,6 +474,39 @@ static void a_head_of_version_1_is_read(void **state)
     assert_int_equal(decode_changed(make_version_1, 1), -EBADMSG); /* rows of the other version */
 }
 
+/* Whatever else it holds. */
+static void make_version_3(json_t *j, size_t i)
+{
+    json_object_set_new(j, "version", json_integer(3));
+    if (i)
+        json_object_del(j, "segments");
+}
+
+static void a_head_of_a_later_version_is_no_damage(void **state)
+{
+    (void)state;
+    struct head h, back;
+    struct errtext err = {""};
+    char *buf, *changed;
+    size_t len;
+    make_head(&h);
+    encode(&h, &buf, &len);
+    json_t *j = json_open(buf, len, NULL);
+    for (size_t i = 0; i < 2; i++) {
+        free(i ? changed : NULL);
+        make_version_3(j, i);
+        assert_int_equal(json_seal(j, &changed, &len), 0);
+        assert_int_equal(head_decode(changed, len, &back, &err), -EPROTONOSUPPORT);
+        assert_string_equal(err.text, "this head is of format version 3; this s3vtl reads 1 and 2");
+    }
+    changed[10] ^= 1; /* that is damage */
+    assert_int_equal(head_decode(changed, len, &back, &err), -EBADMSG);
+    free(changed);
+    free(buf);
+    json_decref(j);
+    head_free(&h);
+}
+
 static void number_version_1(json_t *j, size_t i)
 {
     (void)i;
@@ -505,6 +540,7 @@ static void a_claim_may_say_who_made_it(void **state)
     assert_int_equal(head_decode(buf, len, &back, NULL), 0);
     assert_string_equal(back.host, "backup-1 (rack 3)");
     assert_int_equal(back.gateway, 0x0badcafe);
+    assert_int_equal(back.claimed, 1767225550);
     free(buf);
     head_free(&back);
     head_free(&h);
@@ -563,6 +599,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_head_of_version_1_is_read),
+        cmocka_unit_test(a_head_of_a_later_version_is_no_damage),
         cmocka_unit_test(a_crc_has_32_bits_and_version_2),
         cmocka_unit_test(a_claim_may_say_who_made_it),
         cmocka_unit_test(head_round_trip),

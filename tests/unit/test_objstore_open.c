@@ -198,6 +198,9 @@ static void credentials_are_parsed_strictly(void **state)
         {"access_key = A\naccess_key = B\n", "line 2: access_key a second time"},
         {"key = A\n", "line 1: an unknown name"},
         {"access_key = A,B\nsecret_key = C\n", "line 1: a character"},
+        {"access_key = \"A\"\nsecret_key = B\n", "line 1: access_key is in quotes: write it without"},
+        {"access_key = A\nsecret_key = 'B'\n", "line 2: secret_key is in quotes: write it without"},
+        {"access_key = A\nsecret_key = \"B\n", NULL},
         {"access_key = A\nsecret_key = C D\n", "line 2: a character"},
     };
     for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {

@@ -96,6 +96,8 @@ struct cartridge {
     /* commit: see commit.h */
     enum cartridge_owner owner;
     unsigned due;            /* enum due */
+    uint64_t claimed;        /* seconds since 1970: when this run put its claim; 0: not yet */
+    char winner[300];        /* who owns it, once FENCED; "": not known in this run */
     bool heads_taken;        /* somebody works on the heads */
     bool look_failed;        /* the store did not answer the last look */
     struct seg_id junk;      /* an object in head/ that is no head, told already */

@@ -45,18 +45,34 @@ struct head_search {
     size_t n_trusted;
 };
 /* The heads without those at the top that are no heads of this cartridge, whatever their names say: an object that
- * somebody else put there must not fence. Those that the search trusts need not be looked at; its limit does not count.
+ * somebody else put there must not fence. One of a later format version is a head. Those that the search trusts need not be looked at; its limit does not count.
  * *junk (may be NULL): one that was passed over, if any. */
 int commit_real_heads(struct objstore *store, const char *barcode, const struct head_search *s, struct seg_id **heads,
                       size_t *n, struct seg_id *junk, const struct obj_call *call, struct errtext *err);
-/* What is above the highest real head, and no head, moves to tapes/<barcode>/aside/. */
+/* What is above the highest real head, and no head, moves to tapes/<barcode>/aside/. -EPROTONOSUPPORT: one of a later
+ * format version is there, and stays. */
 int commit_clear_heads(struct objstore *store, const char *barcode, const struct obj_call *call, struct errtext *err);
-/* The highest complete head (not a claim). -ENOENT: there is none. -EBADMSG: damaged. out is initialised when 0. */
+/* The highest complete head (not a claim). -ENOENT: there is none. -EBADMSG: damaged. -EPROTONOSUPPORT: of a later
+ * format version. out is initialised when 0. */
 int commit_find_head(struct objstore *store, const char *barcode, const struct head_search *s, struct head *out,
                      const struct obj_call *call, struct errtext *err);
+/* That head, checked against its name; the same results. */
+int commit_read_one(struct objstore *store, const char *barcode, const struct seg_id *id, struct head *out,
+                    const struct obj_call *call, struct errtext *err);
 /* The same of those below limit (NULL: any), without trusting one. */
 int commit_read_head(struct objstore *store, const char *barcode, const struct seg_id *limit, struct head *out,
                      const struct obj_call *call, struct errtext *err);
+
+/* ---- commit_who.c: who put a head ---- */
+/* Says in a head that this gateway puts it. claimed: seconds since 1970, when this run took the cartridge over. */
+void commit_sign(const struct engine *e, uint64_t claimed, struct head *h);
+/* For people: "gateway 9a7e3a11 on host backup-1 since 2026-01-31 12:00:00 UTC", as far as the head says. */
+#define COMMIT_WHO_SIZE 300
+void commit_who(const struct engine *e, const struct head *h, char out[COMMIT_WHO_SIZE]);
+/* The same of a head in the store, which it reads; also of one that cannot be read. */
+void commit_who_put(struct engine *e, const char *barcode, const struct seg_id *id, const struct obj_call *call,
+                    char out[COMMIT_WHO_SIZE]);
+
 /* The row of a cartridge that is as a head says, all of it stored. Its mam and counters are malloc'd. */
 void commit_row_of_head(const struct head *h, const struct tape_index *x, struct db_cartridge *row);
 /* The whole index that a head names: maps read, cut and joined with the inline part. x is initialised by the call. */

@@ -25,30 +25,34 @@ static int take_over(struct cartridge *c, const struct seg_id *claim, struct hea
         return 0;
     }
     if (rc == -ENOENT)
-        return errtext_set(err, -EIO, "%s: the head that this gateway wrote is gone from the store", c->row.barcode);
+        return commit_gone(c, NULL, err);
     if (rc)
         return rc;
     lock_take(&c->lock);
-    bool known = ours && cartridge_knows_head(c, &h->id);
+    bool known = ours && cartridge_knows_head(c, &h->id), gone = ours && seg_id_compare(&h->id, &c->row.head) < 0;
     lock_release(&c->lock);
-    if (!known) {
-        struct seg_id winner = h->id;
-        head_free(h);
-        return commit_fence(c, &winner, err);
-    }
-    return 0;
+    if (known)
+        return 0;
+    struct seg_id winner = h->id;
+    head_free(h);
+    return gone ? commit_gone(c, &winner, err) : commit_fence(c, &winner, call, err);
 }
 
 /* Looks before it claims, so that a gateway that comes back late does not disturb the one that took over. Claims that
  * came to nothing are passed over. */
-static int may_claim(struct cartridge *c, const struct seg_id *heads, size_t n, struct errtext *err)
+static int may_claim(struct cartridge *c, const struct seg_id *heads, size_t n, const struct obj_call *call,
+                     struct errtext *err)
 {
     while (n && !heads[n - 1].number)
         n--;
+    const struct seg_id *winner = n ? &heads[n - 1] : NULL;
     lock_take(&c->lock);
-    bool known = !n || cartridge_knows_head(c, &heads[n - 1]);
+    bool written = c->row.head.epoch != 0, known = winner ? cartridge_knows_head(c, winner) : !written;
+    bool gone = written && (!winner || seg_id_compare(winner, &c->row.head) < 0);
     lock_release(&c->lock);
-    return known ? 0 : commit_fence(c, &heads[n - 1], err);
+    if (known)
+        return 0;
+    return gone ? commit_gone(c, winner, err) : commit_fence(c, winner, call, err);
 }
 
 /* No epoch is used twice by this gateway, also not for a barcode that was removed and made again (I2). */
@@ -68,10 +72,12 @@ static int next_epoch(struct engine *e, uint64_t highest, uint64_t *epoch, struc
 }
 
 /* The head that announces a new writer, of whom nothing is known yet. */
-static int put_claim(struct cartridge *c, const struct seg_id *mine, const struct obj_call *call, struct errtext *err)
+static int put_claim(struct cartridge *c, const struct seg_id *mine, uint64_t now, const struct obj_call *call,
+                     struct errtext *err)
 {
     struct head h;
     head_init(&h);
+    commit_sign(c->eng, now, &h);
     h.claim = true;
     h.id = *mine;
     memcpy(h.barcode, c->row.barcode, sizeof(h.barcode));
@@ -81,46 +87,62 @@ static int put_claim(struct cartridge *c, const struct seg_id *mine, const struc
     return rc ? rc : commit_check_highest(c, mine, false, call, err);
 }
 
+/* The claim, and the state that it takes over, into h. A claim that comes to nothing goes again: it would fence whoever
+ * the cartridge belongs to. */
+static int announce(struct cartridge *c, const struct seg_id *mine, uint64_t now, struct head *h,
+                    const struct obj_call *call, struct errtext *err)
+{
+    int rc = put_claim(c, mine, now, call, err);
+    if (!rc)
+        rc = take_over(c, mine, h, call, err);
+    if (rc == -EPERM || rc == -ENOENT || rc == -ESTALE || rc == -EPROTONOSUPPORT)
+        (void)commit_delete_heads(c->eng, c->row.barcode, mine, 1, call, NULL);
+    return rc;
+}
+
+static int record(struct cartridge *c, const struct seg_id *mine, uint64_t now, struct errtext *err)
+{
+    lock_take(&c->lock);
+    c->row.head = *mine;
+    c->tried_n = 1;
+    c->claimed = now;
+    int rc = db_cartridge_update(c->eng->db, &c->row);
+    if (!rc)
+        c->owner = CARTRIDGE_OWNED;
+    lock_release(&c->lock);
+    return rc ? errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db)) : 0;
+}
+
 static int claim(struct cartridge *c, const struct obj_call *call, struct errtext *err)
 {
     struct engine *e = c->eng;
     struct seg_id *heads = NULL, mine = {0, e->writer, 0};
+    uint64_t now = engine_time();
     size_t n = 0;
     int rc = commit_known_heads(c, &heads, &n, call, err);
     if (!rc)
-        rc = may_claim(c, heads, n, err);
+        rc = may_claim(c, heads, n, call, err);
     if (!rc)
         rc = next_epoch(e, n ? heads[n - 1].epoch : 0, &mine.epoch, err);
     free(heads);
-    if (rc)
-        return rc;
     struct head h;
-    rc = put_claim(c, &mine, call, err);
     if (!rc)
-        rc = take_over(c, &mine, &h, call, err);
-    if (rc == -EPERM)
-        (void)commit_delete_heads(e, c->row.barcode, &mine, 1, call, NULL);
+        rc = announce(c, &mine, now, &h, call, err);
     if (rc)
         return rc;
     mine.number = 1;
     h.id = mine;
+    commit_sign(e, now, &h);
     rc = commit_note_try(c, &mine, err);
     if (!rc)
         rc = commit_put_head(e, &h, call, err);
     head_free(&h);
     if (!rc)
         rc = commit_check_highest(c, &mine, false, call, err);
+    if (!rc)
+        rc = record(c, &mine, now, err);
     if (rc)
         return rc;
-    lock_take(&c->lock);
-    c->row.head = mine;
-    c->tried_n = 1;
-    rc = db_cartridge_update(e->db, &c->row);
-    if (!rc)
-        c->owner = CARTRIDGE_OWNED;
-    lock_release(&c->lock);
-    if (rc)
-        return errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(e->db));
     progress_post(&e->progress); /* the first WRITE waits for this, and not for what is cleaned up */
     return commit_check_highest(c, &mine, true, call, err);
 }
@@ -129,8 +151,10 @@ int commit_claim(struct cartridge *c, const struct obj_call *call, struct errtex
 {
     lock_take(&c->lock);
     enum cartridge_owner owner = c->owner;
+    if (owner == CARTRIDGE_FENCED)
+        errtext_set(err, 0, "%s: owned by %s", c->row.barcode, c->winner[0] ? c->winner : "another gateway");
     lock_release(&c->lock);
     if (owner == CARTRIDGE_FENCED)
-        return errtext_set(err, -EPERM, "%s: owned by another gateway", c->row.barcode);
+        return -EPERM;
     return owner == CARTRIDGE_OWNED ? 0 : claim(c, call, err);
 }

@@ -82,17 +82,42 @@ int commit_known_heads(struct cartridge *c, struct seg_id **heads, size_t *n, co
     return real_heads(c, known, 2, heads, n, call, err);
 }
 
-int commit_fence(struct cartridge *c, const struct seg_id *winner, struct errtext *err)
+/* Who it is comes first: whoever waits for the store hears of the fence and of its reason at once. */
+int commit_fence(struct cartridge *c, const struct seg_id *winner, const struct obj_call *call, struct errtext *err)
 {
-    char name[SEG_NAME_SIZE];
+    struct errtext text;
+    char name[SEG_NAME_SIZE], who[COMMIT_WHO_SIZE];
     seg_id_format(winner, name);
+    commit_who_put(c->eng, c->row.barcode, winner, call, who);
+    errtext_set(&text, 0,
+                "%s: owned by %s: head %s in the bucket is not from this state; nothing of this gateway is merged, and "
+                "what only it holds stays in its spool",
+                c->row.barcode, who, name);
     lock_take(&c->lock);
+    memcpy(c->winner, who, sizeof(c->winner));
+    memcpy(c->trouble, text.text, sizeof(c->trouble));
     cartridge_fence(c, DB_FENCED_STALE);
     lock_release(&c->lock);
-    return errtext_set(err, -EPERM,
-                       "%s: owned by another gateway, or by a copy of this one: head %s in the bucket is not from this "
-                       "state; nothing of this gateway is merged, and what only it holds stays in its spool",
-                       c->row.barcode, name);
+    return errtext_set(err, -EPERM, "%s", text.text);
+}
+
+int commit_gone(struct cartridge *c, const struct seg_id *newest, struct errtext *err)
+{
+    char known[SEG_NAME_SIZE], there[SEG_NAME_SIZE] = "";
+    lock_take(&c->lock);
+    seg_id_format(&c->row.head, known);
+    lock_release(&c->lock);
+    if (!newest)
+        return errtext_set(err, -ENOENT,
+                           "tapes/%s/head/: head %s, which this state knows, is gone from the store, and there is no "
+                           "other (a lifecycle rule? a deleted prefix?)",
+                           c->row.barcode, known);
+    seg_id_format(newest, there);
+    return errtext_set(err, -ESTALE,
+                       "tapes/%s/head/: head %s, which this state knows, is gone from the store, and the newest there "
+                       "is %s: the bucket is older than this state (was it restored?); nothing is taken from it until "
+                       "\"s3vtl tape claim %s --force\"",
+                       c->row.barcode, known, there, c->row.barcode);
 }
 
 int commit_check_highest(struct cartridge *c, const struct seg_id *mine, bool clean, const struct obj_call *call,
@@ -106,7 +131,7 @@ int commit_check_highest(struct cartridge *c, const struct seg_id *mine, bool cl
         rc = heads[n - 1].writer == mine->writer
                  ? errtext_set(err, -EIO, "tapes/%s/head/: a head of this gateway is above the one just put",
                                c->row.barcode)
-                 : commit_fence(c, &heads[n - 1], err);
+                 : commit_fence(c, &heads[n - 1], call, err);
     else if (!rc && order < 0)
         rc = errtext_set(err, -EIO, "tapes/%s/head/: the store does not list the head just put", c->row.barcode);
     else if (!rc && clean)
@@ -123,8 +148,12 @@ int commit_adopt_head(struct engine *e, const struct head *h, const struct obj_c
     if (!rc)
         rc = commit_real_heads(e->store, h->barcode, &(struct head_search){.trusted = &h->id, .n_trusted = 1}, &heads,
                                &n, NULL, call, err);
-    if (!rc && (!n || seg_id_compare(&heads[n - 1], &h->id)))
-        rc = errtext_set(err, -EPERM, "tapes/%s/head/: another gateway is writing this cartridge", h->barcode);
+    if (!rc && (!n || seg_id_compare(&heads[n - 1], &h->id))) {
+        char who[COMMIT_WHO_SIZE] = "another gateway";
+        if (n)
+            commit_who_put(e, h->barcode, &heads[n - 1], call, who);
+        rc = errtext_set(err, -EPERM, "tapes/%s/head/: %s is writing this cartridge", h->barcode, who);
+    }
     if (!rc)
         rc = commit_delete_heads(e, h->barcode, heads, n - 1, call, err);
     free(heads);
@@ -133,6 +162,7 @@ int commit_adopt_head(struct engine *e, const struct head *h, const struct obj_c
 
 void commit_fill_identity(const struct cartridge *c, struct head *h)
 {
+    commit_sign(c->eng, c->claimed, h);
     memcpy(h->cartridge, c->row.id, sizeof(h->cartridge));
     memcpy(h->barcode, c->row.barcode, sizeof(h->barcode));
     h->generation = c->row.generation;

@@ -27,10 +27,12 @@ static int become_stale(struct cartridge *c, const char *why, struct errtext *er
 
 static int adopt(struct cartridge *c, const struct head *h, struct tape_index *x, struct errtext *err)
 {
-    char name[SEG_NAME_SIZE];
+    char name[SEG_NAME_SIZE], who[COMMIT_WHO_SIZE];
     uint64_t kept = 0;
     seg_id_format(&h->id, name);
+    commit_who(c->eng, h, who);
     lock_take(&c->lock);
+    memcpy(c->winner, who, sizeof(c->winner));
     bool in_use = c->in_use;
     int rc = in_use ? 0 : cartridge_adopt(c, h, x, &kept);
     if (!rc && !in_use)
@@ -45,29 +47,48 @@ static int adopt(struct cartridge *c, const struct head *h, struct tape_index *x
                             err);
     return errtext_set(
         err, -EPERM,
-        "%s: this state is older than the bucket, or a second copy of it is running: head %s is not from "
+        "%s: this state is older than the bucket, or a second copy of it is running: head %s, of %s, is not from "
         "this state; reads come from the bucket, writes are refused until \"s3vtl tape claim %s --force\"; "
         "%" PRIu64 " bytes that only this state holds are kept as spool/%s/*.bad",
-        c->row.barcode, name, c->row.barcode, kept, c->row.barcode);
+        c->row.barcode, name, who, c->row.barcode, kept, c->row.barcode);
+}
+
+/* What the head says of the tape can be had, but perhaps not what it is. */
+static int compare(struct cartridge *c, const struct head *h, const struct obj_call *call, struct errtext *err)
+{
+    if (memcmp(h->cartridge, c->row.id, sizeof(h->cartridge)) != 0)
+        return become_stale(
+            c, "the bucket has another cartridge of this barcode now: \"s3vtl tape claim --force\" takes it", err);
+    lock_take(&c->lock);
+    bool older = seg_id_compare(&h->id, &c->row.head) < 0;
+    lock_release(&c->lock);
+    if (older)
+        return commit_gone(c, &h->id, err);
+    struct tape_index x;
+    int rc = commit_read_index(c->eng->store, h, &x, call, err);
+    if (rc)
+        return rc;
+    rc = adopt(c, h, &x, err);
+    tape_index_free(&x);
+    return rc;
 }
 
 static int follow_bucket(struct cartridge *c, const struct obj_call *call, struct errtext *err)
 {
     struct head h;
-    struct tape_index x;
-    struct objstore *store = c->eng->store;
-    int rc = commit_read_head(store, c->row.barcode, NULL, &h, call, err);
-    if (rc)
+    int rc = commit_read_head(c->eng->store, c->row.barcode, NULL, &h, call, err);
+    if (!rc) {
+        rc = compare(c, &h, call, err);
+        head_free(&h);
+    }
+    if (rc != -EPROTONOSUPPORT)
         return rc;
-    rc = commit_read_index(store, &h, &x, call, err);
-    if (!rc && memcmp(h.cartridge, c->row.id, sizeof(h.cartridge)) != 0)
-        rc = become_stale(
-            c, "the bucket has another cartridge of this barcode now: \"s3vtl tape claim --force\" takes it", err);
-    else if (!rc)
-        rc = adopt(c, &h, &x, err);
-    tape_index_free(&x);
-    head_free(&h);
-    return rc;
+    /* A gateway with a newer program has it: what is here is old, and what is there cannot be read. */
+    struct errtext why = *err;
+    lock_take(&c->lock);
+    (void)snprintf(c->winner, sizeof(c->winner), "a gateway with a newer s3vtl (%.250s)", why.text);
+    lock_release(&c->lock);
+    return become_stale(c, why.text, err);
 }
 
 int commit_look(struct cartridge *c, const struct obj_call *call, struct errtext *err)
@@ -85,9 +106,6 @@ int commit_look(struct cartridge *c, const struct obj_call *call, struct errtext
     lock_release(&c->lock);
     free(heads);
     if (!winner && written)
-        return errtext_set(err, -ENOENT,
-                           "tapes/%s/head/: the head that this state knows is gone from the store, and "
-                           "there is no other",
-                           c->row.barcode);
+        return commit_gone(c, NULL, err);
     return known ? 0 : follow_bucket(c, call, err);
 }

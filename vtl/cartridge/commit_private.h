@@ -18,12 +18,15 @@ int commit_delete_heads(struct engine *e, const char *barcode, const struct seg_
 /* The cartridge's heads, of which those that this state knows need not be looked at. */
 int commit_known_heads(struct cartridge *c, struct seg_id **heads, size_t *n, const struct obj_call *call,
                        struct errtext *err);
-/* Another gateway owns the cartridge: -EPERM. */
-int commit_fence(struct cartridge *c, const struct seg_id *winner, struct errtext *err);
+/* Another gateway owns the cartridge: -EPERM, and who it is. */
+int commit_fence(struct cartridge *c, const struct seg_id *winner, const struct obj_call *call, struct errtext *err);
+/* The head that the state knows is gone. newest: the one that counts now, an older one: -ESTALE; NULL: there is none:
+ * -ENOENT. */
+int commit_gone(struct cartridge *c, const struct seg_id *newest, struct errtext *err);
 /* Lists the heads; -EPERM when mine is not the highest. With clean, deletes those below mine. */
 int commit_check_highest(struct cartridge *c, const struct seg_id *mine, bool clean, const struct obj_call *call,
                          struct errtext *err);
-/* Identity and attributes, the same in every head. With the lock. */
+/* Identity and attributes, the same in every head, and who puts it. With the lock. */
 void commit_fill_identity(const struct cartridge *c, struct head *h);
 
 /* ---- commit.c; with the lock ---- */

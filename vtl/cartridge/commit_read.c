@@ -82,8 +82,8 @@ static int read_object(struct objstore *store, const char *key, uint64_t max, vo
     return rc;
 }
 
-static int read_one_head(struct objstore *store, const char *barcode, const struct seg_id *id, struct head *out,
-                         const struct obj_call *call, struct errtext *err)
+int commit_read_one(struct objstore *store, const char *barcode, const struct seg_id *id, struct head *out,
+                    const struct obj_call *call, struct errtext *err)
 {
     char key[DB_KEY_SIZE];
     object_key(key, barcode, "head", id);
@@ -117,11 +117,11 @@ int commit_real_heads(struct objstore *store, const char *barcode, const struct 
     while (!rc && *n && !is_among(&(*heads)[*n - 1], s->trusted, s->n_trusted)) {
         struct head h;
         struct errtext why = {""};
-        rc = read_one_head(store, barcode, &(*heads)[*n - 1], &h, call, &why);
-        if (!rc) {
+        rc = commit_read_one(store, barcode, &(*heads)[*n - 1], &h, call, &why);
+        if (!rc)
             head_free(&h);
+        if (!rc || rc == -EPROTONOSUPPORT) /* a later program's is no junk: whoever put it owns the cartridge */
             return 0;
-        }
         if (rc == -EBADMSG && junk)
             *junk = (*heads)[*n - 1];
         else if (rc != -EBADMSG && rc != -ENOENT) /* gone: its writer has put the next one, or gave it up */
@@ -157,7 +157,7 @@ static int read_best(struct objstore *store, const char *barcode, const struct h
         if (!none)
             log_line("%s: passed over", err->text);
         none = false;
-        rc = read_one_head(store, barcode, &heads[i], out, call, err);
+        rc = commit_read_one(store, barcode, &heads[i], out, call, err);
         if (rc == -EBADMSG && is_among(&heads[i], s->trusted, s->n_trusted))
             break;
     }
@@ -213,7 +213,7 @@ int commit_clear_heads(struct objstore *store, const char *barcode, const struct
     int rc = commit_list_heads(store, barcode, &heads, &n, call, err);
     for (size_t i = n; !rc && i-- > 0;) {
         struct head h;
-        rc = read_one_head(store, barcode, &heads[i], &h, call, err);
+        rc = commit_read_one(store, barcode, &heads[i], &h, call, err);
         if (!rc) {
             head_free(&h);
             break;

@@ -2,6 +2,7 @@
 /* engine.c: news of progress, and how much may wait for the store. */
 #include "vtl/cartridge/engine.h"
 
+#include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -68,7 +69,9 @@ void engine_failing(struct engine *e, bool begins)
 
 void engine_took_head(struct engine *e)
 {
-    if (!atomic_load(&e->failing) && atomic_exchange(&e->unwell, false) && !e->store->ops->health)
+    struct obj_health health;
+    objstore_health(e->store, &health);
+    if (!atomic_load(&e->failing) && atomic_exchange(&e->unwell, false) && !health.tells)
         log_line("the store takes data again");
 }
 
@@ -77,6 +80,14 @@ uint64_t engine_upload_rate(struct engine *e)
     struct obj_health health;
     objstore_health(e->store, &health);
     return health.text[0] || atomic_load(&e->failing) ? 0 : upload_rate_get(&e->upload_rate, clock_ms());
+}
+
+void engine_set_host(struct engine *e, const char *name)
+{
+    size_t n = strnlen(name, sizeof(e->host) - 1);
+    for (size_t i = 0; i < n; i++)
+        e->host[i] = name[i] >= ' ' && name[i] <= '~' ? name[i] : '?';
+    e->host[n] = '\0';
 }
 
 uint64_t engine_time(void)

@@ -37,6 +37,7 @@ struct engine {
     struct spool *spool;
     struct workers *workers; /* NULL: no background work (the command without a running library) */
     void (*poke)(struct workers *w, struct cartridge *c); /* theirs */
+    char host[65];                                        /* of this gateway: printable ASCII; "": not known */
     uint32_t gateway;                                     /* this gateway's id; a copy of its state has the same */
     uint32_t writer; /* drawn at each start: in every key that this run writes (I2) */
     struct progress progress;
@@ -57,6 +58,8 @@ void engine_failing(struct engine *e, bool begins);
 void engine_took_head(struct engine *e);
 /* Bytes a second that the store takes; 0: unknown, as nothing was sent yet or the store is in trouble. */
 uint64_t engine_upload_rate(struct engine *e);
+/* What of a host's name may stand in a head: 64 characters at most, those that are no printable ASCII as "?". */
+void engine_set_host(struct engine *e, const char *name);
 
 /* There is work for the cartridge: the workers, if there are any, look at it soon. Any thread; c's lock may be held. */
 void engine_poke(struct engine *e, struct cartridge *c);

@@ -3,6 +3,7 @@
 #ifndef S3VTL_CMD_H
 #define S3VTL_CMD_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include <jansson.h>
@@ -14,12 +15,14 @@
 struct command_line {
     const char *config_file; /* -c, $S3VTL_CONFIG or the default */
     bool json;               /* --json */
+    bool quiet;              /* -q: neither what went well, nor progress, nor hints */
     int argc;                /* what follows the command's name */
     char **argv;
 };
 
-/* Exit statuses: 0 done; 1 failed, with one line on stderr; 2 wrong usage; 3 of status: nobody serves the library. */
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NOT_SERVING = 3 };
+/* Exit statuses: 0 done; 1 failed, with one line on stderr; 2 wrong usage, and of serve, a configuration that must be
+ * mended first (the unit's RestartPreventExitStatus); 3 of status: nobody serves the library. */
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CONFIG = 2, EXIT_NOT_SERVING = 3 };
 
 int cmd_config_check(const struct command_line *cl);
 int cmd_library_init(const struct command_line *cl);
@@ -37,6 +40,7 @@ int cmd_tape_remove(const struct command_line *cl);
 int cmd_status(const struct command_line *cl);
 int cmd_flush(const struct command_line *cl);
 int cmd_serve(const struct command_line *cl);
+int cmd_doctor(const struct command_line *cl);
 int cmd_verify(const struct command_line *cl);
 
 /* "s3vtl: text" on stderr; returns EXIT_FAILED, or EXIT_USAGE for usage_error. */
@@ -57,6 +61,18 @@ json_t *ask_trouble(const struct vtl_config *cfg, char text[PROGRESS_TROUBLE]);
 #define BATCH 64
 json_t *call_each(const struct vtl_config *cfg, json_t *requests);
 void print_json(const json_t *j);
+
+/* ---- vanished.c ---- */
+/* What the library (or, where no state is, the newest inventory) names and the bucket has no more: the operation
+ * "vanished". barcodes: an array of those that count; NULL: all. store: for a host without a state; NULL: there is one.
+ * NULL after a message; else a new reference. */
+struct objstore;
+json_t *vanished_ask(const struct vtl_config *cfg, struct objstore *store, const json_t *barcodes,
+                     const atomic_bool *cancel);
+/* What it says of a cartridge; NULL: nothing. */
+const char *vanished_text(const json_t *list, const char *barcode);
+/* A message for each. True: there is one. */
+bool vanished_tell(const json_t *list);
 
 /* From the library's JSON of a cartridge: "1.5 GB of 12 TB", or "47 uses left"; 21 columns of a table. */
 #define USED_ROOM 80

@@ -65,20 +65,25 @@ static void print_object(const struct vtl_config *cfg)
     json_decref(all);
 }
 
-int cmd_config_check(const struct command_line *cl)
+int cmd_config_check(const struct command_line *given)
 {
-    if (!check_arguments(cl, 0, false, "config check"))
+    struct command_line cl = *given;
+    bool online = take_flag(&cl, "--online");
+    if (!check_arguments(&cl, 0, false, "config check [--online]"))
         return EXIT_USAGE;
-    struct vtl_config *cfg = load_config(cl);
+    if (online)
+        return cmd_doctor(&cl);
+    struct vtl_config *cfg = load_config(&cl);
     if (!cfg)
         return EXIT_FAILED;
     int status = check_files(cfg);
     if (status == EXIT_DONE) {
-        if (cl->json)
+        if (cl.json)
             print_object(cfg);
         else
             print_text(cfg);
-        hints(cfg);
+        if (!cl.quiet)
+            hints(cfg);
     }
     config_free(cfg);
     return status;

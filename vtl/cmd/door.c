@@ -17,7 +17,7 @@ static int carry(struct command_line *cl, const char *op, const char *result, co
     json_t *r = call_library(cfg, json_pack("{s:s, s:o, s:b}", "op", op, "barcodes", barcodes, "all", (int)all));
     if (r && cl->json)
         print_json(r);
-    else if (r)
+    else if (r && !cl->quiet)
         json_array_foreach(json_object_get(r, result), i, t)
         {
             char where[32];
@@ -46,7 +46,7 @@ int cmd_tape_move(const struct command_line *given)
     char where[ELEMENT_NAME_SIZE];
     if (r && cl.json)
         print_json(r);
-    else if (r)
+    else if (r && !cl.quiet)
         printf("%s is in %s\n", cl.argv[0], element_name(address, where));
     json_decref(r);
     config_free(cfg);

@@ -29,8 +29,22 @@ static bool take_answers(json_t *answers, json_t *results)
     return good;
 }
 
+/* Of those that are in the bucket. */
+static json_t *requests_of(const json_t *cartridges, size_t from, size_t to, const json_t *vanished, bool dry_run)
+{
+    json_t *requests = json_array();
+    for (size_t i = from; i < to; i++) {
+        const char *barcode = barcode_of(json_array_get(cartridges, i));
+        if (!vanished_text(vanished, barcode))
+            json_array_append_new(
+                requests, json_pack("{s:s, s:s, s:b}", "op", "tape-gc", "barcode", barcode, "dry_run", (int)dry_run));
+    }
+    return requests;
+}
+
 struct collecting {
     const struct vtl_config *cfg;
+    const json_t *vanished; /* those that are not in the bucket */
     bool dry_run;
     struct progress *progress;
     json_t *results;
@@ -50,16 +64,13 @@ static bool collect(const struct collecting *c, const json_t *cartridges)
     bool good = true;
     struct progress_state s = {.of_pieces = n};
     for (size_t i = 0; i < n && !trouble[0]; i += step) {
-        json_t *requests = json_array();
+        size_t end = i + step < n ? i + step : n;
         progress_set(c->progress, &s);
-        for (size_t k = i; k < n && k < i + step; k++)
-            json_array_append_new(requests,
-                                  json_pack("{s:s, s:s, s:b}", "op", "tape-gc", "barcode",
-                                            barcode_of(json_array_get(cartridges, k)), "dry_run", c->dry_run));
+        json_t *requests = requests_of(cartridges, i, end, c->vanished, c->dry_run);
         bool one = take_answers(call_each(c->cfg, requests), c->results);
         if (!one)
             json_decref(ask_trouble(c->cfg, trouble));
-        s.pieces = i + step < n ? i + step : n;
+        s.pieces = end;
         good = good && one;
     }
     progress_set(c->progress, &s);
@@ -90,10 +101,30 @@ static void print(const json_t *results, const json_t *strangers, bool dry_run)
                "written them\n",
                (long long)others, others == 1 ? "" : "s");
     json_array_foreach(strangers, i, r)
+    {
+        const char *error = json_string_value(json_object_get(r, "error"));
         printf("%-16s not in this library: %lld objects, %s\n", barcode_of(r), (long long)json_number(r, "objects"),
-               json_is_true(json_object_get(r, "head"))
+               error ? error
+               : json_is_true(json_object_get(r, "head"))
                    ? "a complete cartridge: \"s3vtl library rebuild\" finds it"
                    : "no head: an interrupted removal, or a cartridge that lost its heads; kept");
+    }
+}
+
+/* Of what is in no library, too, a head must be one that can be read. */
+static bool can_be_read(const json_t *strangers)
+{
+    size_t i;
+    json_t *s;
+    bool good = true;
+    json_array_foreach(strangers, i, s)
+    {
+        const char *error = json_string_value(json_object_get(s, "error"));
+        if (error)
+            fail("%s", error);
+        good = good && !error;
+    }
+    return good;
 }
 
 int cmd_library_gc(const struct command_line *given)
@@ -106,19 +137,23 @@ int cmd_library_gc(const struct command_line *given)
     if (!cfg)
         return EXIT_FAILED;
     json_t *list = call_library(cfg, json_pack("{s:s}", "op", "tape-list")), *results = json_array();
-    struct collecting c = {.cfg = cfg, .dry_run = dry_run, .results = results};
-    c.progress = progress_start("gc", cl.json, poll, &c);
-    json_t *others = list ? call_library(cfg, json_pack("{s:s}", "op", "strangers")) : NULL;
+    json_t *vanished = list ? vanished_ask(cfg, NULL, NULL, NULL) : NULL;
+    struct collecting c = {.cfg = cfg, .vanished = vanished, .dry_run = dry_run, .results = results};
+    c.progress = progress_start("gc", cl.json || cl.quiet, poll, &c);
+    json_t *others = vanished ? call_library(cfg, json_pack("{s:s}", "op", "strangers")) : NULL;
     bool good = others && collect(&c, json_object_get(list, "cartridges"));
     progress_end(c.progress);
     const json_t *strangers = json_object_get(others, "strangers");
     if (others && cl.json) {
-        json_t *all = json_pack("{s:O, s:O}", "cartridges", results, "strangers", strangers);
+        json_t *all = json_pack("{s:O, s:O, s:O}", "cartridges", results, "strangers", strangers, "vanished", vanished);
         print_json(all);
         json_decref(all);
     } else if (others) {
         print(results, strangers, dry_run);
     }
+    good = can_be_read(strangers) && good;
+    good = !vanished_tell(vanished) && good;
+    json_decref(vanished);
     json_decref(results);
     json_decref(list);
     json_decref(others);

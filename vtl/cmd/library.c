@@ -25,13 +25,13 @@ int cmd_library_init(const struct command_line *cl)
         fail("%s", err.text);
     else if (cl->json)
         print_json(r);
-    else
+    else if (!cl->quiet)
         printf("library %s (%s) %s\n", json_string_value(json_object_get(r, "name")),
                json_string_value(json_object_get(r, "library")),
                json_is_true(json_object_get(r, "created")) ? "initialised" : "already exists");
     size_t i;
     json_t *line;
-    json_array_foreach(json_object_get(r, "store_advice"), i, line)
+    json_array_foreach(json_object_get(r, "store_advice"), i, line) if (!cl->quiet)
         fprintf(stderr, "s3vtl: note: %s\n", json_string_value(line));
     json_decref(r);
     config_free(cfg);
@@ -111,10 +111,11 @@ static int print_rebuild(const struct command_line *cl, const struct rebuild_opt
     }
     json_array_foreach(json_object_get(r, "failed"), i, t)
         fail("%s could not be rebuilt: %s%s", json_words(t, "barcode"), json_words(t, "error"),
-             o->deep ? "" : " (--deep rebuilds it from its segments)");
+             json_is_true(json_object_get(t, "deep_may_help")) ? " (--deep rebuilds it from its segments)" : "");
+    bool vanished = vanished_tell(json_object_get(r, "vanished"));
     if (o->dry_run && !cl->json)
         puts("--dry-run: nothing was changed");
-    return json_array_size(json_object_get(r, "failed")) ? EXIT_FAILED : EXIT_DONE;
+    return vanished || json_array_size(json_object_get(r, "failed")) ? EXIT_FAILED : EXIT_DONE;
 }
 
 int cmd_library_rebuild(const struct command_line *given)
@@ -134,7 +135,7 @@ int cmd_library_rebuild(const struct command_line *given)
         return EXIT_FAILED;
     json_t *r = NULL;
     struct errtext err = {""};
-    o.arg = progress = progress_start("rebuild", cl.json, NULL, NULL);
+    o.arg = progress = progress_start("rebuild", cl.json || cl.quiet, NULL, NULL);
     int rc = library_rebuild(cfg, &o, &r, &err);
     progress_end(progress);
     int status = print_rebuild(&cl, &o, rc, r, &err);
@@ -189,7 +190,7 @@ int cmd_flush(const struct command_line *given)
         return EXIT_FAILED;
     bool done;
     if (remote) {
-        done = flush_remote(cfg, cl.json);
+        done = flush_remote(cfg, cl.quiet || cl.json);
     } else {
         json_t *r = call_library(cfg, json_pack("{s:s}", "op", "flush"));
         done = r != NULL;

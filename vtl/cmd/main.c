@@ -17,9 +17,8 @@ static const struct subcommand {
     const char *help;
     int (*run)(const struct command_line *cl);
 } table[] = {
-    {NULL, "serve", "[--offline]",
-     "run the library in the foreground; prints \"ready ...\" when initiators can log in" OPTION(
-         "--offline", "start even if the store does not answer"),
+    {NULL, "serve", "",
+     "run the library in the foreground; prints \"ready ...\" when initiators can log in, also while the store is away",
      cmd_serve},
     {NULL, "status", "[--only drives|slots|backlog]",
      "show what is only on this disk, drives and elements; exit status 3: nobody serves the library" OPTION(
@@ -43,7 +42,7 @@ static const struct subcommand {
      cmd_library_gc},
     {"tape", "create", "BARCODE... [--capacity SIZE] [--worm]",
      "create cartridges in the first free slots" OPTION("--capacity SIZE",
-                                                        "such as 2T; default: that of the drive type")
+                                                        "such as 2TB; default: that of the drive type")
          OPTION("--worm         ", "can be appended to, but neither overwritten nor erased"),
      cmd_tape_create},
     {"tape", "list", "", "list all cartridges", cmd_tape_list},
@@ -69,7 +68,15 @@ static const struct subcommand {
          OPTION("--rate SIZE", "read at most SIZE bytes a second, such as 20M; default: no limit")
              OPTION("--resume   ", "continue an interrupted run"),
      cmd_verify},
-    {"config", "check", "", "check the configuration and print the settings in force", cmd_config_check},
+    {"config", "check", "[--online]",
+     "check the configuration and print the settings in force" OPTION("--online", "as \"doctor\" does"),
+     cmd_config_check},
+    {NULL, "doctor", "",
+     "examine this host and the store: name, TLS, clock, keys, every kind of request, rates, disk room, limits, port, "
+     "tgt; "
+     "says what is wrong and what to do; harmless at any time, also before \"library init\"; status 1: something is "
+     "wrong",
+     cmd_doctor},
 };
 #define N_COMMANDS (sizeof(table) / sizeof(table[0]))
 
@@ -81,12 +88,13 @@ static void print_command(FILE *to, const struct subcommand *s)
 
 static void print_help(FILE *to)
 {
-    fputs("usage: s3vtl [-c FILE] [--json] COMMAND ...\n"
+    fputs("usage: s3vtl [-c FILE] [--json] [-q] COMMAND ...\n"
           "A virtual tape library whose cartridges are S3 objects.\n"
           "  -c FILE     configuration file; default: $S3VTL_CONFIG, else /etc/s3vtl/s3vtl.conf\n"
           "  --json      print listings as JSON\n"
-          "  --version   print the version\n"
-          "  --help      print this; COMMAND --help: help on one command\n\n",
+          "  -q, --quiet say only what is asked for and what is wrong: no confirmations, hints or progress\n"
+          "  --version   print the version, as \"s3vtl version\" does\n"
+          "  --help      print this, as \"s3vtl help\" does; COMMAND --help, or help COMMAND: help on one command\n\n",
           to);
     for (size_t i = 0; i < N_COMMANDS; i++)
         print_command(to, &table[i]);
@@ -149,6 +157,21 @@ static int finish(int status)
     return bad && status == EXIT_DONE ? fail("standard output: %s", strerror(errno)) : status;
 }
 
+/* "s3vtl help [COMMAND]": of all, of a group, or of one command. */
+static int help(int argc, char **argv)
+{
+    int words;
+    if (!argc)
+        print_help(stdout);
+    else if (argc > 1 || !print_group(argv[0])) {
+        const struct subcommand *s = find(argc, argv, &words);
+        if (!s)
+            return EXIT_USAGE;
+        print_command(stdout, s);
+    }
+    return finish(EXIT_DONE);
+}
+
 int main(int argc, char **argv)
 {
     struct command_line cl = {.config_file = getenv("S3VTL_CONFIG")};
@@ -156,23 +179,23 @@ int main(int argc, char **argv)
         cl.config_file = "/etc/s3vtl/s3vtl.conf";
     cl.argc = argc - 1;
     cl.argv = argv + 1;
-    /* -c and --json are accepted anywhere. */
+    /* These are accepted anywhere. */
     cl.json = take_flag(&cl, "--json");
+    cl.quiet = take_flag(&cl, "--quiet");
+    cl.quiet = take_flag(&cl, "-q") || cl.quiet;
     const char *file = NULL;
     if (!take_value(&cl, "-c", &file))
         return EXIT_USAGE;
     if (file)
         cl.config_file = file;
-    if (cl.argc && !strcmp(cl.argv[0], "--version")) {
+    if (cl.argc && (!strcmp(cl.argv[0], "--version") || (!strcmp(cl.argv[0], "version") && cl.argc == 1))) {
         printf("s3vtl %s\n", S3VTL_VERSION);
         return EXIT_DONE;
     }
     if (!cl.argc)
         return usage_error("missing command; see s3vtl --help");
-    if (is_help(cl.argv[0])) {
-        print_help(stdout);
-        return finish(EXIT_DONE);
-    }
+    if (is_help(cl.argv[0]) || !strcmp(cl.argv[0], "help"))
+        return help(cl.argc - 1, cl.argv + 1);
     if (cl.argc == 2 && is_help(cl.argv[1]) && print_group(cl.argv[0]))
         return finish(EXIT_DONE);
     int words = 1;

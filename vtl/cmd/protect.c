@@ -19,7 +19,7 @@ int cmd_tape_protect(const struct command_line *cl)
         call_library(cfg, json_pack("{s:s, s:s, s:b}", "op", "tape-protect", "barcode", cl->argv[0], "on", (int)on));
     if (r && cl->json)
         print_json(r);
-    else if (r)
+    else if (r && !cl->quiet)
         printf("%s is %s\n", cl->argv[0], on ? "write protected" : "not write protected");
     json_decref(r);
     config_free(cfg);

@@ -18,71 +18,87 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <systemd/sd-daemon.h>
-
 #include "base/thread.h"
-#include "scsi/ssc_keys.h"
 #include "vtl/library/control.h"
+#include "vtl/cmd/before.h"
 #include "vtl/cmd/cmd.h"
 #include "vtl/cmd/password.h"
+#include "vtl/cmd/service.h"
 #include "vtl/cmd/tgt.h"
 
-#define MAX_DRIVES 64 /* the most that a configuration may have */
+#define STORE_CHECK_MS 4000 /* serve is to be ready within 10 s, whatever the store does */
 
 /* ---- before anything starts ---- */
 
-static int check_store(const struct vtl_config *cfg, bool offline, struct errtext *err)
+struct store_check {
+    const struct vtl_config *cfg;
+    struct objstore *store;
+    atomic_bool cancel;
+    int rc;
+    struct errtext err;
+};
+
+static void *check_thread(void *arg)
+{
+    struct store_check *s = arg;
+    const struct obj_call call = {.max_tries = 2, .cancel = &s->cancel};
+    s->rc = s->store->ops->check(s->store, &call, &s->err);
+    if (!s->rc)
+        s->rc = library_check_format(s->cfg, s->store, &call, &s->err);
+    s->store->ops->close(s->store);
+    return NULL;
+}
+
+static bool join_within(pthread_t thread, unsigned ms)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += (long)(ms % 1000) * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    return !pthread_timedjoin_np(thread, NULL, &until);
+}
+
+/* On a thread, as a name that is not resolved cannot be given up. That one is then left, with what it uses. */
+static int ask_store(struct store_check *s, bool *left, struct errtext *err)
+{
+    pthread_t thread;
+    int rc = thread_start(&thread, "check", check_thread, s);
+    if (rc) {
+        s->store->ops->close(s->store);
+        return errtext_set(err, rc, "cannot start a thread: %s", strerror(-rc));
+    }
+    if (!join_within(thread, STORE_CHECK_MS)) {
+        atomic_store(&s->cancel, true);
+        if ((*left = !join_within(thread, STORE_CHECK_MS / 4)))
+            (void)pthread_detach(thread);
+        return errtext_set(err, -EIO, "the store did not answer within %d s", STORE_CHECK_MS / 1000);
+    }
+    *err = s->err;
+    return s->rc;
+}
+
+/* A store that is away, or refuses, stops nothing: the library works from spool and cache, and the module asks again
+ * before it changes anything there (vtl/library/gate.c). One that is there and another's is a mistake. */
+static int check_store(const struct vtl_config *cfg, struct errtext *err)
 {
     struct objstore_config oc;
-    struct objstore *store = NULL;
-    struct obj_call call = {.max_tries = 2};
+    struct store_check *s = calloc(1, sizeof(*s));
+    bool left = false;
+    if (!s)
+        return errtext_set(err, -ENOMEM, "out of memory");
+    s->cfg = cfg;
     config_store(cfg, &oc);
-    int rc = objstore_open(&oc, &store, err);
-    if (rc)
-        return rc;
-    rc = store->ops->check(store, &call, err);
+    int rc = objstore_open(&oc, &s->store, err);
     if (!rc)
-        rc = library_check_format(cfg, store, err);
-    store->ops->close(store);
-    if (rc == -EIO && offline) {
-        fprintf(stderr, "s3vtl: warning: %s; running without the store until the spool is full\n", err->text);
-        return 0;
-    }
-    return rc;
-}
-
-/* Splits "a.b.c.d:port" or "[v6]:port". */
-static void split_portal(const char *portal, char *host, size_t room, char *port, size_t port_room)
-{
-    const char *colon = strrchr(portal, ':');
-    size_t n = (size_t)(colon - portal);
-    if (portal[0] == '[') {
-        portal++;
-        n -= 2;
-    }
-    (void)snprintf(host, room, "%.*s", (int)n, portal);
-    (void)snprintf(port, port_room, "%s", colon + 1);
-}
-
-/* Is the portal free? tgtd would take many lines to say that it is not. */
-static int check_portal(const struct vtl_config *cfg, struct errtext *err)
-{
-    char host[256], port[16];
-    struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM}, *list = NULL;
-    split_portal(cfg->iscsi.portal, host, sizeof(host), port, sizeof(port));
-    int bad = getaddrinfo(host, port, &hints, &list);
-    if (bad)
-        return errtext_set(err, -EINVAL, "%s: [iscsi] portal = %s: %s", cfg->file, cfg->iscsi.portal,
-                           gai_strerror(bad));
-    int fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1, rc = 0;
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
-        bind(fd, list->ai_addr, list->ai_addrlen) || listen(fd, 1))
-        rc = errtext_set(err, -errno, "%s: [iscsi] portal = %s: %s", cfg->file, cfg->iscsi.portal,
-                         errno == EADDRINUSE ? "the port is in use by another program" : strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    freeaddrinfo(list);
-    return rc;
+        rc = ask_store(s, &left, err);
+    if (!left)
+        free(s);
+    if (rc != -EIO && rc != -EACCES)
+        return rc;
+    fprintf(stderr, "s3vtl: warning: %s; serving from the spool and the cache until the store takes data\n", err->text);
+    return 0;
 }
 
 /* Does the state exist, and is it not in use? The library itself is opened inside tgtd. */
@@ -91,75 +107,6 @@ static int check_state(const struct vtl_config *cfg, struct errtext *err)
     struct library *lib = NULL;
     int rc = library_open(cfg, 0, &lib, err);
     return rc ? rc : library_close(lib, err);
-}
-
-/* The store's secret key, the file that it comes from, a password and the one that it is compared with. */
-#define MORE_SECRETS 8
-
-/* One page for each drive, the key of the blocks that are acknowledged but not yet written, and what else is secret. */
-static bool can_lock_pages(unsigned n)
-{
-    size_t size = n * (size_t)sysconf(_SC_PAGESIZE);
-    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    bool good = p != MAP_FAILED && !mlock(p, size);
-    if (p != MAP_FAILED)
-        (void)munmap(p, size);
-    return good;
-}
-
-/* Each drive keeps its keys in locked memory, which is scarce for any user but root. */
-static int check_locked_memory(const struct vtl_config *cfg, struct errtext *err)
-{
-    struct ssc_keys *keys[MAX_DRIVES];
-    struct rlimit l = {.rlim_max = 0};
-    unsigned n = 0;
-    if (!getrlimit(RLIMIT_MEMLOCK, &l)) {
-        l.rlim_cur = l.rlim_max; /* as it will be in tgtd */
-        (void)setrlimit(RLIMIT_MEMLOCK, &l);
-    }
-    while (n < cfg->library.drives && n < MAX_DRIVES && (keys[n] = ssc_keys_new()))
-        n++;
-    bool enough = n == cfg->library.drives && can_lock_pages(n + MORE_SECRETS);
-    for (unsigned i = 0; i < n; i++)
-        ssc_keys_free(keys[i]);
-    if (enough)
-        return 0;
-    return errtext_set(err, -ENOMEM,
-                       "the keys of %u drives must be in locked memory, and this user's limit (%llu KiB) is too low: "
-                       "raise it (ulimit -l; LimitMEMLOCK= in a service)",
-                       cfg->library.drives, (unsigned long long)l.rlim_max / 1024);
-}
-
-/* LD_PRELOAD is a list, and cannot quote a name that contains one of its separators. */
-static int check_module_name(const char *path, struct errtext *err)
-{
-    if (!strpbrk(path, " :"))
-        return 0;
-    return errtext_set(err, -EINVAL, "%s: tgtd cannot load a module whose path has a blank or a colon", path);
-}
-
-/* $S3VTL_MODULE, else beside this program (a build tree), else where a package puts it. */
-static int find_module(char path[PATH_MAX], struct errtext *err)
-{
-    const char *given = getenv("S3VTL_MODULE");
-    if (given && given[0]) {
-        if (!realpath(given, path))
-            return errtext_set(err, -errno, "$S3VTL_MODULE: %s: %s", given, strerror(errno));
-        return 0;
-    }
-    char self[PATH_MAX - 32];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-    if (n > 0) {
-        self[n] = '\0';
-        *strrchr(self, '/') = '\0';
-        (void)snprintf(path, PATH_MAX, "%s/bs_s3vtl.so", self);
-        if (!access(path, R_OK))
-            return 0;
-    }
-    (void)snprintf(path, PATH_MAX, "/usr/lib/s3vtl/bs_s3vtl.so");
-    if (access(path, R_OK))
-        return errtext_set(err, -ENOENT, "bs_s3vtl.so: not found beside this program or in /usr/lib/s3vtl");
-    return 0;
 }
 
 /* ---- while it runs ---- */
@@ -181,27 +128,27 @@ static void *pump_log(void *arg)
     return NULL;
 }
 
-static void print_ready(const struct vtl_config *cfg)
-{
-    printf("ready %s at %s, changer LUN 1, drives LUN 2 to %u\n", cfg->iscsi.target, cfg->iscsi.portal,
-           cfg->library.drives + 1);
-    fflush(stdout);
-    sd_notifyf(0, "READY=1\nSTATUS=serving %s at %s", cfg->iscsi.target, cfg->iscsi.portal);
-}
-
-/* The signal that arrived, or 0. */
-static int take_signal(int signals)
+/* Did a signal arrive that asks for the end? SIGHUP does not: a terminal that closes must not end a backup. */
+static bool take_end(int signals)
 {
     struct signalfd_siginfo s;
-    return read(signals, &s, sizeof(s)) == (ssize_t)sizeof(s) ? (int)s.ssi_signo : 0;
+    if (read(signals, &s, sizeof(s)) != (ssize_t)sizeof(s))
+        return false;
+    if (s.ssi_signo == SIGHUP)
+        fprintf(stderr, "s3vtl: SIGHUP: serving on; SIGTERM ends\n");
+    return s.ssi_signo == SIGTERM || s.ssi_signo == SIGINT;
 }
 
 /* True: a signal asks us to end. False: tgtd ended by itself. */
-static bool wait_for_end(struct tgt *t, int signals)
+static bool wait_for_end(struct tgt *t, const struct vtl_config *cfg, int signals)
 {
+    struct pollfd p = {.fd = signals, .events = POLLIN};
     for (;;) {
-        int sig = take_signal(signals);
-        if (sig && sig != SIGCHLD)
+        if (!poll(&p, 1, SERVICE_EVERY_MS))
+            service_pulse(cfg);
+        if (!p.revents)
+            continue;
+        if (take_end(signals))
             return true;
         if (tgt_ended(t))
             return false;
@@ -237,8 +184,7 @@ static void wait_for_flush(const struct flush *f, struct tgt *t, int signals)
     while (!p[0].revents && !tgt_ended(t)) {
         if (poll(p, 2, -1) < 0 || !p[1].revents)
             continue;
-        int sig = take_signal(signals);
-        if (sig && sig != SIGCHLD) {
+        if (take_end(signals)) {
             fprintf(stderr, "s3vtl: second signal: no longer waiting for the store\n");
             return;
         }
@@ -254,7 +200,7 @@ static int flush_and_stop(struct tgt *t, const struct vtl_config *cfg, int signa
     pthread_t thread = 0;
     struct errtext why = {""};
     int made = f.done_fd < 0 ? -errno : thread_start(&thread, "flush", flush_thread, &f);
-    sd_notify(0, "STOPPING=1\nEXTEND_TIMEOUT_USEC=600000000");
+    service_stopping();
     if (made)
         f.rc = errtext_set(&f.err, made, "cannot flush: %s", strerror(-made));
     else
@@ -280,10 +226,8 @@ static void tell_what_is_left(const struct vtl_config *cfg)
     if (n)
         (void)snprintf(text, sizeof(text), "stopped; %s are only on this disk, in %lld cartridge%s",
                        json_size(r, "local_only_bytes", size), (long long)n, n == 1 ? "" : "s");
-    if (r) {
-        fprintf(stderr, "s3vtl: %s\n", text);
-        sd_notifyf(0, "STATUS=%s", text);
-    }
+    if (r)
+        service_stopped(text);
     json_decref(r);
     json_decref(request);
     if (lib)
@@ -314,8 +258,8 @@ static int run(const struct vtl_config *cfg, const char *module, int signals)
         (void)tgt_stop(&t, NULL); /* the first error says more */
     } else {
         served = true;
-        print_ready(cfg);
-        rc = wait_for_end(&t, signals) ? flush_and_stop(&t, cfg, signals, &err) : ended_by_itself(&t, &err);
+        service_ready(cfg);
+        rc = wait_for_end(&t, cfg, signals) ? flush_and_stop(&t, cfg, signals, &err) : ended_by_itself(&t, &err);
     }
     if (t.stop_fd >= 0)
         close(t.stop_fd);
@@ -328,21 +272,21 @@ static int run(const struct vtl_config *cfg, const char *module, int signals)
 }
 
 /* Finds every mistake that can be found before anything starts. */
-static int check_all(const struct vtl_config *cfg, bool offline, struct errtext *err)
+static int check_all(const struct vtl_config *cfg, struct errtext *err)
 {
-    int rc = check_locked_memory(cfg, err);
+    int rc = before_locked_memory(cfg, err);
     if (!rc)
         rc = password_check(cfg, err);
     if (!rc)
         rc = check_state(cfg, err);
     if (!rc)
-        rc = check_store(cfg, offline, err);
+        rc = check_store(cfg, err);
     if (!rc)
-        rc = check_portal(cfg, err);
+        rc = before_portal(cfg, err);
     return rc;
 }
 
-/* SIGHUP too: closing the terminal must not end serve without a flush. */
+/* tgtd, which inherits the mask, is none of the terminal's business either. */
 static int block_signals(struct errtext *err)
 {
     sigset_t set;
@@ -357,15 +301,26 @@ static int block_signals(struct errtext *err)
     return fd < 0 ? errtext_set(err, -errno, "signalfd: %s", strerror(errno)) : fd;
 }
 
+/* What no later start would find otherwise is a mistake of the configuration: systemd does not try again. */
+static int refuse(int rc, const struct errtext *err)
+{
+    static const int passing[] = {-EBUSY,  -EIO,    -EADDRINUSE, -EADDRNOTAVAIL, -ENOMEM,
+                                  -EMFILE, -ENFILE, -ENOSPC,     -EAGAIN};
+    (void)fail("%s", err->text);
+    for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++)
+        if (rc == passing[i])
+            return EXIT_FAILED;
+    return EXIT_CONFIG;
+}
+
 int cmd_serve(const struct command_line *given)
 {
     struct command_line cl = *given;
-    bool offline = take_flag(&cl, "--offline");
-    if (!check_arguments(&cl, 0, false, "serve [--offline]"))
+    if (!check_arguments(&cl, 0, false, "serve"))
         return EXIT_USAGE;
     struct vtl_config *cfg = load_config(&cl);
     if (!cfg)
-        return EXIT_FAILED;
+        return EXIT_CONFIG;
     struct errtext err = {""};
     char module[PATH_MAX], file[PATH_MAX];
     int signals = -1, rc = 0;
@@ -375,14 +330,12 @@ int cmd_serve(const struct command_line *given)
         rc = cfg->file ? 0 : errtext_set(&err, -ENOMEM, "out of memory");
     }
     if (!rc)
-        rc = find_module(module, &err);
+        rc = before_module(module, &err);
     if (!rc)
-        rc = check_module_name(module, &err);
-    if (!rc)
-        rc = check_all(cfg, offline, &err);
+        rc = check_all(cfg, &err);
     if (!rc && (signals = block_signals(&err)) < 0)
         rc = signals;
-    int status = rc ? fail("%s", err.text) : run(cfg, module, signals);
+    int status = rc ? refuse(rc, &err) : run(cfg, module, signals);
     if (signals >= 0)
         close(signals);
     config_free(cfg);

@@ -35,7 +35,7 @@ int cmd_tape_create(const struct command_line *given)
         !check_arguments(&cl, 1, true, "tape create BARCODE... [--capacity SIZE] [--worm]"))
         return EXIT_USAGE;
     if (capacity && (!config_parse_size(capacity, &bytes) || bytes < 1 << 20 || bytes > 1ull << 60))
-        return usage_error("--capacity %s: must be a size of at least 1M, such as 12T", capacity);
+        return usage_error("--capacity %s: must be a size of at least 1M, such as 12TB", capacity);
     struct vtl_config *cfg = load_config(&cl);
     if (!cfg)
         return EXIT_FAILED;
@@ -50,7 +50,7 @@ int cmd_tape_create(const struct command_line *given)
                                             "capacity", (json_int_t)bytes, "worm", (int)worm));
     if (r && cl.json) {
         print_json(r);
-    } else if (r) {
+    } else if (r && !cl.quiet) {
         size_t i;
         json_t *t;
         json_array_foreach(json_object_get(r, "created"), i, t)
@@ -178,10 +178,10 @@ int cmd_tape_claim(const struct command_line *given)
         call_library(cfg, json_pack("{s:s, s:s, s:b}", "op", "tape-claim", "barcode", cl.argv[0], "force", (int)force));
     if (r && cl.json) {
         print_json(r);
-    } else if (r) {
+    } else if (r && !cl.quiet) {
         printf("%s belongs to this gateway", cl.argv[0]);
         if (json_is_true(json_object_get(r, "other")))
-            printf(", taken over from gateway %s", json_words(r, "from"));
+            printf(", taken over from %s", json_words(r, "from"));
         printf(": %s\n", json_size(r, "used_bytes", size));
         if (json_number(r, "kept_bytes"))
             printf("%s written by this gateway are in no head of the bucket: kept in its spool as *.bad\n",
@@ -205,7 +205,7 @@ int cmd_tape_remove(const struct command_line *given)
         cfg, json_pack("{s:s, s:s, s:b}", "op", "tape-remove", "barcode", cl.argv[0], "force", (int)force));
     if (r && cl.json)
         print_json(r);
-    else if (r)
+    else if (r && !cl.quiet)
         printf("%s removed\n", cl.argv[0]);
     json_decref(r);
     config_free(cfg);

@@ -135,12 +135,13 @@ struct results {
     const struct vtl_config *cfg;
     struct objstore *store;
     uint64_t rate;
-    bool all_in_store;        /* --all: the barcodes are what the store lists */
-    bool resume, json, state; /* state: this host has the library's, to keep the results in */
+    bool all_in_store;               /* --all: the barcodes are what the store lists */
+    bool resume, json, quiet, state; /* state: this host has the library's, to keep the results in */
     char (*barcodes)[33];
     struct run **runs;
     struct verify_gate *gate;
     json_t *all, *records; /* for --json; requests to be made */
+    const json_t *vanished;
     struct progress *progress;
     struct lock lock; /* guards far and known, for several threads count */
     struct progress_state far;
@@ -202,17 +203,19 @@ static void add_record(struct results *v, const char *barcode, const struct veri
                                     (json_int_t)result->lost_objects, "from", (json_int_t)result->lost_from));
 }
 
-static json_t *json_of(const struct run *r)
+/* vanished: what the library knows of it and the bucket lacks; NULL: nothing. */
+static json_t *json_of(const struct run *r, const char *vanished)
 {
     const struct verify_result *result = &r->result;
+    const char *error = vanished ? vanished : r->rc ? r->err.text : NULL;
     return json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:O, s:s*}", "barcode", r->place.barcode, "good",
-                     !r->rc && !result->problems, "segments", (json_int_t)result->segments, "bytes",
+                     !error && !result->problems, "segments", (json_int_t)result->segments, "bytes",
                      (json_int_t)result->bytes, "objects", (json_int_t)result->end_object, "lost_objects",
                      (json_int_t)result->lost_objects, "from_object", (json_int_t)r->o.from_object, "problems",
-                     r->problems, "error", r->rc ? r->err.text : NULL);
+                     r->problems, "error", error);
 }
 
-static void print_run(const struct run *r)
+static void print_run(const struct run *r, const char *vanished)
 {
     const struct verify_result *result = &r->result;
     const char *barcode = r->place.barcode;
@@ -222,15 +225,17 @@ static void print_run(const struct run *r)
     json_array_foreach(r->problems, i, p) print_problem(barcode, p);
     if (r->rc == -ECANCELED)
         printf("%s: interrupted; continue with --resume\n", barcode);
-    else if (r->rc)
+    else if (r->rc && !(vanished && r->rc == -ENOENT)) /* which says more */
         fail("%s", r->err.text);
-    else
+    else if (!r->rc)
         printf("%s: %s: %llu files, %llu objects in %llu segments, %s%s\n", barcode,
                result->problems ? result->lost_objects ? "DAMAGED" : "no data lost, but see above" : "good",
                (unsigned long long)result->filemarks, (unsigned long long)result->end_object,
                (unsigned long long)result->segments, human_size(result->bytes, size), r->resumed ? " (resumed)" : "");
     if (!r->rc && result->lost_objects)
         fail("%s: %llu objects cannot be read back", barcode, (unsigned long long)result->lost_objects);
+    if (vanished)
+        fail("%s", vanished);
 }
 
 static void verify_one(void *arg, size_t i)
@@ -302,22 +307,23 @@ static int take_run(void *arg, size_t i)
         v->bad = true;
         return 0;
     }
+    const char *vanished = vanished_text(v->vanished, r->place.barcode);
     if (!r->counted) /* nothing of it could be read */
         count_bytes(r, 0, 0);
-    if (v->all_in_store && r->rc == -ENOENT && is_phantom(v, r->place.barcode))
+    if (v->all_in_store && !vanished && r->rc == -ENOENT && is_phantom(v, r->place.barcode))
         return end_run(v, i);
     progress_pause(v->progress);
     if (v->json)
-        json_array_append_new(v->all, json_of(r));
+        json_array_append_new(v->all, json_of(r, vanished));
     else
-        print_run(r);
+        print_run(r, vanished);
     end_if_store_is_gone(v, r->rc);
     progress_resume(v->progress);
     if (!r->rc && v->state)
         add_record(v, r->place.barcode, &r->result);
     if (json_array_size(v->records) >= BATCH)
         record(v);
-    v->bad = v->bad || r->rc || r->result.problems;
+    v->bad = v->bad || r->rc || r->result.problems || vanished;
     return end_run(v, i);
 }
 
@@ -330,6 +336,33 @@ static void show(void *arg, size_t so_far)
     lock_release(&v->lock);
 }
 
+static bool was_verified(const struct results *v, const char *barcode)
+{
+    for (size_t i = 0; i < v->n; i++)
+        if (!strcmp(v->barcodes[i], barcode))
+            return true;
+    return false;
+}
+
+/* Those of which the bucket has nothing that could be read. */
+static void add_vanished(struct results *v)
+{
+    size_t i;
+    json_t *j;
+    json_array_foreach(v->vanished, i, j)
+    {
+        const char *barcode = json_string_value(json_object_get(j, "barcode"));
+        const char *error = json_string_value(json_object_get(j, "error"));
+        if (was_verified(v, barcode))
+            continue;
+        v->bad = true;
+        if (v->json)
+            json_array_append_new(v->all, json_pack("{s:s, s:b, s:s}", "barcode", barcode, "good", 0, "error", error));
+        else
+            fail("%s", error);
+    }
+}
+
 /* Side by side; with a limit of bytes a second, which holds for all of them, one after the other. */
 static int verify_all(struct results *v)
 {
@@ -339,7 +372,7 @@ static int verify_all(struct results *v)
     unsigned parallel = v->rate ? 1 : config_requests(v->cfg);
     v->far = (struct progress_state){.of_pieces = v->n > 1 ? v->n : 0, .more = true};
     lock_init(&v->lock, LOCK_VERIFY);
-    v->progress = progress_start("verify", v->json, NULL, NULL);
+    v->progress = progress_start("verify", v->json || v->quiet, NULL, NULL);
     v->runs = calloc(v->n + 1, sizeof(struct run *));
     v->gate = verify_gate_new(v->cfg->store.parallel, config_requests(v->cfg));
     v->all = json_array();
@@ -350,6 +383,8 @@ static int verify_all(struct results *v)
     record(v);
     progress_end(v->progress);
     lock_fini(&v->lock);
+    if (!rc)
+        add_vanished(v);
     if (!rc && v->json)
         print_json(v->all);
     json_decref(v->all);
@@ -387,6 +422,15 @@ static int list_tape(void *arg, const struct obj_entry *e)
     return e->is_prefix && len && len <= 32 ? add_barcode(arg, name, len) : 0;
 }
 
+/* Named ones: as an array; all: NULL. */
+static json_t *named(const struct command_line *cl, bool all)
+{
+    json_t *list = all ? NULL : json_array();
+    for (int i = 0; list && i < cl->argc; i++)
+        json_array_append_new(list, json_string(cl->argv[i]));
+    return list;
+}
+
 static int collect(const struct command_line *cl, bool all, struct objstore *store, struct barcodes *b,
                    struct errtext *err)
 {
@@ -409,6 +453,18 @@ static int open_store(const struct vtl_config *cfg, struct objstore **store, str
     oc.patience_ms = OBJ_PATIENCE_MS;
     int rc = objstore_open(&oc, store, err);
     return rc ? rc : (*store)->ops->check(*store, &few, err);
+}
+
+/* Also what the bucket should have, and has not. Takes over only: the barcodes asked for, NULL for all. */
+static int compare_and_verify(struct results *v, json_t *only)
+{
+    json_t *vanished = vanished_ask(v->cfg, v->store, only, &interrupted);
+    v->vanished = vanished;
+    v->bad = !vanished; /* and that was told */
+    int bad = verify_all(v);
+    json_decref(only);
+    json_decref(vanished);
+    return bad;
 }
 
 #define USAGE "verify BARCODE...|--all [--rate SIZE] [--resume]"
@@ -451,8 +507,9 @@ int cmd_verify(const struct command_line *given)
                         .barcodes = b.v,
                         .n = b.n,
                         .all_in_store = all};
+    v.quiet = cl.quiet;
     if (!rc)
-        bad = verify_all(&v);
+        bad = compare_and_verify(&v, named(&cl, all));
     free(b.v);
     if (store)
         store->ops->close(store);

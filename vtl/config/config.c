@@ -115,6 +115,13 @@ static void unknown(struct loader *l, const char *section, const char *name)
                     nearest ? nearest->section : "", nearest ? nearest->name : "");
 }
 
+/* No value may hold a quote, so these are none of it. */
+static bool in_quotes(const char *value)
+{
+    size_t n = strlen(value);
+    return n > 1 && (value[0] == '"' || value[0] == '\'') && value[n - 1] == value[0];
+}
+
 static int take(void *user, const char *section, const char *name, const char *value)
 {
     struct loader *l = user;
@@ -136,9 +143,11 @@ static int take(void *user, const char *section, const char *name, const char *v
     l->line_of[i] = l->line;
     l->c->given |= 1ull << i;
     (void)snprintf(l->values[i], sizeof(l->values[i]), "%s", value);
-    const char *right = config_keys[i].set(l->c, value);
+    const char *right = in_quotes(value) ? "is in quotes: write it without" : config_keys[i].set(l->c, value);
     if (right) {
-        errtext_set(l->err, 0, "%s:%d: [%s] %s = %s: %s", l->c->file, l->line, section, name, value, right);
+        bool secret = !strcmp(name, "url") && strchr(value, '@'); /* a password may stand before it */
+        errtext_set(l->err, 0, "%s:%d: [%s] %s = %s: %s", l->c->file, l->line, section, name, secret ? "..." : value,
+                    right);
         l->failed = true;
     }
     return 1;
@@ -201,21 +210,49 @@ static int check_readable(struct loader *l, const char *section, const char *nam
     return complain(l, section, name, right);
 }
 
+/* Whoever left out type may not know that there is a default. */
+static int no_path(struct loader *l)
+{
+    const struct vtl_config *c = l->c;
+    if (l->line_of[key_number("store", "type")])
+        return complain(l, "store", "path", "must be a directory with type = dir");
+    if (!c->store.url[0] && !c->store.bucket[0])
+        return complain(l, "store", "path",
+                        "type is not set either, and is dir by default: give path = a directory, or type = s3 with "
+                        "url, bucket and credentials_file");
+    return complain(l, "store", c->store.url[0] ? "url" : "bucket",
+                    "needs type = s3 in [store]: type is not set, and is dir by default");
+}
+
+/* Only what has a name has names below it. */
+static int check_style(struct loader *l)
+{
+    const struct vtl_config *c = l->c;
+    const char *host = strstr(c->store.url, "://") + 3;
+    if (strcmp(c->store.style, "virtual") != 0 ||
+        (host[0] != '[' && strpbrk(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")))
+        return 0;
+    return complain(l, "store", "style", "needs a host name in url, not an address: the bucket goes before it");
+}
+
 static int check_store(struct loader *l)
 {
     const struct vtl_config *c = l->c;
     if (!strcmp(c->store.type, "dir") && !strcmp(c->store.path, c->library.state_dir))
         return complain(l, "store", "path", "must not be the state_dir: give the store a directory of its own");
     if (!strcmp(c->store.type, "dir"))
-        return c->store.path[0] ? 0 : complain(l, "store", "path", "must be a directory with type = dir");
+        return c->store.path[0] ? 0 : no_path(l);
     if (!c->store.url[0])
         return complain(l, "store", "url", "required with type = s3, such as http://127.0.0.1:8080");
+    int rc = check_style(l);
+    if (rc)
+        return rc;
     if (!c->store.bucket[0])
         return complain(l, "store", "bucket", "required with type = s3");
     if (!c->store.credentials_file[0])
         return complain(l, "store", "credentials_file",
                         "required with type = s3: a file with access_key = ... and secret_key = ...");
-    int rc = check_secret(l, "store", "credentials_file", c->store.credentials_file);
+    rc = check_secret(l, "store", "credentials_file", c->store.credentials_file);
     return rc ? rc : check_readable(l, "store", "ca_file", c->store.ca_file);
 }
 

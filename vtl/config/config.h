@@ -71,7 +71,8 @@ struct config_shown {
 };
 /* The i-th key, in the order in which the documentation lists them; false: there are no more. */
 bool config_show(const struct vtl_config *c, size_t i, struct config_shown *out);
-/* "40M", "12T", "512" (binary multiples K M G T P, optional iB/B) to bytes; false if s is no size. */
+/* "40M", "12TiB", "2 TB", "512" to bytes: K M G T P and KiB ... are powers of 1024, KB MB GB TB PB of 1000, and there may be
+ * blanks before the unit. False if s is no size. */
 bool config_parse_size(const char *s, uint64_t *bytes);
 /* "5s", "500ms", "2m", "1h" to milliseconds; false if s is no time. */
 bool config_parse_time(const char *s, uint64_t *ms);

@@ -7,32 +7,41 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "vtl/config/config_private.h"
 
 /* ---- values ---- */
 
+/* The factor that a unit stands for; 0: it is none. Tapes and disks are sold in powers of 1000 (GB, TB), so with a B the
+ * unit is what it says there; K, M, G and T alone are powers of 1024, as they always were here and in most tools. */
+static uint64_t unit_factor(const char *unit)
+{
+    static const char prefixes[] = "KMGTP";
+    if (!unit[0] || !strcmp(unit, "B"))
+        return 1;
+    const char *p = strchr(prefixes, toupper((unsigned char)unit[0]));
+    bool binary = !unit[1] || !strcmp(unit + 1, "i") || !strcmp(unit + 1, "iB");
+    if (!p || (!binary && strcmp(unit + 1, "B") != 0))
+        return 0;
+    uint64_t factor = 1;
+    for (const char *q = prefixes; q <= p; q++)
+        factor *= binary ? 1024 : 1000;
+    return factor;
+}
+
 bool config_parse_size(const char *s, uint64_t *bytes)
 {
-    static const char units[] = "KMGTP";
     char *end;
     if (!isdigit((unsigned char)s[0]))
         return false;
     errno = 0;
     unsigned long long n = strtoull(s, &end, 10);
-    unsigned shift = 0;
-    const char *u = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
-    if (u) {
-        shift = 10 * (unsigned)(u - units + 1);
-        end++;
-        if (*end == 'i')
-            end++;
-    }
-    if (*end == 'B')
-        end++;
-    if (*end || errno || n > (uint64_t)INT64_MAX >> shift)
+    const char *unit = end + strspn(end, " \t"); /* "64 GB", as people write it */
+    uint64_t factor = *end && !*unit ? 0 : unit_factor(unit);
+    if (!factor || errno || n > (uint64_t)INT64_MAX / factor)
         return false;
-    *bytes = (uint64_t)n << shift;
+    *bytes = (uint64_t)n * factor;
     return true;
 }
 
@@ -84,6 +93,23 @@ static const char *set_number(unsigned *field, const char *value, unsigned min, 
     return NULL;
 }
 
+/* Is it "name:port", "address:port" or "[v6-address]:port"? The port may be left out unless it is needed. */
+static bool host_ok(const char *text, bool port_needed)
+{
+    char host[256];
+    struct in6_addr v6;
+    unsigned port = 0;
+    bool v6_form = text[0] == '[';
+    size_t n = strcspn(text += v6_form, v6_form ? "]" : ":");
+    if (!n || n >= sizeof(host) || (v6_form && !text[n]))
+        return false;
+    (void)snprintf(host, sizeof(host), "%.*s", (int)n, text);
+    if (v6_form ? inet_pton(AF_INET6, host, &v6) != 1 : !only(host, ".-", 1, 255))
+        return false;
+    const char *rest = text + n + v6_form;
+    return *rest ? *rest == ':' && !set_number(&port, rest + 1, 1, 65535, "") : !port_needed;
+}
+
 static const char *absolute_path(char **field, const char *value)
 {
     return value[0] == '/' ? set_text(field, value) : "must be an absolute path";
@@ -128,15 +154,20 @@ static const char *set_size(uint64_t *field, const char *value, uint64_t min, co
     return NULL;
 }
 
+/* n as the shortest exact text: "40M", or "2TB" where that is shorter. */
 static void show_size(uint64_t n, char *buf, size_t room)
 {
-    unsigned u = 0;
-    while (n && n % 1024 == 0 && u < 5) {
-        n /= 1024;
-        u++;
-    }
     static const char units[][2] = {"", "K", "M", "G", "T", "P"};
-    (void)snprintf(buf, room, "%" PRIu64 "%s", n, units[u]);
+    uint64_t binary = n, decimal = n;
+    unsigned b = 0, d = 0;
+    for (; binary && binary % 1024 == 0 && b < 5; b++)
+        binary /= 1024;
+    for (; decimal && decimal % 1000 == 0 && d < 5; d++)
+        decimal /= 1000;
+    if (decimal < binary)
+        (void)snprintf(buf, room, "%" PRIu64 "%sB", decimal, units[d]);
+    else
+        (void)snprintf(buf, room, "%" PRIu64 "%s", binary, units[b]);
 }
 
 /* ---- [library] ---- */
@@ -178,23 +209,8 @@ static bool iscsi_name(const char *s)
 /* Nothing but an address and a port may pass: the text becomes part of tgtd's options. */
 TEXT(iscsi, portal)
 {
-    static const char right[] = "must be address:port or [v6-address]:port, such as 127.0.0.1:3260";
-    char host[256];
-    struct in6_addr v6;
-    unsigned port = 0;
-    const char *colon = strrchr(value, ':');
-    size_t n = colon ? (size_t)(colon - value) : 0;
-    if (!n || n >= sizeof(host) || set_number(&port, colon + 1, 1, 65535, right))
-        return right;
-    (void)snprintf(host, sizeof(host), "%.*s", (int)n, value);
-    if (host[0] == '[') {
-        host[n - 1] = host[n - 1] == ']' ? '\0' : '?';
-        if (inet_pton(AF_INET6, host + 1, &v6) != 1)
-            return right;
-    } else if (!only(host, ".-", 1, 255)) {
-        return right;
-    }
-    return set_text(&c->iscsi.portal, value);
+    return host_ok(value, true) ? set_text(&c->iscsi.portal, value)
+                                : "must be address:port or [v6-address]:port, such as 127.0.0.1:3260";
 }
 TEXT(iscsi, target)
 {
@@ -281,6 +297,8 @@ TEXT(iscsi, addresses)
 
 /* ---- [store] ---- */
 
+#define URL_RULE "must be http://host[:port] or https://host[:port]"
+
 TEXT(store, type)
 {
     return !strcmp(value, "dir") || !strcmp(value, "s3") ? set_text(&c->store.type, value) : "must be dir or s3";
@@ -289,10 +307,30 @@ TEXT(store, path)
 {
     return optional_path(&c->store.path, value);
 }
+/* What is wrong with what follows the scheme; NULL: nothing. */
+static const char *wrong_host(const char *host)
+{
+    char text[300];
+    if (strchr(host, '@'))
+        return "has a user or password: those go into the file that credentials_file names";
+    size_t n = strlen(host);
+    if (n >= sizeof(text))
+        return URL_RULE;
+    memcpy(text, host, n + 1);
+    if (n && text[n - 1] == '/')
+        text[n - 1] = '\0';
+    if (text[strcspn(text, "/?#")])
+        return "has a path: " URL_RULE "; a bucket goes into bucket = ..., and what follows it into prefix = ...";
+    return host_ok(text, false) ? NULL : URL_RULE;
+}
+
 TEXT(store, url)
 {
-    bool ok = !value[0] || (!strncmp(value, "http://", 7) && value[7]) || (!strncmp(value, "https://", 8) && value[8]);
-    return ok ? set_text(&c->store.url, value) : "must be http://host[:port] or https://host[:port]";
+    bool http = !strncasecmp(value, "http://", 7), https = !strncasecmp(value, "https://", 8);
+    if (value[0] && !http && !https)
+        return URL_RULE;
+    const char *wrong = value[0] ? wrong_host(value + (https ? 8 : 7)) : NULL;
+    return wrong ? wrong : set_text(&c->store.url, value);
 }
 TEXT(store, bucket)
 {

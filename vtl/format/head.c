@@ -84,6 +84,8 @@ const char *head_wrong(const struct head *h)
         return "barcode";
     if (!host_possible(h->host, sizeof(h->host)))
         return "host";
+    if (h->claimed > SEG_MAX_NUMBER)
+        return "claimed";
     if (h->claim)
         return NULL;
     if (h->generation < 5 || h->generation > 9)
@@ -185,7 +187,8 @@ static bool put_identity(json_t *j, const struct head *h)
            put_id(j, "writer", h->id.writer) && put_number(j, "n", h->id.number) &&
            put(j, "claim", json_boolean(h->claim)) && put(j, "barcode", json_string(h->barcode)) &&
            put_hex(j, "cartridge", h->cartridge, sizeof(h->cartridge)) &&
-           (!h->host[0] || put(j, "host", json_string(h->host))) && (!h->gateway || put_id(j, "gateway", h->gateway));
+           (!h->host[0] || put(j, "host", json_string(h->host))) && (!h->gateway || put_id(j, "gateway", h->gateway)) &&
+           (!h->claimed || put_number(j, "claimed", h->claimed));
 }
 
 static bool put_state(json_t *j, const struct head *h)

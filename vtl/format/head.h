@@ -22,6 +22,7 @@ struct head {
     bool claim;       /* only announces a new writer (ARCHITECTURE.md, "Fencing"); without tape state */
     char host[65];    /* who wrote it: printable ASCII; "": not said */
     uint32_t gateway; /* id of the gateway, the same in each of its runs; 0: not said */
+    uint64_t claimed; /* seconds since 1970: when its writer claimed the cartridge; 0: not said */
     uint8_t cartridge[16];
     char barcode[33];
     int generation;         /* LTO 5..9 */
@@ -47,20 +48,21 @@ void head_free(struct head *h);
 
 /* Always as the newest version. *buf is malloc'd; the caller frees it. 0, -ENOMEM, -EINVAL. */
 int head_encode(const struct head *h, char **buf, size_t *len);
-/* Checks the CRC line, the types, every count and range. Initialises out, which is empty on failure (-EBADMSG and
- * *err). */
+/* Checks the CRC line, the types, every count and range. Initialises out, which is empty on failure, with *err:
+ * -EBADMSG; or -EPROTONOSUPPORT when it is whole, and of a later version: no damage, but nothing that this program
+ * could read. */
 int head_decode(const void *buf, size_t len, struct head *out, struct errtext *err);
 
 /* Encodes segments x->segs[first .. first + n) and their filemarks as a map. */
 int map_encode(const uint8_t cartridge[16], const struct seg_id *id, const struct tape_index *x, size_t first, size_t n,
                void **buf, size_t *len);
 /* Appends the map's segments to x, whose end must be the map's first object (else -EBADMSG). x is unchanged on failure.
- */
+ * -EPROTONOSUPPORT: as head_decode. */
 int map_decode(const void *buf, size_t len, const uint8_t cartridge[16], struct tape_index *x, struct errtext *err);
 
 /* The map's own CRC, for what names it. */
 uint32_t map_crc(const void *buf, size_t len);
-/* Is this the map that m names? 0, or -EBADMSG with *err. */
+/* Is this the map that m names? 0, or with *err -EBADMSG or, as head_decode, -EPROTONOSUPPORT. */
 int map_check(const void *buf, size_t len, const struct map_ref *m, struct errtext *err);
 
 /* The two-line envelope of every JSON object in the bucket: the JSON on one line, then {"crc32c":"xxxxxxxx"} over the

@@ -69,6 +69,8 @@ static bool get_origin(const json_t *j, struct head *h)
         return false;
     if (n)
         memcpy(h->host, json_string_value(host), n + 1);
+    if (json_object_get(j, "claimed") && !get_number(j, "claimed", SEG_MAX_NUMBER, &h->claimed))
+        return false;
     return !json_object_get(j, "gateway") || get_id(j, "gateway", &h->gateway);
 }
 
@@ -194,7 +196,7 @@ static bool get_identity(const json_t *j, struct head *h, uint64_t *version, con
     *what = "barcode, cartridge";
     if (!get_barcode(j, h->barcode) || !get_hex(j, "cartridge", h->cartridge, sizeof(h->cartridge)))
         return false;
-    *what = "host, gateway";
+    *what = "host, gateway, claimed";
     return get_origin(j, h);
 }
 
@@ -247,6 +249,16 @@ static int decode(const json_t *j, struct head *h, const char **what)
     return *what ? -EBADMSG : 0;
 }
 
+/* Each later version keeps the two lines and this number (FORMAT.md); all else may be other than here. */
+static int check_version(const json_t *j, struct errtext *err)
+{
+    uint64_t version = 0;
+    if (!get_number(j, "version", SEG_MAX_NUMBER, &version) || version <= HEAD_VERSION)
+        return 0;
+    return errtext_set(err, -EPROTONOSUPPORT, "this head is of format version %" PRIu64 "; this s3vtl reads %d and %d",
+                       version, HEAD_VERSION_1, HEAD_VERSION);
+}
+
 int head_decode(const void *buf, size_t len, struct head *out, struct errtext *err)
 {
     head_init(out);
@@ -254,7 +266,12 @@ int head_decode(const void *buf, size_t len, struct head *out, struct errtext *e
     if (!j)
         return -EBADMSG;
     const char *what = "";
-    int rc = decode(j, out, &what);
+    int rc = check_version(j, err);
+    if (rc) {
+        json_decref(j);
+        return rc;
+    }
+    rc = decode(j, out, &what);
     json_decref(j);
     if (rc)
         head_free(out);

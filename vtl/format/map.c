@@ -103,18 +103,29 @@ int map_encode(const uint8_t cartridge[16], const struct seg_id *id, const struc
 
 /* ---- decoding ---- */
 
+/* Each later version keeps magic, version and the place of the header's CRC (FORMAT.md). */
+static int check_version(const uint8_t *p, size_t len, struct errtext *err)
+{
+    uint32_t version = len >= MAP_HEADER_SIZE ? get_le32(p + 8) : 0;
+    if (version <= MAP_VERSION || memcmp(p, map_magic, 8) != 0 || get_le32(p + 92) != crc32c(0, p, 92))
+        return 0;
+    return errtext_set(err, -EPROTONOSUPPORT, "this map is of format version %u; this s3vtl reads %u and %u", version,
+                       MAP_VERSION_1, MAP_VERSION);
+}
+
 static int check_map(const uint8_t *p, size_t len, const uint8_t cartridge[16], struct errtext *err)
 {
+    int rc = check_version(p, len, err);
+    if (rc)
+        return rc;
     if (len < map_size(1, 0) || len > MAP_MAX_SIZE || memcmp(p, map_magic, 8) != 0)
         return errtext_set(err, -EBADMSG, "map: not a map");
     if (get_le32(p + 92) != crc32c(0, p, 92))
         return errtext_set(err, -EBADMSG, "map header: CRC is %08x, should be %08x", crc32c(0, p, 92),
                            get_le32(p + 92));
-    uint32_t version = get_le32(p + 8);
-    if (version < MAP_VERSION_1 || version > MAP_VERSION || get_le32(p + 12) != MAP_HEADER_SIZE ||
+    if (get_le32(p + 8) < MAP_VERSION_1 || get_le32(p + 12) != MAP_HEADER_SIZE ||
         get_le32(p + 80) != MAP_SEGMENT_SIZE || get_le32(p + 84) != MAP_FILEMARKS_SIZE)
-        return errtext_set(err, -EBADMSG, "map: format version %u, this program knows up to version %u", version,
-                           MAP_VERSION);
+        return errtext_set(err, -EBADMSG, "map header: version, or length of header or entries: not possible");
     uint32_t segs = get_le32(p + 72), fms = get_le32(p + 76);
     if (!segs || segs > MAP_MAX_SEGS || len != map_size(segs, fms))
         return errtext_set(err, -EBADMSG, "map: %u segments and %u filemark runs do not make %zu bytes", segs, fms,
@@ -182,6 +193,9 @@ uint32_t map_crc(const void *buf, size_t len)
 int map_check(const void *buf, size_t len, const struct map_ref *m, struct errtext *err)
 {
     const uint8_t *p = buf;
+    int rc = check_version(p, len, err);
+    if (rc)
+        return rc;
     if (len != m->size)
         return errtext_set(err, -EBADMSG, "map: %zu bytes, the tape's index says %" PRIu64, len, m->size);
     if (len < MAP_HEADER_SIZE || get_le64(p + 32) != m->id.epoch || get_le32(p + 40) != m->id.writer ||

@@ -105,6 +105,16 @@ int seg_header_encode(const struct seg_header *h, uint8_t out[SEG_HEADER_SIZE])
     return 0;
 }
 
+int seg_header_check_version(const void *buf, size_t len, struct errtext *err)
+{
+    const uint8_t *p = buf;
+    if (len < SEG_HEADER_SIZE || memcmp(p, segment_magic, 8) != 0 || get_le32(p + 188) != crc32c(0, p, 188) ||
+        get_le32(p + 8) <= SEG_VERSION)
+        return 0;
+    return errtext_set(err, -EPROTONOSUPPORT, "this segment is of format version %u; this s3vtl reads %u and %u",
+                       get_le32(p + 8), SEG_VERSION_1, SEG_VERSION);
+}
+
 int seg_header_decode(const void *buf, size_t len, struct seg_header *out, struct errtext *err)
 {
     const uint8_t *p = buf;
@@ -113,10 +123,11 @@ int seg_header_decode(const void *buf, size_t len, struct seg_header *out, struc
     if (get_le32(p + 188) != crc32c(0, p, 188))
         return errtext_set(err, -EBADMSG, "segment header: CRC is %08x, should be %08x", crc32c(0, p, 188),
                            get_le32(p + 188));
+    if (seg_header_check_version(buf, len, err))
+        return -EBADMSG;
     uint32_t version = get_le32(p + 8);
-    if (version < SEG_VERSION_1 || version > SEG_VERSION || get_le32(p + 12) != SEG_HEADER_SIZE)
-        return errtext_set(err, -EBADMSG, "segment header: format version %u, this program knows up to version %u",
-                           version, SEG_VERSION);
+    if (version < SEG_VERSION_1 || get_le32(p + 12) != SEG_HEADER_SIZE)
+        return errtext_set(err, -EBADMSG, "segment header: version or length: not possible");
     memset(out, 0, sizeof(*out));
     out->version = version;
     memcpy(out->cartridge, p + 16, 16);

@@ -159,6 +159,8 @@ void seg_index_totals(const struct seg_index *x, struct seg_totals *out);
 void seg_index_free(struct seg_index *x);
 
 int seg_header_decode(const void *buf, size_t len, struct seg_header *out, struct errtext *err);
+/* 0; or -EPROTONOSUPPORT with *err: a whole header of a later version, which seg_header_decode takes for damaged. */
+int seg_header_check_version(const void *buf, size_t len, struct errtext *err);
 /* Decodes the SEG_RECORD_SIZE bytes of a record's header, without the rest of the record. -EBADMSG with *err. */
 int seg_record_parse(const uint8_t *rec, struct seg_record *out, struct errtext *err);
 /* Bytes of the whole record: header, extension, payload, padding. */

@@ -45,10 +45,12 @@ static int may_take(const struct takeover *t, bool force, struct errtext *err)
         return errtext_set(err, -EBUSY, "%s: it is in a drive: move it to a slot first", t->barcode);
     if (force || (t->c && cartridge_goes_on_from(t->c, &t->head.id)))
         return 0;
+    char who[COMMIT_WHO_SIZE];
+    commit_who(&t->lib->eng, &t->head, who);
     return errtext_set(err, -EPERM,
-                       "%s: gateway %08x wrote it last, %" PRIu64 " s ago: --force takes it over as the bucket has it; "
-                       "what that gateway has not stored is lost to it then, and it can write no more",
-                       t->barcode, t->head.id.writer, ago);
+                       "%s: owned by %s, which changed it last %" PRIu64 " s ago: --force takes it over as the bucket "
+                       "has it; what that gateway has not stored is lost to it then, and it can write no more",
+                       t->barcode, who, ago);
 }
 
 /* Makes the cartridge that the library has from now on. */
@@ -145,14 +147,13 @@ json_t *tapes_claim(struct library *lib, const json_t *request, struct errtext *
         rc = commit_clear_heads(lib->eng.store, t.barcode, &impatient, err);
     if (!rc)
         rc = compare_and_take(&t, force, err);
-    uint32_t before = t.head.id.writer;
+    char before[COMMIT_WHO_SIZE];
+    commit_who(&lib->eng, &t.head, before);
     uint64_t used = tape_index_plain_bytes(&t.index);
     tape_index_free(&t.index);
     head_free(&t.head);
     if (rc)
         return NULL;
-    char writer[16];
-    (void)snprintf(writer, sizeof(writer), "%08x", before);
-    return json_pack("{s:s, s:s, s:b, s:I, s:I}", "barcode", t.barcode, "from", writer, "other", (int)t.other,
+    return json_pack("{s:s, s:s, s:b, s:I, s:I}", "barcode", t.barcode, "from", before, "other", (int)t.other,
                      "used_bytes", (json_int_t)used, "kept_bytes", (json_int_t)t.kept);
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* control_client.c: asks a running library over its control socket. */
 #include <errno.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -104,6 +106,22 @@ int control_call_over(int fd, const struct vtl_config *cfg, const json_t *reques
     return rc ? rc : take_answer(answer, &addr, result, err);
 }
 
+/* Only the library's owner and root may ask: says who that is. */
+static int not_allowed(const struct vtl_config *cfg, const struct sockaddr_un *addr, struct errtext *err)
+{
+    struct stat st;
+    char user[80] = "";
+    if (stat(cfg->library.state_dir, &st))
+        return errtext_set(err, -EACCES, "%s: Permission denied: run this as root, or as the user that serves",
+                           addr->sun_path);
+    const struct passwd *pw = getpwuid(st.st_uid);
+    (void)snprintf(user, sizeof(user), "%u", (unsigned)st.st_uid);
+    if (pw)
+        (void)snprintf(user, sizeof(user), "%s", pw->pw_name);
+    return errtext_set(err, -EACCES, "%s: Permission denied: the library belongs to user %s: run this as %s%s",
+                       addr->sun_path, user, st.st_uid ? "root or " : "", user);
+}
+
 int control_call(const struct vtl_config *cfg, const json_t *request, unsigned timeout_ms, json_t **result,
                  struct errtext *err)
 {
@@ -119,7 +137,8 @@ int control_call(const struct vtl_config *cfg, const json_t *request, unsigned t
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)); /* connect waits as long, too */
     if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
-        rc = errtext_set(err, -errno, "%s: no library answers: %s", addr.sun_path, strerror(errno));
+        rc = errno == EACCES ? not_allowed(cfg, &addr, err)
+                             : errtext_set(err, -errno, "%s: no library answers: %s", addr.sun_path, strerror(errno));
     else
         rc = control_call_over(fd, cfg, request, result, err);
     close(fd);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/jsontext.h"
 #include "vtl/format/barcode.h"
 #include "vtl/cartridge/commit.h"
 #include "vtl/library/tapes.h"
@@ -26,14 +27,30 @@ int tapes_take_heads(struct library *lib, struct cartridge *c, struct errtext *e
     }
 }
 
-/* A cartridge whose last head is another gateway's, as each is after a rebuild, may be in use there: nothing of it is
- * deleted, and nothing is wrong. */
+/* A cartridge whose last head is another gateway's may be in use there: nothing of it is deleted, and nothing is wrong. What a rebuild or a claim by force took from the
+ * bucket is this one's again once a head says so. */
+static int check_ours(struct cartridge *c, bool *ours, struct errtext *err)
+{
+    const struct engine *e = cartridge_engine(c);
+    struct seg_id head;
+    struct head h;
+    *ours = true;
+    if (cartridge_is_ours(c, &head))
+        return 0;
+    int rc = commit_read_one(e->store, cartridge_barcode(c), &head, &h, &impatient, err);
+    if (rc)
+        return rc;
+    *ours = h.gateway == e->gateway;
+    head_free(&h);
+    return 0;
+}
+
 static int collect(struct cartridge *c, bool dry_run, bool *ours, struct sweep *found, struct errtext *err)
 {
-    struct seg_id head;
     int rc = cartridge_load(c, err);
-    *ours = !rc && cartridge_is_ours(c, &head);
-    if (!rc && !dry_run && !*ours)
+    if (!rc && !dry_run)
+        rc = check_ours(c, ours, err);
+    if (!rc && !*ours)
         return 0;
     if (!rc && !dry_run)
         rc = commit_claim(c, &impatient, err);
@@ -97,17 +114,24 @@ static int look_at(struct library *lib, json_t *stranger, struct errtext *err)
 {
     const char *barcode = json_string_value(json_object_get(stranger, "barcode"));
     char prefix[DB_KEY_SIZE];
-    struct seg_id *heads = NULL;
-    size_t n = 0;
+    struct head head;
+    struct errtext why = {""};
     uint64_t objects = 0;
-    int rc = commit_list_heads(lib->eng.store, barcode, &heads, &n, &impatient, err);
-    bool complete = n && heads[n - 1].number > 0;
-    free(heads);
+    int rc = commit_read_head(lib->eng.store, barcode, NULL, &head, &impatient, &why);
+    bool complete = !rc, unreadable = rc == -EBADMSG || rc == -EPROTONOSUPPORT;
+    if (complete)
+        head_free(&head);
+    else if (unreadable || rc == -ENOENT)
+        rc = 0;
+    else
+        *err = why;
     (void)snprintf(prefix, sizeof(prefix), "tapes/%s/", barcode);
     if (!rc)
         rc = lib->eng.store->ops->list(lib->eng.store, prefix, NULL, false, count_object, &objects, &impatient, err);
     json_object_set_new(stranger, "objects", json_integer((json_int_t)objects));
     json_object_set_new(stranger, "head", json_boolean(complete));
+    if (unreadable)
+        json_object_set_new(stranger, "error", json_text(why.text));
     return rc;
 }
 

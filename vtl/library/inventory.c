@@ -9,6 +9,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "vtl/library/gate.h"
 #include "vtl/library/library_private.h"
 
 #define RETRY_MS 5000
@@ -142,7 +143,7 @@ static int look_at_twin(void *arg, const struct obj_entry *e)
     struct errtext why = {""};
     json_t *j = NULL;
     if (e->is_prefix || !strstr(e->key, "/inventory/") || !strcmp(e->key, t->known.last) ||
-        !strcmp(e->key, t->known.other) || store_read_json(t->lib->eng.store, e->key, MAX_INVENTORY, &j, &why))
+        !strcmp(e->key, t->known.other) || store_read_json(t->lib->eng.store, e->key, MAX_INVENTORY, NULL, &j, &why))
         return 0;
     const char *gateway = json_string_value(json_object_get(j, "gateway"));
     json_int_t time = json_integer_value(json_object_get(j, "time"));
@@ -184,7 +185,9 @@ static int look_around(struct library *lib, const struct obj_call *call, struct 
 {
     struct objstore_config here;
     config_store(lib->cfg, &here);
-    int rc = library_check_neighbours(&here, lib->eng.store, call, err);
+    int rc = gate_ask(lib->eng.store, call, err);
+    if (!rc)
+        rc = library_check_neighbours(&here, lib->eng.store, call, err);
     if (rc == -EEXIST)
         warn(lib, err->text);
     return rc && rc != -EEXIST ? rc : look_for_twins(lib, call, err);
@@ -255,10 +258,11 @@ void inventory_stop(struct library *lib)
         log_line("inventory: %s", err.text);
 }
 
-/* ---- for a rebuild ---- */
+/* ---- for a rebuild, and to compare with ---- */
 
 struct newest {
     struct objstore *store;
+    char *key;
     json_t *best;
     json_int_t time;
     struct errtext *err;
@@ -271,7 +275,7 @@ static int look_at(void *arg, const struct obj_entry *e)
         return 0;
     json_t *j = NULL;
     struct errtext why = {""};
-    if (store_read_json(n->store, e->key, MAX_INVENTORY, &j, &why)) {
+    if (store_read_json(n->store, e->key, MAX_INVENTORY, NULL, &j, &why)) {
         log_line("%s: passed over", why.text); /* an older one will do */
         return 0;
     }
@@ -280,19 +284,42 @@ static int look_at(void *arg, const struct obj_entry *e)
         json_decref(n->best);
         n->best = j;
         n->time = t;
+        (void)snprintf(n->key, DB_KEY_SIZE, "%s", e->key);
     } else {
         json_decref(j);
     }
     return 0;
 }
 
-json_t *inventory_newest(struct objstore *store, struct errtext *err)
+json_t *inventory_newest(struct objstore *store, char key[DB_KEY_SIZE], struct errtext *err)
 {
-    struct newest n = {.store = store, .err = err};
+    struct newest n = {.store = store, .key = key, .err = err};
     err->text[0] = '\0';
     if (store->ops->list(store, "gateways/", NULL, false, look_at, &n, NULL, err)) {
         json_decref(n.best);
         return NULL;
     }
     return n.best;
+}
+
+/* Of this run by the writer in its key, whatever is put meanwhile; of an earlier run as the state says. */
+static bool is_own(const struct library *lib, const struct inventory_keys *known, const char *key)
+{
+    char mine[DB_KEY_SIZE];
+    int n = snprintf(mine, sizeof(mine), "gateways/%08x/", lib->eng.writer);
+    return !strncmp(key, mine, (size_t)n) || !strcmp(key, known->last) || !strcmp(key, known->other);
+}
+
+json_t *inventory_newest_other(struct library *lib, struct errtext *err)
+{
+    char key[DB_KEY_SIZE] = "";
+    struct inventory_keys known;
+    if (read_keys(lib, &known, err))
+        return NULL;
+    json_t *j = inventory_newest(lib->eng.store, key, err);
+    if (j && is_own(lib, &known, key)) {
+        json_decref(j);
+        j = NULL;
+    }
+    return j;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* library.c: opening and closing the library: state, spool, store, elements, cartridges and drives. */
+#include "vtl/library/element.h"
 #include "vtl/library/library_private.h"
 
 #include <errno.h>
@@ -15,6 +16,7 @@
 #include "base/crc32c.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "vtl/library/gate.h"
 
 #define PATH_SIZE 4200
 #define START_LOOK_MS 3000 /* for all drives together: a store that is away must not hold up the start */
@@ -70,19 +72,20 @@ static int load_element(void *arg, const struct db_element *row)
 {
     struct loading *l = arg;
     struct element *e = library_element(l->lib, row->address);
+    char where[ELEMENT_NAME_SIZE];
     if (row->damaged) {
         log_line(
-            "state.db: table element, row %#x: damaged (its checksum is wrong): what it says, %s, is in no element: "
+            "state.db: table element, row of %s: damaged (its checksum is wrong): what it says, %s, is in no element: "
             "\"s3vtl tape import\" puts it into one",
-            row->address, row->barcode);
+            element_name(row->address, where), row->barcode);
         return 0;
     }
     if (!e || e->type == ELEMENT_TRANSPORT)
         return errtext_set(
             l->err, -EINVAL,
-            "%s: cartridge %s is in element %#x, which the configuration no longer has: give it back (slots, "
-            "drives, import_export) and move the cartridge first",
-            l->lib->cfg->file, row->barcode, row->address);
+            "%s: cartridge %s is in %s, which the configuration no longer has: give it back (slots, drives, "
+            "import_export) and move the cartridge first",
+            l->lib->cfg->file, row->barcode, element_name(row->address, where));
     memcpy(e->barcode, row->barcode, sizeof(e->barcode));
     e->source = row->source;
     return 0;
@@ -176,6 +179,9 @@ static int read_identity(struct library *lib, bool create, struct errtext *err)
                            "--force\" again",
                            lib->cfg->library.state_dir);
     lib->eng.gateway = (uint32_t)strtoul(writer, NULL, 16);
+    char host[256] = ""; /* more than there can be */
+    if (!gethostname(host, sizeof(host) - 1))
+        engine_set_host(&lib->eng, host);
     return draw_id(&lib->eng.writer, err);
 }
 
@@ -226,7 +232,12 @@ static int open_parts(struct library *lib, unsigned flags, struct errtext *err)
     config_store(cfg, &oc);
     oc.note = log_note;
     oc.patience_ms = flags & LIBRARY_SERVE ? 0 : OBJ_PATIENCE_MS;
-    return objstore_open(&oc, &lib->eng.store, err);
+    rc = objstore_open(&oc, &lib->eng.store, err);
+    if (rc || !(flags & LIBRARY_SERVE))
+        return rc;
+    struct objstore *inner = lib->eng.store;
+    lib->eng.store = NULL;
+    return gate_open(cfg, lib->id, inner, &lib->eng.store, err);
 }
 
 static int load_state(struct library *lib, struct errtext *err)

@@ -55,9 +55,13 @@ const struct changer_ops *library_changer_ops(void); /* self is the struct libra
  *   {"op":"tape-remove","barcode":B,"force":false} {"op":"tape-protect","barcode":B,"on":true}
  *   {"op":"tape-verified","barcode":B,"cartridge":ID,"objects":N,"lost":N,"from":N}
  *   {"op":"tape-move","barcode":B,"address":N}
+ *   {"op":"vanished"}                              -> {"vanished":[{"barcode","state","inventory","head","error"}]}: what the
+ *                                                     bucket has no more; with "barcodes", of these only
  *   {"op":"flush"}                                 -> {}: every drive is at the configured durability
  *   {"op":"flush","remote":true,"timeout_ms":N}    -> {"remote":bool,"waiting":text}: is all of it in the store; what
  *                                                     was not when the time (10 s at most) was over
+ *   {"op":"pulse"}                                 -> "trouble" (the store's, or null), "dirty_bytes"; at once, whatever
+ *                                                     else goes on
  *   {"op":"each","requests":[...]}                 -> {"answers":[{"ok":true,"result":...} or {"ok":false,"error":text}]}: in
  *                                                     the order of requests, which are done side by side, and neither
  *                                                     make nor remove a cartridge
@@ -70,9 +74,20 @@ bool library_call_waits(const json_t *request);
 /* library init: makes the state and the store's format object; idempotent; refuses a prefix that another library uses.
  */
 int library_init(const struct vtl_config *cfg, json_t **report, struct errtext *err);
-/* Does the state belong to the library in the store? -ENOENT, -EINVAL or the store's error with *err. */
+/* Does the state belong to the library in the store? -ENOENT, -EINVAL, -EBADMSG or the store's error with *err. */
 struct objstore;
-int library_check_format(const struct vtl_config *cfg, struct objstore *store, struct errtext *err);
+struct obj_call;
+int library_check_format(const struct vtl_config *cfg, struct objstore *store, const struct obj_call *call,
+                         struct errtext *err);
+/* Without a state here: which cartridges of the newest inventory the bucket has no more. *list: as the operation "vanished"
+ * gives it, new reference. barcodes: an array of those that count; NULL: all. cancel may be NULL. */
+int library_vanished(const struct vtl_config *cfg, struct objstore *store, const json_t *barcodes,
+                     const atomic_bool *cancel, json_t **list, struct errtext *err);
+/* For s3vtl doctor: {"state":ID or "", "here":L or null, "others":[L...], "complete":bool}, where L is {"prefix":,
+ * "name":,"library":,"place":"here"|"above"|"below"|"beside"}: the id in the state, and what libraries are where the store
+ * is, as far as it lets us look. Neither the state nor the store has to be there. The caller's call bounds each request.
+ * New reference, or NULL and *err. */
+json_t *library_look_around(const struct vtl_config *cfg, const struct obj_call *call, struct errtext *err);
 /* library rebuild: makes a new state from the bucket alone (heads and maps). Refuses when a state exists already,
  * unless force, and (-EBUSY) when the spool holds what no head names, unless discard_backlog: *report then has only
  * "backlog", a list of barcode, segments and bytes. o may be NULL: none of it. */

@@ -115,19 +115,27 @@ int inventory_start(struct library *lib, struct errtext *err);
 void inventory_stop(struct library *lib);
 /* Puts the inventory now. */
 int inventory_put(struct library *lib, const struct obj_call *call, struct errtext *err);
-/* The newest inventory in the store, of whatever gateway; NULL with *err "" when there is none. New reference. */
-json_t *inventory_newest(struct objstore *store, struct errtext *err);
+/* The newest inventory in the store, of whatever gateway, and its key; NULL with *err "" when there is none. New reference. */
+json_t *inventory_newest(struct objstore *store, char key[DB_KEY_SIZE], struct errtext *err);
+/* The same, but NULL if this state put it: it says nothing that the state does not, and may be behind it. */
+json_t *inventory_newest_other(struct library *lib, struct errtext *err);
 
+/* rebuild.c: the id in the state, "" when there is no state. Needs no lock of the state. */
+int library_state_id(const struct vtl_config *cfg, char id[37], struct errtext *err);
 /* neighbours.c: 0, or -EEXIST when a prefix above or below this one's is another library's; or the store's error. */
 int library_check_neighbours(const struct objstore_config *here, struct objstore *store, const struct obj_call *call,
                              struct errtext *err);
 
 /* store_format.c: <prefix>/format names the library that uses the prefix. */
 /* -ENOENT: there is none. id and name are filled. */
-int format_read(struct objstore *store, char id[37], char name[64], struct errtext *err);
+int format_read(struct objstore *store, const struct obj_call *call, char id[37], char name[64], struct errtext *err);
+/* Does the prefix belong to the library called id? -ENOENT, -EINVAL or -EBADMSG, in words, if not; or the store's error. */
+int format_is(const struct vtl_config *cfg, struct objstore *store, const char *id, const struct obj_call *call,
+              struct errtext *err);
 int format_write(struct objstore *store, const char *id, const char *name, struct errtext *err);
 /* A JSON object in its envelope (head.h), from and to the store. max bounds what is read. */
-int store_read_json(struct objstore *store, const char *key, uint64_t max, json_t **out, struct errtext *err);
+int store_read_json(struct objstore *store, const char *key, uint64_t max, const struct obj_call *call, json_t **out,
+                    struct errtext *err);
 int store_write_json(struct objstore *store, const char *key, const json_t *j, const struct obj_call *call,
                      struct errtext *err);
 

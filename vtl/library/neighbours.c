@@ -10,7 +10,6 @@
 static int look_above(const struct objstore_config *here, const char *prefix, const struct obj_call *call,
                       struct errtext *err)
 {
-    uint64_t size = 0;
     struct objstore_config oc = *here;
     struct objstore *store = NULL;
     char id[37], name[64];
@@ -19,9 +18,7 @@ static int look_above(const struct objstore_config *here, const char *prefix, co
     int rc = objstore_open(&oc, &store, NULL);
     if (rc)
         return 0;
-    rc = store->ops->head(store, "format", &size, call, NULL); /* this call can be cancelled */
-    if (!rc)
-        rc = format_read(store, id, name, NULL);
+    rc = format_read(store, call, id, name, NULL);
     store->ops->close(store);
     return rc ? 0
               : errtext_set(

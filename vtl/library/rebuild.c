@@ -15,6 +15,7 @@
 #include "vtl/format/barcode.h"
 #include "vtl/cartridge/commit.h"
 #include "vtl/library/library_private.h"
+#include "vtl/library/vanished.h"
 
 #define PATH_SIZE 4200
 
@@ -52,8 +53,7 @@ static bool has_state(const struct vtl_config *cfg)
     return access(path, F_OK) == 0;
 }
 
-/* The id in the state, "" when there is no state. */
-static int state_id(const struct vtl_config *cfg, char id[37], struct errtext *err)
+int library_state_id(const struct vtl_config *cfg, char id[37], struct errtext *err)
 {
     char path[PATH_SIZE];
     struct db *db = NULL;
@@ -68,24 +68,12 @@ static int state_id(const struct vtl_config *cfg, char id[37], struct errtext *e
     return rc;
 }
 
-int library_check_format(const struct vtl_config *cfg, struct objstore *store, struct errtext *err)
+int library_check_format(const struct vtl_config *cfg, struct objstore *store, const struct obj_call *call,
+                         struct errtext *err)
 {
-    char id[37], theirs[37] = "", name[64] = "";
-    int rc = state_id(cfg, id, err);
-    if (!rc)
-        rc = format_read(store, theirs, name, err);
-    if (rc == -ENOENT)
-        return errtext_set(err, rc,
-                           "the store's prefix holds no library (no object \"format\"), and %s has one: is [store] in "
-                           "%s the right place?",
-                           cfg->library.state_dir, cfg->file);
-    if (!rc && strcmp(id, theirs) != 0)
-        return errtext_set(
-            err, -EINVAL,
-            "the store's prefix is of library \"%s\" (%s), and %s is of another one (%s): which of the two "
-            "does %s mean?",
-            name, theirs, cfg->library.state_dir, id, cfg->file);
-    return rc;
+    char id[37];
+    int rc = library_state_id(cfg, id, err);
+    return rc ? rc : format_is(cfg, store, id, call, err);
 }
 
 /* Makes the state of the library called id, or opens it; closed again by the caller. */
@@ -110,10 +98,10 @@ static int init_with_store(const struct vtl_config *cfg, struct objstore *store,
                            struct errtext *err)
 {
     char theirs[37] = "", name[64] = "";
-    int rc = state_id(cfg, id, err);
+    int rc = library_state_id(cfg, id, err);
     if (rc)
         return rc;
-    rc = format_read(store, theirs, name, err);
+    rc = format_read(store, NULL, theirs, name, err);
     if (rc && rc != -ENOENT)
         return rc;
     *existed = rc == 0;
@@ -123,6 +111,8 @@ static int init_with_store(const struct vtl_config *cfg, struct objstore *store,
             "the store's prefix is in use by library \"%s\" (%s): choose another prefix, or take that library over "
             "with \"s3vtl library rebuild\"",
             name, theirs);
+    if (*existed && id[0]) /* both are there, and of one library, which may be served */
+        return 0;
     struct objstore_config here;
     config_store(cfg, &here);
     if (!*existed && (rc = library_check_neighbours(&here, store, NULL, err)))
@@ -179,6 +169,7 @@ struct rebuild {
     struct library *lib;
     struct objstore *store;
     const struct rebuild_options *o;
+    struct vanished *named;
     json_t *cartridges, *failed; /* of the report */
     struct errtext *err;
 };
@@ -287,14 +278,19 @@ static int take_reading(struct rebuild *r, const char *barcode, struct rebuild_r
     bool damaged = c->rc == -EBADMSG || c->rc == -ENOENT;
     if (c->nothing)
         return 0;
+    if (c->with_head)
+        vanished_seen(r->named, barcode, &c->h.id);
     if (r->o->deep && damaged)
         (void)read_deep(r, barcode, c, &deep);
+    if (deep || c->rc) /* what is wrong with it is told by the way */
+        vanished_seen(r->named, barcode, NULL);
     if (c->rc == -ECANCELED || store_is_gone(r, c->rc)) {
         *r->err = c->why;
         return c->rc;
     }
     if (c->rc) {
-        json_array_append_new(r->failed, json_pack("{s:s, s:o}", "barcode", barcode, "error", json_text(c->why.text)));
+        json_array_append_new(r->failed, json_pack("{s:s, s:o, s:b}", "barcode", barcode, "error",
+                                                   json_text(c->why.text), "deep_may_help", damaged && !r->o->deep));
         return 0;
     }
     int rc = add_cartridge(r, &c->h, &c->x, address);
@@ -407,36 +403,63 @@ static int rebuild_all(struct rebuild *r, const json_t *inventory, const json_t 
     return rc;
 }
 
-static int rebuild_state(const struct vtl_config *cfg, struct objstore *store, const struct rebuild_options *o,
-                         json_t **report, struct errtext *err)
-{
+/* What is rebuilt, and what there is to rebuild it from. */
+struct source {
     char id[37], name[64];
-    int rc = format_read(store, id, name, err);
+    json_t *barcodes, *inventory;
+    struct vanished *named; /* by the state that there was, and by the inventory */
+};
+
+static int read_source(struct objstore *store, const struct rebuild_options *o, struct source *s, struct errtext *err)
+{
+    char key[DB_KEY_SIZE];
+    int rc = format_read(store, NULL, s->id, s->name, err);
     if (rc == -ENOENT)
         return errtext_set(
             err, rc,
             "the store's prefix holds no library (no object \"format\"); if it did, and lost it: library init, then "
             "library rebuild --force --deep");
+    if (!rc)
+        rc = store->ops->list(store, "tapes/", NULL, true, take_barcode, s->barcodes, NULL, err);
     if (rc)
         return rc;
-    json_t *barcodes = json_array();
-    rc = store->ops->list(store, "tapes/", NULL, true, take_barcode, barcodes, NULL, err);
-    json_t *inventory = rc ? NULL : inventory_newest(store, err);
-    if (!rc && !inventory && err->text[0] && !o->deep)
-        rc = -EIO;
-    struct rebuild r = {.store = store, .o = o, .cartridges = json_array(), .failed = json_array(), .err = err};
-    if (!rc)
-        rc = make_state(cfg, id, true, &r.lib, err);
+    s->inventory = inventory_newest(store, key, err);
+    if (!s->inventory && err->text[0] && !o->deep)
+        return -EIO;
+    rc = vanished_add_inventory(s->named, s->inventory);
+    return rc ? errtext_set(err, rc, "rebuild: out of memory") : 0;
+}
+
+static int rebuild_from(const struct vtl_config *cfg, struct objstore *store, const struct rebuild_options *o,
+                        struct source *s, json_t **report, struct errtext *err)
+{
+    struct rebuild r = {
+        .store = store, .o = o, .named = s->named, .cartridges = json_array(), .failed = json_array(), .err = err};
+    json_t *vanished = NULL;
+    int rc = make_state(cfg, s->id, true, &r.lib, err);
     if (!rc) {
-        rc = rebuild_all(&r, inventory, barcodes);
+        rc = rebuild_all(&r, s->inventory, s->barcodes);
         if (!rc && (rc = db_meta_set(r.lib->eng.db, REBUILDING, "")))
             errtext_set(err, rc, "%s/state.db: %s", cfg->library.state_dir, db_error(r.lib->eng.db));
         (void)library_close(r.lib, NULL);
     }
-    json_decref(inventory);
-    json_decref(barcodes);
-    *report = json_pack("{s:s, s:s, s:o, s:o}", "library", id, "name", name, "cartridges", r.cartridges, "failed",
-                        rebuild_sorted(r.failed));
+    if (!rc)
+        rc = vanished_find(s->named, &vanished, err);
+    *report = json_pack("{s:s, s:s, s:o, s:o, s:o*}", "library", s->id, "name", s->name, "cartridges", r.cartridges,
+                        "failed", rebuild_sorted(r.failed), "vanished", vanished);
+    return rc;
+}
+
+/* named: what the state that there was names. */
+static int rebuild_state(const struct vtl_config *cfg, struct objstore *store, const struct rebuild_options *o,
+                         struct vanished *named, json_t **report, struct errtext *err)
+{
+    struct source s = {.barcodes = json_array(), .named = named};
+    int rc = read_source(store, o, &s, err);
+    if (!rc)
+        rc = rebuild_from(cfg, store, o, &s, report, err);
+    json_decref(s.inventory);
+    json_decref(s.barcodes);
     return rc;
 }
 
@@ -506,20 +529,20 @@ static void remove_state(const struct vtl_config *cfg)
 
 /* A state in a directory of its own, which is gone afterwards. */
 static int rebuild_dry(const struct vtl_config *cfg, struct objstore *store, const struct rebuild_options *o,
-                       json_t **report, struct errtext *err)
+                       struct vanished *named, json_t **report, struct errtext *err)
 {
     char dir[] = "/tmp/s3vtl-rebuild-XXXXXX";
     struct vtl_config there = *cfg;
     if (!mkdtemp(dir))
         return errtext_set(err, -errno, "%s: %s", dir, strerror(errno));
     there.library.state_dir = dir;
-    int rc = rebuild_state(&there, store, o, report, err);
+    int rc = rebuild_state(&there, store, o, named, report, err);
     (void)nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     return rc;
 }
 
 static int rebuild_here(const struct vtl_config *cfg, struct objstore *store, const struct rebuild_options *o,
-                        json_t *backlog, json_t **report, struct errtext *err)
+                        json_t *backlog, struct vanished *named, json_t **report, struct errtext *err)
 {
     bool left = json_array_size(backlog) > 0;
     if (left && !o->discard_backlog) {
@@ -530,7 +553,7 @@ static int rebuild_here(const struct vtl_config *cfg, struct objstore *store, co
     int rc = has_state(cfg) || left ? move_aside(cfg, err) : 0;
     if (rc)
         return rc;
-    rc = rebuild_state(cfg, store, o, report, err);
+    rc = rebuild_state(cfg, store, o, named, report, err);
     if (rc)
         remove_state(cfg);
     return rc;
@@ -543,11 +566,16 @@ static int rebuild_with(const struct vtl_config *cfg, struct objstore *store, co
     int rc = o->dry_run ? 0 : check_free(cfg, err);
     if (rc)
         return rc;
-    rc = rebuild_backlog(cfg, store, o->cancel, &backlog, err);
+    struct vanished *named = vanished_new(cfg, store, NULL, o->cancel);
+    if (!named || vanished_add_state(named, cfg))
+        rc = errtext_set(err, -ENOMEM, "rebuild: out of memory");
+    if (!rc)
+        rc = rebuild_backlog(cfg, store, o->cancel, &backlog, err);
     if (!rc && o->dry_run)
-        rc = rebuild_dry(cfg, store, o, report, err);
+        rc = rebuild_dry(cfg, store, o, named, report, err);
     else if (!rc)
-        rc = rebuild_here(cfg, store, o, backlog, report, err);
+        rc = rebuild_here(cfg, store, o, backlog, named, report, err);
+    vanished_free(named);
     if (!rc && json_array_size(backlog))
         json_object_set(*report, "backlog", backlog);
     json_decref(backlog);

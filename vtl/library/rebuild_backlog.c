@@ -129,7 +129,8 @@ static uint64_t segment_size(int dir, const char *name)
     if (fd < 0)
         return 1; /* who knows */
     bool whole = pread(fd, header, sizeof(header), 0) == (ssize_t)sizeof(header) &&
-                 !seg_header_decode(header, sizeof(header), &h, &err);
+                 (!seg_header_decode(header, sizeof(header), &h, &err) ||
+                  seg_header_check_version(header, sizeof(header), &err));
     off_t size = lseek(fd, 0, SEEK_END);
     close(fd);
     return whole && size > SEG_HEADER_SIZE ? (uint64_t)size : 0;
@@ -180,7 +181,8 @@ static void count_files(void *arg, size_t i)
     (void)snprintf(path, sizeof(path), "%s/spool/%s", f->b->cfg->library.state_dir, h->barcode);
     struct rebuild_reading *c = rebuild_read(f->b->store, h->barcode, f->b->cancel);
     DIR *d = c ? opendir(path) : NULL;
-    h->rc = !c ? -ENOMEM : !d ? -errno : c->rc == -ENOENT || c->rc == -EBADMSG ? 0 : c->rc;
+    bool no_index = c && (c->rc == -ENOENT || c->rc == -EBADMSG || c->rc == -EPROTONOSUPPORT);
+    h->rc = !c ? -ENOMEM : !d ? -errno : no_index ? 0 : c->rc;
     if (h->rc)
         errtext_set(&h->why, h->rc, "%s: %s", path, c && c->rc == h->rc ? c->why.text : strerror(-h->rc));
     for (struct dirent *e; !h->rc && d && (e = readdir(d));)

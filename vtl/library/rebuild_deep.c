@@ -65,6 +65,7 @@ static int put_new_head(struct engine *e, struct head *h, uint64_t above, struct
         above = heads[n - 1].epoch;
     free(heads);
     h->id = (struct seg_id){above + 1, e->writer, 1};
+    commit_sign(e, engine_time(), h);
     return commit_adopt_head(e, h, NULL, err);
 }
 

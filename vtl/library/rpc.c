@@ -194,6 +194,17 @@ static json_t *op_status(struct library *lib, const json_t *request, struct errt
     return j;
 }
 
+/* For the service manager, every few seconds: only what takes no lock that an operation of the command may hold. */
+static json_t *op_pulse(struct library *lib, const json_t *request, struct errtext *err)
+{
+    struct obj_health health;
+    (void)request;
+    (void)err;
+    objstore_health(lib->eng.store, &health);
+    return json_pack("{s:o, s:o}", "trouble", text_or_null(health.text), "dirty_bytes",
+                     integer(atomic_load(&lib->eng.dirty_bytes)));
+}
+
 static json_t *op_tape_list(struct library *lib, const json_t *request, struct errtext *err)
 {
     (void)request;
@@ -314,22 +325,25 @@ static const struct {
     json_t *(*run)(struct library *lib, const json_t *request, struct errtext *err);
     bool changes; /* adds or removes cartridges: runs alone, and no move meanwhile */
     bool waits;   /* library_call_waits */
+    bool alone;   /* needs no list of cartridges, and so never waits for whoever changes it */
 } table[] = {
-    {"status", op_status, false, false},
-    {"tape-list", op_tape_list, false, false},
-    {"tape-show", op_tape_show, false, false},
-    {"flush", op_flush, false, true},
-    {"tape-create", tapes_create, true, true},
-    {"tape-remove", tapes_remove, true, true},
-    {"tape-protect", tapes_protect, true, true},
-    {"tape-export", tapes_export, true, true},
-    {"tape-import", tapes_import, true, true},
-    {"tape-move", tapes_move, false, true},
-    {"tape-claim", tapes_claim, true, true},
-    {"tape-gc", tapes_gc, false, true},
-    {"tape-verified", tapes_verified, false, false},
-    {"strangers", tapes_strangers, false, true},
-    {"each", op_each, false, true},
+    {"pulse", op_pulse, .alone = true},
+    {"status", op_status, .waits = false},
+    {"tape-list", op_tape_list, .waits = false},
+    {"tape-show", op_tape_show, .waits = false},
+    {"flush", op_flush, .waits = true},
+    {"tape-create", tapes_create, .changes = true, .waits = true},
+    {"tape-remove", tapes_remove, .changes = true, .waits = true},
+    {"tape-protect", tapes_protect, .changes = true, .waits = true},
+    {"tape-export", tapes_export, .changes = true, .waits = true},
+    {"tape-import", tapes_import, .changes = true, .waits = true},
+    {"tape-move", tapes_move, .waits = true},
+    {"tape-claim", tapes_claim, .changes = true, .waits = true},
+    {"tape-gc", tapes_gc, .waits = true},
+    {"tape-verified", tapes_verified, .waits = false},
+    {"strangers", tapes_strangers, .waits = true},
+    {"vanished", tapes_vanished, .waits = true},
+    {"each", op_each, .waits = true},
 };
 #define N_OPS (sizeof(table) / sizeof(table[0]))
 
@@ -403,6 +417,8 @@ bool library_call_waits(const json_t *request)
 
 static json_t *run(struct library *lib, size_t i, const json_t *request, struct errtext *err)
 {
+    if (table[i].alone)
+        return table[i].run(lib, request, err);
     if (table[i].changes) {
         rwlock_write(&lib->tapes_lock);
         lock_take(&lib->move_lock);

@@ -8,11 +8,12 @@
 
 #define FORMAT_VERSION 1
 
-int store_read_json(struct objstore *store, const char *key, uint64_t max, json_t **out, struct errtext *err)
+int store_read_json(struct objstore *store, const char *key, uint64_t max, const struct obj_call *call, json_t **out,
+                    struct errtext *err)
 {
     uint64_t size = 0;
     *out = NULL;
-    int rc = store->ops->head(store, key, &size, NULL, err);
+    int rc = store->ops->head(store, key, &size, call, err);
     if (rc)
         return rc;
     if (!size || size > max)
@@ -20,7 +21,7 @@ int store_read_json(struct objstore *store, const char *key, uint64_t max, json_
     char *buf = malloc(size);
     if (!buf)
         return errtext_set(err, -ENOMEM, "%s: out of memory", key);
-    rc = store->ops->get(store, key, 0, size, buf, NULL, err);
+    rc = store->ops->get(store, key, 0, size, buf, call, err);
     struct errtext why = {""};
     if (!rc && !(*out = json_open(buf, size, &why)))
         rc = errtext_set(err, -EBADMSG, "%s: %s", key, why.text);
@@ -44,10 +45,10 @@ int store_write_json(struct objstore *store, const char *key, const json_t *j, c
     return rc;
 }
 
-int format_read(struct objstore *store, char id[37], char name[64], struct errtext *err)
+int format_read(struct objstore *store, const struct obj_call *call, char id[37], char name[64], struct errtext *err)
 {
     json_t *j = NULL;
-    int rc = store_read_json(store, "format", 1u << 20, &j, err);
+    int rc = store_read_json(store, "format", 1u << 20, call, &j, err);
     if (rc)
         return rc;
     const char *library = json_string_value(json_object_get(j, "library"));
@@ -63,6 +64,25 @@ int format_read(struct objstore *store, char id[37], char name[64], struct errte
         (void)snprintf(name, 64, "%s", called);
     }
     json_decref(j);
+    return rc;
+}
+
+int format_is(const struct vtl_config *cfg, struct objstore *store, const char *id, const struct obj_call *call,
+              struct errtext *err)
+{
+    char theirs[37] = "", name[64] = "";
+    int rc = format_read(store, call, theirs, name, err);
+    if (rc == -ENOENT)
+        return errtext_set(err, rc,
+                           "the store's prefix holds no library (no object \"format\"), and %s has one: is [store] in "
+                           "%s the right place?",
+                           cfg->library.state_dir, cfg->file);
+    if (!rc && strcmp(id, theirs) != 0)
+        return errtext_set(
+            err, -EINVAL,
+            "the store's prefix is of library \"%s\" (%s), and %s is of another one (%s): which of the two "
+            "does %s mean?",
+            name, theirs, cfg->library.state_dir, id, cfg->file);
     return rc;
 }
 

@@ -97,14 +97,8 @@ static int create_one(struct library *lib, const char *barcode, uint64_t capacit
                       struct errtext *err)
 {
     struct db_cartridge row;
-    int rc = check_new(lib, barcode, err);
-    if (rc)
-        return rc;
-    uint16_t address = library_free_slot(lib);
-    if (!address)
-        return errtext_set(err, -ENOSPC, "%s: no free slot: the library has %u (slots = in %s)", barcode,
-                           lib->cfg->library.slots, lib->cfg->file);
-    rc = create_row(lib, barcode, capacity, worm, address, &row, err);
+    uint16_t address = library_free_slot(lib); /* there is one: check_room, under the same lock */
+    int rc = create_row(lib, barcode, capacity, worm, address, &row, err);
     if (!rc)
         rc = create_cartridge(lib, &row, err);
     if (rc)
@@ -155,6 +149,39 @@ static int check_data(const json_t *barcodes, struct errtext *err)
     return 0;
 }
 
+/* With too little room for all none is made: nobody is to find out which. move_lock held, so it stays so. */
+static int check_room(struct library *lib, size_t wanted, struct errtext *err)
+{
+    size_t n = 0;
+    lock_take(&lib->lock);
+    for (size_t i = 0; i < lib->n_elements; i++)
+        n += lib->elements[i].type == ELEMENT_STORAGE && !lib->elements[i].barcode[0];
+    lock_release(&lib->lock);
+    if (n >= wanted)
+        return 0;
+    return errtext_set(err, -ENOSPC,
+                       "no free slots for %zu cartridge%s: %zu of %u are free, and none was made (slots = in %s)",
+                       wanted, wanted == 1 ? "" : "s", n, lib->cfg->library.slots, lib->cfg->file);
+}
+
+/* What can be wrong with any is found before the first is made. */
+static int check_all_new(struct library *lib, const json_t *barcodes, struct errtext *err)
+{
+    int rc = 0;
+    for (size_t i = 0; !rc && i < json_array_size(barcodes); i++)
+        rc = check_new(lib, json_string_value(json_array_get(barcodes, i)), err);
+    return rc ? rc : check_room(lib, json_array_size(barcodes), err);
+}
+
+/* The store failed in between: what is made stays. */
+static void tell_made(size_t made, size_t wanted, struct errtext *err)
+{
+    size_t n = strlen(err->text);
+    if (made && n < sizeof(err->text))
+        (void)snprintf(err->text + n, sizeof(err->text) - n, "; the first %zu of %zu cartridges were made", made,
+                       wanted);
+}
+
 json_t *tapes_create(struct library *lib, const json_t *request, struct errtext *err)
 {
     const json_t *barcodes = json_object_get(request, "barcodes");
@@ -168,11 +195,14 @@ json_t *tapes_create(struct library *lib, const json_t *request, struct errtext 
     int rc = tapes_check_named(barcodes, err);
     if (!rc && (capacity || worm))
         rc = check_data(barcodes, err);
+    if (!rc)
+        rc = check_all_new(lib, barcodes, err);
     for (size_t i = 0; !rc && i < json_array_size(barcodes); i++)
         rc = create_one(lib, json_string_value(json_array_get(barcodes, i)), (uint64_t)capacity, worm, created, err);
     if (json_array_size(created))
         tapes_put_inventory(lib);
     if (rc) {
+        tell_made(json_array_size(created), json_array_size(barcodes), err);
         json_decref(created);
         return NULL;
     }
@@ -253,6 +283,13 @@ static int keep_epoch(struct library *lib, struct cartridge *c, struct errtext *
     return rc ? errtext_set(err, rc, "%s: state: %s", cartridge_barcode(c), db_error(lib->eng.db)) : 0;
 }
 
+/* Only the owner removes (I7). What has no head is nobody's: by force it goes, too. */
+static int claim_to_remove(struct cartridge *c, bool force, struct errtext *err)
+{
+    int rc = commit_claim(c, &impatient, err);
+    return rc == -ENOENT && force ? 0 : rc;
+}
+
 json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext *err)
 {
     const char *barcode = json_string_value(json_object_get(request, "barcode"));
@@ -264,8 +301,8 @@ json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext 
     if (may_remove(c, json_is_true(json_object_get(request, "force")), err))
         return NULL;
     workers_forget(lib->eng.workers, c);
-    /* Only the owner removes (I7). */
-    if (commit_claim(c, &impatient, err) || keep_epoch(lib, c, err) || delete_objects(lib, barcode, err)) {
+    if (claim_to_remove(c, json_is_true(json_object_get(request, "force")), err) || keep_epoch(lib, c, err) ||
+        delete_objects(lib, barcode, err)) {
         cartridge_poke(c);
         return NULL;
     }

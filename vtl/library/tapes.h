@@ -16,7 +16,7 @@ json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext 
 json_t *tapes_protect(struct library *lib, const json_t *request, struct errtext *err);
 
 /* {"barcode":B,"force":BOOL} -> {"barcode","from","other","used_bytes","kept_bytes"}: the cartridge becomes what its
- * winning head says, and this gateway its writer; also one that is in the bucket only. force: although another gateway
+ * winning head, which from says the writer of, says, and this gateway its writer; also one that is in the bucket only. force: although another gateway
  * wrote it last. tapes_lock written and move_lock held. */
 json_t *tapes_claim(struct library *lib, const json_t *request, struct errtext *err);
 /* {"barcode":B,"dry_run":BOOL} -> {"barcode","objects","bytes"}: what no head names of its objects, deleted unless
@@ -25,9 +25,12 @@ json_t *tapes_gc(struct library *lib, const json_t *request, struct errtext *err
 /* {"barcode":B,"cartridge":ID,"objects":N,"lost":N,"from":OBJECT} -> {"recorded":BOOL}: keeps with the cartridge what a
  * scrub of the bucket found; false: it is not in this library. tapes_lock read. */
 json_t *tapes_verified(struct library *lib, const json_t *request, struct errtext *err);
-/* -> {"strangers":[{"barcode","objects","head":BOOL}...]}: in the bucket, and not in this library; head: has a complete
- * one. tapes_lock read. */
+/* -> {"strangers":[{"barcode","objects","head":BOOL,"error"}...]}: in the bucket, and not in this library; head: has a
+ * complete one; error: has one that cannot be read, and why. tapes_lock read. */
 json_t *tapes_strangers(struct library *lib, const json_t *request, struct errtext *err);
+/* {"barcodes":[...] or absent} -> {"vanished":[{"barcode","state","inventory","head","error"}...]}: what the state, or the
+ * newest inventory, names and the bucket has no more, or only as it once was. tapes_lock read. */
+json_t *tapes_vanished(struct library *lib, const json_t *request, struct errtext *err);
 /* {"barcode":B,"address":A} -> {"barcode","address"}: what MOVE MEDIUM does, with its checks; waits as it does.
  * tapes_lock read. */
 json_t *tapes_move(struct library *lib, const json_t *request, struct errtext *err);

@@ -63,6 +63,8 @@ static int read_header(struct scanning *s, const char *key, struct deep_segment 
     if (g->size < sizeof(buf))
         return 0;
     int rc = get(s, key, 0, sizeof(buf), buf, err);
+    if (!rc && seg_header_check_version(buf, sizeof(buf), &why)) /* a tape without it would be another tape */
+        return errtext_set(err, -EPROTONOSUPPORT, "%s: %s", key, why.text);
     if (!rc && !seg_header_decode(buf, sizeof(buf), &g->h, &why))
         g->header = !seg_id_compare(&g->h.id, &g->id) && !strcmp(g->h.barcode, s->barcode) &&
                     g->h.first_object < MOST_OBJECTS && g->h.first_file < MOST_OBJECTS;

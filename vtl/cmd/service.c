@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* service.c: what systemd is told of a library that serves: ready, alive, how it is. */
+#include "vtl/cmd/service.h"
+
+#include <stdio.h>
+
+#include <jansson.h>
+#include <systemd/sd-daemon.h>
+
+#include "vtl/cmd/cmd.h"
+#include "vtl/library/control.h"
+
+void service_ready(const struct vtl_config *cfg)
+{
+    printf("ready %s at %s, changer LUN 1, drives LUN 2 to %u\n", cfg->iscsi.target, cfg->iscsi.portal,
+           cfg->library.drives + 1);
+    fflush(stdout);
+    sd_notifyf(0, "READY=1\nSTATUS=serving %s at %s", cfg->iscsi.target, cfg->iscsi.portal);
+}
+
+void service_pulse(const struct vtl_config *cfg)
+{
+    json_t *request = json_pack("{s:s}", "op", "pulse"), *r = NULL;
+    struct errtext err = {""};
+    char size[HUMAN_ROOM];
+    if (!control_call(cfg, request, SERVICE_ASK_MS, &r, &err)) {
+        const char *trouble = json_string_value(json_object_get(r, "trouble"));
+        json_int_t dirty = json_number(r, "dirty_bytes");
+        sd_notifyf(0, "WATCHDOG=1\nSTATUS=serving %s at %s; %s to store%s%s", cfg->iscsi.target, cfg->iscsi.portal,
+                   dirty ? json_size(r, "dirty_bytes", size) : "nothing", trouble ? "; store: " : "",
+                   trouble ? trouble : "");
+    } else {
+        sd_notifyf(0, "STATUS=the library does not answer: %s", err.text);
+    }
+    json_decref(request);
+    json_decref(r);
+}
+
+void service_stopping(void)
+{
+    sd_notify(0, "STOPPING=1\nEXTEND_TIMEOUT_USEC=600000000\nSTATUS=making everything written safe");
+}
+
+void service_stopped(const char *text)
+{
+    fprintf(stderr, "s3vtl: %s\n", text);
+    sd_notifyf(0, "STATUS=%s", text);
+}

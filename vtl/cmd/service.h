@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* service.h: what systemd is told of a library that serves. */
+#ifndef S3VTL_SERVICE_H
+#define S3VTL_SERVICE_H
+
+#include "vtl/config/config.h"
+
+/* "ready ..." on standard output, and READY=1. */
+void service_ready(const struct vtl_config *cfg);
+/* Asks the library how it is, for at most SERVICE_ASK_MS: STATUS= says it, and an answer is a sign of life (WATCHDOG=1).
+ * Call it every SERVICE_EVERY_MS. */
+enum { SERVICE_EVERY_MS = 5000, SERVICE_ASK_MS = 2000 };
+void service_pulse(const struct vtl_config *cfg);
+/* The stop has begun, and may take ten minutes. */
+void service_stopping(void);
+/* The last line on standard error, and the last STATUS=. */
+void service_stopped(const char *text);
+
+#endif

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* gate.c: a store that changes nothing in the bucket before it is known to be this library's. */
+#include "vtl/library/gate.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/lock.h"
+#include "vtl/library/library_private.h"
+
+struct gate {
+    struct objstore base;
+    struct objstore *inner;
+    const struct vtl_config *cfg;
+    char id[37];
+    atomic_bool ours;
+    struct lock lock;       /* guards the rest */
+    struct errtext refused; /* what the last answer was, when it was not "ours"; "": the store did not say */
+    uint64_t refused_at;    /* clock_ms() of the first such answer */
+};
+
+static struct gate *gate_of(struct objstore *s)
+{
+    return (struct gate *)s;
+}
+
+static void note_answer(struct gate *g, const char *refused)
+{
+    lock_take(&g->lock);
+    if (!g->refused.text[0])
+        g->refused_at = clock_ms();
+    errtext_set(&g->refused, 0, "%s", refused);
+    lock_release(&g->lock);
+}
+
+/* Not under the lock: several may ask at once, and get the same answer. */
+static int admit(struct gate *g, const struct obj_call *c, struct errtext *err)
+{
+    struct errtext own = {""};
+    err = err ? err : &own;
+    if (atomic_load(&g->ours))
+        return 0;
+    int rc = format_is(g->cfg, g->inner, g->id, c, err);
+    if (!rc)
+        atomic_store(&g->ours, true);
+    bool wrong = rc == -ENOENT || rc == -EINVAL || rc == -EBADMSG;
+    if (!rc || wrong)
+        note_answer(g, wrong ? err->text : "");
+    return wrong ? -EACCES : rc; /* -ENOENT would be the object's that the caller means */
+}
+
+static int gate_put(struct objstore *s, const char *key, const struct obj_source *src, const struct obj_call *c,
+                    struct errtext *err)
+{
+    struct gate *g = gate_of(s);
+    int rc = admit(g, c, err);
+    return rc ? rc : g->inner->ops->put(g->inner, key, src, c, err);
+}
+
+static int gate_del(struct objstore *s, const char *const *keys, size_t n, const struct obj_call *c,
+                    struct errtext *err)
+{
+    struct gate *g = gate_of(s);
+    int rc = admit(g, c, err);
+    return rc ? rc : g->inner->ops->del(g->inner, keys, n, c, err);
+}
+
+/* ---- what passes ---- */
+
+static int gate_get(struct objstore *s, const char *key, uint64_t offset, uint64_t len, void *buf,
+                    const struct obj_call *c, struct errtext *err)
+{
+    struct objstore *in = gate_of(s)->inner;
+    return in->ops->get(in, key, offset, len, buf, c, err);
+}
+
+static int gate_stream(struct objstore *s, const char *key, uint64_t offset, uint64_t len, const struct obj_sink *sink,
+                       const struct obj_call *c, struct errtext *err)
+{
+    struct objstore *in = gate_of(s)->inner;
+    return in->ops->stream(in, key, offset, len, sink, c, err);
+}
+
+static int gate_head(struct objstore *s, const char *key, uint64_t *size, const struct obj_call *c, struct errtext *err)
+{
+    struct objstore *in = gate_of(s)->inner;
+    return in->ops->head(in, key, size, c, err);
+}
+
+static int gate_list(struct objstore *s, const char *prefix, const char *start_after, bool slash, obj_list_fn fn,
+                     void *arg, const struct obj_call *c, struct errtext *err)
+{
+    struct objstore *in = gate_of(s)->inner;
+    return in->ops->list(in, prefix, start_after, slash, fn, arg, c, err);
+}
+
+static int gate_check(struct objstore *s, const struct obj_call *c, struct errtext *err)
+{
+    struct objstore *in = gate_of(s)->inner;
+    return in->ops->check(in, c, err);
+}
+
+static void gate_facts(struct objstore *s, struct obj_facts *out)
+{
+    objstore_facts(gate_of(s)->inner, out);
+}
+
+static int gate_learn(struct objstore *s, const struct obj_call *c, struct errtext *err)
+{
+    struct gate *g = gate_of(s);
+    int rc = admit(g, c, err); /* it puts */
+    return rc ? rc : objstore_learn(g->inner, c, err);
+}
+
+static void gate_health(struct objstore *s, struct obj_health *out)
+{
+    struct gate *g = gate_of(s);
+    objstore_health(g->inner, out);
+    lock_take(&g->lock);
+    if (!out->text[0] && g->refused.text[0]) {
+        (void)snprintf(out->text, sizeof(out->text), "%s", g->refused.text);
+        out->since_ms = clock_ms() - g->refused_at;
+    }
+    lock_release(&g->lock);
+}
+
+static void gate_close(struct objstore *s)
+{
+    struct gate *g = gate_of(s);
+    g->inner->ops->close(g->inner);
+    lock_fini(&g->lock);
+    free(g);
+}
+
+int gate_ask(struct objstore *store, const struct obj_call *call, struct errtext *err)
+{
+    return admit(gate_of(store), call, err);
+}
+
+static const struct objstore_ops gate_ops = {
+    .type = "gate",
+    .put = gate_put,
+    .get = gate_get,
+    .stream = gate_stream,
+    .head = gate_head,
+    .list = gate_list,
+    .del = gate_del,
+    .check = gate_check,
+    .facts = gate_facts,
+    .learn = gate_learn,
+    .health = gate_health,
+    .close = gate_close,
+};
+
+int gate_open(const struct vtl_config *cfg, const char *id, struct objstore *inner, struct objstore **out,
+              struct errtext *err)
+{
+    struct gate *g = calloc(1, sizeof(*g));
+    if (!g) {
+        inner->ops->close(inner);
+        return errtext_set(err, -ENOMEM, "store: out of memory");
+    }
+    lock_init(&g->lock, LOCK_GATE);
+    g->base.ops = &gate_ops;
+    g->inner = inner;
+    g->cfg = cfg;
+    (void)snprintf(g->id, sizeof(g->id), "%s", id);
+    *out = &g->base;
+    return 0;
+}
