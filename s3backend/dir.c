@@ -23,6 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/crc32c.h"
+
 enum { CHUNK = 1 << 18, STREAM_PIECE = 1 << 18 };
 
 static struct dir_store *store_of(struct objstore *s)
@@ -135,17 +137,22 @@ static size_t chunk_at(uint64_t at, uint64_t len)
 
 static int copy_source(int fd, const struct obj_source *src, char *buf, const struct obj_call *c)
 {
+    uint32_t crc = 0;
     for (uint64_t at = 0; at < src->len;) {
         size_t n = chunk_at(at, src->len);
         if (obj_canceled(c))
             return -ECANCELED;
         int rc = obj_source_read(src, at, buf, n);
+        if (rc == 0 && src->has_crc)
+            crc = crc32c(crc, buf, n);
         if (rc == 0)
             rc = write_all(fd, buf, n);
         if (rc)
             return rc;
         at += n;
     }
+    if (src->has_crc && crc != src->crc32c)
+        return -EBADMSG;
     return fsync(fd) ? -errno : 0;
 }
 
@@ -247,6 +254,8 @@ static int dir_put(struct objstore *s, const char *key, const struct obj_source 
     free(buf);
     if (rc == -ENODATA)
         return errtext_set(err, -EIO, "put %s: the local file ends before byte %" PRIu64, key, src->offset + src->len);
+    if (rc == -EBADMSG)
+        return errtext_set(err, -EIO, "put %s: the local file is not what it was", key);
     return rc ? fail(d, rc == -ENOENT ? -EIO : rc, "put", key, err) : 0;
 }
 

@@ -29,12 +29,16 @@
  */
 struct objstore;
 
-/* What a put sends: len bytes from memory, or from offset of an open file (never moved, pread only). */
+/* What a put sends: len bytes from memory, or from offset of an open file (never moved, pread only). A file is read more
+ * than once: crc32c, where known, is what the bytes must have, whenever they are read. Other bytes are -EIO, and not
+ * stored; but a put in parts does not compare it. */
 struct obj_source {
     const void *mem; /* NULL: use fd */
     int fd;
     uint64_t offset;
     uint64_t len;
+    bool has_crc;
+    uint32_t crc32c;
 };
 
 /* Where a stream's bytes go, in order, each once. take returns 0, or a negative errno that ends the call with it. */

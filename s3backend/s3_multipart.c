@@ -114,6 +114,7 @@ static int put_part(struct upload *u, unsigned i)
         src.mem = (const char *)src.mem + at;
     else
         src.offset += at;
+    src.has_crc = false; /* it is that of the whole */
     u->parts[i].size = src.len;
     struct part_check check = {.part = &u->parts[i]};
     int rc = s3_body_prepare(&check.body, u->s, "put", u->key, &src, u->c, S3_BODY_PART, u->err);

@@ -27,7 +27,7 @@ enum tape_result {
     TAPE_WORM_OVERWRITE, /* only appending is allowed */
     TAPE_READ_ERROR,     /* stored data is missing or wrong: MEDIUM ERROR 3/11/00 */
     TAPE_WRITE_ERROR,    /* 3/0C/00 */
-    TAPE_WRITE_LOST,     /* blocks acknowledged before are not written: a deferred 3/0C/00; nothing is done */
+    TAPE_WRITE_LOST,     /* blocks acknowledged before are not written, or lost: a deferred 3/0C/00; nothing is done */
     TAPE_NOT_OWNED,      /* another gateway owns the cartridge: 7/27/00 and a log line */
     TAPE_ENCRYPTED,      /* read: the block is encrypted, and there is no key: 7/74/01 */
     TAPE_NOT_ENCRYPTED,  /* read: the block is not encrypted, but only such are wanted: 7/74/02 */

@@ -243,6 +243,69 @@ static void verify_finds_a_foreign_segment(void **state)
     tape_index_free(&r.x);
 }
 
+/* ---- index and footer damaged ---- */
+
+/* Bytes from the end: in the footer, or before it. */
+static void flip_at_end(const char *path, off_t from_end)
+{
+    struct stat st;
+    uint8_t b;
+    assert_int_equal(chmod(path, 0600), 0);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0 && !fstat(fd, &st));
+    assert_int_equal(pread(fd, &b, 1, st.st_size - from_end), 1);
+    b ^= 0x40;
+    assert_int_equal(pwrite(fd, &b, 1, st.st_size - from_end), 1);
+    close(fd);
+}
+
+/* From a window, with a seek before each block; and while the segment is on its way. */
+static void a_damaged_index_loses_no_block(void **state)
+{
+    (void)state;
+    const char *const caches[] = {"0", "64M"};
+    const off_t places[] = {10, 80}; /* footer, table */
+    for (int i = 0; i < 4; i++) {
+        struct rig r = written();
+        flip_at_end(r.path, places[i % 2]);
+        start(&r, caches[i / 2]);
+        for (uint64_t k = 0; k < r.m.n; k++) {
+            uint64_t object = (k * 17 + 5) % r.m.n;
+            locate(&r, object);
+            r.m.object[object] ? expect_id(r.drive, r.m.object[object]) : expect_result(r.drive, TAPE_FILEMARK);
+        }
+        check_all(r.drive, &r.m);
+        end(&r);
+        teardown(state);
+        setup(state);
+    }
+}
+
+/* What its records say is bound by the name as well as what its index says. */
+static void a_foreign_segment_with_a_damaged_index_is_an_error(void **state)
+{
+    (void)state;
+    const char *const caches[] = {"0", "64M"};
+    const off_t places[] = {10, 80};
+    for (int i = 0; i < 4; i++) {
+        struct rig r = written();
+        struct verify_result v;
+        make_impostor(r.path);
+        flip_at_end(r.path, places[i % 2]);
+        assert_int_equal(verify(&v), 0);
+        assert_int_equal(v.lost_objects, r.x.segs[FOREIGN].objects);
+        start(&r, caches[i / 2]);
+        for (uint64_t k = 0; k < r.m.n; k++) {
+            expect_object(&r, k);
+            if (is_foreign(&r, k))
+                locate(&r, k + 1);
+        }
+        end(&r);
+        teardown(state);
+        setup(state);
+    }
+}
+
 /* ---- maps ---- */
 
 static void put_object(const char *kind, const struct seg_id *id, const void *p, size_t len)
@@ -480,6 +543,8 @@ int main(void)
         T(without_the_crc_a_foreign_segment_is_believed),
         T(a_foreign_file_of_the_cache_is_passed_over),
         T(verify_finds_a_foreign_segment),
+        T(a_damaged_index_loses_no_block),
+        T(a_foreign_segment_with_a_damaged_index_is_an_error),
         T(a_map_binds_its_segments),
         T(a_foreign_map_is_damage),
         T(rebuild_deep_takes_no_foreign_segment),

@@ -217,7 +217,8 @@ static void a_lost_segment_is_a_hole(void **state)
     config_free(c);
 }
 
-static void a_damaged_index_is_a_hole_of_just_that_segment(void **state)
+/* The records say what it did. */
+static void a_damaged_index_costs_nothing(void **state)
 {
     (void)state;
     static struct model m;
@@ -226,6 +227,26 @@ static void a_damaged_index_is_a_hole_of_just_that_segment(void **state)
     lose("head");
     segment_path(path, 1);
     flip(path, -20); /* in the footer */
+    segment_path(path, 2);
+    flip(path, -70); /* in the index */
+    struct vtl_config *c = config("two", "local", "0");
+    json_t *r = rebuild(c, true, false);
+    assert_int_equal(json_array_size(missing_of(r)), 0);
+    json_decref(r);
+    assert_int_equal(check_holes(c, &m), 0);
+    config_free(c);
+}
+
+static void without_index_and_a_record_there_is_a_hole_of_just_that_segment(void **state)
+{
+    (void)state;
+    static struct model m;
+    char path[600];
+    make_tape(&m, 60);
+    lose("head");
+    segment_path(path, 1);
+    flip(path, -20);
+    flip(path, 192 + 10); /* in the first record's header */
     struct vtl_config *c = config("two", "local", "0");
     json_t *r = rebuild(c, true, false), *hole = json_array_get(missing_of(r), 0);
     assert_int_equal(json_array_size(missing_of(r)), 1);
@@ -367,7 +388,8 @@ int main(void)
         T(a_tape_without_heads_is_what_was_stored),
         T(a_damaged_head_is_replaced),
         T(a_lost_segment_is_a_hole),
-        T(a_damaged_index_is_a_hole_of_just_that_segment),
+        T(a_damaged_index_costs_nothing),
+        T(without_index_and_a_record_there_is_a_hole_of_just_that_segment),
         T(without_its_beginning_a_tape_keeps_the_rest),
         T(a_lost_map_costs_nothing),
         T(a_dry_run_changes_nothing),

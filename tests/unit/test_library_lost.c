@@ -4,8 +4,10 @@
 #include "tests/unit/library_rig.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 
 #include "base/clock.h"
+#include "vtl/cartridge/commit.h"
 
 #define BARCODE "LOST01L8"
 
@@ -112,6 +114,14 @@ static size_t blocks(void)
     return n;
 }
 
+/* A stop tells what is not safe. */
+static void close_lost(struct library *lib, const char *name)
+{
+    struct errtext err = {""};
+    assert_int_not_equal(library_close(lib, &err), 0);
+    assert_non_null(strstr(err.text, name));
+}
+
 static void check(struct vtl_config *c, const char *name, const char *what)
 {
     block_store(false);
@@ -121,7 +131,7 @@ static void check(struct vtl_config *c, const char *name, const char *what)
     expect_trouble(lib, name);
     size_t good = readable(d);
     assert_true(good < blocks() && good + 12 > blocks()); /* all but one segment of a MiB */
-    close_library(lib);
+    close_lost(lib, name);
 }
 
 static void a_spool_file_that_is_gone_is_named_and_flush_ends(void **state)
@@ -164,10 +174,244 @@ static void a_sync_to_the_store_ends_too(void **state)
     uint64_t began = clock_ms();
     assert_int_equal(library_drive_ops()->write_filemarks(d, 0, false, &never), TAPE_WRITE_ERROR);
     assert_true(clock_ms() - began < 20000);
-    struct errtext err = {""};
-    assert_int_not_equal(library_close(lib, &err), 0);
-    assert_non_null(strstr(err.text, name));
+    close_lost(lib, name);
     config_free(remote);
+    config_free(c);
+}
+
+/* ---- a bit flipped in a file that waits ---- */
+
+/* at < 0: from the end. */
+static void flip(const char *path, off_t at)
+{
+    struct stat st;
+    uint8_t b;
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0 && !fstat(fd, &st));
+    at += at < 0 ? st.st_size : 0;
+    assert_int_equal(pread(fd, &b, 1, at), 1);
+    b ^= 0x04;
+    assert_int_equal(pwrite(fd, &b, 1, at), 1);
+    close(fd);
+}
+
+/* Where the tape ends by its head in the store. */
+static uint64_t committed_end(void)
+{
+    char path[100];
+    struct objstore *store = NULL;
+    struct errtext err = {""};
+    struct head h;
+    (void)snprintf(path, sizeof(path), "%s/store", dir);
+    const struct objstore_config oc = {.type = "dir", .path = path, .prefix = ""};
+    assert_int_equal(objstore_open(&oc, &store, &err), 0);
+    if (commit_read_head(store, BARCODE, NULL, &h, NULL, &err))
+        fail_msg("%s", err.text);
+    uint64_t end = h.end_object;
+    head_free(&h);
+    store->ops->close(store);
+    return end;
+}
+
+static uint64_t first_object_of(const char *path)
+{
+    uint8_t b[SEG_HEADER_SIZE];
+    struct seg_header h;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, b, sizeof(b), 0), sizeof(b));
+    close(fd);
+    assert_int_equal(seg_header_decode(b, sizeof(b), &h, NULL), 0);
+    return h.first_object;
+}
+
+/* Told by file, cartridge and block; no head names it, and all before it and the rest of it is there. */
+static void a_flipped_bit_is_named_and_not_committed(void **state)
+{
+    (void)state;
+    char path[500], name[64], what[64];
+    struct vtl_config *c = config("one", "local", "16M");
+    with_a_backlog(c);
+    second_file(path, name);
+    uint64_t first = first_object_of(path);
+    flip(path, SEG_HEADER_SIZE + SEG_RECORD_SIZE + 5);
+    block_store(false);
+    struct library *lib = open_library(c);
+    (void)snprintf(what, sizeof(what), "is damaged (1 objects, the first is %llu: ", (unsigned long long)first);
+    expect_flush_ends(lib, name, what);
+    expect_trouble(lib, name);
+    assert_int_equal(committed_end(), first);
+    assert_int_equal(readable(library_drive(lib, 0)), blocks() - 1);
+    close_lost(lib, name);
+    config_free(c);
+}
+
+/* The same for a record's header, of which the index tells. */
+static void a_flipped_bit_in_a_record_header_is_named_too(void **state)
+{
+    (void)state;
+    char path[500], name[64];
+    struct vtl_config *c = config("one", "local", "16M");
+    with_a_backlog(c);
+    second_file(path, name);
+    uint64_t first = first_object_of(path);
+    flip(path, SEG_HEADER_SIZE + 24); /* its plain CRC */
+    block_store(false);
+    struct library *lib = open_library(c);
+    expect_flush_ends(lib, name, "is damaged");
+    assert_int_equal(committed_end(), first);
+    close_lost(lib, name);
+    config_free(c);
+}
+
+/* Its records say what it did: no block is lost, before it is stored and after. */
+static void a_flipped_bit_in_the_index_loses_nothing(void **state)
+{
+    (void)state;
+    char path[500], name[64];
+    struct vtl_config *c = config("one", "local", "16M");
+    with_a_backlog(c);
+    second_file(path, name);
+    flip(path, -70);
+    struct library *lib = open_library(c);
+    assert_int_equal(readable(library_drive(lib, 0)), blocks());
+    block_store(false);
+    flush_remote(lib);
+    assert_int_equal(committed_end(), m.n);
+    close_library(lib);
+    config_free(c);
+    c = config("two", "local", "0");
+    rebuild_library(c);
+    lib = open_library(c);
+    move(lib, SLOT, DRIVE);
+    check_all(library_drive(lib, 0), &m);
+    close_library(lib);
+    config_free(c);
+}
+
+/* ---- what the host is told ---- */
+
+static bool is_committed(struct library *lib, const char *barcode)
+{
+    json_t *t = call(lib, json_pack("{s:s, s:s}", "op", "tape-show", "barcode", barcode));
+    bool so = json_is_true(json_object_get(t, "committed"));
+    json_decref(t);
+    return so;
+}
+
+static enum tape_result sync_it(void *d)
+{
+    return library_drive_ops()->write_filemarks(d, 0, false, &never);
+}
+
+/* A tape in the drive of which a file was lost while the host wrote it; and another tape, in the other drive. */
+static struct library *lost_meanwhile(const struct vtl_config *c, char path[500], char name[64])
+{
+    struct library *lib = new_library(c, BARCODE);
+    json_decref(call(lib, json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", "LOST02L8", "capacity", 0)));
+    move(lib, SLOT, DRIVE);
+    move(lib, SLOT + 1, DRIVE + 1);
+    void *d = library_drive(lib, 0);
+    write_model(d, &m, 0, 1, 1);
+    flush_remote(lib);
+    block_store(true);
+    write_model(d, &m, 1, 40, 2);
+    assert_int_equal(sync_it(d), TAPE_OK);
+    second_file(path, name);
+    flip(path, SEG_HEADER_SIZE + SEG_RECORD_SIZE + 5);
+    assert_int_equal(write_id(library_drive(lib, 1), 500), TAPE_OK);
+    block_store(false);
+    expect_flush_ends(lib, name, "is damaged");
+    assert_int_equal(write_id(library_drive(lib, 1), 501), TAPE_OK);
+    expect_flush_ends(lib, name, "is damaged"); /* which is known by now, and stops no other tape */
+    assert_true(is_committed(lib, "LOST02L8"));
+    assert_false(is_committed(lib, BARCODE));
+    assert_int_equal(committed_end(), first_object_of(path)); /* what can be saved is, before the flush ends */
+    return lib;
+}
+
+static void a_host_that_writes_on_is_told_once_and_by_each_sync(void **state)
+{
+    (void)state;
+    char path[500], name[64];
+    struct vtl_config *c = config("one", "local", "16M");
+    struct library *lib = lost_meanwhile(c, path, name);
+    void *d = library_drive(lib, 0);
+    const uint64_t alerts = TAPE_ALERT_BIT(ALERT_HARD_ERROR) | TAPE_ALERT_BIT(ALERT_WRITE_FAILURE);
+    assert_int_equal(write_id(d, 700), TAPE_WRITE_LOST); /* deferred */
+    assert_true((status(d).alerts & alerts) == alerts);
+    assert_int_equal(write_id(d, 700), TAPE_WRITE_ERROR); /* nothing more, until it has looked where it is */
+    assert_int_equal(library_drive_ops()->locate_object(d, 0, m.n, &never), TAPE_OK);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(write_id(d, 700), TAPE_OK);
+        assert_int_equal(sync_it(d), TAPE_WRITE_ERROR);
+    }
+    assert_int_equal(library_drive_ops()->unload(d, &never), TAPE_OK); /* it may leave */
+    close_lost(lib, name);
+    config_free(c);
+}
+
+/* A block that could be taken at once is not. */
+static void a_host_that_streams_is_told(void **state)
+{
+    (void)state;
+    char path[500], name[64];
+    struct vtl_config *c = config("one", "local", "16M");
+    struct library *lib = new_library(c, BARCODE);
+    void *d = library_drive(lib, 0);
+    move(lib, SLOT, DRIVE);
+    write_model(d, &m, 0, 1, 1);
+    flush_remote(lib);
+    block_store(true);
+    write_model(d, &m, 1, 40, 2);
+    assert_int_equal(sync_it(d), TAPE_OK);
+    second_file(path, name);
+    assert_int_equal(unlink(path), 0);
+    block_store(false);
+    enum tape_result r = TAPE_OK;
+    uint64_t until = clock_ms() + 30000;
+    for (uint64_t id = 100; r == TAPE_OK && clock_ms() < until; id++) /* until the worker has found out */
+        r = write_id(d, id);
+    assert_int_equal(r, TAPE_WRITE_LOST);
+    expect_trouble(lib, name);
+    close_lost(lib, name);
+    config_free(c);
+}
+
+/* What is lost was written by another: a reader is not disturbed, but each sync tells. */
+static void a_host_that_reads_is_not_disturbed(void **state)
+{
+    (void)state;
+    char path[500], name[64];
+    struct vtl_config *c = config("one", "local", "16M");
+    with_a_backlog(c);
+    second_file(path, name);
+    flip(path, SEG_HEADER_SIZE + SEG_RECORD_SIZE + 5);
+    block_store(false);
+    struct library *lib = open_library(c);
+    void *d = library_drive(lib, 0);
+    expect_flush_ends(lib, name, "is damaged");
+    assert_int_equal(readable(d), blocks() - 1);
+    assert_int_equal(library_drive_ops()->unload(d, &never), TAPE_OK);
+    assert_int_equal(library_drive_ops()->load(d, &never), TAPE_OK);
+    assert_int_equal(sync_it(d), TAPE_WRITE_ERROR);
+    close_lost(lib, name);
+    config_free(c);
+}
+
+static void an_overwrite_mends_it(void **state)
+{
+    (void)state;
+    char path[500], name[64];
+    struct vtl_config *c = config("one", "local", "16M");
+    struct library *lib = lost_meanwhile(c, path, name);
+    void *d = library_drive(lib, 0);
+    assert_int_equal(library_drive_ops()->rewind(d, &never), TAPE_WRITE_LOST);
+    write_model(d, &m, 0, 30, 900);
+    assert_int_equal(sync_it(d), TAPE_OK);
+    flush_remote(lib);
+    check_all(d, &m);
+    close_library(lib);
     config_free(c);
 }
 
@@ -178,6 +422,13 @@ int main(void)
         TEST(a_spool_file_that_is_gone_is_named_and_flush_ends),
         TEST(one_that_is_cut_short_is_named_and_flush_ends),
         TEST(a_sync_to_the_store_ends_too),
+        TEST(a_flipped_bit_is_named_and_not_committed),
+        TEST(a_flipped_bit_in_a_record_header_is_named_too),
+        TEST(a_flipped_bit_in_the_index_loses_nothing),
+        TEST(a_host_that_writes_on_is_told_once_and_by_each_sync),
+        TEST(a_host_that_streams_is_told),
+        TEST(a_host_that_reads_is_not_disturbed),
+        TEST(an_overwrite_mends_it),
     };
     return cmocka_run_group_tests_name("library_lost", tests, NULL, NULL);
 }

@@ -435,9 +435,24 @@ static void a_removed_directory_fails_the_check(void **state)
 
 #define each(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
+static void bytes_that_are_not_those_of_the_known_sum_are_not_stored(void **state)
+{
+    struct objstore *s = open_dir(*state, "");
+    struct errtext err = {""};
+    struct obj_source src = {.mem = "123456789", .fd = -1, .len = 9, .has_crc = true, .crc32c = 0xE3069283};
+    assert_int_equal(s->ops->put(s, "good", &src, NULL, &err), 0);
+    src.crc32c ^= 1;
+    assert_int_equal(s->ops->put(s, "bad", &src, NULL, &err), -EIO);
+    assert_non_null(strstr(err.text, "not what it was"));
+    assert_true(exists(*state, "good"));
+    assert_false(exists(*state, "bad"));
+    s->ops->close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        each(bytes_that_are_not_those_of_the_known_sum_are_not_stored),
         each(half_written_objects_are_invisible),
         each(old_leftovers_are_swept_young_ones_stay),
         each(empty_directories_go_with_the_last_object),

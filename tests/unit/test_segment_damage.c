@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include "base/le.h"
+#include "vtl/format/segment_check.h"
 #include "vtl/format/segment_private.h"
 
 /* A sealed segment of every kind of record, and where each record begins; starts[SMALL_RECORDS] is the index. */
@@ -176,6 +178,181 @@ static void index_that_lies_is_refused(void **state)
     assert_true(tried > 150);
     free(p);
     free(q);
+}
+
+/* ---- the index made anew ---- */
+
+struct in_memory {
+    const uint8_t *p;
+    size_t len;
+};
+
+static int read_memory(void *arg, uint64_t offset, uint64_t len, void *buf, struct errtext *err)
+{
+    const struct in_memory *m = arg;
+    (void)err;
+    assert_true(offset + len >= offset && offset + len <= m->len);
+    memcpy(buf, m->p + offset, len);
+    return 0;
+}
+
+static int walk(const uint8_t *p, size_t len, struct seg_index **x)
+{
+    struct in_memory m = {p, len};
+    const struct seg_bytes b = {.read = read_memory, .arg = &m, .size = len};
+    struct errtext err = {""};
+    int rc = seg_index_walk(&b, x, &err);
+    assert_true(!rc == !err.text[0]);
+    return rc;
+}
+
+/* Nothing of the index or the footer is looked at; and all of the records is, as far as the footer binds it. */
+static void index_is_made_anew_from_the_records_alone(void **state)
+{
+    (void)state;
+    uint64_t starts[SMALL_RECORDS + 1], need;
+    size_t len;
+    uint8_t *p = sealed_small(&len, starts);
+    struct seg_index *read = NULL, *made = NULL;
+    struct seg_totals a, b;
+    assert_int_equal(seg_index_decode(p, len, len, &read, &need, NULL), 0);
+    seg_index_totals(read, &a);
+    memset(p + starts[SMALL_RECORDS], 0xa5, len - starts[SMALL_RECORDS]);
+    assert_int_equal(walk(p, len, &made), 0);
+    seg_index_totals(made, &b);
+    assert_int_equal(b.crc, a.crc);
+    assert_int_not_equal(b.crc, 0);
+    assert_int_equal(seg_index_identity(made), seg_index_identity(read));
+    assert_int_equal(b.objects, SMALL_OBJECTS);
+    assert_int_equal(b.plain_bytes, a.plain_bytes);
+    assert_int_equal(b.n_fms, a.n_fms);
+    for (uint64_t i = 100; i < 100 + SMALL_OBJECTS; i++) {
+        uint64_t at[2];
+        uint32_t size[2];
+        assert_int_equal(seg_index_find(read, i, &at[0], &size[0]), 0);
+        assert_int_equal(seg_index_find(made, i, &at[1], &size[1]), 0);
+        assert_true(at[0] == at[1] && size[0] == size[1]);
+    }
+    seg_index_free(read);
+    seg_index_free(made);
+    free(p);
+}
+
+/* A record of the right form that is another one changes the footer's CRC, and so cannot pass for the one by this name.
+ */
+static void another_record_makes_another_footer(void **state)
+{
+    (void)state;
+    uint64_t starts[SMALL_RECORDS + 1], need;
+    size_t len;
+    uint8_t *p = sealed_small(&len, starts);
+    struct seg_index *x = NULL;
+    struct seg_totals t, other;
+    struct seg_record r;
+    assert_int_equal(seg_index_decode(p, len, len, &x, &need, NULL), 0);
+    seg_index_totals(x, &t);
+    seg_index_free(x);
+    assert_int_equal(seg_record_parse(p + starts[0], &r, NULL), 0);
+    p[starts[0] + SEG_RECORD_SIZE] ^= 1;
+    r.crc_plain = r.crc_stored = crc32c(0, p + starts[0] + SEG_RECORD_SIZE, r.stored_len);
+    seg_record_encode(&r, p + starts[0]);
+    assert_int_equal(walk(p, len, &x), 0);
+    seg_index_totals(x, &other);
+    assert_int_not_equal(other.crc, t.crc);
+    seg_index_free(x);
+    free(p);
+}
+
+/* Any change of header, record headers or length: no index, or not this footer. */
+static void records_that_cannot_be_followed_make_no_index(void **state)
+{
+    (void)state;
+    uint64_t starts[SMALL_RECORDS + 1];
+    size_t len;
+    uint8_t *p = sealed_small(&len, starts);
+    struct seg_index *x = NULL;
+    struct seg_totals whole, t;
+    assert_int_equal(walk(p, len, &x), 0);
+    seg_index_totals(x, &whole);
+    seg_index_free(x);
+    for (size_t at = 0; at < starts[SMALL_RECORDS]; at++) {
+        bool header = at < SEG_HEADER_SIZE;
+        for (size_t i = 0; i < SMALL_RECORDS; i++)
+            header = header || (at >= starts[i] && at < starts[i] + SEG_RECORD_SIZE);
+        p[at] ^= 0x20;
+        assert_int_equal(walk(p, len, &x), header ? -EBADMSG : 0);
+        seg_index_free(x);
+        x = NULL;
+        p[at] ^= 0x20;
+    }
+    for (size_t n = 0; n < len; n++) {
+        uint8_t *q = malloc(n ? n : 1);
+        assert_non_null(q);
+        memcpy(q, p, n);
+        int rc = walk(q, n, &x); /* 0 where index and footer of fewer records would just fit */
+        assert_true(rc == 0 || rc == -EBADMSG);
+        if (!rc) {
+            seg_index_totals(x, &t);
+            assert_int_not_equal(t.crc, whole.crc);
+        }
+        seg_index_free(x);
+        x = NULL;
+        free(q);
+    }
+    free(p);
+}
+
+/* ---- a whole file ---- */
+
+static uint64_t told, told_objects;
+static void hear(void *arg, uint64_t first_object, uint64_t objects, const char *what)
+{
+    (void)arg;
+    assert_true(first_object >= 100 && first_object + objects <= 100 + SMALL_OBJECTS && what[0]);
+    told++;
+    told_objects += objects;
+}
+
+static uint64_t check_file(const uint8_t *p, size_t len, const struct seg_ref *ref, uint64_t chunk)
+{
+    const struct seg_header h = some_header(100, 4);
+    struct in_memory m = {p, len};
+    struct errtext err = {""};
+    struct seg_check c = {.bytes = {read_memory, &m, len},
+                          .chunk = chunk,
+                          .cartridge = h.cartridge,
+                          .barcode = h.barcode,
+                          .ref = ref,
+                          .found = hear};
+    told = told_objects = 0;
+    assert_int_equal(seg_check(&c, &err), 0);
+    return told;
+}
+
+/* Padding too: what is sent is what was appended. */
+static void the_check_of_a_file_finds_every_flipped_bit(void **state)
+{
+    (void)state;
+    uint64_t starts[SMALL_RECORDS + 1];
+    size_t len;
+    uint8_t *p = sealed_small(&len, starts);
+    struct seg_ref ref = {.id = some_header(100, 4).id, .first_object = 100, .first_file = 4};
+    ref.objects = SMALL_OBJECTS;
+    ref.crc = get_le32(p + len - 4);
+    assert_int_equal(check_file(p, len, &ref, 64), 0);
+    for (size_t at = 0; at < len; at++) {
+        bool harmless = is_padding(p, at, starts) || at >= starts[SMALL_RECORDS];
+        for (int bit = 0; bit < 8; bit++) {
+            p[at] = (uint8_t)(p[at] ^ 1u << bit);
+            assert_true(check_file(p, len, &ref, bit % 2 ? 64 : 4096) > 0);
+            assert_int_equal(!told_objects, harmless);
+            p[at] = (uint8_t)(p[at] ^ 1u << bit);
+        }
+    }
+    ref.crc ^= 1; /* a file of the right form that is another one */
+    assert_int_equal(check_file(p, len, &ref, 64), 1);
+    assert_int_equal(told_objects, SMALL_OBJECTS);
+    free(p);
 }
 
 /* The sum is the one taken when the block arrived: what changed in memory since then must come out. */
@@ -483,6 +660,10 @@ int main(void)
         cmocka_unit_test(truncated_object_is_found),
         cmocka_unit_test(garbage_never_decodes),
         cmocka_unit_test(index_that_lies_is_refused),
+        cmocka_unit_test(index_is_made_anew_from_the_records_alone),
+        cmocka_unit_test(another_record_makes_another_footer),
+        cmocka_unit_test(records_that_cannot_be_followed_make_no_index),
+        cmocka_unit_test(the_check_of_a_file_finds_every_flipped_bit),
         cmocka_unit_test(block_changed_before_it_was_written_is_found),
         cmocka_unit_test(both_sums_of_a_raw_block_are_checked),
         cmocka_unit_test(torn_tail_gives_the_longest_good_prefix),

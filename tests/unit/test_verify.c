@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/le.h"
 #include "vtl/library/library.h"
 #include "vtl/scrub/verify.h"
 
@@ -425,6 +426,51 @@ static void every_byte_of_a_segment_is_checked(void **state)
     close(fd);
 }
 
+/* Index and footer, whichever of their bytes: told, and every block is read all the same. */
+static void a_damaged_end_of_a_segment_loses_no_block(void **state)
+{
+    (void)state;
+    struct heard h;
+    struct verify_result r;
+    off_t size = 0;
+    uint8_t b[8];
+    make_cartridge();
+    int fd = open_only("seg", &size);
+    assert_int_equal(pread(fd, b, 8, size - SEG_FOOTER_SIZE + 8), 8);
+    off_t index = (off_t)get_le64(b);
+    assert_true(index > SEG_HEADER_SIZE && index < size - SEG_FOOTER_SIZE);
+    for (off_t i = index; i < size; i++) {
+        flip(fd, i, 0x11);
+        assert_int_equal(verify(&h, &r), 0);
+        assert_int_equal(r.problems, 1);
+        assert_int_equal(r.lost_objects, 0);
+        assert_int_equal(r.blocks, 4);
+        assert_non_null(strstr(h.what, "no block is lost"));
+        if (i % 5 == 0 || i == size - 1)
+            assert_int_equal(read_all("again"), 0);
+        flip(fd, i, 0x11);
+    }
+    close(fd);
+}
+
+/* One block is lost for itself, not all of them for the index. */
+static void a_damaged_end_and_a_damaged_block_lose_that_block(void **state)
+{
+    (void)state;
+    struct heard h;
+    struct verify_result r;
+    off_t size = 0;
+    make_cartridge();
+    int fd = open_only("seg", &size);
+    flip(fd, size - SEG_FOOTER_SIZE - 1, 1);
+    flip(fd, SEG_HEADER_SIZE + SEG_RECORD_SIZE, 1);
+    assert_int_equal(verify(&h, &r), 0);
+    assert_int_equal(r.problems, 2);
+    assert_int_equal(r.lost_objects, 1);
+    assert_int_equal(read_all("again"), 1);
+    close(fd);
+}
+
 static void every_byte_of_a_head_is_checked(void **state)
 {
     (void)state;
@@ -641,6 +687,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_store_that_gives_nothing_is_no_damage, setup, teardown),
         cmocka_unit_test_setup_teardown(an_unknown_cartridge_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(every_byte_of_a_segment_is_checked, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_damaged_end_of_a_segment_loses_no_block, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_damaged_end_and_a_damaged_block_lose_that_block, setup, teardown),
         cmocka_unit_test_setup_teardown(every_byte_of_a_head_is_checked, setup, teardown),
         cmocka_unit_test_setup_teardown(a_damaged_block_is_told_by_file_and_object, setup, teardown),
         cmocka_unit_test_setup_teardown(a_lost_segment_is_told_whole, setup, teardown),

@@ -76,6 +76,7 @@ void cartridge_cut_live(struct cartridge *c, uint64_t object)
         if (!found)
             c->pending[i].dead = true;
     }
+    cartridge_note_lost(c);
     if (c->row.commit_segs > c->live.n_segs)
         c->row.commit_segs = c->live.n_segs;
     if (c->cut_low > c->live.n_segs)

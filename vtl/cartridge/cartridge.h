@@ -45,6 +45,9 @@ void cartridge_begin_use(struct cartridge *c);
 void cartridge_end_use(struct cartridge *c);
 /* True while the owner is FENCED. Any thread, valid while the cartridge is held. */
 const atomic_bool *cartridge_fenced_flag(const struct cartridge *c);
+/* True while a segment that is not stored cannot be, as its file in the spool is gone or damaged: what was acknowledged is
+ * not safe, and will not be. Until it is overwritten, or the file is there again. The same. */
+const atomic_bool *cartridge_lost_flag(const struct cartridge *c);
 /* There is work for the workers. */
 void cartridge_poke(struct cartridge *c);
 

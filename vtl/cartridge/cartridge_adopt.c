@@ -106,6 +106,7 @@ int cartridge_adopt(struct cartridge *c, const struct head *h, struct tape_index
     c->n_maps = h->n_maps;
     cartridge_cut_maps(c);
     c->n_pending = 0;
+    cartridge_note_lost(c);
     c->committed = ++c->changes;
     c->due &= (unsigned)DUE_LOOK;
     cartridge_fence(c, DB_FENCED_READER);

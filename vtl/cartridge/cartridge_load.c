@@ -121,6 +121,7 @@ static void forget_live(struct cartridge *c)
     for (size_t i = 0; i < c->n_pending; i++)
         atomic_fetch_sub(&c->eng->dirty_bytes, c->pending[i].size);
     c->n_pending = c->n_maps = 0;
+    cartridge_note_lost(c);
     tape_index_free(&c->live);
     tape_index_init(&c->live);
     c->loaded = false;

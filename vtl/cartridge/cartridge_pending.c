@@ -28,6 +28,20 @@ void cartridge_uncount(struct cartridge *c)
     cartridge_count_open(c, 0);
 }
 
+void cartridge_note_lost(struct cartridge *c)
+{
+    bool lost = false;
+    lock_assert_held(&c->lock);
+    for (size_t i = 0; i < c->n_pending; i++)
+        lost = lost || (c->pending[i].lost[0] && !c->pending[i].dead);
+    atomic_store(&c->lost_flag, lost);
+}
+
+const atomic_bool *cartridge_lost_flag(const struct cartridge *c)
+{
+    return &c->lost_flag;
+}
+
 static bool is_pending(const struct cartridge *c, const struct seg_id *id)
 {
     for (size_t i = 0; i < c->n_pending; i++)
@@ -79,7 +93,7 @@ bool cartridge_pick_pending(struct cartridge *c, struct pending *out)
 {
     for (size_t i = 0; i < c->n_pending; i++)
         if (!c->pending[i].busy && !c->pending[i].dead &&
-            (!c->pending[i].lost || clock_ms() >= c->pending[i].again_at)) {
+            (!c->pending[i].lost[0] || clock_ms() >= c->pending[i].again_at)) {
             c->pending[i].busy = c->pending[i].tried = true;
             *out = c->pending[i];
             return true;
@@ -95,35 +109,46 @@ void cartridge_pending_lost(struct cartridge *c, const struct seg_id *id, const 
         if (seg_id_compare(&p->id, id))
             continue;
         seg_id_format(id, name);
-        if (!p->lost)
+        if (!p->lost[0])
             log_line("%s: spool file %s %s, and it is not in the store: what it held cannot be stored, nor what is "
                      "behind it",
                      c->row.barcode, name, what);
-        p->lost = what;
+        (void)snprintf(p->lost, sizeof(p->lost), "%s", what);
         p->again_at = clock_ms() + LOOK_AGAIN_MS;
     }
+    cartridge_note_lost(c);
 }
 
-bool cartridge_lost_text(const struct cartridge *c, char *text, size_t room)
+bool cartridge_rest_is_lost(const struct cartridge *c)
+{
+    size_t lost = 0, waiting = 0;
+    lock_assert_held(&c->lock);
+    for (size_t i = 0; i < c->n_pending; i++) {
+        const struct pending *p = &c->pending[i];
+        lost += !p->dead && p->lost[0];
+        waiting += !p->dead && !p->lost[0];
+    }
+    return lost && !waiting;
+}
+
+void cartridge_lost_text(const struct cartridge *c, char *text, size_t room)
 {
     char name[SEG_NAME_SIZE];
     const struct pending *first = NULL;
-    size_t lost = 0, waiting = 0;
+    size_t lost = 0;
     for (size_t i = 0; i < c->n_pending; i++) {
         const struct pending *p = &c->pending[i];
-        if (p->dead)
+        if (p->dead || !p->lost[0])
             continue;
-        lost += p->lost != NULL;
-        waiting += p->lost == NULL;
-        first = first ? first : p->lost ? p : NULL;
+        lost++;
+        first = first ? first : p;
     }
     if (!first)
-        return false;
+        return;
     seg_id_format(&first->id, name);
     int n = snprintf(text, room, "%s: spool file %s %s before it was stored", c->row.barcode, name, first->lost);
     if (lost > 1 && n > 0 && (size_t)n < room)
         (void)snprintf(text + n, room - (size_t)n, ", and %zu more of it are lost", lost - 1);
-    return !waiting;
 }
 
 int cartridge_pending_done(struct cartridge *c, const struct seg_id *id, bool stored)
@@ -142,7 +167,8 @@ int cartridge_pending_done(struct cartridge *c, const struct seg_id *id, bool st
     }
     if (!stored)
         return 0;
-    p->lost = NULL; /* it came back */
+    p->lost[0] = '\0'; /* it came back */
+    cartridge_note_lost(c);
     int rc = db_segment_stored(c->eng->db, c->row.rowid, id);
     if (rc)
         return rc;
@@ -167,4 +193,13 @@ size_t cartridge_stored_prefix(const struct cartridge *c)
             }
     }
     return n;
+}
+
+bool cartridge_can_commit(const struct cartridge *c)
+{
+    if (cartridge_is_committed(c))
+        return false;
+    size_t prefix = cartridge_stored_prefix(c);
+    uint64_t end = prefix ? c->live.segs[prefix - 1].first_object + c->live.segs[prefix - 1].objects : 0;
+    return end >= c->row.floor && (prefix == c->live.n_segs || prefix > c->row.commit_segs);
 }

@@ -41,7 +41,7 @@
  *              acknowledged, until the next start recovers what is there.
  *
  * A pending segment: waiting -> busy (a worker stores it) -> gone, or waiting again. dead: overwritten meanwhile. lost:
- * its file is, and nothing but an overwrite or the file's return helps.
+ * its file is gone or damaged, and nothing but an overwrite or the file's return helps.
  */
 enum open_state { OPEN_CLOSED, OPEN_DIRTY, OPEN_SYNCED, OPEN_SEALED, OPEN_BROKEN };
 
@@ -59,14 +59,16 @@ struct open_segment {
     uint64_t overwrites_at; /* object */
 };
 
+#define SEGMENT_FAULT_SIZE 200
 struct pending { /* a sealed segment that is not stored yet */
     struct seg_id id;
     uint64_t size;
     bool busy;         /* a worker is storing it */
     bool tried;        /* a worker has had it: the store may hold it, whatever it answered */
     bool dead;         /* overwritten: its file goes as soon as the overwrite is applied and no worker has it */
-    const char *lost;  /* NULL, or what is wrong with its file: it cannot be stored, and holds up what is behind it */
-    uint64_t again_at; /* ticks: then the file is looked for once more */
+    uint64_t again_at; /* ticks: then the file is looked at once more */
+    /* "", or what is wrong with its file: it cannot be stored, and holds up what is behind it. */
+    char lost[SEGMENT_FAULT_SIZE];
 };
 
 /* What the workers are to do when they may. */
@@ -103,6 +105,7 @@ struct cartridge {
     struct seg_id junk;      /* an object in head/ that is no head, told already */
     bool in_use;             /* a drive works on live as it is: it is not exchanged now */
     atomic_bool fenced_flag; /* owner is FENCED, for who may not take the lock */
+    atomic_bool lost_flag;   /* a pending segment is lost and not dead; the same */
     size_t cut_low;          /* fewest segments that live was cut to since the commit's snapshot */
     char **doomed; /* garbage known at the last commit's snapshot: no head names it; NULL-terminated, or NULL */
     size_t doomed_next;
@@ -179,14 +182,20 @@ void cartridge_uncount(struct cartridge *c);
 void cartridge_count_open(struct cartridge *c, uint64_t size);
 /* A sealed segment to store next: it becomes busy. False: none. */
 bool cartridge_pick_pending(struct cartridge *c, struct pending *out);
+/* lost_flag follows what is pending. */
+void cartridge_note_lost(struct cartridge *c);
 /* The file of a segment that a worker has is not what it was: told once, and in cartridge_backlog. */
 void cartridge_pending_lost(struct cartridge *c, const struct seg_id *id, const char *what);
-/* Composes what is lost, if anything is. True: nothing but that keeps the cartridge from being stored. */
-bool cartridge_lost_text(const struct cartridge *c, char *text, size_t room);
+/* Some is lost, and nothing else waits to be stored. */
+bool cartridge_rest_is_lost(const struct cartridge *c);
+/* Composes what is lost, if anything is. */
+void cartridge_lost_text(const struct cartridge *c, char *text, size_t room);
 /* The worker's result for it. stored: the object is there. */
 int cartridge_pending_done(struct cartridge *c, const struct seg_id *id, bool stored);
 /* Leading segments of live that are stored, so that a head may name them. */
 size_t cartridge_stored_prefix(const struct cartridge *c);
+/* Is there something that a head could hold and none does? */
+bool cartridge_can_commit(const struct cartridge *c);
 
 /* ---- cartridge_recover.c ---- */
 /* The segment of an OPEN row, of which synced bytes were safe, as the process left it. */

@@ -75,7 +75,9 @@ static void fill_backlog(struct cartridge *c, struct cartridge_backlog *out)
     out->remote = cartridge_is_committed(c);
     out->fenced = c->owner == CARTRIDGE_FENCED;
     memcpy(out->trouble, c->trouble, sizeof(out->trouble));
-    out->lost = cartridge_lost_text(c, out->trouble, sizeof(out->trouble)); /* which the store can do nothing about */
+    cartridge_lost_text(c, out->trouble, sizeof(out->trouble)); /* which the store can do nothing about */
+    /* What was stored before it is committed first. */
+    out->lost = cartridge_rest_is_lost(c) && !cartridge_can_commit(c);
 }
 
 void cartridge_backlog(struct cartridge *c, struct cartridge_backlog *out)

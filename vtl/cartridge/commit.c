@@ -135,28 +135,14 @@ int commit_collect(struct cartridge *c)
     return rc;
 }
 
-static bool is_whole(const struct cartridge *c, size_t prefix)
-{
-    return prefix == c->live.n_segs;
-}
-
-bool commit_possible(const struct cartridge *c)
-{
-    if (cartridge_is_committed(c))
-        return false;
-    size_t prefix = cartridge_stored_prefix(c);
-    uint64_t end = prefix ? c->live.segs[prefix - 1].first_object + c->live.segs[prefix - 1].objects : 0;
-    return end >= c->row.floor && (is_whole(c, prefix) || prefix > c->row.commit_segs);
-}
-
 static int take_snapshot(struct cartridge *c, struct snapshot *s)
 {
     cartridge_refresh_counters(c);
     head_init(&s->head);
-    if (!commit_possible(c))
+    if (!cartridge_can_commit(c))
         return -EAGAIN;
     s->segs = cartridge_stored_prefix(c);
-    s->whole = is_whole(c, s->segs);
+    s->whole = s->segs == c->live.n_segs;
     s->changes = c->changes;
     uint64_t mapped = 0;
     int rc = plan_maps(c, s, &mapped);

@@ -30,8 +30,6 @@ int commit_check_highest(struct cartridge *c, const struct seg_id *mine, bool cl
 void commit_fill_identity(const struct cartridge *c, struct head *h);
 
 /* ---- commit.c; with the lock ---- */
-/* Is there something that a head could hold and none does? */
-bool commit_possible(const struct cartridge *c);
 /* What is garbage now becomes doomed: no head made from this moment's state can name it. */
 int commit_collect(struct cartridge *c);
 

@@ -5,8 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/lock.h"
@@ -104,10 +102,10 @@ struct job {
 static bool commit_due(const struct cartridge *c)
 {
     lock_assert_held(&c->lock);
-    if (!commit_possible(c))
+    if (!cartridge_can_commit(c))
         return false;
     size_t prefix = cartridge_stored_prefix(c);
-    if (prefix == c->live.n_segs)
+    if (prefix == c->live.n_segs || cartridge_rest_is_lost(c)) /* nothing better comes */
         return c->due & DUE_COMMIT || clock_ms() - c->committed_at >= COMMIT_EVERY_MS;
     return prefix - c->row.commit_segs >= COMMIT_EVERY_SEGS || clock_ms() - c->committed_at >= COMMIT_EVERY_MS;
 }
@@ -171,58 +169,6 @@ static bool find_job(struct workers *w, struct job *job)
 
 /* ---- running it ---- */
 
-/* Is all of it there, and can it be read? NULL, or what is wrong. */
-static const char *file_fault(int fd, uint64_t size, bool read_all)
-{
-    struct stat st;
-    if (fd == -ENOENT)
-        return "is gone";
-    if (fd < 0)
-        return fd == -EACCES || fd == -EPERM || fd == -EIO || fd == -EISDIR ? "cannot be read" : NULL;
-    if (fstat(fd, &st) || (uint64_t)st.st_size < size)
-        return "is cut short";
-    uint8_t buf[65536];
-    ssize_t n = 1;
-    for (off_t at = 0; read_all && n > 0 && (uint64_t)at < size; at += n)
-        n = pread(fd, buf, sizeof(buf), at);
-    return n > 0 ? NULL : "cannot be read";
-}
-
-static int upload(struct workers *w, struct job *job, const struct obj_call *call, struct errtext *err)
-{
-    struct cartridge *c = job->c;
-    struct engine *e = w->eng;
-    char key[DB_KEY_SIZE];
-    object_key(key, c->row.barcode, "seg", &job->seg.id);
-    int fd = spool_read(e->spool, c->row.barcode, &job->seg.id);
-    int rc = fd < 0 ? errtext_set(err, fd, "%s: the spool's file cannot be read: %s", key, strerror(-fd)) : 0;
-    const char *fault = file_fault(fd, job->seg.size, false);
-    if (fault)
-        rc = -ENODATA;
-    if (!rc) {
-        struct obj_source src = {.fd = fd, .len = job->seg.size};
-        struct upload u = {0};
-        struct obj_call counted = *call;
-        counted.sent = &u.sent;
-        counted.if_none_match = true;
-        upload_rate_begin(&e->upload_rate, &u, clock_ms());
-        rc = e->store->ops->put(e->store, key, &src, &counted, err);
-        upload_rate_end(&e->upload_rate, &u, rc ? 0 : job->seg.size, clock_ms());
-        if (rc == -EIO && (fault = file_fault(fd, job->seg.size, true)))
-            rc = -ENODATA;
-    }
-    if (fd >= 0)
-        close(fd);
-    lock_take(&c->lock);
-    if (rc == -ENODATA)
-        cartridge_pending_lost(c, &job->seg.id, fault ? fault : "is gone");
-    int state = cartridge_pending_done(c, &job->seg.id, rc == 0);
-    if (!rc && state)
-        rc = errtext_set(err, state, "%s: state: %s", key, db_error(e->db));
-    lock_release(&c->lock);
-    return rc;
-}
-
 static int sweep(struct cartridge *c, const struct obj_call *call, struct errtext *err)
 {
     struct sweep found;
@@ -266,7 +212,7 @@ static void run_job(struct workers *w, struct job *job)
         rc = rc > 0 ? 0 : rc;
         break;
     case JOB_UPLOAD:
-        rc = upload(w, job, &call, &err);
+        rc = upload_segment(c, &job->seg, &call, &err);
         break;
     case JOB_SWEEP:
         rc = sweep(c, &call, &err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* worker_private.h: what worker.c and fetch.c share. */
+/* worker_private.h: what worker.c, upload.c and fetch.c share. */
 #ifndef S3VTL_WORKER_PRIVATE_H
 #define S3VTL_WORKER_PRIVATE_H
 
@@ -47,6 +47,12 @@ struct workers {
     uint64_t fetch_order;
 };
 
+/* ---- upload.c ---- */
+/* Checks the file of a segment that is busy, byte by byte, and stores it; then it is no longer busy. -ENODATA: the file is
+ * gone or damaged, and told. */
+int upload_segment(struct cartridge *c, const struct pending *seg, const struct obj_call *call, struct errtext *err);
+
+/* ---- fetch.c ---- */
 void fetch_init(struct workers *w);
 void fetch_fini(struct workers *w);
 /* Cancels all and wakes the threads, which see w->stop. */

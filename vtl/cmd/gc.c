@@ -137,9 +137,10 @@ int cmd_library_gc(const struct command_line *given)
     if (!cfg)
         return EXIT_FAILED;
     json_t *list = call_library(cfg, json_pack("{s:s}", "op", "tape-list")), *results = json_array();
-    json_t *vanished = list ? vanished_ask(cfg, NULL, NULL, NULL) : NULL;
-    struct collecting c = {.cfg = cfg, .vanished = vanished, .dry_run = dry_run, .results = results};
+    struct collecting c = {.cfg = cfg, .dry_run = dry_run, .results = results};
     c.progress = progress_start("gc", cl.json || cl.quiet, poll, &c);
+    json_t *vanished = list ? vanished_ask(cfg, NULL, NULL, NULL) : NULL;
+    c.vanished = vanished;
     json_t *others = vanished ? call_library(cfg, json_pack("{s:s}", "op", "strangers")) : NULL;
     bool good = others && collect(&c, json_object_get(list, "cartridges"));
     progress_end(c.progress);

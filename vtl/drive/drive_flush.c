@@ -48,7 +48,7 @@ static int wait_remote(struct drive *d, uint64_t limit_ms, const atomic_bool *ca
         if (b.fenced)
             return not_remote(d, &b, -EPERM, err);
         if (b.lost)
-            return not_remote(d, &b, -EIO, err);
+            return not_remote(d, &b, -ENODATA, err);
         if (atomic_load(cancel))
             return not_remote(d, &b, -ECANCELED, err);
         now = clock_ms();
@@ -75,7 +75,7 @@ int drive_make_safe(struct drive *d, bool seal, uint64_t limit_ms, const atomic_
     if (rc)
         return rc;
     d->unsynced_blocks = d->unsynced_bytes = 0;
-    return 0;
+    return drive_spool_error(d, err);
 }
 
 int drive_wait_for(struct drive *d, uint64_t limit_ms, const atomic_bool *cancel, struct errtext *err)

@@ -71,9 +71,45 @@ void drive_drain(struct drive *d)
     INVARIANT(!behind_bytes(d->behind));
 }
 
+/* ---- lost by the spool: a file that is gone or damaged before it was stored ---- */
+
+bool drive_has_written(const struct drive *d)
+{
+    const struct tape_usage *m = &d->mount;
+    return m->written_blocks || m->written_filemarks || d->streamed.written_blocks;
+}
+
+/* Not to who only reads: it did not write what is lost. Who begins to write is told by each sync. */
+bool drive_spool_loss(const struct drive *d)
+{
+    return !d->spool_told && d->c && atomic_load(cartridge_lost_flag(d->c)) && drive_has_written(d);
+}
+
+int drive_spool_error(struct drive *d, struct errtext *err)
+{
+    struct cartridge_backlog b;
+    if (!atomic_load(cartridge_lost_flag(d->c)))
+        return 0;
+    cartridge_backlog(d->c, &b);
+    return errtext_set(err, -ENODATA, "drive %u: %s: what was written before is not safe, and the store never gets it",
+                       d->number, b.trouble);
+}
+
+/* The loss that the host is to be told of now. */
+static int untold(struct drive *d)
+{
+    struct errtext err = {""};
+    int rc = d->lost_rc;
+    if (rc || !drive_spool_loss(d) || !(rc = drive_spool_error(d, &err)))
+        return rc;
+    d->spool_told = true;
+    log_line("%s; the host is told", err.text);
+    return rc;
+}
+
 enum tape_result drive_tell_loss(struct drive *d)
 {
-    int rc = d->lost_rc;
+    int rc = untold(d);
     if (!rc)
         return TAPE_OK;
     d->lost_rc = 0;

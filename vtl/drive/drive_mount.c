@@ -43,7 +43,7 @@ static int thread_tape(struct drive *d, uint64_t wait_until, struct errtext *err
     d->loaded = true;
     d->pos = 0;
     atomic_store(&d->alerts, 0);
-    d->claim_asked = d->fence_told = d->place_lost = false;
+    d->claim_asked = d->fence_told = d->spool_told = d->place_lost = false;
     reader_set(&d->reader, d->c);
     drive_usage_threaded(d);
     drive_mam_publish(d);
@@ -73,12 +73,14 @@ int drive_insert(struct drive *d, struct cartridge *c, uint64_t wait_until, stru
 
 static int unthread(struct drive *d, uint64_t limit_ms, const atomic_bool *cancel, struct errtext *err)
 {
-    bool told = d->fence_told;
+    bool fence_told = d->fence_told, spool_told = d->spool_told;
     lock_assert_held(&d->op_lock);
     int rc = d->loaded ? drive_make_safe(d, true, limit_ms, cancel, err) : 0;
-    if (rc == -EPERM) /* the host is told once; after that the cartridge may leave */
-        d->fence_told = true;
-    if (rc && !(rc == -EPERM && told))
+    d->fence_told = fence_told || rc == -EPERM;
+    d->spool_told = spool_told || rc == -ENODATA;
+    /* The host is told once; after that the cartridge may leave. Of what the spool lost, who wrote nothing need not know. */
+    bool may_leave = rc == -EPERM ? fence_told : rc == -ENODATA && (spool_told || !drive_has_written(d));
+    if (rc && !may_leave)
         return rc;
     d->counting = false;
     if (d->loaded)

@@ -38,6 +38,7 @@ struct drive {
     int lost_rc;                /* why acknowledged blocks were lost, until the host is told; else 0 */
     bool place_lost;            /* it was told: nothing is written until it repositions the tape */
     bool claim_asked;
+    bool spool_told; /* the host knows that the spool lost what it wrote: the cartridge may leave */
     bool fence_told; /* the host knows that the cartridge is fenced: it may leave */
     uint64_t medium_changes;
     struct tape_usage total, mount;     /* since the start, since threading */
@@ -88,6 +89,13 @@ void drive_drain(struct drive *d);
 enum tape_result drive_tell_loss(struct drive *d);
 /* The same for any other caller; the host is still to be told. 0 or a negative errno with *err. */
 int drive_loss_error(struct drive *d, struct errtext *err);
+/* Since the tape was threaded? op_lock held. */
+bool drive_has_written(const struct drive *d);
+/* Has the spool lost what was written and synced, so that the store never gets it, and the host does not know yet? Any
+ * thread, never blocks; op_lock held. */
+bool drive_spool_loss(const struct drive *d);
+/* I1: nothing is safe that the spool has lost. 0, or -ENODATA with *err for as long as that is so. */
+int drive_spool_error(struct drive *d, struct errtext *err);
 
 /* ---- drive_core.c: an operation's begin and end, and what is shown of the drive ---- */
 /* An operation on a threaded tape: drive_begin takes op_lock and drains the queue; drive_end publishes the status and

@@ -126,7 +126,8 @@ bool drive_write_at_once(void *self, const struct tape_write *w, enum tape_resul
     struct drive *d = self;
     if (!lock_try(&d->op_lock))
         return false;
-    bool done = d->streaming && !drive_is_full(d, w->len) && drive_has_room(d, w->len) && take_at_once(d, w);
+    bool may = d->streaming && !drive_is_full(d, w->len) && !drive_spool_loss(d);
+    bool done = may && drive_has_room(d, w->len) && take_at_once(d, w);
     if (done)
         *result = taken(d, w->len);
     lock_release(&d->op_lock);
@@ -136,7 +137,7 @@ bool drive_write_at_once(void *self, const struct tape_write *w, enum tape_resul
 bool drive_stream(struct drive *d, const void *block, uint32_t len, bool compress, const struct tape_crypt *crypt,
                   const atomic_bool *cancel, enum tape_result *result)
 {
-    if (drive_is_full(d, len))
+    if (drive_is_full(d, len) || drive_spool_loss(d))
         return false;
     *result = drive_wait_for_room(d, len, cancel);
     if (*result)

@@ -17,6 +17,7 @@ struct reader {
     struct seg_id id;     /* of what follows; epoch 0: nothing open */
     int fd;               /* the local file, or -1: then window */
     struct seg_index *index;
+    struct seg_id walked;          /* the last segment of which was told that its end is damaged */
     struct fetch_part part;        /* the file of a download that is followed; then fd is -1 */
     uint64_t walk_at, walk_object; /* while there is no index: where a record begins, and its object; 0: not known */
     uint64_t run;                  /* bytes read sequentially, since the last seek */

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/log.h"
+
 #define WINDOW (2u << 20)
 #define MOST_WINDOW (16u << 20)
 
@@ -15,9 +17,100 @@ int reader_from_open(struct reader *r, const struct read_job *job)
     return rc ? rc : reader_deliver(r, job, NULL, r->record, size);
 }
 
-/* Reads the last tail bytes of the object, with footer and index, to r->record. */
-typedef int (*read_tail_fn)(struct reader *r, const struct seg_ref *ref, uint64_t tail, const atomic_bool *cancel,
-                            struct errtext *err);
+/* ---- a segment's bytes, from the store or from the file that is open ---- */
+
+static int get(struct reader *r, const struct seg_ref *ref, uint64_t offset, uint64_t len, void *buf,
+               const atomic_bool *cancel, struct errtext *err)
+{
+    char key[DB_KEY_SIZE];
+    object_key(key, cartridge_barcode(r->c), "seg", &ref->id);
+    struct objstore *s = cartridge_engine(r->c)->store;
+    struct obj_call call = {.cancel = cancel};
+    return s->ops->get(s, key, offset, len, buf, &call, err);
+}
+
+static bool window_has(const struct reader *r, uint64_t offset, uint32_t size)
+{
+    return offset >= r->window_at && offset + size <= r->window_at + r->window_len;
+}
+
+/* Sequential reads without a cache: the next window is twice as large. */
+static int move_window(struct reader *r, const struct seg_ref *ref, uint64_t offset, uint32_t size,
+                       const struct read_job *job)
+{
+    bool on = r->window_len && offset >= r->window_at && offset <= r->window_at + r->window_len;
+    uint64_t n = !on ? WINDOW : 2 * r->window_len < MOST_WINDOW ? 2 * r->window_len : MOST_WINDOW;
+    n = size > n ? size : n;
+    n = n > ref->size - offset ? ref->size - offset : n;
+    r->window_len = 0;
+    int rc = reader_grow(&r->window, &r->window_room, n);
+    if (!rc)
+        rc = get(r, ref, offset, n, r->window, job->cancel, job->err);
+    if (rc)
+        return rc;
+    r->window_at = offset;
+    r->window_len = n;
+    return 0;
+}
+
+/* How to read a segment in one of these places. */
+struct place {
+    const char *name;
+    /* The last tail bytes, with footer and index, to r->record. */
+    int (*tail)(struct reader *r, const struct seg_ref *ref, uint64_t tail, const atomic_bool *cancel,
+                struct errtext *err);
+    /* Any bytes (struct seg_bytes); arg is a struct walking. */
+    int (*read)(void *arg, uint64_t offset, uint64_t len, void *buf, struct errtext *err);
+};
+struct walking {
+    struct reader *r;
+    const struct seg_ref *ref;
+    const struct read_job *job;
+};
+
+static int file_error(int rc, struct errtext *err)
+{
+    return errtext_set(err, rc, "local segment file: %s", rc == -EBADMSG ? "too short" : strerror(-rc));
+}
+
+static int tail_of_file(struct reader *r, const struct seg_ref *ref, uint64_t tail, const atomic_bool *cancel,
+                        struct errtext *err)
+{
+    (void)cancel;
+    int rc = reader_pread(r->fd, r->record, tail, ref->size - tail);
+    return rc ? file_error(rc, err) : 0;
+}
+
+static int tail_of_object(struct reader *r, const struct seg_ref *ref, uint64_t tail, const atomic_bool *cancel,
+                          struct errtext *err)
+{
+    return get(r, ref, ref->size - tail, tail, r->record, cancel, err);
+}
+
+static int read_file(void *arg, uint64_t offset, uint64_t len, void *buf, struct errtext *err)
+{
+    const struct walking *w = arg;
+    int rc = reader_pread(w->r->fd, buf, len, offset);
+    return rc ? file_error(rc, err) : 0;
+}
+
+/* Window by window, as any read: in bounded memory. */
+static int read_object(void *arg, uint64_t offset, uint64_t len, void *buf, struct errtext *err)
+{
+    const struct walking *w = arg;
+    struct reader *r = w->r;
+    struct read_job job = *w->job;
+    job.err = err;
+    int rc = window_has(r, offset, (uint32_t)len) ? 0 : move_window(r, w->ref, offset, (uint32_t)len, &job);
+    if (!rc)
+        memcpy(buf, r->window + (offset - r->window_at), len);
+    return rc;
+}
+
+static const struct place in_file = {"local", tail_of_file, read_file};
+static const struct place in_store = {"stored", tail_of_object, read_object};
+
+/* ---- its index ---- */
 
 /* The name binds the content: cartridge and name by the identity, all else by the footer's CRC. */
 static int check_index(const struct reader *r, const struct seg_ref *ref, struct errtext *err)
@@ -36,58 +129,77 @@ static int check_index(const struct reader *r, const struct seg_ref *ref, struct
     return 0;
 }
 
-static int open_index(struct reader *r, const struct seg_ref *ref, read_tail_fn read_tail, const atomic_bool *cancel,
-                      struct errtext *err)
+/* From the end of the segment. -EBADMSG: damaged. */
+static int read_index(struct reader *r, const struct seg_ref *ref, const struct place *p, const struct read_job *job)
 {
     uint64_t tail = seg_tail_size(ref->size), need = 0;
     int rc = -EAGAIN;
     for (int i = 0; i < 2 && rc == -EAGAIN; i++) {
         rc = reader_grow(&r->record, &r->record_room, tail);
         if (!rc)
-            rc = read_tail(r, ref, tail, cancel, err);
+            rc = p->tail(r, ref, tail, job->cancel, job->err);
         if (!rc)
-            rc = seg_index_decode(r->record, tail, ref->size, &r->index, &need, err);
+            rc = seg_index_decode(r->record, tail, ref->size, &r->index, &need, job->err);
         if (rc == -EAGAIN && (need <= tail || need > ref->size))
-            rc = errtext_set(err, -EBADMSG, "index larger than its segment");
+            rc = errtext_set(job->err, -EBADMSG, "index larger than its segment");
         tail = need;
     }
-    if (!rc && (rc = check_index(r, ref, err))) {
-        seg_index_free(r->index);
-        r->index = NULL;
-    }
-    if (!rc)
-        r->id = ref->id;
     return rc;
 }
 
-static int tail_of_file(struct reader *r, const struct seg_ref *ref, uint64_t tail, const atomic_bool *cancel,
-                        struct errtext *err)
+/* Once for a segment that is read on, however often it is opened. */
+static void tell_walk(struct reader *r, const struct seg_ref *ref, const struct place *p, const struct errtext *why)
 {
-    (void)cancel;
-    int rc = reader_pread(r->fd, r->record, tail, ref->size - tail);
-    return rc ? errtext_set(err, rc, "local segment file: %s", rc == -EBADMSG ? "too short" : strerror(-rc)) : 0;
+    char name[SEG_NAME_SIZE];
+    if (!seg_id_compare(&r->walked, &ref->id))
+        return;
+    r->walked = ref->id;
+    seg_id_format(&ref->id, name);
+    log_line("%s: %s segment %s: %s: no block is lost by it, as its records tell the same: it is read by these",
+             cartridge_barcode(r->c), p->name, name, why->text);
 }
 
-static int get(struct reader *r, const struct seg_ref *ref, uint64_t offset, uint64_t len, void *buf,
-               const atomic_bool *cancel, struct errtext *err)
+/* The end of the segment is damaged (job->err says how), or cannot be read. Its records say what its index did, and must
+ * be those that the name binds all the same: that it makes the footer of that CRC again shows it (segment_walk.c). */
+static int walk_index(struct reader *r, const struct seg_ref *ref, const struct place *p, const struct read_job *job)
 {
-    char key[DB_KEY_SIZE];
-    object_key(key, cartridge_barcode(r->c), "seg", &ref->id);
-    struct objstore *s = cartridge_engine(r->c)->store;
-    struct obj_call call = {.cancel = cancel};
-    return s->ops->get(s, key, offset, len, buf, &call, err);
+    struct walking w = {r, ref, job};
+    const struct seg_bytes bytes = {p->read, &w, ref->size};
+    struct errtext why = *job->err, walk = {""};
+    int rc = seg_index_walk(&bytes, &r->index, &walk);
+    if (!rc)
+        rc = check_index(r, ref, &walk);
+    if (!rc)
+        tell_walk(r, ref, p, &why);
+    else
+        errtext_set(job->err, rc, "%.250s; and by its records: %.300s", why.text, walk.text);
+    return rc;
 }
 
-static int tail_of_object(struct reader *r, const struct seg_ref *ref, uint64_t tail, const atomic_bool *cancel,
-                          struct errtext *err)
+/* walk: this is the only copy, so that more is done to read it. */
+static int open_index(struct reader *r, const struct seg_ref *ref, const struct place *p, bool walk,
+                      const struct read_job *job)
 {
-    return get(r, ref, ref->size - tail, tail, r->record, cancel, err);
+    int rc = read_index(r, ref, p, job);
+    if (!rc)
+        rc = check_index(r, ref, job->err);
+    else if (rc == -EBADMSG && walk)
+        rc = walk_index(r, ref, p, job);
+    if (rc) {
+        seg_index_free(r->index);
+        r->index = NULL;
+        return rc;
+    }
+    r->id = ref->id;
+    return 0;
 }
 
 int reader_open_object(struct reader *r, const struct seg_ref *ref, const struct read_job *job)
 {
-    return open_index(r, ref, tail_of_object, job->cancel, job->err);
+    return open_index(r, ref, &in_store, true, job);
 }
+
+/* ---- a block ---- */
 
 bool reader_is_open(const struct reader *r, const struct seg_ref *ref)
 {
@@ -116,7 +228,7 @@ int reader_from_file(struct reader *r, const struct seg_ref *ref, const struct r
             return fd; /* what is open of the store's copy stays so */
         reader_close_segment(r);
         r->fd = fd;
-        rc = open_index(r, ref, tail_of_file, NULL, job->err);
+        rc = open_index(r, ref, &in_file, !cartridge_is_stored(r->c, &ref->id), job);
     }
     if (!rc)
         rc = from_open_file(r, job);
@@ -125,36 +237,12 @@ int reader_from_file(struct reader *r, const struct seg_ref *ref, const struct r
     return rc == -ENOENT ? -EIO : rc;
 }
 
-static bool window_has(const struct reader *r, uint64_t offset, uint32_t size)
-{
-    return offset >= r->window_at && offset + size <= r->window_at + r->window_len;
-}
-
 bool reader_in_window(const struct reader *r, const struct seg_ref *ref, uint64_t object)
 {
     uint64_t offset = 0;
     uint32_t size = 0;
     return reader_is_open(r, ref) && r->fd < 0 && !seg_index_find(r->index, object, &offset, &size) &&
            window_has(r, offset, size);
-}
-
-/* Sequential reads without a cache: the next window is twice as large. */
-static int move_window(struct reader *r, const struct seg_ref *ref, uint64_t offset, uint32_t size,
-                       const struct read_job *job)
-{
-    bool on = r->window_len && offset >= r->window_at && offset <= r->window_at + r->window_len;
-    uint64_t n = !on ? WINDOW : 2 * r->window_len < MOST_WINDOW ? 2 * r->window_len : MOST_WINDOW;
-    n = size > n ? size : n;
-    n = n > ref->size - offset ? ref->size - offset : n;
-    r->window_len = 0;
-    int rc = reader_grow(&r->window, &r->window_room, n);
-    if (!rc)
-        rc = get(r, ref, offset, n, r->window, job->cancel, job->err);
-    if (rc)
-        return rc;
-    r->window_at = offset;
-    r->window_len = n;
-    return 0;
 }
 
 int reader_from_window(struct reader *r, const struct seg_ref *ref, const struct read_job *job)

@@ -149,6 +149,18 @@ uint64_t seg_tail_size(uint64_t size);
  * end and call again. -EBADMSG with *err: damaged. */
 int seg_index_decode(const void *tail, uint64_t tail_len, uint64_t size, struct seg_index **out, uint64_t *need,
                      struct errtext *err);
+/* How to read a segment that is not in memory. */
+struct seg_bytes {
+    /* Bytes [offset, offset + len), which lie within size. 0, or a negative errno with *err. */
+    int (*read)(void *arg, uint64_t offset, uint64_t len, void *buf, struct errtext *err);
+    void *arg;
+    uint64_t size; /* of the sealed segment */
+};
+/* Makes the index of a sealed segment anew from its header and its records' headers, without a look at index and footer:
+ * for when one of these is damaged. The CRC and the identity that it tells (seg_index_totals, seg_index_identity) are
+ * those of the footer that belongs to these records: compare them with the name as if they had been read. -EBADMSG with
+ * *err: the records cannot be followed to their end. Or what read returned, or -ENOMEM. */
+int seg_index_walk(const struct seg_bytes *b, struct seg_index **out, struct errtext *err);
 int seg_index_find(const struct seg_index *x, uint64_t object, uint64_t *offset, uint32_t *size);
 /* Is rec, at least SEG_RECORD_SIZE bytes of the record of this object, the one that the index was made with? The table
  * of CRCs in the index tells, which binds every record to the footer. 0, also where version 1 has no such table, or

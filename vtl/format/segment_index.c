@@ -11,12 +11,6 @@
 
 #define FIRST_FETCH 65536 /* 1600 entries; a segment of equal blocks has a handful */
 
-struct seg_index {
-    struct seg_runs runs;
-    uint64_t size; /* of the segment */
-    uint32_t identity, crc, version;
-};
-
 /* The footer, decoded. */
 struct footer {
     uint64_t index_offset, objects, filemarks, records, plain_bytes;

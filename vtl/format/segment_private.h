@@ -67,6 +67,13 @@ uint64_t seg_runs_tail_size(const struct seg_runs *x, uint32_t version);
 /* Writes index and footer (seg_runs_tail_size bytes) for records that end at offset. Returns the footer's CRC. */
 uint32_t seg_runs_encode(const struct seg_runs *x, const struct seg_header *h, uint64_t offset, uint8_t *out);
 
+/* ---- the index of a sealed segment ---- */
+struct seg_index {
+    struct seg_runs runs;
+    uint64_t size; /* of the segment */
+    uint32_t identity, crc, version;
+};
+
 /* ---- compression ---- */
 struct seg_compressor;
 struct seg_compressor *seg_compressor_new(void); /* NULL: out of memory */

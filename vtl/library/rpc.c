@@ -307,15 +307,23 @@ static json_t *wait_all_remote(struct library *lib, uint64_t timeout_ms, struct 
     return flush_json(lib, &n);
 }
 
+/* What the spool of one tape has lost (-ENODATA) stops none of the others. */
 static json_t *op_flush(struct library *lib, const json_t *request, struct errtext *err)
 {
-    for (unsigned i = 0; i < lib->n_drives; i++)
-        if (drive_flush(lib->drives[i], &lib->no_waiting, err))
+    bool lost = false;
+    for (unsigned i = 0; i < lib->n_drives; i++) {
+        struct errtext why = {""};
+        int rc = drive_flush(lib->drives[i], &lib->no_waiting, &why);
+        if (rc)
+            *err = why;
+        if (rc && rc != -ENODATA)
             return NULL;
+        lost = lost || rc;
+    }
     json_int_t ms = json_integer_value(json_object_get(request, "timeout_ms"));
     if (json_is_true(json_object_get(request, "remote")))
         return wait_all_remote(lib, ms > 0 ? (uint64_t)ms : 0, err);
-    return json_object();
+    return lost ? NULL : json_object();
 }
 
 static json_t *op_each(struct library *lib, const json_t *request, struct errtext *err);

@@ -40,10 +40,11 @@ struct deep_options {
 };
 
 /*
- * Reads header and index of every segment of the cartridge (two requests each), and follows the chain from the newest
- * back to the beginning of the tape, as each segment names the one before it (FORMAT.md, "Without heads and maps"). The
- * result is what was stored last, committed or not. 0: *out is initialised; end with deep_free. Blocks. -ENOENT: no
- * segments. -EBADMSG: no readable segment. Otherwise the store's error, -ECANCELED or -ENOMEM.
+ * Reads header and index of every segment of the cartridge (two requests each; all of one whose index is damaged), and
+ * follows the chain from the newest back to the beginning of the tape, as each segment names the one before it
+ * (FORMAT.md, "Without heads and maps"). The result is what was stored last, committed or not. 0: *out is initialised;
+ * end with deep_free. Blocks. -ENOENT: no segments. -EBADMSG: no readable segment. Otherwise the store's error,
+ * -ECANCELED or -ENOMEM.
  */
 int deep_read(struct objstore *store, const char *barcode, const struct deep_options *o, struct deep *out,
               struct errtext *err);

@@ -11,6 +11,7 @@
 #include "vtl/scrub/deep.h"
 
 #define MAX_PARALLEL 64
+#define WINDOW (UINT64_C(4) << 20)
 #define MOST_OBJECTS (UINT64_C(1) << 62) /* no sum of two overflows */
 
 struct scanning {
@@ -115,10 +116,17 @@ static bool is_named_one(const struct head *h, const struct seg_id *id, const st
     return true;
 }
 
-static int read_index(struct scanning *s, const char *key, struct deep_segment *g, struct errtext *err)
+static bool is_right(struct scanning *s, const struct deep_segment *g, const struct seg_index *x)
+{
+    return seg_index_identity(x) == seg_identity(g->h.cartridge, &g->id) && begins_at(x, g->h.first_object) &&
+           is_named_one(s->o->head, &g->id, x);
+}
+
+/* From the end of the segment. 1: it cannot be had, or is damaged. */
+static int read_index(struct scanning *s, const char *key, const struct deep_segment *g, struct seg_index **x,
+                      struct errtext *err)
 {
     uint64_t need = seg_tail_size(g->size);
-    struct seg_index *x = NULL;
     int rc = -EAGAIN;
     while (rc == -EAGAIN && need <= g->size) {
         uint8_t *tail = malloc(need ? need : 1);
@@ -128,16 +136,62 @@ static int read_index(struct scanning *s, const char *key, struct deep_segment *
             return -ENOMEM;
         rc = get(s, key, g->size - len, len, tail, err);
         if (!rc)
-            rc = seg_index_decode(tail, len, g->size, &x, &need, &why);
+            rc = seg_index_decode(tail, len, g->size, x, &need, &why);
         free(tail);
     }
-    if (!rc && seg_index_identity(x) == seg_identity(g->h.cartridge, &g->id) && begins_at(x, g->h.first_object) &&
-        is_named_one(s->o->head, &g->id, x)) {
+    return rc == -EBADMSG || rc == -EAGAIN ? 1 : rc;
+}
+
+/* A part of the object in memory, for the walk from record to record. */
+struct walk_window {
+    struct scanning *s;
+    const char *key;
+    uint64_t size, at, len;
+    uint8_t *buf;
+    int failed;
+};
+
+static int read_window(void *arg, uint64_t offset, uint64_t len, void *buf, struct errtext *err)
+{
+    struct walk_window *w = arg;
+    if (offset < w->at || offset + len > w->at + w->len) {
+        uint64_t n = w->size - offset < WINDOW ? w->size - offset : WINDOW;
+        w->len = 0;
+        w->failed = get(w->s, w->key, offset, n, w->buf, err);
+        if (w->failed)
+            return w->failed < 0 ? w->failed : -EBADMSG;
+        w->at = offset;
+        w->len = n;
+    }
+    memcpy(buf, w->buf + (offset - w->at), len);
+    return 0;
+}
+
+/* Index or footer is damaged: its records say the same. 1: they do not. */
+static int walk_records(struct scanning *s, const char *key, const struct deep_segment *g, struct seg_index **x,
+                        struct errtext *err)
+{
+    struct walk_window w = {.s = s, .key = key, .size = g->size, .buf = malloc(WINDOW)};
+    const struct seg_bytes bytes = {read_window, &w, g->size};
+    if (!w.buf)
+        return -ENOMEM;
+    int rc = seg_index_walk(&bytes, x, err);
+    free(w.buf);
+    return rc == -EBADMSG && w.failed >= 0 ? 1 : rc;
+}
+
+static int find_index(struct scanning *s, const char *key, struct deep_segment *g, struct errtext *err)
+{
+    struct seg_index *x = NULL;
+    int rc = read_index(s, key, g, &x, err);
+    if (rc > 0)
+        rc = walk_records(s, key, g, &x, err);
+    if (!rc && is_right(s, g, x)) {
         rc = keep_totals(g, x);
         g->index = !rc;
     }
     seg_index_free(x);
-    return rc == -EBADMSG || rc == -EAGAIN || rc > 0 ? 0 : rc;
+    return rc > 0 ? 0 : rc;
 }
 
 static void look_at(struct scanning *s, struct deep_segment *g)
@@ -147,7 +201,7 @@ static void look_at(struct scanning *s, struct deep_segment *g)
     object_key(key, s->barcode, "seg", &g->id);
     int rc = read_header(s, key, g, &err);
     if (!rc && g->header)
-        rc = read_index(s, key, g, &err);
+        rc = find_index(s, key, g, &err);
     lock_take(&s->lock);
     if (rc && !s->rc) {
         s->rc = rc;

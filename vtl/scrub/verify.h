@@ -5,13 +5,13 @@
 #define S3VTL_VERIFY_H
 
 #include "s3backend/objstore.h"
-#include "vtl/format/tapeindex.h"
+#include "vtl/format/segment_check.h"
 
 /* Something that is wrong. Pointers are valid only during the call. */
 struct verify_problem {
     const char *key;       /* of the stored object */
     uint64_t first_object; /* logical objects of the tape that cannot be read back as they were */
-    uint64_t objects;      /* how many; 0: no host data affected (padding) */
+    uint64_t objects;      /* how many; 0: no host data affected (padding, an index that the records make up for) */
     uint64_t file;         /* of the first one */
     const char *what;
 };
@@ -77,11 +77,10 @@ struct verify_io { /* how to read a segment */
     void (*pace)(void *arg, uint64_t bytes);
     void *arg;
 };
-typedef void (*verify_found)(void *arg, uint64_t first_object, uint64_t objects, const char *what);
 struct head;
 /* A segment that head (whose cartridge and barcode count) or its maps name. Calls found for each run of bad objects, in
  * order. 0, or the store's error if the segment cannot be read at all. */
 int verify_segment(const struct verify_io *io, const char *key, const struct seg_ref *ref, const struct head *head,
-                   verify_found found, void *arg, uint64_t *blocks, struct errtext *err);
+                   seg_found found, void *arg, uint64_t *blocks, struct errtext *err);
 
 #endif

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * upload.c: one sealed segment from the spool into the store.
+ *
+ * What waits in the spool may wait for days, on a disk that may change it. So the file is read once before it is sent,
+ * and every byte of it is checked: its footer must be the one that the row has had since it was sealed, and that one
+ * binds the index, the records' headers and the blocks (FORMAT.md, "Footer"); the header has a CRC of its own. The sum
+ * of what was checked goes along with the put, which is held to it however often it reads the file. Nothing else need be
+ * kept for this: it holds after a restart, and for a segment that was open during a crash.
+ */
+#include "vtl/cartridge/worker_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/crc32c.h"
+#include "base/log.h"
+#include "vtl/format/segment_check.h"
+
+#define CHUNK (UINT64_C(1) << 20)
+
+/* A look through a file. */
+struct look {
+    struct cartridge *c;
+    const struct pending *seg;
+    int fd;
+    uint64_t summed; /* bytes from the beginning that crc is of */
+    uint32_t crc;
+    int failed;                     /* the disk's error */
+    uint64_t lost, first;           /* objects that cannot be read back, the first of them */
+    char what[120];                 /* why that one */
+    char fault[SEGMENT_FAULT_SIZE]; /* what is wrong with the file; "": nothing */
+    char harmless[300];             /* the same, where no block suffers by it */
+};
+
+static int read_file(void *arg, uint64_t offset, uint64_t len, void *buf, struct errtext *err)
+{
+    struct look *l = arg;
+    uint8_t *p = buf;
+    for (uint64_t done = 0; done < len;) {
+        ssize_t n = pread(l->fd, p + done, len - done, (off_t)(offset + done));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            l->failed = n ? -errno : -EIO;
+            return errtext_set(err, l->failed, "spool: %s", n ? strerror(errno) : "the file is cut short");
+        }
+        done += (uint64_t)n;
+    }
+    if (offset == l->summed) {
+        l->crc = crc32c(l->crc, buf, len);
+        l->summed += len;
+    }
+    return 0;
+}
+
+static void found(void *arg, uint64_t first_object, uint64_t objects, const char *what)
+{
+    struct look *l = arg;
+    if (objects && !l->lost) {
+        l->first = first_object;
+        (void)snprintf(l->what, sizeof(l->what), "%s", what);
+    }
+    if (!objects)
+        (void)snprintf(l->harmless, sizeof(l->harmless), "%s", what);
+    l->lost += objects;
+}
+
+/* What the tape knows of the segment. False: it was overwritten meanwhile, and nobody will name it. */
+static bool find_ref(struct cartridge *c, const struct seg_id *id, struct seg_ref *ref)
+{
+    bool is_there = false;
+    lock_take(&c->lock);
+    for (size_t i = c->live.n_segs; i-- > 0 && !is_there;)
+        if (!seg_id_compare(&c->live.segs[i].id, id)) {
+            *ref = c->live.segs[i];
+            is_there = true;
+        }
+    lock_release(&c->lock);
+    return is_there;
+}
+
+/* The bytes behind the last window: index and footer, which were checked first. */
+static int sum_rest(struct look *l, struct errtext *err)
+{
+    uint8_t buf[65536];
+    int rc = 0;
+    while (!rc && l->summed < l->seg->size) {
+        uint64_t left = l->seg->size - l->summed;
+        rc = read_file(l, l->summed, left < sizeof(buf) ? left : sizeof(buf), buf, err);
+    }
+    return rc;
+}
+
+/* Every byte. 0, whatever it found, or a negative errno: this says nothing about the file. */
+static int look_through(struct look *l, const struct seg_ref *ref, struct errtext *err)
+{
+    struct seg_check check = {.bytes = {read_file, l, l->seg->size},
+                              .chunk = CHUNK,
+                              .cartridge = l->c->row.id,
+                              .barcode = l->c->row.barcode,
+                              .ref = ref,
+                              .found = found,
+                              .arg = l};
+    l->summed = l->lost = 0;
+    l->crc = 0;
+    l->failed = 0;
+    l->fault[0] = l->harmless[0] = '\0';
+    int rc = seg_check(&check, err);
+    if (!rc)
+        rc = sum_rest(l, err);
+    if (l->failed)
+        (void)snprintf(l->fault, sizeof(l->fault), "cannot be read (%s)", strerror(-l->failed));
+    else if (!rc && l->lost)
+        (void)snprintf(l->fault, sizeof(l->fault), "is damaged (%llu objects, the first is %llu: %s)",
+                       (unsigned long long)l->lost, (unsigned long long)l->first, l->what);
+    return l->failed ? 0 : rc;
+}
+
+/* The same for a file of which opening gave fd, which may be an error. */
+static int look_at(struct look *l, struct errtext *err)
+{
+    struct seg_ref ref;
+    struct stat st;
+    if (l->fd == -ENOENT)
+        (void)snprintf(l->fault, sizeof(l->fault), "is gone");
+    else if (l->fd == -EACCES || l->fd == -EPERM || l->fd == -EIO || l->fd == -EISDIR)
+        (void)snprintf(l->fault, sizeof(l->fault), "cannot be read (%s)", strerror(-l->fd));
+    else if (l->fd < 0)
+        return errtext_set(err, l->fd, "%s: spool: %s", l->c->row.barcode, strerror(-l->fd));
+    else if (fstat(l->fd, &st) || (uint64_t)st.st_size < l->seg->size)
+        (void)snprintf(l->fault, sizeof(l->fault), "is cut short");
+    if (l->fault[0] || !find_ref(l->c, &l->seg->id, &ref))
+        return 0;
+    int rc = look_through(l, &ref, err);
+    if (rc || !l->fault[0])
+        return rc;
+    /* It may be the memory that is wrong, and not the disk. */
+    (void)posix_fadvise(l->fd, 0, 0, POSIX_FADV_DONTNEED);
+    return look_through(l, &ref, err);
+}
+
+static int send(const struct look *l, const char *key, const struct obj_call *call, struct errtext *err)
+{
+    struct engine *e = l->c->eng;
+    struct obj_source src = {.fd = l->fd, .len = l->seg->size, .has_crc = l->summed == l->seg->size, .crc32c = l->crc};
+    struct upload u = {0};
+    struct obj_call counted = *call;
+    counted.sent = &u.sent;
+    counted.if_none_match = true;
+    upload_rate_begin(&e->upload_rate, &u, clock_ms());
+    int rc = e->store->ops->put(e->store, key, &src, &counted, err);
+    upload_rate_end(&e->upload_rate, &u, rc ? 0 : l->seg->size, clock_ms());
+    return rc;
+}
+
+int upload_segment(struct cartridge *c, const struct pending *seg, const struct obj_call *call, struct errtext *err)
+{
+    char key[DB_KEY_SIZE];
+    object_key(key, c->row.barcode, "seg", &seg->id);
+    struct look l = {.c = c, .seg = seg, .fd = spool_read(c->eng->spool, c->row.barcode, &seg->id)};
+    int rc = look_at(&l, err);
+    if (!rc && !l.fault[0])
+        rc = send(&l, key, call, err);
+    if (rc == -EIO && l.fd >= 0) { /* was it the file? */
+        struct errtext why = {""};
+        rc = look_at(&l, &why) ? rc : l.fault[0] ? 0 : rc;
+    }
+    if (l.fd >= 0)
+        close(l.fd);
+    if (l.fault[0])
+        rc = -ENODATA;
+    if (!rc && l.harmless[0])
+        log_line("%s: stored, though damaged in the spool: %s", key, l.harmless);
+    lock_take(&c->lock);
+    if (rc == -ENODATA)
+        cartridge_pending_lost(c, &seg->id, l.fault);
+    int state = cartridge_pending_done(c, &seg->id, rc == 0);
+    if (!rc && state)
+        rc = errtext_set(err, state, "%s: state: %s", key, db_error(c->eng->db));
+    lock_release(&c->lock);
+    return rc;
+}
