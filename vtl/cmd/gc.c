@@ -83,13 +83,15 @@ static void print(const json_t *results, const json_t *strangers, bool dry_run)
 {
     json_int_t objects = 0, bytes = 0, others = 0;
     char size[HUMAN_ROOM];
+    const char *other = "";
     size_t i;
     json_t *r;
     json_array_foreach(results, i, r)
     {
         objects += json_number(r, "objects");
         bytes += json_number(r, "bytes");
-        others += json_is_true(json_object_get(r, "not_ours"));
+        if (json_object_get(r, "written_by") && !others++)
+            other = json_words(r, "written_by");
         if (json_number(r, "objects"))
             printf("%-16s %lld objects, %s\n", barcode_of(r), (long long)json_number(r, "objects"),
                    json_size(r, "bytes", size));
@@ -97,9 +99,10 @@ static void print(const json_t *results, const json_t *strangers, bool dry_run)
     printf("%lld objects (%s) that no head names%s\n", (long long)objects, human_size((uint64_t)bytes, size),
            dry_run ? "" : ": deleted");
     if (others)
-        printf("%lld cartridge%s written last by another gateway: what nobody names there is deleted once this one has "
+        printf("%lld cartridge%s written last by another gateway (%s): what nobody names there is deleted once this "
+               "one has "
                "written them\n",
-               (long long)others, others == 1 ? "" : "s");
+               (long long)others, others == 1 ? "" : "s", other);
     json_array_foreach(strangers, i, r)
     {
         const char *error = json_string_value(json_object_get(r, "error"));

@@ -29,28 +29,31 @@ int tapes_take_heads(struct library *lib, struct cartridge *c, struct errtext *e
 
 /* A cartridge whose last head is another gateway's may be in use there: nothing of it is deleted, and nothing is wrong. What a rebuild or a claim by force took from the
  * bucket is this one's again once a head says so. */
-static int check_ours(struct cartridge *c, bool *ours, struct errtext *err)
+/* who: "", or who wrote it last. */
+static int check_ours(struct cartridge *c, char who[COMMIT_WHO_SIZE], struct errtext *err)
 {
     const struct engine *e = cartridge_engine(c);
     struct seg_id head;
     struct head h;
-    *ours = true;
+    who[0] = '\0';
     if (cartridge_is_ours(c, &head))
         return 0;
     int rc = commit_read_one(e->store, cartridge_barcode(c), &head, &h, &impatient, err);
     if (rc)
         return rc;
-    *ours = h.gateway == e->gateway;
+    if (h.gateway != e->gateway)
+        commit_who(e, &h, who);
     head_free(&h);
     return 0;
 }
 
-static int collect(struct cartridge *c, bool dry_run, bool *ours, struct sweep *found, struct errtext *err)
+static int collect(struct cartridge *c, bool dry_run, char who[COMMIT_WHO_SIZE], struct sweep *found,
+                   struct errtext *err)
 {
     int rc = cartridge_load(c, err);
     if (!rc && !dry_run)
-        rc = check_ours(c, ours, err);
-    if (!rc && !*ours)
+        rc = check_ours(c, who, err);
+    if (!rc && who[0])
         return 0;
     if (!rc && !dry_run)
         rc = commit_claim(c, &impatient, err);
@@ -64,7 +67,8 @@ static int collect(struct cartridge *c, bool dry_run, bool *ours, struct sweep *
 json_t *tapes_gc(struct library *lib, const json_t *request, struct errtext *err)
 {
     const char *barcode = json_string_value(json_object_get(request, "barcode"));
-    bool dry_run = json_is_true(json_object_get(request, "dry_run")), ours = true;
+    bool dry_run = json_is_true(json_object_get(request, "dry_run"));
+    char who[COMMIT_WHO_SIZE] = "";
     struct cartridge *c = barcode ? library_cartridge(lib, barcode) : NULL;
     struct sweep found = {0};
     if (!c) {
@@ -73,12 +77,12 @@ json_t *tapes_gc(struct library *lib, const json_t *request, struct errtext *err
     }
     if (tapes_take_heads(lib, c, err))
         return NULL;
-    int rc = collect(c, dry_run, &ours, &found, err);
+    int rc = collect(c, dry_run, who, &found, err);
     cartridge_give_heads(c);
     cartridge_unload_if_clean(c);
     return rc ? NULL
-              : json_pack("{s:s, s:I, s:I, s:b}", "barcode", barcode, "objects", (json_int_t)found.objects, "bytes",
-                          (json_int_t)found.bytes, "not_ours", !ours);
+              : json_pack("{s:s, s:I, s:I, s:s*}", "barcode", barcode, "objects", (json_int_t)found.objects, "bytes",
+                          (json_int_t)found.bytes, "written_by", who[0] ? who : NULL);
 }
 
 /* ---- what is in no library ---- */
