@@ -63,6 +63,7 @@ $(B)/tests/%: $(B)/obj/tests/unit/%.o $(call obj,$(UNIT_HELP)) $(B)/libs3vtl.a
 
 $(B)/tests/test_scsi_bad_input: $(call obj,tests/fuzz/tape.c)
 $(B)/tests/test_secret: $(call obj,vtl/cmd/password.c)
+$(B)/tests/test_display: $(call obj,vtl/cmd/progress.c)
 # It waits in this one until several are in it.
 $(B)/tests/test_rebuild: private LDFLAGS += -Wl,--wrap=rebuild_read
 # It makes this one fail.

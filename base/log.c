@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 void log_line(const char *fmt, ...)
 {
@@ -12,5 +13,6 @@ void log_line(const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(line, sizeof(line), fmt, ap);
     va_end(ap);
-    (void)fprintf(stderr, "s3vtl: %s\n", line);
+    /* On a terminal a bar may be in its place. */
+    (void)fprintf(stderr, "%ss3vtl: %s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "", line);
 }

@@ -47,11 +47,17 @@ struct obj_sink {
     void *arg;
 };
 
+/* How long a command that somebody waits for at a terminal waits for a store that answers nothing. */
+#define OBJ_PATIENCE_MS 60000
+
 /* One call's options; NULL or all zero is the default. */
 struct obj_call {
     const atomic_bool *cancel; /* polled at least every 200 ms */
     _Atomic uint64_t *sent;    /* put: NULL, or the bytes of the object sent so far; falls when sent again */
     unsigned max_tries;        /* 0: the store's default policy (about 2 minutes of retries); 1: no retry */
+    unsigned
+        patience_ms;    /* 0: the store's. Else the call ends with -EIO once the store is in trouble and has answered no
+                             call well for that long: somebody waits at a terminal */
     bool if_none_match; /* put: -EEXIST, and nothing changed, if an object with other content is there; see facts */
 };
 
@@ -85,8 +91,10 @@ struct obj_peer {
 /* Trouble that a store is in: of calls that failed and are tried again, that failed for good, or that are under way and
  * don't get on. It is over when a call of that kind ends well. */
 struct obj_health {
-    char text[600];    /* one line; "": none */
-    uint64_t since_ms; /* how long already */
+    char text[600];     /* one line; "": none */
+    uint64_t since_ms;  /* how long already */
+    bool tells;         /* the store notes by itself when trouble begins and ends */
+    uint64_t silent_ms; /* how long of that no call whatever ended well */
 };
 
 /* One listed name. is_prefix: a common prefix (ends with '/'), only with delimiter. key is relative to the store's prefix. */
@@ -145,6 +153,7 @@ struct objstore_config {
     const char *ca_file;            /* s3: NULL or a PEM file */
     const char *style;              /* s3: "path" or "virtual" */
     unsigned parallel;              /* s3: transfers at once, 1..64 */
+    unsigned patience_ms;           /* s3: of calls that say nothing else; 0: endless, the policy decides */
     void (*note)(const char *line); /* NULL, or is called with what the operator might want to know; any thread */
 };
 

@@ -17,7 +17,7 @@ const struct s3_tuning s3_default_tuning = {
     .stall_ms = 90000,
     .answer_ms = 150000, /* s3d holds a PUT for 120 s when its disk is full, then says so */
     .reply_ms = 90000,
-    .quiet_ms = 10000,
+    .quiet_ms = 8000, /* told within 12 s: what moved in the first half is no trouble yet */
     .quiet_bytes = 10240,
     .retry = {.first_ms = 250, .most_ms = 20000, .total_ms = 120000, .last_ms = 140000},
     .multipart_over = UINT64_C(512) << 20,
@@ -88,6 +88,7 @@ int s3_open(const struct objstore_config *cfg, const struct s3_tuning *tuning, s
         return errtext_set(err, -ENOMEM, "no memory for the S3 store");
     s->base.ops = &s3_ops;
     s->tuning = tuning ? *tuning : s3_default_tuning;
+    s->patience_ms = cfg->patience_ms;
     s3_pace_init(&s->pace, cfg->parallel, cfg->note);
     s3_health_init(&s->health, cfg->note);
     int rc = s3_configure(s, cfg, err);

@@ -106,6 +106,7 @@ void s3_health_ended(struct s3_health *h, enum s3_kind kind, bool was_stuck, enu
         begin(h, kind, text);
         log_begin(h, text, at_once, line);
     } else if (how == S3_HEALTH_GOOD) {
+        h->good_ms = clock_ms();
         end(h, kind, line);
     }
     lock_release(&h->lock);
@@ -122,14 +123,29 @@ void s3_health_gave_up(struct s3_health *h, enum s3_kind kind)
     tell(h, line);
 }
 
+static uint64_t silent(const struct s3_health *h)
+{
+    lock_assert_held(&h->lock);
+    return h->since_ms ? clock_ms() - (h->good_ms > h->since_ms ? h->good_ms : h->since_ms) : 0;
+}
+
+uint64_t s3_health_silent(struct s3_health *h)
+{
+    lock_take(&h->lock);
+    uint64_t ms = silent(h);
+    lock_release(&h->lock);
+    return ms;
+}
+
 void s3_health_get(struct s3_health *h, struct obj_health *out)
 {
-    *out = (struct obj_health){.text = ""};
+    *out = (struct obj_health){.text = "", .tells = true};
     lock_take(&h->lock);
     const struct s3_trouble *t = oldest(h);
     if (t) {
         snprintf(out->text, sizeof(out->text), "%s", t->text);
         out->since_ms = clock_ms() - h->since_ms;
+        out->silent_ms = silent(h);
     }
     lock_release(&h->lock);
 }

@@ -111,6 +111,7 @@ void cartridge_fence(struct cartridge *c, enum db_fence fenced)
     c->owner = CARTRIDGE_FENCED;
     atomic_store(&c->fenced_flag, true);
     cartridge_uncount(c);
+    cartridge_stop_failing(c);
     if (c->row.fenced == fenced)
         return;
     c->row.fenced = fenced;
@@ -169,6 +170,8 @@ void cartridge_note_failure(struct cartridge *c, unsigned kind, const struct err
     lock_take(&c->lock);
     bool speak = strcmp(c->trouble, err->text) != 0 || (c->failures & (c->failures + 1)) == 0;
     (void)snprintf(c->trouble, sizeof(c->trouble), "%s", err->text);
+    if (!c->counted_failing && c->owner != CARTRIDGE_FENCED)
+        engine_failing(c->eng, c->counted_failing = true);
     c->failing |= kind;
     if (c->backoff_until <= clock_ms()) { /* transfers that fail side by side are one failure */
         unsigned shift = c->failures < 6 ? c->failures : 6;
@@ -181,6 +184,13 @@ void cartridge_note_failure(struct cartridge *c, unsigned kind, const struct err
         log_line("%s", err->text);
 }
 
+void cartridge_stop_failing(struct cartridge *c)
+{
+    lock_assert_held(&c->lock);
+    if (c->counted_failing)
+        engine_failing(c->eng, c->counted_failing = false);
+}
+
 void cartridge_note_success(struct cartridge *c, unsigned kind)
 {
     lock_take(&c->lock);
@@ -191,8 +201,7 @@ void cartridge_note_success(struct cartridge *c, unsigned kind)
         c->failures = 0;
         c->backoff_until = 0;
         c->trouble[0] = '\0';
+        cartridge_stop_failing(c);
     }
     lock_release(&c->lock);
-    if (over)
-        log_line("%s: the store takes data again", c->row.barcode);
 }

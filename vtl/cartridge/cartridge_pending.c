@@ -173,7 +173,6 @@ int cartridge_pending_done(struct cartridge *c, const struct seg_id *id, bool st
     if (rc)
         return rc;
     spool_stored(c->eng->spool, c->row.barcode, id, p->size);
-    c->row.stored_bytes += p->size;
     remove_pending(c, i);
     return 0;
 }
@@ -203,15 +202,4 @@ bool cartridge_can_commit(const struct cartridge *c)
     size_t prefix = cartridge_stored_prefix(c);
     uint64_t end = prefix ? c->live.segs[prefix - 1].first_object + c->live.segs[prefix - 1].objects : 0;
     return end >= c->row.floor && (prefix == c->live.n_segs || prefix > c->row.commit_segs);
-}
-
-uint64_t cartridge_stored_bytes(const struct cartridge *c)
-{
-    uint64_t n = 0;
-    for (size_t i = 0; i < c->live.n_segs; i++)
-        n += c->live.segs[i].size; /* 0 while it is open */
-    for (size_t i = 0; i < c->n_pending; i++)
-        if (!c->pending[i].dead)
-            n -= c->pending[i].size;
-    return n;
 }

@@ -295,7 +295,10 @@ void commit_row_of_head(const struct head *h, const struct tape_index *x, struct
                                  .next_map = h->next_map,
                                  .head = h->id,
                                  .commit_segs = x->n_segs,
+                                 .used_bytes = tape_index_plain_bytes(x),
                                  .rebuilt = true};
+    for (size_t i = 0; i < x->n_segs; i++)
+        row->accepted_bytes += x->segs[i].size;
     memcpy(row->barcode, h->barcode, sizeof(row->barcode));
     memcpy(row->id, h->cartridge, sizeof(row->id));
     row->mam = h->mam ? json_dumps(h->mam, JSON_COMPACT) : NULL;

@@ -15,17 +15,20 @@ static const struct subcommand table[] = {
     {NULL, "serve", "",
      "run the library in the foreground; prints \"ready ...\" when initiators can log in, also while the store is away",
      cmd_serve},
-    {NULL, "status", "", "show elements, drives, cartridges and the backlog (what is not in the store yet)",
+    {NULL, "status", "[--only drives|slots|backlog]",
+     "show what is only on this disk, drives and elements; exit status 3: nobody serves the library" OPTION(
+         "--only WHAT", "one table: backlog has the cartridges of which something is only on this disk"),
      cmd_status},
     {NULL, "flush", "[--remote]",
-     "make everything written safe at the configured durability" OPTION("--remote", "wait until the backlog is empty"),
+     "make everything written safe at the configured durability" OPTION("--remote",
+                                                                        "wait until nothing is only on this disk"),
      cmd_flush},
     {"library", "init", "", "create the state and claim the store's prefix; harmless if already done",
      cmd_library_init},
     {"library", "rebuild", "[--force] [--deep] [--discard-backlog] [--dry-run]",
      "recreate the state from the store alone" OPTION("--force  ", "set an existing state aside")
          OPTION("--deep   ", "read all segments of cartridges whose heads or maps are lost")
-             OPTION("--discard-backlog", "set aside what is only in the spool")
+             OPTION("--discard-backlog", "set aside what is only on this disk")
                  OPTION("--dry-run", "only report what would be found"),
      cmd_library_rebuild},
     {"library", "gc", "[--dry-run]",

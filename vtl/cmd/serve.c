@@ -193,7 +193,7 @@ static void wait_for_flush(const struct flush *f, struct tgt *t, int signals)
 
 /* Flushes everything to the configured durability, then stops tgtd. With durability = remote and a store that does not
  * answer this waits for minutes; a second signal cuts it short, and the module then answers the flush with what is
- * still only local. */
+ * only on this disk. */
 static int flush_and_stop(struct tgt *t, const struct vtl_config *cfg, int signals, struct errtext *err)
 {
     struct flush f = {.cfg = cfg, .over = t->stop_fd, .err = {""}, .done_fd = eventfd(0, EFD_CLOEXEC)};
@@ -215,6 +215,25 @@ static int flush_and_stop(struct tgt *t, const struct vtl_config *cfg, int signa
     return rc ? errtext_set(err, rc, "%s", why.text) : 0;
 }
 
+/* What status would say of the state as it was left. */
+static void tell_what_is_left(const struct vtl_config *cfg)
+{
+    struct library *lib = NULL;
+    json_t *request = json_pack("{s:s}", "op", "status");
+    json_t *r = library_open(cfg, 0, &lib, NULL) ? NULL : library_call(lib, request, NULL);
+    json_int_t n = json_number(r, "local_only_cartridges");
+    char size[HUMAN_ROOM], text[100] = "stopped; nothing is only on this disk";
+    if (n)
+        (void)snprintf(text, sizeof(text), "stopped; %s are only on this disk, in %lld cartridge%s",
+                       json_size(r, "local_only_bytes", size), (long long)n, n == 1 ? "" : "s");
+    if (r)
+        service_stopped(text);
+    json_decref(r);
+    json_decref(request);
+    if (lib)
+        (void)library_close(lib, NULL);
+}
+
 static int ended_by_itself(struct tgt *t, struct errtext *err)
 {
     struct errtext why = {""};
@@ -226,6 +245,7 @@ static int run(const struct vtl_config *cfg, const char *module, int signals)
 {
     struct tgt t;
     struct errtext err = {""};
+    bool served = false;
     pthread_t pump;
     int rc = tgt_start(&t, cfg, module, &err);
     struct log_pump p = {t.log_fd};
@@ -237,6 +257,7 @@ static int run(const struct vtl_config *cfg, const char *module, int signals)
     if (rc) {
         (void)tgt_stop(&t, NULL); /* the first error says more */
     } else {
+        served = true;
         service_ready(cfg);
         rc = wait_for_end(&t, cfg, signals) ? flush_and_stop(&t, cfg, signals, &err) : ended_by_itself(&t, &err);
     }
@@ -244,7 +265,10 @@ static int run(const struct vtl_config *cfg, const char *module, int signals)
         close(t.stop_fd);
     if (!no_pump)
         pthread_join(pump, NULL);
-    return rc ? fail("%s", err.text) : EXIT_DONE;
+    int status = rc ? fail("%s", err.text) : EXIT_DONE;
+    if (served)
+        tell_what_is_left(cfg);
+    return status;
 }
 
 /* Finds every mistake that can be found before anything starts. */

@@ -13,5 +13,7 @@ enum { SERVICE_EVERY_MS = 5000, SERVICE_ASK_MS = 2000 };
 void service_pulse(const struct vtl_config *cfg);
 /* The stop has begun, and may take ten minutes. */
 void service_stopping(void);
+/* The last line on standard error, and the last STATUS=. */
+void service_stopped(const char *text);
 
 #endif

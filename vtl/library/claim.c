@@ -10,7 +10,7 @@
 #include "vtl/cartridge/commit.h"
 #include "vtl/library/tapes.h"
 
-static const struct obj_call impatient = {.max_tries = 3}; /* somebody waits at a terminal */
+static const struct obj_call impatient = {.max_tries = 3, .patience_ms = OBJ_PATIENCE_MS};
 
 /* A takeover: the cartridge as the bucket has it, and as this library has it. */
 struct takeover {

@@ -293,9 +293,10 @@ static int look_at(void *arg, const struct obj_entry *e)
 
 json_t *inventory_newest(struct objstore *store, char key[DB_KEY_SIZE], struct errtext *err)
 {
+    static const struct obj_call impatient = {.max_tries = 3, .patience_ms = OBJ_PATIENCE_MS}; /* as in gc.c */
     struct newest n = {.store = store, .key = key, .err = err};
     err->text[0] = '\0';
-    if (store->ops->list(store, "gateways/", NULL, false, look_at, &n, NULL, err)) {
+    if (store->ops->list(store, "gateways/", NULL, false, look_at, &n, &impatient, err)) {
         json_decref(n.best);
         return NULL;
     }

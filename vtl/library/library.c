@@ -204,11 +204,6 @@ static int take_lock(struct library *lib, struct errtext *err)
     return 0;
 }
 
-static void note(const char *line)
-{
-    log_line("%s", line);
-}
-
 static int open_parts(struct library *lib, unsigned flags, struct errtext *err)
 {
     const struct vtl_config *cfg = lib->cfg;
@@ -235,7 +230,8 @@ static int open_parts(struct library *lib, unsigned flags, struct errtext *err)
     if (rc)
         return rc;
     config_store(cfg, &oc);
-    oc.note = note;
+    oc.note = log_note;
+    oc.patience_ms = flags & LIBRARY_SERVE ? 0 : OBJ_PATIENCE_MS;
     rc = objstore_open(&oc, &lib->eng.store, err);
     if (rc || !(flags & LIBRARY_SERVE))
         return rc;

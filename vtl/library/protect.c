@@ -7,7 +7,7 @@
 #include "vtl/cartridge/commit.h"
 #include "vtl/library/tapes.h"
 
-static const struct obj_call impatient = {.max_tries = 3}; /* somebody waits at a terminal */
+static const struct obj_call impatient = {.max_tries = 3, .patience_ms = OBJ_PATIENCE_MS};
 
 void tapes_commit_row(struct cartridge *c)
 {

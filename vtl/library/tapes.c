@@ -18,7 +18,7 @@
 
 #define DELETE_BATCH 500
 
-static const struct obj_call impatient = {.max_tries = 3}; /* somebody waits at a terminal */
+static const struct obj_call impatient = {.max_tries = 3, .patience_ms = OBJ_PATIENCE_MS};
 
 static int check_new(struct library *lib, const char *barcode, struct errtext *err)
 {
