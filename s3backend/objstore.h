@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/errtext.h"
+#include "base/log.h"
 
 /*
  * Rules that every implementation keeps:
@@ -143,18 +144,19 @@ struct objstore {
 
 /* The configuration. Strings are borrowed for the call of open only. */
 struct objstore_config {
-    const char *type;               /* "dir" or "s3" */
-    const char *path;               /* dir: the directory, made if its parent exists */
-    const char *url;                /* s3: http(s)://host[:port] */
-    const char *bucket;             /* s3 */
-    const char *prefix;             /* "" or a/b: no slash at either end; same character rules as keys */
-    const char *region;             /* s3: "us-east-1" */
-    const char *credentials_file;   /* s3: two lines access_key = ..., secret_key = ...; mode 0600 or refused */
-    const char *ca_file;            /* s3: NULL or a PEM file */
-    const char *style;              /* s3: "path" or "virtual" */
-    unsigned parallel;              /* s3: transfers at once, 1..64 */
-    unsigned patience_ms;           /* s3: of calls that say nothing else; 0: endless, the policy decides */
-    void (*note)(const char *line); /* NULL, or is called with what the operator might want to know; any thread */
+    const char *type;             /* "dir" or "s3" */
+    const char *path;             /* dir: the directory, made if its parent exists */
+    const char *url;              /* s3: http(s)://host[:port] */
+    const char *bucket;           /* s3 */
+    const char *prefix;           /* "" or a/b: no slash at either end; same character rules as keys */
+    const char *region;           /* s3: "us-east-1" */
+    const char *credentials_file; /* s3: two lines access_key = ..., secret_key = ...; mode 0600 or refused */
+    const char *ca_file;          /* s3: NULL or a PEM file */
+    const char *style;            /* s3: "path" or "virtual" */
+    unsigned parallel;            /* s3: transfers at once, 1..64 */
+    unsigned patience_ms;         /* s3: of calls that say nothing else; 0: endless, the policy decides */
+    /* NULL, or is called with what the operator might want to know; any thread */
+    void (*note)(enum log_level level, const char *line);
 };
 
 /* Opens a store; contacts nothing (see check). 0 or a negative errno with *err. The caller ends it by (*out)->ops->close. */

@@ -206,7 +206,7 @@ static void give_up(struct cartridge *c, const struct snapshot *s)
     for (size_t i = 0; i < s->n_puts; i++) {
         const char *keys[] = {s->puts[i].key};
         if (db_garbage_add(c->eng->db, c->row.rowid, keys, 1))
-            log_line("%s: state: %s", c->row.barcode, db_error(c->eng->db));
+            log_err("%s: state: %s", c->row.barcode, db_error(c->eng->db));
     }
     lock_take(&c->lock);
     cartridge_free_doomed(c);
