@@ -98,6 +98,32 @@ struct obj_health {
     uint64_t silent_ms; /* how long of that no call whatever ended well */
 };
 
+/* What a store's bill is made of: requests that were sent, each try for itself, since the store was opened. */
+enum obj_request {
+    OBJ_REQUEST_PUT,       /* an object, or a part of one */
+    OBJ_REQUEST_MULTIPART, /* begin or complete an upload in parts */
+    OBJ_REQUEST_GET,
+    OBJ_REQUEST_HEAD,
+    OBJ_REQUEST_LIST, /* keys, parts, or what is set for the bucket */
+    OBJ_REQUEST_DELETE,
+    OBJ_REQUESTS
+};
+enum obj_failure {
+    OBJ_FAILURE_NETWORK, /* no connection, or it broke */
+    OBJ_FAILURE_TIMEOUT, /* it did not get on */
+    OBJ_FAILURE_BUSY,    /* 429, 5xx */
+    OBJ_FAILURE_REFUSED, /* 401, 403 */
+    OBJ_FAILURE_OTHER,   /* another status, or not what was asked for */
+    OBJ_FAILURES
+};
+struct obj_stats {
+    struct obj_request_stats {
+        uint64_t requests, ns;
+        uint64_t sent, received; /* bytes of objects: of bodies that the store took, and all that came */
+        uint64_t failures[OBJ_FAILURES];
+    } of[OBJ_REQUESTS];
+};
+
 /* One listed name. is_prefix: a common prefix (ends with '/'), only with delimiter. key is relative to the store's prefix. */
 struct obj_entry {
     const char *key;
@@ -135,6 +161,8 @@ struct objstore_ops {
     int (*look)(struct objstore *s, struct obj_peer *out, const struct obj_call *c, struct errtext *err);
     /* NULL: never any trouble. Any thread, at once. */
     void (*health)(struct objstore *s, struct obj_health *out);
+    /* NULL: it counts nothing. Any thread, at once. */
+    void (*stats)(struct objstore *s, struct obj_stats *out);
     void (*close)(struct objstore *s);
 };
 
@@ -166,6 +194,11 @@ void objstore_facts(struct objstore *s, struct obj_facts *out);
 int objstore_learn(struct objstore *s, const struct obj_call *c, struct errtext *err);
 int objstore_look(struct objstore *s, struct obj_peer *out, const struct obj_call *c, struct errtext *err);
 void objstore_health(struct objstore *s, struct obj_health *out);
+/* All zero where nothing is counted. */
+void objstore_stats(struct objstore *s, struct obj_stats *out);
+/* "put", "get" ...; "network", "timeout" ... */
+const char *obj_request_name(enum obj_request r);
+const char *obj_failure_name(enum obj_failure f);
 /* What a person is to know of a store with these facts: one line for each i from 0, then NULL. */
 const char *objstore_advice(const struct obj_facts *f, unsigned i);
 /* True if key keeps rule 2. */
