@@ -16,7 +16,7 @@
 
 static void touch(struct cartridge *c)
 {
-    c->changes++;
+    cartridge_count_change(c);
     c->row.modified = engine_time();
 }
 

@@ -61,7 +61,8 @@ int cartridge_push_pending(struct cartridge *c, const struct seg_id *id, uint64_
         c->pending = p;
         c->room_pending = room;
     }
-    c->pending[c->n_pending++] = (struct pending){.id = *id, .size = size};
+    c->pending[c->n_pending++] =
+        (struct pending){.id = *id, .size = size, .since = c->loaded ? engine_time() : c->row.modified};
     return 0;
 }
 

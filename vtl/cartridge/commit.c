@@ -26,8 +26,8 @@ struct snapshot {
     size_t n_puts;
     struct map_ref *maps; /* the cartridge's after this commit */
     size_t n_maps;
-    size_t segs; /* leading segments that the head holds */
-    uint64_t changes;
+    size_t segs;                /* leading segments that the head holds */
+    uint64_t changes, taken_at; /* taken_at: seconds since 1970 */
     bool whole;
 };
 
@@ -144,6 +144,7 @@ static int take_snapshot(struct cartridge *c, struct snapshot *s)
     s->segs = cartridge_stored_prefix(c);
     s->whole = s->segs == c->live.n_segs;
     s->changes = c->changes;
+    s->taken_at = engine_time();
     uint64_t mapped = 0;
     int rc = plan_maps(c, s, &mapped);
     INVARIANT(rc || (mapped <= s->segs && c->row.commit_segs <= s->segs));
@@ -193,6 +194,7 @@ static int record(struct cartridge *c, struct snapshot *s)
         if (s->whole)
             c->committed = s->changes;
         c->committed_at = clock_ms();
+        c->changed_since = s->taken_at;
     }
     INVARIANT(c->mapped_segs <= c->row.commit_segs && c->row.commit_segs <= c->live.n_segs);
     lock_release(&c->lock);
