@@ -23,6 +23,7 @@
 #include "vtl/library/control.h"
 #include "vtl/cmd/before.h"
 #include "vtl/cmd/cmd.h"
+#include "vtl/cmd/metrics.h"
 #include "vtl/cmd/password.h"
 #include "vtl/cmd/service.h"
 #include "vtl/cmd/tgt.h"
@@ -251,6 +252,16 @@ static int ended_by_itself(struct tgt *t, struct errtext *err)
                        tgt_stop(t, &why) ? why.text : "it ended with status 0");
 }
 
+/* Monitoring that does not work is no reason not to serve. */
+static struct metrics *begin_metrics(const struct vtl_config *cfg)
+{
+    struct metrics *m = NULL;
+    struct errtext err = {""};
+    if (metrics_start(cfg, &m, &err))
+        log_err("%s; serving without /metrics", err.text);
+    return m;
+}
+
 static int run(const struct vtl_config *cfg, const char *module, int signals)
 {
     struct tgt t;
@@ -268,8 +279,10 @@ static int run(const struct vtl_config *cfg, const char *module, int signals)
         (void)tgt_stop(&t, NULL); /* the first error says more */
     } else {
         served = true;
+        struct metrics *m = begin_metrics(cfg);
         service_ready(cfg);
         rc = wait_for_end(&t, cfg, signals) ? flush_and_stop(&t, cfg, signals, &err) : ended_by_itself(&t, &err);
+        metrics_stop(m);
     }
     if (t.stop_fd >= 0)
         close(t.stop_fd);
