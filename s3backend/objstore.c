@@ -94,6 +94,25 @@ void objstore_health(struct objstore *s, struct obj_health *out)
         s->ops->health(s, out);
 }
 
+void objstore_stats(struct objstore *s, struct obj_stats *out)
+{
+    memset(out, 0, sizeof(*out));
+    if (s->ops->stats)
+        s->ops->stats(s, out);
+}
+
+const char *obj_request_name(enum obj_request r)
+{
+    static const char *const names[OBJ_REQUESTS] = {"put", "multipart", "get", "head", "list", "delete"};
+    return names[r];
+}
+
+const char *obj_failure_name(enum obj_failure f)
+{
+    static const char *const names[OBJ_FAILURES] = {"network", "timeout", "busy", "refused", "other"};
+    return names[f];
+}
+
 int objstore_look(struct objstore *s, struct obj_peer *out, const struct obj_call *c, struct errtext *err)
 {
     *out = (struct obj_peer){.kind = OBJ_PEER_SERVICE};

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/errtext.h"
+#include "base/log.h"
 
 /*
  * Rules that every implementation keeps:
@@ -97,6 +98,32 @@ struct obj_health {
     uint64_t silent_ms; /* how long of that no call whatever ended well */
 };
 
+/* What a store's bill is made of: requests that were sent, each try for itself, since the store was opened. */
+enum obj_request {
+    OBJ_REQUEST_PUT,       /* an object, or a part of one */
+    OBJ_REQUEST_MULTIPART, /* begin or complete an upload in parts */
+    OBJ_REQUEST_GET,
+    OBJ_REQUEST_HEAD,
+    OBJ_REQUEST_LIST, /* keys, parts, or what is set for the bucket */
+    OBJ_REQUEST_DELETE,
+    OBJ_REQUESTS
+};
+enum obj_failure {
+    OBJ_FAILURE_NETWORK, /* no connection, or it broke */
+    OBJ_FAILURE_TIMEOUT, /* it did not get on */
+    OBJ_FAILURE_BUSY,    /* 429, 5xx */
+    OBJ_FAILURE_REFUSED, /* 401, 403 */
+    OBJ_FAILURE_OTHER,   /* another status, or not what was asked for */
+    OBJ_FAILURES
+};
+struct obj_stats {
+    struct obj_request_stats {
+        uint64_t requests, ns;
+        uint64_t sent, received; /* bytes of objects: of bodies that the store took, and all that came */
+        uint64_t failures[OBJ_FAILURES];
+    } of[OBJ_REQUESTS];
+};
+
 /* One listed name. is_prefix: a common prefix (ends with '/'), only with delimiter. key is relative to the store's prefix. */
 struct obj_entry {
     const char *key;
@@ -134,6 +161,8 @@ struct objstore_ops {
     int (*look)(struct objstore *s, struct obj_peer *out, const struct obj_call *c, struct errtext *err);
     /* NULL: never any trouble. Any thread, at once. */
     void (*health)(struct objstore *s, struct obj_health *out);
+    /* NULL: it counts nothing. Any thread, at once. */
+    void (*stats)(struct objstore *s, struct obj_stats *out);
     void (*close)(struct objstore *s);
 };
 
@@ -143,18 +172,19 @@ struct objstore {
 
 /* The configuration. Strings are borrowed for the call of open only. */
 struct objstore_config {
-    const char *type;               /* "dir" or "s3" */
-    const char *path;               /* dir: the directory, made if its parent exists */
-    const char *url;                /* s3: http(s)://host[:port] */
-    const char *bucket;             /* s3 */
-    const char *prefix;             /* "" or a/b: no slash at either end; same character rules as keys */
-    const char *region;             /* s3: "us-east-1" */
-    const char *credentials_file;   /* s3: two lines access_key = ..., secret_key = ...; mode 0600 or refused */
-    const char *ca_file;            /* s3: NULL or a PEM file */
-    const char *style;              /* s3: "path" or "virtual" */
-    unsigned parallel;              /* s3: transfers at once, 1..64 */
-    unsigned patience_ms;           /* s3: of calls that say nothing else; 0: endless, the policy decides */
-    void (*note)(const char *line); /* NULL, or is called with what the operator might want to know; any thread */
+    const char *type;             /* "dir" or "s3" */
+    const char *path;             /* dir: the directory, made if its parent exists */
+    const char *url;              /* s3: http(s)://host[:port] */
+    const char *bucket;           /* s3 */
+    const char *prefix;           /* "" or a/b: no slash at either end; same character rules as keys */
+    const char *region;           /* s3: "us-east-1" */
+    const char *credentials_file; /* s3: two lines access_key = ..., secret_key = ...; mode 0600 or refused */
+    const char *ca_file;          /* s3: NULL or a PEM file */
+    const char *style;            /* s3: "path" or "virtual" */
+    unsigned parallel;            /* s3: transfers at once, 1..64 */
+    unsigned patience_ms;         /* s3: of calls that say nothing else; 0: endless, the policy decides */
+    /* NULL, or is called with what the operator might want to know; any thread */
+    void (*note)(enum log_level level, const char *line);
 };
 
 /* Opens a store; contacts nothing (see check). 0 or a negative errno with *err. The caller ends it by (*out)->ops->close. */
@@ -164,6 +194,11 @@ void objstore_facts(struct objstore *s, struct obj_facts *out);
 int objstore_learn(struct objstore *s, const struct obj_call *c, struct errtext *err);
 int objstore_look(struct objstore *s, struct obj_peer *out, const struct obj_call *c, struct errtext *err);
 void objstore_health(struct objstore *s, struct obj_health *out);
+/* All zero where nothing is counted. */
+void objstore_stats(struct objstore *s, struct obj_stats *out);
+/* "put", "get" ...; "network", "timeout" ... */
+const char *obj_request_name(enum obj_request r);
+const char *obj_failure_name(enum obj_failure f);
 /* What a person is to know of a store with these facts: one line for each i from 0, then NULL. */
 const char *objstore_advice(const struct obj_facts *f, unsigned i);
 /* True if key keeps rule 2. */

@@ -64,6 +64,11 @@ static void s3_health(struct objstore *o, struct obj_health *out)
     s3_health_get(&((struct s3_store *)o)->health, out);
 }
 
+static void s3_stats(struct objstore *o, struct obj_stats *out)
+{
+    s3_counters_get(&((struct s3_store *)o)->counters, out);
+}
+
 static const struct objstore_ops s3_ops = {
     .type = "s3",
     .put = s3_put,
@@ -77,6 +82,7 @@ static const struct objstore_ops s3_ops = {
     .learn = s3_learn,
     .look = s3_look,
     .health = s3_health,
+    .stats = s3_stats,
     .close = s3_close,
 };
 

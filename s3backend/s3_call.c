@@ -115,6 +115,7 @@ enum s3_kind s3_kind(const struct s3_request *q)
 struct watched {
     struct s3_store *s;
     const struct s3_request *q;
+    uint64_t began_ns;
     bool stuck;
 };
 
@@ -143,11 +144,51 @@ static enum s3_health_end health_end(const struct s3_request *q, const struct ht
     return r->outcome == HTTP_ANSWERED && !v->retry && (lacks || bucket) ? S3_HEALTH_OTHER : S3_HEALTH_FAILED;
 }
 
+/* As it is paid for. */
+static enum obj_request request_of(const struct s3_request *q)
+{
+    switch (s3_kind(q)) {
+    case S3_KIND_WRITE:
+        return strcmp(q->method, "PUT") ? OBJ_REQUEST_MULTIPART : OBJ_REQUEST_PUT;
+    case S3_KIND_READ:
+        return OBJ_REQUEST_GET;
+    case S3_KIND_DELETE:
+        return OBJ_REQUEST_DELETE;
+    default:
+        return strcmp(q->method, "HEAD") ? OBJ_REQUEST_LIST : OBJ_REQUEST_HEAD;
+    }
+}
+
+static enum obj_failure failure_of(const struct http_response *r)
+{
+    if (r->outcome == HTTP_BROKEN)
+        return OBJ_FAILURE_NETWORK;
+    if (r->outcome == HTTP_STALLED)
+        return OBJ_FAILURE_TIMEOUT;
+    if (r->outcome == HTTP_ANSWERED && (r->status >= 500 || r->status == 429))
+        return OBJ_FAILURE_BUSY;
+    return r->status == 401 || r->status == 403 ? OBJ_FAILURE_REFUSED : OBJ_FAILURE_OTHER;
+}
+
+static void count(const struct watched *w, const struct http_response *r, bool failed)
+{
+    bool taken = r->outcome == HTTP_ANSWERED && r->status >= 200 && r->status < 300;
+    enum obj_request request = request_of(w->q);
+    s3_counters_add(&w->s->counters,
+                    &(struct s3_ended){.request = request,
+                                       .ns = clock_ns() - w->began_ns,
+                                       .sent = request == OBJ_REQUEST_PUT && taken && w->q->body ? w->q->body->len : 0,
+                                       .received = r->received,
+                                       .failed = failed,
+                                       .failure = failure_of(r)});
+}
+
 static void tell_end(const struct watched *w, const struct http_response *r, const struct s3_verdict *v)
 {
     struct errtext text = {""};
     size_t n;
     enum s3_health_end end = health_end(w->q, r, v);
+    count(w, r, end == S3_HEALTH_FAILED);
     if (end == S3_HEALTH_FAILED) {
         (void)s3_fail(w->s, w->q, v, 0, &text);
         n = strlen(text.text);
@@ -184,7 +225,7 @@ static void exchange(struct s3_store *s, const struct s3_request *q, const struc
                      struct http_response *r, struct s3_verdict *v)
 {
     struct wire w = {0};
-    struct watched watched = {.s = s, .q = q};
+    struct watched watched = {.s = s, .q = q, .began_ns = clock_ns()};
     uint64_t left = patience_left(s, c);
     int rc = make_wire(s, q, &w);
     if (rc) {

@@ -17,7 +17,7 @@
 
 enum { LASTS_MS = 2000, SAME_MS = 60000, LINE = 700 };
 
-void s3_health_init(struct s3_health *h, void (*note)(const char *line))
+void s3_health_init(struct s3_health *h, void (*note)(enum log_level level, const char *line))
 {
     *h = (struct s3_health){.note = note};
     lock_init(&h->lock, LOCK_S3_HEALTH);
@@ -78,10 +78,10 @@ static void end(struct s3_health *h, enum s3_kind kind, char line[LINE])
     h->logged = false;
 }
 
-static void tell(const struct s3_health *h, const char *line)
+static void tell(const struct s3_health *h, enum log_level level, const char *line)
 {
     if (line[0] && h->note)
-        h->note(line);
+        h->note(level, line);
 }
 
 void s3_health_stuck(struct s3_health *h, enum s3_kind kind, const char *text)
@@ -92,7 +92,7 @@ void s3_health_stuck(struct s3_health *h, enum s3_kind kind, const char *text)
     begin(h, kind, text);
     log_begin(h, text, true, line);
     lock_release(&h->lock);
-    tell(h, line);
+    tell(h, LOG_LEVEL_ERROR, line);
 }
 
 void s3_health_ended(struct s3_health *h, enum s3_kind kind, bool was_stuck, enum s3_health_end how, const char *text,
@@ -110,7 +110,7 @@ void s3_health_ended(struct s3_health *h, enum s3_kind kind, bool was_stuck, enu
         end(h, kind, line);
     }
     lock_release(&h->lock);
-    tell(h, line);
+    tell(h, how == S3_HEALTH_FAILED ? LOG_LEVEL_ERROR : LOG_LEVEL_NOTICE, line);
 }
 
 void s3_health_gave_up(struct s3_health *h, enum s3_kind kind)
@@ -120,7 +120,7 @@ void s3_health_gave_up(struct s3_health *h, enum s3_kind kind)
     if (h->kinds[kind].text[0])
         log_begin(h, h->kinds[kind].text, true, line);
     lock_release(&h->lock);
-    tell(h, line);
+    tell(h, LOG_LEVEL_ERROR, line);
 }
 
 static uint64_t silent(const struct s3_health *h)

@@ -25,11 +25,11 @@ struct s3_health {
     uint64_t since_ms, ended_ms; /* of all together; 0: none, never */
     uint64_t good_ms;            /* when an exchange of whatever kind ended well last; 0: never */
     bool logged;
-    void (*note)(const char *line);
+    void (*note)(enum log_level level, const char *line);
 };
 
 /* note: NULL, or gets a line when trouble begins and when it is over. */
-void s3_health_init(struct s3_health *h, void (*note)(const char *line));
+void s3_health_init(struct s3_health *h, void (*note)(enum log_level level, const char *line));
 void s3_health_fini(struct s3_health *h);
 /* An exchange does not get on. Once for each; its end is told with was_stuck. Any thread, as the others. */
 void s3_health_stuck(struct s3_health *h, enum s3_kind kind, const char *text);

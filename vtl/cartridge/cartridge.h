@@ -90,7 +90,8 @@ struct cartridge_amounts {
 
 struct cartridge_backlog {
     struct cartridge_amounts amounts;
-    bool remote; /* nothing: the last head holds all that was acknowledged */
+    uint64_t since; /* seconds since 1970: the oldest of it waits, as far as this run knows; 0: there is nothing */
+    bool remote;    /* nothing: the last head holds all that was acknowledged */
     bool fenced;
     bool lost;         /* what is not remote never will be: spool files are gone, and trouble names them */
     char trouble[600]; /* the store's last complaint, "" when all is well */

@@ -24,6 +24,7 @@ struct cartridge *cartridge_new(struct engine *eng, const struct db_cartridge *r
     tape_index_init(&c->live);
     c->changes = 1;
     c->committed = row->dirty ? 0 : 1;
+    c->changed_since = row->modified;
     c->owner = row->fenced ? CARTRIDGE_FENCED : CARTRIDGE_UNCLAIMED;
     atomic_init(&c->fenced_flag, row->fenced != DB_NOT_FENCED);
     c->due = (row->garbage ? DUE_GARBAGE : 0) | (row->rebuilt ? DUE_SWEEP : 0);

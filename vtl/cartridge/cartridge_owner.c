@@ -116,7 +116,7 @@ void cartridge_fence(struct cartridge *c, enum db_fence fenced)
         return;
     c->row.fenced = fenced;
     if (db_cartridge_update(c->eng->db, &c->row)) /* the next look finds it out again */
-        log_line("%s: state: %s", c->row.barcode, db_error(c->eng->db));
+        log_err("%s: state: %s", c->row.barcode, db_error(c->eng->db));
 }
 
 const atomic_bool *cartridge_fenced_flag(const struct cartridge *c)
@@ -162,7 +162,7 @@ void cartridge_set_trouble(struct cartridge *c, const char *text)
 void cartridge_tell(struct cartridge *c, const struct errtext *err)
 {
     cartridge_set_trouble(c, err->text);
-    log_line("%s", err->text);
+    log_err("%s", err->text);
 }
 
 void cartridge_note_failure(struct cartridge *c, unsigned kind, const struct errtext *err)
@@ -181,7 +181,7 @@ void cartridge_note_failure(struct cartridge *c, unsigned kind, const struct err
     }
     lock_release(&c->lock);
     if (speak)
-        log_line("%s", err->text);
+        log_warn("%s", err->text);
 }
 
 void cartridge_stop_failing(struct cartridge *c)

@@ -61,7 +61,8 @@ int cartridge_push_pending(struct cartridge *c, const struct seg_id *id, uint64_
         c->pending = p;
         c->room_pending = room;
     }
-    c->pending[c->n_pending++] = (struct pending){.id = *id, .size = size};
+    c->pending[c->n_pending++] =
+        (struct pending){.id = *id, .size = size, .since = c->loaded ? engine_time() : c->row.modified};
     return 0;
 }
 
@@ -83,7 +84,7 @@ void cartridge_bury_dead(struct cartridge *c)
         object_key(key, c->row.barcode, "seg", &p->id);
         const char *keys[] = {key};
         if (p->tried && db_garbage_add(c->eng->db, c->row.rowid, keys, 1))
-            log_line("%s: state: %s: %s stays in the store", c->row.barcode, db_error(c->eng->db), key);
+            log_err("%s: state: %s: %s stays in the store", c->row.barcode, db_error(c->eng->db), key);
         spool_remove(c->eng->spool, c->row.barcode, &p->id);
         remove_pending(c, i);
     }
@@ -110,9 +111,9 @@ void cartridge_pending_lost(struct cartridge *c, const struct seg_id *id, const 
             continue;
         seg_id_format(id, name);
         if (!p->lost[0])
-            log_line("%s: spool file %s %s, and it is not in the store: what it held cannot be stored, nor what is "
-                     "behind it",
-                     c->row.barcode, name, what);
+            log_err("%s: spool file %s %s, and it is not in the store: what it held cannot be stored, nor what is "
+                    "behind it",
+                    c->row.barcode, name, what);
         (void)snprintf(p->lost, sizeof(p->lost), "%s", what);
         p->again_at = clock_ms() + LOOK_AGAIN_MS;
     }

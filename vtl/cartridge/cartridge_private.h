@@ -69,6 +69,7 @@ struct pending { /* a sealed segment that is not stored yet */
     uint64_t again_at; /* ticks: then the file is looked at once more */
     /* "", or what is wrong with its file: it cannot be stored, and holds up what is behind it. */
     char lost[SEGMENT_FAULT_SIZE];
+    uint64_t since; /* seconds since 1970: it waits */
 };
 
 /* What the workers are to do when they may. */
@@ -115,6 +116,7 @@ struct cartridge {
     uint64_t changes;       /* goes up with each change of live */
     uint64_t committed;     /* value of changes that the last head holds */
     uint64_t committed_at;  /* ticks */
+    uint64_t changed_since; /* seconds since 1970: changes that may be in no head began about then */
     uint64_t backoff_until; /* ticks: the store failed, try again then */
     unsigned failures;
     unsigned failing;     /* which kinds of job failed last time: bits */
@@ -142,6 +144,13 @@ static inline bool cartridge_is_committed(const struct cartridge *c)
 {
     lock_assert_held(&c->lock);
     return c->changes == c->committed;
+}
+
+static inline void cartridge_count_change(struct cartridge *c)
+{
+    if (cartridge_is_committed(c))
+        c->changed_since = engine_time();
+    c->changes++;
 }
 
 /* Writes a changed row to the state and takes it over; a head will hold it soon. */

@@ -69,9 +69,21 @@ static void fill_amounts(const struct cartridge *c, struct cartridge_amounts *ou
             out->unsent += c->pending[i].size;
 }
 
+static uint64_t waits_since(const struct cartridge *c)
+{
+    if (cartridge_is_committed(c))
+        return 0;
+    uint64_t oldest = c->changed_since;
+    for (size_t i = 0; i < c->n_pending; i++)
+        if (c->pending[i].since < oldest)
+            oldest = c->pending[i].since;
+    return oldest;
+}
+
 static void fill_backlog(struct cartridge *c, struct cartridge_backlog *out)
 {
     fill_amounts(c, &out->amounts);
+    out->since = waits_since(c);
     out->remote = cartridge_is_committed(c);
     out->fenced = c->owner == CARTRIDGE_FENCED;
     memcpy(out->trouble, c->trouble, sizeof(out->trouble));

@@ -155,7 +155,7 @@ static int read_best(struct objstore *store, const char *barcode, const struct h
         if (!heads[i].number || (s->limit && seg_id_compare(&heads[i], s->limit) >= 0)) /* number 0 is a claim */
             continue;
         if (!none)
-            log_line("%s: passed over", err->text);
+            log_warn("%s: passed over", err->text);
         none = false;
         rc = commit_read_one(store, barcode, &heads[i], out, call, err);
         if (rc == -EBADMSG && is_among(&heads[i], s->trusted, s->n_trusted))

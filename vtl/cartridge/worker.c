@@ -44,7 +44,7 @@ static void poke(struct workers *w, struct cartridge *c)
     if (a)
         a->pokes++;
     else
-        log_line("%s: out of memory: its upload waits", cartridge_barcode(c));
+        log_err("%s: out of memory: its upload waits", cartridge_barcode(c));
     lock_release(&w->lock);
     progress_post(&w->eng->progress);
 }
@@ -177,9 +177,9 @@ static int sweep(struct cartridge *c, const struct obj_call *call, struct errtex
     lock_release(&c->lock);
     int rc = commit_sweep(c, look, false, &found, call, err);
     if (!rc && found.objects)
-        log_line("%s: %llu objects (%llu bytes) that no head names are deleted: a gateway stored and never committed "
-                 "them",
-                 c->row.barcode, (unsigned long long)found.objects, (unsigned long long)found.bytes);
+        log_notice("%s: %llu objects (%llu bytes) that no head names are deleted: a gateway stored and never committed "
+                   "them",
+                   c->row.barcode, (unsigned long long)found.objects, (unsigned long long)found.bytes);
     return rc == -EAGAIN ? 0 : rc;
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/secret.h"
 #include "vtl/library/control.h"
 #include "vtl/cmd/cmd.h"
@@ -14,7 +15,7 @@
 
 static void message(const char *fmt, va_list ap)
 {
-    fputs("s3vtl: ", stderr);
+    fprintf(stderr, "%ss3vtl: ", log_prefix(LOG_LEVEL_ERROR));
     vfprintf(stderr, fmt, ap);
     fputc('\n', stderr);
 }

@@ -18,10 +18,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/thread.h"
 #include "vtl/library/control.h"
 #include "vtl/cmd/before.h"
 #include "vtl/cmd/cmd.h"
+#include "vtl/cmd/metrics.h"
 #include "vtl/cmd/password.h"
 #include "vtl/cmd/service.h"
 #include "vtl/cmd/tgt.h"
@@ -97,7 +99,7 @@ static int check_store(const struct vtl_config *cfg, struct errtext *err)
         free(s);
     if (rc != -EIO && rc != -EACCES)
         return rc;
-    fprintf(stderr, "s3vtl: warning: %s; serving from the spool and the cache until the store takes data\n", err->text);
+    log_warn("warning: %s; serving from the spool and the cache until the store takes data", err->text);
     return 0;
 }
 
@@ -115,14 +117,23 @@ struct log_pump {
     int fd;
 };
 
-/* Copies tgtd's log to ours. A line without the name of its writer (s3vtl or tgtd) gets tgtd's. */
+static void pass_line(const char *line)
+{
+    enum log_level level = LOG_LEVEL_INFO;
+    const char *text = log_take_level(line, &level);
+    bool named = !strncmp(text, "s3vtl: ", 7) || !strncmp(text, "tgtd: ", 6);
+    fprintf(stderr, "%s%s%s", log_prefix(level), named ? "" : "tgtd: ", text);
+}
+
+/* Copies tgtd's log to ours. The module puts a level before each of its lines, tgtd none. A line without the name of
+ * its writer (s3vtl or tgtd) gets tgtd's. */
 static void *pump_log(void *arg)
 {
     struct log_pump *p = arg;
     FILE *f = fdopen(p->fd, "r");
     char line[2000];
     while (f && fgets(line, sizeof(line), f))
-        fprintf(stderr, "%s%s", strncmp(line, "s3vtl: ", 7) && strncmp(line, "tgtd: ", 6) ? "tgtd: " : "", line);
+        pass_line(line);
     if (f)
         fclose(f);
     return NULL;
@@ -135,7 +146,7 @@ static bool take_end(int signals)
     if (read(signals, &s, sizeof(s)) != (ssize_t)sizeof(s))
         return false;
     if (s.ssi_signo == SIGHUP)
-        fprintf(stderr, "s3vtl: SIGHUP: serving on; SIGTERM ends\n");
+        log_notice("SIGHUP: serving on; SIGTERM ends");
     return s.ssi_signo == SIGTERM || s.ssi_signo == SIGINT;
 }
 
@@ -185,7 +196,7 @@ static void wait_for_flush(const struct flush *f, struct tgt *t, int signals)
         if (poll(p, 2, -1) < 0 || !p[1].revents)
             continue;
         if (take_end(signals)) {
-            fprintf(stderr, "s3vtl: second signal: no longer waiting for the store\n");
+            log_notice("second signal: no longer waiting for the store");
             return;
         }
     }
@@ -241,6 +252,16 @@ static int ended_by_itself(struct tgt *t, struct errtext *err)
                        tgt_stop(t, &why) ? why.text : "it ended with status 0");
 }
 
+/* Monitoring that does not work is no reason not to serve. */
+static struct metrics *begin_metrics(const struct vtl_config *cfg)
+{
+    struct metrics *m = NULL;
+    struct errtext err = {""};
+    if (metrics_start(cfg, &m, &err))
+        log_err("%s; serving without /metrics", err.text);
+    return m;
+}
+
 static int run(const struct vtl_config *cfg, const char *module, int signals)
 {
     struct tgt t;
@@ -258,8 +279,10 @@ static int run(const struct vtl_config *cfg, const char *module, int signals)
         (void)tgt_stop(&t, NULL); /* the first error says more */
     } else {
         served = true;
+        struct metrics *m = begin_metrics(cfg);
         service_ready(cfg);
         rc = wait_for_end(&t, cfg, signals) ? flush_and_stop(&t, cfg, signals, &err) : ended_by_itself(&t, &err);
+        metrics_stop(m);
     }
     if (t.stop_fd >= 0)
         close(t.stop_fd);

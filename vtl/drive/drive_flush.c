@@ -24,11 +24,11 @@ static void log_flush(struct drive *d, uint64_t left)
     uint64_t rate = engine_upload_rate(d->eng);
     char size[HUMAN_ROOM], speed[HUMAN_ROOM], time[HUMAN_ROOM];
     if (rate)
-        log_line("drive %u, %s: flushing: %s are only on this disk, about %s at %s/s", d->number,
+        log_info("drive %u, %s: flushing: %s are only on this disk, about %s at %s/s", d->number,
                  cartridge_barcode(d->c), human_size(left, size), human_duration(left / rate, time),
                  human_size(rate, speed));
     else
-        log_line("drive %u, %s: flushing: %s are only on this disk, time left unknown", d->number,
+        log_info("drive %u, %s: flushing: %s are only on this disk, time left unknown", d->number,
                  cartridge_barcode(d->c), human_size(left, size));
 }
 

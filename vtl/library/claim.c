@@ -88,7 +88,7 @@ static int take(struct takeover *t, struct errtext *err)
         cartridge_free(old);
     }
     if (t->kept)
-        log_line("%s: %" PRIu64 " bytes that no head of the bucket names are kept as spool/%s/*.bad", t->barcode,
+        log_warn("%s: %" PRIu64 " bytes that no head of the bucket names are kept as spool/%s/*.bad", t->barcode,
                  t->kept, t->barcode);
     rc = make_cartridge(t, &row, err);
     if (rc)

@@ -126,6 +126,11 @@ static void gate_health(struct objstore *s, struct obj_health *out)
     lock_release(&g->lock);
 }
 
+static void gate_stats(struct objstore *s, struct obj_stats *out)
+{
+    objstore_stats(gate_of(s)->inner, out);
+}
+
 static void gate_close(struct objstore *s)
 {
     struct gate *g = gate_of(s);
@@ -151,6 +156,7 @@ static const struct objstore_ops gate_ops = {
     .facts = gate_facts,
     .learn = gate_learn,
     .health = gate_health,
+    .stats = gate_stats,
     .close = gate_close,
 };
 

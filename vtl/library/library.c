@@ -74,7 +74,7 @@ static int load_element(void *arg, const struct db_element *row)
     struct element *e = library_element(l->lib, row->address);
     char where[ELEMENT_NAME_SIZE];
     if (row->damaged) {
-        log_line(
+        log_err(
             "state.db: table element, row of %s: damaged (its checksum is wrong): what it says, %s, is in no element: "
             "\"s3vtl tape import\" puts it into one",
             element_name(row->address, where), row->barcode);
@@ -128,7 +128,7 @@ static void resume(struct library *lib)
         struct cartridge *c = lib->cartridges[i];
         if (cartridge_has_work(c) && cartridge_load(c, &err)) {
             cartridge_set_trouble(c, err.text);
-            log_line("%s", err.text);
+            log_err("%s", err.text);
         }
     }
     for (size_t i = 0; i < lib->n_elements; i++) {
@@ -138,7 +138,7 @@ static void resume(struct library *lib)
             continue;
         struct cartridge *c = e->barcode[0] ? library_cartridge(lib, e->barcode) : NULL;
         if (c && drive_insert(d, c, until, &err))
-            log_line("drive %u: %s cannot be loaded: %s", drive_number(d), e->barcode, err.text);
+            log_err("drive %u: %s cannot be loaded: %s", drive_number(d), e->barcode, err.text);
     }
 }
 
@@ -286,7 +286,7 @@ static int begin_telling(struct library *lib, struct errtext *err)
 static void end_untold(struct library *lib)
 {
     if (elements_sum(lib) != lib->elements_begin && db_meta_set(lib->eng.db, ELEMENTS_KNOWN, ""))
-        log_line("state: %s", db_error(lib->eng.db));
+        log_err("state: %s", db_error(lib->eng.db));
 }
 
 bool library_elements_are_new(const struct library *lib)

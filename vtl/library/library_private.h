@@ -110,6 +110,9 @@ void library_amounts(struct library *lib, struct library_amounts *out);
 /* Two fields of every answer that has these figures: local_only_bytes, accepted_bytes. */
 void library_amounts_json(const struct cartridge_amounts *a, json_t *j);
 
+/* figures.c: what monitoring wants to know often: no lock that an operation may hold. */
+json_t *library_figures(struct library *lib, const json_t *request, struct errtext *err);
+
 /* inventory.c: <prefix>/gateways/<gateway>/inventory/<n>, so that a rebuild finds every cartridge in its element. */
 int inventory_start(struct library *lib, struct errtext *err);
 void inventory_stop(struct library *lib);

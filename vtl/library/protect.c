@@ -18,7 +18,7 @@ void tapes_commit_row(struct cartridge *c)
     }
     int rc = commit_head(c, &impatient, &err);
     if (rc && rc != -EAGAIN)
-        log_line("%s", err.text);
+        log_warn("%s", err.text);
 }
 
 json_t *tapes_protect(struct library *lib, const json_t *request, struct errtext *err)

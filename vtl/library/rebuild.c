@@ -600,7 +600,7 @@ int library_rebuild(const struct vtl_config *cfg, const struct rebuild_options *
     struct errtext why = {""};
     config_store(cfg, &here);
     if (library_check_neighbours(&here, store, NULL, &why))
-        log_line("%s", why.text); /* what is there must be had all the same */
+        log_warn("%s", why.text); /* what is there must be had all the same */
     rc = rebuild_with(cfg, store, o, report, err);
     if (rc && rc != -EBUSY) {
         json_decref(*report);

@@ -131,8 +131,12 @@ static json_t *cartridge_json(struct library *lib, struct cartridge *c, bool det
         library_amounts_json(&v.backlog.amounts, j);
         json_object_set_new(j, "fenced", json_boolean(v.backlog.fenced));
     }
-    if (j && v.usage.verified)
+    if (j && v.backlog.since)
+        json_object_set_new(j, "backlog_since", integer(v.backlog.since));
+    if (j && v.usage.verified) {
         json_object_set_new(j, "lost_objects", integer(v.usage.lost_objects));
+        json_object_set_new(j, "verified", integer(v.usage.verified));
+    }
     if (j && barcode_is_cleaning(cartridge_barcode(c)))
         json_object_set_new(j, "cleanings_left", integer(cleaning_uses_left(&v.usage)));
     if (j && details)
@@ -336,6 +340,7 @@ static const struct {
     bool alone;   /* needs no list of cartridges, and so never waits for whoever changes it */
 } table[] = {
     {"pulse", op_pulse, .alone = true},
+    {"figures", library_figures, .alone = true},
     {"status", op_status, .waits = false},
     {"tape-list", op_tape_list, .waits = false},
     {"tape-show", op_tape_show, .waits = false},
