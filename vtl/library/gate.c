@@ -126,6 +126,11 @@ static void gate_health(struct objstore *s, struct obj_health *out)
     lock_release(&g->lock);
 }
 
+static bool gate_swap_keys(struct objstore *s, struct objstore *other)
+{
+    return objstore_swap_keys(gate_of(s)->inner, other);
+}
+
 static void gate_close(struct objstore *s)
 {
     struct gate *g = gate_of(s);
@@ -151,6 +156,7 @@ static const struct objstore_ops gate_ops = {
     .facts = gate_facts,
     .learn = gate_learn,
     .health = gate_health,
+    .swap_keys = gate_swap_keys,
     .close = gate_close,
 };
 
