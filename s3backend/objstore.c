@@ -94,9 +94,15 @@ void objstore_health(struct objstore *s, struct obj_health *out)
         s->ops->health(s, out);
 }
 
-bool objstore_swap_keys(struct objstore *s, struct objstore *other)
+bool objstore_same_keys(struct objstore *s, struct objstore *other)
 {
-    return s->ops->swap_keys && s->ops->swap_keys(s, other);
+    return !s->ops->same_keys || s->ops->same_keys(s, other);
+}
+
+void objstore_swap_keys(struct objstore *s, struct objstore *other)
+{
+    if (s->ops->swap_keys)
+        s->ops->swap_keys(s, other);
 }
 
 int objstore_look(struct objstore *s, struct obj_peer *out, const struct obj_call *c, struct errtext *err)

@@ -123,9 +123,11 @@ struct objstore_ops {
     void (*facts)(struct objstore *s, struct obj_facts *out);
     /* Finds out by a few requests what isn't known yet; NULL: there is nothing to find out. Never needed: put finds out by itself what it depends on. */
     int (*learn)(struct objstore *s, const struct obj_call *c, struct errtext *err);
-    /* From now on s signs with the keys of other, a store of the same type that only the caller knows, and other with
-     * those of s: calls under way end with those they began with. True: they differ. Any thread; NULL: it has no keys. */
-    bool (*swap_keys)(struct objstore *s, struct objstore *other);
+    /* Of other, a store of the same type that only the caller knows. Any thread; NULL: it has no keys. */
+    bool (*same_keys)(struct objstore *s, struct objstore *other);
+    /* From now on s signs with the keys of other, and other with those of s. Requests that are signed already are not
+     * signed again. The same. */
+    void (*swap_keys)(struct objstore *s, struct objstore *other);
     /* One look at the store's address. NULL: it has none. -EIO with *err: nobody answers, at out->stage. */
     int (*look)(struct objstore *s, struct obj_peer *out, const struct obj_call *c, struct errtext *err);
     /* NULL: never any trouble. Any thread, at once. */
@@ -163,7 +165,8 @@ void objstore_facts(struct objstore *s, struct obj_facts *out);
 int objstore_learn(struct objstore *s, const struct obj_call *c, struct errtext *err);
 int objstore_look(struct objstore *s, struct obj_peer *out, const struct obj_call *c, struct errtext *err);
 void objstore_health(struct objstore *s, struct obj_health *out);
-bool objstore_swap_keys(struct objstore *s, struct objstore *other);
+bool objstore_same_keys(struct objstore *s, struct objstore *other);
+void objstore_swap_keys(struct objstore *s, struct objstore *other);
 /* What a person is to know of a store with these facts: one line for each i from 0, then NULL. */
 const char *objstore_advice(const struct obj_facts *f, unsigned i);
 /* True if key keeps rule 2. */

@@ -63,7 +63,16 @@ static void s3_facts(struct objstore *o, struct obj_facts *out)
     lock_release(&s->keys_lock);
 }
 
-static bool s3_swap_keys(struct objstore *o, struct objstore *other)
+static bool s3_same_keys(struct objstore *o, struct objstore *other)
+{
+    struct s3_store *s = (struct s3_store *)o;
+    lock_take(&s->keys_lock);
+    bool same = s3_keys_same(&s->keys, &((struct s3_store *)other)->keys);
+    lock_release(&s->keys_lock);
+    return same;
+}
+
+static void s3_swap_keys(struct objstore *o, struct objstore *other)
 {
     struct s3_store *s = (struct s3_store *)o, *from = (struct s3_store *)other;
     lock_take(&s->keys_lock);
@@ -71,7 +80,6 @@ static bool s3_swap_keys(struct objstore *o, struct objstore *other)
     s->keys = from->keys;
     lock_release(&s->keys_lock);
     from->keys = old;
-    return !s3_keys_same(&s->keys, &from->keys);
 }
 
 static void s3_health(struct objstore *o, struct obj_health *out)
@@ -90,6 +98,7 @@ static const struct objstore_ops s3_ops = {
     .check = s3_check,
     .facts = s3_facts,
     .learn = s3_learn,
+    .same_keys = s3_same_keys,
     .swap_keys = s3_swap_keys,
     .look = s3_look,
     .health = s3_health,

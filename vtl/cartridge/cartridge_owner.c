@@ -181,6 +181,14 @@ void cartridge_note_failure(struct cartridge *c, unsigned kind, const struct err
         log_line("%s", err->text);
 }
 
+void cartridge_try_again(struct cartridge *c)
+{
+    lock_take(&c->lock);
+    c->failures = 0;
+    c->backoff_until = 0;
+    lock_release(&c->lock);
+}
+
 void cartridge_note_success(struct cartridge *c, unsigned kind)
 {
     lock_take(&c->lock);

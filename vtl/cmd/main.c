@@ -20,6 +20,10 @@ static const struct subcommand table[] = {
     {NULL, "flush", "[--remote]",
      "make everything written safe at the configured durability" OPTION("--remote", "wait until the backlog is empty"),
      cmd_flush},
+    {NULL, "reload", "",
+     "have the serving library read its configuration and keys again; sessions go on, and either all is taken or "
+     "nothing",
+     cmd_reload},
     {"library", "init", "", "create the state and claim the store's prefix; harmless if already done",
      cmd_library_init},
     {"library", "rebuild", "[--force] [--deep] [--discard-backlog] [--dry-run]",

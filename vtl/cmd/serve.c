@@ -128,31 +128,82 @@ static void *pump_log(void *arg)
     return NULL;
 }
 
-/* Did a signal arrive that asks for the end? SIGHUP does not: a terminal that closes must not end a backup. */
-static bool take_end(int signals)
+/* 0: none. */
+static unsigned take_signal(int signals)
 {
     struct signalfd_siginfo s;
-    if (read(signals, &s, sizeof(s)) != (ssize_t)sizeof(s))
-        return false;
-    if (s.ssi_signo == SIGHUP)
-        fprintf(stderr, "s3vtl: SIGHUP: serving on; SIGTERM ends\n");
-    return s.ssi_signo == SIGTERM || s.ssi_signo == SIGINT;
+    return read(signals, &s, sizeof(s)) == (ssize_t)sizeof(s) ? s.ssi_signo : 0;
+}
+
+static bool asks_for_end(unsigned signal)
+{
+    return signal == SIGTERM || signal == SIGINT;
+}
+
+/* SIGHUP does not end anything: a terminal that closes must not end a backup. Meanwhile signals are heeded, so on a thread. */
+struct reloading {
+    const struct vtl_config *cfg;
+    pthread_t thread;
+    bool begun, again;
+    atomic_bool done;
+};
+
+static void *reload_thread(void *arg)
+{
+    struct reloading *r = arg;
+    json_t *request = json_pack("{s:s}", "op", "reload"), *result = NULL;
+    struct errtext err = {""};
+    service_reloading();
+    int rc = control_call(r->cfg, request, RELOAD_ASK_MS, &result, &err);
+    if (rc && rc != -EREMOTEIO) /* what the library says it logs itself */
+        fprintf(stderr, "s3vtl: reload: %s\n", err.text);
+    service_reloaded();
+    json_decref(request);
+    json_decref(result);
+    atomic_store(&r->done, true);
+    return NULL;
+}
+
+static void end_reload(struct reloading *r)
+{
+    if (r->begun)
+        pthread_join(r->thread, NULL);
+    r->begun = false;
+}
+
+/* One at a time: what arrives meanwhile is one more. */
+static void begin_reload(struct reloading *r)
+{
+    if (r->begun && !atomic_load(&r->done)) {
+        r->again = true;
+        return;
+    }
+    end_reload(r);
+    r->again = false;
+    atomic_store(&r->done, false);
+    fprintf(stderr, "s3vtl: SIGHUP: reading the configuration again, and serving on; SIGTERM ends\n");
+    int rc = thread_start(&r->thread, "reload", reload_thread, r);
+    r->begun = !rc;
+    if (rc)
+        fprintf(stderr, "s3vtl: reload: cannot start a thread: %s\n", strerror(-rc));
 }
 
 /* True: a signal asks us to end. False: tgtd ended by itself. */
-static bool wait_for_end(struct tgt *t, const struct vtl_config *cfg, int signals)
+static bool wait_for_end(struct tgt *t, struct reloading *r, int signals)
 {
     struct pollfd p = {.fd = signals, .events = POLLIN};
-    for (;;) {
+    bool end = false;
+    while (!end) {
         if (!poll(&p, 1, SERVICE_EVERY_MS))
-            service_pulse(cfg);
-        if (!p.revents)
-            continue;
-        if (take_end(signals))
-            return true;
-        if (tgt_ended(t))
-            return false;
+            service_pulse(r->cfg);
+        unsigned signal = p.revents ? take_signal(signals) : 0;
+        end = asks_for_end(signal);
+        if (signal == SIGHUP || (r->again && atomic_load(&r->done)))
+            begin_reload(r);
+        if (signal && !end && tgt_ended(t))
+            break;
     }
+    return end;
 }
 
 /* ---- the end ---- */
@@ -184,7 +235,7 @@ static void wait_for_flush(const struct flush *f, struct tgt *t, int signals)
     while (!p[0].revents && !tgt_ended(t)) {
         if (poll(p, 2, -1) < 0 || !p[1].revents)
             continue;
-        if (take_end(signals)) {
+        if (asks_for_end(take_signal(signals))) {
             fprintf(stderr, "s3vtl: second signal: no longer waiting for the store\n");
             return;
         }
@@ -226,6 +277,7 @@ static int run(const struct vtl_config *cfg, const char *module, int signals)
 {
     struct tgt t;
     struct errtext err = {""};
+    struct reloading reload = {.cfg = cfg};
     pthread_t pump;
     int rc = tgt_start(&t, cfg, module, &err);
     struct log_pump p = {t.log_fd};
@@ -238,8 +290,9 @@ static int run(const struct vtl_config *cfg, const char *module, int signals)
         (void)tgt_stop(&t, NULL); /* the first error says more */
     } else {
         service_ready(cfg);
-        rc = wait_for_end(&t, cfg, signals) ? flush_and_stop(&t, cfg, signals, &err) : ended_by_itself(&t, &err);
+        rc = wait_for_end(&t, &reload, signals) ? flush_and_stop(&t, cfg, signals, &err) : ended_by_itself(&t, &err);
     }
+    end_reload(&reload);
     if (t.stop_fd >= 0)
         close(t.stop_fd);
     if (!no_pump)

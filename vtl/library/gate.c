@@ -126,9 +126,14 @@ static void gate_health(struct objstore *s, struct obj_health *out)
     lock_release(&g->lock);
 }
 
-static bool gate_swap_keys(struct objstore *s, struct objstore *other)
+static bool gate_same_keys(struct objstore *s, struct objstore *other)
 {
-    return objstore_swap_keys(gate_of(s)->inner, other);
+    return objstore_same_keys(gate_of(s)->inner, other);
+}
+
+static void gate_swap_keys(struct objstore *s, struct objstore *other)
+{
+    objstore_swap_keys(gate_of(s)->inner, other);
 }
 
 static void gate_close(struct objstore *s)
@@ -156,6 +161,7 @@ static const struct objstore_ops gate_ops = {
     .facts = gate_facts,
     .learn = gate_learn,
     .health = gate_health,
+    .same_keys = gate_same_keys,
     .swap_keys = gate_swap_keys,
     .close = gate_close,
 };

@@ -304,6 +304,7 @@ static void free_library(struct library *lib)
         drive_free(lib->drives[i]);
     for (size_t i = 0; i < lib->n_cartridges; i++)
         cartridge_free(lib->cartridges[i]);
+    config_free(lib->taken);
     free(lib->cartridges);
     free(lib->drives);
     free(lib->elements);
@@ -317,6 +318,7 @@ static void free_library(struct library *lib)
     upload_rate_fini(&lib->eng.upload_rate);
     lock_fini(&lib->lock);
     lock_fini(&lib->move_lock);
+    lock_fini(&lib->reload_lock);
     rwlock_fini(&lib->tapes_lock);
     free(lib);
 }
@@ -330,10 +332,12 @@ int library_open(const struct vtl_config *cfg, unsigned flags, struct library **
     if (!lib)
         return errtext_set(err, -ENOMEM, "library: out of memory");
     lib->cfg = lib->eng.cfg = cfg;
+    live_settings_take(&lib->eng.live, cfg);
     lib->lock_fd = -1;
     progress_init(&lib->eng.progress);
     upload_rate_init(&lib->eng.upload_rate);
     lock_init(&lib->lock, LOCK_LIBRARY);
+    lock_init(&lib->reload_lock, LOCK_RELOAD);
     lock_init(&lib->move_lock, LOCK_MOVE);
     rwlock_init(&lib->tapes_lock, LOCK_TAPES);
     int rc = open_parts(lib, flags, err);

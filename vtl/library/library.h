@@ -62,6 +62,7 @@ const struct changer_ops *library_changer_ops(void); /* self is the struct libra
  *                                                     was not when the time (10 s at most) was over
  *   {"op":"pulse"}                                 -> "trouble" (the store's, or null), "dirty_bytes"; at once, whatever
  *                                                     else goes on
+ *   {"op":"reload"}                                -> vtl/library/reload.h
  *   {"op":"each","requests":[...]}                 -> {"answers":[{"ok":true,"result":...} or {"ok":false,"error":text}]}: in
  *                                                     the order of requests, which are done side by side, and neither
  *                                                     make nor remove a cartridge

@@ -23,6 +23,8 @@ struct library {
     char id[37]; /* the library's, in the bucket's format object */
     char changer_serial[33];
 
+    struct lock reload_lock;
+    struct vtl_config *taken; /* by the last reload, guarded by reload_lock: for what it says next. NULL: cfg still */
     struct rwlock tapes_lock; /* written to make or remove a cartridge, read by who walks over them */
     struct lock move_lock;    /* held through a move, and through making or removing */
     struct lock lock;         /* elements and cartridges, for readers: who changes them holds move_lock too, and has

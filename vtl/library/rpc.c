@@ -14,6 +14,7 @@
 #include "vtl/format/mam.h"
 #include "vtl/library/library_private.h"
 #include "vtl/library/names.h"
+#include "vtl/library/reload.h"
 #include "vtl/library/tapes.h"
 
 #define FLUSH_WAIT_MS 10000
@@ -163,10 +164,11 @@ static json_t *op_status(struct library *lib, const json_t *request, struct errt
         "{s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:{s:o, s:o, s:o, s:o, s:o, s:o, s:s}}", "name", lib->cfg->library.name,
         "store", store_json(lib), "library", lib->id, "warning", text_or_null(warning.text), "elements",
         elements_json(lib), "drives", drives_json(lib), "cartridges", cartridges_json(lib), "spool", "dirty_bytes",
-        integer(atomic_load(&lib->eng.dirty_bytes)), "max_dirty", integer(lib->cfg->spool.max_dirty), "cache_bytes",
-        integer(spool_cache_bytes(lib->eng.spool)), "cache_size", integer(lib->cfg->spool.cache_size), "dirty_limit",
-        integer(engine_dirty_limit(&lib->eng)), "upload_rate", rate ? integer(rate) : json_null(), "durability",
-        lib->cfg->spool.durability == DURABILITY_REMOTE ? "remote" : "local");
+        integer(atomic_load(&lib->eng.dirty_bytes)), "max_dirty", integer(atomic_load(&lib->eng.live.max_dirty)),
+        "cache_bytes", integer(spool_cache_bytes(lib->eng.spool)), "cache_size",
+        integer(atomic_load(&lib->eng.live.cache_size)), "dirty_limit", integer(engine_dirty_limit(&lib->eng)),
+        "upload_rate", rate ? integer(rate) : json_null(), "durability",
+        atomic_load(&lib->eng.live.durability) == DURABILITY_REMOTE ? "remote" : "local");
 }
 
 /* For the service manager, every few seconds: only what takes no lock that an operation of the command may hold. */
@@ -319,6 +321,7 @@ static const struct {
     {"strangers", tapes_strangers, .waits = true},
     {"vanished", tapes_vanished, .waits = true},
     {"each", op_each, .waits = true},
+    {"reload", library_reload, .waits = true, .alone = true},
 };
 #define N_OPS (sizeof(table) / sizeof(table[0]))
 
@@ -348,7 +351,7 @@ static void answer_one(void *arg, size_t n)
     size_t i = find_op(request);
     struct errtext err = {"not an operation that may be one of many"};
     json_t *result = NULL;
-    if (i < N_OPS && !table[i].changes && table[i].run != op_each) {
+    if (i < N_OPS && !table[i].changes && !table[i].alone && table[i].run != op_each) {
         err.text[0] = '\0';
         result = table[i].run(e->lib, request, &err);
     }
