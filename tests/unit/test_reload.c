@@ -12,6 +12,13 @@ struct rig {
     struct library *lib;
 };
 
+static const char *file_of_one(void)
+{
+    static char file[100];
+    (void)snprintf(file, sizeof(file), "%s/one.conf", dir);
+    return file;
+}
+
 static struct rig begin(void)
 {
     struct rig r = {.cfg = config("one", "local", "64M")};
@@ -84,6 +91,44 @@ static void all_is_taken_or_nothing(void **state)
     end(&r);
 }
 
+/* The rig's library has 8. */
+static void write_slots(struct library *lib, const char *slots)
+{
+    char command[300];
+    (void)snprintf(command, sizeof(command), "sed -i 's/^slots = .*/slots = %s/' %s", slots, lib->cfg->file);
+    assert_int_equal(system(command), 0);
+}
+
+static void slots_are_added_and_never_taken_away(void **state)
+{
+    struct rig r = begin();
+    struct changer_layout layout;
+    (void)state;
+    write_slots(r.lib, "9");
+    json_decref(reload(r.lib));
+    library_changer_ops()->layout(r.lib, &layout);
+    assert_int_equal(layout.slots, 9);
+    json_t *status = call(r.lib, json_pack("{s:s}", "op", "status")), *elements = json_object_get(status, "elements");
+    assert_int_equal(json_array_size(elements), 1 + 2 + 4 + 9);
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(elements, 15), "address")),
+                     ELEMENT_FIRST_STORAGE + 8);
+    json_decref(status);
+    /* All of them can be filled. */
+    json_decref(
+        call(r.lib, json_pack("{s:s, s:[sssssssss]}", "op", "tape-create", "barcodes", "T00001L8", "T00002L8",
+                              "T00003L8", "T00004L8", "T00005L8", "T00006L8", "T00007L8", "T00008L8", "T00009L8")));
+    write_slots(r.lib, "8");
+    assert_refused(r.lib, "[library] slots = 8 (was 9): hosts know the library by it");
+    write_slots(r.lib, "9");
+    close_library(r.lib);
+    struct errtext err = {""};
+    config_free(r.cfg);
+    assert_int_equal(config_load(file_of_one(), &r.cfg, &err), 0);
+    r.lib = open_library(r.cfg);
+    assert_false(library_elements_are_new(r.lib)); /* they were told */
+    end(&r);
+}
+
 static void a_file_with_a_mistake_changes_nothing(void **state)
 {
     struct rig r = begin();
@@ -110,7 +155,7 @@ static void each_key_that_may_change_is_one_that_is_read_live(void **state)
     (void)state;
     for (size_t i = 0; config_show(c, i, &k); i++) {
         char name[100];
-        bool may = !live_settings_refuse(k.section, k.name), expected = false;
+        bool may = !live_settings_refuse(c, c, k.section, k.name), expected = false;
         (void)snprintf(name, sizeof(name), "%s.%s", k.section, k.name);
         for (size_t j = 0; j < sizeof(live) / sizeof(live[0]); j++)
             expected = expected || !strcmp(live[j], name);
@@ -216,6 +261,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_may_change_is_taken_and_told_once, setup, teardown),
         cmocka_unit_test_setup_teardown(all_is_taken_or_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(slots_are_added_and_never_taken_away, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_with_a_mistake_changes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(each_key_that_may_change_is_one_that_is_read_live, setup, teardown),
         cmocka_unit_test_setup_teardown(settings_change_while_others_read_them, setup, teardown),

@@ -13,6 +13,7 @@
 
 /* There are UNIX sockets below state_dir, and a sockaddr_un has room for 107 characters. */
 #define CONFIG_MAX_STATE_DIR 88
+#define CONFIG_MAX_SLOTS 60000
 
 enum durability { DURABILITY_LOCAL, DURABILITY_REMOTE };
 

@@ -181,7 +181,7 @@ TEXT(library, state_dir)
     return absolute_path(&c->library.state_dir, value);
 }
 NUMBER(library, drives, 1, 64, "must be a number from 1 to 64")
-NUMBER(library, slots, 1, 60000, "must be a number from 1 to 60000")
+NUMBER(library, slots, 1, CONFIG_MAX_SLOTS, "must be a number from 1 to 60000")
 NUMBER(library, import_export, 0, 250, "must be a number from 0 to 250")
 static void show_library_drive_type(const struct vtl_config *c, char *buf, size_t room)
 {

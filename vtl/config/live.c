@@ -10,9 +10,11 @@ void live_settings_take(struct live_settings *l, const struct vtl_config *c)
     atomic_store(&l->cache_size, c->spool.cache_size);
     atomic_store(&l->idle_seal, c->spool.idle_seal);
     atomic_store(&l->durability, (int)c->spool.durability);
+    atomic_store(&l->slots, c->library.slots);
 }
 
-const char *live_settings_refuse(const char *section, const char *name)
+const char *live_settings_refuse(const struct vtl_config *was, const struct vtl_config *now, const char *section,
+                                 const char *name)
 {
     static const struct {
         const char *section, *name; /* NULL: every other of the section */
@@ -31,6 +33,8 @@ const char *live_settings_refuse(const char *section, const char *name)
         {"library", NULL, "hosts know the library by it"},
         {"iscsi", NULL, "tgtd was started with it"},
     };
+    if (!strcmp(name, "slots") && now->library.slots > was->library.slots)
+        return NULL; /* hosts are told, and have lost nothing */
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
         if (!strcmp(rules[i].section, section) && (!rules[i].name || !strcmp(rules[i].name, name)))
             return rules[i].why;

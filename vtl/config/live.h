@@ -14,10 +14,13 @@ struct live_settings {
     _Atomic uint64_t cache_size; /* bytes */
     _Atomic uint64_t idle_seal;  /* ms */
     atomic_int durability;       /* enum durability */
+    atomic_uint slots;           /* only grows */
 };
 
 void live_settings_take(struct live_settings *l, const struct vtl_config *c);
-/* May this key change while the library serves? NULL: yes. Else why not, for a sentence that ends by "needs a restart". */
-const char *live_settings_refuse(const char *section, const char *name);
+/* A key that differs: may it change so while the library serves? NULL: yes. Else why not, for a sentence that ends by "needs
+ * a restart". */
+const char *live_settings_refuse(const struct vtl_config *was, const struct vtl_config *now, const char *section,
+                                 const char *name);
 
 #endif

@@ -33,8 +33,10 @@ static struct element *add_elements(struct element *e, enum element_type type, u
 static int make_elements(struct library *lib)
 {
     const struct vtl_config *cfg = lib->cfg;
-    lib->n_elements = 1 + cfg->library.drives + cfg->library.import_export + cfg->library.slots;
-    lib->elements = calloc(lib->n_elements, sizeof(*lib->elements));
+    size_t others = 1 + cfg->library.drives + cfg->library.import_export;
+    /* Room for all that a reload may add, as none may move; what is not used is not touched either. */
+    lib->elements = calloc(others + CONFIG_MAX_SLOTS, sizeof(*lib->elements));
+    lib->n_elements = lib->elements ? others + cfg->library.slots : 0;
     lib->drives = calloc(cfg->library.drives, sizeof(*lib->drives));
     if (!lib->elements || !lib->drives)
         return -ENOMEM;
@@ -274,16 +276,36 @@ static uint32_t elements_sum(const struct library *lib)
     return sum;
 }
 
+static void count_elements(const struct library *lib, unsigned slots, char text[48])
+{
+    (void)snprintf(text, 48, "%u %u %u", lib->cfg->library.drives, lib->cfg->library.import_export, slots);
+}
+
 static int begin_telling(struct library *lib, struct errtext *err)
 {
     char known[48] = "", now[48];
-    (void)snprintf(now, sizeof(now), "%u %u %u", lib->cfg->library.drives, lib->cfg->library.import_export,
-                   lib->cfg->library.slots);
+    count_elements(lib, lib->cfg->library.slots, now);
     int rc = db_meta_get(lib->eng.db, ELEMENTS_KNOWN, known, sizeof(known));
     lib->elements_new = strcmp(known, now) != 0;
     if (!rc && lib->elements_new)
         rc = db_meta_set(lib->eng.db, ELEMENTS_KNOWN, now);
     return rc ? errtext_set(err, rc, "%s/state.db: %s", lib->cfg->library.state_dir, db_error(lib->eng.db)) : 0;
+}
+
+void library_add_slots(struct library *lib, unsigned slots)
+{
+    char now[48];
+    lock_take(&lib->lock);
+    unsigned had = atomic_load(&lib->eng.live.slots);
+    add_elements(&lib->elements[lib->n_elements], ELEMENT_STORAGE, (uint16_t)(ELEMENT_FIRST_STORAGE + had),
+                 slots - had);
+    lib->n_elements += slots - had;
+    atomic_store(&lib->eng.live.slots, slots);
+    lock_release(&lib->lock);
+    library_tell(lib, LIBRARY_ELEMENTS_CHANGED, 0);
+    count_elements(lib, slots, now);
+    if (db_meta_set(lib->eng.db, ELEMENTS_KNOWN, now)) /* told once more at the next start, then */
+        log_line("state: %s", db_error(lib->eng.db));
 }
 
 /* What was changed without serving was told to nobody. */

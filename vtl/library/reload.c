@@ -34,7 +34,7 @@ static int compare(const struct vtl_config *before, const struct vtl_config *nex
     for (size_t i = 0; config_show(before, i, &was) && config_show(next, i, &now); i++) {
         if (!strcmp(was.value, now.value))
             continue;
-        const char *why = live_settings_refuse(now.section, now.name);
+        const char *why = live_settings_refuse(before, next, now.section, now.name);
         if (why)
             refuse(d, &was, &now, why);
         else if (json_array_append_new(d->changed, json_pack("{s:o, s:o, s:o}", "key",
@@ -114,6 +114,8 @@ static int try_keys(struct library *lib, const struct vtl_config *next, struct o
 /* Nothing here can fail. next and store are taken over. */
 static void take(struct library *lib, struct vtl_config *next, struct objstore *store)
 {
+    if (next->library.slots > atomic_load(&lib->eng.live.slots))
+        library_add_slots(lib, next->library.slots);
     live_settings_take(&lib->eng.live, next);
     spool_set_cache_size(lib->eng.spool, next->spool.cache_size);
     if (store) {

@@ -32,8 +32,9 @@ static json_t *text_or_null(const char *s)
 static json_t *elements_json(struct library *lib)
 {
     json_t *list = json_array();
-    struct element *now = library_elements_now(lib);
-    for (size_t i = 0; now && i < lib->n_elements; i++) {
+    size_t n;
+    struct element *now = library_elements_now(lib, &n);
+    for (size_t i = 0; now && i < n; i++) {
         const struct element *e = &now[i];
         json_array_append_new(list, json_pack("{s:i, s:s, s:o, s:o}", "address", (int)e->address, "type",
                                               element_type_name(e->type), "barcode", text_or_null(e->barcode), "source",
