@@ -22,6 +22,7 @@ struct command_line {
  * mended first (the unit's RestartPreventExitStatus). */
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CONFIG = 2 };
 
+int cmd_config_accept(const struct command_line *cl);
 int cmd_config_check(const struct command_line *cl);
 int cmd_library_init(const struct command_line *cl);
 int cmd_library_gc(const struct command_line *cl);

@@ -12,8 +12,9 @@
 #define OPTION(name, text) "\n      " name "  " text
 
 static const struct subcommand table[] = {
-    {NULL, "serve", "",
-     "run the library in the foreground; prints \"ready ...\" when initiators can log in, also while the store is away",
+    {NULL, "serve", "[--yes]",
+     "run the library in the foreground; prints \"ready ...\" when initiators can log in, also while the store is "
+     "away" OPTION("--yes", "although hosts lose what they knew of it (another serial_prefix, fewer drives ...)"),
      cmd_serve},
     {NULL, "status", "", "show elements, drives, cartridges and the backlog (what is not in the store yet)",
      cmd_status},
@@ -67,6 +68,9 @@ static const struct subcommand table[] = {
     {"config", "check", "[--online]",
      "check the configuration and print the settings in force" OPTION("--online", "as \"doctor\" does"),
      cmd_config_check},
+    {"config", "accept", "",
+     "let the next start change what hosts know the library by: serial_prefix, target, drive_type, fewer drives",
+     cmd_config_accept},
     {NULL, "doctor", "",
      "examine this host and the store: name, TLS, clock, keys, every kind of request, rates, disk room, limits, port, "
      "tgt; "

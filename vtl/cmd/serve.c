@@ -101,12 +101,31 @@ static int check_store(const struct vtl_config *cfg, struct errtext *err)
     return 0;
 }
 
+/* What hosts would lose is lost only by one who says yes. */
+static int check_losses(struct library *lib, bool yes, struct errtext *err)
+{
+    struct errtext losses;
+    int rc = library_losses(lib, &losses, err);
+    if (rc || !losses.text[0])
+        return rc;
+    if (!yes)
+        return errtext_set(err, -EINVAL,
+                           "%.480s. If you mean it: \"s3vtl config accept\", or once \"s3vtl serve --yes\"",
+                           losses.text);
+    fprintf(stderr, "s3vtl: warning: %s\n", losses.text);
+    return 0;
+}
+
 /* Does the state exist, and is it not in use? The library itself is opened inside tgtd. */
-static int check_state(const struct vtl_config *cfg, struct errtext *err)
+static int check_state(const struct vtl_config *cfg, bool yes, struct errtext *err)
 {
     struct library *lib = NULL;
     int rc = library_open(cfg, 0, &lib, err);
-    return rc ? rc : library_close(lib, err);
+    if (rc)
+        return rc;
+    rc = check_losses(lib, yes, err);
+    int closed = library_close(lib, rc ? NULL : err);
+    return rc ? rc : closed;
 }
 
 /* ---- while it runs ---- */
@@ -301,7 +320,7 @@ static int run(const struct vtl_config *cfg, const char *module, int signals)
 }
 
 /* Finds every mistake that can be found before anything starts. */
-static int check_all(const struct vtl_config *cfg, struct errtext *err)
+static int check_all(const struct vtl_config *cfg, bool yes, struct errtext *err)
 {
     int rc = before_locked_memory(cfg, err);
     if (!rc)
@@ -309,7 +328,7 @@ static int check_all(const struct vtl_config *cfg, struct errtext *err)
     if (!rc)
         rc = password_check(cfg, err);
     if (!rc)
-        rc = check_state(cfg, err);
+        rc = check_state(cfg, yes, err);
     if (!rc)
         rc = check_store(cfg, err);
     if (!rc)
@@ -347,7 +366,8 @@ static int refuse(int rc, const struct errtext *err)
 int cmd_serve(const struct command_line *given)
 {
     struct command_line cl = *given;
-    if (!check_arguments(&cl, 0, false, "serve"))
+    bool yes = take_flag(&cl, "--yes");
+    if (!check_arguments(&cl, 0, false, "serve [--yes]"))
         return EXIT_USAGE;
     struct vtl_config *cfg = load_config(&cl);
     if (!cfg)
@@ -363,7 +383,7 @@ int cmd_serve(const struct command_line *given)
     if (!rc)
         rc = before_module(module, &err);
     if (!rc)
-        rc = check_all(cfg, &err);
+        rc = check_all(cfg, yes, &err);
     if (!rc && (signals = block_signals(&err)) < 0)
         rc = signals;
     int status = rc ? refuse(rc, &err) : run(cfg, module, signals);

@@ -369,6 +369,8 @@ int library_open(const struct vtl_config *cfg, unsigned flags, struct library **
     if (!rc && (flags & LIBRARY_SERVE))
         rc = begin_telling(lib, err);
     if (!rc && (flags & LIBRARY_SERVE))
+        rc = library_accept(lib, err); /* whoever lets it be served was asked */
+    if (!rc && (flags & LIBRARY_SERVE))
         rc = workers_start(&lib->eng, err);
     if (!rc && (flags & LIBRARY_SERVE))
         resume(lib);

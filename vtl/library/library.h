@@ -38,6 +38,11 @@ void library_stop_waiting(struct library *lib);
 /* Have elements changed since the library was served last, or was it never? If not, an initiator knows them as they are,
  * whatever runs there were. Any thread, never blocks. */
 bool library_elements_are_new(const struct library *lib);
+/* What hosts lose when the library is served as its configuration says and no more as it was served last; "": nothing. 0, or
+ * the state's error. */
+int library_losses(struct library *lib, struct errtext *out, struct errtext *err);
+/* From now on that is how it was served last. Serving does the same. */
+int library_accept(struct library *lib, struct errtext *err);
 void library_set_listener(struct library *lib, library_event_fn fn, void *arg);
 
 /* For the logical units. Pointers live as long as the library. i < drives of the configuration. */
