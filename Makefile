@@ -27,6 +27,8 @@ PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 ALL_CFLAGS = $(CFLAGS) $(OPT_$(VARIANT)) $(SAN_$(VARIANT)) -std=gnu17 -D_GNU_SOURCE -fPIC -pthread -fno-omit-frame-pointer -I. $(WARN) $(PKG_CFLAGS) $(CPPFLAGS)
 LIBS     = $(PKG_LIBS) -linih -pthread
+# Only the command serves /metrics: tgtd has no use for it.
+CMD_LIBS := $(shell pkg-config --libs libmicrohttpd 2>/dev/null)
 
 TARGET_SRC := $(addprefix vtl/target/,guard.c order.c port.c target.c target_preload.c)
 ROOMS      := base s3backend scsi $(addprefix vtl/,format config state cartridge scrub drive library target)
@@ -46,7 +48,7 @@ $(B)/libs3vtl.a: $(call obj,$(LIB_SRC))
 	@echo "  AR    $@"; ar rcs $@ $^
 
 $(B)/s3vtl: $(call obj,$(CMD_SRC)) $(B)/libs3vtl.a
-	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $(call obj,$(CMD_SRC)) $(B)/libs3vtl.a $(LIBS)
+	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $(call obj,$(CMD_SRC)) $(B)/libs3vtl.a $(LIBS) $(CMD_LIBS)
 
 # tgtd's symbols are resolved when it loads the module, all of them then: a tgtd that lacks one does not start.
 $(B)/bs_s3vtl.so: $(call obj,$(TARGET_SRC)) $(B)/libs3vtl.a
@@ -63,6 +65,7 @@ $(B)/tests/%: $(B)/obj/tests/unit/%.o $(call obj,$(UNIT_HELP)) $(B)/libs3vtl.a
 
 $(B)/tests/test_scsi_bad_input: $(call obj,tests/fuzz/tape.c)
 $(B)/tests/test_secret: $(call obj,vtl/cmd/password.c)
+$(B)/tests/test_display: $(call obj,vtl/cmd/progress.c)
 # It waits in this one until several are in it.
 $(B)/tests/test_rebuild: private LDFLAGS += -Wl,--wrap=rebuild_read
 # It makes this one fail.
@@ -227,6 +230,7 @@ install: all manual
 	install -D -m 0644 build/manual/_s3vtl $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_s3vtl
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/s3vtl README.md LICENSE docs/*.md vtl/FORMAT.md
 	install -D -m 0644 build/manual/s3vtl.conf.example $(DESTDIR)$(PREFIX)/share/doc/s3vtl/examples/s3vtl.conf
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/s3vtl/examples packaging/prometheus/s3vtl.rules.yml
 uninstall:
 	rm -rf $(DESTDIR)$(PREFIX)/lib/s3vtl $(DESTDIR)$(PREFIX)/share/doc/s3vtl
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/s3vtl sbin/pbs-attach lib/sysusers.d/s3vtl.conf lib/tmpfiles.d/s3vtl.conf \

@@ -105,6 +105,25 @@ void objstore_swap_keys(struct objstore *s, struct objstore *other)
         s->ops->swap_keys(s, other);
 }
 
+void objstore_stats(struct objstore *s, struct obj_stats *out)
+{
+    memset(out, 0, sizeof(*out));
+    if (s->ops->stats)
+        s->ops->stats(s, out);
+}
+
+const char *obj_request_name(enum obj_request r)
+{
+    static const char *const names[OBJ_REQUESTS] = {"put", "multipart", "get", "head", "list", "delete"};
+    return names[r];
+}
+
+const char *obj_failure_name(enum obj_failure f)
+{
+    static const char *const names[OBJ_FAILURES] = {"network", "timeout", "busy", "refused", "other"};
+    return names[f];
+}
+
 int objstore_look(struct objstore *s, struct obj_peer *out, const struct obj_call *c, struct errtext *err)
 {
     *out = (struct obj_peer){.kind = OBJ_PEER_SERVICE};

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/errtext.h"
+#include "base/log.h"
 
 /*
  * Rules that every implementation keeps:
@@ -47,11 +48,17 @@ struct obj_sink {
     void *arg;
 };
 
+/* How long a command that somebody waits for at a terminal waits for a store that answers nothing. */
+#define OBJ_PATIENCE_MS 60000
+
 /* One call's options; NULL or all zero is the default. */
 struct obj_call {
     const atomic_bool *cancel; /* polled at least every 200 ms */
     _Atomic uint64_t *sent;    /* put: NULL, or the bytes of the object sent so far; falls when sent again */
     unsigned max_tries;        /* 0: the store's default policy (about 2 minutes of retries); 1: no retry */
+    unsigned
+        patience_ms;    /* 0: the store's. Else the call ends with -EIO once the store is in trouble and has answered no
+                             call well for that long: somebody waits at a terminal */
     bool if_none_match; /* put: -EEXIST, and nothing changed, if an object with other content is there; see facts */
 };
 
@@ -86,8 +93,36 @@ struct obj_peer {
 /* Trouble that a store is in: of calls that failed and are tried again, that failed for good, or that are under way and
  * don't get on. It is over when a call of that kind ends well. */
 struct obj_health {
-    char text[600];    /* one line; "": none */
-    uint64_t since_ms; /* how long already */
+    char text[600];     /* one line; "": none */
+    uint64_t since_ms;  /* how long already */
+    bool tells;         /* the store notes by itself when trouble begins and ends */
+    uint64_t silent_ms; /* how long of that no call whatever ended well */
+};
+
+/* What a store's bill is made of: requests that were sent, each try for itself, since the store was opened. */
+enum obj_request {
+    OBJ_REQUEST_PUT,       /* an object, or a part of one */
+    OBJ_REQUEST_MULTIPART, /* begin or complete an upload in parts */
+    OBJ_REQUEST_GET,
+    OBJ_REQUEST_HEAD,
+    OBJ_REQUEST_LIST, /* keys, parts, or what is set for the bucket */
+    OBJ_REQUEST_DELETE,
+    OBJ_REQUESTS
+};
+enum obj_failure {
+    OBJ_FAILURE_NETWORK, /* no connection, or it broke */
+    OBJ_FAILURE_TIMEOUT, /* it did not get on */
+    OBJ_FAILURE_BUSY,    /* 429, 5xx */
+    OBJ_FAILURE_REFUSED, /* 401, 403 */
+    OBJ_FAILURE_OTHER,   /* another status, or not what was asked for */
+    OBJ_FAILURES
+};
+struct obj_stats {
+    struct obj_request_stats {
+        uint64_t requests, ns;
+        uint64_t sent, received; /* bytes of objects: of bodies that the store took, and all that came */
+        uint64_t failures[OBJ_FAILURES];
+    } of[OBJ_REQUESTS];
 };
 
 /* One listed name. is_prefix: a common prefix (ends with '/'), only with delimiter. key is relative to the store's prefix. */
@@ -132,6 +167,8 @@ struct objstore_ops {
     int (*look)(struct objstore *s, struct obj_peer *out, const struct obj_call *c, struct errtext *err);
     /* NULL: never any trouble. Any thread, at once. */
     void (*health)(struct objstore *s, struct obj_health *out);
+    /* NULL: it counts nothing. Any thread, at once. */
+    void (*stats)(struct objstore *s, struct obj_stats *out);
     void (*close)(struct objstore *s);
 };
 
@@ -155,7 +192,9 @@ struct objstore_config {
     const char *ca_file;         /* s3: NULL or a PEM file */
     const char *style;           /* s3: "path" or "virtual" */
     unsigned parallel;           /* s3: transfers at once, 1..64 */
-    void (*note)(const char *line); /* NULL, or is called with what the operator might want to know; any thread */
+    unsigned patience_ms;        /* s3: of calls that say nothing else; 0: endless, the policy decides */
+    /* NULL, or is called with what the operator might want to know; any thread */
+    void (*note)(enum log_level level, const char *line);
 };
 
 /* Opens a store; contacts nothing (see check). 0 or a negative errno with *err. The caller ends it by (*out)->ops->close. */
@@ -167,6 +206,11 @@ int objstore_look(struct objstore *s, struct obj_peer *out, const struct obj_cal
 void objstore_health(struct objstore *s, struct obj_health *out);
 bool objstore_same_keys(struct objstore *s, struct objstore *other);
 void objstore_swap_keys(struct objstore *s, struct objstore *other);
+/* All zero where nothing is counted. */
+void objstore_stats(struct objstore *s, struct obj_stats *out);
+/* "put", "get" ...; "network", "timeout" ... */
+const char *obj_request_name(enum obj_request r);
+const char *obj_failure_name(enum obj_failure f);
 /* What a person is to know of a store with these facts: one line for each i from 0, then NULL. */
 const char *objstore_advice(const struct obj_facts *f, unsigned i);
 /* True if key keeps rule 2. */

@@ -18,7 +18,7 @@ const struct s3_tuning s3_default_tuning = {
     .stall_ms = 90000,
     .answer_ms = 150000, /* s3d holds a PUT for 120 s when its disk is full, then says so */
     .reply_ms = 90000,
-    .quiet_ms = 10000,
+    .quiet_ms = 8000, /* told within 12 s: what moved in the first half is no trouble yet */
     .quiet_bytes = 10240,
     .retry = {.first_ms = 250, .most_ms = 20000, .total_ms = 120000, .last_ms = 140000},
     .multipart_over = UINT64_C(512) << 20,
@@ -87,6 +87,11 @@ static void s3_health(struct objstore *o, struct obj_health *out)
     s3_health_get(&((struct s3_store *)o)->health, out);
 }
 
+static void s3_stats(struct objstore *o, struct obj_stats *out)
+{
+    s3_counters_get(&((struct s3_store *)o)->counters, out);
+}
+
 static const struct objstore_ops s3_ops = {
     .type = "s3",
     .put = s3_put,
@@ -102,6 +107,7 @@ static const struct objstore_ops s3_ops = {
     .swap_keys = s3_swap_keys,
     .look = s3_look,
     .health = s3_health,
+    .stats = s3_stats,
     .close = s3_close,
 };
 
@@ -113,6 +119,7 @@ int s3_open(const struct objstore_config *cfg, const struct s3_tuning *tuning, s
         return errtext_set(err, -ENOMEM, "no memory for the S3 store");
     s->base.ops = &s3_ops;
     s->tuning = tuning ? *tuning : s3_default_tuning;
+    s->patience_ms = cfg->patience_ms;
     s3_pace_init(&s->pace, cfg->parallel, cfg->note);
     s3_health_init(&s->health, cfg->note);
     lock_init(&s->keys_lock, LOCK_S3_KEYS);

@@ -5,6 +5,7 @@
 #define S3VTL_S3_H
 
 #include "s3backend/objstore.h"
+#include "s3backend/s3_counters.h"
 #include "s3backend/s3_health.h"
 #include "s3backend/s3_http.h"
 #include "s3backend/s3_keys.h"
@@ -53,6 +54,7 @@ struct s3_store {
     struct http_engine *http;
     struct http_lanes *lanes; /* for streams */
     struct s3_tuning tuning;
+    unsigned patience_ms; /* objstore_config's */
     bool tls, virtual_style;
     bool loopback;                /* the store is on this host, by an address that leads nowhere else */
     atomic_int checksum;          /* enum s3_checksum */
@@ -60,6 +62,7 @@ struct s3_store {
     atomic_bool singly;           /* it has no DeleteObjects */
     atomic_int versioned, locked; /* enum obj_known */
     struct s3_health health;
+    struct s3_counters counters;
     struct s3_pace pace; /* of big bodies */
     atomic_bool careful; /* the last big body failed: ask before the next one is sent */
     char *host;          /* host[:port], lower case, as in the Host header; without the bucket */
@@ -118,6 +121,8 @@ int s3_fail(const struct s3_store *s, const struct s3_request *q, const struct s
             struct errtext *err);
 /* The kind of a request, for the store's health. */
 enum s3_kind s3_kind(const struct s3_request *q);
+/* May a call go on, or has the store answered nothing for longer than its caller waits? */
+bool s3_is_patient(struct s3_store *s, const struct obj_call *c);
 /* Waits; true if *cancel became true meanwhile. */
 bool s3_wait(unsigned ms, const struct obj_call *c);
 uint32_t s3_chance(void); /* any 32 bits */

@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 
-enum { MAX_HEADERS = 12, POLL_MS = 100 };
+enum { MAX_HEADERS = 12, POLL_MS = 100, ONE_MOMENT_MS = 1000 };
 
 /* What one try puts together; all freed by wire_free. */
 struct wire {
@@ -118,6 +118,7 @@ enum s3_kind s3_kind(const struct s3_request *q)
 struct watched {
     struct s3_store *s;
     const struct s3_request *q;
+    uint64_t began_ns;
     bool stuck;
 };
 
@@ -146,11 +147,51 @@ static enum s3_health_end health_end(const struct s3_request *q, const struct ht
     return r->outcome == HTTP_ANSWERED && !v->retry && (lacks || bucket) ? S3_HEALTH_OTHER : S3_HEALTH_FAILED;
 }
 
+/* As it is paid for. */
+static enum obj_request request_of(const struct s3_request *q)
+{
+    switch (s3_kind(q)) {
+    case S3_KIND_WRITE:
+        return strcmp(q->method, "PUT") ? OBJ_REQUEST_MULTIPART : OBJ_REQUEST_PUT;
+    case S3_KIND_READ:
+        return OBJ_REQUEST_GET;
+    case S3_KIND_DELETE:
+        return OBJ_REQUEST_DELETE;
+    default:
+        return strcmp(q->method, "HEAD") ? OBJ_REQUEST_LIST : OBJ_REQUEST_HEAD;
+    }
+}
+
+static enum obj_failure failure_of(const struct http_response *r)
+{
+    if (r->outcome == HTTP_BROKEN)
+        return OBJ_FAILURE_NETWORK;
+    if (r->outcome == HTTP_STALLED)
+        return OBJ_FAILURE_TIMEOUT;
+    if (r->outcome == HTTP_ANSWERED && (r->status >= 500 || r->status == 429))
+        return OBJ_FAILURE_BUSY;
+    return r->status == 401 || r->status == 403 ? OBJ_FAILURE_REFUSED : OBJ_FAILURE_OTHER;
+}
+
+static void count(const struct watched *w, const struct http_response *r, bool failed)
+{
+    bool taken = r->outcome == HTTP_ANSWERED && r->status >= 200 && r->status < 300;
+    enum obj_request request = request_of(w->q);
+    s3_counters_add(&w->s->counters,
+                    &(struct s3_ended){.request = request,
+                                       .ns = clock_ns() - w->began_ns,
+                                       .sent = request == OBJ_REQUEST_PUT && taken && w->q->body ? w->q->body->len : 0,
+                                       .received = r->received,
+                                       .failed = failed,
+                                       .failure = failure_of(r)});
+}
+
 static void tell_end(const struct watched *w, const struct http_response *r, const struct s3_verdict *v)
 {
     struct errtext text = {""};
     size_t n;
     enum s3_health_end end = health_end(w->q, r, v);
+    count(w, r, end == S3_HEALTH_FAILED);
     if (end == S3_HEALTH_FAILED) {
         (void)s3_fail(w->s, w->q, v, 0, &text);
         n = strlen(text.text);
@@ -160,12 +201,35 @@ static void tell_end(const struct watched *w, const struct http_response *r, con
     s3_health_ended(&w->s->health, s3_kind(w->q), w->stuck, end, text.text, !v->retry || v->retry_after_ms >= 2000);
 }
 
+/* How much longer the caller waits for a store that answers nothing. */
+static uint64_t patience_left(struct s3_store *s, const struct obj_call *c)
+{
+    uint64_t patience = c && c->patience_ms ? c->patience_ms : s->patience_ms;
+    if (!patience)
+        return UINT64_MAX;
+    uint64_t gone = s3_health_silent(&s->health);
+    return gone < patience ? patience - gone : 0;
+}
+
+bool s3_is_patient(struct s3_store *s, const struct obj_call *c)
+{
+    return patience_left(s, c) > 0;
+}
+
+/* A limit of the policy, within that. One moment in any case: the store may be well again. */
+static unsigned within(uint64_t left, unsigned limit)
+{
+    uint64_t ms = left > ONE_MOMENT_MS ? left : ONE_MOMENT_MS;
+    return ms < limit ? (unsigned)ms : limit;
+}
+
 /* One exchange, signed now. */
 static void exchange(struct s3_store *s, const struct s3_request *q, const struct obj_call *c, bool expect,
                      struct http_response *r, struct s3_verdict *v)
 {
     struct wire w = {0};
-    struct watched watched = {.s = s, .q = q};
+    struct watched watched = {.s = s, .q = q, .began_ns = clock_ns()};
+    uint64_t left = patience_left(s, c);
     int rc = make_wire(s, q, &w);
     if (rc) {
         *v = (struct s3_verdict){.code = rc};
@@ -183,9 +247,9 @@ static void exchange(struct s3_store *s, const struct s3_request *q, const struc
             .offset = q->offset,
             .len = q->len,
             .text_limit = q->text_limit ? q->text_limit : 1 << 16,
-            .connect_ms = s->tuning.connect_ms,
-            .stall_ms = s->tuning.stall_ms,
-            .answer_ms = q->answer_ms ? q->answer_ms : s->tuning.reply_ms,
+            .connect_ms = within(left, s->tuning.connect_ms),
+            .stall_ms = within(left, s->tuning.stall_ms),
+            .answer_ms = within(left, q->answer_ms ? q->answer_ms : s->tuning.reply_ms),
             .cancel = c ? c->cancel : NULL,
             .sent = q->progress && c ? c->sent : NULL,
             .quiet_ms = s->tuning.quiet_ms,
@@ -284,7 +348,8 @@ int s3_call(struct s3_store *s, const struct s3_request *q, const struct obj_cal
         if (v.code == 0)
             return 0;
         unsigned pause = s3_backoff(l, tries, s3_chance(), v.retry_after_ms);
-        if (!v.retry || !s3_may_retry(l, c ? c->max_tries : 0, tries, clock_ms() - begin, pause)) {
+        if (!v.retry || !s3_is_patient(s, c) ||
+            !s3_may_retry(l, c ? c->max_tries : 0, tries, clock_ms() - begin, pause)) {
             if (v.retry)
                 s3_health_gave_up(&s->health, s3_kind(q));
             return s3_fail(s, q, &v, v.retry ? tries : 0, err);

@@ -17,7 +17,7 @@
 
 enum { LASTS_MS = 2000, SAME_MS = 60000, LINE = 700 };
 
-void s3_health_init(struct s3_health *h, void (*note)(const char *line))
+void s3_health_init(struct s3_health *h, void (*note)(enum log_level level, const char *line))
 {
     *h = (struct s3_health){.note = note};
     lock_init(&h->lock, LOCK_S3_HEALTH);
@@ -78,10 +78,10 @@ static void end(struct s3_health *h, enum s3_kind kind, char line[LINE])
     h->logged = false;
 }
 
-static void tell(const struct s3_health *h, const char *line)
+static void tell(const struct s3_health *h, enum log_level level, const char *line)
 {
     if (line[0] && h->note)
-        h->note(line);
+        h->note(level, line);
 }
 
 void s3_health_stuck(struct s3_health *h, enum s3_kind kind, const char *text)
@@ -92,7 +92,7 @@ void s3_health_stuck(struct s3_health *h, enum s3_kind kind, const char *text)
     begin(h, kind, text);
     log_begin(h, text, true, line);
     lock_release(&h->lock);
-    tell(h, line);
+    tell(h, LOG_LEVEL_ERROR, line);
 }
 
 void s3_health_ended(struct s3_health *h, enum s3_kind kind, bool was_stuck, enum s3_health_end how, const char *text,
@@ -106,10 +106,11 @@ void s3_health_ended(struct s3_health *h, enum s3_kind kind, bool was_stuck, enu
         begin(h, kind, text);
         log_begin(h, text, at_once, line);
     } else if (how == S3_HEALTH_GOOD) {
+        h->good_ms = clock_ms();
         end(h, kind, line);
     }
     lock_release(&h->lock);
-    tell(h, line);
+    tell(h, how == S3_HEALTH_FAILED ? LOG_LEVEL_ERROR : LOG_LEVEL_NOTICE, line);
 }
 
 void s3_health_gave_up(struct s3_health *h, enum s3_kind kind)
@@ -119,17 +120,32 @@ void s3_health_gave_up(struct s3_health *h, enum s3_kind kind)
     if (h->kinds[kind].text[0])
         log_begin(h, h->kinds[kind].text, true, line);
     lock_release(&h->lock);
-    tell(h, line);
+    tell(h, LOG_LEVEL_ERROR, line);
+}
+
+static uint64_t silent(const struct s3_health *h)
+{
+    lock_assert_held(&h->lock);
+    return h->since_ms ? clock_ms() - (h->good_ms > h->since_ms ? h->good_ms : h->since_ms) : 0;
+}
+
+uint64_t s3_health_silent(struct s3_health *h)
+{
+    lock_take(&h->lock);
+    uint64_t ms = silent(h);
+    lock_release(&h->lock);
+    return ms;
 }
 
 void s3_health_get(struct s3_health *h, struct obj_health *out)
 {
-    *out = (struct obj_health){.text = ""};
+    *out = (struct obj_health){.text = "", .tells = true};
     lock_take(&h->lock);
     const struct s3_trouble *t = oldest(h);
     if (t) {
         snprintf(out->text, sizeof(out->text), "%s", t->text);
         out->since_ms = clock_ms() - h->since_ms;
+        out->silent_ms = silent(h);
     }
     lock_release(&h->lock);
 }

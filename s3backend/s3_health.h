@@ -23,12 +23,13 @@ struct s3_health {
         unsigned stuck;    /* exchanges under way that were told as stuck */
     } kinds[S3_KINDS];
     uint64_t since_ms, ended_ms; /* of all together; 0: none, never */
+    uint64_t good_ms;            /* when an exchange of whatever kind ended well last; 0: never */
     bool logged;
-    void (*note)(const char *line);
+    void (*note)(enum log_level level, const char *line);
 };
 
 /* note: NULL, or gets a line when trouble begins and when it is over. */
-void s3_health_init(struct s3_health *h, void (*note)(const char *line));
+void s3_health_init(struct s3_health *h, void (*note)(enum log_level level, const char *line));
 void s3_health_fini(struct s3_health *h);
 /* An exchange does not get on. Once for each; its end is told with was_stuck. Any thread, as the others. */
 void s3_health_stuck(struct s3_health *h, enum s3_kind kind, const char *text);
@@ -37,6 +38,8 @@ void s3_health_ended(struct s3_health *h, enum s3_kind kind, bool was_stuck, enu
                      bool at_once);
 /* A call gave up: what it met is worth a line in the log. */
 void s3_health_gave_up(struct s3_health *h, enum s3_kind kind);
+/* For how long there has been trouble and no good answer to anything; 0: all is well. */
+uint64_t s3_health_silent(struct s3_health *h);
 /* objstore's health. */
 void s3_health_get(struct s3_health *h, struct obj_health *out);
 

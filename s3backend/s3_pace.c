@@ -9,7 +9,7 @@
 
 enum { POLL_MS = 100 };
 
-void s3_pace_init(struct s3_pace *p, unsigned most, void (*note)(const char *line))
+void s3_pace_init(struct s3_pace *p, unsigned most, void (*note)(enum log_level level, const char *line))
 {
     *p = (struct s3_pace){.most = most, .limit = most, .note = note};
     lock_init(&p->lock, LOCK_S3_PACE);
@@ -87,7 +87,7 @@ void s3_pace_leave(struct s3_pace *p, unsigned long ticket, enum s3_pace_end end
     cond_broadcast(&p->changed);
     lock_release(&p->lock);
     if (line[0] && p->note)
-        p->note(line);
+        p->note(end == S3_PACE_TAKEN ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, line);
 }
 
 unsigned s3_pace_limit(struct s3_pace *p)

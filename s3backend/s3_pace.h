@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "base/lock.h"
+#include "base/log.h"
 
 /* The limit halves after a failure that fewer transfers might have prevented, and grows by one after as many successes
  * in a row as it allows at once. Transfers that were under way when it halved fail for the same reason: they do not
@@ -17,7 +18,7 @@ struct s3_pace {
     unsigned most, limit, running, good;
     unsigned long halved; /* how often */
     bool told;            /* the operator was told so */
-    void (*note)(const char *line);
+    void (*note)(enum log_level level, const char *line);
 };
 enum s3_pace_end {
     S3_PACE_TAKEN,    /* stored */
@@ -26,7 +27,7 @@ enum s3_pace_end {
 };
 
 /* note: NULL, or called with a line when the limit begins to fall and when it is back; by the thread that leaves. */
-void s3_pace_init(struct s3_pace *p, unsigned most, void (*note)(const char *line));
+void s3_pace_init(struct s3_pace *p, unsigned most, void (*note)(enum log_level level, const char *line));
 void s3_pace_fini(struct s3_pace *p);
 /* Waits for a place. False: *cancel became true (cancel may be NULL), there is none. *ticket: for leave. Any thread. */
 bool s3_pace_enter(struct s3_pace *p, const atomic_bool *cancel, unsigned long *ticket);

@@ -48,7 +48,7 @@ static int stream_range(struct s3_store *s, const char *key, uint64_t offset, ui
             begin = clock_ms();
         }
         unsigned pause = s3_backoff(l, tries, s3_chance(), v.retry_after_ms);
-        if (!s3_may_retry(l, most, tries, clock_ms() - begin, pause)) {
+        if (!s3_is_patient(s, c) || !s3_may_retry(l, most, tries, clock_ms() - begin, pause)) {
             s3_health_gave_up(&s->health, S3_KIND_READ);
             break;
         }

@@ -136,7 +136,7 @@ static struct state look(struct library *lib)
     json_array_foreach(json_object_get(r, "cartridges"), i, c)
     {
         const char *trouble = json_string_value(json_object_get(c, "trouble"));
-        s.not_remote += (uint64_t)json_integer_value(json_object_get(c, "not_remote_bytes"));
+        s.not_remote += (uint64_t)json_integer_value(json_object_get(c, "local_only_bytes"));
         s.in_trouble += trouble != NULL;
         if (trouble)
             (void)snprintf(s.trouble, sizeof(s.trouble), "%s", trouble);

@@ -70,19 +70,24 @@ static pthread_mutex_t log_mutex = PTHREAD_MUTEX_INITIALIZER;
 static char logged[1 << 16];
 static size_t logged_len;
 
-/* In place of base/log.c, which the linker leaves out then. */
-void log_line(const char *fmt, ...)
+/* These two are in place of base/log.c, which the linker leaves out then. */
+void log_note(enum log_level level, const char *line)
+{
+    (void)fprintf(stderr, "<%d>s3vtl: %s\n", (int)level, line);
+    (void)pthread_mutex_lock(&log_mutex);
+    if (logged_len + strlen(line) + 2 < sizeof(logged))
+        logged_len += (size_t)snprintf(logged + logged_len, sizeof(logged) - logged_len, "%s\n", line);
+    (void)pthread_mutex_unlock(&log_mutex);
+}
+
+void log_at(enum log_level level, const char *fmt, ...)
 {
     char line[900];
     va_list ap;
     va_start(ap, fmt);
     (void)vsnprintf(line, sizeof(line), fmt, ap);
     va_end(ap);
-    (void)fprintf(stderr, "s3vtl: %s\n", line);
-    (void)pthread_mutex_lock(&log_mutex);
-    if (logged_len + strlen(line) + 2 < sizeof(logged))
-        logged_len += (size_t)snprintf(logged + logged_len, sizeof(logged) - logged_len, "%s\n", line);
-    (void)pthread_mutex_unlock(&log_mutex);
+    log_note(level, line);
 }
 
 static inline void forget_log(void)

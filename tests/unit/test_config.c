@@ -119,6 +119,7 @@ static void defaults_are_those_of_the_documentation(void **state)
     assert_int_equal(c->spool.cache_size, 16ull << 30);
     assert_int_equal(c->spool.segment_size, 40ull << 20);
     assert_int_equal(c->spool.idle_seal, 30000);
+    assert_string_equal(c->metrics.listen, "");
     config_free(c);
 }
 
@@ -131,7 +132,7 @@ static void every_key_of_the_file_is_taken(void **state)
            "chap_password_file = @\nmutual_user = m\nmutual_password_file = @\ninitiators = iqn.a, eui.b\n"
            "[store]\ntype = s3\nurl = https://h\nbucket = tapes\nprefix = a/b\nregion = eu-1\ncredentials_file = @\n"
            "ca_file = @\nstyle = virtual\nparallel = 9\n[spool]\ndurability = remote\nmax_dirty = 1T\ncache_size = 0\n"
-           "segment_size = 80M\nidle_seal = 1500ms\n");
+           "segment_size = 80M\nidle_seal = 1500ms\n[metrics]\nlisten = [::1]:9117\n");
     assert_string_equal(c->library.name, "vault_1");
     assert_int_equal(c->library.drives, 3);
     assert_int_equal(c->library.slots, 7);
@@ -150,6 +151,7 @@ static void every_key_of_the_file_is_taken(void **state)
     assert_int_equal(c->spool.cache_size, 0);
     assert_int_equal(c->spool.segment_size, 80ull << 20);
     assert_int_equal(c->spool.idle_seal, 1500);
+    assert_string_equal(c->metrics.listen, "[::1]:9117");
     struct objstore_config o;
     config_store(c, &o);
     assert_string_equal(o.type, "s3");
@@ -321,12 +323,13 @@ static void an_unknown_key_is_named_with_the_nearest_known(void **state)
 static void an_unknown_section_is_named_with_the_nearest_known(void **state)
 {
     bad(*state, "[libary]\nname = x\n",
-        ":2: [libary]: unknown section; did you mean [library]? Sections are library, iscsi, store and spool");
+        ":2: [libary]: unknown section; did you mean [library]? Sections are library, iscsi, store, spool and metrics");
 }
 
 static void a_key_before_any_section_is_refused(void **state)
 {
-    bad(*state, "name = x\n", ":1: name: key before any section; must follow [library], [iscsi], [store] or [spool]");
+    bad(*state, "name = x\n",
+        ":1: name: key before any section; must follow [library], [iscsi], [store], [spool] or [metrics]");
 }
 
 static void a_line_that_is_neither_key_nor_section_is_refused(void **state)
@@ -412,6 +415,9 @@ static void a_value_out_of_range_says_what_would_be_right(void **state)
         {"[spool]\nsegment_size = 1025M", "[spool] segment_size = 1025M: must be a size from 1M to 1G"},
         {"[spool]\nidle_seal = 30", "[spool] idle_seal = 30: must be a time from 100ms to 24h"},
         {"[spool]\nidle_seal = 25h", "[spool] idle_seal = 25h: must be a time from 100ms to 24h"},
+        {"[metrics]\nlisten = 0.0.0.0:9117", "[metrics] listen = 0.0.0.0:9117: must be a port on loopback"},
+        {"[metrics]\nlisten = 127.0.0.1", "[metrics] listen = 127.0.0.1: must be a port on loopback"},
+        {"[metrics]\nlisten = 127.x:9117", "[metrics] listen = 127.x:9117: must be a port on loopback"},
     };
     for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
         char text[600], right[300];

@@ -282,6 +282,67 @@ static void a_sync_is_not_good_while_a_change_that_failed_may_still_come(void **
     config_free(c);
 }
 
+/* ---- the store ---- */
+
+/* Where a directory of the store is, a file is, or no longer. */
+static void store_lacks(const char *name, bool lacks)
+{
+    char path[120], aside[140];
+    (void)snprintf(path, sizeof(path), "%s/store/tapes/STO001L8/%s", dir, name);
+    (void)snprintf(aside, sizeof(aside), "%s.aside", path);
+    if (!lacks)
+        assert_int_equal(remove(path), 0);
+    assert_int_equal(rename(lacks ? path : aside, lacks ? aside : path), 0);
+    if (lacks)
+        fclose(fopen(path, "w"));
+}
+
+static void await_trouble(struct library *lib, const char *text)
+{
+    bool is = false;
+    for (int i = 0; i < 20000 && !is; i++) {
+        json_t *s = call(lib, json_pack("{s:s}", "op", "status"));
+        const json_t *c = json_array_get(json_object_get(s, "cartridges"), 0);
+        const char *trouble = json_string_value(json_object_get(c, "trouble"));
+        is = trouble && strstr(trouble, text);
+        json_decref(s);
+        usleep(1000);
+    }
+    assert_true(is);
+}
+
+/* Segments can be stored again, but no head: that is no recovery. */
+static void recovery_is_told_once_and_when_it_is_true(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "16M");
+    struct library *lib = with_tape(c, "STO001L8");
+    struct drive *d = library_drive(lib, 0);
+    assert_int_equal(write_id(d, 1), TAPE_OK);
+    flush_remote(lib);
+    forget_log();
+    store_lacks("seg", true);
+    assert_int_equal(write_id(d, 2), TAPE_OK);
+    json_decref(call(lib, json_pack("{s:s}", "op", "flush")));
+    await_trouble(lib, "/seg/");
+    store_lacks("head", true);
+    store_lacks("seg", false);
+    await_trouble(lib, "/head/");
+    assert_int_equal(times_logged("takes data again"), 0);
+    json_t *s = call(lib, json_pack("{s:s}", "op", "status"));
+    assert_true(json_is_null(json_object_get(json_object_get(s, "spool"), "upload_rate")));
+    json_decref(s);
+    store_lacks("head", false);
+    flush_remote(lib);
+    for (int i = 0; i < 20000 && !times_logged("takes data again"); i++) /* told behind what flush waits for */
+        usleep(1000);
+    assert_int_equal(write_id(d, 3), TAPE_OK);
+    flush_remote(lib);
+    close_library(lib);
+    assert_int_equal(times_logged("takes data again"), 1);
+    config_free(c);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -293,6 +354,7 @@ int main(void)
         T(a_claim_that_fails_in_the_state_changes_nothing),
         T(a_cleaning_that_cannot_be_counted_says_why),
         T(a_sync_is_not_good_while_a_change_that_failed_may_still_come),
+        T(recovery_is_told_once_and_when_it_is_true),
     };
     return cmocka_run_group_tests_name("failures", tests, NULL, NULL);
 }

@@ -29,8 +29,9 @@ static struct {
     unsigned n;
 } notes = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
-static void note(const char *line)
+static void note(enum log_level level, const char *line)
 {
+    assert_int_equal(level, strstr(line, "well again") ? LOG_LEVEL_NOTICE : LOG_LEVEL_ERROR);
     pthread_mutex_lock(&notes.lock);
     if (notes.n < 8)
         snprintf(notes.lines[notes.n++], sizeof(notes.lines[0]), "%s", line);

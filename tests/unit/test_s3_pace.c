@@ -14,8 +14,9 @@
 
 static char told[4][160];
 static unsigned n_told;
-static void note(const char *line)
+static void note(enum log_level level, const char *line)
 {
+    assert_int_equal(level, strstr(line, "again") ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING);
     if (n_told < 4)
         snprintf(told[n_told], sizeof(told[0]), "%s", line);
     n_told++;

@@ -81,6 +81,58 @@ static void status_tells_of_an_encrypted_job(void **state)
     config_free(c);
 }
 
+/* ---- nobody serves ---- */
+
+static void expect_amounts(const struct vtl_config *c, json_int_t local, json_int_t accepted)
+{
+    struct library *lib = NULL;
+    struct errtext err = {""};
+    if (library_open(c, 0, &lib, &err))
+        fail_msg("%s", err.text);
+    json_t *s = call(lib, json_pack("{s:s}", "op", "status"));
+    const json_t *d = json_array_get(json_object_get(s, "drives"), 0);
+    assert_true(json_is_false(json_object_get(s, "serving")));
+    assert_string_equal(json_string_value(json_object_get(d, "barcode")), "STA002L8");
+    assert_string_equal(json_string_value(json_object_get(d, "state")), "unloaded");
+    assert_in_range(json_integer_value(json_object_get(s, "local_only_bytes")), local, local + 2000);
+    assert_in_range(json_integer_value(json_object_get(s, "accepted_bytes")), accepted, accepted + 2000);
+    json_decref(s);
+    close_library(lib);
+}
+
+/* As the disk is after a kill -9: a committed segment, one that is sealed and not stored, and one that is open. */
+static void what_a_killed_run_left_is_only_on_this_disk(void **state)
+{
+    (void)state;
+    char command[300];
+    static uint8_t noise[300000];
+    uint32_t x = 1;
+    struct vtl_config *c = config("one", "local", "64M"), *copy = config("two", "local", "64M");
+    struct library *lib = new_library(c, "STA002L8");
+    const struct tape_ops *ops = library_drive_ops();
+    void *d = library_drive(lib, 0);
+    for (size_t k = 0; k < sizeof(noise); k++) /* which does not compress */
+        noise[k] = (uint8_t)((x = x * 1664525 + 1013904223) >> 24);
+    move(lib, SLOT, DRIVE);
+    assert_int_equal(ops->write(d, noise, sizeof(noise), false, NULL, &never), TAPE_OK);
+    flush_remote(lib);
+    (void)snprintf(command, sizeof(command), "mv %s/store/tapes/STA002L8/seg %s/seg && : >%s/store/tapes/STA002L8/seg",
+                   dir, dir, dir);
+    assert_int_equal(system(command), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(ops->write(d, noise, sizeof(noise), false, NULL, &never), TAPE_OK);
+        if (!i)
+            json_decref(call(lib, json_pack("{s:s}", "op", "flush")));        /* seals */
+        assert_int_equal(ops->write_filemarks(d, 0, false, &never), TAPE_OK); /* syncs */
+    }
+    (void)snprintf(command, sizeof(command), "cp -r %s/one %s/two", dir, dir);
+    assert_int_equal(system(command), 0);
+    expect_amounts(copy, 2 * sizeof(noise), sizeof(noise));
+    close_library(lib);
+    config_free(copy);
+    config_free(c);
+}
+
 /* ---- the store ---- */
 
 static struct objstore_ops other_ops;
@@ -131,6 +183,7 @@ int main(void)
         cmocka_unit_test(every_activity_has_a_word),
         cmocka_unit_test(every_type_of_element_has_a_word),
         T(status_tells_of_an_encrypted_job),
+        T(what_a_killed_run_left_is_only_on_this_disk),
         T(status_tells_of_the_store),
     };
     return cmocka_run_group_tests_name("status", tests, NULL, NULL);

@@ -176,6 +176,54 @@ static void a_whole_cartridge_is_good(void **state)
     assert_int_equal(r.end_object, N_OBJECTS);
 }
 
+/* ---- a store that gives nothing ---- */
+
+static const struct objstore_ops *dir_ops;
+static bool bucket_is_there;
+
+static int no_segment(struct objstore *s, const char *key, uint64_t offset, uint64_t len, void *buf,
+                      const struct obj_call *c, struct errtext *err)
+{
+    return strstr(key, "/seg/") ? errtext_set(err, -EIO, "get %s: no answer", key)
+                                : dir_ops->get(s, key, offset, len, buf, c, err);
+}
+
+static int maybe_there(struct objstore *s, const struct obj_call *c, struct errtext *err)
+{
+    (void)s;
+    (void)c;
+    return bucket_is_there ? 0 : errtext_set(err, -EIO, "check: no answer");
+}
+
+/* What one object lacks is damage; what nobody gets any answer to is not. */
+static void a_store_that_gives_nothing_is_no_damage(void **state)
+{
+    (void)state;
+    char path[100];
+    struct heard h;
+    struct verify_result r;
+    struct errtext err = {""};
+    struct objstore *store = NULL;
+    make_cartridge();
+    (void)snprintf(path, sizeof(path), "%s/store", dir);
+    const struct objstore_config oc = {.type = "dir", .path = path, .prefix = ""};
+    must(objstore_open(&oc, &store, &err), &err);
+    struct objstore_ops ops = *(dir_ops = store->ops);
+    ops.get = no_segment;
+    ops.check = maybe_there;
+    store->ops = &ops;
+    struct verify_options o = {.parallel = 1, .problem = hear, .arg = &h};
+    for (int there = 0; there < 2; there++) {
+        bucket_is_there = there;
+        h = (struct heard){0};
+        assert_int_equal(verify_cartridge(store, BARCODE, &o, &r, &err), there ? 0 : -EIO);
+        assert_int_equal(h.n, there ? 1 : 0);
+        assert_int_equal(r.lost_objects != 0, there);
+        assert_non_null(strstr(there ? h.what : err.text, "no answer"));
+    }
+    store->ops->close(store);
+}
+
 /* ---- several cartridges at a time ---- */
 
 /* A store that tells how many reads of segments are under way together; the first waits a moment for another. */
@@ -636,6 +684,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_whole_cartridge_is_good, setup, teardown),
         cmocka_unit_test_setup_teardown(calls_that_share_a_gate_read_no_more_than_it_lets_in, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_store_that_gives_nothing_is_no_damage, setup, teardown),
         cmocka_unit_test_setup_teardown(an_unknown_cartridge_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(every_byte_of_a_segment_is_checked, setup, teardown),
         cmocka_unit_test_setup_teardown(a_damaged_end_of_a_segment_loses_no_block, setup, teardown),

@@ -16,7 +16,7 @@
 
 static void touch(struct cartridge *c)
 {
-    c->changes++;
+    cartridge_count_change(c);
     c->row.modified = engine_time();
 }
 
@@ -62,7 +62,7 @@ static void drop_open(struct cartridge *c)
     cartridge_count_open(c, 0);
     c->undropped = id;
     if (drop_row(c))
-        log_line("%s: state: %s", c->row.barcode, db_error(c->eng->db));
+        log_err("%s: state: %s", c->row.barcode, db_error(c->eng->db));
 }
 
 void cartridge_cut_live(struct cartridge *c, uint64_t object)
@@ -449,5 +449,5 @@ void cartridge_seal_if_idle(struct cartridge *c, uint64_t idle)
     c->idle_error = rc;
     lock_release(&c->lock);
     if (rc && rc != told)
-        log_line("%s: sealing the idle segment: %s", cartridge_barcode(c), strerror(-rc));
+        log_err("%s: sealing the idle segment: %s", cartridge_barcode(c), strerror(-rc));
 }

@@ -78,10 +78,20 @@ struct cartridge_brief {
 };
 void cartridge_brief(struct cartridge *c, uint64_t object, struct cartridge_brief *out);
 
-/* The backlog: what no head in the store holds yet. */
+/*
+ * How much of a cartridge is where, in bytes as they are stored. Every figure that is shown comes from here: "only on
+ * this disk" is local, "accepted by the store" is accepted, and together they are the whole cartridge.
+ */
+struct cartridge_amounts {
+    uint64_t local;    /* the backlog: what no head in the store names, and a rebuild would not bring back */
+    uint64_t unsent;   /* of local: what the store has not taken yet */
+    uint64_t accepted; /* what a head in the store names */
+};
+
 struct cartridge_backlog {
-    uint64_t bytes;
-    bool remote; /* nothing: the last head holds all that was acknowledged */
+    struct cartridge_amounts amounts;
+    uint64_t since; /* seconds since 1970: the oldest of it waits, as far as this run knows; 0: there is nothing */
+    bool remote;    /* nothing: the last head holds all that was acknowledged */
     bool fenced;
     bool lost;         /* what is not remote never will be: spool files are gone, and trouble names them */
     char trouble[600]; /* the store's last complaint, "" when all is well */
@@ -91,7 +101,7 @@ void cartridge_backlog(struct cartridge *c, struct cartridge_backlog *out);
 /* For people and programs that list cartridges. */
 struct cartridge_view {
     bool loaded, held, write_protected, worm;
-    uint64_t capacity, used_bytes, stored_bytes;
+    uint64_t capacity, used_bytes;
     uint64_t segments, end_file, end_object; /* loaded only */
     uint64_t created, modified;
     struct seg_id head; /* epoch 0: none */

@@ -24,6 +24,7 @@ struct cartridge *cartridge_new(struct engine *eng, const struct db_cartridge *r
     tape_index_init(&c->live);
     c->changes = 1;
     c->committed = row->dirty ? 0 : 1;
+    c->changed_since = row->modified;
     c->owner = row->fenced ? CARTRIDGE_FENCED : CARTRIDGE_UNCLAIMED;
     atomic_init(&c->fenced_flag, row->fenced != DB_NOT_FENCED);
     c->due = (row->garbage ? DUE_GARBAGE : 0) | (row->rebuilt ? DUE_SWEEP : 0);
@@ -43,6 +44,9 @@ void cartridge_free(struct cartridge *c)
 {
     if (!c)
         return;
+    lock_take(&c->lock);
+    cartridge_stop_failing(c);
+    lock_release(&c->lock);
     seg_writer_free(c->open.writer);
     if (c->open.fd >= 0)
         close(c->open.fd);
@@ -159,10 +163,10 @@ void cartridge_unload_if_clean(struct cartridge *c)
     bool stored = c->open.state == OPEN_CLOSED && !c->n_pending && cartridge_is_committed(c);
     if (c->loaded && !c->users && stored && !c->heads_taken && !c->doomed && !(c->due & DUE_GARBAGE)) {
         c->row.used_bytes = tape_index_plain_bytes(&c->live);
-        c->row.stored_bytes = 0;
+        c->row.accepted_bytes = 0;
         for (size_t i = 0; i < c->live.n_segs; i++)
-            c->row.stored_bytes += c->live.segs[i].size;
-        c->row.sealed_bytes = 0;
+            c->row.accepted_bytes += c->live.segs[i].size;
+        c->row.local_bytes = 0;
         forget_live(c);
     }
     lock_release(&c->lock);

@@ -111,11 +111,12 @@ void cartridge_fence(struct cartridge *c, enum db_fence fenced)
     c->owner = CARTRIDGE_FENCED;
     atomic_store(&c->fenced_flag, true);
     cartridge_uncount(c);
+    cartridge_stop_failing(c);
     if (c->row.fenced == fenced)
         return;
     c->row.fenced = fenced;
     if (db_cartridge_update(c->eng->db, &c->row)) /* the next look finds it out again */
-        log_line("%s: state: %s", c->row.barcode, db_error(c->eng->db));
+        log_err("%s: state: %s", c->row.barcode, db_error(c->eng->db));
 }
 
 const atomic_bool *cartridge_fenced_flag(const struct cartridge *c)
@@ -161,7 +162,7 @@ void cartridge_set_trouble(struct cartridge *c, const char *text)
 void cartridge_tell(struct cartridge *c, const struct errtext *err)
 {
     cartridge_set_trouble(c, err->text);
-    log_line("%s", err->text);
+    log_err("%s", err->text);
 }
 
 void cartridge_note_failure(struct cartridge *c, unsigned kind, const struct errtext *err)
@@ -169,6 +170,8 @@ void cartridge_note_failure(struct cartridge *c, unsigned kind, const struct err
     lock_take(&c->lock);
     bool speak = strcmp(c->trouble, err->text) != 0 || (c->failures & (c->failures + 1)) == 0;
     (void)snprintf(c->trouble, sizeof(c->trouble), "%s", err->text);
+    if (!c->counted_failing && c->owner != CARTRIDGE_FENCED)
+        engine_failing(c->eng, c->counted_failing = true);
     c->failing |= kind;
     if (c->backoff_until <= clock_ms()) { /* transfers that fail side by side are one failure */
         unsigned shift = c->failures < 6 ? c->failures : 6;
@@ -178,7 +181,14 @@ void cartridge_note_failure(struct cartridge *c, unsigned kind, const struct err
     }
     lock_release(&c->lock);
     if (speak)
-        log_line("%s", err->text);
+        log_warn("%s", err->text);
+}
+
+void cartridge_stop_failing(struct cartridge *c)
+{
+    lock_assert_held(&c->lock);
+    if (c->counted_failing)
+        engine_failing(c->eng, c->counted_failing = false);
 }
 
 void cartridge_try_again(struct cartridge *c)
@@ -199,8 +209,7 @@ void cartridge_note_success(struct cartridge *c, unsigned kind)
         c->failures = 0;
         c->backoff_until = 0;
         c->trouble[0] = '\0';
+        cartridge_stop_failing(c);
     }
     lock_release(&c->lock);
-    if (over)
-        log_line("%s: the store takes data again", c->row.barcode);
 }

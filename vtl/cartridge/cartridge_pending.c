@@ -61,7 +61,8 @@ int cartridge_push_pending(struct cartridge *c, const struct seg_id *id, uint64_
         c->pending = p;
         c->room_pending = room;
     }
-    c->pending[c->n_pending++] = (struct pending){.id = *id, .size = size};
+    c->pending[c->n_pending++] =
+        (struct pending){.id = *id, .size = size, .since = c->loaded ? engine_time() : c->row.modified};
     return 0;
 }
 
@@ -83,7 +84,7 @@ void cartridge_bury_dead(struct cartridge *c)
         object_key(key, c->row.barcode, "seg", &p->id);
         const char *keys[] = {key};
         if (p->tried && db_garbage_add(c->eng->db, c->row.rowid, keys, 1))
-            log_line("%s: state: %s: %s stays in the store", c->row.barcode, db_error(c->eng->db), key);
+            log_err("%s: state: %s: %s stays in the store", c->row.barcode, db_error(c->eng->db), key);
         spool_remove(c->eng->spool, c->row.barcode, &p->id);
         remove_pending(c, i);
     }
@@ -110,9 +111,9 @@ void cartridge_pending_lost(struct cartridge *c, const struct seg_id *id, const 
             continue;
         seg_id_format(id, name);
         if (!p->lost[0])
-            log_line("%s: spool file %s %s, and it is not in the store: what it held cannot be stored, nor what is "
-                     "behind it",
-                     c->row.barcode, name, what);
+            log_err("%s: spool file %s %s, and it is not in the store: what it held cannot be stored, nor what is "
+                    "behind it",
+                    c->row.barcode, name, what);
         (void)snprintf(p->lost, sizeof(p->lost), "%s", what);
         p->again_at = clock_ms() + LOOK_AGAIN_MS;
     }
@@ -173,7 +174,6 @@ int cartridge_pending_done(struct cartridge *c, const struct seg_id *id, bool st
     if (rc)
         return rc;
     spool_stored(c->eng->spool, c->row.barcode, id, p->size);
-    c->row.stored_bytes += p->size;
     remove_pending(c, i);
     return 0;
 }
@@ -203,15 +203,4 @@ bool cartridge_can_commit(const struct cartridge *c)
     size_t prefix = cartridge_stored_prefix(c);
     uint64_t end = prefix ? c->live.segs[prefix - 1].first_object + c->live.segs[prefix - 1].objects : 0;
     return end >= c->row.floor && (prefix == c->live.n_segs || prefix > c->row.commit_segs);
-}
-
-uint64_t cartridge_stored_bytes(const struct cartridge *c)
-{
-    uint64_t n = 0;
-    for (size_t i = 0; i < c->live.n_segs; i++)
-        n += c->live.segs[i].size; /* 0 while it is open */
-    for (size_t i = 0; i < c->n_pending; i++)
-        if (!c->pending[i].dead)
-            n -= c->pending[i].size;
-    return n;
 }

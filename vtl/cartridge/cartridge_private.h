@@ -69,6 +69,7 @@ struct pending { /* a sealed segment that is not stored yet */
     uint64_t again_at; /* ticks: then the file is looked at once more */
     /* "", or what is wrong with its file: it cannot be stored, and holds up what is behind it. */
     char lost[SEGMENT_FAULT_SIZE];
+    uint64_t since; /* seconds since 1970: it waits */
 };
 
 /* What the workers are to do when they may. */
@@ -115,15 +116,17 @@ struct cartridge {
     uint64_t changes;       /* goes up with each change of live */
     uint64_t committed;     /* value of changes that the last head holds */
     uint64_t committed_at;  /* ticks */
+    uint64_t changed_since; /* seconds since 1970: changes that may be in no head began about then */
     uint64_t backoff_until; /* ticks: the store failed, try again then */
     unsigned failures;
-    unsigned failing;   /* which kinds of job failed last time: bits */
-    char trouble[600];  /* the store's last complaint, "" when all is well */
-    int idle_error;     /* why the idle segment could not be sealed, told already */
-    unsigned users;     /* drives that hold it: live stays loaded */
-    struct usage usage; /* row.counters follows it when the row is written anyway */
-    bool usage_changed; /* since then */
-    uint64_t appended;  /* bytes that went into segment files in this run */
+    unsigned failing;     /* which kinds of job failed last time: bits */
+    bool counted_failing; /* in engine.failing */
+    char trouble[600];    /* the store's last complaint, "" when all is well */
+    int idle_error;       /* why the idle segment could not be sealed, told already */
+    unsigned users;       /* drives that hold it: live stays loaded */
+    struct usage usage;   /* row.counters follows it when the row is written anyway */
+    bool usage_changed;   /* since then */
+    uint64_t appended;    /* bytes that went into segment files in this run */
 };
 
 /* ---- all with the lock held, but where said ---- */
@@ -143,6 +146,13 @@ static inline bool cartridge_is_committed(const struct cartridge *c)
     return c->changes == c->committed;
 }
 
+static inline void cartridge_count_change(struct cartridge *c)
+{
+    if (cartridge_is_committed(c))
+        c->changed_since = engine_time();
+    c->changes++;
+}
+
 /* Writes a changed row to the state and takes it over; a head will hold it soon. */
 int cartridge_change_row(struct cartridge *c, struct db_cartridge *row);
 /* row.counters tell the usage of now. */
@@ -154,8 +164,6 @@ void cartridge_cut_maps(struct cartridge *c);
 /* Makes ch cut the rows at object: *runs (malloc'd) belongs to it. */
 int cartridge_change_cut(const struct cartridge *c, uint64_t object, struct db_change *ch, struct seg_fm_run **runs);
 void cartridge_free_doomed(struct cartridge *c);
-/* Bytes of live that no head holds yet. */
-uint64_t cartridge_not_remote(const struct cartridge *c);
 /* The owner is FENCED from now on, and the state knows it. */
 void cartridge_fence(struct cartridge *c, enum db_fence fenced);
 /* What is to be known of it, in the log and as its trouble. Without the lock. */
@@ -165,6 +173,8 @@ void cartridge_try_again(struct cartridge *c); /* now, whatever failed before */
 void cartridge_note_failure(struct cartridge *c, unsigned kind, const struct errtext *err);
 /* It did not. The trouble is over when no kind of job fails any more. Without the lock. */
 void cartridge_note_success(struct cartridge *c, unsigned kind);
+/* It no longer counts as one that fails: nothing more of it will be tried. With the lock. */
+void cartridge_stop_failing(struct cartridge *c);
 /* This state recorded that head, or was about to put it: after the recorded one, by the run that tried last. */
 bool cartridge_knows_head(const struct cartridge *c, const struct seg_id *head);
 /* The bucket's view, of head h and index x, becomes that of the cartridge, which is FENCED then. *kept: bytes that only
@@ -198,8 +208,6 @@ int cartridge_pending_done(struct cartridge *c, const struct seg_id *id, bool st
 size_t cartridge_stored_prefix(const struct cartridge *c);
 /* Is there something that a head could hold and none does? */
 bool cartridge_can_commit(const struct cartridge *c);
-/* Bytes of live's segments that are in the store. */
-uint64_t cartridge_stored_bytes(const struct cartridge *c);
 
 /* ---- cartridge_recover.c ---- */
 /* The segment of an OPEN row, of which synced bytes were safe, as the process left it. */

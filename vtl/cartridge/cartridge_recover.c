@@ -61,10 +61,10 @@ static int take_recovered(struct cartridge *c, const struct seg_totals *t)
 static void tell_damage(struct cartridge *c, const char *name, uint64_t synced)
 {
     uint64_t end = tape_index_end_object(&c->live);
-    log_line("%s: open segment %s is DAMAGED on the disk: it had %llu bytes that were synced, and not all of them "
-             "can be read; the tape ends "
-             "at object %llu now, and what was acknowledged behind it is lost (the file is kept as %s.bad)",
-             c->row.barcode, name, (unsigned long long)synced, (unsigned long long)end, name);
+    log_err("%s: open segment %s is DAMAGED on the disk: it had %llu bytes that were synced, and not all of them "
+            "can be read; the tape ends "
+            "at object %llu now, and what was acknowledged behind it is lost (the file is kept as %s.bad)",
+            c->row.barcode, name, (unsigned long long)synced, (unsigned long long)end, name);
     c->usage.lost_objects++;
     c->usage.lost_from = end;
     c->usage_changed = true;
@@ -75,7 +75,7 @@ static void tell_damage(struct cartridge *c, const char *name, uint64_t synced)
     if (c->row.floor > end)
         c->row.floor = end;
     if (db_cartridge_update(c->eng->db, &c->row))
-        log_line("%s: state: %s", c->row.barcode, db_error(c->eng->db));
+        log_err("%s: state: %s", c->row.barcode, db_error(c->eng->db));
 }
 
 /* What is whole of the file. -ENODATA: nothing. *sealed: all of it, with index and footer. */
@@ -133,7 +133,7 @@ static int use_file(struct recovery *r, bool sealed)
     struct cartridge *c = r->c;
     uint64_t first = r->t.header.first_object, next = first + r->t.objects, end = tape_index_end_object(&c->live);
     if (first > end) {
-        log_line("%s: open segment begins at object %llu, behind the end %llu: not used", c->row.barcode,
+        log_warn("%s: open segment begins at object %llu, behind the end %llu: not used", c->row.barcode,
                  (unsigned long long)first, (unsigned long long)end);
         return -ENODATA;
     }
@@ -143,8 +143,8 @@ static int use_file(struct recovery *r, bool sealed)
     if (!rc)
         rc = take_recovered(c, &r->t);
     if (!rc)
-        log_line("%s: recovered the open segment: objects %llu to %llu", c->row.barcode, (unsigned long long)first,
-                 (unsigned long long)next);
+        log_notice("%s: recovered the open segment: objects %llu to %llu", c->row.barcode, (unsigned long long)first,
+                   (unsigned long long)next);
     return rc;
 }
 
@@ -157,10 +157,10 @@ static int give_up(struct recovery *r, const char *name)
     if (rc)
         return rc;
     if (nothing)
-        log_line("%s: open segment %s holds no whole record, and none was synced: the tape is what it was before",
-                 c->row.barcode, name);
+        log_notice("%s: open segment %s holds no whole record, and none was synced: the tape is what it was before",
+                   c->row.barcode, name);
     else
-        log_line("%s: open segment %s holds no whole record: the tape is what it was before (the file, if there is "
+        log_warn("%s: open segment %s holds no whole record: the tape is what it was before (the file, if there is "
                  "one, is kept as %s.bad)",
                  c->row.barcode, name, name);
     if (nothing)

@@ -20,7 +20,7 @@ int cartridge_change_row(struct cartridge *c, struct db_cartridge *row)
     if (rc)
         return rc;
     cartridge_set_row(c, row);
-    c->changes++;
+    cartridge_count_change(c);
     c->due |= DUE_COMMIT;
     return 0;
 }

@@ -52,20 +52,38 @@ void cartridge_brief(struct cartridge *c, uint64_t object, struct cartridge_brie
     lock_release(&c->lock);
 }
 
-uint64_t cartridge_not_remote(const struct cartridge *c)
+/* A segment that is stored counts as accepted once a head names it: a rebuild goes by heads. */
+static void fill_amounts(const struct cartridge *c, struct cartridge_amounts *out)
 {
-    uint64_t n = 0;
     lock_assert_held(&c->lock);
-    if (!c->loaded)
-        return c->row.sealed_bytes;
-    for (size_t i = c->row.commit_segs; i < c->live.n_segs; i++)
-        n += c->live.segs[i].size;
-    return n + c->open.size;
+    *out = (struct cartridge_amounts){.local = c->row.local_bytes, .accepted = c->row.accepted_bytes};
+    if (!c->loaded) {
+        out->unsent = c->row.local_bytes;
+        return;
+    }
+    *out = (struct cartridge_amounts){.local = c->open.size, .unsent = c->open.size};
+    for (size_t i = 0; i < c->live.n_segs; i++)
+        *(i < c->row.commit_segs ? &out->accepted : &out->local) += c->live.segs[i].size; /* 0 while it is open */
+    for (size_t i = 0; i < c->n_pending; i++)
+        if (!c->pending[i].dead)
+            out->unsent += c->pending[i].size;
+}
+
+static uint64_t waits_since(const struct cartridge *c)
+{
+    if (cartridge_is_committed(c))
+        return 0;
+    uint64_t oldest = c->changed_since;
+    for (size_t i = 0; i < c->n_pending; i++)
+        if (c->pending[i].since < oldest)
+            oldest = c->pending[i].since;
+    return oldest;
 }
 
 static void fill_backlog(struct cartridge *c, struct cartridge_backlog *out)
 {
-    out->bytes = cartridge_not_remote(c);
+    fill_amounts(c, &out->amounts);
+    out->since = waits_since(c);
     out->remote = cartridge_is_committed(c);
     out->fenced = c->owner == CARTRIDGE_FENCED;
     memcpy(out->trouble, c->trouble, sizeof(out->trouble));
@@ -90,7 +108,6 @@ void cartridge_view(struct cartridge *c, struct cartridge_view *out)
                                    .worm = c->row.worm,
                                    .capacity = c->row.capacity,
                                    .used_bytes = c->row.used_bytes,
-                                   .stored_bytes = c->row.stored_bytes,
                                    .created = c->row.created,
                                    .modified = c->row.modified,
                                    .head = c->row.head,
@@ -98,7 +115,6 @@ void cartridge_view(struct cartridge *c, struct cartridge_view *out)
                                    .usage = c->usage};
     if (c->loaded) {
         out->used_bytes = tape_index_plain_bytes(&c->live);
-        out->stored_bytes = cartridge_stored_bytes(c);
         out->segments = c->live.n_segs;
         out->end_file = tape_index_end_file(&c->live);
         out->end_object = tape_index_end_object(&c->live);

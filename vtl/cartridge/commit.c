@@ -26,8 +26,8 @@ struct snapshot {
     size_t n_puts;
     struct map_ref *maps; /* the cartridge's after this commit */
     size_t n_maps;
-    size_t segs; /* leading segments that the head holds */
-    uint64_t changes;
+    size_t segs;                /* leading segments that the head holds */
+    uint64_t changes, taken_at; /* taken_at: seconds since 1970 */
     bool whole;
 };
 
@@ -144,6 +144,7 @@ static int take_snapshot(struct cartridge *c, struct snapshot *s)
     s->segs = cartridge_stored_prefix(c);
     s->whole = s->segs == c->live.n_segs;
     s->changes = c->changes;
+    s->taken_at = engine_time();
     uint64_t mapped = 0;
     int rc = plan_maps(c, s, &mapped);
     INVARIANT(rc || (mapped <= s->segs && c->row.commit_segs <= s->segs));
@@ -193,6 +194,7 @@ static int record(struct cartridge *c, struct snapshot *s)
         if (s->whole)
             c->committed = s->changes;
         c->committed_at = clock_ms();
+        c->changed_since = s->taken_at;
     }
     INVARIANT(c->mapped_segs <= c->row.commit_segs && c->row.commit_segs <= c->live.n_segs);
     lock_release(&c->lock);
@@ -206,7 +208,7 @@ static void give_up(struct cartridge *c, const struct snapshot *s)
     for (size_t i = 0; i < s->n_puts; i++) {
         const char *keys[] = {s->puts[i].key};
         if (db_garbage_add(c->eng->db, c->row.rowid, keys, 1))
-            log_line("%s: state: %s", c->row.barcode, db_error(c->eng->db));
+            log_err("%s: state: %s", c->row.barcode, db_error(c->eng->db));
     }
     lock_take(&c->lock);
     cartridge_free_doomed(c);

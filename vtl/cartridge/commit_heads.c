@@ -66,7 +66,7 @@ static int real_heads(struct cartridge *c, const struct seg_id *trusted, size_t 
     lock_release(&c->lock);
     seg_id_format(&junk, name);
     if (speak)
-        log_line("tapes/%s/head/%s: passed over: it is no head of this cartridge, whatever its name says; \"s3vtl tape "
+        log_warn("tapes/%s/head/%s: passed over: it is no head of this cartridge, whatever its name says; \"s3vtl tape "
                  "claim "
                  "%s --force\" puts it aside",
                  c->row.barcode, name, c->row.barcode);

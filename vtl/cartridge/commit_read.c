@@ -155,7 +155,7 @@ static int read_best(struct objstore *store, const char *barcode, const struct h
         if (!heads[i].number || (s->limit && seg_id_compare(&heads[i], s->limit) >= 0)) /* number 0 is a claim */
             continue;
         if (!none)
-            log_line("%s: passed over", err->text);
+            log_warn("%s: passed over", err->text);
         none = false;
         rc = commit_read_one(store, barcode, &heads[i], out, call, err);
         if (rc == -EBADMSG && is_among(&heads[i], s->trusted, s->n_trusted))
@@ -295,7 +295,10 @@ void commit_row_of_head(const struct head *h, const struct tape_index *x, struct
                                  .next_map = h->next_map,
                                  .head = h->id,
                                  .commit_segs = x->n_segs,
+                                 .used_bytes = tape_index_plain_bytes(x),
                                  .rebuilt = true};
+    for (size_t i = 0; i < x->n_segs; i++)
+        row->accepted_bytes += x->segs[i].size;
     memcpy(row->barcode, h->barcode, sizeof(row->barcode));
     memcpy(row->id, h->cartridge, sizeof(row->id));
     row->mam = h->mam ? json_dumps(h->mam, JSON_COMPACT) : NULL;

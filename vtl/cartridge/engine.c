@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/lock.h"
+#include "base/log.h"
 
 void progress_init(struct progress *p)
 {
@@ -54,6 +55,31 @@ uint64_t engine_dirty_limit(struct engine *e)
     return atomic_load(&e->live.durability) == DURABILITY_REMOTE
                ? upload_backlog(upload_rate_get(&e->upload_rate, clock_ms()), least, most)
                : most;
+}
+
+void engine_failing(struct engine *e, bool begins)
+{
+    if (begins) {
+        atomic_fetch_add(&e->failing, 1);
+        atomic_store(&e->unwell, true);
+    } else {
+        atomic_fetch_sub(&e->failing, 1);
+    }
+}
+
+void engine_took_head(struct engine *e)
+{
+    struct obj_health health;
+    objstore_health(e->store, &health);
+    if (!atomic_load(&e->failing) && atomic_exchange(&e->unwell, false) && !health.tells)
+        log_notice("the store takes data again");
+}
+
+uint64_t engine_upload_rate(struct engine *e)
+{
+    struct obj_health health;
+    objstore_health(e->store, &health);
+    return health.text[0] || atomic_load(&e->failing) ? 0 : upload_rate_get(&e->upload_rate, clock_ms());
 }
 
 void engine_set_host(struct engine *e, const char *name)

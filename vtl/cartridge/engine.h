@@ -45,11 +45,20 @@ struct engine {
     _Atomic uint64_t dirty_bytes;   /* in the spool, not stored yet */
     _Atomic uint64_t waiting_bytes; /* acknowledged, not in the spool yet */
     struct upload_rate upload_rate;
+    _Atomic unsigned failing; /* cartridges whose last job of some kind failed */
+    atomic_bool unwell;       /* one failed since the store last took a head */
 };
 /* How many dirty bytes there may be before WRITE waits: max_dirty, and with durability = remote no more than a flush
  * can wait for. */
 uint64_t engine_dirty_limit(struct engine *e);
 
+/* A cartridge begins to fail, or no longer does. */
+void engine_failing(struct engine *e, bool begins);
+/* The store took a head. Says that it takes data again, if it had not, nothing else fails, and the store does not tell
+ * by itself when it is well again (its health). */
+void engine_took_head(struct engine *e);
+/* Bytes a second that the store takes; 0: unknown, as nothing was sent yet or the store is in trouble. */
+uint64_t engine_upload_rate(struct engine *e);
 /* What of a host's name may stand in a head: 64 characters at most, those that are no printable ASCII as "?". */
 void engine_set_host(struct engine *e, const char *name);
 

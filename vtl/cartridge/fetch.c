@@ -277,7 +277,7 @@ void *fetch_thread(void *arg)
         f->failed = rc && !atomic_load(&f->cancel);
         int cache_error = rc && d.local ? rc : rc ? w->cache_error : 0;
         if (cache_error && cache_error != w->cache_error) /* what needs the segment reads it from the store */
-            log_line("%s: %s", cartridge_barcode(c), err.text);
+            log_warn("%s: %s", cartridge_barcode(c), err.text);
         w->cache_error = cache_error;
         f->no_room = d.local;
         f->err = err;

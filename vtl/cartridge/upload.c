@@ -175,7 +175,7 @@ int upload_segment(struct cartridge *c, const struct pending *seg, const struct 
     if (l.fault[0])
         rc = -ENODATA;
     if (!rc && l.harmless[0])
-        log_line("%s: stored, though damaged in the spool: %s", key, l.harmless);
+        log_warn("%s: stored, though damaged in the spool: %s", key, l.harmless);
     lock_take(&c->lock);
     if (rc == -ENODATA)
         cartridge_pending_lost(c, &seg->id, l.fault);

@@ -72,6 +72,16 @@ uint64_t upload_rate_get(struct upload_rate *r, uint64_t now)
     return rate;
 }
 
+uint64_t upload_rate_sent(struct upload_rate *r)
+{
+    uint64_t n = 0;
+    lock_take(&r->lock);
+    for (const struct upload *u = r->running; u; u = u->next)
+        n += atomic_load(&u->sent);
+    lock_release(&r->lock);
+    return n;
+}
+
 uint64_t upload_backlog(uint64_t rate, uint64_t least, uint64_t most)
 {
     uint64_t n = rate > most / FLUSH_GOAL_S ? most : rate * FLUSH_GOAL_S;

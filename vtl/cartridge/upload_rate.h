@@ -32,6 +32,8 @@ void upload_rate_begin(struct upload_rate *r, struct upload *u, uint64_t now);
 void upload_rate_end(struct upload_rate *r, struct upload *u, uint64_t bytes, uint64_t now);
 /* Bytes a second, what is under way included; 0: nothing was sent yet. */
 uint64_t upload_rate_get(struct upload_rate *r, uint64_t now);
+/* Bytes that the uploads under way have sent. Any thread. */
+uint64_t upload_rate_sent(struct upload_rate *r);
 
 /* How many bytes may wait for the store so that a flush is done in good time: what it takes in FLUSH_GOAL_S at that
  * rate, at least least (of which more could not be sent at a time), at most most. rate 0: least, until something is

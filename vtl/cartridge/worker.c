@@ -44,7 +44,7 @@ static void poke(struct workers *w, struct cartridge *c)
     if (a)
         a->pokes++;
     else
-        log_line("%s: out of memory: its upload waits", cartridge_barcode(c));
+        log_err("%s: out of memory: its upload waits", cartridge_barcode(c));
     lock_release(&w->lock);
     progress_post(&w->eng->progress);
 }
@@ -177,9 +177,16 @@ static int sweep(struct cartridge *c, const struct obj_call *call, struct errtex
     lock_release(&c->lock);
     int rc = commit_sweep(c, look, false, &found, call, err);
     if (!rc && found.objects)
-        log_line("%s: %llu objects (%llu bytes) that no head names are deleted: a gateway stored and never committed "
-                 "them",
-                 c->row.barcode, (unsigned long long)found.objects, (unsigned long long)found.bytes);
+        log_notice("%s: %llu objects (%llu bytes) that no head names are deleted: a gateway stored and never committed "
+                   "them",
+                   c->row.barcode, (unsigned long long)found.objects, (unsigned long long)found.bytes);
+    return rc == -EAGAIN ? 0 : rc;
+}
+
+static int commit(struct cartridge *c, const struct obj_call *call, bool *put, struct errtext *err)
+{
+    int rc = commit_head(c, call, err);
+    *put = !rc;
     return rc == -EAGAIN ? 0 : rc;
 }
 
@@ -189,6 +196,7 @@ static void run_job(struct workers *w, struct job *job)
     struct obj_call call = {.cancel = &w->stop};
     struct errtext err = {""};
     int rc = 0;
+    bool put = false;
     switch (job->kind) {
     case JOB_LOOK:
         rc = commit_look(c, &call, &err);
@@ -197,9 +205,7 @@ static void run_job(struct workers *w, struct job *job)
         rc = commit_claim(c, &call, &err);
         break;
     case JOB_COMMIT:
-        rc = commit_head(c, &call, &err);
-        if (rc == -EAGAIN)
-            rc = 0;
+        rc = commit(c, &call, &put, &err);
         break;
     case JOB_GARBAGE:
         rc = commit_garbage(c, &call, &err);
@@ -228,6 +234,8 @@ static void run_job(struct workers *w, struct job *job)
         cartridge_tell(c, &err);
     else if (rc != -ECANCELED && rc != -ENODATA) /* a lost file: told already, and no reason to wait with the rest */
         cartridge_note_failure(c, 1u << job->kind, &err);
+    if (put)
+        engine_took_head(w->eng);
     progress_post(&w->eng->progress);
 }
 

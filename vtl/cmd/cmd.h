@@ -8,7 +8,9 @@
 
 #include <jansson.h>
 
+#include "base/human.h"
 #include "vtl/config/config.h"
+#include "vtl/cmd/progress.h"
 
 struct command_line {
     const char *config_file; /* -c, $S3VTL_CONFIG or the default */
@@ -19,8 +21,8 @@ struct command_line {
 };
 
 /* Exit statuses: 0 done; 1 failed, with one line on stderr; 2 wrong usage, and of serve, a configuration that must be
- * mended first (the unit's RestartPreventExitStatus). */
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CONFIG = 2 };
+ * mended first (the unit's RestartPreventExitStatus); 3 of status: nobody serves the library. */
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CONFIG = 2, EXIT_NOT_SERVING = 3 };
 
 int cmd_config_accept(const struct command_line *cl);
 int cmd_config_check(const struct command_line *cl);
@@ -54,6 +56,11 @@ int usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 struct vtl_config *load_config(const struct command_line *cl);
 /* Asks the running library, or opens it here if none is running. NULL after a message. Takes over request. */
 json_t *call_library(const struct vtl_config *cfg, json_t *request);
+/* The same; *served: a running library answered. */
+json_t *call_library_served(const struct vtl_config *cfg, json_t *request, bool *served);
+/* What a running library says of its store's trouble, in text; "": none, or nobody serves. Returns its status, which
+ * the caller releases, or NULL. Says nothing. */
+json_t *ask_trouble(const struct vtl_config *cfg, char text[PROGRESS_TROUBLE]);
 /* Many at a time, none of which makes or removes a cartridge: BATCH at most. Their answers, {"ok":true,"result":...} or
  * {"ok":false,"error":text} each. The same otherwise. */
 #define BATCH 64
@@ -72,24 +79,15 @@ const char *vanished_text(const json_t *list, const char *barcode);
 /* A message for each. True: there is one. */
 bool vanished_tell(const json_t *list);
 
-/* "1.5 GiB" */
-const char *human_size(json_int_t bytes, char buf[32]);
-/* Prints "\rNAME [####....]  40 %  " to stderr; the caller prints the rest of the line. */
-void progress_bar(const char *name, uint64_t done, uint64_t total);
-/* How far a command has come that goes over many cartridges: on a terminal a bar with rate and time left, else a line
- * every 10 s. To stderr. Zeroed but for what is said. */
-struct counter {
-    const char *name;
-    bool terminal; /* stderr is one */
-    bool quiet;    /* say nothing */
-    bool shown;
-    uint64_t began, told; /* clock_ms() */
-};
-void counter_init(struct counter *c, const char *name, bool quiet);
-void counter_show(struct counter *c, uint64_t done, uint64_t total);
-/* From the library's JSON of a cartridge: "1.5 GiB of 10.9 TiB", or "47 uses left"; 26 columns of a table. */
+/* From the library's JSON of a cartridge: "1.5 GB of 12 TB", or "47 uses left"; 21 columns of a table. */
 #define USED_ROOM 80
 const char *used_of_cartridge(const json_t *cartridge, char buf[USED_ROOM]);
+/* Of a member of an object: its number or 0, its text or "-", its bytes for people. */
+json_int_t json_number(const json_t *j, const char *key);
+const char *json_words(const json_t *j, const char *key);
+const char *json_size(const json_t *j, const char *key, char buf[HUMAN_ROOM]);
+/* How wide a column with these texts is. */
+int column_width(const json_t *list, const char *key, int least);
 /* Removes an option without a value from the arguments; true if it was there. */
 bool take_flag(struct command_line *cl, const char *name);
 /* Removes "--name VALUE" or "--name=VALUE"; false after a message if the value is missing. *value NULL: not given. */

@@ -1,25 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* common.c: what the subcommands share: messages, argument parsing and calls to the library. */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/clock.h"
+#include "base/log.h"
 #include "base/secret.h"
 #include "vtl/library/control.h"
 #include "vtl/cmd/cmd.h"
 #include "vtl/cmd/owner.h"
 
-#define COUNTER_BAR_MS 200
-#define COUNTER_LINE_MS 10000
+#define ASK_MS 2000
 
 static void message(const char *fmt, va_list ap)
 {
-    fputs("s3vtl: ", stderr);
+    fprintf(stderr, "%ss3vtl: ", log_prefix(LOG_LEVEL_ERROR));
     vfprintf(stderr, fmt, ap);
     fputc('\n', stderr);
 }
@@ -76,17 +72,39 @@ static json_t *call_here(const struct vtl_config *cfg, const json_t *request)
     return result;
 }
 
-json_t *call_library(const struct vtl_config *cfg, json_t *request)
+json_t *call_library_served(const struct vtl_config *cfg, json_t *request, bool *served)
 {
     json_t *result = NULL;
     struct errtext err = {""};
     int rc = control_call(cfg, request, 0, &result, &err);
-    if (rc == -ENOENT || rc == -ECONNREFUSED)
+    *served = rc != -ENOENT && rc != -ECONNREFUSED;
+    if (!*served)
         result = call_here(cfg, request);
     else if (rc)
         fail("%s", err.text);
     json_decref(request);
     return result;
+}
+
+json_t *call_library(const struct vtl_config *cfg, json_t *request)
+{
+    bool served;
+    return call_library_served(cfg, request, &served);
+}
+
+json_t *ask_trouble(const struct vtl_config *cfg, char text[PROGRESS_TROUBLE])
+{
+    json_t *request = json_pack("{s:s}", "op", "status"), *r = NULL, *c;
+    struct errtext err = {""};
+    size_t i;
+    text[0] = '\0';
+    (void)control_call(cfg, request, ASK_MS, &r, &err);
+    json_decref(request);
+    const char *trouble = json_string_value(json_object_get(json_object_get(r, "store"), "trouble"));
+    json_array_foreach(json_object_get(r, "cartridges"), i, c) if (!trouble) /* a directory says it only there */
+        trouble = json_string_value(json_object_get(c, "trouble"));
+    (void)snprintf(text, PROGRESS_TROUBLE, "%s", trouble ? trouble : "");
+    return r;
 }
 
 json_t *call_each(const struct vtl_config *cfg, json_t *requests)
@@ -103,63 +121,44 @@ void print_json(const json_t *j)
     putchar('\n');
 }
 
-const char *human_size(json_int_t bytes, char buf[32])
-{
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
-    double n = (double)bytes;
-    int u = 0;
-    while (n >= 1024 && u < 5) {
-        n /= 1024;
-        u++;
-    }
-    (void)snprintf(buf, 32, u ? "%.1f %s" : "%.0f %s", n, units[u]);
-    return buf;
-}
-
-void progress_bar(const char *name, uint64_t done, uint64_t total)
-{
-    char bar[31];
-    memset(bar, '.', 30);
-    memset(bar, '#', total ? (size_t)(done * 30 / total) : 30);
-    bar[30] = '\0';
-    fprintf(stderr, "\r%-16s [%s] %3u %%  ", name, bar, total ? (unsigned)(done * 100 / total) : 100);
-}
-
-void counter_init(struct counter *c, const char *name, bool quiet)
-{
-    *c = (struct counter){
-        .name = name, .terminal = isatty(STDERR_FILENO), .quiet = quiet, .began = clock_ms(), .told = clock_ms()};
-}
-
-void counter_show(struct counter *c, uint64_t done, uint64_t total)
-{
-    uint64_t now = clock_ms(), every = c->terminal ? COUNTER_BAR_MS : COUNTER_LINE_MS;
-    if (c->quiet || (now - c->told < every && (done < total || !c->shown)))
-        return;
-    c->told = now;
-    c->shown = true;
-    double seconds = (double)(now - c->began) / 1000, rate = seconds > 0 ? (double)done / seconds : 0;
-    if (c->terminal)
-        progress_bar(c->name, done, total);
-    else
-        fprintf(stderr, "s3vtl: %s: ", c->name);
-    fprintf(stderr, "%" PRIu64 " of %" PRIu64 " cartridges, %.1f/s", done, total, rate);
-    if (rate > 0 && done < total)
-        fprintf(stderr, ", %.0f s left", (double)(total - done) / rate);
-    fputs(!c->terminal ? "\n" : done < total ? "\033[K" : "\r\033[K", stderr);
-}
-
 const char *used_of_cartridge(const json_t *c, char buf[USED_ROOM])
 {
-    char used[32], capacity[32];
+    char used[HUMAN_ROOM], capacity[HUMAN_ROOM];
     const json_t *left = json_object_get(c, "cleanings_left");
     if (left)
-        (void)snprintf(buf, USED_ROOM, "%12d uses left    ", (int)json_integer_value(left));
+        (void)snprintf(buf, USED_ROOM, "%9d uses left  ", (int)json_integer_value(left));
     else
-        (void)snprintf(buf, USED_ROOM, "%12s of %-10s",
-                       human_size(json_integer_value(json_object_get(c, "used_bytes")), used),
-                       human_size(json_integer_value(json_object_get(c, "capacity_bytes")), capacity));
+        (void)snprintf(buf, USED_ROOM, "%9s of %-8s", json_size(c, "used_bytes", used),
+                       json_size(c, "capacity_bytes", capacity));
     return buf;
+}
+
+json_int_t json_number(const json_t *j, const char *key)
+{
+    return json_integer_value(json_object_get(j, key));
+}
+
+const char *json_words(const json_t *j, const char *key)
+{
+    const char *s = json_string_value(json_object_get(j, key));
+    return s ? s : "-";
+}
+
+const char *json_size(const json_t *j, const char *key, char buf[HUMAN_ROOM])
+{
+    return human_size((uint64_t)json_number(j, key), buf);
+}
+
+int column_width(const json_t *list, const char *key, int least)
+{
+    size_t i;
+    json_t *j;
+    json_array_foreach(list, i, j)
+    {
+        int n = (int)strlen(json_words(j, key));
+        least = n > least ? n : least;
+    }
+    return least;
 }
 
 static void drop(struct command_line *cl, int i, int n)

@@ -108,10 +108,10 @@ static void look_at_room(struct doctor *d, const char *dir)
     (void)snprintf(spool, sizeof(spool), "%s/spool", cfg->library.state_dir);
     uint64_t room = (uint64_t)v.f_bavail * v.f_frsize + size_of(spool);
     uint64_t need = cfg->spool.max_dirty + cfg->spool.cache_size;
-    human_size((json_int_t)room, has);
-    human_size((json_int_t)need, needs);
-    human_size((json_int_t)cfg->spool.max_dirty, dirty);
-    human_size((json_int_t)cfg->spool.cache_size, cache);
+    human_size(room, has);
+    human_size(need, needs);
+    human_size(cfg->spool.max_dirty, dirty);
+    human_size(cfg->spool.cache_size, cache);
     if (room < need)
         doctor_say(d, FINDING_WRONG, "disk", "lower [spool] max_dirty or cache_size, or put state_dir on a larger disk",
                    "%s has room for %s, and max_dirty (%s) and cache_size (%s) may take %s", dir, has, dirty, cache,

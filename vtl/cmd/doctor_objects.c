@@ -239,13 +239,13 @@ static bool measure(struct objects *o, const char *name, const char *right, int 
     bool slow = rc == -ETIMEDOUT && !o->d->left && moved && o->us >= DOCTOR_TRANSFER_MS * 900ull;
     *rate = rc && !slow ? 0 : o->us ? moved * 1000000 / o->us : moved;
     if (slow)
-        doctor_say(o->d, FINDING_NOTE, name, NULL, "%s/s: slow; ended after %d s",
-                   human_size((json_int_t)*rate, per_second), DOCTOR_TRANSFER_MS / 1000);
+        doctor_say(o->d, FINDING_NOTE, name, NULL, "%s/s: slow; ended after %d s", human_size(*rate, per_second),
+                   DOCTOR_TRANSFER_MS / 1000);
     else if (rc)
         went_wrong(o, name, right, rc);
     else
-        doctor_say(o->d, FINDING_GOOD, name, NULL, "%s in %.1f s: %s/s", human_size((json_int_t)o->big, size),
-                   (double)o->us / 1000000, human_size((json_int_t)*rate, per_second));
+        doctor_say(o->d, FINDING_GOOD, name, NULL, "%s in %.1f s: %s/s", human_size(o->big, size),
+                   (double)o->us / 1000000, human_size(*rate, per_second));
     return !rc;
 }
 
@@ -275,7 +275,7 @@ static void rates(struct objects *o)
     bool put = measure(o, "PUT rate", "PutObject", put_big, &rate);
     if (rate)
         doctor_say(o->d, FINDING_NOTE, "backlog", NULL, "a full max_dirty (%s) takes %llu s to store at that rate",
-                   human_size((json_int_t)o->d->cfg->spool.max_dirty, dirty),
+                   human_size(o->d->cfg->spool.max_dirty, dirty),
                    (unsigned long long)(o->d->cfg->spool.max_dirty / rate));
     if (put && !o->d->interrupted)
         (void)measure(o, "GET rate", "GetObject", get_big, &ignored);

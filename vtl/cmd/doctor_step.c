@@ -69,8 +69,7 @@ static void tell_progress(const struct doctor *d, const char *name, uint64_t sec
     if (d->quiet)
         return;
     if (moved)
-        fprintf(stderr, "s3vtl: %s: %s in %llu s\n", name, human_size((json_int_t)moved, size),
-                (unsigned long long)seconds);
+        fprintf(stderr, "s3vtl: %s: %s in %llu s\n", name, human_size(moved, size), (unsigned long long)seconds);
     else
         fprintf(stderr, "s3vtl: %s: no answer for %llu s\n", name, (unsigned long long)seconds);
 }

@@ -4,11 +4,6 @@
 
 #include "vtl/cmd/cmd.h"
 
-static json_int_t number(const json_t *j, const char *key)
-{
-    return json_integer_value(json_object_get(j, key));
-}
-
 static const char *barcode_of(const json_t *j)
 {
     return json_string_value(json_object_get(j, "barcode"));
@@ -47,42 +42,71 @@ static json_t *requests_of(const json_t *cartridges, size_t from, size_t to, con
     return requests;
 }
 
-static bool collect(const struct vtl_config *cfg, const json_t *cartridges, const json_t *vanished, bool dry_run,
-                    bool quiet, json_t *results)
+struct collecting {
+    const struct vtl_config *cfg;
+    const json_t *vanished; /* those that are not in the bucket */
+    bool dry_run;
+    struct progress *progress;
+    json_t *results;
+};
+
+static void poll(void *arg, char text[PROGRESS_TROUBLE])
 {
-    struct counter counter;
-    size_t n = json_array_size(cartridges);
+    json_decref(ask_trouble(((struct collecting *)arg)->cfg, text));
+}
+
+/* As many at a time as go side by side, so that one sees it move. When one fails because of the store, so do the
+ * others: a store that is in trouble is not asked for the rest. */
+static bool collect(const struct collecting *c, const json_t *cartridges)
+{
+    size_t n = json_array_size(cartridges), step = config_requests(c->cfg) < BATCH ? config_requests(c->cfg) : BATCH;
+    char trouble[PROGRESS_TROUBLE] = "";
     bool good = true;
-    counter_init(&counter, "gc", quiet);
-    for (size_t i = 0; i < n; i += BATCH) {
-        size_t end = i + BATCH < n ? i + BATCH : n;
-        json_t *requests = requests_of(cartridges, i, end, vanished, dry_run);
-        good = take_answers(call_each(cfg, requests), results) && good;
-        counter_show(&counter, end, n);
+    struct progress_state s = {.of_pieces = n};
+    for (size_t i = 0; i < n && !trouble[0]; i += step) {
+        size_t end = i + step < n ? i + step : n;
+        progress_set(c->progress, &s);
+        json_t *requests = requests_of(cartridges, i, end, c->vanished, c->dry_run);
+        bool one = take_answers(call_each(c->cfg, requests), c->results);
+        if (!one)
+            json_decref(ask_trouble(c->cfg, trouble));
+        s.pieces = end;
+        good = good && one;
     }
+    progress_set(c->progress, &s);
+    if (trouble[0] && s.pieces < n)
+        fail("gc ends after %zu of %zu cartridges, as the store is in trouble: run it again", (size_t)s.pieces, n);
     return good;
 }
 
 static void print(const json_t *results, const json_t *strangers, bool dry_run)
 {
-    json_int_t objects = 0, bytes = 0;
-    char size[32];
+    json_int_t objects = 0, bytes = 0, others = 0;
+    char size[HUMAN_ROOM];
+    const char *other = "";
     size_t i;
     json_t *r;
     json_array_foreach(results, i, r)
     {
-        objects += number(r, "objects");
-        bytes += number(r, "bytes");
-        if (number(r, "objects"))
-            printf("%-16s %lld objects, %s\n", barcode_of(r), (long long)number(r, "objects"),
-                   human_size(number(r, "bytes"), size));
+        objects += json_number(r, "objects");
+        bytes += json_number(r, "bytes");
+        if (json_object_get(r, "written_by") && !others++)
+            other = json_words(r, "written_by");
+        if (json_number(r, "objects"))
+            printf("%-16s %lld objects, %s\n", barcode_of(r), (long long)json_number(r, "objects"),
+                   json_size(r, "bytes", size));
     }
-    printf("%lld objects (%s) that no head names%s\n", (long long)objects, human_size(bytes, size),
+    printf("%lld objects (%s) that no head names%s\n", (long long)objects, human_size((uint64_t)bytes, size),
            dry_run ? "" : ": deleted");
+    if (others)
+        printf("%lld cartridge%s written last by another gateway (%s): what nobody names there is deleted once this "
+               "one has "
+               "written them\n",
+               (long long)others, others == 1 ? "" : "s", other);
     json_array_foreach(strangers, i, r)
     {
         const char *error = json_string_value(json_object_get(r, "error"));
-        printf("%-16s not in this library: %lld objects, %s\n", barcode_of(r), (long long)number(r, "objects"),
+        printf("%-16s not in this library: %lld objects, %s\n", barcode_of(r), (long long)json_number(r, "objects"),
                error ? error
                : json_is_true(json_object_get(r, "head"))
                    ? "a complete cartridge: \"s3vtl library rebuild\" finds it"
@@ -116,10 +140,13 @@ int cmd_library_gc(const struct command_line *given)
     if (!cfg)
         return EXIT_FAILED;
     json_t *list = call_library(cfg, json_pack("{s:s}", "op", "tape-list")), *results = json_array();
+    struct collecting c = {.cfg = cfg, .dry_run = dry_run, .results = results};
+    c.progress = progress_start("gc", cl.json || cl.quiet, poll, &c);
     json_t *vanished = list ? vanished_ask(cfg, NULL, NULL, NULL) : NULL;
+    c.vanished = vanished;
     json_t *others = vanished ? call_library(cfg, json_pack("{s:s}", "op", "strangers")) : NULL;
-    bool good =
-        others && collect(cfg, json_object_get(list, "cartridges"), vanished, dry_run, cl.json || cl.quiet, results);
+    bool good = others && collect(&c, json_object_get(list, "cartridges"));
+    progress_end(c.progress);
     const json_t *strangers = json_object_get(others, "strangers");
     if (others && cl.json) {
         json_t *all = json_pack("{s:O, s:O, s:O}", "cartridges", results, "strangers", strangers, "vanished", vanished);

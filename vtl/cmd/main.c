@@ -16,10 +16,13 @@ static const struct subcommand table[] = {
      "run the library in the foreground; prints \"ready ...\" when initiators can log in, also while the store is "
      "away" OPTION("--yes", "although hosts lose what they knew of it (another serial_prefix, fewer drives ...)"),
      cmd_serve},
-    {NULL, "status", "", "show elements, drives, cartridges and the backlog (what is not in the store yet)",
+    {NULL, "status", "[--only drives|slots|backlog]",
+     "show what is only on this disk, drives and elements; exit status 3: nobody serves the library" OPTION(
+         "--only WHAT", "one table: backlog has the cartridges of which something is only on this disk"),
      cmd_status},
     {NULL, "flush", "[--remote]",
-     "make everything written safe at the configured durability" OPTION("--remote", "wait until the backlog is empty"),
+     "make everything written safe at the configured durability" OPTION("--remote",
+                                                                        "wait until nothing is only on this disk"),
      cmd_flush},
     {NULL, "reload", "",
      "have the serving library read its configuration and keys again; sessions go on, and either all is taken or "
@@ -30,7 +33,7 @@ static const struct subcommand table[] = {
     {"library", "rebuild", "[--force] [--deep] [--discard-backlog] [--dry-run]",
      "recreate the state from the store alone" OPTION("--force  ", "set an existing state aside")
          OPTION("--deep   ", "read all segments of cartridges whose heads or maps are lost")
-             OPTION("--discard-backlog", "set aside what is only in the spool")
+             OPTION("--discard-backlog", "set aside what is only on this disk")
                  OPTION("--dry-run", "only report what would be found"),
      cmd_library_rebuild},
     {"library", "gc", "[--dry-run]",

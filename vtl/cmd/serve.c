@@ -18,10 +18,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/thread.h"
 #include "vtl/library/control.h"
 #include "vtl/cmd/before.h"
 #include "vtl/cmd/cmd.h"
+#include "vtl/cmd/metrics.h"
 #include "vtl/cmd/password.h"
 #include "vtl/cmd/service.h"
 #include "vtl/cmd/tgt.h"
@@ -97,7 +99,7 @@ static int check_store(const struct vtl_config *cfg, struct errtext *err)
         free(s);
     if (rc != -EIO && rc != -EACCES)
         return rc;
-    fprintf(stderr, "s3vtl: warning: %s; serving from the spool and the cache until the store takes data\n", err->text);
+    log_warn("warning: %s; serving from the spool and the cache until the store takes data", err->text);
     return 0;
 }
 
@@ -112,7 +114,7 @@ static int check_losses(struct library *lib, bool yes, struct errtext *err)
         return errtext_set(err, -EINVAL,
                            "%.480s. If you mean it: \"s3vtl config accept\", or once \"s3vtl serve --yes\"",
                            losses.text);
-    fprintf(stderr, "s3vtl: warning: %s\n", losses.text);
+    log_warn("warning: %s", losses.text);
     return 0;
 }
 
@@ -134,14 +136,23 @@ struct log_pump {
     int fd;
 };
 
-/* Copies tgtd's log to ours. A line without the name of its writer (s3vtl or tgtd) gets tgtd's. */
+static void pass_line(const char *line)
+{
+    enum log_level level = LOG_LEVEL_INFO;
+    const char *text = log_take_level(line, &level);
+    bool named = !strncmp(text, "s3vtl: ", 7) || !strncmp(text, "tgtd: ", 6);
+    fprintf(stderr, "%s%s%s", log_prefix(level), named ? "" : "tgtd: ", text);
+}
+
+/* Copies tgtd's log to ours. The module puts a level before each of its lines, tgtd none. A line without the name of
+ * its writer (s3vtl or tgtd) gets tgtd's. */
 static void *pump_log(void *arg)
 {
     struct log_pump *p = arg;
     FILE *f = fdopen(p->fd, "r");
     char line[2000];
     while (f && fgets(line, sizeof(line), f))
-        fprintf(stderr, "%s%s", strncmp(line, "s3vtl: ", 7) && strncmp(line, "tgtd: ", 6) ? "tgtd: " : "", line);
+        pass_line(line);
     if (f)
         fclose(f);
     return NULL;
@@ -175,7 +186,7 @@ static void *reload_thread(void *arg)
     service_reloading();
     int rc = control_call(r->cfg, request, RELOAD_ASK_MS, &result, &err);
     if (rc && rc != -EREMOTEIO) /* what the library says it logs itself */
-        fprintf(stderr, "s3vtl: reload: %s\n", err.text);
+        log_err("reload: %s", err.text);
     service_reloaded();
     json_decref(request);
     json_decref(result);
@@ -200,11 +211,11 @@ static void begin_reload(struct reloading *r)
     end_reload(r);
     r->again = false;
     atomic_store(&r->done, false);
-    fprintf(stderr, "s3vtl: SIGHUP: reading the configuration again, and serving on; SIGTERM ends\n");
+    log_notice("SIGHUP: reading the configuration again, and serving on; SIGTERM ends");
     int rc = thread_start(&r->thread, "reload", reload_thread, r);
     r->begun = !rc;
     if (rc)
-        fprintf(stderr, "s3vtl: reload: cannot start a thread: %s\n", strerror(-rc));
+        log_err("reload: cannot start a thread: %s", strerror(-rc));
 }
 
 /* True: a signal asks us to end. False: tgtd ended by itself. */
@@ -255,7 +266,7 @@ static void wait_for_flush(const struct flush *f, struct tgt *t, int signals)
         if (poll(p, 2, -1) < 0 || !p[1].revents)
             continue;
         if (asks_for_end(take_signal(signals))) {
-            fprintf(stderr, "s3vtl: second signal: no longer waiting for the store\n");
+            log_notice("second signal: no longer waiting for the store");
             return;
         }
     }
@@ -263,7 +274,7 @@ static void wait_for_flush(const struct flush *f, struct tgt *t, int signals)
 
 /* Flushes everything to the configured durability, then stops tgtd. With durability = remote and a store that does not
  * answer this waits for minutes; a second signal cuts it short, and the module then answers the flush with what is
- * still only local. */
+ * only on this disk. */
 static int flush_and_stop(struct tgt *t, const struct vtl_config *cfg, int signals, struct errtext *err)
 {
     struct flush f = {.cfg = cfg, .over = t->stop_fd, .err = {""}, .done_fd = eventfd(0, EFD_CLOEXEC)};
@@ -285,6 +296,25 @@ static int flush_and_stop(struct tgt *t, const struct vtl_config *cfg, int signa
     return rc ? errtext_set(err, rc, "%s", why.text) : 0;
 }
 
+/* What status would say of the state as it was left. */
+static void tell_what_is_left(const struct vtl_config *cfg)
+{
+    struct library *lib = NULL;
+    json_t *request = json_pack("{s:s}", "op", "status");
+    json_t *r = library_open(cfg, 0, &lib, NULL) ? NULL : library_call(lib, request, NULL);
+    json_int_t n = json_number(r, "local_only_cartridges");
+    char size[HUMAN_ROOM], text[100] = "stopped; nothing is only on this disk";
+    if (n)
+        (void)snprintf(text, sizeof(text), "stopped; %s are only on this disk, in %lld cartridge%s",
+                       json_size(r, "local_only_bytes", size), (long long)n, n == 1 ? "" : "s");
+    if (r)
+        service_stopped(text);
+    json_decref(r);
+    json_decref(request);
+    if (lib)
+        (void)library_close(lib, NULL);
+}
+
 static int ended_by_itself(struct tgt *t, struct errtext *err)
 {
     struct errtext why = {""};
@@ -292,11 +322,22 @@ static int ended_by_itself(struct tgt *t, struct errtext *err)
                        tgt_stop(t, &why) ? why.text : "it ended with status 0");
 }
 
+/* Monitoring that does not work is no reason not to serve. */
+static struct metrics *begin_metrics(const struct vtl_config *cfg)
+{
+    struct metrics *m = NULL;
+    struct errtext err = {""};
+    if (metrics_start(cfg, &m, &err))
+        log_err("%s; serving without /metrics", err.text);
+    return m;
+}
+
 static int run(const struct vtl_config *cfg, const char *module, int signals)
 {
     struct tgt t;
     struct errtext err = {""};
     struct reloading reload = {.cfg = cfg};
+    bool served = false;
     pthread_t pump;
     int rc = tgt_start(&t, cfg, module, &err);
     struct log_pump p = {t.log_fd};
@@ -308,15 +349,21 @@ static int run(const struct vtl_config *cfg, const char *module, int signals)
     if (rc) {
         (void)tgt_stop(&t, NULL); /* the first error says more */
     } else {
+        served = true;
+        struct metrics *m = begin_metrics(cfg);
         service_ready(cfg);
         rc = wait_for_end(&t, &reload, signals) ? flush_and_stop(&t, cfg, signals, &err) : ended_by_itself(&t, &err);
+        metrics_stop(m);
     }
     end_reload(&reload);
     if (t.stop_fd >= 0)
         close(t.stop_fd);
     if (!no_pump)
         pthread_join(pump, NULL);
-    return rc ? fail("%s", err.text) : EXIT_DONE;
+    int status = rc ? fail("%s", err.text) : EXIT_DONE;
+    if (served)
+        tell_what_is_left(cfg);
+    return status;
 }
 
 /* Finds every mistake that can be found before anything starts. */

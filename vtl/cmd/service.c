@@ -23,12 +23,12 @@ void service_pulse(const struct vtl_config *cfg)
 {
     json_t *request = json_pack("{s:s}", "op", "pulse"), *r = NULL;
     struct errtext err = {""};
-    char size[32];
+    char size[HUMAN_ROOM];
     if (!control_call(cfg, request, SERVICE_ASK_MS, &r, &err)) {
         const char *trouble = json_string_value(json_object_get(r, "trouble"));
-        json_int_t dirty = json_integer_value(json_object_get(r, "dirty_bytes"));
-        sd_notifyf(0, "WATCHDOG=1\nSTATUS=serving %s at %s; %s only on this disk%s%s", cfg->iscsi.target,
-                   cfg->iscsi.portal, dirty ? human_size(dirty, size) : "nothing", trouble ? "; store: " : "",
+        json_int_t dirty = json_number(r, "dirty_bytes");
+        sd_notifyf(0, "WATCHDOG=1\nSTATUS=serving %s at %s; %s to store%s%s", cfg->iscsi.target, cfg->iscsi.portal,
+                   dirty ? json_size(r, "dirty_bytes", size) : "nothing", trouble ? "; store: " : "",
                    trouble ? trouble : "");
     } else {
         sd_notifyf(0, "STATUS=the library does not answer: %s", err.text);
@@ -52,4 +52,10 @@ void service_reloaded(void)
 void service_stopping(void)
 {
     sd_notify(0, "STOPPING=1\nEXTEND_TIMEOUT_USEC=600000000\nSTATUS=making everything written safe");
+}
+
+void service_stopped(const char *text)
+{
+    fprintf(stderr, "s3vtl: %s\n", text);
+    sd_notifyf(0, "STATUS=%s", text);
 }

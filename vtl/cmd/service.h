@@ -16,5 +16,7 @@ void service_reloading(void);
 void service_reloaded(void);
 /* The stop has begun, and may take ten minutes. */
 void service_stopping(void);
+/* The last line on standard error, and the last STATUS=. */
+void service_stopped(const char *text);
 
 #endif

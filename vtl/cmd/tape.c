@@ -65,31 +65,34 @@ int cmd_tape_create(const struct command_line *given)
     return r ? EXIT_DONE : EXIT_FAILED;
 }
 
-static json_int_t number(const json_t *j, const char *key)
+static const char *type_of(const json_t *t, char buf[32])
 {
-    return json_integer_value(json_object_get(j, key));
-}
-
-static const char *text(const json_t *j, const char *key)
-{
-    const char *s = json_string_value(json_object_get(j, key));
-    return s ? s : "-";
-}
-
-static void print_cartridge(const json_t *t)
-{
-    char where[32], type[32], used[USED_ROOM], left[32];
     if (json_object_get(t, "cleanings_left"))
-        (void)snprintf(type, sizeof(type), "cleaning");
-    else
-        (void)snprintf(type, sizeof(type), "LTO-%d%s", (int)number(t, "generation"),
-                       json_is_true(json_object_get(t, "worm")) ? " WORM" : "");
-    printf("%-16s %-18s %-10s %s %12s%s%s%s %s\n", text(t, "barcode"),
-           element_name((uint16_t)number(t, "address"), where), type, used_of_cartridge(t, used),
-           human_size(number(t, "not_remote_bytes"), left),
-           json_is_true(json_object_get(t, "write_protected")) ? " write protected" : "",
-           json_is_true(json_object_get(t, "fenced")) ? " FENCED" : "", number(t, "lost_objects") ? " DAMAGED" : "",
-           json_is_null(json_object_get(t, "trouble")) ? "" : text(t, "trouble"));
+        return "cleaning";
+    (void)snprintf(buf, 32, "LTO-%d%s", (int)json_number(t, "generation"),
+                   json_is_true(json_object_get(t, "worm")) ? " WORM" : "");
+    return buf;
+}
+
+static void print_cartridges(const json_t *list)
+{
+    char where[ELEMENT_NAME_SIZE], type[32], used[USED_ROOM], local[HUMAN_ROOM];
+    int width = column_width(list, "barcode", 7);
+    size_t i;
+    json_t *t;
+    printf("%-*s %-17s %-10s %21s  %17s\n", width, "BARCODE", "WHERE", "TYPE", "USED             ",
+           "ONLY ON THIS DISK");
+    json_array_foreach(list, i, t)
+    {
+        printf("%-*s %-17s %-10s %s  %17s%s%s%s\n", width, json_words(t, "barcode"),
+               element_name((uint16_t)json_number(t, "address"), where), type_of(t, type), used_of_cartridge(t, used),
+               json_size(t, "local_only_bytes", local),
+               json_is_true(json_object_get(t, "write_protected")) ? " write protected" : "",
+               json_is_true(json_object_get(t, "fenced")) ? " FENCED" : "",
+               json_number(t, "lost_objects") ? " DAMAGED" : "");
+        if (json_is_string(json_object_get(t, "trouble")))
+            printf("    %s\n", json_words(t, "trouble"));
+    }
 }
 
 int cmd_tape_list(const struct command_line *cl)
@@ -103,22 +106,34 @@ int cmd_tape_list(const struct command_line *cl)
     if (r && cl->json) {
         print_json(r);
     } else if (r) {
-        size_t i;
-        json_t *t;
-        printf("%-16s %-18s %-10s %12s    %-10s %12s\n", "BARCODE", "WHERE", "TYPE", "USED", "CAPACITY", "BACKLOG");
-        json_array_foreach(json_object_get(r, "cartridges"), i, t) print_cartridge(t);
+        print_cartridges(json_object_get(r, "cartridges"));
     }
     json_decref(r);
     config_free(cfg);
     return r ? EXIT_DONE : EXIT_FAILED;
 }
 
-/* One member of an object, as "mam.media_pool". */
+/* A member for people: the figures that are dates and sizes as such. */
 static void print_pair(const char *group, const char *key, const json_t *v)
 {
-    char name[64], *s = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
-    (void)snprintf(name, sizeof(name), "%s.%s", group, key);
-    printf("%-26s %s\n", name, json_is_string(v) ? json_string_value(v) : s);
+    static const char *const dates[] = {"created", "modified", "last_written", "verified"};
+    char name[64], shown[HUMAN_ROOM], *s = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
+    const char *text = json_is_string(v) ? json_string_value(v) : s;
+    size_t n = strlen(key);
+    (void)snprintf(name, sizeof(name), "%s%s%s", group, *group ? "." : "", key);
+    for (size_t i = 0; i < sizeof(dates) / sizeof(dates[0]); i++)
+        if (json_is_integer(v) && !strcmp(key, dates[i]))
+            text = human_time((uint64_t)json_integer_value(v), shown);
+    if (json_is_integer(v) && n > 6 && !strcmp(key + n - 6, "_bytes"))
+        text = human_size((uint64_t)json_integer_value(v), shown);
+    if (!strcmp(name, "address"))
+        text = element_name((uint16_t)json_integer_value(v), shown);
+    (void)printf("%-26s %s\n",
+                 !strcmp(name, "local_only_bytes") ? "only on this disk"
+                 : !strcmp(name, "accepted_bytes") ? "accepted by the store"
+                 : !strcmp(name, "address")        ? "where"
+                                                   : name,
+                 text);
     free(s);
 }
 
@@ -140,11 +155,8 @@ int cmd_tape_show(const struct command_line *cl)
             const char *inner;
             json_t *w;
             json_object_foreach(v, inner, w) print_pair(key, inner, w);
-            if (json_is_object(v))
-                continue;
-            char *s = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
-            printf("%-26s %s\n", key, json_is_string(v) ? json_string_value(v) : s);
-            free(s);
+            if (!json_is_object(v))
+                print_pair("", key, v);
         }
     }
     json_decref(r);
@@ -169,11 +181,11 @@ int cmd_tape_claim(const struct command_line *given)
     } else if (r && !cl.quiet) {
         printf("%s belongs to this gateway", cl.argv[0]);
         if (json_is_true(json_object_get(r, "other")))
-            printf(", taken over from %s", text(r, "from"));
-        printf(": %s\n", human_size(number(r, "used_bytes"), size));
-        if (number(r, "kept_bytes"))
+            printf(", taken over from %s", json_words(r, "from"));
+        printf(": %s\n", json_size(r, "used_bytes", size));
+        if (json_number(r, "kept_bytes"))
             printf("%s written by this gateway are in no head of the bucket: kept in its spool as *.bad\n",
-                   human_size(number(r, "kept_bytes"), size));
+                   json_size(r, "kept_bytes", size));
     }
     json_decref(r);
     config_free(cfg);

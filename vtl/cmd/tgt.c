@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "vtl/cmd/password.h"
 #include "vtl/cmd/tgt_request.h"
 #include "vtl/library/control.h"
@@ -84,6 +85,7 @@ static void child(const struct vtl_config *cfg, const struct inherited *i)
     must(dup2(i->log_fd, 1) == 1 && dup2(i->log_fd, 2) == 2, "dup2");
     setenv("TGT_IPC_SOCKET", i->ipc_base, 1);
     setenv("S3VTL_CONFIG", cfg->file, 1);
+    setenv(LOG_LEVELS_WANTED, "1", 1);
     unsetenv("NOTIFY_SOCKET");
     pass_on(i->stop_fd);
     preload(i->module);

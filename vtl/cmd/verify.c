@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/lock.h"
+#include "base/log.h"
 #include "base/many.h"
 #include "vtl/format/barcode.h"
 #include "vtl/cartridge/engine.h"
@@ -92,11 +94,13 @@ static void place_forget(const struct place *w)
 
 /* ---- one cartridge, on a thread of its own ---- */
 
+struct results;
 struct run {
     struct place place;
-    bool bar;
-    uint64_t began, told, first; /* began, told: clock_ms(); first: bytes that a resumed run skipped */
-    bool started;
+    uint64_t told; /* clock_ms() */
+    struct results *all;
+    bool counted; /* its bytes are in all->far */
+    uint64_t done, total;
     json_t *problems;
     struct verify_options o;
     struct verify_result result;
@@ -126,48 +130,53 @@ static void print_problem(const char *barcode, const json_t *p)
         printf("%s: file %lld: %s: %s\n", barcode, file, key, what);
 }
 
-static void print_bar(struct run *r, const struct verify_progress *p, uint64_t ms)
-{
-    char rate[32];
-    uint64_t per_second = ms ? (p->done - r->first) * 1000 / ms : 0;
-    uint64_t left = per_second ? (p->total - p->done) / per_second : 0;
-    progress_bar(r->place.barcode, p->done, p->total);
-    fprintf(stderr, "%s/s  %02llu:%02llu:%02llu left ", human_size((json_int_t)per_second, rate),
-            (unsigned long long)(left / 3600), (unsigned long long)(left / 60 % 60), (unsigned long long)(left % 60));
-}
-
-static void on_progress(void *arg, const struct verify_progress *p)
-{
-    struct run *r = arg;
-    uint64_t now = clock_ms();
-    if (!r->started) {
-        r->started = true;
-        r->first = p->done;
-    }
-    if (now < r->told + 500 && p->done < p->total)
-        return;
-    r->told = now;
-    place_write(&r->place, p);
-    if (r->bar)
-        print_bar(r, p, now - r->began);
-}
-
-/* ---- the results, in order ---- */
-
+/* All of them. */
 struct results {
     const struct vtl_config *cfg;
     struct objstore *store;
     uint64_t rate;
+    bool all_in_store;               /* --all: the barcodes are what the store lists */
     bool resume, json, quiet, state; /* state: this host has the library's, to keep the results in */
     char (*barcodes)[33];
     struct run **runs;
     struct verify_gate *gate;
     json_t *all, *records; /* for --json; requests to be made */
     const json_t *vanished;
-    struct counter counter;
+    struct progress *progress;
+    struct lock lock; /* guards far and known, for several threads count */
+    struct progress_state far;
+    size_t known; /* cartridges whose size is known, as their head was read */
     size_t n;
     bool bad;
 };
+
+static void count_bytes(struct run *r, uint64_t done, uint64_t total)
+{
+    struct results *v = r->all;
+    lock_take(&v->lock);
+    v->known += !r->counted;
+    r->counted = true;
+    v->far.bytes += done - r->done;
+    v->far.of_bytes += total - r->total;
+    r->done = done;
+    r->total = total;
+    v->far.more = v->known < v->n;
+    progress_set(v->progress, &v->far);
+    lock_release(&v->lock);
+}
+
+static void on_progress(void *arg, const struct verify_progress *p)
+{
+    struct run *r = arg;
+    uint64_t now = clock_ms();
+    count_bytes(r, p->done, p->total);
+    if (now < r->told + 500 && p->done < p->total)
+        return;
+    r->told = now;
+    place_write(&r->place, p);
+}
+
+/* ---- the results, in order ---- */
 
 /* Kept with the cartridges, where PBS finds it. */
 static void record(struct results *v)
@@ -210,7 +219,7 @@ static void print_run(const struct run *r, const char *vanished)
 {
     const struct verify_result *result = &r->result;
     const char *barcode = r->place.barcode;
-    char size[32];
+    char size[HUMAN_ROOM];
     size_t i;
     json_t *p;
     json_array_foreach(r->problems, i, p) print_problem(barcode, p);
@@ -222,8 +231,7 @@ static void print_run(const struct run *r, const char *vanished)
         printf("%s: %s: %llu files, %llu objects in %llu segments, %s%s\n", barcode,
                result->problems ? result->lost_objects ? "DAMAGED" : "no data lost, but see above" : "good",
                (unsigned long long)result->filemarks, (unsigned long long)result->end_object,
-               (unsigned long long)result->segments, human_size((json_int_t)result->bytes, size),
-               r->resumed ? " (resumed)" : "");
+               (unsigned long long)result->segments, human_size(result->bytes, size), r->resumed ? " (resumed)" : "");
     if (!r->rc && result->lost_objects)
         fail("%s: %llu objects cannot be read back", barcode, (unsigned long long)result->lost_objects);
     if (vanished)
@@ -239,8 +247,7 @@ static void verify_one(void *arg, size_t i)
     v->runs[i] = r;
     r->place.cfg = v->cfg;
     r->place.barcode = v->barcodes[i];
-    r->bar = v->n == 1 && v->counter.terminal && !v->json && !v->quiet;
-    r->began = clock_ms();
+    r->all = v;
     r->problems = json_array();
     r->o = (struct verify_options){.gate = v->gate,
                                    .parallel = v->cfg->store.parallel,
@@ -253,8 +260,43 @@ static void verify_one(void *arg, size_t i)
     r->rc = verify_cartridge(v->store, r->place.barcode, &r->o, &r->result, &r->err);
     if (r->rc == -ECANCELED)
         r->err.text[0] = '\0';
-    else
+    else if (r->rc != -EIO && r->rc != -EACCES)
         place_forget(&r->place);
+}
+
+static int end_run(struct results *v, size_t i)
+{
+    json_decref(v->runs[i]->problems);
+    free(v->runs[i]);
+    v->runs[i] = NULL;
+    return 0;
+}
+
+static int any(void *arg, const struct obj_entry *e)
+{
+    (void)e;
+    *(bool *)arg = true;
+    return 1;
+}
+
+/* SeaweedFS lists a directory that it keeps with nothing in it: that is no cartridge. */
+static bool is_phantom(const struct results *v, const char *barcode)
+{
+    const struct obj_call call = {.cancel = &interrupted};
+    char prefix[DB_KEY_SIZE];
+    bool has = false;
+    (void)snprintf(prefix, sizeof(prefix), "tapes/%s/", barcode);
+    return v->store->ops->list(v->store, prefix, NULL, false, any, &has, &call, NULL) >= 0 && !has;
+}
+
+/* Then the others would only wait as long for the same. */
+static void end_if_store_is_gone(const struct results *v, int rc)
+{
+    const struct obj_call once = {.cancel = &interrupted, .max_tries = 1};
+    if ((rc != -EIO && rc != -EACCES) || atomic_load(&interrupted) || !v->store->ops->check(v->store, &once, NULL))
+        return;
+    fail("the store gives nothing more: verify ends here, and --resume continues it");
+    atomic_store(&interrupted, true);
 }
 
 static int take_run(void *arg, size_t i)
@@ -265,28 +307,33 @@ static int take_run(void *arg, size_t i)
         v->bad = true;
         return 0;
     }
-    if (v->counter.terminal && !v->json)
-        fputs("\r\033[K", stderr);
     const char *vanished = vanished_text(v->vanished, r->place.barcode);
+    if (!r->counted) /* nothing of it could be read */
+        count_bytes(r, 0, 0);
+    if (v->all_in_store && !vanished && r->rc == -ENOENT && is_phantom(v, r->place.barcode))
+        return end_run(v, i);
+    progress_pause(v->progress);
     if (v->json)
         json_array_append_new(v->all, json_of(r, vanished));
     else
         print_run(r, vanished);
+    end_if_store_is_gone(v, r->rc);
+    progress_resume(v->progress);
     if (!r->rc && v->state)
         add_record(v, r->place.barcode, &r->result);
     if (json_array_size(v->records) >= BATCH)
         record(v);
     v->bad = v->bad || r->rc || r->result.problems || vanished;
-    json_decref(r->problems);
-    free(r);
-    v->runs[i] = NULL;
-    return 0;
+    return end_run(v, i);
 }
 
 static void show(void *arg, size_t so_far)
 {
     struct results *v = arg;
-    counter_show(&v->counter, so_far, v->n);
+    lock_take(&v->lock);
+    v->far.pieces = so_far;
+    progress_set(v->progress, &v->far);
+    lock_release(&v->lock);
 }
 
 static bool was_verified(const struct results *v, const char *barcode)
@@ -323,7 +370,9 @@ static int verify_all(struct results *v)
     (void)snprintf(path, sizeof(path), "%s/state.db", v->cfg->library.state_dir);
     v->state = !access(path, F_OK);
     unsigned parallel = v->rate ? 1 : config_requests(v->cfg);
-    counter_init(&v->counter, "verify", v->json || v->quiet || v->n == 1);
+    v->far = (struct progress_state){.of_pieces = v->n > 1 ? v->n : 0, .more = true};
+    lock_init(&v->lock, LOCK_VERIFY);
+    v->progress = progress_start("verify", v->json || v->quiet, NULL, NULL);
     v->runs = calloc(v->n + 1, sizeof(struct run *));
     v->gate = verify_gate_new(v->cfg->store.parallel, config_requests(v->cfg));
     v->all = json_array();
@@ -332,6 +381,8 @@ static int verify_all(struct results *v)
         .n = v->n, .parallel = parallel, .work = verify_one, .done = take_run, .tick = show, .arg = v};
     int rc = v->runs && v->gate ? many_run(&m) : -ENOMEM;
     record(v);
+    progress_end(v->progress);
+    lock_fini(&v->lock);
     if (!rc)
         add_vanished(v);
     if (!rc && v->json)
@@ -392,6 +443,18 @@ static int collect(const struct command_line *cl, bool all, struct objstore *sto
     return rc;
 }
 
+/* *store may be there after a failure, too. */
+static int open_store(const struct vtl_config *cfg, struct objstore **store, struct errtext *err)
+{
+    const struct obj_call few = {.cancel = &interrupted, .max_tries = 2};
+    struct objstore_config oc;
+    config_store(cfg, &oc);
+    oc.note = log_note;
+    oc.patience_ms = OBJ_PATIENCE_MS;
+    int rc = objstore_open(&oc, store, err);
+    return rc ? rc : (*store)->ops->check(*store, &few, err);
+}
+
 /* Also what the bucket should have, and has not. Takes over only: the barcodes asked for, NULL for all. */
 static int compare_and_verify(struct results *v, json_t *only)
 {
@@ -426,23 +489,24 @@ int cmd_verify(const struct command_line *given)
     struct vtl_config *cfg = load_config(&cl);
     if (!cfg)
         return EXIT_FAILED;
-    struct objstore_config oc;
     struct objstore *store = NULL;
     struct errtext err = {""};
-    struct obj_call few = {.max_tries = 2};
     struct barcodes b = {0};
     (void)signal(SIGINT, interrupt);
     (void)signal(SIGTERM, interrupt);
-    config_store(cfg, &oc);
-    int rc = objstore_open(&oc, &store, &err), bad = 0;
-    if (!rc)
-        rc = store->ops->check(store, &few, &err);
+    int rc = open_store(cfg, &store, &err), bad = 0;
     if (!rc)
         rc = collect(&cl, all, store, &b, &err);
     if (rc)
         fail("%s", err.text[0] ? err.text : strerror(-rc));
-    struct results v = {.cfg = cfg, .store = store, .rate = rate, .resume = resume, .barcodes = b.v, .n = b.n};
-    v.json = cl.json;
+    struct results v = {.cfg = cfg,
+                        .store = store,
+                        .rate = rate,
+                        .resume = resume,
+                        .json = cl.json,
+                        .barcodes = b.v,
+                        .n = b.n,
+                        .all_in_store = all};
     v.quiet = cl.quiet;
     if (!rc)
         bad = compare_and_verify(&v, named(&cl, all));

@@ -86,12 +86,14 @@ static void unknown_section(struct loader *l, const char *section, const char *n
         if (distance(section, config_keys[i].section) < distance(section, nearest))
             nearest = config_keys[i].section;
     if (!section[0])
-        errtext_set(l->err, 0, "%s:%d: %s: key before any section; must follow [library], [iscsi], [store] or [spool]",
+        errtext_set(l->err, 0,
+                    "%s:%d: %s: key before any section; must follow [library], [iscsi], [store], [spool] or [metrics]",
                     l->c->file, l->line, name);
     else
-        errtext_set(l->err, 0,
-                    "%s:%d: [%s]: unknown section; did you mean [%s]? Sections are library, iscsi, store and spool",
-                    l->c->file, l->line, section, nearest);
+        errtext_set(
+            l->err, 0,
+            "%s:%d: [%s]: unknown section; did you mean [%s]? Sections are library, iscsi, store, spool and metrics",
+            l->c->file, l->line, section, nearest);
 }
 
 static void unknown(struct loader *l, const char *section, const char *name)
@@ -431,6 +433,7 @@ void config_free(struct vtl_config *c)
         c->store.profile,
         c->store.ca_file,
         c->store.style,
+        c->metrics.listen,
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         free(texts[i]);

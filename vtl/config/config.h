@@ -57,6 +57,9 @@ struct vtl_config {
         uint64_t write_buffer;      /* [32M] acknowledged blocks of one drive that are not in the spool yet; 0: none */
         uint64_t idle_seal;         /* [30s] in milliseconds */
     } spool;
+    struct {
+        char *listen; /* [""] = off: address:port on loopback */
+    } metrics;
 };
 
 /* Reads and checks the file. 0 and *out (freed by config_free), or -EINVAL/-ENOENT/... and *err. Unknown sections and

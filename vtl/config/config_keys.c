@@ -417,6 +417,18 @@ static const char *set_spool_idle_seal(struct vtl_config *c, const char *value)
     return NULL;
 }
 
+/* ---- [metrics] ---- */
+
+/* On loopback, as it asks nobody who he is. */
+TEXT(metrics, listen)
+{
+    bool v4 = !strncmp(value, "127.", 4) && strspn(value, "0123456789.") == strcspn(value, ":");
+    bool loopback = v4 || !strncmp(value, "[::1]:", 6);
+    return !value[0] || (loopback && host_ok(value, true))
+               ? set_text(&c->metrics.listen, value)
+               : "must be a port on loopback, such as 127.0.0.1:9117 or [::1]:9117";
+}
+
 #define KEY(section, name, preset, otherwise, meaning) KEY_(section, name, preset, otherwise, meaning, false)
 #define LIST(section, name, preset, otherwise, meaning) KEY_(section, name, preset, otherwise, meaning, true)
 #define KEY_(section, name, preset, otherwise, meaning, list)                                                          \
@@ -477,6 +489,8 @@ const struct config_key config_keys[] = {
         "acknowledged blocks of one drive that are in memory and not yet in its spool file, up to `1G`; a sync waits "
         "for them. `0`: none, so that a killed process loses nothing acknowledged"),
     KEY(spool, idle_seal, "30s", NULL, "upload after this time without a write, even without a sync"),
+    KEY(metrics, listen, "", "unset: off",
+        "port on loopback, such as `127.0.0.1:9117`, where Prometheus finds `/metrics` (docs/monitoring.md)"),
 };
 const size_t config_n_keys = sizeof(config_keys) / sizeof(config_keys[0]);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/human.h"
 #include "base/log.h"
 
 #define FLUSH_TELL_MS 30000 /* how often a flush that waits for the store logs how far it is */
@@ -13,20 +14,22 @@
 /* Tells the operator why the store does not have everything. */
 static int not_remote(struct drive *d, const struct cartridge_backlog *b, int rc, struct errtext *err)
 {
-    return errtext_set(err, rc, "drive %u, %s: %llu bytes are still only local: %s", d->number, cartridge_barcode(d->c),
-                       (unsigned long long)b->bytes, b->trouble[0] ? b->trouble : "the upload takes too long");
+    char size[HUMAN_ROOM];
+    return errtext_set(err, rc, "drive %u, %s: %s are only on this disk: %s", d->number, cartridge_barcode(d->c),
+                       human_size(b->amounts.local, size), b->trouble[0] ? b->trouble : "the upload takes too long");
 }
 
 static void log_flush(struct drive *d, uint64_t left)
 {
-    uint64_t rate = upload_rate_get(&d->eng->upload_rate, clock_ms());
+    uint64_t rate = engine_upload_rate(d->eng);
+    char size[HUMAN_ROOM], speed[HUMAN_ROOM], time[HUMAN_ROOM];
     if (rate)
-        log_line("drive %u, %s: flushing: %llu MB are not in the store yet, about %llu s at %llu MB/s", d->number,
-                 cartridge_barcode(d->c), (unsigned long long)left / 1000000, (unsigned long long)(left / rate),
-                 (unsigned long long)rate / 1000000);
+        log_info("drive %u, %s: flushing: %s are only on this disk, about %s at %s/s", d->number,
+                 cartridge_barcode(d->c), human_size(left, size), human_duration(left / rate, time),
+                 human_size(rate, speed));
     else
-        log_line("drive %u, %s: flushing: %llu MB are not in the store yet", d->number, cartridge_barcode(d->c),
-                 (unsigned long long)left / 1000000);
+        log_info("drive %u, %s: flushing: %s are only on this disk, time left unknown", d->number,
+                 cartridge_barcode(d->c), human_size(left, size));
 }
 
 static int wait_remote(struct drive *d, uint64_t limit_ms, const atomic_bool *cancel, struct errtext *err)
@@ -41,7 +44,7 @@ static int wait_remote(struct drive *d, uint64_t limit_ms, const atomic_bool *ca
         cartridge_backlog(d->c, &b);
         if (b.remote)
             return 0;
-        atomic_store(&d->flush_left, b.bytes ? b.bytes : 1);
+        atomic_store(&d->flush_left, b.amounts.local ? b.amounts.local : 1);
         if (b.fenced)
             return not_remote(d, &b, -EPERM, err);
         if (b.lost)
@@ -52,7 +55,7 @@ static int wait_remote(struct drive *d, uint64_t limit_ms, const atomic_bool *ca
         if (now >= until)
             return not_remote(d, &b, -ETIMEDOUT, err);
         if (now >= tell) {
-            log_flush(d, b.bytes);
+            log_flush(d, b.amounts.local);
             tell = now + FLUSH_TELL_MS;
         }
         progress_wait(&e->progress, seen, 1000);

@@ -13,7 +13,7 @@ enum tape_result drive_failed(struct drive *d, int rc, const struct errtext *err
     if (rc == -ECANCELED)
         return TAPE_CANCELLED;
     if (err && err->text[0])
-        log_line("%s", err->text);
+        log_err("%s", err->text);
     if (rc == -EPERM) {
         d->fence_told = true;
         return TAPE_NOT_OWNED;
@@ -49,11 +49,11 @@ static void forget_lost(struct drive *d, const struct behind_loss *loss)
     d->streamed.written_blocks -= loss->blocks;
     d->streamed.written_bytes -= loss->bytes;
     d->lost_rc = loss->rc;
-    log_line("drive %u, %s: %llu blocks (%llu bytes) from object %llu on were acknowledged and could not be written: "
-             "%s; the host is told",
-             d->number, cartridge_barcode(d->c), (unsigned long long)loss->blocks, (unsigned long long)loss->bytes,
-             (unsigned long long)loss->object,
-             loss->rc == -EPERM ? "another gateway owns the cartridge" : strerror(-loss->rc));
+    log_err("drive %u, %s: %llu blocks (%llu bytes) from object %llu on were acknowledged and could not be written: "
+            "%s; the host is told",
+            d->number, cartridge_barcode(d->c), (unsigned long long)loss->blocks, (unsigned long long)loss->bytes,
+            (unsigned long long)loss->object,
+            loss->rc == -EPERM ? "another gateway owns the cartridge" : strerror(-loss->rc));
 }
 
 void drive_drain(struct drive *d)
@@ -103,7 +103,7 @@ static int untold(struct drive *d)
     if (rc || !drive_spool_loss(d) || !(rc = drive_spool_error(d, &err)))
         return rc;
     d->spool_told = true;
-    log_line("%s; the host is told", err.text);
+    log_err("%s; the host is told", err.text);
     return rc;
 }
 

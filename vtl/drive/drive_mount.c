@@ -193,12 +193,12 @@ static void clean(struct drive *d)
     struct errtext err = {""};
     drive_publish(d, TAPE_CLEANING);
     if (count_cleaning(d, &used, &err))
-        log_line("drive %u: the cleaning is not counted: %s", d->number, err.text);
+        log_warn("drive %u: the cleaning is not counted: %s", d->number, err.text);
     if (used) {
         drive_usage_save(d);
         return;
     }
-    log_line("drive %u: %s is used up after %d cleanings: it cleans no more", d->number, cartridge_barcode(d->c),
+    log_warn("drive %u: %s is used up after %d cleanings: it cleans no more", d->number, cartridge_barcode(d->c),
              CLEANING_USES);
     atomic_fetch_or(&d->alerts, TAPE_ALERT_BIT(ALERT_EXPIRED_CLEANING));
 }

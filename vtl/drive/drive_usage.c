@@ -52,7 +52,7 @@ void drive_usage_save(struct drive *d)
     if (!rc && d->c)
         rc = cartridge_save_counters(d->c);
     if (rc) /* counters are not data: no command fails because of them */
-        log_line("drive %u: counters: state: %s", d->number, db_error(d->eng->db));
+        log_err("drive %u: counters: state: %s", d->number, db_error(d->eng->db));
 }
 
 void drive_usage_threaded(struct drive *d)

@@ -155,7 +155,7 @@ static void tell_walk(struct reader *r, const struct seg_ref *ref, const struct 
         return;
     r->walked = ref->id;
     seg_id_format(&ref->id, name);
-    log_line("%s: %s segment %s: %s: no block is lost by it, as its records tell the same: it is read by these",
+    log_warn("%s: %s segment %s: %s: no block is lost by it, as its records tell the same: it is read by these",
              cartridge_barcode(r->c), p->name, name, why->text);
 }
 

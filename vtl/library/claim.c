@@ -10,7 +10,7 @@
 #include "vtl/cartridge/commit.h"
 #include "vtl/library/tapes.h"
 
-static const struct obj_call impatient = {.max_tries = 3}; /* somebody waits at a terminal */
+static const struct obj_call impatient = {.max_tries = 3, .patience_ms = OBJ_PATIENCE_MS};
 
 /* A takeover: the cartridge as the bucket has it, and as this library has it. */
 struct takeover {
@@ -88,7 +88,7 @@ static int take(struct takeover *t, struct errtext *err)
         cartridge_free(old);
     }
     if (t->kept)
-        log_line("%s: %" PRIu64 " bytes that no head of the bucket names are kept as spool/%s/*.bad", t->barcode,
+        log_warn("%s: %" PRIu64 " bytes that no head of the bucket names are kept as spool/%s/*.bad", t->barcode,
                  t->kept, t->barcode);
     rc = make_cartridge(t, &row, err);
     if (rc)

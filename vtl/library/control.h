@@ -19,6 +19,9 @@ void control_server_stop(struct control_server *s);
  * answered with an error, *err has its text. timeout_ms 0: wait as long as it takes. */
 int control_call(const struct vtl_config *cfg, const json_t *request, unsigned timeout_ms, json_t **result,
                  struct errtext *err);
+/* A connection to the library, for control_call_over: its descriptor, which the caller closes, or a negative errno as
+ * above. timeout_ms holds for each answer, too. */
+int control_connect(const struct vtl_config *cfg, unsigned timeout_ms, struct errtext *err);
 /* The same over a connection that is open already, fd, which stays open. -ECONNRESET or -EPIPE: nobody answers there. */
 int control_call_over(int fd, const struct vtl_config *cfg, const json_t *request, json_t **result,
                       struct errtext *err);

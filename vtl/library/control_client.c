@@ -122,11 +122,9 @@ static int not_allowed(const struct vtl_config *cfg, const struct sockaddr_un *a
                        addr->sun_path, user, st.st_uid ? "root or " : "", user);
 }
 
-int control_call(const struct vtl_config *cfg, const json_t *request, unsigned timeout_ms, json_t **result,
-                 struct errtext *err)
+int control_connect(const struct vtl_config *cfg, unsigned timeout_ms, struct errtext *err)
 {
     struct sockaddr_un addr;
-    *result = NULL;
     int rc = control_address(cfg, &addr, err);
     if (rc)
         return rc;
@@ -136,11 +134,22 @@ int control_call(const struct vtl_config *cfg, const json_t *request, unsigned t
     struct timeval limit = {.tv_sec = timeout_ms / 1000, .tv_usec = (long)(timeout_ms % 1000) * 1000};
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)); /* connect waits as long, too */
-    if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
-        rc = errno == EACCES ? not_allowed(cfg, &addr, err)
-                             : errtext_set(err, -errno, "%s: no library answers: %s", addr.sun_path, strerror(errno));
-    else
-        rc = control_call_over(fd, cfg, request, result, err);
+    if (!connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
+        return fd;
+    rc = errno == EACCES ? not_allowed(cfg, &addr, err)
+                         : errtext_set(err, -errno, "%s: no library answers: %s", addr.sun_path, strerror(errno));
+    close(fd);
+    return rc;
+}
+
+int control_call(const struct vtl_config *cfg, const json_t *request, unsigned timeout_ms, json_t **result,
+                 struct errtext *err)
+{
+    *result = NULL;
+    int fd = control_connect(cfg, timeout_ms, err);
+    if (fd < 0)
+        return fd;
+    int rc = control_call_over(fd, cfg, request, result, err);
     close(fd);
     return rc;
 }

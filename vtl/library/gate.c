@@ -136,6 +136,11 @@ static void gate_swap_keys(struct objstore *s, struct objstore *other)
     objstore_swap_keys(gate_of(s)->inner, other);
 }
 
+static void gate_stats(struct objstore *s, struct obj_stats *out)
+{
+    objstore_stats(gate_of(s)->inner, out);
+}
+
 static void gate_close(struct objstore *s)
 {
     struct gate *g = gate_of(s);
@@ -163,6 +168,7 @@ static const struct objstore_ops gate_ops = {
     .health = gate_health,
     .same_keys = gate_same_keys,
     .swap_keys = gate_swap_keys,
+    .stats = gate_stats,
     .close = gate_close,
 };
 

@@ -161,7 +161,7 @@ static void warn(struct library *lib, const char *text)
     lock_take(&lib->lock);
     errtext_set(&lib->warning, 0, "%s", text);
     lock_release(&lib->lock);
-    log_line("%s", text);
+    log_warn("%s", text);
 }
 
 static int look_for_twins(struct library *lib, const struct obj_call *call, struct errtext *err)
@@ -229,7 +229,7 @@ static void *inventory_thread(void *arg)
             rc = inventory_put(lib, &call, &err);
         not_before = rc ? clock_ms() + RETRY_MS : 0;
         if (rc && rc != -ECANCELED && !told)
-            log_line("inventory: %s", err.text);
+            log_warn("inventory: %s", err.text);
         told = rc != 0;
         if (!rc && !learnt) /* for status; the store answers just now */
             learnt = objstore_learn(lib->eng.store, &once, NULL) == 0;
@@ -256,7 +256,7 @@ void inventory_stop(struct library *lib)
     struct obj_call once = {.max_tries = 1};
     struct errtext err = {""};
     if (is_dirty(lib) && inventory_put(lib, &once, &err))
-        log_line("inventory: %s", err.text);
+        log_warn("inventory: %s", err.text);
 }
 
 /* ---- for a rebuild, and to compare with ---- */
@@ -277,7 +277,7 @@ static int look_at(void *arg, const struct obj_entry *e)
     json_t *j = NULL;
     struct errtext why = {""};
     if (store_read_json(n->store, e->key, MAX_INVENTORY, NULL, &j, &why)) {
-        log_line("%s: passed over", why.text); /* an older one will do */
+        log_warn("%s: passed over", why.text); /* an older one will do */
         return 0;
     }
     json_int_t t = json_integer_value(json_object_get(j, "time"));
@@ -294,9 +294,10 @@ static int look_at(void *arg, const struct obj_entry *e)
 
 json_t *inventory_newest(struct objstore *store, char key[DB_KEY_SIZE], struct errtext *err)
 {
+    static const struct obj_call impatient = {.max_tries = 3, .patience_ms = OBJ_PATIENCE_MS}; /* as in gc.c */
     struct newest n = {.store = store, .key = key, .err = err};
     err->text[0] = '\0';
-    if (store->ops->list(store, "gateways/", NULL, false, look_at, &n, NULL, err)) {
+    if (store->ops->list(store, "gateways/", NULL, false, look_at, &n, &impatient, err)) {
         json_decref(n.best);
         return NULL;
     }

@@ -76,7 +76,7 @@ static int load_element(void *arg, const struct db_element *row)
     struct element *e = library_element(l->lib, row->address);
     char where[ELEMENT_NAME_SIZE];
     if (row->damaged) {
-        log_line(
+        log_err(
             "state.db: table element, row of %s: damaged (its checksum is wrong): what it says, %s, is in no element: "
             "\"s3vtl tape import\" puts it into one",
             element_name(row->address, where), row->barcode);
@@ -130,7 +130,7 @@ static void resume(struct library *lib)
         struct cartridge *c = lib->cartridges[i];
         if (cartridge_has_work(c) && cartridge_load(c, &err)) {
             cartridge_set_trouble(c, err.text);
-            log_line("%s", err.text);
+            log_err("%s", err.text);
         }
     }
     for (size_t i = 0; i < lib->n_elements; i++) {
@@ -140,7 +140,7 @@ static void resume(struct library *lib)
             continue;
         struct cartridge *c = e->barcode[0] ? library_cartridge(lib, e->barcode) : NULL;
         if (c && drive_insert(d, c, until, &err))
-            log_line("drive %u: %s cannot be loaded: %s", drive_number(d), e->barcode, err.text);
+            log_err("drive %u: %s cannot be loaded: %s", drive_number(d), e->barcode, err.text);
     }
 }
 
@@ -206,11 +206,6 @@ static int take_lock(struct library *lib, struct errtext *err)
     return 0;
 }
 
-static void note(const char *line)
-{
-    log_line("%s", line);
-}
-
 static int open_parts(struct library *lib, unsigned flags, struct errtext *err)
 {
     const struct vtl_config *cfg = lib->cfg;
@@ -237,7 +232,8 @@ static int open_parts(struct library *lib, unsigned flags, struct errtext *err)
     if (rc)
         return rc;
     config_store(cfg, &oc);
-    oc.note = note;
+    oc.note = log_note;
+    oc.patience_ms = flags & LIBRARY_SERVE ? 0 : OBJ_PATIENCE_MS;
     rc = objstore_open(&oc, &lib->eng.store, err);
     if (rc || !(flags & LIBRARY_SERVE))
         return rc;
@@ -305,14 +301,14 @@ void library_add_slots(struct library *lib, unsigned slots)
     library_tell(lib, LIBRARY_ELEMENTS_CHANGED, 0);
     count_elements(lib, slots, now);
     if (db_meta_set(lib->eng.db, ELEMENTS_KNOWN, now)) /* told once more at the next start, then */
-        log_line("state: %s", db_error(lib->eng.db));
+        log_err("state: %s", db_error(lib->eng.db));
 }
 
 /* What was changed without serving was told to nobody. */
 static void end_untold(struct library *lib)
 {
     if (elements_sum(lib) != lib->elements_begin && db_meta_set(lib->eng.db, ELEMENTS_KNOWN, ""))
-        log_line("state: %s", db_error(lib->eng.db));
+        log_err("state: %s", db_error(lib->eng.db));
 }
 
 bool library_elements_are_new(const struct library *lib)

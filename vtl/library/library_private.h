@@ -104,6 +104,19 @@ enum changer_result library_move(struct library *lib, const char *barcode, uint1
                                  const atomic_bool *cancel);
 void library_tell(struct library *lib, enum library_event ev, unsigned drive);
 
+/* amounts.c: the sums over all cartridges: what every listing, message and stop shows. tapes_lock held. */
+struct library_amounts {
+    struct cartridge_amounts all;
+    size_t local;  /* cartridges of which something is only on this disk */
+    uint64_t sent; /* of all.unsent: bytes of uploads under way */
+};
+void library_amounts(struct library *lib, struct library_amounts *out);
+/* Two fields of every answer that has these figures: local_only_bytes, accepted_bytes. */
+void library_amounts_json(const struct cartridge_amounts *a, json_t *j);
+
+/* figures.c: what monitoring wants to know often: no lock that an operation may hold. */
+json_t *library_figures(struct library *lib, const json_t *request, struct errtext *err);
+
 /* inventory.c: <prefix>/gateways/<gateway>/inventory/<n>, so that a rebuild finds every cartridge in its element. */
 int inventory_start(struct library *lib, struct errtext *err);
 void inventory_stop(struct library *lib);

@@ -14,6 +14,7 @@ static int look_above(const struct objstore_config *here, const char *prefix, co
     struct objstore *store = NULL;
     char id[37], name[64];
     oc.prefix = prefix;
+    oc.patience_ms = OBJ_PATIENCE_MS;
     int rc = objstore_open(&oc, &store, NULL);
     if (rc)
         return 0;
@@ -57,7 +58,7 @@ int library_check_neighbours(const struct objstore_config *here, struct objstore
 {
     char *prefix = strdup(here->prefix);
     int rc = prefix ? 0 : errtext_set(err, -ENOMEM, "out of memory");
-    while (!rc && prefix[0]) {
+    while (!rc && prefix[0] && !obj_canceled(call)) {
         char *slash = strrchr(prefix, '/');
         *(slash ? slash : prefix) = '\0';
         rc = look_above(here, prefix, call, err);

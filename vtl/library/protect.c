@@ -7,7 +7,7 @@
 #include "vtl/cartridge/commit.h"
 #include "vtl/library/tapes.h"
 
-static const struct obj_call impatient = {.max_tries = 3}; /* somebody waits at a terminal */
+static const struct obj_call impatient = {.max_tries = 3, .patience_ms = OBJ_PATIENCE_MS};
 
 void tapes_commit_row(struct cartridge *c)
 {
@@ -18,7 +18,7 @@ void tapes_commit_row(struct cartridge *c)
     }
     int rc = commit_head(c, &impatient, &err);
     if (rc && rc != -EAGAIN)
-        log_line("%s", err.text);
+        log_warn("%s", err.text);
 }
 
 json_t *tapes_protect(struct library *lib, const json_t *request, struct errtext *err)

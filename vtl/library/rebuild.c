@@ -23,6 +23,8 @@ static int open_store(const struct vtl_config *cfg, struct objstore **store, str
 {
     struct objstore_config oc;
     config_store(cfg, &oc);
+    oc.note = log_note;
+    oc.patience_ms = OBJ_PATIENCE_MS;
     int rc = objstore_open(&oc, store, err);
     if (rc)
         return rc;
@@ -262,6 +264,13 @@ static void report_cartridge(struct rebuild *r, const char *barcode, uint16_t ad
     json_array_append_new(r->cartridges, j);
 }
 
+/* Does the store give nothing at all, or is it only this cartridge? */
+static bool store_is_gone(struct rebuild *r, int rc)
+{
+    const struct obj_call once = {.cancel = r->o->cancel, .max_tries = 1};
+    return (rc == -EIO || rc == -EACCES) && r->store->ops->check(r->store, &once, NULL);
+}
+
 /* One cartridge into the state. What fails in the store's objects is reported, what fails here ends the rebuild. */
 static int take_reading(struct rebuild *r, const char *barcode, struct rebuild_reading *c, uint16_t address)
 {
@@ -275,7 +284,7 @@ static int take_reading(struct rebuild *r, const char *barcode, struct rebuild_r
         (void)read_deep(r, barcode, c, &deep);
     if (deep || c->rc) /* what is wrong with it is told by the way */
         vanished_seen(r->named, barcode, NULL);
-    if (c->rc == -ECANCELED) {
+    if (c->rc == -ECANCELED || store_is_gone(r, c->rc)) {
         *r->err = c->why;
         return c->rc;
     }
@@ -591,7 +600,7 @@ int library_rebuild(const struct vtl_config *cfg, const struct rebuild_options *
     struct errtext why = {""};
     config_store(cfg, &here);
     if (library_check_neighbours(&here, store, NULL, &why))
-        log_line("%s", why.text); /* what is there must be had all the same */
+        log_warn("%s", why.text); /* what is there must be had all the same */
     rc = rebuild_with(cfg, store, o, report, err);
     if (rc && rc != -EBUSY) {
         json_decref(*report);

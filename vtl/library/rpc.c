@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/human.h"
 #include "base/jsontext.h"
 #include "base/lock.h"
 #include "base/many.h"
@@ -57,6 +58,14 @@ static const char *state_name(const struct tape_status *st, uint64_t flush_left)
     return activity_name(st->activity);
 }
 
+static struct element element_of_drive(struct library *lib, unsigned i)
+{
+    lock_take(&lib->lock);
+    struct element e = *library_element(lib, (uint16_t)(ELEMENT_FIRST_DRIVE + i));
+    lock_release(&lib->lock);
+    return e;
+}
+
 static json_t *drives_json(struct library *lib)
 {
     json_t *list = json_array();
@@ -65,12 +74,14 @@ static json_t *drives_json(struct library *lib)
         drive_tape_ops.status(lib->drives[i], &st);
         bool in = st.medium != TAPE_MEDIUM_NONE;
         uint64_t left = drive_flush_left(lib->drives[i]);
-        json_array_append_new(list,
-                              json_pack("{s:i, s:s, s:o, s:s, s:o, s:o, s:o, s:o}", "lun", (int)i + 2, "serial",
-                                        drive_serial(lib->drives[i]), "barcode", text_or_null(st.barcode), "state",
-                                        state_name(&st, left), "file", in ? integer(st.file) : json_null(), "block",
-                                        in ? integer(st.object) : json_null(), "unsynced_bytes",
-                                        integer(st.bytes_in_buffer), "flush_left_bytes", integer(left)));
+        struct element e = element_of_drive(lib, i);
+        bool asleep = !lib->eng.workers && e.barcode[0]; /* nobody serves: it is in the drive, and not threaded */
+        json_array_append_new(
+            list, json_pack("{s:i, s:s, s:o, s:s, s:o, s:o, s:o, s:o}", "lun", (int)i + 2, "serial",
+                            drive_serial(lib->drives[i]), "barcode", text_or_null(asleep ? e.barcode : st.barcode),
+                            "state", asleep ? "unloaded" : state_name(&st, left), "file",
+                            in ? integer(st.file) : json_null(), "block", in ? integer(st.object) : json_null(),
+                            "unsynced_bytes", integer(st.bytes_in_buffer), "flush_left_bytes", integer(left)));
     }
     return list;
 }
@@ -114,15 +125,20 @@ static json_t *cartridge_json(struct library *lib, struct cartridge *c, bool det
     cartridge_view(c, &v);
     /* What is written behind early warning, where the capacity ends, is part of neither. */
     uint64_t used = v.used_bytes < v.capacity ? v.used_bytes : v.capacity;
-    json_t *j = json_pack("{s:s, s:o, s:o, s:o, s:o, s:i, s:b, s:b, s:b, s:o}", "barcode", cartridge_barcode(c),
-                          "used_bytes", integer(used), "stored_bytes", integer(v.stored_bytes), "not_remote_bytes",
-                          integer(v.backlog.bytes), "capacity_bytes", integer(v.capacity), "generation",
-                          cartridge_generation(c), "worm", (int)v.worm, "write_protected", (int)v.write_protected,
-                          "committed", (int)v.backlog.remote, "trouble", text_or_null(v.backlog.trouble));
-    if (j)
+    json_t *j = json_pack("{s:s, s:o, s:o, s:i, s:b, s:b, s:b, s:o}", "barcode", cartridge_barcode(c), "used_bytes",
+                          integer(used), "capacity_bytes", integer(v.capacity), "generation", cartridge_generation(c),
+                          "worm", (int)v.worm, "write_protected", (int)v.write_protected, "committed",
+                          (int)v.backlog.remote, "trouble", text_or_null(v.backlog.trouble));
+    if (j) {
+        library_amounts_json(&v.backlog.amounts, j);
         json_object_set_new(j, "fenced", json_boolean(v.backlog.fenced));
-    if (j && v.usage.verified)
+    }
+    if (j && v.backlog.since)
+        json_object_set_new(j, "backlog_since", integer(v.backlog.since));
+    if (j && v.usage.verified) {
         json_object_set_new(j, "lost_objects", integer(v.usage.lost_objects));
+        json_object_set_new(j, "verified", integer(v.usage.verified));
+    }
     if (j && barcode_is_cleaning(cartridge_barcode(c)))
         json_object_set_new(j, "cleanings_left", integer(cleaning_uses_left(&v.usage)));
     if (j && details)
@@ -153,23 +169,36 @@ static json_t *store_json(struct library *lib)
                      "advice", advice);
 }
 
+/* unsent_bytes falls as the store takes data; local_only_bytes in steps, whenever a head names what it took. */
+static json_t *spool_json(struct library *lib, const struct library_amounts *amounts)
+{
+    uint64_t rate = engine_upload_rate(&lib->eng);
+    return json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "unsent_bytes", integer(amounts->all.unsent - amounts->sent),
+        "dirty_bytes", integer(atomic_load(&lib->eng.dirty_bytes)), "max_dirty",
+        integer(atomic_load(&lib->eng.live.max_dirty)), "cache_bytes", integer(spool_cache_bytes(lib->eng.spool)),
+        "cache_size", integer(atomic_load(&lib->eng.live.cache_size)), "dirty_limit",
+        integer(engine_dirty_limit(&lib->eng)), "upload_rate", rate ? integer(rate) : json_null(), "durability",
+        atomic_load(&lib->eng.live.durability) == DURABILITY_REMOTE ? "remote" : "local");
+}
+
 static json_t *op_status(struct library *lib, const json_t *request, struct errtext *err)
 {
     (void)request;
     (void)err;
-    uint64_t rate = upload_rate_get(&lib->eng.upload_rate, clock_ms());
+    struct library_amounts amounts;
+    library_amounts(lib, &amounts);
     lock_take(&lib->lock);
     struct errtext warning = lib->warning;
     lock_release(&lib->lock);
-    return json_pack(
-        "{s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:{s:o, s:o, s:o, s:o, s:o, s:o, s:s}}", "name", lib->cfg->library.name,
-        "store", store_json(lib), "library", lib->id, "warning", text_or_null(warning.text), "elements",
-        elements_json(lib), "drives", drives_json(lib), "cartridges", cartridges_json(lib), "spool", "dirty_bytes",
-        integer(atomic_load(&lib->eng.dirty_bytes)), "max_dirty", integer(atomic_load(&lib->eng.live.max_dirty)),
-        "cache_bytes", integer(spool_cache_bytes(lib->eng.spool)), "cache_size",
-        integer(atomic_load(&lib->eng.live.cache_size)), "dirty_limit", integer(engine_dirty_limit(&lib->eng)),
-        "upload_rate", rate ? integer(rate) : json_null(), "durability",
-        atomic_load(&lib->eng.live.durability) == DURABILITY_REMOTE ? "remote" : "local");
+    json_t *j = json_pack("{s:b, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "serving", lib->eng.workers != NULL,
+                          "name", lib->cfg->library.name, "store", store_json(lib), "library", lib->id, "warning",
+                          text_or_null(warning.text), "elements", elements_json(lib), "drives", drives_json(lib),
+                          "cartridges", cartridges_json(lib), "spool", spool_json(lib, &amounts),
+                          "local_only_cartridges", integer(amounts.local));
+    if (j)
+        library_amounts_json(&amounts.all, j);
+    return j;
 }
 
 /* For the service manager, every few seconds: only what takes no lock that an operation of the command may hold. */
@@ -213,7 +242,6 @@ struct not_remote {
     struct errtext waiting; /* the first cartridge of which something is not, in words; "" when there is none */
     struct errtext lost;    /* those that never will be, as their files are gone: in words */
     size_t n_waiting, n_lost;
-    uint64_t left; /* bytes of all */
 };
 
 static void add_lost(struct not_remote *n, const struct cartridge_backlog *b)
@@ -228,7 +256,8 @@ static void add_lost(struct not_remote *n, const struct cartridge_backlog *b)
 
 static int not_remote(struct library *lib, struct not_remote *n, struct errtext *err)
 {
-    *n = (struct not_remote){.left = 0};
+    char size[HUMAN_ROOM];
+    *n = (struct not_remote){.n_waiting = 0};
     for (size_t i = 0; i < lib->n_cartridges; i++) {
         struct cartridge *c = lib->cartridges[i];
         struct cartridge_backlog b;
@@ -239,16 +268,26 @@ static int not_remote(struct library *lib, struct not_remote *n, struct errtext 
         if (b.remote)
             continue;
         if (b.fenced)
-            return errtext_set(err, -EPERM, "%s: %" PRIu64 " bytes can never be stored: %s", cartridge_barcode(c),
-                               b.bytes, b.trouble);
-        n->left += b.bytes;
+            return errtext_set(err, -EPERM, "%s: %s can never be stored: %s", cartridge_barcode(c),
+                               human_size(b.amounts.local, size), b.trouble);
         if (b.lost)
             add_lost(n, &b);
         else if (!n->n_waiting++)
-            errtext_set(&n->waiting, 0, "%s: %" PRIu64 " bytes are still only local%s%s", cartridge_barcode(c), b.bytes,
-                        b.trouble[0] ? ": " : "", b.trouble);
+            errtext_set(&n->waiting, 0, "%s: %s %s only on this disk%s%s", cartridge_barcode(c),
+                        b.amounts.local ? human_size(b.amounts.local, size) : "a change",
+                        b.amounts.local ? "are" : "is", b.trouble[0] ? ": " : "", b.trouble);
     }
     return 0;
+}
+
+static json_t *flush_json(struct library *lib, const struct not_remote *n)
+{
+    struct library_amounts amounts;
+    library_amounts(lib, &amounts);
+    json_t *j = json_pack("{s:b, s:o}", "remote", !n->n_waiting, "waiting", text_or_null(n->waiting.text));
+    if (j)
+        library_amounts_json(&amounts.all, j);
+    return j;
 }
 
 /* Waits only a short while, as the client may hang up and no cartridge can be made meanwhile. The client asks again. */
@@ -272,9 +311,7 @@ static json_t *wait_all_remote(struct library *lib, uint64_t timeout_ms, struct 
             break;
         progress_wait(&lib->eng.progress, seen, 500);
     }
-    uint64_t rate = upload_rate_get(&lib->eng.upload_rate, clock_ms());
-    return json_pack("{s:b, s:o, s:o, s:o}", "remote", !n.n_waiting, "waiting", text_or_null(n.waiting.text),
-                     "left_bytes", integer(n.left), "upload_rate", rate ? integer(rate) : json_null());
+    return flush_json(lib, &n);
 }
 
 /* What the spool of one tape has lost (-ENODATA) stops none of the others. */
@@ -306,6 +343,7 @@ static const struct {
     bool alone;   /* needs no list of cartridges, and so never waits for whoever changes it */
 } table[] = {
     {"pulse", op_pulse, .alone = true},
+    {"figures", library_figures, .alone = true},
     {"status", op_status, .waits = false},
     {"tape-list", op_tape_list, .waits = false},
     {"tape-show", op_tape_show, .waits = false},

@@ -18,7 +18,7 @@
 
 #define DELETE_BATCH 500
 
-static const struct obj_call impatient = {.max_tries = 3}; /* somebody waits at a terminal */
+static const struct obj_call impatient = {.max_tries = 3, .patience_ms = OBJ_PATIENCE_MS};
 
 static int check_new(struct library *lib, const char *barcode, struct errtext *err)
 {
@@ -88,15 +88,15 @@ static void show_cartridge(struct library *lib, const char *barcode, uint16_t ad
 static void keep_cartridge(struct library *lib, struct cartridge *c, uint16_t address, const struct errtext *why)
 {
     if (library_add_cartridge(lib, c)) {
-        log_line("%s: %s: the next start finds it, although it was not made", cartridge_barcode(c), why->text);
+        log_err("%s: %s: the next start finds it, although it was not made", cartridge_barcode(c), why->text);
         workers_forget(lib->eng.workers, c);
         cartridge_free(c);
         return;
     }
     show_cartridge(lib, cartridge_barcode(c), address);
     library_inventory_changed(lib);
-    log_line("%s: it cannot be taken back (%s): it is in the library, and its head is put as soon as that is possible",
-             cartridge_barcode(c), why->text);
+    log_err("%s: it cannot be taken back (%s): it is in the library, and its head is put as soon as that is possible",
+            cartridge_barcode(c), why->text);
     cartridge_poke(c);
 }
 
@@ -114,8 +114,8 @@ static int create_cartridge(struct library *lib, const struct db_cartridge *row,
         return 0;
     }
     if (!c && db_cartridge_remove(lib->eng.db, row->rowid, row->barcode))
-        log_line("%s: state: %s: the next start finds it, although it was not made", row->barcode,
-                 db_error(lib->eng.db));
+        log_err("%s: state: %s: the next start finds it, although it was not made", row->barcode,
+                db_error(lib->eng.db));
     if (!c)
         return rc;
     workers_forget(lib->eng.workers, c);
@@ -146,7 +146,7 @@ void tapes_put_inventory(struct library *lib)
     struct errtext err = {""};
     library_inventory_changed(lib);
     if (!lib->inventory_runs && inventory_put(lib, &impatient, &err))
-        log_line("inventory: %s", err.text);
+        log_warn("inventory: %s", err.text);
 }
 
 int tapes_check_named(const json_t *barcodes, struct errtext *err)

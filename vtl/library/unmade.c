@@ -64,7 +64,7 @@ int unmade_take_back(struct library *lib, struct cartridge *c, const struct db_c
     if (rc)
         return rc;
     if (commit_withdraw(&lib->eng, row->barcode, lib->eng.writer, &call, &why) || note(lib, row->barcode, "", &why))
-        log_line("%s: it is not made, but a head of it may stay in the bucket (%s): the next \"s3vtl tape create %s\" "
+        log_warn("%s: it is not made, but a head of it may stay in the bucket (%s): the next \"s3vtl tape create %s\" "
                  "deletes it",
                  row->barcode, why.text, row->barcode);
     return 0;

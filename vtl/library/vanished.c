@@ -175,7 +175,7 @@ static int any(void *arg, const struct obj_entry *e)
 static int has_objects(struct vanished *w, const char *barcode, const char *kind, bool *has, struct errtext *err)
 {
     char prefix[DB_KEY_SIZE];
-    const struct obj_call call = {.cancel = w->cancel, .max_tries = 3};
+    const struct obj_call call = {.cancel = w->cancel, .max_tries = 3, .patience_ms = OBJ_PATIENCE_MS};
     *has = false;
     (void)snprintf(prefix, sizeof(prefix), "tapes/%s/%s", barcode, kind);
     int rc = w->store->ops->list(w->store, prefix, NULL, false, any, has, &call, err);
@@ -221,7 +221,7 @@ static int tell_gone(struct vanished *w, struct named *n, struct errtext *err)
 /* The state's head was noted before the bucket is listed: a commit meanwhile makes the bucket's newer, never older. */
 static void look(struct vanished *w, struct named *n)
 {
-    const struct obj_call call = {.cancel = w->cancel, .max_tries = 3};
+    const struct obj_call call = {.cancel = w->cancel, .max_tries = 3, .patience_ms = OBJ_PATIENCE_MS};
     const struct head_search trusted = {.trusted = &n->known, .n_trusted = n->known.epoch ? 1 : 0};
     struct seg_id *heads = NULL;
     size_t n_heads = 0;

@@ -168,6 +168,13 @@ static void tell_progress(const struct round *r)
     free(bad);
 }
 
+/* Does the store give nothing at all, or is it only this object? What it does not say is no damage. */
+static bool store_is_gone(const struct round *r, int rc)
+{
+    const struct obj_call once = {.cancel = r->o->cancel, .max_tries = 1};
+    return (rc == -EIO || rc == -EACCES) && r->store->ops->check(r->store, &once, NULL);
+}
+
 static void look_at(struct round *r, size_t i)
 {
     const struct seg_ref *ref = &r->x->segs[i];
@@ -181,9 +188,10 @@ static void look_at(struct round *r, size_t i)
     enter(r->o->gate, small);
     int rc = verify_segment(&io, key, ref, r->head, found, &j, &blocks, &err);
     leave(r->o->gate, small);
+    bool gone = store_is_gone(r, rc);
     lock_take(&r->lock);
-    if (cancelled(r) || rc == -ENOMEM) {
-        r->rc = rc == -ENOMEM ? rc : -ECANCELED;
+    if (cancelled(r) || rc == -ENOMEM || gone) {
+        r->rc = cancelled(r) ? -ECANCELED : rc;
         r->err = err;
     } else {
         if (rc) /* it is not there, or the store does not give it */

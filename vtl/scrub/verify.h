@@ -64,7 +64,7 @@ struct verify_result {
  * head no longer names does not count. Needs only the store, no state, so a library may be running on it. Blocks; any
  * thread but the transport's. 0 even if problems were found (out->problems). -ENOENT: the store has no such cartridge.
  * -EBADMSG: its head or a map is damaged, so nothing can be said about the rest. -EPROTONOSUPPORT: either is of a later
- * format version. -ECANCELED.
+ * format version. -EIO, -EACCES: the store gives nothing more, whatever it is asked for. -ECANCELED.
  */
 int verify_cartridge(struct objstore *store, const char *barcode, const struct verify_options *o,
                      struct verify_result *out, struct errtext *err);

@@ -363,8 +363,8 @@ static int read_cartridge(sqlite3_stmt *st, struct db_cartridge *c)
     c->mam = (char *)(uintptr_t)sqlite3_column_text(st, 17);
     c->counters = (char *)(uintptr_t)sqlite3_column_text(st, 18);
     c->used_bytes = (uint64_t)sqlite3_column_int64(st, 19);
-    c->stored_bytes = (uint64_t)sqlite3_column_int64(st, 20);
-    c->sealed_bytes = (uint64_t)sqlite3_column_int64(st, 21);
+    c->local_bytes = (uint64_t)sqlite3_column_int64(st, 20);
+    c->accepted_bytes = (uint64_t)sqlite3_column_int64(st, 21) - c->local_bytes;
     c->unstored_rows = (uint64_t)sqlite3_column_int64(st, 22);
     c->full_capacity = (uint64_t)sqlite3_column_int64(st, 23);
     c->rebuilt = sqlite3_column_int(st, 24) != 0;
@@ -384,8 +384,10 @@ static int each_cartridge(struct db *db, int (*fn)(void *arg, const struct db_ca
         "SELECT c.rowid, barcode, id, generation, capacity, worm, write_protected, created, modified, next_segment,"
         " next_map, head_epoch, head_writer, head_n, commit_segs, floor, dirty, mam, counters,"
         " (SELECT total(plain_bytes) FROM segment s WHERE s.cartridge=c.rowid),"
-        " (SELECT total(size) FROM segment s WHERE s.cartridge=c.rowid AND state=2),"
-        " (SELECT total(size) FROM segment s WHERE s.cartridge=c.rowid AND state=1),"
+        " (SELECT total(size) FROM segment s WHERE s.cartridge=c.rowid AND state=0) +"
+        " CASE WHEN dirty THEN (SELECT total(size) FROM (SELECT size, row_number() OVER (ORDER BY first_object) AS i"
+        " FROM segment s WHERE s.cartridge=c.rowid AND state<>0) WHERE i>commit_segs) ELSE 0 END,"
+        " (SELECT total(size) FROM segment s WHERE s.cartridge=c.rowid),"
         " (SELECT count(*) FROM segment s WHERE s.cartridge=c.rowid AND state<>2), full_capacity, rebuilt,"
         " (SELECT count(*) FROM garbage g WHERE g.cartridge=c.rowid), tried_epoch, tried_writer, tried_n, fenced,"
         " sum IS %s AND content=" DB_CONTENT ","

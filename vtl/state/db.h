@@ -52,9 +52,10 @@ struct db_cartridge {
     bool damaged;         /* by db_cartridges: a row of it, or of its segments, is not what was written */
     char *mam, *counters; /* JSON text or NULL; owned by the row's reader */
     /* sums over the segments, filled by db_cartridges only */
-    uint64_t used_bytes, stored_bytes, sealed_bytes;
-    uint64_t unstored_rows; /* not STORED */
-    uint64_t garbage;       /* rows */
+    uint64_t used_bytes;                  /* of the host */
+    uint64_t local_bytes, accepted_bytes; /* as struct cartridge_amounts has them */
+    uint64_t unstored_rows;               /* not STORED */
+    uint64_t garbage;                     /* rows */
 };
 
 int db_open(const char *path, bool create, struct db **out, struct errtext *err);

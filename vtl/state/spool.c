@@ -101,7 +101,7 @@ static void forget(struct spool *s, struct file **f)
 static void unlink_file(const char *path)
 {
     if (unlink(path) && errno != ENOENT)
-        log_line("%s cannot be removed: %s", path, strerror(errno));
+        log_warn("%s cannot be removed: %s", path, strerror(errno));
 }
 
 /* Removes the least recently used cached file. False when there is none. */
@@ -147,7 +147,7 @@ static int look_at(int dir, const char *name, const char *path, struct stat *st,
 
 static void pass_over(const char *path, const char *name)
 {
-    log_line("%s/%s is not the library's: it is left as it is", path, name);
+    log_warn("%s/%s is not the library's: it is left as it is", path, name);
 }
 
 /* The next entry but "." and ".."; NULL at the end, or on an error with *rc and *err. */
@@ -440,12 +440,12 @@ void spool_drop_strays(struct spool *s, const char *barcode, uint64_t next,
                 continue;
             }
             if (stray)
-                log_line("%s: no row of the state names it, and it is newer than the state: it is left as it is", path);
+                log_warn("%s: no row of the state names it, and it is newer than the state: it is left as it is", path);
             f = &(*f)->next;
         }
     lock_release(&s->lock);
     if (gone)
-        log_line("%s: %u files in the spool that no row of the state names any more are removed", barcode, gone);
+        log_notice("%s: %u files in the spool that no row of the state names any more are removed", barcode, gone);
 }
 
 void spool_remove_all(struct spool *s, const char *barcode)

@@ -73,7 +73,7 @@ static size_t refuse(struct iscsi_connection *conn, const char *why)
 {
     char peer[128] = "";
     conn->tp->ep_show(conn, peer, sizeof(peer));
-    log_line("iscsi: a connection ends (%s): %s", peer, why);
+    log_warn("iscsi: a connection ends (%s): %s", peer, why);
     return 0; /* as at the end of the stream */
 }
 

@@ -119,7 +119,7 @@ static void note(struct scsi_cmd *cmd)
     size_t len = strlen(s->initiator) + 1;
     r = malloc(sizeof(*r) + len);
     if (!r) {
-        log_line("reservation of %s: out of memory: it will not outlive the session", s->initiator);
+        log_err("reservation of %s: out of memory: it will not outlive the session", s->initiator);
         return;
     }
     r->lu = cmd->dev;

@@ -161,7 +161,7 @@ static void set_tick(int ms)
     struct itimerspec every = {.it_interval = t, .it_value = t};
     target.busy = ms == TICK_BUSY_MS;
     if (timerfd_settime(target.timer_fd, 0, &every, NULL))
-        log_line("timer: %s: aborted commands will not be noticed", strerror(errno));
+        log_err("timer: %s: aborted commands will not be noticed", strerror(errno));
 }
 
 /* The buffer is tgt's, which does not know that there is a key in it. */
@@ -647,7 +647,7 @@ static int s3vtl_open(struct scsi_lu *lu, char *path, int *fd, uint64_t *size)
             stop_engine();
     }
     if (rc) {
-        log_line("%s", err.text);
+        log_err("%s", err.text);
         return rc;
     }
     target.open_luns++;

@@ -54,7 +54,7 @@ void target_engine_close(struct target_engine *e)
     if (e->control)
         control_server_stop(e->control);
     if (library_close(e->lib, &err))
-        log_line("closing library %s: %s", e->cfg->library.name, err.text);
+        log_err("closing library %s: %s", e->cfg->library.name, err.text);
     config_free(e->cfg);
     *e = (struct target_engine){NULL, NULL, NULL};
 }

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* metrics.c: /metrics over HTTP: one thread, which asks the library at each scrape. */
+#include "vtl/cmd/metrics.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/thread.h"
+#include "vtl/cmd/metrics_text.h"
+#include "vtl/cmd/port_holder.h"
+#include "vtl/library/control.h"
+
+enum { MOST_CLIENTS = 16, CLIENT_SILENCE_S = 10 };
+
+/* All is the thread's but what start and stop touch while there is none. */
+struct metrics {
+    const struct vtl_config *cfg;
+    struct MHD_Daemon *daemon;
+    pthread_t thread;
+    int stop_fd;  /* an eventfd */
+    int owing_fd; /* a connection on which the library owes an answer that came too late for its scrape; -1: none */
+};
+
+/* ---- a scrape ---- */
+
+/* While an answer is due, nothing more is asked: each question takes one of the library's places. */
+static bool owes_an_answer(struct metrics *m)
+{
+    struct pollfd p = {.fd = m->owing_fd, .events = POLLIN};
+    if (m->owing_fd < 0)
+        return false;
+    if (poll(&p, 1, 0) == 0)
+        return true;
+    close(m->owing_fd);
+    m->owing_fd = -1;
+    return false;
+}
+
+/* New reference; NULL: no answer by then. */
+static json_t *ask_status(struct metrics *m, uint64_t until)
+{
+    uint64_t now = clock_ms();
+    if (owes_an_answer(m) || now >= until)
+        return NULL;
+    int fd = control_connect(m->cfg, (unsigned)(until - now), NULL);
+    if (fd < 0)
+        return NULL;
+    json_t *request = json_pack("{s:s}", "op", "status"), *result = NULL;
+    if (control_call_over(fd, m->cfg, request, &result, NULL) == -EAGAIN)
+        m->owing_fd = fd;
+    else
+        close(fd);
+    json_decref(request);
+    return result;
+}
+
+static void see_disk(const char *dir, struct metrics_seen *s)
+{
+    struct statvfs v;
+    if (statvfs(dir, &v))
+        return;
+    s->disk_free = (uint64_t)v.f_bavail * v.f_frsize;
+    s->disk_size = (uint64_t)v.f_blocks * v.f_frsize;
+}
+
+static void scrape(struct metrics *m, struct strbuf *out)
+{
+    struct metrics_seen s = {.now = (uint64_t)time(NULL)};
+    uint64_t until = clock_ms() + METRICS_ASK_MS;
+    json_t *request = json_pack("{s:s}", "op", "figures"), *figures = NULL, *status = NULL;
+    if (!control_call(m->cfg, request, METRICS_ASK_MS, &figures, NULL))
+        status = ask_status(m, until);
+    s.figures = figures;
+    s.status = status;
+    see_disk(m->cfg->library.state_dir, &s);
+    metrics_text(&s, out);
+    json_decref(request);
+    json_decref(figures);
+    json_decref(status);
+}
+
+/* ---- HTTP ---- */
+
+static enum MHD_Result respond(struct MHD_Connection *c, unsigned code, const struct strbuf *body)
+{
+    struct MHD_Response *r =
+        MHD_create_response_from_buffer(body->len, (void *)(uintptr_t)strbuf_str(body), MHD_RESPMEM_MUST_COPY);
+    if (!r)
+        return MHD_NO;
+    (void)MHD_add_response_header(r, "Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+    enum MHD_Result queued = MHD_queue_response(c, code, r);
+    MHD_destroy_response(r);
+    return queued;
+}
+
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const char *url, const char *method,
+                                  const char *version, const char *upload, size_t *upload_size, void **context)
+{
+    struct strbuf body = {.data = NULL};
+    unsigned code = MHD_HTTP_OK;
+    (void)version;
+    (void)upload;
+    (void)context;
+    if (*upload_size) { /* nothing here wants a body */
+        *upload_size = 0;
+        return MHD_YES;
+    }
+    bool get = !strcmp(method, "GET"), head = !strcmp(method, "HEAD");
+    if (!get && !head)
+        code = MHD_HTTP_METHOD_NOT_ALLOWED;
+    else if (strcmp(url, "/metrics") != 0)
+        code = MHD_HTTP_NOT_FOUND;
+    if (code != MHD_HTTP_OK)
+        strbuf_adds(&body, "s3vtl: only GET /metrics is here\n");
+    else
+        scrape(arg, &body);
+    if (body.overflow)
+        code = MHD_HTTP_INTERNAL_SERVER_ERROR;
+    enum MHD_Result rc = respond(c, code, &body);
+    strbuf_free(&body);
+    return rc;
+}
+
+static void *metrics_thread(void *arg)
+{
+    struct metrics *m = arg;
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(m->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    struct pollfd p[2] = {{.fd = info->epoll_fd, .events = POLLIN}, {.fd = m->stop_fd, .events = POLLIN}};
+    while (!p[1].revents) {
+        MHD_UNSIGNED_LONG_LONG ms = 0;
+        bool limited = MHD_get_timeout(m->daemon, &ms) == MHD_YES;
+        if (poll(p, 2, !limited ? -1 : ms < 60000 ? (int)ms : 60000) >= 0)
+            (void)MHD_run(m->daemon);
+    }
+    return NULL;
+}
+
+/* ---- start and stop ---- */
+
+/* A descriptor, or a negative errno. */
+static int listen_on(const struct vtl_config *cfg, struct errtext *err)
+{
+    char host[256], port[16];
+    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM}, *a = NULL;
+    portal_split(cfg->metrics.listen, host, sizeof(host), port, sizeof(port));
+    int bad = getaddrinfo(host, port, &hints, &a), on = 1, rc = 0;
+    if (bad)
+        return errtext_set(err, -EINVAL, "%s: [metrics] listen = %s: %s", cfg->file, cfg->metrics.listen,
+                           gai_strerror(bad));
+    int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) || bind(fd, a->ai_addr, a->ai_addrlen) ||
+        listen(fd, MOST_CLIENTS))
+        rc = errtext_set(err, -errno, "%s: [metrics] listen = %s: %s", cfg->file, cfg->metrics.listen, strerror(errno));
+    freeaddrinfo(a);
+    if (!rc)
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
+int metrics_start(const struct vtl_config *cfg, struct metrics **out, struct errtext *err)
+{
+    *out = NULL;
+    if (!cfg->metrics.listen[0])
+        return 0;
+    int fd = listen_on(cfg, err);
+    if (fd < 0)
+        return fd;
+    struct metrics *m = calloc(1, sizeof(*m));
+    int rc = m ? 0 : -ENOMEM;
+    if (m) {
+        m->cfg = cfg;
+        m->owing_fd = -1;
+        m->stop_fd = eventfd(0, EFD_CLOEXEC);
+        m->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, m, MHD_OPTION_LISTEN_SOCKET, fd,
+                                     MHD_OPTION_CONNECTION_LIMIT, (unsigned)MOST_CLIENTS, MHD_OPTION_CONNECTION_TIMEOUT,
+                                     (unsigned)CLIENT_SILENCE_S, MHD_OPTION_END);
+        rc = m->stop_fd < 0 || !m->daemon ? -EIO : thread_start(&m->thread, "metrics", metrics_thread, m);
+    }
+    if (!rc) {
+        *out = m;
+        return 0;
+    }
+    if (m && m->daemon)
+        MHD_stop_daemon(m->daemon); /* with fd */
+    else
+        close(fd);
+    if (m && m->stop_fd >= 0)
+        close(m->stop_fd);
+    free(m);
+    return errtext_set(err, rc, "[metrics] listen = %s: cannot start: %s", cfg->metrics.listen, strerror(-rc));
+}
+
+void metrics_stop(struct metrics *m)
+{
+    if (!m)
+        return;
+    (void)eventfd_write(m->stop_fd, 1);
+    (void)pthread_join(m->thread, NULL);
+    MHD_stop_daemon(m->daemon);
+    if (m->owing_fd >= 0)
+        close(m->owing_fd);
+    close(m->stop_fd);
+    free(m);
+}
