@@ -16,6 +16,7 @@
  * each guards. */
 #define LOCK_RANKS(X)                                                                                                  \
     X(LOCK_CONTROL, "control: clients")                                                                                \
+    X(LOCK_RELOAD, "library: reload")                                                                                  \
     X(LOCK_TAPES, "library: tapes")                                                                                    \
     X(LOCK_MOVE, "library: move")                                                                                      \
     X(LOCK_DRIVE, "drive: operation")                                                                                  \
@@ -42,7 +43,8 @@
     X(LOCK_S3_LANES, "s3: connections")                                                                                \
     X(LOCK_S3_HEALTH, "s3: health")                                                                                    \
     X(LOCK_S3_PACE, "s3: pace")                                                                                        \
-    X(LOCK_S3_HTTP, "s3: transfers")
+    X(LOCK_S3_HTTP, "s3: transfers")                                                                                   \
+    X(LOCK_S3_KEYS, "s3: keys")
 
 enum lock_rank {
 #define LOCK_RANK(rank, name) rank,

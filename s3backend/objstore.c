@@ -94,6 +94,17 @@ void objstore_health(struct objstore *s, struct obj_health *out)
         s->ops->health(s, out);
 }
 
+bool objstore_same_keys(struct objstore *s, struct objstore *other)
+{
+    return !s->ops->same_keys || s->ops->same_keys(s, other);
+}
+
+void objstore_swap_keys(struct objstore *s, struct objstore *other)
+{
+    if (s->ops->swap_keys)
+        s->ops->swap_keys(s, other);
+}
+
 void objstore_stats(struct objstore *s, struct obj_stats *out)
 {
     memset(out, 0, sizeof(*out));

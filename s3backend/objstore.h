@@ -69,6 +69,7 @@ struct obj_facts {
     enum obj_known versioned; /* what is deleted stays as an old version, and costs */
     enum obj_known locked;    /* new objects can't be deleted before some date */
     enum obj_known compares; /* the service compares a body with the CRC32C sent along; known after a put of some MiB */
+    char credentials[300];   /* where the keys come from, in words; "": there are none */
 };
 
 /* Who answers at the store's address, asked for nothing and without keys: for a person whose store does not work. */
@@ -157,6 +158,11 @@ struct objstore_ops {
     void (*facts)(struct objstore *s, struct obj_facts *out);
     /* Finds out by a few requests what isn't known yet; NULL: there is nothing to find out. Never needed: put finds out by itself what it depends on. */
     int (*learn)(struct objstore *s, const struct obj_call *c, struct errtext *err);
+    /* Of other, a store of the same type that only the caller knows. Any thread; NULL: it has no keys. */
+    bool (*same_keys)(struct objstore *s, struct objstore *other);
+    /* From now on s signs with the keys of other, and other with those of s. Requests that are signed already are not
+     * signed again. The same. */
+    void (*swap_keys)(struct objstore *s, struct objstore *other);
     /* One look at the store's address. NULL: it has none. -EIO with *err: nobody answers, at out->stage. */
     int (*look)(struct objstore *s, struct obj_peer *out, const struct obj_call *c, struct errtext *err);
     /* NULL: never any trouble. Any thread, at once. */
@@ -172,17 +178,21 @@ struct objstore {
 
 /* The configuration. Strings are borrowed for the call of open only. */
 struct objstore_config {
-    const char *type;             /* "dir" or "s3" */
-    const char *path;             /* dir: the directory, made if its parent exists */
-    const char *url;              /* s3: http(s)://host[:port] */
-    const char *bucket;           /* s3 */
-    const char *prefix;           /* "" or a/b: no slash at either end; same character rules as keys */
-    const char *region;           /* s3: "us-east-1" */
-    const char *credentials_file; /* s3: two lines access_key = ..., secret_key = ...; mode 0600 or refused */
-    const char *ca_file;          /* s3: NULL or a PEM file */
-    const char *style;            /* s3: "path" or "virtual" */
-    unsigned parallel;            /* s3: transfers at once, 1..64 */
-    unsigned patience_ms;         /* s3: of calls that say nothing else; 0: endless, the policy decides */
+    const char *type;   /* "dir" or "s3" */
+    const char *path;   /* dir: the directory, made if its parent exists */
+    const char *url;    /* s3: http(s)://host[:port] */
+    const char *bucket; /* s3 */
+    const char *prefix; /* "" or a/b: no slash at either end; same character rules as keys */
+    const char *region; /* s3: "us-east-1" */
+    /* s3: the file of the keys, with two lines access_key = ..., secret_key = ..., or as AWS's tools have it. NULL or
+     * "": they are in the environment, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. */
+    const char *credentials_file;
+    bool credentials_by_systemd; /* who may read the file is systemd's to decide; else its mode is 0600 or stricter */
+    const char *profile;         /* s3: which part of AWS's file; NULL: "default" */
+    const char *ca_file;         /* s3: NULL or a PEM file */
+    const char *style;           /* s3: "path" or "virtual" */
+    unsigned parallel;           /* s3: transfers at once, 1..64 */
+    unsigned patience_ms;        /* s3: of calls that say nothing else; 0: endless, the policy decides */
     /* NULL, or is called with what the operator might want to know; any thread */
     void (*note)(enum log_level level, const char *line);
 };
@@ -194,6 +204,8 @@ void objstore_facts(struct objstore *s, struct obj_facts *out);
 int objstore_learn(struct objstore *s, const struct obj_call *c, struct errtext *err);
 int objstore_look(struct objstore *s, struct obj_peer *out, const struct obj_call *c, struct errtext *err);
 void objstore_health(struct objstore *s, struct obj_health *out);
+bool objstore_same_keys(struct objstore *s, struct objstore *other);
+void objstore_swap_keys(struct objstore *s, struct objstore *other);
 /* All zero where nothing is counted. */
 void objstore_stats(struct objstore *s, struct obj_stats *out);
 /* "put", "get" ...; "network", "timeout" ... */

@@ -3,10 +3,11 @@
 #include "s3backend/s3.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/secret.h"
+#include "base/lock.h"
 
 /* Exchanges at a time for each of the `parallel` big bodies: a commit's few short requests need not wait for one of
  * them to end, and a command that has thousands makes many at a time. */
@@ -40,8 +41,8 @@ static void s3_close(struct objstore *o)
     free(s->prefix);
     free(s->region);
     free(s->ca_file);
-    free(s->access_key);
-    secret_free(s->aws4_secret, s->aws4_size);
+    s3_keys_free(&s->keys);
+    lock_fini(&s->keys_lock);
     free(s);
 }
 
@@ -57,6 +58,28 @@ static void s3_facts(struct objstore *o, struct obj_facts *out)
                               .versioned = (enum obj_known)atomic_load(&s->versioned),
                               .locked = (enum obj_known)atomic_load(&s->locked),
                               .compares = known(atomic_load(&s->checksum), S3_CHECKSUM_COMPARED, S3_CHECKSUM_UNUSED)};
+    lock_take(&s->keys_lock);
+    (void)snprintf(out->credentials, sizeof(out->credentials), "%s", s->keys.from);
+    lock_release(&s->keys_lock);
+}
+
+static bool s3_same_keys(struct objstore *o, struct objstore *other)
+{
+    struct s3_store *s = (struct s3_store *)o;
+    lock_take(&s->keys_lock);
+    bool same = s3_keys_same(&s->keys, &((struct s3_store *)other)->keys);
+    lock_release(&s->keys_lock);
+    return same;
+}
+
+static void s3_swap_keys(struct objstore *o, struct objstore *other)
+{
+    struct s3_store *s = (struct s3_store *)o, *from = (struct s3_store *)other;
+    lock_take(&s->keys_lock);
+    struct s3_keys old = s->keys;
+    s->keys = from->keys;
+    lock_release(&s->keys_lock);
+    from->keys = old;
 }
 
 static void s3_health(struct objstore *o, struct obj_health *out)
@@ -80,6 +103,8 @@ static const struct objstore_ops s3_ops = {
     .check = s3_check,
     .facts = s3_facts,
     .learn = s3_learn,
+    .same_keys = s3_same_keys,
+    .swap_keys = s3_swap_keys,
     .look = s3_look,
     .health = s3_health,
     .stats = s3_stats,
@@ -97,6 +122,7 @@ int s3_open(const struct objstore_config *cfg, const struct s3_tuning *tuning, s
     s->patience_ms = cfg->patience_ms;
     s3_pace_init(&s->pace, cfg->parallel, cfg->note);
     s3_health_init(&s->health, cfg->note);
+    lock_init(&s->keys_lock, LOCK_S3_KEYS);
     int rc = s3_configure(s, cfg, err);
     if (rc == 0)
         rc = http_engine_new(EXCHANGES_PER_BODY * cfg->parallel, &s->http, err);

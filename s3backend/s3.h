@@ -8,6 +8,7 @@
 #include "s3backend/s3_counters.h"
 #include "s3backend/s3_health.h"
 #include "s3backend/s3_http.h"
+#include "s3backend/s3_keys.h"
 #include "s3backend/s3_pace.h"
 #include "s3backend/s3_policy.h"
 #include "s3backend/sigv4.h"
@@ -68,10 +69,9 @@ struct s3_store {
     char *bucket;        /* */
     char *prefix;        /* "" or "a/b/" */
     char *region;
-    char *ca_file; /* or NULL */
-    char *access_key;
-    char *aws4_secret; /* in secret memory (base/secret.h): sigv4_keys has what is in it */
-    size_t aws4_size;
+    char *ca_file;         /* or NULL */
+    struct lock keys_lock; /* a leaf */
+    struct s3_keys keys;   /* guarded by keys_lock: they may be exchanged at any time */
 };
 
 /* One request to the store, as the operations see it. */

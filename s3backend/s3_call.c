@@ -65,9 +65,8 @@ static void make_address(const struct s3_store *s, const struct s3_request *q, s
     sigv4_encode_query(&w->url, q->query, q->n_query);
 }
 
-static int sign(const struct s3_store *s, const struct s3_request *q, const char *payload, struct wire *w)
+static int sign(struct s3_store *s, const struct s3_request *q, const char *payload, struct wire *w)
 {
-    const struct sigv4_keys keys = {s->access_key, s->aws4_secret, s->region, "s3"};
     const struct sigv4_request r = {.method = q->method,
                                     .path = strbuf_str(&w->path),
                                     .query = q->query,
@@ -75,10 +74,14 @@ static int sign(const struct s3_store *s, const struct s3_request *q, const char
                                     .headers = w->signed_headers,
                                     .n_headers = w->n_signed,
                                     .payload_hash = payload};
-    return sigv4_authorization(&w->auth, &keys, &r, w->date);
+    lock_take(&s->keys_lock); /* a pair of keys, not one of each */
+    const struct sigv4_keys keys = {s->keys.access_key, s->keys.aws4_secret, s->region, "s3"};
+    int rc = sigv4_authorization(&w->auth, &keys, &r, w->date);
+    lock_release(&s->keys_lock);
+    return rc;
 }
 
-static int make_wire(const struct s3_store *s, const struct s3_request *q, struct wire *w)
+static int make_wire(struct s3_store *s, const struct s3_request *q, struct wire *w)
 {
     const char *payload = q->payload_hash ? q->payload_hash : SIGV4_EMPTY_SHA256;
     char range[64];

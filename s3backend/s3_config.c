@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* s3_config.c: the S3 store's options and its credentials file, each fault told with the option's name. */
+/* s3_config.c: the S3 store's options, each fault told with the option's name. */
 #include "s3backend/s3.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/secret.h"
-
-enum { MAX_PARALLEL = 64, MAX_CREDENTIALS = 8192 };
+enum { MAX_PARALLEL = 64 };
 
 static int no_memory(struct errtext *err)
 {
@@ -158,147 +154,6 @@ static int set_prefix(struct s3_store *s, const char *prefix, struct errtext *er
     return 0;
 }
 
-/* ---- credentials ---- */
-
-static int bad_line(const char *file, unsigned line, const char *what, struct errtext *err)
-{
-    return errtext_set(err, -EINVAL,
-                       "credentials file %s line %u: %s; it must have two lines, access_key = ... and secret_key = ...",
-                       file, line, what);
-}
-
-static char *trim(char *s)
-{
-    while (isspace((unsigned char)*s))
-        s++;
-    size_t n = strlen(s);
-    while (n && isspace((unsigned char)s[n - 1]))
-        s[--n] = 0;
-    return s;
-}
-
-static bool printable(const char *v, const char *except)
-{
-    for (; *v; v++)
-        if (*v <= ' ' || *v > '~' || strchr(except, *v))
-            return false;
-    return true;
-}
-
-static int no_secret(struct errtext *err)
-{
-    return errtext_set(err, -ENOMEM,
-                       "the credentials must be in locked memory, and there is none: %s (ulimit -l; LimitMEMLOCK= in a "
-                       "service)",
-                       strerror(errno));
-}
-
-static int keep_secret(struct s3_store *s, const char *value, struct errtext *err)
-{
-    s->aws4_size = strlen(SIGV4_BEFORE_SECRET) + strlen(value) + 1;
-    s->aws4_secret = secret_new(s->aws4_size);
-    if (!s->aws4_secret)
-        return no_secret(err);
-    memcpy(s->aws4_secret, SIGV4_BEFORE_SECRET, strlen(SIGV4_BEFORE_SECRET));
-    memcpy(s->aws4_secret + strlen(SIGV4_BEFORE_SECRET), value, strlen(value)); /* no printf: it may keep a copy */
-    return 0;
-}
-
-static int keep_access_key(struct s3_store *s, const char *value, struct errtext *err)
-{
-    s->access_key = strdup(value);
-    return s->access_key ? 0 : no_memory(err);
-}
-
-/* No store gives out a key that begins and ends so. */
-static bool in_quotes(const char *v)
-{
-    size_t n = strlen(v);
-    return n > 1 && (v[0] == '"' || v[0] == '\'') && v[n - 1] == v[0];
-}
-
-/* One line of the file; the values never get into a message. */
-static int take_line(struct s3_store *s, char *text, const char *file, unsigned line, struct errtext *err)
-{
-    text = trim(text);
-    if (!*text || *text == '#' || *text == ';')
-        return 0;
-    char *eq = strchr(text, '=');
-    if (!eq)
-        return bad_line(file, line, "no '='", err);
-    *eq = 0;
-    const char *name = trim(text), *value = trim(eq + 1);
-    bool access = !strcmp(name, "access_key");
-    if (!access && strcmp(name, "secret_key") != 0)
-        return bad_line(file, line, "an unknown name before '='", err);
-    if (access ? s->access_key : s->aws4_secret)
-        return bad_line(file, line, access ? "access_key a second time" : "secret_key a second time", err);
-    if (!*value)
-        return bad_line(file, line, "nothing after '='", err);
-    if (in_quotes(value))
-        return bad_line(
-            file, line,
-            access ? "access_key is in quotes: write it without" : "secret_key is in quotes: write it without", err);
-    /* ',' and '=' have a meaning in the Authorization header. */
-    if (!printable(value, access ? ",=" : ""))
-        return bad_line(file, line, "a character that a key can't have", err);
-    return access ? keep_access_key(s, value, err) : keep_secret(s, value, err);
-}
-
-static int parse_credentials(struct s3_store *s, char *text, const char *file, struct errtext *err)
-{
-    unsigned line = 0;
-    int rc = 0;
-    for (char *rest = text; rest && rc == 0;) {
-        char *one = strsep(&rest, "\n");
-        rc = take_line(s, one, file, ++line, err);
-    }
-    if (rc == 0 && (!s->access_key || !s->aws4_secret))
-        rc = bad_line(file, line, s->access_key ? "no secret_key" : "no access_key", err);
-    return rc;
-}
-
-static int check_mode(int fd, const char *file, struct errtext *err)
-{
-    struct stat st;
-    if (fstat(fd, &st))
-        return errtext_set(err, -EINVAL, "store option credentials_file: %s: %s", file, strerror(errno));
-    if (!S_ISREG(st.st_mode))
-        return errtext_set(err, -EINVAL, "store option credentials_file: %s is not a regular file", file);
-    if (st.st_mode & 077)
-        return errtext_set(err, -EINVAL,
-                           "store option credentials_file: %s has mode %04o, others may read it; it must be 0600 "
-                           "(chmod 600 %s)",
-                           file, (unsigned)(st.st_mode & 07777), file);
-    if (st.st_size >= MAX_CREDENTIALS)
-        return errtext_set(err, -EINVAL, "store option credentials_file: %s is too long to be one", file);
-    return 0;
-}
-
-static int set_credentials(struct s3_store *s, const char *file, struct errtext *err)
-{
-    char *text = NULL;
-    if (!file || !*file)
-        return errtext_set(err, -EINVAL, "store option credentials_file: missing");
-    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return errtext_set(err, -EINVAL, "store option credentials_file: can't open %s: %s", file, strerror(errno));
-    int rc = check_mode(fd, file, err);
-    if (rc == 0 && !(text = secret_new(MAX_CREDENTIALS + 1)))
-        rc = no_secret(err);
-    if (rc == 0) {
-        ssize_t n = read(fd, text, MAX_CREDENTIALS);
-        if (n < 0)
-            rc = errtext_set(err, -EINVAL, "store option credentials_file: can't read %s: %s", file, strerror(errno));
-        text[n < 0 ? 0 : n] = 0;
-        if (rc == 0)
-            rc = parse_credentials(s, text, file, err);
-    }
-    secret_free(text, MAX_CREDENTIALS + 1);
-    close(fd);
-    return rc;
-}
-
 int s3_configure(struct s3_store *s, const struct objstore_config *cfg, struct errtext *err)
 {
     if (cfg->parallel < 1 || cfg->parallel > MAX_PARALLEL)
@@ -314,5 +169,5 @@ int s3_configure(struct s3_store *s, const struct objstore_config *cfg, struct e
         rc = set_prefix(s, cfg->prefix, err);
     if (rc == 0)
         rc = set_ca_file(s, cfg->ca_file, err);
-    return rc ? rc : set_credentials(s, cfg->credentials_file, err);
+    return rc ? rc : s3_keys_read(&s->keys, cfg, err);
 }

@@ -404,6 +404,9 @@ static void a_value_out_of_range_says_what_would_be_right(void **state)
         {"[store]\nprefix = a/../b", "[store] prefix = a/../b: must be A-Z"},
         {"[store]\nstyle = dns", "[store] style = dns: must be path or virtual"},
         {"[store]\nparallel = 0", "[store] parallel = 0: must be a number from 1 to 64"},
+        {"[store]\ncredentials_file = systemd:../x", "[store] credentials_file = systemd:../x: must be systemd:NAME"},
+        {"[store]\ncredentials_file = systemd:", "[store] credentials_file = systemd:: must be systemd:NAME"},
+        {"[store]\nprofile = a b", "[store] profile = a b: must be 1 to 64 of"},
         {"[store]\ncredentials_file = keys", "[store] credentials_file = keys: must be an absolute path"},
         {"[spool]\ndurability = both", "[spool] durability = both: must be local or remote"},
         {"[spool]\nmax_dirty = 31M", "[spool] max_dirty = 31M: must be a size of at least 32M"},
@@ -435,8 +438,19 @@ static void keys_without_a_default_are_demanded(void **state)
         ":4: [store] url = http://h: needs type = s3 in [store]: type is not set, and is dir by default");
     bad(*state, "[library]\nstate_dir = /s\n[store]\ntype = s3\n", ": [store] url is not set: ");
     bad(*state, "[library]\nstate_dir = /s\n[store]\ntype = s3\nurl = http://h\n", ": [store] bucket is not set: ");
-    bad(*state, "[library]\nstate_dir = /s\n[store]\ntype = s3\nurl = http://h\nbucket = tapes\n",
-        ": [store] credentials_file is not set: ");
+}
+
+/* Who only asks a running library needs no keys: the store's client says that there are none. */
+static void keys_may_be_in_the_environment(void **state)
+{
+    struct vtl_config *c =
+        good(*state, "[library]\nstate_dir = /s\n[store]\ntype = s3\nurl = http://h\nbucket = tapes\n");
+    struct objstore_config o;
+    config_store(c, &o);
+    assert_string_equal(o.credentials_file, "");
+    assert_false(o.credentials_by_systemd);
+    assert_string_equal(o.profile, "default");
+    config_free(c);
 }
 
 static void directories_must_be_absolute_apart_and_short_enough(void **state)
@@ -496,6 +510,41 @@ static void secrets_that_others_may_read_are_refused(void **state)
     config_free(good(p, S3_STORE));
 }
 
+#define SYSTEMD_STORE                                                                                                  \
+    "[library]\nstate_dir = /s\n[store]\ntype = s3\nurl = http://h\nbucket = tapes\ncredentials_file = systemd:keys\n"
+
+/* In $CREDENTIALS_DIRECTORY, of whatever mode: the one that systemd gives them is 0440. */
+static void credentials_of_systemd_are_found(void **state)
+{
+    const struct place *p = *state;
+    char path[200], text[600];
+    (void)snprintf(path, sizeof(path), "%s", p->secret);
+    const char *name = strrchr(path, '/') + 1;
+    struct objstore_config o;
+    *strrchr(path, '/') = '\0';
+    assert_int_equal(setenv("CREDENTIALS_DIRECTORY", path, 1), 0);
+    assert_int_equal(chmod(p->secret, 0440), 0);
+    (void)snprintf(text, sizeof(text),
+                   "[library]\nstate_dir = /s\n[iscsi]\nchap_user = u\nchap_password_file = systemd:%s\n[store]\n"
+                   "type = s3\nurl = http://h\nbucket = tapes\ncredentials_file = systemd:%s\n",
+                   name, name);
+    struct vtl_config *c = good(p, text);
+    config_store(c, &o);
+    assert_string_equal(o.credentials_file, p->secret);
+    assert_true(o.credentials_by_systemd);
+    assert_string_equal(c->iscsi.chap_password_path, p->secret);
+    config_free(c);
+    assert_int_equal(chmod(p->secret, 0600), 0);
+    bad(p, SYSTEMD_STORE,
+        ":7: [store] credentials_file = systemd:keys: No such file or directory: the service's unit needs "
+        "LoadCredential=keys:FILE");
+    assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
+    /* A command that systemd did not start: it may only want to ask the running library. */
+    c = good(p, SYSTEMD_STORE);
+    assert_string_equal(c->store.credentials_path, "/run/credentials/s3vtl.service/keys");
+    config_free(c);
+}
+
 static void secrets_that_are_missing_or_no_files_are_refused(void **state)
 {
     bad(*state, DIR_STORE "[iscsi]\nchap_user = u\nchap_password_file = /nonexistent/x\n",
@@ -552,6 +601,8 @@ int main(void)
         T(directories_must_be_absolute_apart_and_short_enough),
         T(values_that_disagree_are_refused),
         T(a_user_needs_a_password_file_and_the_other_way),
+        T(keys_may_be_in_the_environment),
+        T(credentials_of_systemd_are_found),
         T(secrets_that_others_may_read_are_refused),
         T(secrets_that_are_missing_or_no_files_are_refused),
         T(a_secret_in_the_configuration_is_not_repeated),

@@ -194,14 +194,14 @@ static void credentials_are_parsed_strictly(void **state)
         {"secret_key = A\n", "no access_key"},
         {"", "no access_key"},
         {"access_key A\n", "line 1: no '='"},
-        {"access_key = A\nsecret_key =\n", "line 2: nothing after '='"},
+        {"access_key = A\nsecret_key =\n", "line 2: secret_key is empty"},
         {"access_key = A\naccess_key = B\n", "line 2: access_key a second time"},
         {"key = A\n", "line 1: an unknown name"},
-        {"access_key = A,B\nsecret_key = C\n", "line 1: a character"},
+        {"access_key = A,B\nsecret_key = C\n", "line 1: access_key has a character"},
         {"access_key = \"A\"\nsecret_key = B\n", "line 1: access_key is in quotes: write it without"},
         {"access_key = A\nsecret_key = 'B'\n", "line 2: secret_key is in quotes: write it without"},
         {"access_key = A\nsecret_key = \"B\n", NULL},
-        {"access_key = A\nsecret_key = C D\n", "line 2: a character"},
+        {"access_key = A\nsecret_key = C D\n", "line 2: secret_key has a character"},
     };
     for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
         write_file(p->credentials, t[i].text, 0600);
@@ -211,6 +211,84 @@ static void credentials_are_parsed_strictly(void **state)
             assert_opens(&c);
     }
     write_file(p->credentials, "access_key = AK\nsecret_key = SK=/+x\n", 0600);
+}
+
+static void assert_from(const struct objstore_config *c, const char *from)
+{
+    struct objstore *s = NULL;
+    struct errtext err = {""};
+    struct obj_facts facts;
+    if (objstore_open(c, &s, &err))
+        fail_msg("%s", err.text);
+    objstore_facts(s, &facts);
+    assert_string_equal(facts.credentials, from);
+    s->ops->close(s);
+}
+
+static void credentials_of_aws_are_known_by_their_form(void **state)
+{
+    const struct place *p = *state;
+    struct objstore_config c = good(p);
+    char from[200];
+    write_file(p->credentials,
+               "# AWS's\n[old]\naws_access_key_id = X,\n\n[default]\nregion = eu-1\naws_access_key_id = A\n"
+               "aws_secret_access_key = B\n[tapes]\naws_secret_access_key=D\naws_access_key_id=C\n[half]\n"
+               "aws_access_key_id = E\n[brief]\naws_access_key_id = F\naws_secret_access_key = G\n"
+               "aws_session_token = H\n",
+               0600);
+    snprintf(from, sizeof(from), "%s [default]", p->credentials);
+    assert_from(&c, from);
+    c.profile = "tapes";
+    snprintf(from, sizeof(from), "%s [tapes]", p->credentials);
+    assert_from(&c, from);
+    c.profile = "half";
+    assert_refused(&c, "no aws_secret_access_key");
+    c.profile = "brief";
+    assert_refused(&c, "aws_session_token: keys that end by themselves are not supported");
+    c.profile = "none";
+    assert_refused(&c, "option profile: ");
+    assert_refused(&c, "has no [none]");
+    write_file(p->credentials, "access_key = A\n[default]\n", 0600);
+    c.profile = NULL;
+    assert_refused(&c, "line 2: a [section] behind keys");
+    write_file(p->credentials, "access_key = AK\nsecret_key = SK=/+x\n", 0600);
+    assert_from(&c, p->credentials);
+    c.profile = "tapes";
+    assert_refused(&c, "option profile: \"tapes\" is not in ");
+}
+
+static void credentials_of_systemd_have_its_mode(void **state)
+{
+    const struct place *p = *state;
+    struct objstore_config c = good(p);
+    assert_int_equal(chmod(p->credentials, 0440), 0);
+    assert_refused(&c, "mode 0440");
+    c.credentials_by_systemd = true;
+    assert_from(&c, p->credentials);
+    assert_int_equal(chmod(p->credentials, 0600), 0);
+    c.credentials_file = "/run/credentials/none.service/x";
+    assert_refused(&c, "systemd puts it there while the service runs");
+}
+
+static void credentials_may_be_in_the_environment(void **state)
+{
+    struct objstore_config c = good(*state);
+    c.credentials_file = "";
+    unsetenv("AWS_ACCESS_KEY_ID");
+    unsetenv("AWS_SECRET_ACCESS_KEY");
+    unsetenv("AWS_SESSION_TOKEN");
+    assert_refused(&c, "the environment has no AWS_ACCESS_KEY_ID");
+    setenv("AWS_ACCESS_KEY_ID", "AK", 1);
+    assert_refused(&c, "AWS_ACCESS_KEY_ID without AWS_SECRET_ACCESS_KEY");
+    setenv("AWS_SECRET_ACCESS_KEY", "\"quoted\"", 1);
+    assert_refused(&c, "AWS_SECRET_ACCESS_KEY is in quotes");
+    setenv("AWS_SECRET_ACCESS_KEY", "SK", 1);
+    assert_from(&c, "the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)");
+    setenv("AWS_SESSION_TOKEN", "T", 1);
+    assert_refused(&c, "AWS_SESSION_TOKEN: keys that end by themselves are not supported");
+    unsetenv("AWS_ACCESS_KEY_ID");
+    unsetenv("AWS_SECRET_ACCESS_KEY");
+    unsetenv("AWS_SESSION_TOKEN");
 }
 
 static void a_missing_credentials_file_is_named(void **state)
@@ -282,6 +360,9 @@ int main(void)
         cmocka_unit_test(credentials_that_others_may_read_are_refused),
         cmocka_unit_test(credentials_are_parsed_strictly),
         cmocka_unit_test(a_missing_credentials_file_is_named),
+        cmocka_unit_test(credentials_of_aws_are_known_by_their_form),
+        cmocka_unit_test(credentials_of_systemd_have_its_mode),
+        cmocka_unit_test(credentials_may_be_in_the_environment),
         cmocka_unit_test(no_secret_in_a_credentials_error),
         cmocka_unit_test(dir_path_is_checked),
         cmocka_unit_test(keys_keep_the_rules),

@@ -191,6 +191,14 @@ void cartridge_stop_failing(struct cartridge *c)
         engine_failing(c->eng, c->counted_failing = false);
 }
 
+void cartridge_try_again(struct cartridge *c)
+{
+    lock_take(&c->lock);
+    c->failures = 0;
+    c->backoff_until = 0;
+    lock_release(&c->lock);
+}
+
 void cartridge_note_success(struct cartridge *c, unsigned kind)
 {
     lock_take(&c->lock);

@@ -169,6 +169,7 @@ void cartridge_fence(struct cartridge *c, enum db_fence fenced);
 /* What is to be known of it, in the log and as its trouble. Without the lock. */
 void cartridge_tell(struct cartridge *c, const struct errtext *err);
 /* A job of that kind (a bit) failed: told, and tried again after a while that grows. Without the lock. */
+void cartridge_try_again(struct cartridge *c); /* now, whatever failed before */
 void cartridge_note_failure(struct cartridge *c, unsigned kind, const struct errtext *err);
 /* It did not. The trouble is over when no kind of job fails any more. Without the lock. */
 void cartridge_note_success(struct cartridge *c, unsigned kind);

@@ -49,10 +49,10 @@ void progress_wait(struct progress *p, uint64_t seen, unsigned ms)
 
 uint64_t engine_dirty_limit(struct engine *e)
 {
-    uint64_t most = e->cfg->spool.max_dirty;
+    uint64_t most = atomic_load(&e->live.max_dirty);
     /* Each transfer busy, and the next segment of each ready. */
     uint64_t least = 2 * (e->cfg->store.parallel + UINT64_C(1)) * e->cfg->spool.segment_size;
-    return e->cfg->spool.durability == DURABILITY_REMOTE
+    return atomic_load(&e->live.durability) == DURABILITY_REMOTE
                ? upload_backlog(upload_rate_get(&e->upload_rate, clock_ms()), least, most)
                : most;
 }

@@ -8,7 +8,7 @@
 
 #include "base/lock.h"
 #include "s3backend/objstore.h"
-#include "vtl/config/config.h"
+#include "vtl/config/live.h"
 #include "vtl/state/db.h"
 #include "vtl/state/spool.h"
 #include "vtl/cartridge/upload_rate.h"
@@ -27,11 +27,12 @@ void progress_post(struct progress *p);
  * lost. */
 void progress_wait(struct progress *p, uint64_t seen, unsigned ms);
 
-/* Made once by the library; the same for all its cartridges, and constant but for progress and the figures. */
+/* Made once by the library; the same for all its cartridges, and constant but for live, progress and the figures. */
 struct workers;
 struct cartridge;
 struct engine {
-    const struct vtl_config *cfg;
+    const struct vtl_config *cfg; /* but for what is in live */
+    struct live_settings live;
     struct objstore *store;
     struct db *db;
     struct spool *spool;

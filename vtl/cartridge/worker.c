@@ -258,9 +258,9 @@ static void *upload_thread(void *arg)
 static void *idle_thread(void *arg)
 {
     struct workers *w = arg;
-    uint64_t idle = w->eng->cfg->spool.idle_seal;
-    unsigned step = (unsigned)(idle / 4 < 100 ? 100 : idle / 4 > 2000 ? 2000 : idle / 4);
     while (!atomic_load(&w->stop)) {
+        uint64_t idle = atomic_load(&w->eng->live.idle_seal);
+        unsigned step = (unsigned)(idle / 4 < 100 ? 100 : idle / 4 > 2000 ? 2000 : idle / 4);
         lock_take(&w->idle_lock);
         if (!atomic_load(&w->stop))
             (void)cond_wait_ms(&w->idle_cond, &w->idle_lock, step);
@@ -273,6 +273,17 @@ static void *idle_thread(void *arg)
         }
     }
     return NULL;
+}
+
+void workers_try_again(struct workers *w)
+{
+    struct cartridge *c;
+    uint64_t pokes;
+    for (size_t i = 0; (c = hold(w, i, &pokes)); i++) {
+        cartridge_try_again(c);
+        release(w, c, false, pokes);
+    }
+    progress_post(&w->eng->progress);
 }
 
 /* ---- start and stop ---- */

@@ -14,6 +14,9 @@ int workers_start(struct engine *eng, struct errtext *err);
 /* Ends the threads: running transfers are cancelled, nothing that is not stored is lost. eng->workers becomes NULL. */
 void workers_stop(struct engine *eng);
 
+/* What the store refused or failed at is tried again now. Any thread. */
+void workers_try_again(struct workers *w);
+
 /* The cartridge is to be freed: waits until no worker uses it. Both may be NULL: then nothing happens. */
 void workers_forget(struct workers *w, struct cartridge *c);
 

@@ -24,6 +24,7 @@ struct command_line {
  * mended first (the unit's RestartPreventExitStatus); 3 of status: nobody serves the library. */
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CONFIG = 2, EXIT_NOT_SERVING = 3 };
 
+int cmd_config_accept(const struct command_line *cl);
 int cmd_config_check(const struct command_line *cl);
 int cmd_library_init(const struct command_line *cl);
 int cmd_library_gc(const struct command_line *cl);
@@ -38,10 +39,14 @@ int cmd_tape_import(const struct command_line *cl);
 int cmd_tape_protect(const struct command_line *cl);
 int cmd_tape_remove(const struct command_line *cl);
 int cmd_status(const struct command_line *cl);
+int cmd_reload(const struct command_line *cl);
 int cmd_flush(const struct command_line *cl);
 int cmd_serve(const struct command_line *cl);
 int cmd_doctor(const struct command_line *cl);
 int cmd_verify(const struct command_line *cl);
+
+/* How long to wait for the answer to a reload, which may ask the store. */
+enum { RELOAD_ASK_MS = 60000 };
 
 /* "s3vtl: text" on stderr; returns EXIT_FAILED, or EXIT_USAGE for usage_error. */
 int fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -19,7 +19,7 @@ static void hints(const struct vtl_config *c)
 }
 
 /* Reads the files that the configuration names, too. A dir store is not opened: that would create its directory. */
-static int check_files(const struct vtl_config *cfg)
+static int check_files(const struct vtl_config *cfg, struct obj_facts *facts)
 {
     struct errtext err = {""};
     struct objstore_config oc;
@@ -31,12 +31,13 @@ static int check_files(const struct vtl_config *cfg)
     config_store(cfg, &oc);
     if (objstore_open(&oc, &store, &err))
         return fail("%s: %s", cfg->file, err.text);
+    objstore_facts(store, facts);
     store->ops->close(store);
     return EXIT_DONE;
 }
 
 /* In the format of the configuration file. */
-static void print_text(const struct vtl_config *cfg)
+static void print_text(const struct vtl_config *cfg, const struct obj_facts *facts)
 {
     const char *section = "";
     struct config_shown k;
@@ -46,10 +47,12 @@ static void print_text(const struct vtl_config *cfg)
         section = k.section;
         printf("%s = %s%s\n", k.name, k.value, k.given ? "" : " ; default");
     }
+    if (facts->credentials[0])
+        printf("\n; the store's keys are from %s\n", facts->credentials);
 }
 
-/* {section: {key: value}, ..., "defaults": ["section.key", ...]} */
-static void print_object(const struct vtl_config *cfg)
+/* {section: {key: value}, ..., "defaults": ["section.key", ...], "credentials": where they are from, or null} */
+static void print_object(const struct vtl_config *cfg, const struct obj_facts *facts)
 {
     json_t *all = json_object(), *defaults = json_array();
     struct config_shown k;
@@ -61,6 +64,7 @@ static void print_object(const struct vtl_config *cfg)
             json_array_append_new(defaults, json_sprintf("%s.%s", k.section, k.name));
     }
     json_object_set_new(all, "defaults", defaults);
+    json_object_set_new(all, "credentials", facts->credentials[0] ? json_string(facts->credentials) : json_null());
     print_json(all);
     json_decref(all);
 }
@@ -76,12 +80,13 @@ int cmd_config_check(const struct command_line *given)
     struct vtl_config *cfg = load_config(&cl);
     if (!cfg)
         return EXIT_FAILED;
-    int status = check_files(cfg);
+    struct obj_facts facts = {.credentials = ""};
+    int status = check_files(cfg, &facts);
     if (status == EXIT_DONE) {
         if (cl.json)
-            print_object(cfg);
+            print_object(cfg, &facts);
         else
-            print_text(cfg);
+            print_text(cfg, &facts);
         if (!cl.quiet)
             hints(cfg);
     }

@@ -229,6 +229,11 @@ static void say_tls(struct doctor *d)
 
 /* ---- keys and bucket ---- */
 
+static const char *keys_place(const struct vtl_config *cfg)
+{
+    return cfg->store.credentials_path[0] ? cfg->store.credentials_path : "the environment";
+}
+
 static void keys_are_wrong(struct exam *e, int rc)
 {
     const struct vtl_config *cfg = e->d->cfg;
@@ -247,7 +252,7 @@ static void keys_are_wrong(struct exam *e, int rc)
         (void)snprintf(
             mend, sizeof(mend),
             "put the store's access key and secret into %.200s, and let that key list the bucket below the prefix",
-            cfg->store.credentials_file);
+            keys_place(cfg));
     else
         (void)snprintf(mend, sizeof(mend), "is [store] url that of the S3 service? " ADMIN_PORTS "; else see its log");
     if (rc == -ETIMEDOUT)
@@ -279,7 +284,7 @@ static bool look_at_service(struct exam *e)
         keys_are_wrong(e, rc);
         return false;
     }
-    doctor_say(d, FINDING_GOOD, "keys", NULL, "the store takes those of %s", d->cfg->store.credentials_file);
+    doctor_say(d, FINDING_GOOD, "keys", NULL, "the store takes those of %s", keys_place(d->cfg));
     doctor_say(d, FINDING_GOOD, "bucket", NULL, "%s", d->cfg->store.bucket);
     return true;
 }

@@ -12,8 +12,9 @@
 #define OPTION(name, text) "\n      " name "  " text
 
 static const struct subcommand table[] = {
-    {NULL, "serve", "",
-     "run the library in the foreground; prints \"ready ...\" when initiators can log in, also while the store is away",
+    {NULL, "serve", "[--yes]",
+     "run the library in the foreground; prints \"ready ...\" when initiators can log in, also while the store is "
+     "away" OPTION("--yes", "although hosts lose what they knew of it (another serial_prefix, fewer drives ...)"),
      cmd_serve},
     {NULL, "status", "[--only drives|slots|backlog]",
      "show what is only on this disk, drives and elements; exit status 3: nobody serves the library" OPTION(
@@ -23,6 +24,10 @@ static const struct subcommand table[] = {
      "make everything written safe at the configured durability" OPTION("--remote",
                                                                         "wait until nothing is only on this disk"),
      cmd_flush},
+    {NULL, "reload", "",
+     "have the serving library read its configuration and keys again; sessions go on, and either all is taken or "
+     "nothing",
+     cmd_reload},
     {"library", "init", "", "create the state and claim the store's prefix; harmless if already done",
      cmd_library_init},
     {"library", "rebuild", "[--force] [--deep] [--discard-backlog] [--dry-run]",
@@ -66,6 +71,9 @@ static const struct subcommand table[] = {
     {"config", "check", "[--online]",
      "check the configuration and print the settings in force" OPTION("--online", "as \"doctor\" does"),
      cmd_config_check},
+    {"config", "accept", "",
+     "let the next start change what hosts know the library by: serial_prefix, target, drive_type, fewer drives",
+     cmd_config_accept},
     {NULL, "doctor", "",
      "examine this host and the store: name, TLS, clock, keys, every kind of request, rates, disk room, limits, port, "
      "tgt; "

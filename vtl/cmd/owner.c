@@ -37,6 +37,6 @@ int owner_become(const struct vtl_config *cfg, struct errtext *err)
                                  cfg->iscsi.chap_password_file, cfg->iscsi.mutual_password_file};
     int rc = 0;
     for (size_t i = 0; !rc && i < sizeof(files) / sizeof(files[0]); i++)
-        rc = check_readable(cfg, files[i], user, err);
+        rc = config_is_systemd(files[i]) ? 0 : check_readable(cfg, files[i], user, err);
     return rc;
 }

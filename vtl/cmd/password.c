@@ -70,9 +70,9 @@ int password_check(const struct vtl_config *cfg, struct errtext *err)
     struct password *chap = NULL, *mutual = NULL;
     if (check_portal_needs(cfg, err))
         return -EINVAL;
-    int rc = cfg->iscsi.chap_user[0] ? password_read(cfg->iscsi.chap_password_file, &chap, err) : 0;
+    int rc = cfg->iscsi.chap_user[0] ? password_read(cfg->iscsi.chap_password_path, &chap, err) : 0;
     if (!rc && cfg->iscsi.mutual_user[0])
-        rc = password_read(cfg->iscsi.mutual_password_file, &mutual, err);
+        rc = password_read(cfg->iscsi.mutual_password_path, &mutual, err);
     /* RFC 7143 9.2.1: with one password, an impostor could reflect our challenge back and return our answer. */
     if (!rc && chap && mutual && !strcmp(chap->text, mutual->text))
         rc = errtext_set(err, -EINVAL,

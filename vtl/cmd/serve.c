@@ -103,12 +103,31 @@ static int check_store(const struct vtl_config *cfg, struct errtext *err)
     return 0;
 }
 
+/* What hosts would lose is lost only by one who says yes. */
+static int check_losses(struct library *lib, bool yes, struct errtext *err)
+{
+    struct errtext losses;
+    int rc = library_losses(lib, &losses, err);
+    if (rc || !losses.text[0])
+        return rc;
+    if (!yes)
+        return errtext_set(err, -EINVAL,
+                           "%.480s. If you mean it: \"s3vtl config accept\", or once \"s3vtl serve --yes\"",
+                           losses.text);
+    log_warn("warning: %s", losses.text);
+    return 0;
+}
+
 /* Does the state exist, and is it not in use? The library itself is opened inside tgtd. */
-static int check_state(const struct vtl_config *cfg, struct errtext *err)
+static int check_state(const struct vtl_config *cfg, bool yes, struct errtext *err)
 {
     struct library *lib = NULL;
     int rc = library_open(cfg, 0, &lib, err);
-    return rc ? rc : library_close(lib, err);
+    if (rc)
+        return rc;
+    rc = check_losses(lib, yes, err);
+    int closed = library_close(lib, rc ? NULL : err);
+    return rc ? rc : closed;
 }
 
 /* ---- while it runs ---- */
@@ -139,31 +158,82 @@ static void *pump_log(void *arg)
     return NULL;
 }
 
-/* Did a signal arrive that asks for the end? SIGHUP does not: a terminal that closes must not end a backup. */
-static bool take_end(int signals)
+/* 0: none. */
+static unsigned take_signal(int signals)
 {
     struct signalfd_siginfo s;
-    if (read(signals, &s, sizeof(s)) != (ssize_t)sizeof(s))
-        return false;
-    if (s.ssi_signo == SIGHUP)
-        log_notice("SIGHUP: serving on; SIGTERM ends");
-    return s.ssi_signo == SIGTERM || s.ssi_signo == SIGINT;
+    return read(signals, &s, sizeof(s)) == (ssize_t)sizeof(s) ? s.ssi_signo : 0;
+}
+
+static bool asks_for_end(unsigned signal)
+{
+    return signal == SIGTERM || signal == SIGINT;
+}
+
+/* SIGHUP does not end anything: a terminal that closes must not end a backup. Meanwhile signals are heeded, so on a thread. */
+struct reloading {
+    const struct vtl_config *cfg;
+    pthread_t thread;
+    bool begun, again;
+    atomic_bool done;
+};
+
+static void *reload_thread(void *arg)
+{
+    struct reloading *r = arg;
+    json_t *request = json_pack("{s:s}", "op", "reload"), *result = NULL;
+    struct errtext err = {""};
+    service_reloading();
+    int rc = control_call(r->cfg, request, RELOAD_ASK_MS, &result, &err);
+    if (rc && rc != -EREMOTEIO) /* what the library says it logs itself */
+        log_err("reload: %s", err.text);
+    service_reloaded();
+    json_decref(request);
+    json_decref(result);
+    atomic_store(&r->done, true);
+    return NULL;
+}
+
+static void end_reload(struct reloading *r)
+{
+    if (r->begun)
+        pthread_join(r->thread, NULL);
+    r->begun = false;
+}
+
+/* One at a time: what arrives meanwhile is one more. */
+static void begin_reload(struct reloading *r)
+{
+    if (r->begun && !atomic_load(&r->done)) {
+        r->again = true;
+        return;
+    }
+    end_reload(r);
+    r->again = false;
+    atomic_store(&r->done, false);
+    log_notice("SIGHUP: reading the configuration again, and serving on; SIGTERM ends");
+    int rc = thread_start(&r->thread, "reload", reload_thread, r);
+    r->begun = !rc;
+    if (rc)
+        log_err("reload: cannot start a thread: %s", strerror(-rc));
 }
 
 /* True: a signal asks us to end. False: tgtd ended by itself. */
-static bool wait_for_end(struct tgt *t, const struct vtl_config *cfg, int signals)
+static bool wait_for_end(struct tgt *t, struct reloading *r, int signals)
 {
     struct pollfd p = {.fd = signals, .events = POLLIN};
-    for (;;) {
+    bool end = false;
+    while (!end) {
         if (!poll(&p, 1, SERVICE_EVERY_MS))
-            service_pulse(cfg);
-        if (!p.revents)
-            continue;
-        if (take_end(signals))
-            return true;
-        if (tgt_ended(t))
-            return false;
+            service_pulse(r->cfg);
+        unsigned signal = p.revents ? take_signal(signals) : 0;
+        end = asks_for_end(signal);
+        if (signal == SIGHUP || (r->again && atomic_load(&r->done)))
+            begin_reload(r);
+        if (signal && !end && tgt_ended(t))
+            break;
     }
+    return end;
 }
 
 /* ---- the end ---- */
@@ -195,7 +265,7 @@ static void wait_for_flush(const struct flush *f, struct tgt *t, int signals)
     while (!p[0].revents && !tgt_ended(t)) {
         if (poll(p, 2, -1) < 0 || !p[1].revents)
             continue;
-        if (take_end(signals)) {
+        if (asks_for_end(take_signal(signals))) {
             log_notice("second signal: no longer waiting for the store");
             return;
         }
@@ -266,6 +336,7 @@ static int run(const struct vtl_config *cfg, const char *module, int signals)
 {
     struct tgt t;
     struct errtext err = {""};
+    struct reloading reload = {.cfg = cfg};
     bool served = false;
     pthread_t pump;
     int rc = tgt_start(&t, cfg, module, &err);
@@ -281,9 +352,10 @@ static int run(const struct vtl_config *cfg, const char *module, int signals)
         served = true;
         struct metrics *m = begin_metrics(cfg);
         service_ready(cfg);
-        rc = wait_for_end(&t, cfg, signals) ? flush_and_stop(&t, cfg, signals, &err) : ended_by_itself(&t, &err);
+        rc = wait_for_end(&t, &reload, signals) ? flush_and_stop(&t, cfg, signals, &err) : ended_by_itself(&t, &err);
         metrics_stop(m);
     }
+    end_reload(&reload);
     if (t.stop_fd >= 0)
         close(t.stop_fd);
     if (!no_pump)
@@ -295,7 +367,7 @@ static int run(const struct vtl_config *cfg, const char *module, int signals)
 }
 
 /* Finds every mistake that can be found before anything starts. */
-static int check_all(const struct vtl_config *cfg, struct errtext *err)
+static int check_all(const struct vtl_config *cfg, bool yes, struct errtext *err)
 {
     int rc = before_locked_memory(cfg, err);
     if (!rc)
@@ -303,7 +375,7 @@ static int check_all(const struct vtl_config *cfg, struct errtext *err)
     if (!rc)
         rc = password_check(cfg, err);
     if (!rc)
-        rc = check_state(cfg, err);
+        rc = check_state(cfg, yes, err);
     if (!rc)
         rc = check_store(cfg, err);
     if (!rc)
@@ -341,7 +413,8 @@ static int refuse(int rc, const struct errtext *err)
 int cmd_serve(const struct command_line *given)
 {
     struct command_line cl = *given;
-    if (!check_arguments(&cl, 0, false, "serve"))
+    bool yes = take_flag(&cl, "--yes");
+    if (!check_arguments(&cl, 0, false, "serve [--yes]"))
         return EXIT_USAGE;
     struct vtl_config *cfg = load_config(&cl);
     if (!cfg)
@@ -357,7 +430,7 @@ int cmd_serve(const struct command_line *given)
     if (!rc)
         rc = before_module(module, &err);
     if (!rc)
-        rc = check_all(cfg, &err);
+        rc = check_all(cfg, yes, &err);
     if (!rc && (signals = block_signals(&err)) < 0)
         rc = signals;
     int status = rc ? refuse(rc, &err) : run(cfg, module, signals);

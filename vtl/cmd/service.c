@@ -3,6 +3,7 @@
 #include "vtl/cmd/service.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #include <jansson.h>
 #include <systemd/sd-daemon.h>
@@ -34,6 +35,18 @@ void service_pulse(const struct vtl_config *cfg)
     }
     json_decref(request);
     json_decref(r);
+}
+
+void service_reloading(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+}
+
+void service_reloaded(void)
+{
+    sd_notify(0, "READY=1");
 }
 
 void service_stopping(void)

@@ -11,6 +11,9 @@ void service_ready(const struct vtl_config *cfg);
  * Call it every SERVICE_EVERY_MS. */
 enum { SERVICE_EVERY_MS = 5000, SERVICE_ASK_MS = 2000 };
 void service_pulse(const struct vtl_config *cfg);
+/* A reload on SIGHUP, which systemd did not begin, has begun or is over. */
+void service_reloading(void);
+void service_reloaded(void);
 /* The stop has begun, and may take ten minutes. */
 void service_stopping(void);
 /* The last line on standard error, and the last STATUS=. */

@@ -248,9 +248,9 @@ int tgt_configure(struct tgt *t, const struct vtl_config *cfg, struct errtext *e
         rc = tgt_request(t->ipc, TGT_UNIT_NEW, i + 2, params, err);
     }
     if (!rc)
-        rc = add_account(t, TGT_ACCOUNT_BIND, cfg->iscsi.chap_user, cfg->iscsi.chap_password_file, err);
+        rc = add_account(t, TGT_ACCOUNT_BIND, cfg->iscsi.chap_user, cfg->iscsi.chap_password_path, err);
     if (!rc)
-        rc = add_account(t, TGT_ACCOUNT_BIND_OUT, cfg->iscsi.mutual_user, cfg->iscsi.mutual_password_file, err);
+        rc = add_account(t, TGT_ACCOUNT_BIND_OUT, cfg->iscsi.mutual_user, cfg->iscsi.mutual_password_path, err);
     /* Last: while both lists are empty nobody may log in. */
     return rc ? rc : open_door(t, cfg, err);
 }

@@ -13,6 +13,8 @@
 #include <ini.h>
 
 #define MAX_KEYS 64
+#define CREDENTIALS_DIRECTORY "CREDENTIALS_DIRECTORY" /* systemd's name for it */
+#define SERVICE_CREDENTIALS "/run/credentials/s3vtl.service"
 #define TEXT_OF(macro) TEXT_OF_(macro)
 #define TEXT_OF_(value) #value
 
@@ -175,14 +177,18 @@ static int complain(struct loader *l, const char *section, const char *name, con
     return errtext_set(l->err, -EINVAL, "%s: [%s] %s is not set: %s", l->c->file, section, name, right);
 }
 
-/* A file with secrets must be regular and readable by its owner only. */
-static int check_secret(struct loader *l, const char *section, const char *name, const char *path)
+/* A file with secrets must be regular and readable by its owner only. Who reads systemd's is its own affair (mode 0440
+ * and an access list), and other commands than serve are given none. */
+static int check_secret(struct loader *l, const char *section, const char *name, const char *value, const char *path)
 {
     struct stat st;
     char right[200];
-    if (!path[0])
+    if (!path[0] || (config_is_systemd(value) && (!getenv(CREDENTIALS_DIRECTORY) || !access(path, R_OK))))
         return 0;
-    if (stat(path, &st))
+    if (config_is_systemd(value))
+        (void)snprintf(right, sizeof(right), "%s: the service's unit needs LoadCredential=%.100s:FILE", strerror(errno),
+                       value + strlen(CONFIG_SYSTEMD));
+    else if (stat(path, &st))
         (void)snprintf(right, sizeof(right), "%s", strerror(errno));
     else if (!S_ISREG(st.st_mode))
         (void)snprintf(right, sizeof(right), "must be a regular file");
@@ -194,13 +200,14 @@ static int check_secret(struct loader *l, const char *section, const char *name,
     return complain(l, section, name, right);
 }
 
-static int check_pair(struct loader *l, const char *user, const char *user_key, const char *file, const char *file_key)
+static int check_pair(struct loader *l, const char *user, const char *user_key, const char *file, const char *file_key,
+                      const char *path)
 {
     if (user[0] && !file[0])
         return complain(l, "iscsi", file_key, "required with the user: a file with the password, 12 to 16 characters");
     if (file[0] && !user[0])
         return complain(l, "iscsi", user_key, "required with the password file");
-    return check_secret(l, "iscsi", file_key, file);
+    return check_secret(l, "iscsi", file_key, file, path);
 }
 
 static int check_readable(struct loader *l, const char *section, const char *name, const char *path)
@@ -251,19 +258,19 @@ static int check_store(struct loader *l)
         return rc;
     if (!c->store.bucket[0])
         return complain(l, "store", "bucket", "required with type = s3");
-    if (!c->store.credentials_file[0])
-        return complain(l, "store", "credentials_file",
-                        "required with type = s3: a file with access_key = ... and secret_key = ...");
-    rc = check_secret(l, "store", "credentials_file", c->store.credentials_file);
+    /* Without credentials_file they are in the environment: of serve, but not of every command. */
+    rc = check_secret(l, "store", "credentials_file", c->store.credentials_file, c->store.credentials_path);
     return rc ? rc : check_readable(l, "store", "ca_file", c->store.ca_file);
 }
 
 static int check_access(struct loader *l)
 {
     const struct vtl_config *c = l->c;
-    int rc = check_pair(l, c->iscsi.chap_user, "chap_user", c->iscsi.chap_password_file, "chap_password_file");
+    int rc = check_pair(l, c->iscsi.chap_user, "chap_user", c->iscsi.chap_password_file, "chap_password_file",
+                        c->iscsi.chap_password_path);
     if (!rc)
-        rc = check_pair(l, c->iscsi.mutual_user, "mutual_user", c->iscsi.mutual_password_file, "mutual_password_file");
+        rc = check_pair(l, c->iscsi.mutual_user, "mutual_user", c->iscsi.mutual_password_file, "mutual_password_file",
+                        c->iscsi.mutual_password_path);
     if (!rc && c->iscsi.mutual_user[0] && !c->iscsi.chap_user[0])
         rc = complain(l, "iscsi", "chap_user", "required with mutual_user: mutual CHAP is CHAP in both directions");
     if (!rc && c->iscsi.mutual_user[0] && !strcmp(c->iscsi.mutual_user, c->iscsi.chap_user))
@@ -337,6 +344,26 @@ static int make_derived(struct vtl_config *c)
     return 0;
 }
 
+/* A command that the service manager did not start finds its credentials where those of the service are while it runs. */
+static int resolve(const char *value, char **path)
+{
+    const char *dir = getenv(CREDENTIALS_DIRECTORY);
+    int n = config_is_systemd(value)
+                ? asprintf(path, "%s/%s", dir ? dir : SERVICE_CREDENTIALS, value + strlen(CONFIG_SYSTEMD))
+                : asprintf(path, "%s", value);
+    if (n < 0)
+        *path = NULL;
+    return n < 0 ? -ENOMEM : 0;
+}
+
+static int make_paths(struct vtl_config *c)
+{
+    int rc = resolve(c->store.credentials_file, &c->store.credentials_path);
+    if (!rc)
+        rc = resolve(c->iscsi.chap_password_file, &c->iscsi.chap_password_path);
+    return rc ? rc : resolve(c->iscsi.mutual_password_file, &c->iscsi.mutual_password_path);
+}
+
 int config_load(const char *file, struct vtl_config **out, struct errtext *err)
 {
     *out = NULL;
@@ -361,7 +388,7 @@ int config_load(const char *file, struct vtl_config **out, struct errtext *err)
         else if (bad)
             rc = errtext_set(err, -EINVAL, "%s:%d: must be [section], key = value or a comment", file, bad);
     }
-    if (!rc && make_derived(c))
+    if (!rc && (make_derived(c) || make_paths(c)))
         rc = errtext_set(err, -ENOMEM, "%s: out of memory", file);
     if (!rc)
         rc = check_whole(l);
@@ -391,6 +418,8 @@ void config_free(struct vtl_config *c)
         c->iscsi.chap_password_file,
         c->iscsi.mutual_user,
         c->iscsi.mutual_password_file,
+        c->iscsi.chap_password_path,
+        c->iscsi.mutual_password_path,
         c->iscsi.initiators,
         c->iscsi.addresses,
         c->store.type,
@@ -400,6 +429,8 @@ void config_free(struct vtl_config *c)
         c->store.prefix,
         c->store.region,
         c->store.credentials_file,
+        c->store.credentials_path,
+        c->store.profile,
         c->store.ca_file,
         c->store.style,
         c->metrics.listen,
@@ -418,7 +449,9 @@ void config_store(const struct vtl_config *c, struct objstore_config *out)
         .bucket = c->store.bucket,
         .prefix = c->store.prefix,
         .region = c->store.region,
-        .credentials_file = c->store.credentials_file,
+        .credentials_file = c->store.credentials_path,
+        .credentials_by_systemd = config_is_systemd(c->store.credentials_file),
+        .profile = c->store.profile,
         .ca_file = c->store.ca_file[0] ? c->store.ca_file : NULL,
         .style = c->store.style,
         .parallel = c->store.parallel,

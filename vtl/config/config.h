@@ -13,6 +13,7 @@
 
 /* There are UNIX sockets below state_dir, and a sockaddr_un has room for 107 characters. */
 #define CONFIG_MAX_STATE_DIR 88
+#define CONFIG_MAX_SLOTS 60000
 
 enum durability { DURABILITY_LOCAL, DURABILITY_REMOTE };
 
@@ -36,6 +37,7 @@ struct vtl_config {
         char *target; /* [iqn.2026-11.s3vtl:<name>] */
         char *chap_user, *chap_password_file;
         char *mutual_user, *mutual_password_file;
+        char *chap_password_path, *mutual_password_path; /* as credentials_path */
         char *initiators; /* [""] = ALL: initiator names, separated by blanks or commas; may be repeated */
         char *addresses;  /* [""] = ALL: addresses or networks, likewise. Not both: tgt admits whoever is in either */
     } iscsi;
@@ -43,7 +45,9 @@ struct vtl_config {
         char *type; /* [dir] dir | s3 */
         char *path;
         char *url, *bucket, *prefix, *region, *credentials_file, *ca_file, *style;
-        unsigned parallel; /* [4] 1..64 */
+        char *profile;          /* [default] which part of a credentials file of AWS's */
+        char *credentials_path; /* where credentials_file is, also when it is systemd:NAME; "": in the environment */
+        unsigned parallel;      /* [4] 1..64 */
     } store;
     struct {
         enum durability durability; /* [local] */
@@ -60,7 +64,8 @@ struct vtl_config {
 
 /* Reads and checks the file. 0 and *out (freed by config_free), or -EINVAL/-ENOENT/... and *err. Unknown sections and
  * keys are errors. Does not read passwords and credentials, but their files must exist, be regular and have mode 0600
- * or stricter. */
+ * or stricter. Where they are systemd's ("systemd:NAME"), only a process that has $CREDENTIALS_DIRECTORY needs them to
+ * exist. Not while another thread changes the environment. */
 int config_load(const char *file, struct vtl_config **out, struct errtext *err);
 void config_free(struct vtl_config *c);
 void config_store(const struct vtl_config *c, struct objstore_config *out); /* for objstore_open; borrows c's strings */
@@ -87,5 +92,7 @@ bool config_describe(size_t i, struct config_described *out);
 bool config_parse_size(const char *s, uint64_t *bytes);
 /* "5s", "500ms", "2m", "1h" to milliseconds; false if s is no time. */
 bool config_parse_time(const char *s, uint64_t *ms);
+/* Is this value of a key that names a file with secrets "systemd:NAME", a credential that systemd gives a service? */
+bool config_is_systemd(const char *value);
 
 #endif

@@ -181,7 +181,7 @@ TEXT(library, state_dir)
     return absolute_path(&c->library.state_dir, value);
 }
 NUMBER(library, drives, 1, 64, "must be a number from 1 to 64")
-NUMBER(library, slots, 1, 60000, "must be a number from 1 to 60000")
+NUMBER(library, slots, 1, CONFIG_MAX_SLOTS, "must be a number from 1 to 60000")
 NUMBER(library, import_export, 0, 250, "must be a number from 0 to 250")
 static void show_library_drive_type(const struct vtl_config *c, char *buf, size_t room)
 {
@@ -200,6 +200,21 @@ TEXT(library, serial_prefix)
 }
 
 /* ---- [iscsi] ---- */
+
+bool config_is_systemd(const char *value)
+{
+    return !strncmp(value, CONFIG_SYSTEMD, strlen(CONFIG_SYSTEMD));
+}
+
+static const char *secret_file(char **field, const char *value)
+{
+    if (!config_is_systemd(value))
+        return optional_path(field, value);
+    const char *name = value + strlen(CONFIG_SYSTEMD);
+    return only(name, "._-@", 1, 200) && name[0] != '.'
+               ? set_text(field, value)
+               : "must be systemd:NAME, where the service's unit has LoadCredential=NAME:FILE";
+}
 
 static bool iscsi_name(const char *s)
 {
@@ -224,7 +239,7 @@ TEXT(iscsi, chap_user)
 }
 TEXT(iscsi, chap_password_file)
 {
-    return optional_path(&c->iscsi.chap_password_file, value);
+    return secret_file(&c->iscsi.chap_password_file, value);
 }
 TEXT(iscsi, mutual_user)
 {
@@ -233,7 +248,7 @@ TEXT(iscsi, mutual_user)
 }
 TEXT(iscsi, mutual_password_file)
 {
-    return optional_path(&c->iscsi.mutual_password_file, value);
+    return secret_file(&c->iscsi.mutual_password_file, value);
 }
 /* Appends the words of value to those of *field, separated by blanks, if ok accepts each. */
 static const char *add_words(char **field, const char *value, bool (*ok)(const char *word), const char *right)
@@ -352,7 +367,12 @@ TEXT(store, region)
 }
 TEXT(store, credentials_file)
 {
-    return optional_path(&c->store.credentials_file, value);
+    return secret_file(&c->store.credentials_file, value);
+}
+TEXT(store, profile)
+{
+    return only(value, "._-@+:", 1, 64) ? set_text(&c->store.profile, value)
+                                        : "must be 1 to 64 of A-Z a-z 0-9 . _ - @ + :";
 }
 TEXT(store, ca_file)
 {
@@ -431,7 +451,9 @@ const struct config_key config_keys[] = {
     KEY(iscsi, target, NULL, "`iqn.2026-11.s3vtl:<name>`", "the target's name"),
     KEY(iscsi, chap_user, "", "unset", "who may log in; required unless the portal is on loopback"),
     KEY(iscsi, chap_password_file, "", "unset",
-        "the password of `chap_user`: 12 to 16 characters. The file has mode 0600 and belongs to the user that serves"),
+        "the password of `chap_user`: 12 to 16 characters. The file has mode 0600 and belongs to the user that serves; "
+        "or "
+        "`systemd:NAME`"),
     KEY(iscsi, mutual_user, "", "unset", "as whom the target authenticates itself to the initiator"),
     KEY(iscsi, mutual_password_file, "", "unset", "the password of `mutual_user`, likewise"),
     LIST(iscsi, initiators, "", "all",
@@ -445,8 +467,12 @@ const struct config_key config_keys[] = {
     KEY(store, bucket, "", NULL, "must exist"),
     KEY(store, prefix, "", "empty", "key prefix: one library per prefix"),
     KEY(store, region, "us-east-1", NULL, "what requests are signed for; services other than AWS mostly ignore it"),
-    KEY(store, credentials_file, "", NULL,
-        "two lines, `access_key = ...` and `secret_key = ...`; mode 0600, belongs to the user that serves"),
+    KEY(store, credentials_file, "", "unset",
+        "two lines, `access_key = ...` and `secret_key = ...`, or a file as AWS's tools have it (`[default]`, "
+        "`aws_access_key_id`, `aws_secret_access_key`); mode 0600, belongs to the user that serves. Or `systemd:NAME`, "
+        "a "
+        "credential of the unit's. Unset: `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` in the environment"),
+    KEY(store, profile, "default", NULL, "which part of a file of AWS's"),
     KEY(store, ca_file, "", "the system's", "PEM, for `https` with your own certificate"),
     KEY(store, style, "path", NULL, "`path` or `virtual` (bucket in the host name)"),
     KEY(store, parallel, "4", NULL,

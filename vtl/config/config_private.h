@@ -16,6 +16,9 @@ struct config_key {
     /* Writes the value in force. */
     void (*show)(const struct vtl_config *c, char *buf, size_t room);
 };
+/* Before the name of a credential of systemd's. */
+#define CONFIG_SYSTEMD "systemd:"
+
 extern const struct config_key config_keys[];
 extern const size_t config_n_keys;
 

@@ -64,7 +64,7 @@ static int wait_remote(struct drive *d, uint64_t limit_ms, const atomic_bool *ca
 
 int drive_make_safe(struct drive *d, bool seal, uint64_t limit_ms, const atomic_bool *cancel, struct errtext *err)
 {
-    bool remote = d->eng->cfg->spool.durability == DURABILITY_REMOTE;
+    bool remote = atomic_load(&d->eng->live.durability) == DURABILITY_REMOTE;
     lock_assert_held(&d->op_lock);
     int rc = seal || remote ? cartridge_flush(d->c) : cartridge_sync(d->c);
     if (rc)

@@ -84,7 +84,7 @@ static int from_store(struct reader *r, const struct seg_ref *ref, size_t i, boo
     const struct engine *e = cartridge_engine(r->c);
     bool inside = reader_in_window(r, ref, job->object), fetch = onward && e->workers;
     int rc = -ENOENT;
-    if (fetch && e->cfg->spool.cache_size >= 2 * e->cfg->spool.segment_size) {
+    if (fetch && atomic_load(&e->live.cache_size) >= 2 * e->cfg->spool.segment_size) {
         if (!reader_is_followed(r, ref))
             reader_fetch(r, ref, i, job->object, !inside);
         reader_fetch_ahead(r, i);

@@ -8,8 +8,10 @@
 /* Two for each transfer: while the reader goes through one batch, the next is on its way. */
 static uint64_t most_ahead(const struct reader *r)
 {
-    const struct vtl_config *cfg = cartridge_engine(r->c)->cfg;
-    uint64_t room = cfg->spool.cache_size / 2 / cfg->spool.segment_size, busy = 2 * (uint64_t)cfg->store.parallel;
+    const struct engine *e = cartridge_engine(r->c);
+    const struct vtl_config *cfg = e->cfg;
+    uint64_t room = atomic_load(&e->live.cache_size) / 2 / cfg->spool.segment_size,
+             busy = 2 * (uint64_t)cfg->store.parallel;
     return room < busy ? room : busy;
 }
 

@@ -23,7 +23,7 @@ static void changer_layout(void *self, struct changer_layout *out)
     *out = (struct changer_layout){.transports = 1,
                                    .drives = (uint16_t)lib->cfg->library.drives,
                                    .import_exports = (uint16_t)lib->cfg->library.import_export,
-                                   .slots = (uint16_t)lib->cfg->library.slots};
+                                   .slots = (uint16_t)atomic_load(&lib->eng.live.slots)};
 }
 
 static void describe(struct library *lib, const struct element *e, struct changer_element *out)

@@ -19,12 +19,13 @@ struct element *library_element(struct library *lib, uint16_t address)
     return lo < lib->n_elements && lib->elements[lo].address == address ? &lib->elements[lo] : NULL;
 }
 
-struct element *library_elements_now(struct library *lib)
+struct element *library_elements_now(struct library *lib, size_t *n)
 {
-    struct element *copy = malloc(lib->n_elements * sizeof(*copy));
+    *n = lib->n_elements;
+    struct element *copy = malloc(*n * sizeof(*copy));
     lock_take(&lib->lock);
     if (copy)
-        memcpy(copy, lib->elements, lib->n_elements * sizeof(*copy));
+        memcpy(copy, lib->elements, *n * sizeof(*copy));
     lock_release(&lib->lock);
     return copy;
 }

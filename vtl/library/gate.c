@@ -126,6 +126,16 @@ static void gate_health(struct objstore *s, struct obj_health *out)
     lock_release(&g->lock);
 }
 
+static bool gate_same_keys(struct objstore *s, struct objstore *other)
+{
+    return objstore_same_keys(gate_of(s)->inner, other);
+}
+
+static void gate_swap_keys(struct objstore *s, struct objstore *other)
+{
+    objstore_swap_keys(gate_of(s)->inner, other);
+}
+
 static void gate_stats(struct objstore *s, struct obj_stats *out)
 {
     objstore_stats(gate_of(s)->inner, out);
@@ -156,6 +166,8 @@ static const struct objstore_ops gate_ops = {
     .facts = gate_facts,
     .learn = gate_learn,
     .health = gate_health,
+    .same_keys = gate_same_keys,
+    .swap_keys = gate_swap_keys,
     .stats = gate_stats,
     .close = gate_close,
 };

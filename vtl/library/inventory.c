@@ -22,18 +22,18 @@ static int by_barcode(const void *a, const void *b)
 }
 
 /* The cartridges that are in no element. Collected without the lock: there may be many (I5). NULL: out of memory. */
-static json_t *on_the_shelf(struct library *lib, const struct element *now)
+static json_t *on_the_shelf(struct library *lib, const struct element *now, size_t n_now)
 {
     typedef char name[33];
     size_t n_full = 0, n = 0;
-    name *full = calloc(lib->n_elements, sizeof(*full)), *all = NULL;
+    name *full = calloc(n_now, sizeof(*full)), *all = NULL;
     json_t *list = NULL;
     lock_take(&lib->lock);
     if (full && (all = calloc(lib->n_cartridges + 1, sizeof(*all))))
         for (n = 0; n < lib->n_cartridges; n++)
             (void)snprintf(all[n], sizeof(all[n]), "%s", cartridge_barcode(lib->cartridges[n]));
     lock_release(&lib->lock);
-    for (size_t i = 0; full && i < lib->n_elements; i++)
+    for (size_t i = 0; full && i < n_now; i++)
         if (now[i].barcode[0])
             memcpy(full[n_full++], now[i].barcode, sizeof(full[0]));
     if (all) {
@@ -54,14 +54,15 @@ static json_t *describe(struct library *lib)
     lock_take(&lib->lock);
     lib->inventory_dirty = false;
     lock_release(&lib->lock);
-    struct element *now = library_elements_now(lib);
-    for (size_t i = 0; now && i < lib->n_elements; i++) {
+    size_t n;
+    struct element *now = library_elements_now(lib, &n);
+    for (size_t i = 0; now && i < n; i++) {
         const struct element *e = &now[i];
         if (e->barcode[0])
             json_array_append_new(list, json_pack("{s:i, s:s, s:i}", "address", (int)e->address, "barcode", e->barcode,
                                                   "source", (int)e->source));
     }
-    json_t *shelf = now ? on_the_shelf(lib, now) : NULL;
+    json_t *shelf = now ? on_the_shelf(lib, now, n) : NULL;
     free(now);
     if (!shelf) {
         json_decref(list);

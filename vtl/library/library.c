@@ -33,8 +33,10 @@ static struct element *add_elements(struct element *e, enum element_type type, u
 static int make_elements(struct library *lib)
 {
     const struct vtl_config *cfg = lib->cfg;
-    lib->n_elements = 1 + cfg->library.drives + cfg->library.import_export + cfg->library.slots;
-    lib->elements = calloc(lib->n_elements, sizeof(*lib->elements));
+    size_t others = 1 + cfg->library.drives + cfg->library.import_export;
+    /* Room for all that a reload may add, as none may move; what is not used is not touched either. */
+    lib->elements = calloc(others + CONFIG_MAX_SLOTS, sizeof(*lib->elements));
+    lib->n_elements = lib->elements ? others + cfg->library.slots : 0;
     lib->drives = calloc(cfg->library.drives, sizeof(*lib->drives));
     if (!lib->elements || !lib->drives)
         return -ENOMEM;
@@ -270,16 +272,36 @@ static uint32_t elements_sum(const struct library *lib)
     return sum;
 }
 
+static void count_elements(const struct library *lib, unsigned slots, char text[48])
+{
+    (void)snprintf(text, 48, "%u %u %u", lib->cfg->library.drives, lib->cfg->library.import_export, slots);
+}
+
 static int begin_telling(struct library *lib, struct errtext *err)
 {
     char known[48] = "", now[48];
-    (void)snprintf(now, sizeof(now), "%u %u %u", lib->cfg->library.drives, lib->cfg->library.import_export,
-                   lib->cfg->library.slots);
+    count_elements(lib, lib->cfg->library.slots, now);
     int rc = db_meta_get(lib->eng.db, ELEMENTS_KNOWN, known, sizeof(known));
     lib->elements_new = strcmp(known, now) != 0;
     if (!rc && lib->elements_new)
         rc = db_meta_set(lib->eng.db, ELEMENTS_KNOWN, now);
     return rc ? errtext_set(err, rc, "%s/state.db: %s", lib->cfg->library.state_dir, db_error(lib->eng.db)) : 0;
+}
+
+void library_add_slots(struct library *lib, unsigned slots)
+{
+    char now[48];
+    lock_take(&lib->lock);
+    unsigned had = atomic_load(&lib->eng.live.slots);
+    add_elements(&lib->elements[lib->n_elements], ELEMENT_STORAGE, (uint16_t)(ELEMENT_FIRST_STORAGE + had),
+                 slots - had);
+    lib->n_elements += slots - had;
+    atomic_store(&lib->eng.live.slots, slots);
+    lock_release(&lib->lock);
+    library_tell(lib, LIBRARY_ELEMENTS_CHANGED, 0);
+    count_elements(lib, slots, now);
+    if (db_meta_set(lib->eng.db, ELEMENTS_KNOWN, now)) /* told once more at the next start, then */
+        log_err("state: %s", db_error(lib->eng.db));
 }
 
 /* What was changed without serving was told to nobody. */
@@ -300,6 +322,7 @@ static void free_library(struct library *lib)
         drive_free(lib->drives[i]);
     for (size_t i = 0; i < lib->n_cartridges; i++)
         cartridge_free(lib->cartridges[i]);
+    config_free(lib->taken);
     free(lib->cartridges);
     free(lib->drives);
     free(lib->elements);
@@ -313,6 +336,7 @@ static void free_library(struct library *lib)
     upload_rate_fini(&lib->eng.upload_rate);
     lock_fini(&lib->lock);
     lock_fini(&lib->move_lock);
+    lock_fini(&lib->reload_lock);
     rwlock_fini(&lib->tapes_lock);
     free(lib);
 }
@@ -326,10 +350,12 @@ int library_open(const struct vtl_config *cfg, unsigned flags, struct library **
     if (!lib)
         return errtext_set(err, -ENOMEM, "library: out of memory");
     lib->cfg = lib->eng.cfg = cfg;
+    live_settings_take(&lib->eng.live, cfg);
     lib->lock_fd = -1;
     progress_init(&lib->eng.progress);
     upload_rate_init(&lib->eng.upload_rate);
     lock_init(&lib->lock, LOCK_LIBRARY);
+    lock_init(&lib->reload_lock, LOCK_RELOAD);
     lock_init(&lib->move_lock, LOCK_MOVE);
     rwlock_init(&lib->tapes_lock, LOCK_TAPES);
     int rc = open_parts(lib, flags, err);
@@ -338,6 +364,8 @@ int library_open(const struct vtl_config *cfg, unsigned flags, struct library **
     lib->elements_begin = elements_sum(lib);
     if (!rc && (flags & LIBRARY_SERVE))
         rc = begin_telling(lib, err);
+    if (!rc && (flags & LIBRARY_SERVE))
+        rc = library_accept(lib, err); /* whoever lets it be served was asked */
     if (!rc && (flags & LIBRARY_SERVE))
         rc = workers_start(&lib->eng, err);
     if (!rc && (flags & LIBRARY_SERVE))

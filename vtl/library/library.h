@@ -38,6 +38,11 @@ void library_stop_waiting(struct library *lib);
 /* Have elements changed since the library was served last, or was it never? If not, an initiator knows them as they are,
  * whatever runs there were. Any thread, never blocks. */
 bool library_elements_are_new(const struct library *lib);
+/* What hosts lose when the library is served as its configuration says and no more as it was served last; "": nothing. 0, or
+ * the state's error. */
+int library_losses(struct library *lib, struct errtext *out, struct errtext *err);
+/* From now on that is how it was served last. Serving does the same. */
+int library_accept(struct library *lib, struct errtext *err);
 void library_set_listener(struct library *lib, library_event_fn fn, void *arg);
 
 /* For the logical units. Pointers live as long as the library. i < drives of the configuration. */
@@ -62,6 +67,7 @@ const struct changer_ops *library_changer_ops(void); /* self is the struct libra
  *                                                     was not when the time (10 s at most) was over
  *   {"op":"pulse"}                                 -> "trouble" (the store's, or null), "dirty_bytes"; at once, whatever
  *                                                     else goes on
+ *   {"op":"reload"}                                -> vtl/library/reload.h
  *   {"op":"each","requests":[...]}                 -> {"answers":[{"ok":true,"result":...} or {"ok":false,"error":text}]}: in
  *                                                     the order of requests, which are done side by side, and neither
  *                                                     make nor remove a cartridge

@@ -23,12 +23,14 @@ struct library {
     char id[37]; /* the library's, in the bucket's format object */
     char changer_serial[33];
 
+    struct lock reload_lock;
+    struct vtl_config *taken; /* by the last reload, guarded by reload_lock: for what it says next. NULL: cfg still */
     struct rwlock tapes_lock; /* written to make or remove a cartridge, read by who walks over them */
     struct lock move_lock;    /* held through a move, and through making or removing */
     struct lock lock;         /* elements and cartridges, for readers: who changes them holds move_lock too, and has
                                * changed the state's rows first */
-    struct element *elements; /* in order of address: transport, drives, import/export, storage */
-    size_t n_elements;
+    struct element *elements; /* in order of address: transport, drives, import/export, storage; it never moves */
+    atomic_size_t n_elements; /* only grows: those before are as they were */
     struct cartridge **cartridges; /* in order of barcode */
     size_t n_cartridges, room_cartridges;
     atomic_bool door_locked;
@@ -53,7 +55,9 @@ struct library {
 struct element *library_element(struct library *lib, uint16_t address); /* lock held; NULL: no such address */
 /* A copy of all elements as they are now, malloc'd; NULL when out of memory. Slow work is done on the copy: the
  * transport's thread takes the lock too (I5). */
-struct element *library_elements_now(struct library *lib);
+struct element *library_elements_now(struct library *lib, size_t *n);
+/* From now on there are so many slots, more than before; hosts are told. Not with lock held. */
+void library_add_slots(struct library *lib, unsigned slots);
 /* The place of a barcode in the list of cartridges, or where it would go. lock held, or move_lock. */
 size_t library_position(const struct library *lib, const char *barcode);
 /* NULL: unknown. The same. */

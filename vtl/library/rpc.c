@@ -15,6 +15,7 @@
 #include "vtl/format/mam.h"
 #include "vtl/library/library_private.h"
 #include "vtl/library/names.h"
+#include "vtl/library/reload.h"
 #include "vtl/library/tapes.h"
 
 #define FLUSH_WAIT_MS 10000
@@ -32,8 +33,9 @@ static json_t *text_or_null(const char *s)
 static json_t *elements_json(struct library *lib)
 {
     json_t *list = json_array();
-    struct element *now = library_elements_now(lib);
-    for (size_t i = 0; now && i < lib->n_elements; i++) {
+    size_t n;
+    struct element *now = library_elements_now(lib, &n);
+    for (size_t i = 0; now && i < n; i++) {
         const struct element *e = &now[i];
         json_array_append_new(list, json_pack("{s:i, s:s, s:o, s:o}", "address", (int)e->address, "type",
                                               element_type_name(e->type), "barcode", text_or_null(e->barcode), "source",
@@ -173,10 +175,11 @@ static json_t *spool_json(struct library *lib, const struct library_amounts *amo
     uint64_t rate = engine_upload_rate(&lib->eng);
     return json_pack(
         "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "unsent_bytes", integer(amounts->all.unsent - amounts->sent),
-        "dirty_bytes", integer(atomic_load(&lib->eng.dirty_bytes)), "max_dirty", integer(lib->cfg->spool.max_dirty),
-        "cache_bytes", integer(spool_cache_bytes(lib->eng.spool)), "cache_size", integer(lib->cfg->spool.cache_size),
-        "dirty_limit", integer(engine_dirty_limit(&lib->eng)), "upload_rate", rate ? integer(rate) : json_null(),
-        "durability", lib->cfg->spool.durability == DURABILITY_REMOTE ? "remote" : "local");
+        "dirty_bytes", integer(atomic_load(&lib->eng.dirty_bytes)), "max_dirty",
+        integer(atomic_load(&lib->eng.live.max_dirty)), "cache_bytes", integer(spool_cache_bytes(lib->eng.spool)),
+        "cache_size", integer(atomic_load(&lib->eng.live.cache_size)), "dirty_limit",
+        integer(engine_dirty_limit(&lib->eng)), "upload_rate", rate ? integer(rate) : json_null(), "durability",
+        atomic_load(&lib->eng.live.durability) == DURABILITY_REMOTE ? "remote" : "local");
 }
 
 static json_t *op_status(struct library *lib, const json_t *request, struct errtext *err)
@@ -357,6 +360,7 @@ static const struct {
     {"strangers", tapes_strangers, .waits = true},
     {"vanished", tapes_vanished, .waits = true},
     {"each", op_each, .waits = true},
+    {"reload", library_reload, .waits = true, .alone = true},
 };
 #define N_OPS (sizeof(table) / sizeof(table[0]))
 
@@ -386,7 +390,7 @@ static void answer_one(void *arg, size_t n)
     size_t i = find_op(request);
     struct errtext err = {"not an operation that may be one of many"};
     json_t *result = NULL;
-    if (i < N_OPS && !table[i].changes && table[i].run != op_each) {
+    if (i < N_OPS && !table[i].changes && !table[i].alone && table[i].run != op_each) {
         err.text[0] = '\0';
         result = table[i].run(e->lib, request, &err);
     }

@@ -189,7 +189,7 @@ static int check_room(struct library *lib, size_t wanted, struct errtext *err)
         return 0;
     return errtext_set(err, -ENOSPC,
                        "no free slots for %zu cartridge%s: %zu of %u are free, and none was made (slots = in %s)",
-                       wanted, wanted == 1 ? "" : "s", n, lib->cfg->library.slots, lib->cfg->file);
+                       wanted, wanted == 1 ? "" : "s", n, atomic_load(&lib->eng.live.slots), lib->cfg->file);
 }
 
 /* What can be wrong with any is found before the first is made. */

@@ -255,6 +255,14 @@ int spool_open(const char *dir, uint64_t cache_size, struct spool **out, struct 
     return 0;
 }
 
+void spool_set_cache_size(struct spool *s, uint64_t cache_size)
+{
+    lock_take(&s->lock);
+    s->cache_size = cache_size;
+    evict(s);
+    lock_release(&s->lock);
+}
+
 void spool_close(struct spool *s)
 {
     if (!s)

@@ -17,6 +17,8 @@ struct spool;
  * otherwise; unfinished downloads are deleted. What is not the spool's is left alone, and logged; what is and cannot be
  * read is an error, whose text names it. */
 int spool_open(const char *dir, uint64_t cache_size, struct spool **out, struct errtext *err);
+/* The limit from now on; what is over it goes. */
+void spool_set_cache_size(struct spool *s, uint64_t cache_size);
 void spool_close(struct spool *s);
 
 /* A new empty file for writing and reading, its directory entry safe. Returns the fd or a negative errno. */

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test_reload.c: which settings change while a library serves, all or none of them, and nobody reads half of one. */
+#include "tests/unit/library_rig.h"
+
+#include <pthread.h>
+
+#include "tests/unit/s3_stand_in.h"
+#include "vtl/library/library_private.h"
+
+struct rig {
+    struct vtl_config *cfg;
+    struct library *lib;
+};
+
+static const char *file_of_one(void)
+{
+    static char file[100];
+    (void)snprintf(file, sizeof(file), "%s/one.conf", dir);
+    return file;
+}
+
+static struct rig begin(void)
+{
+    struct rig r = {.cfg = config("one", "local", "64M")};
+    init_library(r.cfg);
+    r.lib = open_library(r.cfg);
+    return r;
+}
+
+static void end(struct rig *r)
+{
+    close_library(r->lib);
+    config_free(r->cfg);
+}
+
+/* The file from now on. */
+static void write_config(const char *durability, const char *cache, const char *more)
+{
+    config_free(config_more("one", durability, cache, more));
+}
+
+static json_t *reload(struct library *lib)
+{
+    return call(lib, json_pack("{s:s}", "op", "reload"));
+}
+
+static void assert_refused(struct library *lib, const char *part)
+{
+    struct errtext err = {""};
+    json_t *request = json_pack("{s:s}", "op", "reload");
+    assert_null(library_call(lib, request, &err));
+    json_decref(request);
+    if (strncmp(err.text, "nothing is changed: ", 20) || !strstr(err.text, part))
+        fail_msg("\"%s\" is not in \"%s\"", part, err.text);
+}
+
+static void what_may_change_is_taken_and_told_once(void **state)
+{
+    struct rig r = begin();
+    (void)state;
+    write_config("remote", "8M", "");
+    json_t *answer = reload(r.lib), *changed = json_object_get(answer, "changed");
+    assert_int_equal(json_array_size(changed), 2);
+    const json_t *first = json_array_get(changed, 0);
+    assert_string_equal(json_string_value(json_object_get(first, "key")), "[spool] durability");
+    assert_string_equal(json_string_value(json_object_get(first, "was")), "local");
+    assert_string_equal(json_string_value(json_object_get(first, "now")), "remote");
+    assert_false(json_is_true(json_object_get(answer, "new_keys")));
+    json_decref(answer);
+    assert_int_equal(atomic_load(&r.lib->eng.live.durability), DURABILITY_REMOTE);
+    assert_int_equal(atomic_load(&r.lib->eng.live.cache_size), 8 << 20);
+    answer = reload(r.lib);
+    assert_int_equal(json_array_size(json_object_get(answer, "changed")), 0);
+    json_decref(answer);
+    write_config("local", "64M", ""); /* what it began with is a change too */
+    answer = reload(r.lib);
+    assert_int_equal(json_array_size(json_object_get(answer, "changed")), 2);
+    json_decref(answer);
+    end(&r);
+}
+
+static void all_is_taken_or_nothing(void **state)
+{
+    struct rig r = begin();
+    (void)state;
+    write_config("remote", "8M", "write_buffer = 1M\n[library]\ndrive_type = LTO-7\n");
+    assert_refused(r.lib, "[library] drive_type = LTO-7 (was LTO-8): hosts know the library by it; [spool] "
+                          "write_buffer = 1M (was 32M): what is being written has it; that needs a restart");
+    assert_int_equal(atomic_load(&r.lib->eng.live.durability), DURABILITY_LOCAL);
+    assert_int_equal(atomic_load(&r.lib->eng.live.cache_size), 64 << 20);
+    end(&r);
+}
+
+/* The rig's library has 8. */
+static void write_slots(struct library *lib, const char *slots)
+{
+    char command[300];
+    (void)snprintf(command, sizeof(command), "sed -i 's/^slots = .*/slots = %s/' %s", slots, lib->cfg->file);
+    assert_int_equal(system(command), 0);
+}
+
+static void slots_are_added_and_never_taken_away(void **state)
+{
+    struct rig r = begin();
+    struct changer_layout layout;
+    (void)state;
+    write_slots(r.lib, "9");
+    json_decref(reload(r.lib));
+    library_changer_ops()->layout(r.lib, &layout);
+    assert_int_equal(layout.slots, 9);
+    json_t *status = call(r.lib, json_pack("{s:s}", "op", "status")), *elements = json_object_get(status, "elements");
+    assert_int_equal(json_array_size(elements), 1 + 2 + 4 + 9);
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(elements, 15), "address")),
+                     ELEMENT_FIRST_STORAGE + 8);
+    json_decref(status);
+    /* All of them can be filled. */
+    json_decref(
+        call(r.lib, json_pack("{s:s, s:[sssssssss]}", "op", "tape-create", "barcodes", "T00001L8", "T00002L8",
+                              "T00003L8", "T00004L8", "T00005L8", "T00006L8", "T00007L8", "T00008L8", "T00009L8")));
+    write_slots(r.lib, "8");
+    assert_refused(r.lib, "[library] slots = 8 (was 9): hosts know the library by it");
+    write_slots(r.lib, "9");
+    close_library(r.lib);
+    struct errtext err = {""};
+    config_free(r.cfg);
+    assert_int_equal(config_load(file_of_one(), &r.cfg, &err), 0);
+    r.lib = open_library(r.cfg);
+    assert_false(library_elements_are_new(r.lib)); /* they were told */
+    end(&r);
+}
+
+static void a_file_with_a_mistake_changes_nothing(void **state)
+{
+    struct rig r = begin();
+    (void)state;
+    FILE *f = fopen(r.cfg->file, "a");
+    assert_non_null(f);
+    fprintf(f, "idle_seal = never\n");
+    assert_int_equal(fclose(f), 0);
+    assert_refused(r.lib, "[spool] idle_seal: already set in line");
+    assert_int_equal(unlink(r.cfg->file), 0);
+    assert_refused(r.lib, "No such file");
+    end(&r);
+}
+
+/* ---- every key has its rule ---- */
+
+static void each_key_that_may_change_is_one_that_is_read_live(void **state)
+{
+    static const char *const live[] = {"store.credentials_file", "store.profile",    "spool.durability",
+                                       "spool.max_dirty",        "spool.cache_size", "spool.idle_seal"};
+    struct vtl_config *c = config("one", "local", "64M");
+    struct config_shown k;
+    size_t n = 0;
+    (void)state;
+    for (size_t i = 0; config_show(c, i, &k); i++) {
+        char name[100];
+        bool may = !live_settings_refuse(c, c, k.section, k.name), expected = false;
+        (void)snprintf(name, sizeof(name), "%s.%s", k.section, k.name);
+        for (size_t j = 0; j < sizeof(live) / sizeof(live[0]); j++)
+            expected = expected || !strcmp(live[j], name);
+        if (may != expected)
+            fail_msg("%s", name);
+        n += may;
+    }
+    assert_int_equal(n, sizeof(live) / sizeof(live[0]));
+    config_free(c);
+}
+
+/* ---- side by side ---- */
+
+static void *read_always(void *arg)
+{
+    struct rig *r = arg;
+    for (int i = 0; i < 100; i++) {
+        json_t *answer = call(r->lib, json_pack("{s:s}", "op", "status")), *spool = json_object_get(answer, "spool");
+        json_int_t size = json_integer_value(json_object_get(spool, "cache_size"));
+        uint64_t limit = engine_dirty_limit(&r->lib->eng);
+        json_decref(answer);
+        if ((size != 64 << 20 && size != 8 << 20) || limit > 64 << 20)
+            return "a setting that nobody made";
+    }
+    return NULL;
+}
+
+static void *reload_once(void *arg)
+{
+    struct rig *r = arg;
+    json_decref(reload(r->lib));
+    return NULL;
+}
+
+/* For the tsan build above all. */
+static void settings_change_while_others_read_them(void **state)
+{
+    struct rig r = begin();
+    pthread_t readers[2], both[2];
+    void *wrong;
+    (void)state;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&readers[i], NULL, read_always, &r), 0);
+    for (int i = 0; i < 10; i++) {
+        write_config(i % 2 ? "local" : "remote", i % 2 ? "64M" : "8M", "");
+        for (int j = 0; j < 2; j++)
+            assert_int_equal(pthread_create(&both[j], NULL, reload_once, &r), 0);
+        for (int j = 0; j < 2; j++)
+            assert_int_equal(pthread_join(both[j], NULL), 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pthread_join(readers[i], &wrong), 0);
+        if (wrong)
+            fail_msg("%s", (const char *)wrong);
+    }
+    end(&r);
+}
+
+/* ---- the keys of a store ---- */
+
+static struct objstore *other_store(const struct stand_in *s)
+{
+    char file[] = "/tmp/s3vtl-other-XXXXXX";
+    struct errtext err = {""};
+    struct objstore *o = NULL;
+    int fd = mkstemp(file);
+    assert_true(fd >= 0);
+    assert_true(dprintf(fd, "access_key = OTHER\nsecret_key = other\n") > 0);
+    close(fd);
+    const struct objstore_config cfg = {
+        .type = "s3", .url = stand_in_url(s), .bucket = "bkt", .credentials_file = file, .parallel = 1};
+    if (objstore_open(&cfg, &o, &err))
+        fail_msg("%s", err.text);
+    unlink(file);
+    return o;
+}
+
+static void from_a_swap_on_requests_are_signed_with_the_other_keys(void **state)
+{
+    const struct stand_in_answer script[] = {{.expect = "HEAD", .status = 200, .headers = "Content-Length: 5\r\n"},
+                                             {.expect = "HEAD", .status = 200, .headers = "Content-Length: 5\r\n"}};
+    struct stand_in *s = stand_in_start(script, 2);
+    struct objstore *a = stand_in_store(s, NULL, 0), *b = other_store(s);
+    struct errtext err = {""};
+    uint64_t size;
+    (void)state;
+    assert_false(objstore_same_keys(a, b));
+    assert_int_equal(a->ops->head(a, "x", &size, NULL, &err), 0);
+    objstore_swap_keys(a, b);
+    b->ops->close(b);
+    assert_int_equal(a->ops->head(a, "x", &size, NULL, &err), 0);
+    assert_non_null(strstr(stand_in_head(s, 0), "Credential=" STAND_IN_ACCESS "/"));
+    assert_non_null(strstr(stand_in_head(s, 1), "Credential=OTHER/"));
+    b = other_store(s);
+    assert_true(objstore_same_keys(a, b));
+    b->ops->close(b);
+    a->ops->close(a);
+    stand_in_stop(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_may_change_is_taken_and_told_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(all_is_taken_or_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(slots_are_added_and_never_taken_away, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_file_with_a_mistake_changes_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(each_key_that_may_change_is_one_that_is_read_live, setup, teardown),
+        cmocka_unit_test_setup_teardown(settings_change_while_others_read_them, setup, teardown),
+        cmocka_unit_test(from_a_swap_on_requests_are_signed_with_the_other_keys),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
