@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <glob.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,6 +102,22 @@ static void flush(struct library *lib)
     }
 }
 
+/* The heads below the newest go behind what flush waits for, and a stop does not wait for them. */
+static void await_only_head(void)
+{
+    char pattern[200];
+    size_t n = 0;
+    (void)snprintf(pattern, sizeof(pattern), "%s/store/tapes/" BARCODE "/head/*", dir);
+    for (int i = 0; i < 20000 && n != 1; i++) {
+        glob_t g;
+        assert_int_equal(glob(pattern, 0, NULL, &g), 0);
+        n = g.gl_pathc;
+        globfree(&g);
+        usleep(1000);
+    }
+    assert_int_equal(n, 1);
+}
+
 static void make_cartridge(void)
 {
     struct vtl_config *c = config("one");
@@ -119,6 +136,7 @@ static void make_cartridge(void)
                       : (int)t->write_filemarks(d, 1, true, &never),
              NULL);
     flush(lib);
+    await_only_head();
     must(library_close(lib, &err), &err);
     config_free(c);
 }
