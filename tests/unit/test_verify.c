@@ -162,6 +162,8 @@ static void hear(void *arg, const struct verify_problem *p)
 
 static struct verify_options options = {.parallel = 1};
 
+static struct errtext told; /* by the last verify */
+
 static int verify(struct heard *h, struct verify_result *result)
 {
     char path[100];
@@ -175,6 +177,7 @@ static int verify(struct heard *h, struct verify_result *result)
     o.arg = h;
     *h = (struct heard){0};
     int rc = verify_cartridge(store, BARCODE, &o, result, &err);
+    told = err;
     store->ops->close(store);
     return rc;
 }
@@ -508,6 +511,27 @@ static void every_byte_of_a_head_is_checked(void **state)
     close(fd);
 }
 
+/* Below it is one that can be read: that one is not "written faster than it can be verified". */
+static void a_head_that_is_none_is_told_above_another(void **state)
+{
+    (void)state;
+    struct heard h;
+    struct verify_result r;
+    off_t size = 0;
+    char above[310];
+    make_cartridge();
+    int fd = open_only("head", &size);
+    close(fd);
+    (void)snprintf(above, sizeof(above), "%s", found_path);
+    above[strlen(above) - 3] = '9'; /* its name says another number than its content */
+    assert_int_equal(link(found_path, above), 0);
+    assert_int_equal(verify(&h, &r), -EBADMSG);
+    assert_non_null(strstr(told.text, above + strlen(above) - 10));
+    assert_non_null(strstr(told.text, "tape claim " BARCODE " --force"));
+    assert_int_equal(unlink(above), 0);
+    assert_int_equal(verify(&h, &r), 0);
+}
+
 static void a_damaged_block_is_told_by_file_and_object(void **state)
 {
     (void)state;
@@ -707,6 +731,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_byte_of_a_segment_is_checked, setup, teardown),
         cmocka_unit_test_setup_teardown(a_damaged_end_of_a_segment_loses_no_block, setup, teardown),
         cmocka_unit_test_setup_teardown(a_damaged_end_and_a_damaged_block_lose_that_block, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_head_that_is_none_is_told_above_another, setup, teardown),
         cmocka_unit_test_setup_teardown(every_byte_of_a_head_is_checked, setup, teardown),
         cmocka_unit_test_setup_teardown(a_damaged_block_is_told_by_file_and_object, setup, teardown),
         cmocka_unit_test_setup_teardown(a_lost_segment_is_told_whole, setup, teardown),

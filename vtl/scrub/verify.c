@@ -346,6 +346,27 @@ static int is_newest(struct objstore *store, const struct head *h, const struct 
     return rc;
 }
 
+/* The head that counts was not the newest in the list. 0: there is a newer one by now. -EBADMSG: what is above it is
+ * none, or damaged. */
+static int look_above(struct objstore *store, const struct head *h, const struct obj_call *call, struct errtext *err)
+{
+    struct seg_id *heads = NULL;
+    size_t n = 0;
+    struct head above;
+    struct errtext why = {""};
+    int rc = commit_list_heads(store, h->barcode, &heads, &n, call, err);
+    while (n && !heads[n - 1].number)
+        n--;
+    int read = !rc && n ? commit_read_one(store, h->barcode, &heads[n - 1], &above, call, &why) : 0;
+    if (!rc && n && !read)
+        head_free(&above);
+    free(heads);
+    if (read != -EBADMSG)
+        return rc;
+    return errtext_set(err, read, "%s; it is above the head that counts: \"s3vtl tape claim %s --force\" puts it aside",
+                       why.text, h->barcode);
+}
+
 static int one_round(struct objstore *store, const struct head *h, const struct tape_index *x,
                      const struct verify_options *o, struct verifying *v, bool *newest, struct errtext *err)
 {
@@ -396,6 +417,8 @@ int verify_cartridge(struct objstore *store, const char *barcode, const struct v
             rc = one_round(store, &h, &x, o, &v, &newest, err);
             tape_index_free(&x);
         }
+        if (!rc && !newest)
+            rc = look_above(store, &h, &call, err);
         head_free(&h);
     }
     if (!rc && !newest)
