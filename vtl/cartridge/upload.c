@@ -121,6 +121,20 @@ static int look_through(struct look *l, const struct seg_ref *ref, struct errtex
     return l->failed ? 0 : rc;
 }
 
+/* It may be the memory that is wrong, and not the disk; or the disk failed once. That is told. */
+static int look_again(struct look *l, const struct seg_ref *ref, struct errtext *err)
+{
+    char first[SEGMENT_FAULT_SIZE], name[SEG_NAME_SIZE];
+    memcpy(first, l->fault, sizeof(first));
+    (void)posix_fadvise(l->fd, 0, 0, POSIX_FADV_DONTNEED);
+    int rc = look_through(l, ref, err);
+    if (!rc && !l->fault[0]) {
+        seg_id_format(&l->seg->id, name);
+        log_warn("%s: segment %s in the spool: it %s; read again, it is good", l->c->row.barcode, name, first);
+    }
+    return rc;
+}
+
 /* The same for a file of which opening gave fd, which may be an error. */
 static int look_at(struct look *l, struct errtext *err)
 {
@@ -139,9 +153,7 @@ static int look_at(struct look *l, struct errtext *err)
     int rc = look_through(l, &ref, err);
     if (rc || !l->fault[0])
         return rc;
-    /* It may be the memory that is wrong, and not the disk. */
-    (void)posix_fadvise(l->fd, 0, 0, POSIX_FADV_DONTNEED);
-    return look_through(l, &ref, err);
+    return look_again(l, &ref, err);
 }
 
 static int send(const struct look *l, const char *key, const struct obj_call *call, struct errtext *err)
