@@ -17,7 +17,7 @@ struct gate {
     char id[37];
     atomic_bool ours;
     struct lock lock;       /* guards the rest */
-    struct errtext refused; /* what the last answer was, when it was not "ours"; "": the store did not say */
+    struct errtext refused; /* the last answer that was not "ours"; "": none. It counts until ours is true */
     uint64_t refused_at;    /* clock_ms() of the first such answer */
 };
 
@@ -26,12 +26,12 @@ static struct gate *gate_of(struct objstore *s)
     return (struct gate *)s;
 }
 
-static void note_answer(struct gate *g, const char *refused)
+static void note_refused(struct gate *g, const char *text)
 {
     lock_take(&g->lock);
     if (!g->refused.text[0])
         g->refused_at = clock_ms();
-    errtext_set(&g->refused, 0, "%s", refused);
+    errtext_set(&g->refused, 0, "%s", text);
     lock_release(&g->lock);
 }
 
@@ -46,8 +46,8 @@ static int admit(struct gate *g, const struct obj_call *c, struct errtext *err)
     if (!rc)
         atomic_store(&g->ours, true);
     bool wrong = rc == -ENOENT || rc == -EINVAL || rc == -EBADMSG;
-    if (!rc || wrong)
-        note_answer(g, wrong ? err->text : "");
+    if (wrong)
+        note_refused(g, err->text);
     return wrong ? -EACCES : rc; /* -ENOENT would be the object's that the caller means */
 }
 
@@ -119,7 +119,7 @@ static void gate_health(struct objstore *s, struct obj_health *out)
     struct gate *g = gate_of(s);
     objstore_health(g->inner, out);
     lock_take(&g->lock);
-    if (!out->text[0] && g->refused.text[0]) {
+    if (!out->text[0] && !atomic_load(&g->ours) && g->refused.text[0]) { /* an older answer may have been noted last */
         (void)snprintf(out->text, sizeof(out->text), "%s", g->refused.text);
         out->since_ms = clock_ms() - g->refused_at;
     }
