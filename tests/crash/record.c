@@ -134,38 +134,7 @@ static int do_open(int dir, const char *path, int flags, mode_t mode)
     return fd;
 }
 
-#define MODE_ARGUMENT(flags, mode)                                                                                     \
-    mode_t mode = 0;                                                                                                   \
-    if ((flags) & (O_CREAT | __O_TMPFILE)) {                                                                           \
-        va_list ap;                                                                                                    \
-        va_start(ap, flags);                                                                                           \
-        mode = va_arg(ap, mode_t);                                                                                     \
-        va_end(ap);                                                                                                    \
-    }
-
-int open(const char *path, int flags, ...)
-{
-    MODE_ARGUMENT(flags, mode)
-    return do_open(AT_FDCWD, path, flags, mode);
-}
-
-int open64(const char *path, int flags, ...)
-{
-    MODE_ARGUMENT(flags, mode)
-    return do_open(AT_FDCWD, path, flags, mode);
-}
-
-int openat(int dir, const char *path, int flags, ...)
-{
-    MODE_ARGUMENT(flags, mode)
-    return do_open(dir, path, flags, mode);
-}
-
-int openat64(int dir, const char *path, int flags, ...)
-{
-    MODE_ARGUMENT(flags, mode)
-    return do_open(dir, path, flags, mode);
-}
+#include "tests/lib/open_calls.h" /* here, as it needs do_open */
 
 /* ---- content ---- */
 
