@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* crc32c.c: CRC32C by isa-l, which chooses at run time what this CPU does best; see crc32c.h. */
+/* crc32c.c: CRC32C by isa-l, which chooses at run time what this CPU does best, and sums joined; see crc32c.h. */
 #include "base/crc32c.h"
 
 #include <isa-l/crc.h>
@@ -34,4 +34,37 @@ uint32_t crc32c(uint32_t crc, const void *data, size_t len)
         len -= (size_t)n;
     }
     return ~crc;
+}
+
+/*
+ * Joining needs no bytes: a CRC is the remainder of a polynomial over GF(2), and so many zero bytes after it multiply it
+ * by a power of x. Bits are reversed here, as in the CRC itself: the top one is x^0.
+ */
+static const uint32_t one = 0x80000000, reversed_polynomial = 0x82f63b78;
+
+static uint32_t multiply(uint32_t a, uint32_t b)
+{
+    uint32_t product = 0;
+    for (uint32_t bit = one; bit; bit >>= 1) {
+        if (a & bit)
+            product ^= b;
+        b = b & 1 ? (b >> 1) ^ reversed_polynomial : b >> 1;
+    }
+    return product;
+}
+
+uint32_t crc32c_power(uint64_t len)
+{
+    uint32_t square = one >> 8, power = one; /* x^8, for one byte; x^0 */
+    for (; len; len >>= 1) {
+        if (len & 1)
+            power = multiply(power, square);
+        square = multiply(square, square);
+    }
+    return power;
+}
+
+uint32_t crc32c_join(uint32_t first, uint32_t power, uint32_t second)
+{
+    return multiply(first, power) ^ second;
 }

@@ -54,6 +54,25 @@ static void published_vectors(void **state)
     assert_int_equal(crc32c(0, b, 32), 0x113FDB5Cu);
 }
 
+/* The sum of two pieces from theirs, wherever the cut is: also with nothing on one side of it. */
+static void sums_of_pieces_are_joined(void **state)
+{
+    (void)state;
+    enum { LEN = 70000 };
+    uint8_t *p = malloc(LEN);
+    assert_non_null(p);
+    fill(p, LEN);
+    const uint32_t whole = crc32c(0, p, LEN);
+    for (size_t cut = 0; cut <= LEN; cut += cut < 600 ? 1 : 997)
+        assert_int_equal(crc32c_join(crc32c(0, p, cut), crc32c_power(LEN - cut), crc32c(0, p + cut, LEN - cut)), whole);
+    assert_int_equal(crc32c_join(whole, crc32c_power(0), crc32c(0, p, 0)), whole);
+    free(p);
+    /* Longer than anything in memory: 2^36 zeros behind a byte, by halves and at once. */
+    uint32_t byte = crc32c(0, "x", 1), half = crc32c_join(byte, crc32c_power(UINT64_C(1) << 35), 0);
+    assert_int_equal(crc32c_join(half, crc32c_power(UINT64_C(1) << 35), 0),
+                     crc32c_join(byte, crc32c_power(UINT64_C(1) << 36), 0));
+}
+
 static void every_length_and_alignment(void **state)
 {
     (void)state;
@@ -103,9 +122,8 @@ static void continues_over_pieces(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(published_vectors),
-        cmocka_unit_test(every_length_and_alignment),
-        cmocka_unit_test(reads_no_byte_beside_the_data),
+        cmocka_unit_test(published_vectors),          cmocka_unit_test(sums_of_pieces_are_joined),
+        cmocka_unit_test(every_length_and_alignment), cmocka_unit_test(reads_no_byte_beside_the_data),
         cmocka_unit_test(continues_over_pieces),
     };
     return cmocka_run_group_tests_name("crc32c", tests, NULL, NULL);
