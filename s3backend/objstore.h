@@ -30,9 +30,8 @@
  */
 struct objstore;
 
-/* What a put sends: len bytes from memory, or from offset of an open file (never moved, pread only). A file is read more
- * than once: crc32c, where known, is what the bytes must have, whenever they are read. Other bytes are -EIO, and not
- * stored; but a put in parts does not compare it. */
+/* What a put sends: len bytes from memory, or from offset of an open file (never moved, pread only). crc32c, where known,
+ * is what the bytes must have as they go out: others are -EIO, and nobody stores them. */
 struct obj_source {
     const void *mem; /* NULL: use fd */
     int fd;

@@ -8,8 +8,8 @@
  *  2. Everywhere else, and until that is found out: the ETag, where it is an MD5, is the MD5 of what was to be sent.
  *  3. Where neither speaks, HEAD tells the size that was sent (s3_put.c): a 200 with some ETag is soon made up by what
  *     stands between, and then nothing was kept.
- * Where the source's CRC32C was known before (struct obj_source), it is the one that is sent, and each pass over the
- * file for another sum compares it: what the store took is then what was meant, not only what was read.
+ * Where the source's CRC32C was known before (struct obj_source), it is the one that the store is told, and what goes out
+ * is held to it (s3_transfer.c): what the store took is then what was meant, not only what was read.
  *
  * A small body's MD5 is sent along too (Content-MD5), so that a store refuses what changed on the way. A big one's is
  * computed while the body is sent, by the caller's thread, which has nothing else to do: MD5 is far slower than
@@ -95,13 +95,12 @@ static int keep_digests(struct s3_body *b, const struct digests *d)
     return 0;
 }
 
-/* One pass, and none where all that is wanted is known. -EBADMSG: the bytes are not those that they were. */
+/* One pass, and none where all that is wanted is known. */
 static int compute(struct s3_body *b, bool md5, bool sha, bool crc)
 {
     const struct obj_source *src = b->src;
     uint32_t sum = src->crc32c;
-    bool compare = src->has_crc && (md5 || sha);
-    struct digests d = {.crc = compare || (crc && !src->has_crc) ? &sum : NULL};
+    struct digests d = {.crc = crc && !src->has_crc ? &sum : NULL};
     if (d.crc)
         sum = 0;
     int rc = md5 ? begin(&d.md5, EVP_md5()) : 0;
@@ -109,8 +108,6 @@ static int compute(struct s3_body *b, bool md5, bool sha, bool crc)
         rc = begin(&d.sha, EVP_sha256());
     if (rc == 0 && (md5 || sha || d.crc))
         rc = feed(b, &d);
-    if (rc == 0 && compare && sum != src->crc32c)
-        rc = -EBADMSG;
     if (rc == 0)
         rc = keep_digests(b, &d);
     if (rc == 0 && crc)
@@ -126,8 +123,6 @@ static void tell(const struct s3_body *b, int rc, char *out, size_t room)
         snprintf(out, room, "canceled");
     else if (rc == -EPROTO)
         snprintf(out, room, "this system's OpenSSL refuses MD5 or SHA-256");
-    else if (rc == -EBADMSG)
-        snprintf(out, room, "the local file is not what it was");
     else if (rc == -ENODATA)
         snprintf(out, room, "the local file ends before byte %" PRIu64, b->src->offset + b->src->len);
     else

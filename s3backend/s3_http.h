@@ -49,7 +49,7 @@ enum http_outcome {
     HTTP_BROKEN,   /* the transport failed: curl_code and reason */
     HTTP_STALLED,  /* one of the limits above */
     HTTP_CANCELED,
-    HTTP_SOURCE,   /* the body could not be read here */
+    HTTP_SOURCE,   /* the body could not be read here, or has another sum than it should */
     HTTP_MISMATCH, /* with buf or sink: what came is another range than asked for */
     HTTP_SINK,     /* the sink refused */
 };
@@ -73,6 +73,7 @@ struct http_response {
     time_t date;               /* the store's clock, 0 when not told */
     unsigned retry_after_s;    /* 0 when not told */
     uint64_t received;         /* bytes that went to buf or sink */
+    uint32_t sent_crc;         /* CRC32C of the body as it was sent */
     struct strbuf text;        /* the body of an answer without these, or of an error */
 };
 

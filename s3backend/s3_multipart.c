@@ -9,7 +9,9 @@
  * there is no object and ListParts that the upload is still whole.
  *  3. The final ETag tells nothing (trap 6); the size that HEAD tells has to be right.
  *  4. An upload that fails is aborted.
- *  5. With If-None-Match an object that is there may be another's: it counts as ours only if Complete said so, or if it
+ *  5. Where the CRC32C of the whole is known, those of the parts as they were sent, joined, have to be it, or Complete is
+ * never sent.
+ *  6. With If-None-Match an object that is there may be another's: it counts as ours only if Complete said so, or if it
  * holds the same bytes.
  */
 #include "s3backend/s3.h"
@@ -20,11 +22,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crc32c.h"
+
 enum { MAX_PARTS = 10000, MAX_ID = 1024, ABORT_MS = 10000 };
 
 struct part {
     uint64_t size;
     char etag[HTTP_ETAG_SIZE];
+    uint32_t crc; /* CRC32C of it */
 };
 
 struct upload {
@@ -102,6 +107,7 @@ static void inspect_part(void *arg, const struct http_response *r, struct s3_ver
         *v = (struct s3_verdict){.code = -EIO, .reason = "the answer to a part has no proper ETag"};
     if (v->code == 0)
         memcpy(p->part->etag, r->etag, sizeof(p->part->etag));
+    p->part->crc = r->sent_crc;
 }
 
 static int put_part(struct upload *u, unsigned i)
@@ -138,6 +144,20 @@ static int put_part(struct upload *u, unsigned i)
                                  .inspect = inspect_part,
                                  .arg = &check};
     return s3_do(u->s, &q, u->c, u->err);
+}
+
+/* Was what the parts were sent with, one after the other, what the source should be (5)? */
+static int compare_sum(const struct upload *u)
+{
+    const uint32_t power = crc32c_power(u->part_size);
+    uint32_t sum = 0;
+    for (unsigned i = 0; i < u->n; i++) {
+        const struct part *p = &u->parts[i];
+        sum = crc32c_join(sum, p->size == u->part_size ? power : crc32c_power(p->size), p->crc);
+    }
+    if (!u->src->has_crc || sum == u->src->crc32c)
+        return 0;
+    return errtext_set(u->err, -EIO, "put %s: can't read the local file: it is not what it was", u->key);
 }
 
 /* ---- ListParts ---- */
@@ -371,6 +391,8 @@ int s3_put_multipart(struct s3_store *s, const char *key, const struct obj_sourc
     if (rc == 0) {
         for (unsigned i = 0; rc == 0 && i < u.n; i++)
             rc = put_part(&u, i);
+        if (rc == 0)
+            rc = compare_sum(&u);
         if (rc == 0)
             rc = compare_parts(&u);
         if (rc == 0)

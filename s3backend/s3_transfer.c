@@ -11,14 +11,28 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/crc32c.h"
 
 enum { IO_BUFFER = 1 << 18, ERROR_TEXT = 1 << 16, SLOWEST = 1024 };
 
-static size_t count_sent(struct transfer *t, size_t n)
+static size_t refuse_source(struct transfer *t, const char *why)
 {
+    t->r->outcome = HTTP_SOURCE;
+    snprintf(t->r->reason, sizeof(t->r->reason), "%s", why);
+    return CURL_READFUNC_ABORT;
+}
+
+/* The n bytes at out go out now. Their last piece does only if all of them are what they should be: a body that stays
+ * incomplete is stored by nobody. */
+static size_t send_piece(struct transfer *t, const char *out, size_t n)
+{
+    const struct obj_source *s = t->q->body;
+    t->r->sent_crc = crc32c(t->r->sent_crc, out, n);
     t->sent += n;
     if (t->q->sent)
         atomic_store(t->q->sent, t->sent);
+    if (s->has_crc && t->sent == s->len && t->r->sent_crc != s->crc32c)
+        return refuse_source(t, "it is not what it was");
     return n;
 }
 
@@ -30,27 +44,25 @@ static size_t send_body(char *out, size_t size, size_t n, void *arg)
     size_t want = size * n < left ? size * n : (size_t)left;
     if (s->mem) {
         memcpy(out, (const char *)s->mem + t->sent, want);
-        return count_sent(t, want);
+        return send_piece(t, out, want);
     }
     ssize_t got;
     do
         got = pread(s->fd, out, want, (off_t)(s->offset + t->sent));
     while (got < 0 && errno == EINTR);
-    if (got < 0 || (got == 0 && want)) {
-        t->r->outcome = HTTP_SOURCE;
-        snprintf(t->r->reason, sizeof(t->r->reason), "%s", got < 0 ? strerror(errno) : "the local file ends early");
-        return CURL_READFUNC_ABORT;
-    }
-    return count_sent(t, (size_t)got);
+    if (got < 0 || (got == 0 && want))
+        return refuse_source(t, got < 0 ? strerror(errno) : "it ends early");
+    return send_piece(t, out, (size_t)got);
 }
 
 /* libcurl begins again when a used connection turns out to be closed. */
 static int rewind_body(void *arg, curl_off_t offset, int origin)
 {
     struct transfer *t = arg;
-    if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > t->q->body->len)
+    if (origin != SEEK_SET || offset != 0)
         return CURL_SEEKFUNC_FAIL;
-    t->sent = (uint64_t)offset;
+    t->sent = 0;
+    t->r->sent_crc = 0;
     return CURL_SEEKFUNC_OK;
 }
 
@@ -361,8 +373,8 @@ void transfer_conclude(struct transfer *t, CURLcode code)
      */
     if (code != CURLE_OK && !t->enough && r->status < 400)
         transfer_set_broken(t, code);
-    else if (r->status < 200)
-        transfer_set_broken(t, CURLE_WEIRD_SERVER_REPLY);
+    else if (r->status < 200 || (r->status < 300 && t->q->body && t->sent < t->q->body->len))
+        transfer_set_broken(t, CURLE_WEIRD_SERVER_REPLY); /* nobody can take what was not sent yet */
     else if (wants_range(t) && (r->status == 200 || r->status == 206) && r->received < t->q->len)
         /* Trap 4: the status says success and the body ends early. */
         transfer_set_broken(t, CURLE_PARTIAL_FILE);

@@ -26,6 +26,7 @@ enum { MAX_REQUESTS = 256, MAX_CONNECTIONS = 64, MAX_HEAD = 16384, MAX_BODY = 8 
 struct request {
     char *head, *body;
     size_t body_len;
+    bool shown; /* body is what came of it */
 };
 
 struct stand_in {
@@ -241,8 +242,11 @@ static void show_body(struct stand_in *s, const struct request *r)
 {
     pthread_mutex_lock(&s->lock);
     for (unsigned i = 0; i < s->n_requests; i++)
-        if (s->requests[i].head == r->head)
+        if (s->requests[i].head == r->head) {
             s->requests[i] = *r;
+            s->requests[i].shown = true;
+        }
+    pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -387,6 +391,22 @@ const char *stand_in_body(struct stand_in *s, unsigned i)
 {
     assert_true(i < stand_in_requests(s));
     return s->requests[i].body ? s->requests[i].body : "";
+}
+
+size_t stand_in_received(struct stand_in *s, unsigned i)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 10;
+    stand_in_await(s, i + 1);
+    pthread_mutex_lock(&s->lock);
+    int rc = 0;
+    while (!s->requests[i].shown && rc == 0)
+        rc = pthread_cond_timedwait(&s->changed, &s->lock, &until);
+    size_t n = s->requests[i].body_len;
+    pthread_mutex_unlock(&s->lock);
+    assert_int_equal(rc, 0);
+    return n;
 }
 
 void stand_in_stop(struct stand_in *s)

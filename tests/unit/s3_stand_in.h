@@ -58,6 +58,8 @@ unsigned stand_in_most(struct stand_in *s);
 /* Head and body of request i, as text; valid until stop. */
 const char *stand_in_head(struct stand_in *s, unsigned i);
 const char *stand_in_body(struct stand_in *s, unsigned i);
+/* Waits until request i's body is there, or its client gone: how many bytes of it came. */
+size_t stand_in_received(struct stand_in *s, unsigned i);
 /* Ends it. Fails the test if a request was not what the script expected, or came after its end. */
 void stand_in_stop(struct stand_in *s);
 

@@ -103,21 +103,17 @@ static int put_known(struct rig *g, uint32_t crc)
     return g->s->ops->put(g->s, "k", &src, &once, &g->err);
 }
 
-/* Read again, it is not what it was: nothing of it passes for stored, however the store is compared with. */
+/* What goes out is not what it was: its last bytes stay here, so that no store has it, whatever it compares. */
 static void bytes_that_are_not_those_of_the_known_sum_are_not_stored(void **state)
 {
     (void)state;
-    struct rig g = start(SCRIPT({PUT_K, .etag = 1}, {PUT_K, .etag = 1})); /* by MD5, while it is sent */
+    struct rig g = start(SCRIPT({PUT_K, .etag = 1}, {PUT_K, .etag = 1})); /* one that compares nothing */
     uint32_t crc = crc32c(0, g.body, BIG);
     assert_int_equal(put_known(&g, crc), 0);
     g.body[BIG / 2] ^= 1;
     assert_int_equal(put_known(&g, crc), -EIO);
     assert_told(&g, "not what it was");
-    stop(&g);
-    g = start_at("0.0.0.0", NULL, 0); /* signed: before a byte of it is sent */
-    g.body[BIG / 2] ^= 1;
-    assert_int_equal(put_known(&g, crc), -EIO);
-    assert_told(&g, "not what it was");
+    assert_true(stand_in_received(g.si, 1) < BIG);
     stop(&g);
 }
 
@@ -132,7 +128,7 @@ static void a_store_that_compares_is_sent_the_known_sum(void **state)
     assert_int_equal(put_known(&g, crc), 0);
     g.body[BIG / 2] ^= 1;
     assert_int_equal(put_known(&g, crc), -EIO);
-    assert_told(&g, "changed on the way"); /* by the store */
+    assert_told(&g, "not what it was"); /* before it could tell */
     stop(&g);
 }
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crc32c.h"
 #include "tests/unit/s3_stand_in.h"
 
 #define SCRIPT(...)                                                                                                    \
@@ -67,16 +68,20 @@ static const char body[] = "aaaabbbbcc";
     }
 #define BEGIN CREATE, PUT("1"), PUT("2"), PUT("3")
 
-static int put(struct stand_in *si, struct errtext *err)
+static int put_source(struct stand_in *si, const struct obj_source *src, struct errtext *err)
 {
     struct s3_tuning t = stand_in_tuning();
     t.multipart_over = 9;
     t.part_size = 4;
     struct objstore *s = stand_in_store(si, &t, 0);
-    const struct obj_source src = {.mem = body, .fd = -1, .len = 10};
-    int rc = s->ops->put(s, "k", &src, NULL, err);
+    int rc = s->ops->put(s, "k", src, NULL, err);
     s->ops->close(s);
     return rc;
+}
+
+static int put(struct stand_in *si, struct errtext *err)
+{
+    return put_source(si, &(struct obj_source){.mem = body, .fd = -1, .len = 10}, err);
 }
 
 static void parts_are_compared_then_completed(void **state)
@@ -90,6 +95,24 @@ static void parts_are_compared_then_completed(void **state)
     assert_string_equal(stand_in_body(si, 2), "bbbb");
     assert_has(stand_in_body(si, 5),
                "<Part><PartNumber>1</PartNumber><ETag>\"" MD5_A "\"</ETag></Part><Part><PartNumber>2</PartNumber>");
+    stand_in_stop(si);
+}
+
+/* The sum of the whole is known, and the parts were sent with it, or were not: then the object never comes to be. */
+static void parts_of_another_sum_are_never_completed(void **state)
+{
+    (void)state;
+    struct errtext err = {""};
+    struct obj_source src = {.mem = body, .fd = -1, .len = 10, .has_crc = true, .crc32c = crc32c(0, body, 10)};
+    struct stand_in *si = stand_in_start(
+        SCRIPT(BEGIN, LIST(PARTS(OURS)), {.expect = COMPLETE, .status = 200, .body = COMPLETED}, HEAD_IS("10")));
+    if (put_source(si, &src, &err))
+        fail_msg("%s", err.text);
+    stand_in_stop(si);
+    si = stand_in_start(SCRIPT(BEGIN, ABORT));
+    src.crc32c ^= 1;
+    assert_int_equal(put_source(si, &src, &err), -EIO);
+    assert_has(err.text, "not what it was");
     stand_in_stop(si);
 }
 
@@ -273,6 +296,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parts_are_compared_then_completed),
+        cmocka_unit_test(parts_of_another_sum_are_never_completed),
         cmocka_unit_test(small_objects_go_in_one_put),
         cmocka_unit_test(trap5_other_parts_are_never_completed),
         cmocka_unit_test(list_of_parts_follows_pages),
