@@ -302,6 +302,83 @@ static void records_that_cannot_be_followed_make_no_index(void **state)
     free(p);
 }
 
+/* ---- the sum of the whole ---- */
+
+static int sum_of(const uint8_t *p, size_t len, uint32_t *footer, uint32_t *sum)
+{
+    struct in_memory m = {p, len};
+    const struct seg_bytes b = {.read = read_memory, .arg = &m, .size = len};
+    struct errtext err = {""};
+    int rc = seg_sum(&b, footer, sum, &err);
+    assert_true(!rc == !err.text[0]);
+    return rc;
+}
+
+/* It is what the file must be, whatever its payloads, padding, index and footer are: only the headers are looked at. */
+static void sum_of_the_file_follows_from_the_headers(void **state)
+{
+    (void)state;
+    uint64_t starts[SMALL_RECORDS + 1];
+    size_t len;
+    uint8_t *p = sealed_small(&len, starts);
+    const uint32_t whole = crc32c(0, p, len), end = get_le32(p + len - 4);
+    uint32_t footer = 0, sum = 0;
+    for (size_t at = 0; at < len; at++) {
+        bool header = at < SEG_HEADER_SIZE;
+        for (size_t i = 0; i < SMALL_RECORDS; i++)
+            header = header || (at >= starts[i] && at < starts[i] + SEG_RECORD_SIZE);
+        p[at] ^= 0x20;
+        int rc = sum_of(p, len, &footer, &sum);
+        assert_true(header ? rc == -EBADMSG : !rc && sum == whole && footer == end);
+        p[at] ^= 0x20;
+    }
+    free(p);
+}
+
+/* Encrypted, with key-associated data, and longer than its neighbours. */
+static void sum_of_the_file_follows_from_headers_of_encrypted_records(void **state)
+{
+    (void)state;
+    static const uint8_t secret[32] = {1, 2, 3};
+    const struct seg_key key = {secret, "kad", 3};
+    uint8_t block[5000];
+    int fd = new_file();
+    struct seg_writer *w = new_segment(fd, 100, 4);
+    for (uint32_t i = 1; i < 9; i++) {
+        fill_block(block, i * 600, MIXED, i);
+        assert_int_equal(seg_writer_encrypted_block(w, block, i * 600, crc32c(0, block, i * 600), true, &key), 0);
+    }
+    assert_int_equal(seg_writer_seal(w), 0);
+    seg_writer_free(w);
+    size_t len;
+    uint8_t *p = read_file(fd, &len);
+    uint32_t footer = 0, sum = 0;
+    assert_int_equal(sum_of(p, len, &footer, &sum), 0);
+    assert_int_equal(sum, crc32c(0, p, len));
+    close(fd);
+    free(p);
+}
+
+static void small_records_are_read_rather_than_walked(void **state)
+{
+    (void)state;
+    uint8_t block[512];
+    uint32_t footer = 0, sum = 0;
+    int fd = new_file();
+    struct seg_writer *w = new_segment(fd, 100, 4);
+    for (uint32_t i = 0; i < 100; i++) {
+        fill_block(block, sizeof(block), RANDOM, i);
+        assert_int_equal(seg_writer_block(w, block, sizeof(block), crc32c(0, block, sizeof(block)), false), 0);
+    }
+    assert_int_equal(seg_writer_seal(w), 0);
+    seg_writer_free(w);
+    size_t len;
+    uint8_t *p = read_file(fd, &len);
+    assert_int_equal(sum_of(p, len, &footer, &sum), -E2BIG);
+    close(fd);
+    free(p);
+}
+
 /* ---- a whole file ---- */
 
 static uint64_t told, told_objects;
@@ -663,6 +740,9 @@ int main(void)
         cmocka_unit_test(index_is_made_anew_from_the_records_alone),
         cmocka_unit_test(another_record_makes_another_footer),
         cmocka_unit_test(records_that_cannot_be_followed_make_no_index),
+        cmocka_unit_test(sum_of_the_file_follows_from_the_headers),
+        cmocka_unit_test(sum_of_the_file_follows_from_headers_of_encrypted_records),
+        cmocka_unit_test(small_records_are_read_rather_than_walked),
         cmocka_unit_test(the_check_of_a_file_finds_every_flipped_bit),
         cmocka_unit_test(block_changed_before_it_was_written_is_found),
         cmocka_unit_test(both_sums_of_a_raw_block_are_checked),

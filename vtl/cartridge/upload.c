@@ -2,11 +2,14 @@
 /*
  * upload.c: one sealed segment from the spool into the store.
  *
- * What waits in the spool may wait for days, on a disk that may change it. So the file is read once before it is sent,
- * and every byte of it is checked: its footer must be the one that the row has had since it was sealed, and that one
- * binds the index, the records' headers and the blocks (FORMAT.md, "Footer"); the header has a CRC of its own. The sum
- * of what was checked goes along with the put, which is held to it however often it reads the file. Nothing else need be
- * kept for this: it holds after a restart, and for a segment that was open during a crash.
+ * What waits in the spool may wait for days, on a disk that may change it. What the file must be, to the byte, follows
+ * from little of it: the footer that the row has had since it was sealed binds the records' headers, these their blocks,
+ * and header, index and footer follow from these (FORMAT.md, "Footer"). So a walk over the headers tells the CRC32C of
+ * the whole, and the put lets nothing pass that has another. Nothing else need be kept for this: it holds after a
+ * restart, and for a segment that was open during a crash.
+ *
+ * Only where the walk finds damage, or the put another sum, is all of the file read and checked, to say what is lost; and
+ * where the records are so small that walking costs as much. If no block suffers, the file goes as it is.
  */
 #include "vtl/cartridge/worker_private.h"
 
@@ -28,8 +31,9 @@ struct look {
     struct cartridge *c;
     const struct pending *seg;
     int fd;
-    uint64_t summed; /* bytes from the beginning that crc is of */
+    bool is_known; /* what its bytes together are, or should be: crc */
     uint32_t crc;
+    uint64_t summed;                /* bytes from the beginning that crc is of, while it is read */
     int failed;                     /* the disk's error */
     uint64_t lost, first;           /* objects that cannot be read back, the first of them */
     char what[120];                 /* why that one */
@@ -96,6 +100,19 @@ static int sum_rest(struct look *l, struct errtext *err)
     return rc;
 }
 
+/* True if what all its bytes together must be is known without reading them. */
+static bool expect(struct look *l, const struct seg_ref *ref)
+{
+    const struct seg_bytes bytes = {read_file, l, l->seg->size};
+    struct errtext why = {""};
+    uint32_t footer = 0;
+    uint32_t crc = 0;
+    l->is_known = !seg_sum(&bytes, &footer, &crc, &why) && ref->crc && footer == ref->crc;
+    l->crc = crc;
+    l->failed = 0; /* whoever reads all of it says so */
+    return l->is_known;
+}
+
 /* Every byte. 0, whatever it found, or a negative errno: this says nothing about the file. */
 static int look_through(struct look *l, const struct seg_ref *ref, struct errtext *err)
 {
@@ -109,10 +126,12 @@ static int look_through(struct look *l, const struct seg_ref *ref, struct errtex
     l->summed = l->lost = 0;
     l->crc = 0;
     l->failed = 0;
+    l->is_known = false;
     l->fault[0] = l->harmless[0] = '\0';
     int rc = seg_check(&check, err);
     if (!rc)
         rc = sum_rest(l, err);
+    l->is_known = !rc && l->summed == l->seg->size;
     if (l->failed)
         (void)snprintf(l->fault, sizeof(l->fault), "cannot be read (%s)", strerror(-l->failed));
     else if (!rc && l->lost)
@@ -135,8 +154,8 @@ static int look_again(struct look *l, const struct seg_ref *ref, struct errtext 
     return rc;
 }
 
-/* The same for a file of which opening gave fd, which may be an error. */
-static int look_at(struct look *l, struct errtext *err)
+/* Looks at a file of which opening gave fd, which may be an error. thoroughly: at each byte, in any case. */
+static int look_at(struct look *l, bool thoroughly, struct errtext *err)
 {
     struct seg_ref ref;
     struct stat st;
@@ -150,6 +169,8 @@ static int look_at(struct look *l, struct errtext *err)
         (void)snprintf(l->fault, sizeof(l->fault), "is cut short");
     if (l->fault[0] || !find_ref(l->c, &l->seg->id, &ref))
         return 0;
+    if (!thoroughly && expect(l, &ref))
+        return 0;
     int rc = look_through(l, &ref, err);
     if (rc || !l->fault[0])
         return rc;
@@ -159,7 +180,7 @@ static int look_at(struct look *l, struct errtext *err)
 static int send(const struct look *l, const char *key, const struct obj_call *call, struct errtext *err)
 {
     struct engine *e = l->c->eng;
-    struct obj_source src = {.fd = l->fd, .len = l->seg->size, .has_crc = l->summed == l->seg->size, .crc32c = l->crc};
+    struct obj_source src = {.fd = l->fd, .len = l->seg->size, .has_crc = l->is_known, .crc32c = l->crc};
     struct upload u = {0};
     struct obj_call counted = *call;
     counted.sent = &u.sent;
@@ -170,18 +191,30 @@ static int send(const struct look *l, const char *key, const struct obj_call *ca
     return rc;
 }
 
+/* The put failed: was it the file? Then l->fault says so. Where no block suffers, the file goes as it is. */
+static int after_failure(struct look *l, const char *key, const struct obj_call *call, struct errtext *err)
+{
+    struct errtext why = {""};
+    const struct look sent = *l;
+    if (look_at(l, true, &why))
+        return -EIO;
+    if (l->fault[0])
+        return -ENODATA;
+    if (!sent.is_known || !l->is_known || l->crc == sent.crc)
+        return -EIO;
+    return send(l, key, call, err);
+}
+
 int upload_segment(struct cartridge *c, const struct pending *seg, const struct obj_call *call, struct errtext *err)
 {
     char key[DB_KEY_SIZE];
     object_key(key, c->row.barcode, "seg", &seg->id);
     struct look l = {.c = c, .seg = seg, .fd = spool_read(c->eng->spool, c->row.barcode, &seg->id)};
-    int rc = look_at(&l, err);
+    int rc = look_at(&l, false, err);
     if (!rc && !l.fault[0])
         rc = send(&l, key, call, err);
-    if (rc == -EIO && l.fd >= 0) { /* was it the file? */
-        struct errtext why = {""};
-        rc = look_at(&l, &why) ? rc : l.fault[0] ? 0 : rc;
-    }
+    if (rc == -EIO && l.fd >= 0)
+        rc = after_failure(&l, key, call, err);
     if (l.fd >= 0)
         close(l.fd);
     if (l.fault[0])

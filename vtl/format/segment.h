@@ -161,6 +161,11 @@ struct seg_bytes {
  * those of the footer that belongs to these records: compare them with the name as if they had been read. -EBADMSG with
  * *err: the records cannot be followed to their end. Or what read returned, or -ENOMEM. */
 int seg_index_walk(const struct seg_bytes *b, struct seg_index **out, struct errtext *err);
+/* The CRC32C that all bytes of a sealed segment together must have, by its header and its records' headers, and the CRC
+ * of the footer that belongs to them: if that is the one of the name, a file with this sum is the segment, to the byte.
+ * Reads 40 bytes of each record. -EBADMSG with *err: the records cannot be followed to their end. -E2BIG: they are so
+ * small that reading them is no dearer. Or what read returned, or -ENOMEM. */
+int seg_sum(const struct seg_bytes *b, uint32_t *footer, uint32_t *crc, struct errtext *err);
 int seg_index_find(const struct seg_index *x, uint64_t object, uint64_t *offset, uint32_t *size);
 /* Is rec, at least SEG_RECORD_SIZE bytes of the record of this object, the one that the index was made with? The table
  * of CRCs in the index tells, which binds every record to the footer. 0, also where version 1 has no such table, or
