@@ -15,7 +15,7 @@
 #define LEVEL 1
 #define MAX_SKIP 64
 #define PIECES 16
-#define PIECE 256
+#define PIECE 64
 #define WORTH 32 /* a saving of less than 1/32 is not worth decompressing */
 
 struct seg_compressor {
@@ -50,7 +50,8 @@ void seg_compressor_free(struct seg_compressor *z)
 }
 
 /* Is the mix of byte values in samples of the block clearly uneven? For even bytes the sum of the squares of their
- * counts in a sample of n is about n + n^2 / 256; a quarter more is far outside of chance from a few hundred bytes on.
+ * counts in a sample of n is about n + n^2 / 256; a quarter more is eleven standard deviations off with 1,024 bytes. More
+ * of them would cost half as much as the block's checksum.
  */
 static bool looks_uneven(const uint8_t *p, uint32_t len)
 {
