@@ -23,7 +23,7 @@ static const char usage[] =
 static struct {
     const char *url, *bucket, *host;
     bool put;
-    char access[130], secret[130];
+    char access[130], secret[140]; /* as it is signed with */
     uint8_t *noise;
     size_t size;
     char **keys;
@@ -158,10 +158,12 @@ static void *work(void *arg)
 
 static void read_credentials(const char *file)
 {
+    char secret[130];
     FILE *f = fopen(file, "r");
-    if (!f || fscanf(f, "access_key = %128s secret_key = %128s", p.access, p.secret) != 2)
+    if (!f || fscanf(f, "access_key = %128s secret_key = %128s", p.access, secret) != 2)
         fail(file, f ? "no credentials" : strerror(errno));
     fclose(f);
+    (void)snprintf(p.secret, sizeof(p.secret), "%s%s", SIGV4_BEFORE_SECRET, secret);
 }
 
 static void read_keys(void)
