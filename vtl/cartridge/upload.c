@@ -100,16 +100,23 @@ static int sum_rest(struct look *l, struct errtext *err)
     return rc;
 }
 
-/* True if what all its bytes together must be is known without reading them. */
+/* True if what all its bytes together must be is known without reading them. If not, l->fault says what is wrong with
+ * the file, or "" where only reading it tells. */
 static bool expect(struct look *l, const struct seg_ref *ref)
 {
     const struct seg_bytes bytes = {read_file, l, l->seg->size};
     struct errtext why = {""};
-    uint32_t footer = 0;
-    uint32_t crc = 0;
-    l->is_known = !seg_sum(&bytes, &footer, &crc, &why) && ref->crc && footer == ref->crc;
+    uint32_t footer = 0, crc = 0;
+    l->failed = 0;
+    int rc = ref->crc ? seg_sum(&bytes, &footer, &crc, &why) : -E2BIG;
+    if (!rc && footer != ref->crc)
+        rc = errtext_set(&why, -EBADMSG, "its records are those of another segment");
+    l->is_known = !rc;
     l->crc = crc;
-    l->failed = 0; /* whoever reads all of it says so */
+    if (l->failed)
+        (void)snprintf(l->fault, sizeof(l->fault), "cannot be read (%s)", strerror(-l->failed));
+    else if (rc == -EBADMSG)
+        (void)snprintf(l->fault, sizeof(l->fault), "is damaged (%.180s)", why.text);
     return l->is_known;
 }
 
@@ -171,7 +178,7 @@ static int look_at(struct look *l, bool thoroughly, struct errtext *err)
         return 0;
     if (!thoroughly && expect(l, &ref))
         return 0;
-    int rc = look_through(l, &ref, err);
+    int rc = l->fault[0] ? 0 : look_through(l, &ref, err);
     if (rc || !l->fault[0])
         return rc;
     return look_again(l, &ref, err);
