@@ -423,13 +423,22 @@ static void watch(struct transfer *t, uint64_t now)
     q->quiet(q->quiet_arg, what);
 }
 
-/* Before the connection stands, libcurl's own limit counts. */
-static bool stalled(struct transfer *t, uint64_t now)
+/* Before the connection stands, libcurl's own limit counts. A body that is not taken waits for an answer, too: s3d reads
+ * none of it while its disk is full, and says so in the end. */
+static uint64_t stall_limit(const struct transfer *t)
 {
     const struct http_request *q = t->q;
+    bool held = q->body && !t->answered && q->answer_ms > q->stall_ms;
+    return !t->connected              ? (uint64_t)q->connect_ms + q->stall_ms
+           : awaits_answer(t) || held ? q->answer_ms
+                                      : q->stall_ms;
+}
+
+static bool stalled(struct transfer *t, uint64_t now)
+{
     bool all_sent = awaits_answer(t);
     uint64_t idle = now > t->moved_ms ? now - t->moved_ms : 0;
-    uint64_t limit = !t->connected ? (uint64_t)q->connect_ms + q->stall_ms : all_sent ? q->answer_ms : q->stall_ms;
+    uint64_t limit = stall_limit(t);
     if (idle < limit)
         return false;
     snprintf(t->r->reason, sizeof(t->r->reason), "%s for %" PRIu64 " ms",

@@ -207,6 +207,7 @@ static void send_answer(struct connection *c, const struct stand_in_answer *a, c
     bool is_head = !strncmp(r->head, "HEAD ", 5);
     bool own_length = a->headers && strcasestr(a->headers, "content-length:") /* or X-No-Content-Length: */;
     char length[64] = "";
+    nanosleep(&(struct timespec){.tv_sec = a->hold_ms / 1000, .tv_nsec = a->hold_ms % 1000 * 1000000L}, NULL);
     if (!own_length)
         snprintf(length, sizeof(length), "Content-Length: %zu\r\n", len + a->missing);
     int n = snprintf(head, sizeof(head), "HTTP/1.1 %d Scripted\r\n%s%s%s%s\r\n", a->status, length, etag, crc,

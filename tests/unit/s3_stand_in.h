@@ -35,6 +35,7 @@ struct stand_in_answer {
     const char *body;    /* or NULL */
     size_t body_len;     /* 0: strlen(body) */
     size_t missing;      /* for SI_SHORT, SI_HALF */
+    unsigned hold_ms;    /* before the answer */
     enum stand_in_way way;
     int etag; /* 1: send the MD5 of the request's body as ETag */
     enum stand_in_crc crc;

@@ -327,14 +327,39 @@ static void trap11_a_body_that_is_not_taken_ends(void **state)
     char *body = calloc(1, N);
     struct obj_call once = {.max_tries = 1};
     struct s3_tuning t = stand_in_tuning();
-    t.answer_ms = 60000;
-    t.stall_ms = 1500; /* longer than libcurl waits for 100-continue */
+    t.stall_ms = 300;
+    t.answer_ms = 1500; /* longer than libcurl waits for 100-continue */
     struct stand_in *si = stand_in_start(SCRIPT({.way = SI_DEAF}));
     struct result r = put_with(si, &t, body, N, &once);
     assert_int_equal(r.rc, -EIO);
     assert_has(r.err.text, "no byte moved for 1500 ms");
     stand_in_stop(si);
     free(body);
+}
+
+/* s3d does not read a body while its disk is full, and answers after 120 s. */
+static void a_body_that_is_held_gets_its_late_answer(void **state)
+{
+    enum { N = 64 << 20 };
+    char *body = calloc(1, N);
+    struct obj_call once = {.max_tries = 1};
+    struct s3_tuning t = stand_in_tuning();
+    (void)state;
+    t.stall_ms = 300;
+    t.answer_ms = 60000;
+    struct stand_in *si = stand_in_start(
+        SCRIPT({.status = 503,
+                .hold_ms = 900,
+                .way = SI_EARLY,
+                .body = "<Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>"}));
+    struct result r = put_with(si, &t, body, N, &once);
+    assert_int_equal(r.rc, -EIO);
+    assert_has(r.err.text, "SlowDown: Reduce your request rate.");
+    stand_in_stop(si);
+    free(body);
+    /* And is told long before: after quiet_ms, and half of it again at most. */
+    assert_true(s3_default_tuning.answer_ms >= 120000 + 20000);
+    assert_true(s3_default_tuning.quiet_ms * 3 / 2 <= 15000);
 }
 
 static void trap12_a_403_names_the_suspects(void **state)
@@ -505,6 +530,7 @@ int main(void)
         cmocka_unit_test(a_small_body_does_not_wait_for_big_ones),
         cmocka_unit_test(trap11_no_answer_ends),
         cmocka_unit_test(trap11_a_body_that_is_not_taken_ends),
+        cmocka_unit_test(a_body_that_is_held_gets_its_late_answer),
         cmocka_unit_test(trap12_a_403_names_the_suspects),
         cmocka_unit_test(a_skewed_clock_says_check_ntp),
         cmocka_unit_test(no_signature_in_an_error),
