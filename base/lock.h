@@ -40,6 +40,7 @@
     X(LOCK_UPLOAD_RATE, "cartridge: upload rate")                                                                      \
     X(LOCK_PROGRESS, "cartridge: progress")                                                                            \
     X(LOCK_GATE, "library: gate")                                                                                      \
+    X(LOCK_S3_ADMIN, "s3: slab buffers")                                                                               \
     X(LOCK_S3_LANES, "s3: connections")                                                                                \
     X(LOCK_S3_HEALTH, "s3: health")                                                                                    \
     X(LOCK_S3_PACE, "s3: pace")                                                                                        \

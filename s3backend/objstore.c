@@ -94,6 +94,19 @@ void objstore_health(struct objstore *s, struct obj_health *out)
         s->ops->health(s, out);
 }
 
+int objstore_offsite(struct objstore *s, struct obj_offsite *out, const struct obj_call *c, struct errtext *err)
+{
+    *out = (struct obj_offsite){.why = ""};
+    if (!s->ops->offsite)
+        return errtext_set(err, -ENOTSUP, "a store of type %s does not tell what is off-site", s->ops->type);
+    return s->ops->offsite(s, out, c, err);
+}
+
+int objstore_hurry(struct objstore *s, const struct obj_call *c, struct errtext *err)
+{
+    return s->ops->hurry ? s->ops->hurry(s, c, err) : 0;
+}
+
 bool objstore_same_keys(struct objstore *s, struct objstore *other)
 {
     return !s->ops->same_keys || s->ops->same_keys(s, other);
@@ -110,6 +123,12 @@ void objstore_stats(struct objstore *s, struct obj_stats *out)
     memset(out, 0, sizeof(*out));
     if (s->ops->stats)
         s->ops->stats(s, out);
+}
+
+const char *obj_service_name(enum obj_service service)
+{
+    static const char *const names[] = {"unknown", "S3", "renterd", "s3d"};
+    return names[service];
 }
 
 const char *obj_request_name(enum obj_request r)

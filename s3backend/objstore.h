@@ -61,9 +61,20 @@ struct obj_call {
     bool if_none_match; /* put: -EEXIST, and nothing changed, if an object with other content is there; see facts */
 };
 
+/* What service a store is, which decides what its "stored" is worth. Sia's two keep what they accepted on their own disk
+ * first, and for as long as it takes; their admin interfaces tell what of it is still there only. */
+enum obj_service {
+    OBJ_SERVICE_UNKNOWN, /* not known (yet): it may be one of Sia's */
+    OBJ_SERVICE_S3,      /* what it accepted is where it is to be */
+    OBJ_SERVICE_RENTERD,
+    OBJ_SERVICE_S3D,
+};
+
 /* What is known of a store. */
 enum obj_known { OBJ_UNKNOWN, OBJ_NO, OBJ_YES };
 struct obj_facts {
+    enum obj_service service;
+    bool tells_offsite;       /* objstore_offsite has an answer. Without it nothing of this store is called off-site */
     enum obj_known creates;   /* put with if_none_match never overwrites. OBJ_NO: the service ignores it (trap 9) */
     enum obj_known versioned; /* what is deleted stays as an old version, and costs */
     enum obj_known locked;    /* new objects can't be deleted before some date */
@@ -96,6 +107,14 @@ struct obj_health {
     uint64_t since_ms;  /* how long already */
     bool tells;         /* the store notes by itself when trouble begins and ends */
     uint64_t silent_ms; /* how long of that no call whatever ended well */
+};
+
+/* How much of what a store accepted is off-site: where the service keeps it for good, and on no disk of its own only. */
+struct obj_offsite {
+    uint64_t
+        before_ms;    /* clock_ms(): all that was accepted before that moment is off-site; 0: of nothing is it known */
+    uint64_t missing; /* bytes that are not, of all that the service has, whoever put them */
+    char why[300];    /* which, and what they wait for; "": none are missing */
 };
 
 /* What a store's bill is made of: requests that were sent, each try for itself, since the store was opened. */
@@ -164,6 +183,13 @@ struct objstore_ops {
     void (*swap_keys)(struct objstore *s, struct objstore *other);
     /* One look at the store's address. NULL: it has none. -EIO with *err: nobody answers, at out->stage. */
     int (*look)(struct objstore *s, struct obj_peer *out, const struct obj_call *c, struct errtext *err);
+    /* NULL: it cannot be known. Else 0; -ENOTSUP: nor can it here (facts tell); -EACCES: the admin interface refuses
+     * the password; or -EIO. One try, of some seconds. */
+    int (*offsite)(struct objstore *s, struct obj_offsite *out, const struct obj_call *c, struct errtext *err);
+    /* Asks the service to bring what it accepted off-site now, as far as it can be asked, and may wait for that, for
+     * minutes. It may put objects of its own below "fill/", and deletes them. 0 promises nothing: offsite tells. NULL:
+     * there is nothing to ask. */
+    int (*hurry)(struct objstore *s, const struct obj_call *c, struct errtext *err);
     /* NULL: never any trouble. Any thread, at once. */
     void (*health)(struct objstore *s, struct obj_health *out);
     /* NULL: it counts nothing. Any thread, at once. */
@@ -190,8 +216,12 @@ struct objstore_config {
     const char *profile;         /* s3: which part of AWS's file; NULL: "default" */
     const char *ca_file;         /* s3: NULL or a PEM file */
     const char *style;           /* s3: "path" or "virtual" */
-    unsigned parallel;           /* s3: transfers at once, 1..64 */
-    unsigned patience_ms;        /* s3: of calls that say nothing else; 0: endless, the policy decides */
+    const char *kind;            /* s3: "s3", "renterd" or "s3d"; "auto", NULL or "": found out */
+    const char *admin_url;       /* s3: of the service's admin interface, http(s)://host[:port]; NULL or "": none */
+    const char *admin_password_file; /* s3: with admin_url. The file holds the password and nothing else */
+    bool admin_password_by_systemd;  /* as credentials_by_systemd */
+    unsigned parallel;               /* s3: transfers at once, 1..64 */
+    unsigned patience_ms;            /* s3: of calls that say nothing else; 0: endless, the policy decides */
     /* NULL, or is called with what the operator might want to know; any thread */
     void (*note)(enum log_level level, const char *line);
 };
@@ -203,10 +233,14 @@ void objstore_facts(struct objstore *s, struct obj_facts *out);
 int objstore_learn(struct objstore *s, const struct obj_call *c, struct errtext *err);
 int objstore_look(struct objstore *s, struct obj_peer *out, const struct obj_call *c, struct errtext *err);
 void objstore_health(struct objstore *s, struct obj_health *out);
+int objstore_offsite(struct objstore *s, struct obj_offsite *out, const struct obj_call *c, struct errtext *err);
+int objstore_hurry(struct objstore *s, const struct obj_call *c, struct errtext *err);
 bool objstore_same_keys(struct objstore *s, struct objstore *other);
 void objstore_swap_keys(struct objstore *s, struct objstore *other);
 /* All zero where nothing is counted. */
 void objstore_stats(struct objstore *s, struct obj_stats *out);
+/* "S3", "renterd", "s3d"; "unknown". */
+const char *obj_service_name(enum obj_service service);
 /* "put", "get" ...; "network", "timeout" ... */
 const char *obj_request_name(enum obj_request r);
 const char *obj_failure_name(enum obj_failure f);
@@ -216,6 +250,7 @@ const char *objstore_advice(const struct obj_facts *f, unsigned i);
 bool objstore_key_ok(const char *key);
 
 /* For the implementations. */
+#define OBJ_FILL "fill/"       /* keys of objects that hurry puts: they hold nothing, and nobody else's key begins so */
 enum { OBJ_MAX_PREFIX = 210 }; /* the configuration's 200, and room for a part of our own */
 /* True if a store's own prefix keeps rule 2, or is "". */
 bool obj_prefix_ok(const char *prefix);

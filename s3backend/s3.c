@@ -16,7 +16,7 @@ enum { EXCHANGES_PER_BODY = 4 };
 const struct s3_tuning s3_default_tuning = {
     .connect_ms = 15000,
     .stall_ms = 90000,
-    .answer_ms = 150000, /* s3d holds a PUT for 120 s when its disk is full, then says so */
+    .answer_ms = 150000, /* s3d holds a PUT for 120 s when its disk is full, its body unread, then says so */
     .reply_ms = 90000,
     .quiet_ms = 8000, /* told within 12 s: what moved in the first half is no trouble yet */
     .quiet_bytes = 10240,
@@ -42,6 +42,8 @@ static void s3_close(struct objstore *o)
     free(s->region);
     free(s->ca_file);
     s3_keys_free(&s->keys);
+    s3_admin_free(&s->admin);
+    lock_fini(&s->admin.lock);
     lock_fini(&s->keys_lock);
     free(s);
 }
@@ -58,6 +60,7 @@ static void s3_facts(struct objstore *o, struct obj_facts *out)
                               .versioned = (enum obj_known)atomic_load(&s->versioned),
                               .locked = (enum obj_known)atomic_load(&s->locked),
                               .compares = known(atomic_load(&s->checksum), S3_CHECKSUM_COMPARED, S3_CHECKSUM_UNUSED)};
+    s3_admin_facts(s, out);
     lock_take(&s->keys_lock);
     (void)snprintf(out->credentials, sizeof(out->credentials), "%s", s->keys.from);
     lock_release(&s->keys_lock);
@@ -106,6 +109,8 @@ static const struct objstore_ops s3_ops = {
     .same_keys = s3_same_keys,
     .swap_keys = s3_swap_keys,
     .look = s3_look,
+    .offsite = s3_offsite,
+    .hurry = s3_hurry,
     .health = s3_health,
     .stats = s3_stats,
     .close = s3_close,
@@ -123,6 +128,7 @@ int s3_open(const struct objstore_config *cfg, const struct s3_tuning *tuning, s
     s3_pace_init(&s->pace, cfg->parallel, cfg->note);
     s3_health_init(&s->health, cfg->note);
     lock_init(&s->keys_lock, LOCK_S3_KEYS);
+    lock_init(&s->admin.lock, LOCK_S3_ADMIN);
     int rc = s3_configure(s, cfg, err);
     if (rc == 0)
         rc = http_engine_new(EXCHANGES_PER_BODY * cfg->parallel, &s->http, err);

@@ -5,6 +5,7 @@
 #define S3VTL_S3_H
 
 #include "s3backend/objstore.h"
+#include "s3backend/s3_admin.h"
 #include "s3backend/s3_counters.h"
 #include "s3backend/s3_health.h"
 #include "s3backend/s3_http.h"
@@ -63,6 +64,7 @@ struct s3_store {
     atomic_int versioned, locked; /* enum obj_known */
     struct s3_health health;
     struct s3_counters counters;
+    struct s3_admin admin;
     struct s3_pace pace; /* of big bodies */
     atomic_bool careful; /* the last big body failed: ask before the next one is sent */
     char *host;          /* host[:port], lower case, as in the Host header; without the bucket */

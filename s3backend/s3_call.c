@@ -265,6 +265,7 @@ static void exchange(struct s3_store *s, const struct s3_request *q, const struc
             http_lanes_run(s->lanes, &h, r);
         else
             http_run(s->http, &h, r);
+        s3_admin_note(s, r->server);
         s3_judge(r, time(NULL), v);
         if (v->code == 0 && q->inspect)
             q->inspect(q->arg, r, v);

@@ -57,7 +57,7 @@ static void finish(struct http_engine *e, struct transfer *t)
     curl_multi_remove_handle(e->multi, t->easy);
     curl_easy_reset(t->easy); /* no pointer into the caller's stack stays */
     e->idle[e->n_idle++] = t->easy;
-    curl_slist_free_all(t->headers);
+    transfer_free_headers(t);
     end_transfer(e, t);
 }
 

@@ -28,7 +28,7 @@ struct http_request {
     size_t text_limit;             /* most bytes of a successful answer without these */
     unsigned connect_ms;           /* name look-up, connection and TLS */
     unsigned stall_ms;             /* no byte in either direction */
-    unsigned answer_ms;            /* all sent, and no answer begins */
+    unsigned answer_ms;            /* all sent, and no answer begins; or a body is not taken, if that is longer */
     const atomic_bool *cancel;     /* NULL or polled every 100 ms */
     _Atomic uint64_t *sent;        /* NULL, or tells how much of the body is sent */
     bool expect;                   /* ask by "Expect: 100-continue" before a big body */
@@ -39,6 +39,7 @@ struct http_request {
     void (*quiet)(void *arg, const char *what); /* NULL, or told so, once, by the thread that does the exchange */
     void *quiet_arg;
     bool any_peer; /* the certificate is not checked: nothing but a look, without keys */
+    bool secret;   /* a header is one: libcurl's copy of it is wiped */
     bool once;     /* never sent a second time by libcurl itself, as it does on a used connection that breaks */
 };
 
@@ -69,6 +70,7 @@ struct http_response {
     bool locked;               /* x-amz-object-lock-mode was there */
     bool kms;                  /* x-amz-server-side-encryption names KMS: then the ETag is no MD5 */
     char realm[64];            /* of WWW-Authenticate: Basic; "" when there is none */
+    char server[32];           /* "" when it is not told */
     bool page;                 /* Content-Type is that of a web page */
     time_t date;               /* the store's clock, 0 when not told */
     unsigned retry_after_s;    /* 0 when not told */

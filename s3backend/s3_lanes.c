@@ -105,7 +105,7 @@ static void run_on(struct lane *l, struct transfer *t)
         transfer_set_broken(t, code);
     curl_multi_remove_handle(l->multi, t->easy);
     curl_easy_reset(t->easy); /* no pointer into the caller's stack stays */
-    curl_slist_free_all(t->headers);
+    transfer_free_headers(t);
 }
 
 /* OpenSSL writes to closed sockets; the caller's thread is not to get SIGPIPE for it. */

@@ -75,7 +75,7 @@ static void new_answer(struct transfer *t, const char *line, size_t len)
         memcpy(code, sp + 1, 3);
     r->status = strtol(code, NULL, 10);
     t->answered = r->status >= 200;
-    r->etag[0] = r->crc32c[0] = r->realm[0] = 0;
+    r->etag[0] = r->crc32c[0] = r->realm[0] = r->server[0] = 0;
     r->has_length = r->has_range = r->kms = r->locked = r->page = false;
     r->date = 0;
     r->retry_after_s = 0;
@@ -148,6 +148,8 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
         keep_realm(r, v);
     else if (header_value(line, "Content-Type", v, sizeof(v)))
         r->page = !strncasecmp(v, "text/html", 9);
+    else if (header_value(line, "Server", v, sizeof(v)))
+        snprintf(r->server, sizeof(r->server), "%.30s", v);
     else if (header_value(line, "Date", v, sizeof(v)))
         r->date = curl_getdate(v, NULL) < 0 ? 0 : curl_getdate(v, NULL);
     else if (header_value(line, "Retry-After", v, sizeof(v)))
@@ -318,6 +320,14 @@ static CURLcode set_headers(struct transfer *t)
     if (q->body && !q->expect && !add_header(t, "Expect:"))
         return CURLE_OUT_OF_MEMORY;
     return curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers);
+}
+
+void transfer_free_headers(struct transfer *t)
+{
+    for (struct curl_slist *l = t->headers; l && t->q->secret; l = l->next)
+        explicit_bzero(l->data, strlen(l->data));
+    curl_slist_free_all(t->headers);
+    t->headers = NULL;
 }
 
 CURLcode transfer_set_up(struct transfer *t)

@@ -30,6 +30,7 @@ struct transfer {
 bool transfer_begin(struct transfer *t);
 /* Prepares t->easy for t->q. */
 CURLcode transfer_set_up(struct transfer *t);
+void transfer_free_headers(struct transfer *t);
 /* libcurl ended the exchange with this code: decides the outcome. */
 void transfer_conclude(struct transfer *t, CURLcode code);
 /* The exchange can't go on: outcome HTTP_BROKEN with libcurl's reason. */

@@ -446,27 +446,48 @@ struct s3_tuning stand_in_tuning(void)
     return t;
 }
 
-struct objstore *stand_in_store_at(const char *url, const char *style, const struct s3_tuning *t, unsigned parallel)
+/* A file in /tmp with that text, removed by its user. */
+static void make_file(char file[32], const char *text)
+{
+    (void)snprintf(file, 32, "/tmp/s3vtl-stand-in-XXXXXX");
+    int fd = mkstemp(file);
+    assert_true(fd >= 0);
+    assert_true(dprintf(fd, "%s", text) > 0);
+    close(fd);
+}
+
+static struct objstore *open_store(struct objstore_config *cfg, const struct s3_tuning *t)
 {
     struct s3_tuning own = stand_in_tuning();
     struct objstore *o = NULL;
     struct errtext err = {""};
-    char file[] = "/tmp/s3vtl-stand-in-XXXXXX";
-    int fd = mkstemp(file);
-    assert_true(fd >= 0);
-    assert_true(dprintf(fd, "access_key = %s\nsecret_key = %s\n", STAND_IN_ACCESS, STAND_IN_SECRET) > 0);
-    close(fd);
-    const struct objstore_config cfg = {.type = "s3",
-                                        .url = url,
-                                        .bucket = "bkt",
-                                        .prefix = "pre",
-                                        .credentials_file = file,
-                                        .style = style,
-                                        .parallel = parallel ? parallel : 4};
-    int rc = s3_open(&cfg, t ? t : &own, &o, &err);
+    char file[32];
+    make_file(file, "access_key = " STAND_IN_ACCESS "\nsecret_key = " STAND_IN_SECRET "\n");
+    cfg->type = "s3";
+    cfg->bucket = "bkt";
+    cfg->prefix = "pre";
+    cfg->credentials_file = file;
+    int rc = s3_open(cfg, t ? t : &own, &o, &err);
     unlink(file);
     if (rc)
         fail_msg("%s", err.text);
+    return o;
+}
+
+struct objstore *stand_in_store_at(const char *url, const char *style, const struct s3_tuning *t, unsigned parallel)
+{
+    struct objstore_config cfg = {.url = url, .style = style, .parallel = parallel ? parallel : 4};
+    return open_store(&cfg, t);
+}
+
+struct objstore *stand_in_store_with_admin(const struct stand_in *s, const char *kind)
+{
+    char file[32];
+    make_file(file, STAND_IN_PASSWORD "\n");
+    struct objstore_config cfg = {
+        .url = s->url, .style = "path", .parallel = 4, .kind = kind, .admin_url = s->url, .admin_password_file = file};
+    struct objstore *o = open_store(&cfg, NULL);
+    unlink(file);
     return o;
 }
 

@@ -70,6 +70,9 @@ struct s3_tuning stand_in_tuning(void);
 struct objstore *stand_in_store(const struct stand_in *s, const struct s3_tuning *t, unsigned parallel);
 /* Another address and style, for instance "http://localhost:1" and "virtual". */
 struct objstore *stand_in_store_at(const char *url, const char *style, const struct s3_tuning *t, unsigned parallel);
+/* One whose admin interface is at the stand-in, too; kind as objstore_config has it. */
+#define STAND_IN_PASSWORD "admin password"
+struct objstore *stand_in_store_with_admin(const struct stand_in *s, const char *kind);
 /* What the store's credentials file holds. */
 #define STAND_IN_ACCESS "AKSTANDIN00000000000"
 #define STAND_IN_SECRET "stand-in-secret-stand-in-secret-40-chars"

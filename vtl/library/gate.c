@@ -126,6 +126,18 @@ static void gate_health(struct objstore *s, struct obj_health *out)
     lock_release(&g->lock);
 }
 
+static int gate_offsite(struct objstore *s, struct obj_offsite *out, const struct obj_call *c, struct errtext *err)
+{
+    return objstore_offsite(gate_of(s)->inner, out, c, err);
+}
+
+static int gate_hurry(struct objstore *s, const struct obj_call *c, struct errtext *err)
+{
+    struct gate *g = gate_of(s);
+    int rc = admit(g, c, err); /* it puts */
+    return rc ? rc : objstore_hurry(g->inner, c, err);
+}
+
 static bool gate_same_keys(struct objstore *s, struct objstore *other)
 {
     return objstore_same_keys(gate_of(s)->inner, other);
@@ -166,6 +178,8 @@ static const struct objstore_ops gate_ops = {
     .facts = gate_facts,
     .learn = gate_learn,
     .health = gate_health,
+    .offsite = gate_offsite,
+    .hurry = gate_hurry,
     .same_keys = gate_same_keys,
     .swap_keys = gate_swap_keys,
     .stats = gate_stats,

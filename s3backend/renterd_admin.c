@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * renterd_admin.c: what renterd has in its slab buffers only, and how they are filled up.
+ *
+ * What fills no slab is appended to a buffer file, and leaves with it once that is full to within some KiB; nothing else
+ * makes it leave. A buffer's name is drawn when it is made and never used again. So what was accepted before some moment
+ * is in none of the buffers that were not there then: it is off-site when all those are gone that were. That holds
+ * however many others write meanwhile.
+ *
+ * To fill one up, an object of the missing size is put: it goes into the first buffer that is not full. What is deleted
+ * of a buffer leaves with it all the same, so the object is deleted at once.
+ */
+#include "s3backend/s3.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/human.h"
+
+/* Of one hurry: others that write may take what a buffer lacks, and leave us another. */
+enum { MOST_FILLS = 16, FILL_KEY = 48, FILL_DIGITS = 16 };
+
+#define ALERTS "/api/bus/alerts?severity=critical&limit=100"
+#define SETTINGS "/api/bus/settings/upload"
+
+struct buffer {
+    const char *name; /* "<min>-<total>-<random>" */
+    uint64_t size, max;
+    bool complete, locked;
+};
+
+/* False: it is no entry of a list of buffers. */
+static bool get_buffer(const json_t *j, struct buffer *out)
+{
+    json_int_t size = json_integer_value(json_object_get(j, "size")),
+               max = json_integer_value(json_object_get(j, "maxSize"));
+    *out = (struct buffer){.name = json_string_value(json_object_get(j, "filename")),
+                           .size = (uint64_t)size,
+                           .max = (uint64_t)max,
+                           .complete = json_is_true(json_object_get(j, "complete")),
+                           .locked = json_is_true(json_object_get(j, "locked"))};
+    return out->name && strlen(out->name) < ADMIN_BUFFER_NAME && size >= 0 && max > 0;
+}
+
+/* Where there are none, Go makes null of the list. */
+static bool is_buffers(const json_t *j)
+{
+    struct buffer b;
+    size_t i;
+    const json_t *one;
+    json_array_foreach(j, i, one) if (!get_buffer(one, &b)) return false;
+    return json_is_array(j) || json_is_null(j);
+}
+
+static int get_buffers(struct s3_store *s, json_t **out, const struct obj_call *c, struct errtext *err)
+{
+    int rc = s3_admin_call(s, "GET", renterd_admin_api.path, 0, out, c, err);
+    if (rc || is_buffers(*out))
+        return rc;
+    json_decref(*out);
+    *out = NULL;
+    return errtext_set(err, -EIO, "the store's admin interface, %s%s: the answer is not renterd's", s->admin.url,
+                       renterd_admin_api.path);
+}
+
+/* ---- what is missing ---- */
+
+static struct admin_buffer *find_known(struct s3_admin *a, const char *name)
+{
+    for (size_t i = 0; i < a->n_buffers; i++)
+        if (!strcmp(a->buffers[i].name, name))
+            return &a->buffers[i];
+    return NULL;
+}
+
+static int note_listed(struct s3_admin *a, const json_t *list)
+{
+    size_t i;
+    const json_t *one;
+    struct admin_buffer *more = realloc(a->buffers, (a->n_buffers + json_array_size(list) + 1) * sizeof(*more));
+    if (!more)
+        return -ENOMEM;
+    a->buffers = more;
+    json_array_foreach(list, i, one)
+    {
+        struct buffer b;
+        get_buffer(one, &b);
+        struct admin_buffer *known = find_known(a, b.name);
+        if (!known) {
+            known = &a->buffers[a->n_buffers++];
+            *known = (struct admin_buffer){.after_ms = a->asked_ms};
+            (void)snprintf(known->name, sizeof(known->name), "%s", b.name);
+        }
+        known->listed = true;
+    }
+    return 0;
+}
+
+static void forget_gone(struct s3_admin *a)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < a->n_buffers; i++) {
+        bool listed = a->buffers[i].listed;
+        a->buffers[i].listed = false;
+        if (listed)
+            a->buffers[n++] = a->buffers[i];
+    }
+    a->n_buffers = n;
+}
+
+/* An answer that comes out of order would make us forget a buffer that a later one told of: it is passed over. */
+static int take_answer(struct s3_admin *a, const json_t *list, uint64_t begin_ms, uint64_t *before_ms)
+{
+    int rc = 0;
+    lock_take(&a->lock);
+    bool newer = begin_ms > a->asked_ms;
+    if (newer)
+        rc = note_listed(a, list);
+    if (newer && !rc) {
+        forget_gone(a);
+        a->asked_ms = begin_ms;
+    }
+    *before_ms = newer ? begin_ms : a->asked_ms;
+    for (size_t i = 0; i < a->n_buffers; i++)
+        if (a->buffers[i].after_ms < *before_ms)
+            *before_ms = a->buffers[i].after_ms;
+    lock_release(&a->lock);
+    return rc;
+}
+
+/* A buffer that renterd lost is in its list no more: only an alert tells of it, until somebody dismisses that. */
+static int look_for_lost(struct s3_store *s, struct obj_offsite *out, const struct obj_call *c, struct errtext *err)
+{
+    static const char *const lost[] = {"failed to read buffer file on startup", "failed to read data from buffer"};
+    json_t *j = NULL;
+    const json_t *alert;
+    size_t n;
+    int rc = s3_admin_call(s, "GET", ALERTS, 0, &j, c, err);
+    json_array_foreach(json_object_get(j, "alerts"), n, alert)
+    {
+        const char *text = json_string_value(json_object_get(alert, "message"));
+        for (size_t i = 0; text && i < sizeof(lost) / sizeof(lost[0]); i++)
+            if (!strncmp(text, lost[i], strlen(lost[i]))) {
+                out->before_ms = 0;
+                (void)snprintf(out->why, sizeof(out->why),
+                               "renterd has an alert: \"%s\": what was in that file is lost, unless it comes back; "
+                               "\"s3vtl verify --all\" finds what it was",
+                               lost[i]);
+            }
+    }
+    json_decref(j);
+    return rc;
+}
+
+static void say_missing(const json_t *list, struct obj_offsite *out)
+{
+    size_t n, full = 0;
+    const json_t *one;
+    char size[HUMAN_ROOM];
+    json_array_foreach(list, n, one)
+    {
+        struct buffer b;
+        get_buffer(one, &b);
+        out->missing += b.size;
+        full += b.complete;
+    }
+    n = json_array_size(list);
+    if (n)
+        (void)snprintf(out->why, sizeof(out->why),
+                       "renterd has %s in %zu slab buffers on its own disk, of all that it stores, whoever wrote it: "
+                       "%zu wait until they are full, %zu to be uploaded",
+                       human_size(out->missing, size), n, n - full, full);
+}
+
+static int ask(struct s3_store *s, uint64_t begin_ms, struct obj_offsite *out, const struct obj_call *c,
+               struct errtext *err)
+{
+    json_t *list = NULL;
+    int rc = get_buffers(s, &list, c, err);
+    if (!rc && take_answer(&s->admin, list, begin_ms, &out->before_ms))
+        rc = errtext_set(err, -ENOMEM, "no memory for the list of renterd's slab buffers");
+    if (!rc)
+        say_missing(list, out);
+    json_decref(list);
+    return rc ? rc : look_for_lost(s, out, c, err);
+}
+
+/* ---- filling up ---- */
+
+/* Is it one of ours? Whatever else is there is none of our business. */
+static bool is_fill(const char *key)
+{
+    size_t n = strlen(OBJ_FILL);
+    return !strncmp(key, OBJ_FILL, n) && strlen(key + n) == FILL_DIGITS &&
+           strspn(key + n, "0123456789abcdef") == FILL_DIGITS;
+}
+
+struct fills {
+    char keys[MOST_FILLS + 1][FILL_KEY];
+    size_t n;
+};
+
+static int note_left(void *arg, const struct obj_entry *e)
+{
+    struct fills *f = arg;
+    if (is_fill(e->key))
+        (void)snprintf(f->keys[f->n++], FILL_KEY, "%s", e->key);
+    return f->n > MOST_FILLS; /* the others another time */
+}
+
+static int remove_fills(struct s3_store *s, const struct fills *f, struct errtext *err)
+{
+    const char *keys[MOST_FILLS + 1];
+    const struct obj_call few = {.max_tries = 3};
+    for (size_t i = 0; i < f->n; i++)
+        keys[i] = f->keys[i];
+    return f->n ? s3_delete(&s->base, keys, f->n, &few, err) : 0;
+}
+
+/* What an earlier run left: it ended between put and delete. */
+static int sweep(struct s3_store *s, const struct obj_call *c, struct errtext *err)
+{
+    struct fills f = {.n = 0};
+    lock_take(&s->admin.lock);
+    bool swept = s->admin.swept;
+    lock_release(&s->admin.lock);
+    int rc = swept ? 0 : s3_list(&s->base, OBJ_FILL, NULL, false, note_left, &f, c, err);
+    rc = rc < 0 ? rc : remove_fills(s, &f, err);
+    lock_take(&s->admin.lock);
+    s->admin.swept = !rc && f.n <= MOST_FILLS;
+    lock_release(&s->admin.lock);
+    return rc;
+}
+
+/* An empty object goes into no buffer, but each put makes renterd look for full ones. */
+static int put_fill(struct s3_store *s, struct fills *f, uint64_t size, const struct obj_call *c, struct errtext *err)
+{
+    char *key = f->keys[f->n];
+    (void)snprintf(key, FILL_KEY, OBJ_FILL "%08" PRIx32 "%08" PRIx32, s3_chance(), s3_chance());
+    int fd = memfd_create("fill", MFD_CLOEXEC);
+    if (fd < 0 || ftruncate(fd, (off_t)size)) {
+        int rc = errtext_set(err, -errno, "an object to fill a slab up: %s", strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return rc;
+    }
+    f->n++; /* a put that fails may have stored it */
+    const struct obj_source src = {.mem = size ? NULL : "", .fd = fd, .len = size};
+    int rc = s3_put(&s->base, key, &src, c, err);
+    close(fd);
+    return rc;
+}
+
+/* How the names of buffers begin that a put of today goes into. */
+static int get_prefix(struct s3_store *s, char prefix[32], const struct obj_call *c, struct errtext *err)
+{
+    json_t *j = NULL;
+    int rc = s3_admin_call(s, "GET", SETTINGS, 0, &j, c, err);
+    const json_t *r = json_object_get(j, "redundancy");
+    json_int_t min = json_integer_value(json_object_get(r, "minShards")),
+               total = json_integer_value(json_object_get(r, "totalShards"));
+    if (!rc && (min <= 0 || total < min))
+        rc = errtext_set(err, -EIO, "the store's admin interface, %s" SETTINGS ": the answer is not renterd's",
+                         s->admin.url);
+    (void)snprintf(prefix, 32, "%lld-%lld-", (long long)min, (long long)total);
+    json_decref(j);
+    return rc;
+}
+
+/* How much the first buffer lacks that a put would go into; 0: there is none. *full: there are some to be uploaded. */
+static uint64_t lacking(const json_t *list, const char *prefix, bool *full)
+{
+    size_t i;
+    const json_t *one;
+    uint64_t lack = 0;
+    *full = false;
+    json_array_foreach(list, i, one)
+    {
+        struct buffer b;
+        get_buffer(one, &b);
+        *full = *full || (b.complete && !b.locked);
+        if (!lack && !b.complete && b.size < b.max && !strncmp(b.name, prefix, strlen(prefix)))
+            lack = b.max - b.size;
+    }
+    return lack;
+}
+
+static int fill_all(struct s3_store *s, const char *prefix, struct fills *f, const struct obj_call *c,
+                    struct errtext *err)
+{
+    bool full = false;
+    int rc = 0;
+    while (!rc && f->n < MOST_FILLS) {
+        json_t *list = NULL;
+        rc = get_buffers(s, &list, c, err);
+        uint64_t lack = rc ? 0 : lacking(list, prefix, &full);
+        json_decref(list);
+        if (!lack)
+            break;
+        rc = put_fill(s, f, lack, c, err);
+    }
+    return rc || !full ? rc : put_fill(s, f, 0, c, err);
+}
+
+static int hurry(struct s3_store *s, const struct obj_call *c, struct errtext *err)
+{
+    char prefix[32];
+    struct fills f = {.n = 0};
+    int rc = sweep(s, c, err);
+    if (!rc)
+        rc = get_prefix(s, prefix, c, err);
+    if (!rc)
+        rc = fill_all(s, prefix, &f, c, err);
+    int removed = remove_fills(s, &f, rc ? NULL : err);
+    if (removed) { /* the next sweep has them */
+        lock_take(&s->admin.lock);
+        s->admin.swept = false;
+        lock_release(&s->admin.lock);
+    }
+    return rc ? rc : removed;
+}
+
+const struct s3_admin_api renterd_admin_api = {.service = OBJ_SERVICE_RENTERD,
+                                               .path = "/api/bus/slabbuffers",
+                                               .is_answer = is_buffers,
+                                               .ask = ask,
+                                               .hurry = hurry};

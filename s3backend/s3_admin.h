@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * s3_admin.h: what of the accepted bytes is off-site, as the service itself tells behind its S3 port: which service it
+ * is, its admin interface, and one adapter for each that has one. Private to s3backend/ and its tests.
+ */
+#ifndef S3VTL_S3_ADMIN_H
+#define S3VTL_S3_ADMIN_H
+
+#include <jansson.h>
+
+#include "base/lock.h"
+#include "s3backend/objstore.h"
+
+struct s3_store;
+
+enum { ADMIN_BUFFER_NAME = 96 };
+
+/* A file of renterd's with what fills no slab yet, for as long as it is there. */
+struct admin_buffer {
+    char name[ADMIN_BUFFER_NAME];
+    uint64_t after_ms; /* what was accepted before that moment is not in it: it was not there yet. clock_ms() */
+    bool listed;       /* by the answer that is looked at */
+};
+
+struct s3_admin {
+    atomic_int service; /* enum obj_service: as configured, or as found out */
+    bool given;         /* the configuration says which */
+    atomic_bool poses;  /* S3 answers look like those of the library that renterd's S3 is made with */
+    char *url;          /* without a slash at its end; NULL: there is no admin interface */
+    char *file;         /* of the password, for messages */
+    char *header;       /* "Authorization: ...", in secret memory */
+    size_t header_size;
+    struct lock lock;             /* a leaf; guards the rest */
+    struct admin_buffer *buffers; /* of renterd: those of the last answers */
+    size_t n_buffers;
+    uint64_t asked_ms; /* when the latest of the questions that were answered began; 0: none was */
+    bool swept;        /* what an earlier run left below OBJ_FILL is deleted */
+};
+
+/* One service's admin interface. Both calls are objstore's of the same name; begin_ms is clock_ms() before anything is
+ * asked. */
+struct s3_admin_api {
+    enum obj_service service;
+    const char *path;                   /* GET of this ... */
+    bool (*is_answer)(const json_t *j); /* ... is answered so by this service */
+    int (*ask)(struct s3_store *s, uint64_t begin_ms, struct obj_offsite *out, const struct obj_call *c,
+               struct errtext *err);
+    int (*hurry)(struct s3_store *s, const struct obj_call *c, struct errtext *err);
+};
+extern const struct s3_admin_api s3d_admin_api, renterd_admin_api; /* s3d_admin.c, renterd_admin.c */
+
+/* Takes kind, admin_url and the password. 0, -EINVAL or -ENOMEM; what it allocated stays with a, also on error. */
+int s3_admin_configure(struct s3_admin *a, const struct objstore_config *cfg, struct errtext *err);
+void s3_admin_free(struct s3_admin *a);
+/* One request to the admin interface, one try: method is GET or POST. *out: what came, as JSON, or NULL if it is none; new
+ * reference. 0, -EACCES: the password is refused; -ENOENT: no such call there; -ECANCELED; else -EIO. answer_ms 0: some
+ * seconds. */
+int s3_admin_call(struct s3_store *s, const char *method, const char *path, unsigned answer_ms, json_t **out,
+                  const struct obj_call *c, struct errtext *err);
+/* What an answer of the S3 port tells of the service. Any thread. */
+void s3_admin_note(struct s3_store *s, const char *server);
+/* For s3_facts. */
+void s3_admin_facts(struct s3_store *s, struct obj_facts *out);
+int s3_offsite(struct objstore *o, struct obj_offsite *out, const struct obj_call *c, struct errtext *err);
+int s3_hurry(struct objstore *o, const struct obj_call *c, struct errtext *err);
+
+#endif
