@@ -127,12 +127,14 @@ static void every_key_of_the_file_is_taken(void **state)
 {
     struct place *p = *state;
     struct vtl_config *c = good(
-        p, "[library]\nname = vault_1\nstate_dir = /s\ndrives = 3\nslots = 7\nimport_export = 0\ndrive_type = LTO-9\n"
-           "serial_prefix = ABC\n[iscsi]\nportal = [::1]:99\ntarget = iqn.2001-04.com.example:x\nchap_user = u\n"
-           "chap_password_file = @\nmutual_user = m\nmutual_password_file = @\ninitiators = iqn.a, eui.b\n"
-           "[store]\ntype = s3\nurl = https://h\nbucket = tapes\nprefix = a/b\nregion = eu-1\ncredentials_file = @\n"
-           "ca_file = @\nstyle = virtual\nparallel = 9\n[spool]\ndurability = remote\nmax_dirty = 1T\ncache_size = 0\n"
-           "segment_size = 80M\nidle_seal = 1500ms\n[metrics]\nlisten = [::1]:9117\n");
+        p,
+        "[library]\nname = vault_1\nstate_dir = /s\ndrives = 3\nslots = 7\nimport_export = 0\ndrive_type = LTO-9\n"
+        "serial_prefix = ABC\n[iscsi]\nportal = [::1]:99\ntarget = iqn.2001-04.com.example:x\nchap_user = u\n"
+        "chap_password_file = @\nmutual_user = m\nmutual_password_file = @\ninitiators = iqn.a, eui.b\n"
+        "[store]\ntype = s3\nurl = https://h\nbucket = tapes\nprefix = a/b\nregion = eu-1\ncredentials_file = @\n"
+        "ca_file = @\nstyle = virtual\nparallel = 9\nkind = s3d\nadmin_url = http://h:8001\nadmin_password_file = @\n"
+        "[spool]\ndurability = offsite\nmax_dirty = 1T\ncache_size = 0\n"
+        "segment_size = 80M\nidle_seal = 1500ms\n[metrics]\nlisten = [::1]:9117\n");
     assert_string_equal(c->library.name, "vault_1");
     assert_int_equal(c->library.drives, 3);
     assert_int_equal(c->library.slots, 7);
@@ -146,7 +148,7 @@ static void every_key_of_the_file_is_taken(void **state)
     assert_string_equal(c->iscsi.mutual_user, "m");
     assert_string_equal(c->iscsi.mutual_password_file, p->secret);
     assert_string_equal(c->iscsi.initiators, "iqn.a eui.b");
-    assert_int_equal(c->spool.durability, DURABILITY_REMOTE);
+    assert_int_equal(c->spool.durability, DURABILITY_OFFSITE);
     assert_int_equal(c->spool.max_dirty, 1ull << 40);
     assert_int_equal(c->spool.cache_size, 0);
     assert_int_equal(c->spool.segment_size, 80ull << 20);
@@ -163,6 +165,10 @@ static void every_key_of_the_file_is_taken(void **state)
     assert_string_equal(o.ca_file, p->secret);
     assert_string_equal(o.style, "virtual");
     assert_int_equal(o.parallel, 9);
+    assert_string_equal(o.kind, "s3d");
+    assert_string_equal(o.admin_url, "http://h:8001");
+    assert_string_equal(o.admin_password_file, p->secret);
+    assert_false(o.admin_password_by_systemd);
     config_free(c);
 }
 
@@ -403,12 +409,16 @@ static void a_value_out_of_range_says_what_would_be_right(void **state)
         {"[store]\nprefix = a/", "[store] prefix = a/: must be A-Z"},
         {"[store]\nprefix = a/../b", "[store] prefix = a/../b: must be A-Z"},
         {"[store]\nstyle = dns", "[store] style = dns: must be path or virtual"},
+        {"[store]\nkind = aws", "[store] kind = aws: must be auto, s3, renterd or s3d"},
+        {"[store]\nadmin_url = h:1", "[store] admin_url = h:1: must be http://host"},
+        {"[store]\nadmin_url = http://h/api", "[store] admin_url = http://h/api: must be http://host"},
+        {"[store]\nadmin_password_file = pw", "[store] admin_password_file = pw: must be an absolute path"},
         {"[store]\nparallel = 0", "[store] parallel = 0: must be a number from 1 to 64"},
         {"[store]\ncredentials_file = systemd:../x", "[store] credentials_file = systemd:../x: must be systemd:NAME"},
         {"[store]\ncredentials_file = systemd:", "[store] credentials_file = systemd:: must be systemd:NAME"},
         {"[store]\nprofile = a b", "[store] profile = a b: must be 1 to 64 of"},
         {"[store]\ncredentials_file = keys", "[store] credentials_file = keys: must be an absolute path"},
-        {"[spool]\ndurability = both", "[spool] durability = both: must be local or remote"},
+        {"[spool]\ndurability = both", "[spool] durability = both: must be local, remote or offsite"},
         {"[spool]\nmax_dirty = 31M", "[spool] max_dirty = 31M: must be a size of at least 32M"},
         {"[spool]\ncache_size = lots", "[spool] cache_size = lots: must be a size"},
         {"[spool]\nsegment_size = 1023K", "[spool] segment_size = 1023K: must be a size from 1M to 1G"},
@@ -438,6 +448,28 @@ static void keys_without_a_default_are_demanded(void **state)
         ":4: [store] url = http://h: needs type = s3 in [store]: type is not set, and is dir by default");
     bad(*state, "[library]\nstate_dir = /s\n[store]\ntype = s3\n", ": [store] url is not set: ");
     bad(*state, "[library]\nstate_dir = /s\n[store]\ntype = s3\nurl = http://h\n", ": [store] bucket is not set: ");
+}
+
+#define S3 "[library]\nstate_dir = /s\n[store]\ntype = s3\nurl = http://h\nbucket = tapes\n"
+static void an_admin_interface_needs_its_password_and_a_service_that_has_one(void **state)
+{
+    bad(*state, S3 "admin_url = http://h:1\n", ": [store] admin_password_file is not set: required with admin_url");
+    bad(*state, S3 "admin_password_file = @\n", ": [store] admin_url is not set: required with admin_password_file");
+    bad(*state, S3 "kind = s3\nadmin_url = http://h:1\nadmin_password_file = @\n",
+        ":8: [store] admin_url = http://h:1: only renterd and s3d have one");
+    bad(*state, "[library]\nstate_dir = /s\n[store]\npath = /p\nadmin_url = http://h:1\nadmin_password_file = @\n",
+        ":5: [store] admin_url = http://h:1: needs type = s3");
+}
+
+static void only_what_can_be_told_may_be_waited_for(void **state)
+{
+    bad(*state, S3 "[spool]\ndurability = offsite\n",
+        ":8: [spool] durability = offsite: needs [store] type = s3 and, ");
+    bad(*state, S3 "kind = renterd\n[spool]\ndurability = offsite\n", ":9: [spool] durability = offsite: needs ");
+    bad(*state, "[library]\nstate_dir = /s\n[store]\npath = /p\n[spool]\ndurability = offsite\n",
+        ":6: [spool] durability = offsite: needs [store] type = s3");
+    config_free(good(*state, S3 "kind = s3\n[spool]\ndurability = offsite\n"));
+    config_free(good(*state, S3 "admin_url = http://h:1\nadmin_password_file = @\n[spool]\ndurability = offsite\n"));
 }
 
 /* Who only asks a running library needs no keys: the store's client says that there are none. */
@@ -601,6 +633,8 @@ int main(void)
         T(directories_must_be_absolute_apart_and_short_enough),
         T(values_that_disagree_are_refused),
         T(a_user_needs_a_password_file_and_the_other_way),
+        T(an_admin_interface_needs_its_password_and_a_service_that_has_one),
+        T(only_what_can_be_told_may_be_waited_for),
         T(keys_may_be_in_the_environment),
         T(credentials_of_systemd_are_found),
         T(secrets_that_others_may_read_are_refused),

@@ -244,6 +244,37 @@ static int check_style(struct loader *l)
     return complain(l, "store", "style", "needs a host name in url, not an address: the bucket goes before it");
 }
 
+static int check_admin(struct loader *l)
+{
+    const struct vtl_config *c = l->c;
+    bool s3 = !strcmp(c->store.type, "s3"), plain = !strcmp(c->store.kind, "s3");
+    if (!c->store.admin_url[0])
+        return c->store.admin_password_file[0]
+                   ? complain(l, "store", "admin_url",
+                              "required with admin_password_file, such as http://127.0.0.1:8001")
+                   : 0;
+    if (!s3)
+        return complain(l, "store", "admin_url", "needs type = s3");
+    if (plain)
+        return complain(l, "store", "admin_url", "only renterd and s3d have one: must not be set with kind = s3");
+    if (!c->store.admin_password_file[0])
+        return complain(l, "store", "admin_password_file", "required with admin_url: a file with its password");
+    return check_secret(l, "store", "admin_password_file", c->store.admin_password_file, c->store.admin_password_path);
+}
+
+/* What nobody can tell cannot be waited for. */
+static int check_offsite(struct loader *l)
+{
+    const struct vtl_config *c = l->c;
+    bool told = !strcmp(c->store.type, "s3") && (c->store.admin_url[0] || !strcmp(c->store.kind, "s3"));
+    if (c->spool.durability != DURABILITY_OFFSITE || told)
+        return 0;
+    return complain(
+        l, "spool", "durability",
+        "needs [store] type = s3 and, for renterd or s3d, admin_url; or kind = s3, if what the store accepted "
+        "is where it is to be");
+}
+
 static int check_store(struct loader *l)
 {
     const struct vtl_config *c = l->c;
@@ -292,6 +323,10 @@ static int check_whole(struct loader *l)
         return complain(l, "library", "state_dir",
                         "must be at most " TEXT_OF(CONFIG_MAX_STATE_DIR) " characters: there are sockets below it");
     int rc = check_store(l);
+    if (!rc)
+        rc = check_admin(l);
+    if (!rc)
+        rc = check_offsite(l);
     if (!rc)
         rc = check_access(l);
     if (!rc && c->spool.segment_size > 1ull << 30)
@@ -359,6 +394,8 @@ static int resolve(const char *value, char **path)
 static int make_paths(struct vtl_config *c)
 {
     int rc = resolve(c->store.credentials_file, &c->store.credentials_path);
+    if (!rc)
+        rc = resolve(c->store.admin_password_file, &c->store.admin_password_path);
     if (!rc)
         rc = resolve(c->iscsi.chap_password_file, &c->iscsi.chap_password_path);
     return rc ? rc : resolve(c->iscsi.mutual_password_file, &c->iscsi.mutual_password_path);
@@ -431,6 +468,10 @@ void config_free(struct vtl_config *c)
         c->store.credentials_file,
         c->store.credentials_path,
         c->store.profile,
+        c->store.kind,
+        c->store.admin_url,
+        c->store.admin_password_file,
+        c->store.admin_password_path,
         c->store.ca_file,
         c->store.style,
         c->metrics.listen,
@@ -454,6 +495,10 @@ void config_store(const struct vtl_config *c, struct objstore_config *out)
         .profile = c->store.profile,
         .ca_file = c->store.ca_file[0] ? c->store.ca_file : NULL,
         .style = c->store.style,
+        .kind = c->store.kind,
+        .admin_url = c->store.admin_url,
+        .admin_password_file = c->store.admin_password_path,
+        .admin_password_by_systemd = config_is_systemd(c->store.admin_password_file),
         .parallel = c->store.parallel,
     };
 }

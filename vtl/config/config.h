@@ -15,7 +15,8 @@
 #define CONFIG_MAX_STATE_DIR 88
 #define CONFIG_MAX_SLOTS 60000
 
-enum durability { DURABILITY_LOCAL, DURABILITY_REMOTE };
+/* What a sync waits for; each holds what those before it do. */
+enum durability { DURABILITY_LOCAL, DURABILITY_REMOTE, DURABILITY_OFFSITE };
 
 /* The struct owns all strings; none is NULL ("" = not set). Defaults are in brackets. */
 struct vtl_config {
@@ -45,7 +46,10 @@ struct vtl_config {
         char *type; /* [dir] dir | s3 */
         char *path;
         char *url, *bucket, *prefix, *region, *credentials_file, *ca_file, *style;
-        char *profile;          /* [default] which part of a credentials file of AWS's */
+        char *profile;                                   /* [default] which part of a credentials file of AWS's */
+        char *kind;                                      /* [auto] auto | s3 | renterd | s3d */
+        char *admin_url;                                 /* [""] = none: of renterd's or s3d's admin interface */
+        char *admin_password_file, *admin_password_path; /* as credentials_path */
         char *credentials_path; /* where credentials_file is, also when it is systemd:NAME; "": in the environment */
         unsigned parallel;      /* [4] 1..64 */
     } store;
@@ -69,6 +73,8 @@ struct vtl_config {
 int config_load(const char *file, struct vtl_config **out, struct errtext *err);
 void config_free(struct vtl_config *c);
 void config_store(const struct vtl_config *c, struct objstore_config *out); /* for objstore_open; borrows c's strings */
+/* "local", "remote", "offsite": as the file spells it. */
+const char *config_durability_name(enum durability d);
 /* How many small requests at a time a command makes that has thousands of them. */
 unsigned config_requests(const struct vtl_config *c);
 /* The setting in force for one key, as the file would spell it. */

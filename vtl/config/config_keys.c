@@ -313,6 +313,7 @@ TEXT(iscsi, addresses)
 /* ---- [store] ---- */
 
 #define URL_RULE "must be http://host[:port] or https://host[:port]"
+#define ADMIN_URL_RULE "must be http://host[:port] or https://host[:port], without a path, user or password"
 
 TEXT(store, type)
 {
@@ -383,20 +384,44 @@ TEXT(store, style)
     return !strcmp(value, "path") || !strcmp(value, "virtual") ? set_text(&c->store.style, value)
                                                                : "must be path or virtual";
 }
+TEXT(store, kind)
+{
+    bool known = !strcmp(value, "auto") || !strcmp(value, "s3") || !strcmp(value, "renterd") || !strcmp(value, "s3d");
+    return known ? set_text(&c->store.kind, value) : "must be auto, s3, renterd or s3d";
+}
+TEXT(store, admin_url)
+{
+    bool http = !strncasecmp(value, "http://", 7), https = !strncasecmp(value, "https://", 8);
+    if (value[0] && !http && !https)
+        return ADMIN_URL_RULE;
+    return value[0] && wrong_host(value + (https ? 8 : 7)) ? ADMIN_URL_RULE : set_text(&c->store.admin_url, value);
+}
+TEXT(store, admin_password_file)
+{
+    return secret_file(&c->store.admin_password_file, value);
+}
 NUMBER(store, parallel, 1, 64, "must be a number from 1 to 64")
 
 /* ---- [spool] ---- */
 
+const char *config_durability_name(enum durability d)
+{
+    static const char *const names[] = {"local", "remote", "offsite"};
+    return names[d];
+}
+
 static void show_spool_durability(const struct vtl_config *c, char *buf, size_t room)
 {
-    (void)snprintf(buf, room, "%s", c->spool.durability == DURABILITY_REMOTE ? "remote" : "local");
+    (void)snprintf(buf, room, "%s", config_durability_name(c->spool.durability));
 }
 static const char *set_spool_durability(struct vtl_config *c, const char *value)
 {
-    if (strcmp(value, "local") && strcmp(value, "remote"))
-        return "must be local or remote";
-    c->spool.durability = !strcmp(value, "remote") ? DURABILITY_REMOTE : DURABILITY_LOCAL;
-    return NULL;
+    for (int d = DURABILITY_LOCAL; d <= DURABILITY_OFFSITE; d++)
+        if (!strcmp(value, config_durability_name((enum durability)d))) {
+            c->spool.durability = (enum durability)d;
+            return NULL;
+        }
+    return "must be local, remote or offsite";
 }
 SIZE(spool, max_dirty, 32 << 20, "must be a size of at least 32M, such as 8G")
 SIZE(spool, cache_size, 0, "must be a size, such as 16G")
@@ -475,14 +500,26 @@ const struct config_key config_keys[] = {
     KEY(store, profile, "default", NULL, "which part of a file of AWS's"),
     KEY(store, ca_file, "", "the system's", "PEM, for `https` with your own certificate"),
     KEY(store, style, "path", NULL, "`path` or `virtual` (bucket in the host name)"),
+    KEY(store, kind, "auto", "found out",
+        "`s3`, `renterd` or `s3d`: what the store is, and so what of the data it accepted is off-site (docs/sia.md). "
+        "With "
+        "`s3` all of it"),
+    KEY(store, admin_url, "", "unset",
+        "`http://host[:port]` of renterd's API (port 9980) or of s3d's admin interface (8001), which tell what of the "
+        "data "
+        "is still on their own disk only. Without it nothing on them is called off-site"),
+    KEY(store, admin_password_file, "", "unset",
+        "its password, the only line of a file with mode 0600 that belongs to the user that serves; or `systemd:NAME`"),
     KEY(store, parallel, "4", NULL,
         "concurrent segment transfers in each direction, 1 to 64. When the store cannot keep up (500, 503, no answer) "
         "this drops, down to one, and rises again as it recovers; the log says so"),
     KEY(spool, durability, "local", NULL,
-        "what a sync waits for: `local` (fsynced below `state_dir`) or `remote` (stored and committed)"),
+        "what a sync waits for: `local` (fsynced below `state_dir`), `remote` (stored and committed) or `offsite` (and "
+        "no "
+        "more on the store's own disk only)"),
     KEY(spool, max_dirty, "8G", NULL,
-        "largest backlog; then WRITE waits for uploads. With `durability = remote` it waits earlier, at what the store "
-        "takes in 200 s as measured, so that a sync or a MOVE ends before the host gives up"),
+        "largest backlog; then WRITE waits for uploads. With `durability = remote` or `offsite` it waits earlier, at "
+        "what the store takes in 200 s as measured, so that a sync or a MOVE ends before the host gives up"),
     KEY(spool, cache_size, "16G", NULL, "stored segments kept on the local disk for reading"),
     KEY(spool, segment_size, "40M", NULL, "size of one object: 1M to 1G"),
     KEY(spool, write_buffer, "32M", NULL,
