@@ -127,7 +127,7 @@ void objstore_stats(struct objstore *s, struct obj_stats *out)
 
 const char *obj_service_name(enum obj_service service)
 {
-    static const char *const names[] = {"unknown", "S3", "renterd", "s3d"};
+    static const char *const names[] = {"none", "unknown", "s3", "renterd", "s3d"};
     return names[service];
 }
 
@@ -149,6 +149,22 @@ int objstore_look(struct objstore *s, struct obj_peer *out, const struct obj_cal
     return s->ops->look ? s->ops->look(s, out, c, err) : 0;
 }
 
+/* Where nobody tells what of the data the service has on its own disk only. */
+static const char *service_advice(const struct obj_facts *f)
+{
+    if (f->tells_offsite || f->service == OBJ_SERVICE_NONE)
+        return NULL;
+    return f->service == OBJ_SERVICE_RENTERD ? "the store is renterd: what it accepted may be on its own disk only for "
+                                               "long; with [store] admin_url = "
+                                               "its API, port 9980, it tells, and is asked to hurry (docs/sia.md)"
+           : f->service == OBJ_SERVICE_S3D ? "the store is s3d: what it accepted may be on its own disk only for long; "
+                                             "with [store] admin_url = its "
+                                             "admin interface, port 8001, it tells, and is asked to hurry (docs/sia.md)"
+                                           : "which service the store is was not found out. renterd and s3d keep what "
+                                             "they accepted on their own disk "
+                                             "for long: set [store] kind, and for them admin_url (docs/sia.md)";
+}
+
 const char *objstore_advice(const struct obj_facts *f, unsigned i)
 {
     const char *const lines[] = {
@@ -162,6 +178,7 @@ const char *objstore_advice(const struct obj_facts *f, unsigned i)
         f->creates == OBJ_NO ? "the store does not honour If-None-Match: should this library's state ever run twice "
                                "(a clone, an old backup), only fencing keeps one copy from the other's objects"
                              : NULL,
+        service_advice(f),
     };
     for (unsigned n = 0; n < sizeof(lines) / sizeof(lines[0]); n++)
         if (lines[n] && i-- == 0)

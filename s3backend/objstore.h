@@ -64,6 +64,7 @@ struct obj_call {
 /* What service a store is, which decides what its "stored" is worth. Sia's two keep what they accepted on their own disk
  * first, and for as long as it takes; their admin interfaces tell what of it is still there only. */
 enum obj_service {
+    OBJ_SERVICE_NONE,    /* no service: a directory */
     OBJ_SERVICE_UNKNOWN, /* not known (yet): it may be one of Sia's */
     OBJ_SERVICE_S3,      /* what it accepted is where it is to be */
     OBJ_SERVICE_RENTERD,
@@ -239,7 +240,7 @@ bool objstore_same_keys(struct objstore *s, struct objstore *other);
 void objstore_swap_keys(struct objstore *s, struct objstore *other);
 /* All zero where nothing is counted. */
 void objstore_stats(struct objstore *s, struct obj_stats *out);
-/* "S3", "renterd", "s3d"; "unknown". */
+/* "s3", "renterd", "s3d"; "unknown"; "none". */
 const char *obj_service_name(enum obj_service service);
 /* "put", "get" ...; "network", "timeout" ... */
 const char *obj_request_name(enum obj_request r);

@@ -340,6 +340,7 @@ static struct obj_facts facts_of(const char *host, const char *server, enum obj_
 {
     struct s3_store s = {.host = (char *)(uintptr_t)host};
     struct obj_facts f = {.creates = creates};
+    assert_int_equal(s3_admin_configure(&s.admin, &(struct objstore_config){.kind = "auto"}, NULL), 0);
     s3_admin_note(&s, server);
     s3_admin_facts(&s, &f);
     return f;

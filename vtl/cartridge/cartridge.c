@@ -79,6 +79,8 @@ void cartridge_cut_live(struct cartridge *c, uint64_t object)
     cartridge_note_lost(c);
     if (c->row.commit_segs > c->live.n_segs)
         c->row.commit_segs = c->live.n_segs;
+    if (c->offsite_segs > c->live.n_segs)
+        c->offsite_segs = c->live.n_segs;
     if (c->cut_low > c->live.n_segs)
         c->cut_low = c->live.n_segs;
     cartridge_cut_maps(c);

@@ -80,18 +80,21 @@ void cartridge_brief(struct cartridge *c, uint64_t object, struct cartridge_brie
 
 /*
  * How much of a cartridge is where, in bytes as they are stored. Every figure that is shown comes from here: "only on
- * this disk" is local, "accepted by the store" is accepted, and together they are the whole cartridge.
+ * this disk" is local, "accepted by the store" is accepted, "off-site" is offsite. Each byte is in one of them, and
+ * together they are the whole cartridge. Where the store does not tell, nothing is off-site.
  */
 struct cartridge_amounts {
     uint64_t local;    /* the backlog: what no head in the store names, and a rebuild would not bring back */
     uint64_t unsent;   /* of local: what the store has not taken yet */
-    uint64_t accepted; /* what a head in the store names */
+    uint64_t accepted; /* what a head in the store names, and is not known to be off-site */
+    uint64_t offsite;  /* what a head names, and the service has not on its own disk only */
 };
 
 struct cartridge_backlog {
     struct cartridge_amounts amounts;
     uint64_t since; /* seconds since 1970: the oldest of it waits, as far as this run knows; 0: there is nothing */
     bool remote;    /* nothing: the last head holds all that was acknowledged */
+    bool offsite;   /* and it is off-site, with all that it names */
     bool fenced;
     bool lost;         /* what is not remote never will be: spool files are gone, and trouble names them */
     char trouble[600]; /* the store's last complaint, "" when all is well */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "vtl/cartridge/commit.h"
 
 static bool is_named(const struct tape_index *x, const struct seg_id *id)
@@ -106,6 +107,9 @@ int cartridge_adopt(struct cartridge *c, const struct head *h, struct tape_index
     c->n_maps = h->n_maps;
     cartridge_cut_maps(c);
     c->n_pending = 0;
+    c->accepted_ms = clock_ms();
+    c->offsite_segs = 0;
+    c->offsite_bytes = 0;
     cartridge_note_lost(c);
     c->committed = ++c->changes;
     c->due &= (unsigned)DUE_LOOK;

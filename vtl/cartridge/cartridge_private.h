@@ -107,6 +107,9 @@ struct cartridge {
     bool in_use;             /* a drive works on live as it is: it is not exchanged now */
     atomic_bool fenced_flag; /* owner is FENCED, for who may not take the lock */
     atomic_bool lost_flag;   /* a pending segment is lost and not dead; the same */
+    uint64_t accepted_ms;    /* clock_ms(): when the store took the last head, or this was made: see offsite.h */
+    size_t offsite_segs;     /* leading segments of live that were off-site before that */
+    uint64_t offsite_bytes;  /* of them */
     size_t cut_low;          /* fewest segments that live was cut to since the commit's snapshot */
     char **doomed; /* garbage known at the last commit's snapshot: no head names it; NULL-terminated, or NULL */
     size_t doomed_next;
@@ -145,6 +148,16 @@ static inline bool cartridge_is_committed(const struct cartridge *c)
     lock_assert_held(&c->lock);
     return c->changes == c->committed;
 }
+
+/* All that its last head names, and the head. */
+static inline bool cartridge_is_offsite(const struct cartridge *c)
+{
+    lock_assert_held(&c->lock);
+    return offsite_has(&c->eng->offsite, c->accepted_ms);
+}
+
+/* The store took a head, which names what the one before it did, and more. Called before row.commit_segs says so. */
+void cartridge_note_accepted(struct cartridge *c);
 
 static inline void cartridge_count_change(struct cartridge *c)
 {

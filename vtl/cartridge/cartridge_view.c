@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 const char *cartridge_barcode(const struct cartridge *c)
 {
     return c->row.barcode;
@@ -52,18 +54,35 @@ void cartridge_brief(struct cartridge *c, uint64_t object, struct cartridge_brie
     lock_release(&c->lock);
 }
 
+void cartridge_note_accepted(struct cartridge *c)
+{
+    if (cartridge_is_offsite(c))
+        c->offsite_segs = c->row.commit_segs;
+    c->accepted_ms = clock_ms();
+    c->offsite_bytes = 0;
+    for (size_t i = 0; i < c->offsite_segs; i++)
+        c->offsite_bytes += c->live.segs[i].size;
+}
+
 /* A segment that is stored counts as accepted once a head names it: a rebuild goes by heads. */
 static void fill_amounts(const struct cartridge *c, struct cartridge_amounts *out)
 {
     lock_assert_held(&c->lock);
-    *out = (struct cartridge_amounts){.local = c->row.local_bytes, .accepted = c->row.accepted_bytes};
+    uint64_t offsite = c->offsite_bytes, named = c->row.accepted_bytes;
+    bool whole = cartridge_is_offsite(c);
+    *out = (struct cartridge_amounts){.local = c->row.local_bytes};
     if (!c->loaded) {
         out->unsent = c->row.local_bytes;
+        out->offsite = whole || offsite > named ? named : offsite;
+        out->accepted = named - out->offsite;
         return;
     }
     *out = (struct cartridge_amounts){.local = c->open.size, .unsent = c->open.size};
+    size_t n_offsite = whole ? c->row.commit_segs : c->offsite_segs;
     for (size_t i = 0; i < c->live.n_segs; i++)
-        *(i < c->row.commit_segs ? &out->accepted : &out->local) += c->live.segs[i].size; /* 0 while it is open */
+        *(i < n_offsite            ? &out->offsite
+          : i < c->row.commit_segs ? &out->accepted
+                                   : &out->local) += c->live.segs[i].size; /* 0 while it is open */
     for (size_t i = 0; i < c->n_pending; i++)
         if (!c->pending[i].dead)
             out->unsent += c->pending[i].size;
@@ -85,6 +104,7 @@ static void fill_backlog(struct cartridge *c, struct cartridge_backlog *out)
     fill_amounts(c, &out->amounts);
     out->since = waits_since(c);
     out->remote = cartridge_is_committed(c);
+    out->offsite = out->remote && cartridge_is_offsite(c);
     out->fenced = c->owner == CARTRIDGE_FENCED;
     memcpy(out->trouble, c->trouble, sizeof(out->trouble));
     cartridge_lost_text(c, out->trouble, sizeof(out->trouble)); /* which the store can do nothing about */

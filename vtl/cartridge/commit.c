@@ -173,6 +173,7 @@ static int record(struct cartridge *c, struct snapshot *s)
     struct db_cartridge old = c->row;
     size_t old_n_maps = c->n_maps;
     struct map_ref *old_maps = c->maps;
+    cartridge_note_accepted(c);
     c->row.head = s->head.id;
     c->row.commit_segs = s->segs < c->cut_low ? s->segs : c->cut_low;
     if (c->cut_low == s->segs && c->row.floor <= s->head.end_object)
@@ -197,6 +198,7 @@ static int record(struct cartridge *c, struct snapshot *s)
         c->changed_since = s->taken_at;
     }
     INVARIANT(c->mapped_segs <= c->row.commit_segs && c->row.commit_segs <= c->live.n_segs);
+    INVARIANT(c->offsite_segs <= c->row.commit_segs);
     lock_release(&c->lock);
     return rc;
 }

@@ -105,6 +105,7 @@ static int announce(struct cartridge *c, const struct seg_id *mine, uint64_t now
 static int record(struct cartridge *c, const struct seg_id *mine, uint64_t now, struct errtext *err)
 {
     lock_take(&c->lock);
+    cartridge_note_accepted(c);
     c->row.head = *mine;
     c->tried_n = 1;
     c->claimed = now;

@@ -47,14 +47,30 @@ void progress_wait(struct progress *p, uint64_t seen, unsigned ms)
     lock_release(&p->lock);
 }
 
+bool engine_waits_for(struct engine *e, enum durability d)
+{
+    return atomic_load(&e->live.durability) >= (int)d;
+}
+
+uint64_t engine_dirty(struct engine *e)
+{
+    uint64_t n = atomic_load(&e->dirty_bytes) + atomic_load(&e->waiting_bytes);
+    return engine_waits_for(e, DURABILITY_OFFSITE) ? n + offsite_waiting(&e->offsite) : n;
+}
+
+/* What of that becomes safe in a second. */
+static uint64_t safe_rate(struct engine *e)
+{
+    uint64_t up = upload_rate_get(&e->upload_rate, clock_ms()), on = atomic_load(&e->offsite.rate);
+    return engine_waits_for(e, DURABILITY_OFFSITE) && on < up ? on : up;
+}
+
 uint64_t engine_dirty_limit(struct engine *e)
 {
     uint64_t most = atomic_load(&e->live.max_dirty);
     /* Each transfer busy, and the next segment of each ready. */
     uint64_t least = 2 * (e->cfg->store.parallel + UINT64_C(1)) * e->cfg->spool.segment_size;
-    return atomic_load(&e->live.durability) == DURABILITY_REMOTE
-               ? upload_backlog(upload_rate_get(&e->upload_rate, clock_ms()), least, most)
-               : most;
+    return engine_waits_for(e, DURABILITY_REMOTE) ? upload_backlog(safe_rate(e), least, most) : most;
 }
 
 void engine_failing(struct engine *e, bool begins)

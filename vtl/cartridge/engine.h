@@ -11,6 +11,7 @@
 #include "vtl/config/live.h"
 #include "vtl/state/db.h"
 #include "vtl/state/spool.h"
+#include "vtl/cartridge/offsite.h"
 #include "vtl/cartridge/upload_rate.h"
 
 /* Anything that waits looks at its condition, and again whenever the count moved. */
@@ -45,12 +46,18 @@ struct engine {
     _Atomic uint64_t dirty_bytes;   /* in the spool, not stored yet */
     _Atomic uint64_t waiting_bytes; /* acknowledged, not in the spool yet */
     struct upload_rate upload_rate;
+    struct offsite offsite;
     _Atomic unsigned failing; /* cartridges whose last job of some kind failed */
     atomic_bool unwell;       /* one failed since the store last took a head */
 };
-/* How many dirty bytes there may be before WRITE waits: max_dirty, and with durability = remote no more than a flush
- * can wait for. */
+/* Does a sync wait for that, or for more? */
+bool engine_waits_for(struct engine *e, enum durability d);
+/* How many dirty bytes there may be before WRITE waits: max_dirty, and with durability = remote or offsite no more than
+ * a flush can wait for. */
 uint64_t engine_dirty_limit(struct engine *e);
+/* What counts against it: bytes that are acknowledged and not as safe as durability asks, in the spool or, with offsite,
+ * in the store. At once. */
+uint64_t engine_dirty(struct engine *e);
 
 /* A cartridge begins to fail, or no longer does. */
 void engine_failing(struct engine *e, bool begins);

@@ -195,6 +195,8 @@ static int send(const struct look *l, const char *key, const struct obj_call *ca
     upload_rate_begin(&e->upload_rate, &u, clock_ms());
     int rc = e->store->ops->put(e->store, key, &src, &counted, err);
     upload_rate_end(&e->upload_rate, &u, rc ? 0 : l->seg->size, clock_ms());
+    if (!rc)
+        offsite_take(&e->offsite, l->seg->size, clock_ms());
     return rc;
 }
 

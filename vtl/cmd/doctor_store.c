@@ -109,6 +109,7 @@ struct exam {
     struct objstore *store;
     struct obj_peer peer;
     struct errtext err;
+    struct obj_offsite offsite;
     json_t *around;
 };
 
@@ -395,6 +396,54 @@ static bool directory_is_there(struct doctor *d)
     return false;
 }
 
+/* ---- what is off-site ---- */
+
+static int ask_offsite(void *arg)
+{
+    struct exam *e = arg;
+    const struct obj_call c = once(e);
+    return objstore_offsite(e->store, &e->offsite, &c, &e->err);
+}
+
+static void admin_is_wrong(struct exam *e, int rc)
+{
+    const struct vtl_config *cfg = e->d->cfg;
+    char mend[400];
+    if (rc == -EACCES)
+        (void)snprintf(mend, sizeof(mend), "put the password of %.150s into %.150s", cfg->store.admin_url,
+                       cfg->store.admin_password_path);
+    else
+        (void)snprintf(
+            mend, sizeof(mend),
+            "is [store] admin_url that of renterd's API (port 9980) or of s3d's admin interface (8001), and does "
+            "the service run?");
+    if (rc == -ETIMEDOUT)
+        doctor_say(e->d, FINDING_WRONG, "off-site", mend, "%s: no answer in %d s", cfg->store.admin_url,
+                   DOCTOR_LIMIT_MS / 1000);
+    else
+        doctor_say(e->d, FINDING_WRONG, "off-site", mend, "%s", e->err.text);
+}
+
+/* Where it cannot be known, a note of doctor_objects says what to do. */
+static void look_at_offsite(struct exam *e)
+{
+    struct obj_facts f;
+    objstore_facts(e->store, &f);
+    if (!f.tells_offsite)
+        return;
+    int rc = doctor_step(e->d, "off-site", ask_offsite, e);
+    if (rc == -EINTR)
+        return;
+    objstore_facts(e->store, &f);
+    const char *name = obj_service_name(f.service);
+    if (rc)
+        admin_is_wrong(e, rc);
+    else if (e->offsite.why[0])
+        doctor_say(e->d, FINDING_NOTE, "off-site", NULL, "the store is %s, and tells: %s", name, e->offsite.why);
+    else
+        doctor_say(e->d, FINDING_GOOD, "off-site", NULL, "the store is %s, and has nothing on its own disk only", name);
+}
+
 /* No S3 service tells its slab. */
 static void say_segment_size(struct doctor *d)
 {
@@ -435,6 +484,8 @@ void doctor_store(struct doctor *d)
         look_at_libraries(e);
         if (!d->interrupted)
             doctor_objects(d, e->store);
+        if (is_s3(d->cfg) && !d->interrupted && !d->left)
+            look_at_offsite(e);
         if (is_s3(d->cfg))
             say_segment_size(d);
     }

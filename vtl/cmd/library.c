@@ -147,14 +147,27 @@ int cmd_library_rebuild(const struct command_line *given)
 struct flushing {
     const struct vtl_config *cfg;
     struct progress *progress;
+    bool offsite;
     uint64_t most; /* bytes to store: a job may go on meanwhile */
 };
+
+/* The store's own word on what is off-site, unless there is worse to tell. */
+static void add_offsite_trouble(const json_t *r, char text[PROGRESS_TROUBLE])
+{
+    const json_t *said = json_object_get(json_object_get(json_object_get(r, "store"), "offsite"), "trouble");
+    if (!text[0] && json_is_string(said))
+        (void)snprintf(text, PROGRESS_TROUBLE, "%s", json_string_value(said));
+}
 
 static void poll_flush(void *arg, char text[PROGRESS_TROUBLE])
 {
     struct flushing *f = arg;
     json_t *r = ask_trouble(f->cfg, text);
     uint64_t left = (uint64_t)json_number(json_object_get(r, "spool"), "unsent_bytes");
+    if (f->offsite) {
+        left += (uint64_t)json_number(r, "accepted_bytes");
+        add_offsite_trouble(r, text);
+    }
     f->most = left > f->most ? left : f->most;
     const struct progress_state s = {.bytes = f->most - left, .of_bytes = f->most};
     if (r)
@@ -163,15 +176,16 @@ static void poll_flush(void *arg, char text[PROGRESS_TROUBLE])
 }
 
 /* Has the library wait for a short while at a time, so that no wait is left in it when we are interrupted. */
-static bool flush_remote(const struct vtl_config *cfg, bool quiet)
+static bool flush_stored(const struct vtl_config *cfg, bool offsite, bool quiet)
 {
-    struct flushing f = {.cfg = cfg};
+    struct flushing f = {.cfg = cfg, .offsite = offsite};
     bool done = false, failed = false;
     f.progress = progress_start("flush", quiet, poll_flush, &f);
     while (!done && !failed) {
+        const char *level = offsite ? "offsite" : "remote";
         json_t *r = call_library(
-            cfg, json_pack("{s:s, s:b, s:i}", "op", "flush", "remote", 1, "timeout_ms", FLUSH_REMOTE_STEP_MS));
-        done = json_is_true(json_object_get(r, "remote"));
+            cfg, json_pack("{s:s, s:b, s:i}", "op", "flush", level, 1, "timeout_ms", FLUSH_REMOTE_STEP_MS));
+        done = json_is_true(json_object_get(r, level));
         failed = !r;
         json_decref(r);
     }
@@ -182,15 +196,15 @@ static bool flush_remote(const struct vtl_config *cfg, bool quiet)
 int cmd_flush(const struct command_line *given)
 {
     struct command_line cl = *given;
-    bool remote = take_flag(&cl, "--remote");
-    if (!check_arguments(&cl, 0, false, "flush [--remote]"))
+    bool remote = take_flag(&cl, "--remote"), offsite = take_flag(&cl, "--offsite");
+    if (!check_arguments(&cl, 0, false, "flush [--remote|--offsite]"))
         return EXIT_USAGE;
     struct vtl_config *cfg = load_config(&cl);
     if (!cfg)
         return EXIT_FAILED;
     bool done;
-    if (remote) {
-        done = flush_remote(cfg, cl.quiet || cl.json);
+    if (remote || offsite) {
+        done = flush_stored(cfg, offsite, cl.quiet || cl.json);
     } else {
         json_t *r = call_library(cfg, json_pack("{s:s}", "op", "flush"));
         done = r != NULL;

@@ -20,9 +20,10 @@ static const struct subcommand table[] = {
      "show what is only on this disk, drives and elements; exit status 3: nobody serves the library" OPTION(
          "--only WHAT", "one table: backlog has the cartridges of which something is only on this disk"),
      cmd_status},
-    {NULL, "flush", "[--remote]",
+    {NULL, "flush", "[--remote|--offsite]",
      "make everything written safe at the configured durability" OPTION("--remote",
-                                                                        "wait until nothing is only on this disk"),
+                                                                        "wait until nothing is only on this disk")
+         OPTION("--offsite", "and until the store has nothing on its own disk only; it is asked to hurry"),
      cmd_flush},
     {NULL, "reload", "",
      "have the serving library read its configuration and keys again; sessions go on, and either all is taken or "

@@ -97,6 +97,17 @@ static void add_requests(struct strbuf *out, const json_t *list)
     }
 }
 
+/* Where the store does not tell, there is none of it. */
+static void add_offsite(struct strbuf *out, const json_t *o)
+{
+    if (!o)
+        return;
+    one(out, "store_missing_bytes", "What the store's service has on its own disk only, of all that it stores.",
+        number(o, "missing_bytes"));
+    one(out, "store_offsite_trouble", "1 while what is off-site cannot be found out, or the store fails to hurry.",
+        text(o, "trouble") != NULL);
+}
+
 static void add_figures(struct strbuf *out, const json_t *f)
 {
     one(out, "store_trouble", "1 while requests to the store fail or do not get on.",
@@ -195,7 +206,9 @@ static void add_cartridges(struct strbuf *out, const json_t *list, uint64_t now)
     static const struct column columns[] = {
         {"cartridge_used_bytes", "What the host wrote on it.", "used_bytes", NUMBER},
         {"cartridge_capacity_bytes", "What it can hold.", "capacity_bytes", NUMBER},
-        {"cartridge_stored_bytes", "Its segments that the store has.", "accepted_bytes", NUMBER},
+        {"cartridge_stored_bytes", "Its segments that the store has.", "stored_bytes", NUMBER},
+        {"cartridge_offsite_bytes", "What of these is off-site; none where the store does not tell.", "offsite_bytes",
+         NUMBER},
         {"cartridge_backlog_bytes", "Bytes that no head in the store names yet.", "local_only_bytes", NUMBER},
         {"cartridge_backlog_age_seconds", "How long the oldest of them have waited.", "backlog_since", AGE},
         {"cartridge_fenced", "1 if another gateway owns it: this one may not write it.", "fenced", FLAG},
@@ -212,6 +225,7 @@ static void add_status(struct strbuf *out, const json_t *s, uint64_t now)
 {
     one(out, "library_warning", "1 if status warns of something that concerns the whole library.",
         text(s, "warning") != NULL);
+    add_offsite(out, json_object_get(json_object_get(s, "store"), "offsite"));
     add_elements(out, json_object_get(s, "elements"));
     add_drives(out, json_object_get(s, "drives"), now);
     one(out, "cartridges", "Cartridges, in elements and on the shelf.",

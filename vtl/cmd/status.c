@@ -48,6 +48,20 @@ static void print_store(const json_t *store)
     json_array_foreach(json_object_get(store, "advice"), i, line) printf("note: %s\n", json_string_value(line));
 }
 
+/* The third state, where the store tells; why it is not all. */
+static void print_offsite(const json_t *s)
+{
+    char size[HUMAN_ROOM];
+    const json_t *told = json_object_get(json_object_get(s, "store"), "offsite");
+    if (!json_object_get(s, "offsite_bytes"))
+        return;
+    printf("off-site               %s\n", json_size(s, "offsite_bytes", size));
+    if (json_is_string(json_object_get(told, "trouble")))
+        printf("    %s\n", json_words(told, "trouble"));
+    else if (json_is_string(json_object_get(told, "why")))
+        printf("    %s\n", json_words(told, "why"));
+}
+
 static void print_summary(const json_t *s)
 {
     const json_t *spool = json_object_get(s, "spool");
@@ -62,9 +76,13 @@ static void print_summary(const json_t *s)
         print_left(unsent, json_number(spool, "upload_rate"));
     }
     printf("\naccepted by the store  %s\n", json_size(s, "accepted_bytes", a));
+    print_offsite(s);
     if (json_is_true(json_object_get(s, "serving"))) {
-        printf("spool                  %s of %s, then WRITE waits", json_size(spool, "dirty_bytes", a),
-               json_size(spool, "dirty_limit", b));
+        bool waits = !strcmp(json_words(spool, "durability"), "offsite") && json_number(spool, "offsite_waiting_bytes");
+        printf("spool                  %s", json_size(spool, "dirty_bytes", a));
+        if (waits)
+            printf(", and %s not off-site,", json_size(spool, "offsite_waiting_bytes", a));
+        printf(" of %s, then WRITE waits", json_size(spool, "dirty_limit", b));
         printf("; cache %s of %s\n", json_size(spool, "cache_bytes", a), json_size(spool, "cache_size", b));
     }
     if (json_is_string(json_object_get(s, "warning")))

@@ -131,6 +131,7 @@ static void print_pair(const char *group, const char *key, const json_t *v)
     (void)printf("%-26s %s\n",
                  !strcmp(name, "local_only_bytes") ? "only on this disk"
                  : !strcmp(name, "accepted_bytes") ? "accepted by the store"
+                 : !strcmp(name, "offsite_bytes")  ? "off-site"
                  : !strcmp(name, "address")        ? "where"
                                                    : name,
                  text);

@@ -11,16 +11,34 @@
 
 #define FLUSH_TELL_MS 30000 /* how often a flush that waits for the store logs how far it is */
 
-/* Tells the operator why the store does not have everything. */
-static int not_remote(struct drive *d, const struct cartridge_backlog *b, int rc, struct errtext *err)
+static int not_offsite(struct drive *d, const struct cartridge_backlog *b, int rc, struct errtext *err)
 {
     char size[HUMAN_ROOM];
+    struct errtext why;
+    offsite_why(&d->eng->offsite, &why);
+    return errtext_set(err, rc, "drive %u, %s: %s are accepted by the store and not off-site: %.400s", d->number,
+                       cartridge_barcode(d->c), human_size(b->amounts.accepted, size), why.text);
+}
+
+/* Tells the operator why not everything is as safe as durability asks. */
+static int not_safe(struct drive *d, const struct cartridge_backlog *b, int rc, struct errtext *err)
+{
+    char size[HUMAN_ROOM];
+    if (b->remote)
+        return not_offsite(d, b, rc, err);
     return errtext_set(err, rc, "drive %u, %s: %s are only on this disk: %s", d->number, cartridge_barcode(d->c),
                        human_size(b->amounts.local, size), b->trouble[0] ? b->trouble : "the upload takes too long");
 }
 
-static void log_flush(struct drive *d, uint64_t left)
+static void log_flush(struct drive *d, const struct cartridge_backlog *b)
 {
+    struct errtext line;
+    if (b->remote) {
+        (void)not_offsite(d, b, 0, &line);
+        log_info("%s", line.text);
+        return;
+    }
+    uint64_t left = b->amounts.local;
     uint64_t rate = engine_upload_rate(d->eng);
     char size[HUMAN_ROOM], speed[HUMAN_ROOM], time[HUMAN_ROOM];
     if (rate)
@@ -32,7 +50,18 @@ static void log_flush(struct drive *d, uint64_t left)
                  cartridge_barcode(d->c), human_size(left, size));
 }
 
-static int wait_remote(struct drive *d, uint64_t limit_ms, const atomic_bool *cancel, struct errtext *err)
+/* What is left, for status; 0: nothing. */
+static uint64_t left_of(struct drive *d, const struct cartridge_backlog *b, bool offsite)
+{
+    if (b->remote && (!offsite || b->offsite))
+        return 0;
+    uint64_t left = b->amounts.local + (offsite ? b->amounts.accepted : 0);
+    if (b->remote)
+        offsite_want(&d->eng->offsite);
+    return left ? left : 1;
+}
+
+static int wait_stored(struct drive *d, bool offsite, uint64_t limit_ms, const atomic_bool *cancel, struct errtext *err)
 {
     struct engine *e = d->eng;
     struct cartridge_backlog b;
@@ -42,20 +71,21 @@ static int wait_remote(struct drive *d, uint64_t limit_ms, const atomic_bool *ca
     for (;;) {
         uint64_t seen = progress_now(&e->progress);
         cartridge_backlog(d->c, &b);
-        if (b.remote)
+        uint64_t left = left_of(d, &b, offsite);
+        atomic_store(&d->flush_left, left);
+        if (!left)
             return 0;
-        atomic_store(&d->flush_left, b.amounts.local ? b.amounts.local : 1);
         if (b.fenced)
-            return not_remote(d, &b, -EPERM, err);
+            return not_safe(d, &b, -EPERM, err);
         if (b.lost)
-            return not_remote(d, &b, -ENODATA, err);
+            return not_safe(d, &b, -ENODATA, err);
         if (atomic_load(cancel))
-            return not_remote(d, &b, -ECANCELED, err);
+            return not_safe(d, &b, -ECANCELED, err);
         now = clock_ms();
         if (now >= until)
-            return not_remote(d, &b, -ETIMEDOUT, err);
+            return not_safe(d, &b, -ETIMEDOUT, err);
         if (now >= tell) {
-            log_flush(d, b.amounts.local);
+            log_flush(d, &b);
             tell = now + FLUSH_TELL_MS;
         }
         progress_wait(&e->progress, seen, 1000);
@@ -64,13 +94,13 @@ static int wait_remote(struct drive *d, uint64_t limit_ms, const atomic_bool *ca
 
 int drive_make_safe(struct drive *d, bool seal, uint64_t limit_ms, const atomic_bool *cancel, struct errtext *err)
 {
-    bool remote = atomic_load(&d->eng->live.durability) == DURABILITY_REMOTE;
+    bool remote = engine_waits_for(d->eng, DURABILITY_REMOTE), offsite = engine_waits_for(d->eng, DURABILITY_OFFSITE);
     lock_assert_held(&d->op_lock);
     int rc = seal || remote ? cartridge_flush(d->c) : cartridge_sync(d->c);
     if (rc)
         return errtext_set(err, rc, "drive %u, %s: spool: %s", d->number, cartridge_barcode(d->c), strerror(-rc));
     if (remote)
-        rc = wait_remote(d, limit_ms, cancel, err);
+        rc = wait_stored(d, offsite, limit_ms, cancel, err);
     atomic_store(&d->flush_left, 0);
     if (rc)
         return rc;

@@ -14,7 +14,7 @@
 /* The backlog in bytes, with len more. */
 static uint64_t dirty_with(struct engine *e, uint32_t len)
 {
-    return atomic_load(&e->dirty_bytes) + atomic_load(&e->waiting_bytes) + len;
+    return engine_dirty(e) + len;
 }
 
 /* Below this backlog WRITE runs at full speed. */
@@ -79,6 +79,8 @@ enum tape_result drive_wait_for_room(struct drive *d, uint32_t len, const atomic
         }
         if (atomic_load(cancel))
             return TAPE_CANCELLED;
+        if (engine_waits_for(e, DURABILITY_OFFSITE))
+            offsite_want(&e->offsite);
         int rc = b.pending ? 0 : cartridge_flush(d->c); /* it is the open segment that fills the spool */
         if (rc)
             return drive_write_failed(d, rc);

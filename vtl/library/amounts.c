@@ -11,6 +11,7 @@ void library_amounts(struct library *lib, struct library_amounts *out)
         out->all.local += b.amounts.local;
         out->all.unsent += b.amounts.unsent;
         out->all.accepted += b.amounts.accepted;
+        out->all.offsite += b.amounts.offsite;
         out->local += b.amounts.local != 0;
     }
     /* What is under way while the store is in trouble will have to be sent again. */
@@ -18,8 +19,11 @@ void library_amounts(struct library *lib, struct library_amounts *out)
     out->sent = sent < out->all.unsent ? sent : out->all.unsent;
 }
 
-void library_amounts_json(const struct cartridge_amounts *a, json_t *j)
+void library_amounts_json(const struct library *lib, const struct cartridge_amounts *a, json_t *j)
 {
     json_object_set_new(j, "local_only_bytes", json_integer((json_int_t)a->local));
+    json_object_set_new(j, "stored_bytes", json_integer((json_int_t)(a->accepted + a->offsite)));
     json_object_set_new(j, "accepted_bytes", json_integer((json_int_t)a->accepted));
+    if (atomic_load(&lib->eng.offsite.told))
+        json_object_set_new(j, "offsite_bytes", json_integer((json_int_t)a->offsite));
 }

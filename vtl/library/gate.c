@@ -16,9 +16,10 @@ struct gate {
     const struct vtl_config *cfg;
     char id[37];
     atomic_bool ours;
-    struct lock lock;       /* guards the rest */
-    struct errtext refused; /* the last answer that was not "ours"; "": none. It counts until ours is true */
-    uint64_t refused_at;    /* clock_ms() of the first such answer */
+    _Atomic uint64_t last_put_ms; /* clock_ms() */
+    struct lock lock;             /* guards the rest */
+    struct errtext refused;       /* the last answer that was not "ours"; "": none. It counts until ours is true */
+    uint64_t refused_at;          /* clock_ms() of the first such answer */
 };
 
 static struct gate *gate_of(struct objstore *s)
@@ -56,7 +57,21 @@ static int gate_put(struct objstore *s, const char *key, const struct obj_source
 {
     struct gate *g = gate_of(s);
     int rc = admit(g, c, err);
-    return rc ? rc : g->inner->ops->put(g->inner, key, src, c, err);
+    if (!rc)
+        rc = g->inner->ops->put(g->inner, key, src, c, err);
+    if (!rc)
+        atomic_store(&g->last_put_ms, clock_ms());
+    return rc;
+}
+
+struct objstore *gate_inner(struct objstore *store)
+{
+    return gate_of(store)->inner;
+}
+
+uint64_t gate_last_put(struct objstore *store)
+{
+    return atomic_load(&gate_of(store)->last_put_ms);
 }
 
 static int gate_del(struct objstore *s, const char *const *keys, size_t n, const struct obj_call *c,

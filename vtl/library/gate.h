@@ -18,4 +18,9 @@ int gate_open(const struct vtl_config *cfg, const char *id, struct objstore *inn
  * not ours; or the store's error. store is of gate_open. */
 int gate_ask(struct objstore *store, const struct obj_call *call, struct errtext *err);
 
+/* The store behind it, of which nothing is to be put or deleted that way. */
+struct objstore *gate_inner(struct objstore *store);
+/* clock_ms() when the store took an object last; 0: none in this run. Any thread, at once. */
+uint64_t gate_last_put(struct objstore *store);
+
 #endif

@@ -53,6 +53,7 @@ static json_t *describe(struct library *lib)
     json_t *list = json_array();
     lock_take(&lib->lock);
     lib->inventory_dirty = false;
+    lib->inventory_put = true;
     lock_release(&lib->lock);
     size_t n;
     struct element *now = library_elements_now(lib, &n);
@@ -123,8 +124,11 @@ int inventory_put(struct library *lib, const struct obj_call *call, struct errte
     json_t *j = describe(lib);
     int rc = j ? put_and_supersede(lib, key, j, call, err) : errtext_set(err, -ENOMEM, "%s: out of memory", key);
     json_decref(j);
-    if (rc)
-        library_inventory_changed(lib);
+    lock_take(&lib->lock);
+    lib->inventory_put = false;
+    lib->inventory_dirty = lib->inventory_dirty || rc;
+    lock_release(&lib->lock);
+    progress_post(&lib->eng.progress);
     return rc;
 }
 
@@ -208,6 +212,14 @@ static bool is_dirty(struct library *lib)
     bool dirty = lib->inventory_dirty;
     lock_release(&lib->lock);
     return dirty;
+}
+
+bool inventory_is_stored(struct library *lib)
+{
+    lock_take(&lib->lock);
+    bool stored = !lib->inventory_dirty && !lib->inventory_put;
+    lock_release(&lib->lock);
+    return stored;
 }
 
 static void *inventory_thread(void *arg)

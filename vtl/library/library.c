@@ -239,7 +239,9 @@ static int open_parts(struct library *lib, unsigned flags, struct errtext *err)
         return rc;
     struct objstore *inner = lib->eng.store;
     lib->eng.store = NULL;
-    return gate_open(cfg, lib->id, inner, &lib->eng.store, err);
+    rc = gate_open(cfg, lib->id, inner, &lib->eng.store, err);
+    lib->gate = lib->eng.store;
+    return rc;
 }
 
 static int load_state(struct library *lib, struct errtext *err)
@@ -334,6 +336,7 @@ static void free_library(struct library *lib)
         close(lib->lock_fd);
     progress_fini(&lib->eng.progress);
     upload_rate_fini(&lib->eng.upload_rate);
+    offsite_fini(&lib->eng.offsite);
     lock_fini(&lib->lock);
     lock_fini(&lib->move_lock);
     lock_fini(&lib->reload_lock);
@@ -354,6 +357,7 @@ int library_open(const struct vtl_config *cfg, unsigned flags, struct library **
     lib->lock_fd = -1;
     progress_init(&lib->eng.progress);
     upload_rate_init(&lib->eng.upload_rate);
+    offsite_init(&lib->eng.offsite);
     lock_init(&lib->lock, LOCK_LIBRARY);
     lock_init(&lib->reload_lock, LOCK_RELOAD);
     lock_init(&lib->move_lock, LOCK_MOVE);
@@ -372,6 +376,8 @@ int library_open(const struct vtl_config *cfg, unsigned flags, struct library **
         resume(lib);
     if (!rc && (flags & LIBRARY_SERVE))
         rc = inventory_start(lib, err);
+    if (!rc && (flags & LIBRARY_SERVE) && (rc = offsite_watch_start(lib, err)))
+        inventory_stop(lib);
     if (rc) {
         workers_stop(&lib->eng);
         free_library(lib);
@@ -401,6 +407,7 @@ int library_close(struct library *lib, struct errtext *err)
     }
     if (!lib->eng.workers)
         end_untold(lib);
+    offsite_watch_stop(lib);
     inventory_stop(lib);
     workers_stop(&lib->eng);
     free_library(lib);

@@ -20,7 +20,8 @@ struct library {
     const struct vtl_config *cfg;
     int lock_fd;
     struct engine eng;
-    char id[37]; /* the library's, in the bucket's format object */
+    struct objstore *gate; /* eng.store, while it serves: gate.h */
+    char id[37];           /* the library's, in the bucket's format object */
     char changer_serial[33];
 
     struct lock reload_lock;
@@ -41,10 +42,17 @@ struct library {
     uint32_t elements_begin; /* what was in the elements when it was opened, without serving */
 
     bool inventory_dirty;   /* guarded by lock */
+    bool inventory_put;     /* likewise: one is being put */
     struct errtext warning; /* likewise: what an admin must know of the whole library; "": nothing */
     uint64_t inventory_n;   /* put in this run; the inventory thread's, or move_lock */
     pthread_t inventory_thread;
     bool inventory_runs;
+    pthread_t offsite_threads[2]; /* offsite_watch.c */
+    unsigned n_offsite_threads;
+    atomic_bool offsite_stop;
+    atomic_bool offsite_now;           /* the store is to be asked without delay */
+    uint64_t offsite_begin_ms;         /* what is in the store since before counts as accepted then */
+    _Atomic uint64_t offsite_asked_ms; /* when the last question began that the store answered; 0: none */
     atomic_bool stop;
     atomic_bool no_waiting; /* library_stop_waiting */
 
@@ -111,15 +119,24 @@ struct library_amounts {
     uint64_t sent; /* of all.unsent: bytes of uploads under way */
 };
 void library_amounts(struct library *lib, struct library_amounts *out);
-/* Two fields of every answer that has these figures: local_only_bytes, accepted_bytes. */
-void library_amounts_json(const struct cartridge_amounts *a, json_t *j);
+/* The fields of every answer that has these figures: local_only_bytes, stored_bytes, and what these are: accepted_bytes,
+ * and offsite_bytes if the store tells. */
+void library_amounts_json(const struct library *lib, const struct cartridge_amounts *a, json_t *j);
 
 /* figures.c: what monitoring wants to know often: no lock that an operation may hold. */
 json_t *library_figures(struct library *lib, const json_t *request, struct errtext *err);
 
+/* offsite_watch.c: asks the store what of the accepted data is off-site, and to hurry. */
+int offsite_watch_start(struct library *lib, struct errtext *err);
+void offsite_watch_stop(struct library *lib);
+/* All that the store took up to now is off-site, and nothing is on its way there. tapes_lock held. */
+bool library_is_offsite(struct library *lib);
+
 /* inventory.c: <prefix>/gateways/<gateway>/inventory/<n>, so that a rebuild finds every cartridge in its element. */
 int inventory_start(struct library *lib, struct errtext *err);
 void inventory_stop(struct library *lib);
+/* The store has it as it is now. */
+bool inventory_is_stored(struct library *lib);
 /* Puts the inventory now. */
 int inventory_put(struct library *lib, const struct obj_call *call, struct errtext *err);
 /* The newest inventory in the store, of whatever gateway, and its key; NULL with *err "" when there is none. New reference. */

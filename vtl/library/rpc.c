@@ -130,7 +130,7 @@ static json_t *cartridge_json(struct library *lib, struct cartridge *c, bool det
                           "worm", (int)v.worm, "write_protected", (int)v.write_protected, "committed",
                           (int)v.backlog.remote, "trouble", text_or_null(v.backlog.trouble));
     if (j) {
-        library_amounts_json(&v.backlog.amounts, j);
+        library_amounts_json(lib, &v.backlog.amounts, j);
         json_object_set_new(j, "fenced", json_boolean(v.backlog.fenced));
     }
     if (j && v.backlog.since)
@@ -155,6 +155,18 @@ static json_t *cartridges_json(struct library *lib)
     return list;
 }
 
+static void add_offsite(struct library *lib, json_t *j)
+{
+    struct obj_offsite last;
+    struct errtext trouble;
+    if (!atomic_load(&lib->eng.offsite.told))
+        return;
+    offsite_last(&lib->eng.offsite, &last, &trouble);
+    json_object_set_new(j, "offsite",
+                        json_pack("{s:o, s:o, s:o}", "missing_bytes", integer(last.missing), "why",
+                                  text_or_null(last.why), "trouble", text_or_null(trouble.text)));
+}
+
 static json_t *store_json(struct library *lib)
 {
     struct obj_health health;
@@ -165,8 +177,11 @@ static json_t *store_json(struct library *lib)
     objstore_facts(lib->eng.store, &facts);
     for (unsigned i = 0; (line = objstore_advice(&facts, i)); i++)
         json_array_append_new(advice, json_string(line));
-    return json_pack("{s:o, s:o, s:o}", "trouble", text_or_null(health.text), "since_ms", integer(health.since_ms),
-                     "advice", advice);
+    json_t *j = json_pack("{s:o, s:o, s:o, s:s}", "trouble", text_or_null(health.text), "since_ms",
+                          integer(health.since_ms), "advice", advice, "kind", obj_service_name(facts.service));
+    if (j)
+        add_offsite(lib, j);
+    return j;
 }
 
 /* unsent_bytes falls as the store takes data; local_only_bytes in steps, whenever a head names what it took. */
@@ -174,12 +189,13 @@ static json_t *spool_json(struct library *lib, const struct library_amounts *amo
 {
     uint64_t rate = engine_upload_rate(&lib->eng);
     return json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "unsent_bytes", integer(amounts->all.unsent - amounts->sent),
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "unsent_bytes", integer(amounts->all.unsent - amounts->sent),
         "dirty_bytes", integer(atomic_load(&lib->eng.dirty_bytes)), "max_dirty",
         integer(atomic_load(&lib->eng.live.max_dirty)), "cache_bytes", integer(spool_cache_bytes(lib->eng.spool)),
         "cache_size", integer(atomic_load(&lib->eng.live.cache_size)), "dirty_limit",
         integer(engine_dirty_limit(&lib->eng)), "upload_rate", rate ? integer(rate) : json_null(), "durability",
-        atomic_load(&lib->eng.live.durability) == DURABILITY_REMOTE ? "remote" : "local");
+        config_durability_name((enum durability)atomic_load(&lib->eng.live.durability)), "offsite_waiting_bytes",
+        integer(offsite_waiting(&lib->eng.offsite)));
 }
 
 static json_t *op_status(struct library *lib, const json_t *request, struct errtext *err)
@@ -197,7 +213,7 @@ static json_t *op_status(struct library *lib, const json_t *request, struct errt
                           "cartridges", cartridges_json(lib), "spool", spool_json(lib, &amounts),
                           "local_only_cartridges", integer(amounts.local));
     if (j)
-        library_amounts_json(&amounts.all, j);
+        library_amounts_json(lib, &amounts.all, j);
     return j;
 }
 
@@ -280,19 +296,24 @@ static int not_remote(struct library *lib, struct not_remote *n, struct errtext 
     return 0;
 }
 
-static json_t *flush_json(struct library *lib, const struct not_remote *n)
+static json_t *flush_json(struct library *lib, const struct not_remote *n, bool offsite)
 {
     struct library_amounts amounts;
+    struct errtext why = {""};
     library_amounts(lib, &amounts);
-    json_t *j = json_pack("{s:b, s:o}", "remote", !n->n_waiting, "waiting", text_or_null(n->waiting.text));
+    if (!offsite && !n->n_waiting)
+        offsite_why(&lib->eng.offsite, &why);
+    json_t *j = json_pack("{s:b, s:b, s:o}", "remote", !n->n_waiting, "offsite", !n->n_waiting && offsite, "waiting",
+                          text_or_null(n->n_waiting ? n->waiting.text : why.text));
     if (j)
-        library_amounts_json(&amounts.all, j);
+        library_amounts_json(lib, &amounts.all, j);
     return j;
 }
 
 /* Waits only a short while, as the client may hang up and no cartridge can be made meanwhile. The client asks again. */
-static json_t *wait_all_remote(struct library *lib, uint64_t timeout_ms, struct errtext *err)
+static json_t *wait_all(struct library *lib, bool want_offsite, uint64_t timeout_ms, struct errtext *err)
 {
+    bool offsite = !want_offsite;
     uint64_t until = clock_ms() + (timeout_ms < FLUSH_WAIT_MS ? timeout_ms : FLUSH_WAIT_MS);
     struct not_remote n;
     for (;;) {
@@ -307,11 +328,28 @@ static json_t *wait_all_remote(struct library *lib, uint64_t timeout_ms, struct 
             *err = n.lost;
             return NULL;
         }
-        if (!n.n_waiting || clock_ms() >= until)
+        if (want_offsite && !n.n_waiting) {
+            offsite = library_is_offsite(lib);
+            offsite_want(&lib->eng.offsite);
+        }
+        if ((!n.n_waiting && offsite) || clock_ms() >= until)
             break;
         progress_wait(&lib->eng.progress, seen, 500);
     }
-    return flush_json(lib, &n);
+    return flush_json(lib, &n, offsite);
+}
+
+/* -ENOTSUP or -EAGAIN with the line for it, where nobody can say so. */
+static int may_ask_offsite(struct library *lib, struct errtext *err)
+{
+    if (lib->eng.workers && !atomic_load(&lib->eng.offsite.told))
+        return errtext_set(
+            err, -ENOTSUP,
+            "what of the data is off-site is not known: renterd and s3d tell it by their admin interface, "
+            "[store] admin_url; where all that the store accepted is, set kind = s3");
+    if (!lib->eng.workers || atomic_load(&lib->no_waiting))
+        return errtext_set(err, -EAGAIN, "what of the data is off-site only a library that serves finds out");
+    return 0;
 }
 
 /* What the spool of one tape has lost (-ENODATA) stops none of the others. */
@@ -328,8 +366,11 @@ static json_t *op_flush(struct library *lib, const json_t *request, struct errte
         lost = lost || rc;
     }
     json_int_t ms = json_integer_value(json_object_get(request, "timeout_ms"));
-    if (json_is_true(json_object_get(request, "remote")))
-        return wait_all_remote(lib, ms > 0 ? (uint64_t)ms : 0, err);
+    bool offsite = json_is_true(json_object_get(request, "offsite"));
+    if (offsite && may_ask_offsite(lib, err))
+        return NULL;
+    if (offsite || json_is_true(json_object_get(request, "remote")))
+        return wait_all(lib, offsite, ms > 0 ? (uint64_t)ms : 0, err);
     return lost ? NULL : json_object();
 }
 
