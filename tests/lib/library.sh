@@ -4,7 +4,7 @@
 #
 #   VARIANT            plain (default), asan or tsan: which build runs
 #   LIB_STORE          dir (default: DIR/store) or s3: then LIB_S3_URL, LIB_S3_BUCKET, LIB_S3_CREDENTIALS, LIB_S3_PREFIX, LIB_S3_REGION,
-#                      LIB_S3_CA, LIB_S3_STYLE
+#                      LIB_S3_CA, LIB_S3_STYLE, LIB_S3_KIND, and LIB_S3_ADMIN with LIB_S3_PASSWORD (a file): the admin interface
 #   LIB_DRIVES LIB_SLOTS LIB_IMPORT_EXPORT LIB_DRIVE_TYPE
 #   LIB_DURABILITY LIB_MAX_DIRTY LIB_CACHE_SIZE LIB_SEGMENT_SIZE LIB_IDLE_SEAL
 #   LIB_CHAP=1 LIB_MUTUAL=1      CHAP, one-way and mutual, with the names and passwords below
@@ -48,6 +48,8 @@ _lib_store() { # DIR
     [ -z "${LIB_S3_REGION:-}" ] || echo "region = $LIB_S3_REGION"
     [ -z "${LIB_S3_CA:-}" ] || echo "ca_file = $LIB_S3_CA"
     [ -z "${LIB_S3_STYLE:-}" ] || echo "style = $LIB_S3_STYLE"
+    [ -z "${LIB_S3_KIND:-}" ] || echo "kind = $LIB_S3_KIND"
+    [ -z "${LIB_S3_ADMIN:-}" ] || printf 'admin_url = %s\nadmin_password_file = %s\n' "$LIB_S3_ADMIN" "$LIB_S3_PASSWORD"
 }
 
 _lib_chap() { # DIR

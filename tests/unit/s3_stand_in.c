@@ -476,7 +476,7 @@ static struct objstore *open_store(struct objstore_config *cfg, const struct s3_
 
 struct objstore *stand_in_store_at(const char *url, const char *style, const struct s3_tuning *t, unsigned parallel)
 {
-    struct objstore_config cfg = {.url = url, .style = style, .parallel = parallel ? parallel : 4};
+    struct objstore_config cfg = {.url = url, .style = style, .kind = "s3", .parallel = parallel ? parallel : 4};
     return open_store(&cfg, t);
 }
 

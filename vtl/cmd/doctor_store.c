@@ -482,10 +482,10 @@ void doctor_store(struct doctor *d)
             skip(d, "not looked at");
     } else {
         look_at_libraries(e);
+        if (is_s3(d->cfg) && !d->interrupted && !d->left)
+            look_at_offsite(e); /* before what doctor itself puts */
         if (!d->interrupted)
             doctor_objects(d, e->store);
-        if (is_s3(d->cfg) && !d->interrupted && !d->left)
-            look_at_offsite(e);
         if (is_s3(d->cfg))
             say_segment_size(d);
     }
