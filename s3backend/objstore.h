@@ -153,6 +153,9 @@ struct obj_entry {
 /* Return non-zero to end the list early (that value is returned by list). */
 typedef int (*obj_list_fn)(void *arg, const struct obj_entry *e);
 
+/* Keys of the objects that hurry puts begin so, and nobody else's do. They hold nothing. */
+#define OBJ_FILL "fill/"
+
 struct objstore_ops {
     const char *type; /* "dir", "s3", "fault" ... */
     /* Stores an object. */
@@ -251,7 +254,6 @@ const char *objstore_advice(const struct obj_facts *f, unsigned i);
 bool objstore_key_ok(const char *key);
 
 /* For the implementations. */
-#define OBJ_FILL "fill/"       /* keys of objects that hurry puts: they hold nothing, and nobody else's key begins so */
 enum { OBJ_MAX_PREFIX = 210 }; /* the configuration's 200, and room for a part of our own */
 /* True if a store's own prefix keeps rule 2, or is "". */
 bool obj_prefix_ok(const char *prefix);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* s3_admin.c: which service is behind an S3 port, and its admin interface: address, password, requests. */
+/* s3_admin.c: the admin interface of the service behind an S3 port: options, password, requests. */
 #include "s3backend/s3.h"
 
 #include <errno.h>
@@ -12,15 +12,11 @@
 
 #include <openssl/evp.h>
 
-#include "base/clock.h"
 #include "base/secret.h"
 
 enum { MAX_PASSWORD = 256, ADMIN_CONNECT_MS = 5000, ADMIN_ANSWER_MS = 10000, ADMIN_TEXT = 4 << 20 };
 
 #define BASIC "Authorization: Basic "
-
-static const struct s3_admin_api *const apis[] = {&s3d_admin_api, &renterd_admin_api};
-#define N_APIS (sizeof(apis) / sizeof(apis[0]))
 
 /* ---- the options ---- */
 
@@ -182,95 +178,4 @@ int s3_admin_call(struct s3_store *s, const char *method, const char *path, unsi
     strbuf_free(&url);
     strbuf_free(&r.text);
     return rc;
-}
-
-/* ---- which service ---- */
-
-/* The name of its software, where that is told: what is none of Sia's keeps an object where it puts it. What is not in
- * this list may stand before one of them. */
-static bool is_plain(const char *server)
-{
-    static const char *const names[] = {"MinIO", "SeaweedFS", "VERSITYGW", "Ceph"};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (!strncasecmp(server, names[i], strlen(names[i])))
-            return true;
-    return false;
-}
-
-static bool is_amazons(const char *host)
-{
-    static const char domain[] = ".amazonaws.com";
-    size_t n = strcspn(host, ":"), d = strlen(domain);
-    return n > d && !strncmp(host + n - d, domain, d);
-}
-
-void s3_admin_note(struct s3_store *s, const char *server)
-{
-    struct s3_admin *a = &s->admin;
-    if (!server[0] || a->given || a->url || atomic_load(&a->service) != OBJ_SERVICE_UNKNOWN)
-        return;
-    bool amazon = !strcmp(server, "AmazonS3");
-    if (is_plain(server) || (amazon && is_amazons(s->host)))
-        atomic_store(&a->service, OBJ_SERVICE_S3);
-    else if (amazon)
-        atomic_store(&a->poses, true);
-}
-
-void s3_admin_facts(struct s3_store *s, struct obj_facts *out)
-{
-    const struct s3_admin *a = &s->admin;
-    out->service = (enum obj_service)atomic_load(&a->service);
-    out->tells_offsite = a->url || out->service == OBJ_SERVICE_S3;
-    if (out->service == OBJ_SERVICE_UNKNOWN && atomic_load(&a->poses) && out->creates == OBJ_NO)
-        out->service = OBJ_SERVICE_RENTERD;
-}
-
-/* Asks as each of the services would be asked. 0 and *found. */
-static int find_api(struct s3_store *s, const struct s3_admin_api **found, const struct obj_call *c,
-                    struct errtext *err)
-{
-    enum obj_service service = (enum obj_service)atomic_load(&s->admin.service);
-    for (size_t i = 0; i < N_APIS; i++) {
-        json_t *j = NULL;
-        int rc = 0;
-        *found = apis[i];
-        if (service == apis[i]->service)
-            return 0;
-        if (service != OBJ_SERVICE_UNKNOWN)
-            continue;
-        rc = s3_admin_call(s, "GET", apis[i]->path, 0, &j, c, err);
-        bool is = rc == 0 && apis[i]->is_answer(j);
-        json_decref(j);
-        if (is)
-            atomic_store(&s->admin.service, apis[i]->service);
-        if (is || (rc && rc != -ENOENT))
-            return rc;
-    }
-    return errtext_set(err, -EIO, "the store's admin interface, %s, is neither s3d's nor renterd's", s->admin.url);
-}
-
-int s3_offsite(struct objstore *o, struct obj_offsite *out, const struct obj_call *c, struct errtext *err)
-{
-    struct s3_store *s = (struct s3_store *)o;
-    const struct s3_admin_api *api;
-    uint64_t begin = clock_ms();
-    *out = (struct obj_offsite){.why = ""};
-    if (atomic_load(&s->admin.service) == OBJ_SERVICE_S3) {
-        out->before_ms = begin;
-        return 0;
-    }
-    if (!s->admin.url)
-        return errtext_set(err, -ENOTSUP, "what of it is off-site is not known without [store] kind or admin_url");
-    int rc = find_api(s, &api, c, err);
-    return rc ? rc : api->ask(s, begin, out, c, err);
-}
-
-int s3_hurry(struct objstore *o, const struct obj_call *c, struct errtext *err)
-{
-    struct s3_store *s = (struct s3_store *)o;
-    const struct s3_admin_api *api;
-    if (!s->admin.url)
-        return 0;
-    int rc = find_api(s, &api, c, err);
-    return rc ? rc : api->hurry(s, c, err);
 }

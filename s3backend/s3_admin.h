@@ -49,6 +49,7 @@ struct s3_admin_api {
 };
 extern const struct s3_admin_api s3d_admin_api, renterd_admin_api; /* s3d_admin.c, renterd_admin.c */
 
+/* ---- s3_admin.c ---- */
 /* Takes kind, admin_url and the password. 0, -EINVAL or -ENOMEM; what it allocated stays with a, also on error. */
 int s3_admin_configure(struct s3_admin *a, const struct objstore_config *cfg, struct errtext *err);
 void s3_admin_free(struct s3_admin *a);
@@ -57,10 +58,12 @@ void s3_admin_free(struct s3_admin *a);
  * seconds. */
 int s3_admin_call(struct s3_store *s, const char *method, const char *path, unsigned answer_ms, json_t **out,
                   const struct obj_call *c, struct errtext *err);
+/* ---- s3_service.c ---- */
 /* What an answer of the S3 port tells of the service. Any thread. */
 void s3_admin_note(struct s3_store *s, const char *server);
 /* For s3_facts. */
 void s3_admin_facts(struct s3_store *s, struct obj_facts *out);
+/* ---- s3_offsite.c ---- */
 int s3_offsite(struct objstore *o, struct obj_offsite *out, const struct obj_call *c, struct errtext *err);
 int s3_hurry(struct objstore *o, const struct obj_call *c, struct errtext *err);
 

@@ -51,7 +51,7 @@ static int look_into(void *arg, const struct obj_entry *e)
     struct looking *l = arg;
     char key[DB_KEY_SIZE * 2], prefix[DB_KEY_SIZE * 2];
     if (!e->is_prefix || !strcmp(e->key, l->own) || !strcmp(e->key, "tapes/") || !strcmp(e->key, "gateways/") ||
-        (size_t)snprintf(key, sizeof(key), "%sformat", e->key) >= sizeof(key))
+        !strcmp(e->key, OBJ_FILL) || (size_t)snprintf(key, sizeof(key), "%sformat", e->key) >= sizeof(key))
         return 0;
     if (l->n++ == MOST_PREFIXES)
         return 1;

@@ -36,7 +36,7 @@ struct below {
 
 static int look_below(void *arg, const struct obj_entry *e)
 {
-    static const char *const ours[] = {"tapes/", "gateways/"};
+    static const char *const ours[] = {"tapes/", "gateways/", OBJ_FILL};
     struct below *b = arg;
     char key[DB_KEY_SIZE * 2];
     uint64_t size = 0;

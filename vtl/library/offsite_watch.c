@@ -192,23 +192,18 @@ static void *hurry_thread(void *arg)
 
 int offsite_watch_start(struct library *lib, struct errtext *err)
 {
-    static const struct {
-        const char *name;
-        void *(*run)(void *arg);
-    } threads[] = {{"offsite", ask_thread}, {"hurry", hurry_thread}};
     struct obj_facts facts;
     objstore_facts(gate_inner(lib->gate), &facts);
     atomic_store(&lib->eng.offsite.told, facts.tells_offsite);
     lib->offsite_begin_ms = clock_ms();
-    for (unsigned i = 0; i < 2; i++) {
-        int rc = thread_start(&lib->offsite_threads[i], threads[i].name, threads[i].run, lib);
-        if (rc) {
-            offsite_watch_stop(lib);
-            return errtext_set(err, rc, "%s: cannot start its thread: %s", threads[i].name, strerror(-rc));
-        }
-        lib->n_offsite_threads++;
-    }
-    return 0;
+    int rc = thread_start(&lib->offsite_threads[0], "offsite", ask_thread, lib);
+    lib->n_offsite_threads += !rc;
+    if (!rc)
+        rc = thread_start(&lib->offsite_threads[1], "hurry", hurry_thread, lib);
+    lib->n_offsite_threads += !rc;
+    if (rc)
+        offsite_watch_stop(lib);
+    return rc ? errtext_set(err, rc, "what is off-site: cannot start a thread: %s", strerror(-rc)) : 0;
 }
 
 void offsite_watch_stop(struct library *lib)
