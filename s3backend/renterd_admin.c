@@ -149,7 +149,7 @@ static int look_for_lost(struct s3_store *s, struct obj_offsite *out, const stru
                 out->before_ms = 0;
                 (void)snprintf(out->why, sizeof(out->why),
                                "renterd has an alert: \"%s\": what was in that file is lost, unless it comes back; "
-                               "\"s3vtl verify --all\" finds what it was",
+                               "\"s3vtl verify --all\" finds what it was. Dismiss the alert then",
                                lost[i]);
             }
     }
