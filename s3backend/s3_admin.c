@@ -55,35 +55,44 @@ static int check_file(int fd, const struct objstore_config *cfg, struct errtext 
     return 0;
 }
 
-/* The file's first line is the password. Basic wants a user, whom neither service looks at. */
+/* The file after a colon, where Basic has a user, whom neither service looks at. */
+struct plain {
+    char text[1 + MAX_PASSWORD + 2];
+};
+
+/* The file's first line is the password. */
+static int read_plain(struct plain *p, int fd, const char *file, struct errtext *err)
+{
+    ssize_t n = read(fd, p->text + 1, MAX_PASSWORD + 1);
+    if (n < 0)
+        return errtext_set(err, -EINVAL, "store option admin_password_file: can't read %s: %s", file, strerror(errno));
+    p->text[0] = ':';
+    size_t len = strcspn(p->text, "\r\n");
+    if (len < 2 || len > MAX_PASSWORD)
+        return errtext_set(err, -EINVAL,
+                           "store option admin_password_file: the first line of %s must be a password, at most %d "
+                           "characters",
+                           file, MAX_PASSWORD - 1);
+    p->text[len] = '\0';
+    return 0;
+}
+
 static int make_header(struct s3_admin *a, int fd, struct errtext *err)
 {
-    struct {
-        char file[1 + MAX_PASSWORD + 2];
-    } *plain = secret_new(sizeof(*plain));
-    a->header_size = sizeof(BASIC) + (sizeof(*plain) + 2) / 3 * 4 + 1;
+    struct plain *p = secret_new(sizeof(*p));
+    a->header_size = sizeof(BASIC) + (sizeof(*p) + 2) / 3 * 4 + 1;
     a->header = secret_new(a->header_size);
-    int rc = plain && a->header
-                 ? 0
-                 : errtext_set(err, -ENOMEM,
-                               "the password of the store's admin interface must be in locked memory, and "
-                               "there is none: %s (ulimit -l; LimitMEMLOCK= in a service)",
-                               strerror(errno));
-    ssize_t n = rc ? 0 : read(fd, plain->file + 1, MAX_PASSWORD + 1);
-    if (n < 0)
-        rc = errtext_set(err, -EINVAL, "store option admin_password_file: can't read %s: %s", a->file, strerror(errno));
+    int rc = p && a->header ? read_plain(p, fd, a->file, err)
+                            : errtext_set(err, -ENOMEM,
+                                          "the password of the store's admin interface must be in locked memory, and "
+                                          "there is none: %s (ulimit -l; LimitMEMLOCK= in a service)",
+                                          strerror(errno));
     if (!rc) {
-        plain->file[0] = ':';
-        size_t len = strcspn(plain->file, "\r\n");
-        if (len < 2 || len > MAX_PASSWORD)
-            rc = errtext_set(err, -EINVAL,
-                             "store option admin_password_file: the first line of %s must be a password, at most %d "
-                             "characters",
-                             a->file, MAX_PASSWORD);
         memcpy(a->header, BASIC, strlen(BASIC));
-        (void)EVP_EncodeBlock((unsigned char *)a->header + strlen(BASIC), (const unsigned char *)plain->file, (int)len);
+        (void)EVP_EncodeBlock((unsigned char *)a->header + strlen(BASIC), (const unsigned char *)p->text,
+                              (int)strlen(p->text));
     }
-    secret_free(plain, sizeof(*plain));
+    secret_free(p, sizeof(*p));
     return rc;
 }
 

@@ -37,6 +37,28 @@ static void print_left(json_int_t left, json_int_t rate)
         printf("time left unknown");
 }
 
+/* In 80 columns: what does not fit goes on in the next line. */
+static void print_wrapped(const char *begin, const char *text)
+{
+    size_t at = strlen(begin);
+    printf("%s", begin);
+    while (*text) {
+        size_t n = strcspn(text, " ");
+        if (at > 4 && at + n > 80) {
+            printf("\n    ");
+            at = 4;
+        }
+        printf("%.*s", (int)n, text);
+        at += n;
+        text += n;
+        if (*text && at < 80)
+            putchar(' ');
+        at++;
+        text += *text == ' ';
+    }
+    putchar('\n');
+}
+
 static void print_store(const json_t *store)
 {
     size_t i;
@@ -45,7 +67,7 @@ static void print_store(const json_t *store)
     if (json_is_string(json_object_get(store, "trouble")))
         printf("the store is in trouble, for %s: %s\n",
                human_duration((uint64_t)json_number(store, "since_ms") / 1000, time), json_words(store, "trouble"));
-    json_array_foreach(json_object_get(store, "advice"), i, line) printf("note: %s\n", json_string_value(line));
+    json_array_foreach(json_object_get(store, "advice"), i, line) print_wrapped("note: ", json_string_value(line));
 }
 
 /* The third state, where the store tells; why it is not all. */
@@ -57,9 +79,9 @@ static void print_offsite(const json_t *s)
         return;
     printf("off-site               %s\n", json_size(s, "offsite_bytes", size));
     if (json_is_string(json_object_get(told, "trouble")))
-        printf("    %s\n", json_words(told, "trouble"));
+        print_wrapped("    ", json_words(told, "trouble"));
     else if (json_is_string(json_object_get(told, "why")))
-        printf("    %s\n", json_words(told, "why"));
+        print_wrapped("    ", json_words(told, "why"));
 }
 
 static void print_summary(const json_t *s)

@@ -22,7 +22,7 @@ void library_amounts(struct library *lib, struct library_amounts *out)
 void library_amounts_json(const struct library *lib, const struct cartridge_amounts *a, json_t *j)
 {
     json_object_set_new(j, "local_only_bytes", json_integer((json_int_t)a->local));
-    json_object_set_new(j, "stored_bytes", json_integer((json_int_t)(a->accepted + a->offsite)));
+    json_object_set_new(j, "stored_bytes", json_integer((json_int_t)a->accepted + (json_int_t)a->offsite));
     json_object_set_new(j, "accepted_bytes", json_integer((json_int_t)a->accepted));
     if (atomic_load(&lib->eng.offsite.told))
         json_object_set_new(j, "offsite_bytes", json_integer((json_int_t)a->offsite));
