@@ -87,7 +87,7 @@ static int make_header(struct s3_admin *a, int fd, struct errtext *err)
                                           "the password of the store's admin interface must be in locked memory, and "
                                           "there is none: %s (ulimit -l; LimitMEMLOCK= in a service)",
                                           strerror(errno));
-    if (!rc) {
+    if (!rc && p && a->header) { /* rc says so, too */
         memcpy(a->header, BASIC, strlen(BASIC));
         (void)EVP_EncodeBlock((unsigned char *)a->header + strlen(BASIC), (const unsigned char *)p->text,
                               (int)strlen(p->text));
