@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "vtl/cartridge/commit.h"
 
 static bool is_named(const struct tape_index *x, const struct seg_id *id)
@@ -107,7 +106,7 @@ int cartridge_adopt(struct cartridge *c, const struct head *h, struct tape_index
     c->n_maps = h->n_maps;
     cartridge_cut_maps(c);
     c->n_pending = 0;
-    c->accepted_ms = clock_ms();
+    c->accepted_ms = offsite_now(&c->eng->offsite);
     c->offsite_segs = 0;
     c->offsite_bytes = 0;
     cartridge_note_lost(c);

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "vtl/cartridge/cartridge_private.h"
@@ -23,7 +22,7 @@ struct cartridge *cartridge_new(struct engine *eng, const struct db_cartridge *r
     c->open.fd = -1;
     lock_init(&c->lock, LOCK_CARTRIDGE);
     tape_index_init(&c->live);
-    c->accepted_ms = clock_ms(); /* as nothing is known of before */
+    c->accepted_ms = offsite_now(&eng->offsite); /* as nothing is known of before */
     c->changes = 1;
     c->committed = row->dirty ? 0 : 1;
     c->changed_since = row->modified;

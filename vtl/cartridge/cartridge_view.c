@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-
 const char *cartridge_barcode(const struct cartridge *c)
 {
     return c->row.barcode;
@@ -58,7 +56,7 @@ void cartridge_note_accepted(struct cartridge *c)
 {
     if (cartridge_is_offsite(c))
         c->offsite_segs = c->row.commit_segs;
-    c->accepted_ms = clock_ms();
+    c->accepted_ms = offsite_now(&c->eng->offsite);
     c->offsite_bytes = 0;
     for (size_t i = 0; i < c->offsite_segs; i++)
         c->offsite_bytes += c->live.segs[i].size;

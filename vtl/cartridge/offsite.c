@@ -17,6 +17,14 @@ void offsite_fini(struct offsite *o)
     lock_fini(&o->lock);
 }
 
+uint64_t offsite_now(struct offsite *o)
+{
+    uint64_t now = clock_ms(), was = atomic_load(&o->newest_ms);
+    while (was < now && !atomic_compare_exchange_weak(&o->newest_ms, &was, now))
+        ;
+    return now;
+}
+
 /* Within the same millisecond nobody knows which was first. */
 bool offsite_has(const struct offsite *o, uint64_t accepted_ms)
 {

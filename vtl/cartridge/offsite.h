@@ -16,6 +16,7 @@
 enum { OFFSITE_MARKS = 64 };
 struct offsite {
     atomic_bool told;           /* the store tells; else nothing of it is ever called off-site */
+    _Atomic uint64_t newest_ms; /* when something counted as accepted last: offsite_now */
     _Atomic uint64_t before_ms; /* never falls. clock_ms(); 0: of nothing is it known */
     _Atomic uint64_t wanted_ms; /* somebody waited for it then; 0: never */
     _Atomic uint64_t since_ms;  /* and had begun to */
@@ -36,6 +37,8 @@ struct offsite {
 void offsite_init(struct offsite *o);
 void offsite_fini(struct offsite *o);
 
+/* clock_ms(), for something that counts as accepted from now on. */
+uint64_t offsite_now(struct offsite *o);
 /* Is what was accepted at that time, noted after the store's answer, off-site? Any thread, at once. */
 bool offsite_has(const struct offsite *o, uint64_t accepted_ms);
 /* Somebody waits for it: the store is asked often, and to hurry. To be called again at least each second. */

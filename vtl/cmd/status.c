@@ -77,7 +77,10 @@ static void print_offsite(const json_t *s)
     const json_t *told = json_object_get(json_object_get(s, "store"), "offsite");
     if (!json_object_get(s, "offsite_bytes"))
         return;
-    printf("off-site               %s\n", json_size(s, "offsite_bytes", size));
+    const char *kind = json_words(json_object_get(s, "store"), "kind");
+    bool tells = !strcmp(kind, "renterd") || !strcmp(kind, "s3d");
+    printf("off-site               %s%s%s%s\n", json_size(s, "offsite_bytes", size), tells ? ", as " : "",
+           tells ? kind : "", tells ? " tells" : "");
     if (json_is_string(json_object_get(told, "trouble")))
         print_wrapped("    ", json_words(told, "trouble"));
     else if (json_is_string(json_object_get(told, "why")))

@@ -51,7 +51,6 @@ struct library {
     unsigned n_offsite_threads;
     atomic_bool offsite_stop;
     atomic_bool offsite_now;           /* the store is to be asked without delay */
-    uint64_t offsite_begin_ms;         /* what is in the store since before counts as accepted then */
     _Atomic uint64_t offsite_asked_ms; /* when the last question began that the store answered; 0: none */
     atomic_bool stop;
     atomic_bool no_waiting; /* library_stop_waiting */

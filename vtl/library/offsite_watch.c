@@ -30,8 +30,8 @@ enum {
 /* When the store took something last that may not be off-site. */
 static uint64_t newest(struct library *lib)
 {
-    uint64_t put = gate_last_put(lib->gate);
-    return put > lib->offsite_begin_ms ? put : lib->offsite_begin_ms;
+    uint64_t put = gate_last_put(lib->gate), counted = atomic_load(&lib->eng.offsite.newest_ms);
+    return put > counted ? put : counted;
 }
 
 static bool is_missing(struct library *lib)
@@ -195,7 +195,7 @@ int offsite_watch_start(struct library *lib, struct errtext *err)
     struct obj_facts facts;
     objstore_facts(gate_inner(lib->gate), &facts);
     atomic_store(&lib->eng.offsite.told, facts.tells_offsite);
-    lib->offsite_begin_ms = clock_ms();
+    (void)offsite_now(&lib->eng.offsite); /* what is in the store since before */
     int rc = thread_start(&lib->offsite_threads[0], "offsite", ask_thread, lib);
     lib->n_offsite_threads += !rc;
     if (!rc)
