@@ -70,13 +70,15 @@ static bool ask_is_due(struct library *lib, struct asking *a)
         return false;
     if (facts.service == OBJ_SERVICE_S3)
         return now >= a->last_ms + ASK_FREE_MS;
-    if (latest != a->newest) {
+    bool hurried = atomic_exchange(&lib->offsite_now, false);
+    if (latest != a->newest || hurried) {
+        uint64_t soon = hurried ? now : now + ASK_FIRST_MS;
         a->newest = latest;
         a->pause_ms = ASK_FIRST_MS;
-        a->next_ms = a->next_ms < now + ASK_FIRST_MS ? a->next_ms : now + ASK_FIRST_MS;
+        a->next_ms = a->next_ms < soon ? a->next_ms : soon;
     }
     bool wanted = offsite_is_wanted(&lib->eng.offsite, now) && now >= a->last_ms + ASK_WANTED_MS;
-    return atomic_exchange(&lib->offsite_now, false) || wanted || now >= a->next_ms;
+    return wanted || now >= a->next_ms;
 }
 
 static void tell(struct asking *a, enum obj_service service, const struct errtext *err)
