@@ -183,6 +183,13 @@ static void what_is_overwritten_is_off_site_no_more(void **state)
     flush_remote(lib);
     b = amounts_of(lib);
     assert_true(b.offsite < a.offsite && b.accepted > 0);
+    /* And again, before anybody told of that. */
+    a = b;
+    assert_int_equal(library_drive_ops()->locate_object(d, 0, 2, &never), TAPE_OK);
+    write_some(lib, 900, 40);
+    flush_remote(lib);
+    b = amounts_of(lib);
+    assert_true(b.offsite < a.offsite && b.accepted > 3000000);
     /* It stays so when it is put away, and no index of it is in memory. */
     move(lib, DRIVE, SLOT);
     flush_remote(lib);
