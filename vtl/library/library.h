@@ -67,6 +67,7 @@ const struct changer_ops *library_changer_ops(void); /* self is the struct libra
  *                                                     was not when the time (10 s at most) was over
  *   {"op":"pulse"}                                 -> "trouble" (the store's, or null), "dirty_bytes"; at once, whatever
  *                                                     else goes on
+ *   {"op":"report","since":SECONDS}, {"op":"happenings", ...}, {"op":"happened", ...}   -> vtl/library/report.h
  *   {"op":"reload"}                                -> vtl/library/reload.h
  *   {"op":"each","requests":[...]}                 -> {"answers":[{"ok":true,"result":...} or {"ok":false,"error":text}]}: in
  *                                                     the order of requests, which are done side by side, and neither
