@@ -215,7 +215,7 @@ static void another_host_and_another_mount_are_rows_of_their_own(void **state)
     move(lib, SLOT, DRIVE);
     ops->written_by(d, "first", "192.0.2.1");
     write_some(d, 1);
-    ops->written_by(d, "second", "192.0.2.2");
+    ops->written_by(d, "second", "192.0.2.1"); /* another name, of the same host */
     write_some(d, 3);
     move(lib, DRIVE, SLOT);
     move(lib, SLOT, DRIVE);
@@ -280,6 +280,33 @@ static void it_is_accepted_when_a_head_names_all_of_it_though_another_run_wrote_
     assert_true(number_of(lib, 0, "accepted") + number_of(lib, 1, "accepted") > 0);
     close_library(lib);
     config_free(c);
+}
+
+static int take_accepted(void *arg, const struct db_written *w)
+{
+    *(uint64_t *)arg = w->accepted;
+    return 0;
+}
+
+static void a_head_that_does_not_name_all_of_it_accepts_nothing(void **state)
+{
+    (void)state;
+    char path[100];
+    struct errtext err = {""};
+    struct db *db = NULL;
+    struct db_written w = {.barcode = "PAR001L8", .began = 5, .last = 5, .bytes = 9};
+    struct db_cartridge c = {.barcode = "PAR001L8", .written = &w};
+    uint64_t accepted = 1;
+    (void)snprintf(path, sizeof(path), "%s/state.db", dir);
+    assert_int_equal(db_open(path, true, &db, &err), 0);
+    assert_int_equal(db_cartridge_add(db, &c, 0), 0);
+    for (int whole = 0; whole < 2; whole++) {
+        c.dirty = !whole;
+        assert_int_equal(db_committed(db, &c, NULL, 0), 0);
+        assert_int_equal(db_written(db, 1, take_accepted, &accepted), 0);
+        assert_int_equal(accepted != 0, whole);
+    }
+    db_close(db);
 }
 
 static void run_sql(const char *sql)
@@ -373,6 +400,7 @@ int main(void)
         T(a_sync_keeps_what_was_written_by_whom_and_no_write_does),
         T(another_host_and_another_mount_are_rows_of_their_own),
         T(it_is_accepted_when_a_head_names_all_of_it_though_another_run_wrote_it),
+        T(a_head_that_does_not_name_all_of_it_accepts_nothing),
         T(a_damaged_record_is_told_and_stops_no_sync),
         T(what_happened_is_kept_and_changed_by_its_number),
     };
