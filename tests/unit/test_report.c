@@ -134,7 +134,7 @@ static void the_worst_comes_first_and_few_are_named(void **state)
     json_t *r = good();
     set(json_object_get(r, "store"), "trouble", json_string("PUT: 503"));
     for (int i = 0; i < 5; i++) {
-        char barcode[12];
+        char barcode[24];
         (void)snprintf(barcode, sizeof(barcode), "DAM00%dL8", i);
         json_array_append_new(json_object_get(r, "cartridges"),
                               json_pack("{s:s, s:i}", "barcode", barcode, "lost_objects", 1));
