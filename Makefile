@@ -61,11 +61,14 @@ $(B)/obj/%.o: %.c
 
 $(B)/tests/%: $(B)/obj/tests/unit/%.o $(call obj,$(UNIT_HELP)) $(B)/libs3vtl.a
 	@mkdir -p $(@D)
-	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $(filter %.o,$^) $(B)/libs3vtl.a $(LIBS) -lcmocka
 
 $(B)/tests/test_scsi_bad_input: $(call obj,tests/fuzz/tape.c)
 $(B)/tests/test_secret: $(call obj,vtl/cmd/password.c)
 $(B)/tests/test_display: $(call obj,vtl/cmd/progress.c)
+$(B)/tests/test_watch: $(call obj,vtl/cmd/watch.c)
+$(B)/tests/test_report: $(call obj,vtl/cmd/report_judge.c)
+$(B)/tests/test_notify: $(call obj,vtl/cmd/notify_command.c vtl/cmd/notify_post.c vtl/cmd/spawn.c vtl/cmd/mail.c)
 # It waits in this one until several are in it.
 $(B)/tests/test_rebuild: private LDFLAGS += -Wl,--wrap=rebuild_read
 # It makes this one fail.

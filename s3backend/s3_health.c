@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/event.h"
 #include "base/clock.h"
 
 enum { LASTS_MS = 2000, SAME_MS = 60000, LINE = 700 };
@@ -58,7 +59,7 @@ static void log_begin(struct s3_health *h, const char *text, bool at_once, char 
     if (h->logged || (again ? lasted < SAME_MS : !at_once && lasted < LASTS_MS))
         return;
     h->logged = true;
-    snprintf(line, LINE, "the store is in trouble: %s", text);
+    snprintf(line, LINE, "the store is in trouble: %.600s [%s]", text, event_id(EVENT_STORE_DOWN));
 }
 
 static void end(struct s3_health *h, enum s3_kind kind, char line[LINE])
@@ -71,7 +72,8 @@ static void end(struct s3_health *h, enum s3_kind kind, char line[LINE])
         return;
     uint64_t now = clock_ms();
     if (h->logged) {
-        snprintf(line, LINE, "the store is well again, after %" PRIu64 " s", (now - h->since_ms + 500) / 1000);
+        snprintf(line, LINE, "the store is well again, after %" PRIu64 " s [%s]", (now - h->since_ms + 500) / 1000,
+                 event_id(EVENT_STORE_UP));
         h->ended_ms = now;
     }
     h->since_ms = 0;

@@ -128,7 +128,7 @@ struct tape_write {
 enum tape_next { TAPE_NEXT_NO_BLOCK, TAPE_NEXT_PLAIN, TAPE_NEXT_READABLE, TAPE_NEXT_UNREADABLE };
 
 /*
- * All but the first five may block, run on the drive's executor thread one at a time, poll *cancel, and leave all as
+ * All but the first six may block, run on the drive's executor thread one at a time, poll *cancel, and leave all as
  * it was when they fail, except where said. self is what ssc_lun_new got.
  */
 struct tape_ops {
@@ -138,6 +138,8 @@ struct tape_ops {
     void (*statistics)(void *self, struct tape_statistics *out);
     /* Sets a TapeAlert flag for which the command set has a cause. Any thread, never blocks. */
     void (*alert)(void *self, enum tape_alert flag);
+    /* What is written from now on is of that host: how it calls itself, and its address. Any thread, never blocks. */
+    void (*written_by)(void *self, const char *name, const char *address);
     /* The host's attributes of the cartridge; none without one. Any thread, never blocks. */
     void (*mam_get)(void *self, struct tape_mam *out);
     /* Wakes an operation that waits, so that it looks at *cancel. Any thread, never blocks. */

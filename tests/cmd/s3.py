@@ -3,7 +3,7 @@
 """An S3 service in memory whose behaviour is a file's content: s3.py PORTFILE MODEFILE.
 
 The mode is read at each request: "ok"; "403", "503": answered to everything; "hang": nothing is answered; "refused": nobody listens; "slow": a PUT takes a second;
-"phantom": ok, and a list of tapes/ shows a directory that holds nothing, as SeaweedFS does. Signatures are not looked at.
+"flip": ok, and a byte of each segment that is read is wrong; "phantom": ok, and a list of tapes/ shows a directory that holds nothing, as SeaweedFS does. Signatures are not looked at.
 """
 import hashlib
 import os
@@ -60,6 +60,8 @@ class Handler(BaseHTTPRequestHandler):
         data = objects.get(key)
         if data is None:
             return self.error(404, "NoSuchKey")
+        if mode() == "flip" and "/seg/" in key:
+            data = data[:len(data) // 2] + bytes([data[len(data) // 2] ^ 1]) + data[len(data) // 2 + 1:]
         etag = f'"{hashlib.md5(data).hexdigest()}"'
         span = re.match(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
         if not span:

@@ -120,6 +120,11 @@ static void defaults_are_those_of_the_documentation(void **state)
     assert_int_equal(c->spool.segment_size, 40ull << 20);
     assert_int_equal(c->spool.idle_seal, 30000);
     assert_string_equal(c->metrics.listen, "");
+    assert_string_equal(c->notify.command, "");
+    assert_string_equal(c->notify.url, "");
+    assert_int_equal(c->notify.repeat, 86400000);
+    assert_int_equal(c->notify.backlog_age, 86400000);
+    assert_int_equal(c->notify.disk_free, UINT64_C(2) << 30);
     config_free(c);
 }
 
@@ -134,7 +139,8 @@ static void every_key_of_the_file_is_taken(void **state)
         "[store]\ntype = s3\nurl = https://h\nbucket = tapes\nprefix = a/b\nregion = eu-1\ncredentials_file = @\n"
         "ca_file = @\nstyle = virtual\nparallel = 9\nkind = s3d\nadmin_url = http://h:8001\nadmin_password_file = @\n"
         "[spool]\ndurability = offsite\nmax_dirty = 1T\ncache_size = 0\n"
-        "segment_size = 80M\nidle_seal = 1500ms\n[metrics]\nlisten = [::1]:9117\n");
+        "segment_size = 80M\nidle_seal = 1500ms\n[metrics]\nlisten = [::1]:9117\n"
+        "[notify]\ncommand = /bin/tell\nurl = HTTPS://h/x?y=z\nrepeat = 2d\nbacklog_age = 90m\ndisk_free = 0\n");
     assert_string_equal(c->library.name, "vault_1");
     assert_int_equal(c->library.drives, 3);
     assert_int_equal(c->library.slots, 7);
@@ -154,6 +160,11 @@ static void every_key_of_the_file_is_taken(void **state)
     assert_int_equal(c->spool.segment_size, 80ull << 20);
     assert_int_equal(c->spool.idle_seal, 1500);
     assert_string_equal(c->metrics.listen, "[::1]:9117");
+    assert_string_equal(c->notify.command, "/bin/tell");
+    assert_string_equal(c->notify.url, "HTTPS://h/x?y=z");
+    assert_int_equal(c->notify.repeat, 172800000);
+    assert_int_equal(c->notify.backlog_age, 5400000);
+    assert_int_equal(c->notify.disk_free, 0);
     struct objstore_config o;
     config_store(c, &o);
     assert_string_equal(o.type, "s3");
@@ -300,9 +311,9 @@ static void times_need_a_unit(void **state)
     static const struct {
         const char *text;
         uint64_t ms;
-    } right[] = {{"500ms", 500}, {"5s", 5000}, {"2m", 120000}, {"1h", 3600000}, {"0s", 0}};
+    } right[] = {{"500ms", 500}, {"5s", 5000}, {"2m", 120000}, {"1h", 3600000}, {"7d", 604800000}, {"0s", 0}};
     static const char *const wrong[] = {
-        "", "5", "s", "5 s", "-5s", "1.5s", "5d", "5sec", "99999999999999999999s", "18446744073709551615h"};
+        "", "5", "s", "5 s", "-5s", "1.5s", "5w", "5sec", "99999999999999999999s", "18446744073709551615h"};
     (void)state;
     for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++) {
         uint64_t n = ~0ull;
@@ -329,13 +340,14 @@ static void an_unknown_key_is_named_with_the_nearest_known(void **state)
 static void an_unknown_section_is_named_with_the_nearest_known(void **state)
 {
     bad(*state, "[libary]\nname = x\n",
-        ":2: [libary]: unknown section; did you mean [library]? Sections are library, iscsi, store, spool and metrics");
+        ":2: [libary]: unknown section; did you mean [library]? Sections are library, iscsi, store, spool, metrics and "
+        "notify");
 }
 
 static void a_key_before_any_section_is_refused(void **state)
 {
     bad(*state, "name = x\n",
-        ":1: name: key before any section; must follow [library], [iscsi], [store], [spool] or [metrics]");
+        ":1: name: key before any section; must follow [library], [iscsi], [store], [spool], [metrics] or [notify]");
 }
 
 static void a_line_that_is_neither_key_nor_section_is_refused(void **state)
@@ -427,6 +439,11 @@ static void a_value_out_of_range_says_what_would_be_right(void **state)
         {"[spool]\nidle_seal = 25h", "[spool] idle_seal = 25h: must be a time from 100ms to 24h"},
         {"[metrics]\nlisten = 0.0.0.0:9117", "[metrics] listen = 0.0.0.0:9117: must be a port on loopback"},
         {"[metrics]\nlisten = 127.0.0.1", "[metrics] listen = 127.0.0.1: must be a port on loopback"},
+        {"[notify]\ncommand = tell", "[notify] command = tell: must be an absolute path"},
+        {"[notify]\nurl = ftp://x/y", "[notify] url = ftp://x/y: must be http://... or https://..., without blanks"},
+        {"[notify]\nrepeat = 30s", "[notify] repeat = 30s: must be a time from 1m to 365d, such as 24h"},
+        {"[notify]\nbacklog_age = 24", "[notify] backlog_age = 24: must be a time from 1m to 365d, such as 24h"},
+        {"[notify]\ndisk_free = much", "[notify] disk_free = much: must be a size, such as 2G; 0: never"},
         {"[metrics]\nlisten = 127.x:9117", "[metrics] listen = 127.x:9117: must be a port on loopback"},
     };
     for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {

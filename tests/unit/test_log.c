@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test_log.c: levels stand before lines that go to the journal, or to who passes them on, and before no others. */
-#include "base/log.h"
+#include "base/event.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -14,8 +14,16 @@
 
 #include <cmocka.h>
 
-/* What is written to standard error by each level's function goes to a file. */
-static void logged(char *out, size_t room, const char *stream)
+static void log_each_level(void)
+{
+    log_err("a %d", 1);
+    log_warn("b");
+    log_notice("c");
+    log_info("d");
+}
+
+/* What a function writes to standard error goes to a file. */
+static void logged_by(void (*write)(void), char *out, size_t room, const char *stream)
 {
     char name[] = "/tmp/s3vtl-log.XXXXXX", own[64];
     int fd = mkstemp(name), kept = dup(STDERR_FILENO);
@@ -25,10 +33,7 @@ static void logged(char *out, size_t room, const char *stream)
     if (stream)
         assert_int_equal(setenv("JOURNAL_STREAM", *stream ? stream : own, 1), 0);
     assert_int_equal(dup2(fd, STDERR_FILENO), STDERR_FILENO);
-    log_err("a %d", 1);
-    log_warn("b");
-    log_notice("c");
-    log_info("d");
+    write();
     assert_int_equal(dup2(kept, STDERR_FILENO), STDERR_FILENO);
     ssize_t n = pread(fd, out, room - 1, 0);
     assert_true(n > 0);
@@ -37,6 +42,11 @@ static void logged(char *out, size_t room, const char *stream)
     close(kept);
     unlink(name);
     unsetenv("JOURNAL_STREAM");
+}
+
+static void logged(char *out, size_t room, const char *stream)
+{
+    logged_by(log_each_level, out, room, stream);
 }
 
 static const char plain[] = "s3vtl: a 1\ns3vtl: b\ns3vtl: c\ns3vtl: d\n";
@@ -90,6 +100,27 @@ static void test_a_level_is_taken_off_its_line(void **state)
     assert_int_equal(level, LOG_LEVEL_ERROR);
 }
 
+static void log_two_events(void)
+{
+    char text[2000];
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    log_event(EVENT_STORE_UP, "%s", "short");
+    log_event(EVENT_STORE_DOWN, "%s", text);
+}
+
+/* Monitoring matches it there. */
+static void test_an_event_ends_with_its_name_however_long_it_is(void **state)
+{
+    char text[2000];
+    (void)state;
+    logged_by(log_two_events, text, sizeof(text), "");
+    static const char first[] = "<5>s3vtl: short [store-up]\n<3>s3vtl: xxx", last[] = "xxx [store-down]\n";
+    assert_memory_equal(text, first, strlen(first));
+    assert_string_equal(text + strlen(text) - strlen(last), last);
+    assert_in_range(strlen(text), 900, 960);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -98,6 +129,7 @@ int main(void)
         cmocka_unit_test(test_no_levels_when_the_journal_has_another_stream),
         cmocka_unit_test(test_levels_for_who_passes_lines_on),
         cmocka_unit_test(test_a_level_is_taken_off_its_line),
+        cmocka_unit_test(test_an_event_ends_with_its_name_however_long_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/lock.h"
+#include "base/event.h"
 #include "base/log.h"
 #include "vtl/format/segment.h"
 
@@ -62,7 +63,7 @@ static void drop_open(struct cartridge *c)
     cartridge_count_open(c, 0);
     c->undropped = id;
     if (drop_row(c))
-        log_err("%s: state: %s", c->row.barcode, db_error(c->eng->db));
+        log_event(EVENT_STATE_FAILED, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
 }
 
 void cartridge_cut_live(struct cartridge *c, uint64_t object)
@@ -161,7 +162,7 @@ static int mark_synced(struct cartridge *c)
     INVARIANT(t.stored_bytes >= c->open.marked);
     if (t.stored_bytes == c->open.marked)
         return 0;
-    int rc = db_segment_synced(c->eng->db, c->row.rowid, &c->open.id, t.stored_bytes);
+    int rc = db_segment_synced(c->eng->db, &c->row, &c->open.id, t.stored_bytes);
     if (!rc)
         c->open.marked = t.stored_bytes;
     return rc;
@@ -416,12 +417,26 @@ int cartridge_truncate(struct cartridge *c, uint64_t object)
     return rc;
 }
 
+/* The rows that the sync writes say so already; if it fails, the next ones take it back. */
+static int acknowledge(struct cartridge *c, int (*how)(struct cartridge *c))
+{
+    uint64_t before = c->written.synced;
+    if (c->unsynced)
+        c->written.synced = engine_time();
+    int rc = db_settle_doubt(c->eng->db);
+    if (!rc)
+        rc = how(c);
+    if (rc)
+        c->written.synced = before;
+    else
+        c->unsynced = false;
+    return rc;
+}
+
 int cartridge_sync(struct cartridge *c)
 {
     lock_take(&c->lock);
-    int rc = db_settle_doubt(c->eng->db);
-    if (!rc)
-        rc = sync_locked(c);
+    int rc = acknowledge(c, sync_locked);
     lock_release(&c->lock);
     return rc;
 }
@@ -429,9 +444,7 @@ int cartridge_sync(struct cartridge *c)
 int cartridge_flush(struct cartridge *c)
 {
     lock_take(&c->lock);
-    int rc = db_settle_doubt(c->eng->db);
-    if (!rc)
-        rc = seal_locked(c);
+    int rc = acknowledge(c, seal_locked);
     bool ask = !(c->due & DUE_COMMIT) && !cartridge_is_committed(c); /* asked before: the workers are at it */
     c->due |= DUE_COMMIT;
     lock_release(&c->lock);

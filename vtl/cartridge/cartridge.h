@@ -96,6 +96,7 @@ struct cartridge_backlog {
     bool remote;    /* nothing: the last head holds all that was acknowledged */
     bool offsite;   /* and it is off-site, with all that it names */
     bool fenced;
+    bool spool_lost;   /* a file of it is gone or damaged */
     bool lost;         /* what is not remote never will be: spool files are gone, and trouble names them */
     char trouble[600]; /* the store's last complaint, "" when all is well */
 };
@@ -165,6 +166,11 @@ int cartridge_use_cleaning(struct cartridge *c, const char *serial, bool *used);
 
 /* ---- counters: in memory, and in the state with cartridge_save_counters or the next change ---- */
 void cartridge_count(struct cartridge *c, const struct tape_usage *n);
+/* So many bytes of that host's are on it; in the state with the next sync, seal or commit. */
+struct cartridge_host {
+    char name[224], address[64];
+};
+void cartridge_count_written(struct cartridge *c, const struct cartridge_host *by, uint64_t bytes);
 void cartridge_count_mount(struct cartridge *c, const char *serial);
 void cartridge_count_format(struct cartridge *c, int n);
 int cartridge_save_counters(struct cartridge *c);

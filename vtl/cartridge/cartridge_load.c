@@ -18,6 +18,7 @@ struct cartridge *cartridge_new(struct engine *eng, const struct db_cartridge *r
     c->row = *row;
     c->row.mam = row->mam ? strdup(row->mam) : NULL;
     c->row.counters = row->counters ? strdup(row->counters) : NULL;
+    c->row.written = &c->written;
     usage_decode(row->counters, &c->usage);
     c->open.fd = -1;
     lock_init(&c->lock, LOCK_CARTRIDGE);

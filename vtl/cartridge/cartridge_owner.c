@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/log.h"
+#include "base/event.h"
 
 #define BACKOFF_FIRST_MS 1000
 #define BACKOFF_MAX_MS 60000
@@ -116,7 +116,7 @@ void cartridge_fence(struct cartridge *c, enum db_fence fenced)
         return;
     c->row.fenced = fenced;
     if (db_cartridge_update(c->eng->db, &c->row)) /* the next look finds it out again */
-        log_err("%s: state: %s", c->row.barcode, db_error(c->eng->db));
+        log_event(EVENT_STATE_FAILED, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
 }
 
 const atomic_bool *cartridge_fenced_flag(const struct cartridge *c)
@@ -162,7 +162,7 @@ void cartridge_set_trouble(struct cartridge *c, const char *text)
 void cartridge_tell(struct cartridge *c, const struct errtext *err)
 {
     cartridge_set_trouble(c, err->text);
-    log_err("%s", err->text);
+    log_event(EVENT_FENCED, "%s", err->text);
 }
 
 void cartridge_note_failure(struct cartridge *c, unsigned kind, const struct errtext *err)
@@ -181,7 +181,7 @@ void cartridge_note_failure(struct cartridge *c, unsigned kind, const struct err
     }
     lock_release(&c->lock);
     if (speak)
-        log_warn("%s", err->text);
+        log_event(EVENT_UPLOAD_FAILED, "%s", err->text);
 }
 
 void cartridge_stop_failing(struct cartridge *c)

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/event.h"
 #include "base/log.h"
 
 #define LOOK_AGAIN_MS 30000 /* whoever took a file away may put it back */
@@ -84,7 +85,8 @@ void cartridge_bury_dead(struct cartridge *c)
         object_key(key, c->row.barcode, "seg", &p->id);
         const char *keys[] = {key};
         if (p->tried && db_garbage_add(c->eng->db, c->row.rowid, keys, 1))
-            log_err("%s: state: %s: %s stays in the store", c->row.barcode, db_error(c->eng->db), key);
+            log_event(EVENT_STATE_FAILED, "%s: state: %s: %s stays in the store", c->row.barcode, db_error(c->eng->db),
+                      key);
         spool_remove(c->eng->spool, c->row.barcode, &p->id);
         remove_pending(c, i);
     }
@@ -111,9 +113,10 @@ void cartridge_pending_lost(struct cartridge *c, const struct seg_id *id, const 
             continue;
         seg_id_format(id, name);
         if (!p->lost[0])
-            log_err("%s: spool file %s %s, and it is not in the store: what it held cannot be stored, nor what is "
-                    "behind it",
-                    c->row.barcode, name, what);
+            log_event(EVENT_SPOOL_LOST,
+                      "%s: spool file %s %s, and it is not in the store: what it held cannot be stored, nor what is "
+                      "behind it",
+                      c->row.barcode, name, what);
         (void)snprintf(p->lost, sizeof(p->lost), "%s", what);
         p->again_at = clock_ms() + LOOK_AGAIN_MS;
     }

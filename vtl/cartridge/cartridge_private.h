@@ -122,14 +122,16 @@ struct cartridge {
     uint64_t changed_since; /* seconds since 1970: changes that may be in no head began about then */
     uint64_t backoff_until; /* ticks: the store failed, try again then */
     unsigned failures;
-    unsigned failing;     /* which kinds of job failed last time: bits */
-    bool counted_failing; /* in engine.failing */
-    char trouble[600];    /* the store's last complaint, "" when all is well */
-    int idle_error;       /* why the idle segment could not be sealed, told already */
-    unsigned users;       /* drives that hold it: live stays loaded */
-    struct usage usage;   /* row.counters follows it when the row is written anyway */
-    bool usage_changed;   /* since then */
-    uint64_t appended;    /* bytes that went into segment files in this run */
+    unsigned failing;          /* which kinds of job failed last time: bits */
+    bool counted_failing;      /* in engine.failing */
+    char trouble[600];         /* the store's last complaint, "" when all is well */
+    int idle_error;            /* why the idle segment could not be sealed, told already */
+    unsigned users;            /* drives that hold it: live stays loaded */
+    struct usage usage;        /* row.counters follows it when the row is written anyway */
+    bool usage_changed;        /* since then */
+    uint64_t appended;         /* bytes that went into segment files in this run */
+    struct db_written written; /* by the host that writes; bytes 0: nothing in this mount. row.written is this */
+    bool unsynced;             /* and no sync came behind it */
 };
 
 /* ---- all with the lock held, but where said ---- */
@@ -141,6 +143,7 @@ static inline void cartridge_set_row(struct cartridge *c, const struct db_cartri
     const size_t from = offsetof(struct db_cartridge, created);
     lock_assert_held(&c->lock);
     memcpy((char *)&c->row + from, (const char *)row + from, sizeof(*row) - from);
+    c->row.written = &c->written;
 }
 
 static inline bool cartridge_is_committed(const struct cartridge *c)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/event.h"
 #include "base/log.h"
 
 /*
@@ -61,10 +62,11 @@ static int take_recovered(struct cartridge *c, const struct seg_totals *t)
 static void tell_damage(struct cartridge *c, const char *name, uint64_t synced)
 {
     uint64_t end = tape_index_end_object(&c->live);
-    log_err("%s: open segment %s is DAMAGED on the disk: it had %llu bytes that were synced, and not all of them "
-            "can be read; the tape ends "
-            "at object %llu now, and what was acknowledged behind it is lost (the file is kept as %s.bad)",
-            c->row.barcode, name, (unsigned long long)synced, (unsigned long long)end, name);
+    log_event(EVENT_DAMAGE,
+              "%s: open segment %s is DAMAGED on the disk: it had %llu bytes that were synced, and not all of them "
+              "can be read; the tape ends "
+              "at object %llu now, and what was acknowledged behind it is lost (the file is kept as %s.bad)",
+              c->row.barcode, name, (unsigned long long)synced, (unsigned long long)end, name);
     c->usage.lost_objects++;
     c->usage.lost_from = end;
     c->usage_changed = true;
@@ -75,7 +77,7 @@ static void tell_damage(struct cartridge *c, const char *name, uint64_t synced)
     if (c->row.floor > end)
         c->row.floor = end;
     if (db_cartridge_update(c->eng->db, &c->row))
-        log_err("%s: state: %s", c->row.barcode, db_error(c->eng->db));
+        log_event(EVENT_STATE_FAILED, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
 }
 
 /* What is whole of the file. -ENODATA: nothing. *sealed: all of it, with index and footer. */
@@ -143,8 +145,8 @@ static int use_file(struct recovery *r, bool sealed)
     if (!rc)
         rc = take_recovered(c, &r->t);
     if (!rc)
-        log_notice("%s: recovered the open segment: objects %llu to %llu", c->row.barcode, (unsigned long long)first,
-                   (unsigned long long)next);
+        log_event(EVENT_RECOVERED_SEGMENT, "%s: recovered the open segment: objects %llu to %llu", c->row.barcode,
+                  (unsigned long long)first, (unsigned long long)next);
     return rc;
 }
 

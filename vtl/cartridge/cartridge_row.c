@@ -2,7 +2,9 @@
 /* cartridge_row.c: changes of a cartridge that are not data: attributes, capacity, write protect tab, counters. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/event.h"
 #include "base/lock.h"
 #include "vtl/format/cleaning.h"
 #include "vtl/format/mam.h"
@@ -145,9 +147,38 @@ void cartridge_count(struct cartridge *c, const struct tape_usage *n)
     lock_release(&c->lock);
 }
 
+/* Another host, or another mount, is another row. */
+static void begin_written(struct cartridge *c, const struct cartridge_host *by)
+{
+    uint64_t now = engine_time();
+    uint64_t began = now > c->written.began ? now : c->written.began + 1; /* which is the row's key */
+    c->written = (struct db_written){.began = began, .run = c->eng->writer};
+    memcpy(c->written.id, c->row.id, sizeof(c->written.id));
+    memcpy(c->written.barcode, c->row.barcode, sizeof(c->written.barcode));
+    memcpy(c->written.host, by->name, sizeof(c->written.host));
+    memcpy(c->written.address, by->address, sizeof(c->written.address));
+}
+
+void cartridge_count_written(struct cartridge *c, const struct cartridge_host *by, uint64_t bytes)
+{
+    struct db_written *w = &c->written;
+    lock_take(&c->lock);
+    if (!w->bytes || strcmp(w->host, by->name) != 0 || strcmp(w->address, by->address) != 0) {
+        if (w->bytes && db_cartridge_update(c->eng->db, &c->row)) /* the other host's, as it is now */
+            log_event(EVENT_STATE_FAILED, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
+        begin_written(c, by);
+    }
+    w->last = engine_time();
+    w->bytes += bytes;
+    w->accepted = 0;
+    c->unsynced = true;
+    lock_release(&c->lock);
+}
+
 void cartridge_count_mount(struct cartridge *c, const char *serial)
 {
     lock_take(&c->lock);
+    c->written.bytes = 0; /* its row is there */
     usage_mounted(&c->usage, serial);
     c->usage_changed = true;
     lock_release(&c->lock);

@@ -106,6 +106,7 @@ static void fill_backlog(struct cartridge *c, struct cartridge_backlog *out)
     out->fenced = c->owner == CARTRIDGE_FENCED;
     memcpy(out->trouble, c->trouble, sizeof(out->trouble));
     cartridge_lost_text(c, out->trouble, sizeof(out->trouble)); /* which the store can do nothing about */
+    out->spool_lost = atomic_load(&c->lost_flag);
     /* What was stored before it is committed first. */
     out->lost = cartridge_rest_is_lost(c) && !cartridge_can_commit(c);
 }

@@ -8,7 +8,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "base/log.h"
+#include "base/event.h"
 
 #define INLINE_SEGS 256   /* more than these go into maps */
 #define MANY_MAPS 64      /* more than these are merged */
@@ -192,6 +192,8 @@ static int record(struct cartridge *c, struct snapshot *s)
         cartridge_cut_maps(c);
     } else {
         free(old_maps);
+        if (!c->row.dirty && !c->written.accepted)
+            c->written.accepted = engine_time();
         if (s->whole)
             c->committed = s->changes;
         c->committed_at = clock_ms();
@@ -210,7 +212,7 @@ static void give_up(struct cartridge *c, const struct snapshot *s)
     for (size_t i = 0; i < s->n_puts; i++) {
         const char *keys[] = {s->puts[i].key};
         if (db_garbage_add(c->eng->db, c->row.rowid, keys, 1))
-            log_err("%s: state: %s", c->row.barcode, db_error(c->eng->db));
+            log_event(EVENT_STATE_FAILED, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
     }
     lock_take(&c->lock);
     cartridge_free_doomed(c);

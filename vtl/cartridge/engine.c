@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/lock.h"
-#include "base/log.h"
+#include "base/event.h"
 
 void progress_init(struct progress *p)
 {
@@ -88,7 +88,7 @@ void engine_took_head(struct engine *e)
     struct obj_health health;
     objstore_health(e->store, &health);
     if (!atomic_load(&e->failing) && atomic_exchange(&e->unwell, false) && !health.tells)
-        log_notice("the store takes data again");
+        log_event(EVENT_STORE_UP, "the store takes data again");
 }
 
 uint64_t engine_upload_rate(struct engine *e)

@@ -44,6 +44,8 @@ int cmd_flush(const struct command_line *cl);
 int cmd_serve(const struct command_line *cl);
 int cmd_doctor(const struct command_line *cl);
 int cmd_verify(const struct command_line *cl);
+int cmd_report(const struct command_line *cl);
+int cmd_notify(const struct command_line *cl);
 
 /* How long to wait for the answer to a reload, which may ask the store. */
 enum { RELOAD_ASK_MS = 60000 };

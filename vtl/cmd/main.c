@@ -20,6 +20,15 @@ static const struct subcommand table[] = {
      "show what is only on this disk, drives and elements; exit status 3: nobody serves the library" OPTION(
          "--only WHAT", "one table: backlog has the cartridges of which something is only on this disk"),
      cmd_status},
+    {NULL, "report", "[--since TIME] [--mail ADDRESS]",
+     "what was written, by which host, and how safe it is; what is only on this disk; what trouble there was. The "
+     "first "
+     "line and the status are those of a Nagios plugin: 0 OK, 1 WARNING, 2 CRITICAL, 3 not known" OPTION(
+         "--since TIME  ", "how far back, such as 24h (the default) or 7d")
+         OPTION("--mail ADDRESS", "send it by the host's sendmail instead of printing it"),
+     cmd_report},
+    {NULL, "notify", "--test", "try [notify] command and url" OPTION("--test", "send a test message to both, now"),
+     cmd_notify},
     {NULL, "flush", "[--remote|--offsite]",
      "make everything written safe at the configured durability" OPTION("--remote",
                                                                         "wait until nothing is only on this disk")

@@ -11,81 +11,35 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/thread.h"
+#include "vtl/cmd/ask.h"
 #include "vtl/cmd/metrics_text.h"
 #include "vtl/cmd/port_holder.h"
-#include "vtl/library/control.h"
 
 enum { MOST_CLIENTS = 16, CLIENT_SILENCE_S = 10 };
 
 /* All is the thread's but what start and stop touch while there is none. */
 struct metrics {
-    const struct vtl_config *cfg;
+    struct ask ask;
     struct MHD_Daemon *daemon;
     pthread_t thread;
-    int stop_fd;  /* an eventfd */
-    int owing_fd; /* a connection on which the library owes an answer that came too late for its scrape; -1: none */
+    int stop_fd; /* an eventfd */
 };
 
 /* ---- a scrape ---- */
 
-/* While an answer is due, nothing more is asked: each question takes one of the library's places. */
-static bool owes_an_answer(struct metrics *m)
-{
-    struct pollfd p = {.fd = m->owing_fd, .events = POLLIN};
-    if (m->owing_fd < 0)
-        return false;
-    if (poll(&p, 1, 0) == 0)
-        return true;
-    close(m->owing_fd);
-    m->owing_fd = -1;
-    return false;
-}
-
-/* New reference; NULL: no answer by then. */
-static json_t *ask_status(struct metrics *m, uint64_t until)
-{
-    uint64_t now = clock_ms();
-    if (owes_an_answer(m) || now >= until)
-        return NULL;
-    int fd = control_connect(m->cfg, (unsigned)(until - now), NULL);
-    if (fd < 0)
-        return NULL;
-    json_t *request = json_pack("{s:s}", "op", "status"), *result = NULL;
-    if (control_call_over(fd, m->cfg, request, &result, NULL) == -EAGAIN)
-        m->owing_fd = fd;
-    else
-        close(fd);
-    json_decref(request);
-    return result;
-}
-
-static void see_disk(const char *dir, struct metrics_seen *s)
-{
-    struct statvfs v;
-    if (statvfs(dir, &v))
-        return;
-    s->disk_free = (uint64_t)v.f_bavail * v.f_frsize;
-    s->disk_size = (uint64_t)v.f_blocks * v.f_frsize;
-}
-
 static void scrape(struct metrics *m, struct strbuf *out)
 {
     struct metrics_seen s = {.now = (uint64_t)time(NULL)};
-    uint64_t until = clock_ms() + METRICS_ASK_MS;
-    json_t *request = json_pack("{s:s}", "op", "figures"), *figures = NULL, *status = NULL;
-    if (!control_call(m->cfg, request, METRICS_ASK_MS, &figures, NULL))
-        status = ask_status(m, until);
+    json_t *figures, *status;
+    ask_all(&m->ask, &figures, &status);
     s.figures = figures;
     s.status = status;
-    see_disk(m->cfg->library.state_dir, &s);
+    ask_disk(m->ask.cfg->library.state_dir, &s.disk_free, &s.disk_size);
     metrics_text(&s, out);
-    json_decref(request);
     json_decref(figures);
     json_decref(status);
 }
@@ -181,8 +135,7 @@ int metrics_start(const struct vtl_config *cfg, struct metrics **out, struct err
     struct metrics *m = calloc(1, sizeof(*m));
     int rc = m ? 0 : -ENOMEM;
     if (m) {
-        m->cfg = cfg;
-        m->owing_fd = -1;
+        m->ask = (struct ask){cfg, -1};
         m->stop_fd = eventfd(0, EFD_CLOEXEC);
         m->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, m, MHD_OPTION_LISTEN_SOCKET, fd,
                                      MHD_OPTION_CONNECTION_LIMIT, (unsigned)MOST_CLIENTS, MHD_OPTION_CONNECTION_TIMEOUT,
@@ -210,8 +163,7 @@ void metrics_stop(struct metrics *m)
     (void)eventfd_write(m->stop_fd, 1);
     (void)pthread_join(m->thread, NULL);
     MHD_stop_daemon(m->daemon);
-    if (m->owing_fd >= 0)
-        close(m->owing_fd);
+    ask_end(&m->ask);
     close(m->stop_fd);
     free(m);
 }

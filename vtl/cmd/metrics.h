@@ -6,9 +6,8 @@
 #include "vtl/config/config.h"
 
 struct metrics;
-/* Answers on [metrics] listen, by a thread of its own, until metrics_stop; asks the library at each scrape, METRICS_ASK_MS
+/* Answers on [metrics] listen, by a thread of its own, until metrics_stop; asks the library at each scrape, ASK_MS
  * at most. 0 or a negative errno with *err; *out is NULL where it is off. cfg stays the caller's. */
-enum { METRICS_ASK_MS = 2000 };
 int metrics_start(const struct vtl_config *cfg, struct metrics **out, struct errtext *err);
 void metrics_stop(struct metrics *m); /* NULL is fine */
 

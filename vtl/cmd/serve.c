@@ -21,6 +21,7 @@
 #include "vtl/cmd/password.h"
 #include "vtl/cmd/service.h"
 #include "vtl/cmd/tgt.h"
+#include "vtl/cmd/watcher.h"
 
 /* ---- before anything starts ---- */
 
@@ -253,6 +254,15 @@ static struct metrics *begin_metrics(const struct vtl_config *cfg)
     return m;
 }
 
+static struct watcher *begin_watching(const struct vtl_config *cfg)
+{
+    struct watcher *w = NULL;
+    int rc = watcher_start(cfg, &w);
+    if (rc)
+        log_err("cannot watch the library: %s; serving without notifications", strerror(-rc));
+    return w;
+}
+
 static int run(const struct vtl_config *cfg, const char *module, int signals)
 {
     struct tgt t;
@@ -272,8 +282,10 @@ static int run(const struct vtl_config *cfg, const char *module, int signals)
     } else {
         served = true;
         struct metrics *m = begin_metrics(cfg);
+        struct watcher *w = begin_watching(cfg);
         service_ready(cfg);
         rc = wait_for_end(&t, &reload, signals) ? flush_and_stop(&t, cfg, signals, &err) : ended_by_itself(&t, &err);
+        watcher_stop(w);
         metrics_stop(m);
     }
     end_reload(&reload);

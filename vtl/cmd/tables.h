@@ -27,7 +27,7 @@ struct tables {
     size_t n_commands;
 };
 
-/* These and the configuration's keys, as JSON, for packaging/manual. */
+/* These, the configuration's keys and the log's events, as JSON, for packaging/manual. */
 void print_tables(const struct tables *t);
 
 #endif

@@ -87,13 +87,14 @@ static void unknown_section(struct loader *l, const char *section, const char *n
             nearest = config_keys[i].section;
     if (!section[0])
         errtext_set(l->err, 0,
-                    "%s:%d: %s: key before any section; must follow [library], [iscsi], [store], [spool] or [metrics]",
+                    "%s:%d: %s: key before any section; must follow [library], [iscsi], [store], [spool], [metrics] or "
+                    "[notify]",
                     l->c->file, l->line, name);
     else
-        errtext_set(
-            l->err, 0,
-            "%s:%d: [%s]: unknown section; did you mean [%s]? Sections are library, iscsi, store, spool and metrics",
-            l->c->file, l->line, section, nearest);
+        errtext_set(l->err, 0,
+                    "%s:%d: [%s]: unknown section; did you mean [%s]? Sections are library, iscsi, store, spool, "
+                    "metrics and notify",
+                    l->c->file, l->line, section, nearest);
 }
 
 static void unknown(struct loader *l, const char *section, const char *name)
@@ -475,6 +476,8 @@ void config_free(struct vtl_config *c)
         c->store.ca_file,
         c->store.style,
         c->metrics.listen,
+        c->notify.command,
+        c->notify.url,
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         free(texts[i]);

@@ -64,6 +64,13 @@ struct vtl_config {
     struct {
         char *listen; /* [""] = off: address:port on loopback */
     } metrics;
+    struct {
+        char *command;        /* [""] = none: an absolute path */
+        char *url;            /* [""] = none */
+        uint64_t repeat;      /* [24h] in milliseconds, as the next one */
+        uint64_t backlog_age; /* [24h] */
+        uint64_t disk_free;   /* [2G] */
+    } notify;
 };
 
 /* Reads and checks the file. 0 and *out (freed by config_free), or -EINVAL/-ENOENT/... and *err. Unknown sections and
@@ -96,7 +103,7 @@ bool config_describe(size_t i, struct config_described *out);
 /* "40M", "12TiB", "2 TB", "512" to bytes: K M G T P and KiB ... are powers of 1024, KB MB GB TB PB of 1000, and there may be
  * blanks before the unit. False if s is no size. */
 bool config_parse_size(const char *s, uint64_t *bytes);
-/* "5s", "500ms", "2m", "1h" to milliseconds; false if s is no time. */
+/* "5s", "500ms", "2m", "1h", "7d" to milliseconds; false if s is no time. */
 bool config_parse_time(const char *s, uint64_t *ms);
 /* Is this value of a key that names a file with secrets "systemd:NAME", a credential that systemd gives a service? */
 bool config_is_systemd(const char *value);

@@ -50,7 +50,7 @@ bool config_parse_time(const char *s, uint64_t *ms)
     static const struct {
         const char *unit;
         uint64_t ms;
-    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
     char *end;
     if (!isdigit((unsigned char)s[0]))
         return false;
@@ -454,6 +454,60 @@ TEXT(metrics, listen)
                : "must be a port on loopback, such as 127.0.0.1:9117 or [::1]:9117";
 }
 
+/* ---- [notify] ---- */
+
+/* n milliseconds as the shortest exact text: "24h". */
+static void show_time(uint64_t n, char *buf, size_t room)
+{
+    static const struct {
+        const char *unit;
+        uint64_t ms;
+    } units[] = {{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
+    size_t i = 0;
+    while (n % units[i].ms)
+        i++;
+    (void)snprintf(buf, room, "%" PRIu64 "%s", n / units[i].ms, units[i].unit);
+}
+
+#define TIME_RIGHT "must be a time from 1m to 365d, such as 24h"
+static const char *set_time(uint64_t *field, const char *value)
+{
+    uint64_t ms;
+    if (!config_parse_time(value, &ms) || ms < 60000 || ms > UINT64_C(365) * 86400000)
+        return TIME_RIGHT;
+    *field = ms;
+    return NULL;
+}
+
+TEXT(notify, command)
+{
+    return optional_path(&c->notify.command, value);
+}
+TEXT(notify, url)
+{
+    bool ok = !strncasecmp(value, "http://", 7) || !strncasecmp(value, "https://", 8);
+    for (const char *p = value; *p; p++)
+        ok = ok && *p > ' ' && *p <= '~';
+    return !value[0] || ok ? set_text(&c->notify.url, value) : "must be http://... or https://..., without blanks";
+}
+static void show_notify_repeat(const struct vtl_config *c, char *buf, size_t room)
+{
+    show_time(c->notify.repeat, buf, room);
+}
+static const char *set_notify_repeat(struct vtl_config *c, const char *value)
+{
+    return set_time(&c->notify.repeat, value);
+}
+static void show_notify_backlog_age(const struct vtl_config *c, char *buf, size_t room)
+{
+    show_time(c->notify.backlog_age, buf, room);
+}
+static const char *set_notify_backlog_age(struct vtl_config *c, const char *value)
+{
+    return set_time(&c->notify.backlog_age, value);
+}
+SIZE(notify, disk_free, 0, "must be a size, such as 2G; 0: never")
+
 #define KEY(section, name, preset, otherwise, meaning) KEY_(section, name, preset, otherwise, meaning, false)
 #define LIST(section, name, preset, otherwise, meaning) KEY_(section, name, preset, otherwise, meaning, true)
 #define KEY_(section, name, preset, otherwise, meaning, list)                                                          \
@@ -528,6 +582,12 @@ const struct config_key config_keys[] = {
     KEY(spool, idle_seal, "30s", NULL, "upload after this time without a write, even without a sync"),
     KEY(metrics, listen, "", "unset: off",
         "port on loopback, such as `127.0.0.1:9117`, where Prometheus finds `/metrics` (docs/monitoring.md)"),
+    KEY(notify, command, "", "unset", "program to run when there is trouble, and when it is over (docs/monitoring.md)"),
+    KEY(notify, url, "", "unset",
+        "webhook: where to POST the same as JSON. Part of it may be a secret: the file's mode is yours to choose"),
+    KEY(notify, repeat, "24h", NULL, "trouble that stays is told again after this time"),
+    KEY(notify, backlog_age, "24h", NULL, "something only on this disk for longer is trouble, to `s3vtl report` too"),
+    KEY(notify, disk_free, "2G", NULL, "less free on the disk of `state_dir` is trouble; `0`: never"),
 };
 const size_t config_n_keys = sizeof(config_keys) / sizeof(config_keys[0]);
 

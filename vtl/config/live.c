@@ -35,6 +35,7 @@ const char *live_settings_refuse(const struct vtl_config *was, const struct vtl_
         {"library", "state_dir", "the state is open"},
         {"library", NULL, "hosts know the library by it"},
         {"metrics", NULL, "its port is open"},
+        {"notify", NULL, "what is being watched has it"},
         {"iscsi", NULL, "tgtd was started with it"},
     };
     if (!strcmp(name, "slots") && now->library.slots > was->library.slots)

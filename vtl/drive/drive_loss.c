@@ -6,13 +6,16 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/event.h"
 #include "base/log.h"
 
 enum tape_result drive_failed(struct drive *d, int rc, const struct errtext *err, enum tape_result otherwise)
 {
     if (rc == -ECANCELED)
         return TAPE_CANCELLED;
-    if (err && err->text[0])
+    if (err && err->text[0] && rc == -EPERM)
+        log_event(EVENT_FENCED, "%s", err->text);
+    else if (err && err->text[0])
         log_err("%s", err->text);
     if (rc == -EPERM) {
         d->fence_told = true;
@@ -37,6 +40,17 @@ enum tape_result drive_write_failed(struct drive *d, int rc)
     return drive_failed(d, rc, &err, TAPE_WRITE_ERROR);
 }
 
+static void keep_for_report(struct drive *d, const struct behind_loss *loss)
+{
+    uint64_t now = engine_time();
+    struct db_happening h = {.began = now, .ended = now};
+    (void)snprintf(h.event, sizeof(h.event), "%s", event_id(EVENT_WRITE_LOST));
+    (void)snprintf(h.text, sizeof(h.text), "%s: %llu acknowledged blocks could not be written: %s; the host was told",
+                   cartridge_barcode(d->c), (unsigned long long)loss->blocks, strerror(-loss->rc));
+    if (db_happening_put(d->eng->db, &h))
+        log_event(EVENT_STATE_FAILED, "drive %u: state: %s", d->number, db_error(d->eng->db));
+}
+
 static void forget_lost(struct drive *d, const struct behind_loss *loss)
 {
     INVARIANT(loss->object <= d->pos && d->used >= loss->bytes);
@@ -49,11 +63,14 @@ static void forget_lost(struct drive *d, const struct behind_loss *loss)
     d->streamed.written_blocks -= loss->blocks;
     d->streamed.written_bytes -= loss->bytes;
     d->lost_rc = loss->rc;
-    log_err("drive %u, %s: %llu blocks (%llu bytes) from object %llu on were acknowledged and could not be written: "
-            "%s; the host is told",
-            d->number, cartridge_barcode(d->c), (unsigned long long)loss->blocks, (unsigned long long)loss->bytes,
-            (unsigned long long)loss->object,
-            loss->rc == -EPERM ? "another gateway owns the cartridge" : strerror(-loss->rc));
+    log_event(EVENT_WRITE_LOST,
+              "drive %u, %s: %llu blocks (%llu bytes) from object %llu on were acknowledged and could not be written: "
+              "%s; the host is told",
+              d->number, cartridge_barcode(d->c), (unsigned long long)loss->blocks, (unsigned long long)loss->bytes,
+              (unsigned long long)loss->object,
+              loss->rc == -EPERM ? "another gateway owns the cartridge" : strerror(-loss->rc));
+    if (loss->rc != -EPERM) /* which stays as long as it is so */
+        keep_for_report(d, loss);
 }
 
 void drive_drain(struct drive *d)
@@ -103,7 +120,7 @@ static int untold(struct drive *d)
     if (rc || !drive_spool_loss(d) || !(rc = drive_spool_error(d, &err)))
         return rc;
     d->spool_told = true;
-    log_err("%s; the host is told", err.text);
+    log_event(EVENT_SPOOL_LOST, "%s; the host is told", err.text);
     return rc;
 }
 

@@ -6,6 +6,7 @@ const struct tape_ops drive_tape_ops = {
     .status = drive_status,
     .statistics = drive_statistics,
     .alert = drive_alert,
+    .written_by = drive_written_by,
     .mam_get = drive_mam_get,
     .mam_set = drive_mam_set,
     .wake = drive_wake,

@@ -54,6 +54,7 @@ struct drive {
     struct behind *behind;     /* set once, with op_lock held too */
     const atomic_bool *fenced; /* of the cartridge in it; NULL without one */
     struct tape_status st;
+    struct cartridge_host host;        /* who writes */
     struct tape_statistics statistics; /* mounted_ms and ready_ms are ticks, as above */
     uint64_t stored_shown;             /* how much of the cartridge's appended is in statistics */
     struct tape_mam mam;
@@ -75,6 +76,7 @@ void drive_usage_fill(const struct drive *d, const struct cartridge_brief *b, st
 void drive_count(struct drive *d, const struct tape_usage *what);
 void drive_statistics(void *self, struct tape_statistics *out);
 void drive_alert(void *self, enum tape_alert flag);
+void drive_written_by(void *self, const char *name, const char *address);
 
 /* ---- drive_loss.c: errors, and acknowledged blocks that could not be written; op_lock held ---- */
 /* Logs err, sets the TapeAlert flag, and returns the command's result. */

@@ -7,7 +7,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/lock.h"
-#include "base/log.h"
+#include "base/event.h"
 #include "vtl/drive/drive_private.h"
 
 static void meta_key(const struct drive *d, char key[24])
@@ -52,7 +52,7 @@ void drive_usage_save(struct drive *d)
     if (!rc && d->c)
         rc = cartridge_save_counters(d->c);
     if (rc) /* counters are not data: no command fails because of them */
-        log_err("drive %u: counters: state: %s", d->number, db_error(d->eng->db));
+        log_event(EVENT_STATE_FAILED, "drive %u: counters: state: %s", d->number, db_error(d->eng->db));
 }
 
 void drive_usage_threaded(struct drive *d)
@@ -74,6 +74,23 @@ void drive_usage_threaded(struct drive *d)
     drive_usage_save(d);
 }
 
+static void count_written(struct drive *d, uint64_t bytes)
+{
+    lock_take(&d->st_lock);
+    struct cartridge_host by = d->host;
+    lock_release(&d->st_lock);
+    cartridge_count_written(d->c, &by, bytes);
+}
+
+void drive_written_by(void *self, const char *name, const char *address)
+{
+    struct drive *d = self;
+    lock_take(&d->st_lock);
+    (void)snprintf(d->host.name, sizeof(d->host.name), "%s", name);
+    (void)snprintf(d->host.address, sizeof(d->host.address), "%s", address);
+    lock_release(&d->st_lock);
+}
+
 void drive_count(struct drive *d, const struct tape_usage *what)
 {
     struct cartridge_brief b;
@@ -88,6 +105,8 @@ void drive_count(struct drive *d, const struct tape_usage *what)
     usage_add(&d->total, &n);
     usage_add(&d->mount, &n);
     cartridge_count(d->c, &n);
+    if (n.written_bytes)
+        count_written(d, n.written_bytes);
 }
 
 void drive_usage_fill(const struct drive *d, const struct cartridge_brief *b, struct tape_statistics *s)

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
+#include "base/event.h"
 
 void reader_init(struct reader *r)
 {
@@ -47,7 +47,8 @@ static bool is_out_of_reach(int rc)
 /* Drops a damaged local copy: the block is read once more, from the store. */
 static void drop_copy(struct reader *r, const struct seg_ref *ref, const char *which, const struct errtext *err)
 {
-    log_warn("%s: %s segment is damaged, reading the store's: %s", cartridge_barcode(r->c), which, err->text);
+    log_event(EVENT_CACHE_DAMAGED, "%s: %s segment is damaged, reading the store's: %s", cartridge_barcode(r->c), which,
+              err->text);
     spool_remove(cartridge_engine(r->c)->spool, cartridge_barcode(r->c), &ref->id);
 }
 
@@ -59,8 +60,8 @@ static void tell_out_of_reach(struct reader *r, const struct seg_ref *ref, int r
         return;
     r->told = ref->id;
     seg_id_format(&ref->id, name);
-    log_warn("%s: local segment %s cannot be opened, reading the store's: %s", cartridge_barcode(r->c), name,
-             strerror(-rc));
+    log_event(EVENT_CACHE_DAMAGED, "%s: local segment %s cannot be opened, reading the store's: %s",
+              cartridge_barcode(r->c), name, strerror(-rc));
 }
 
 /* From a running download. -ENOENT: a window of the object has to do: the cache has no room, the file is gone again, or

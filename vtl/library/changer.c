@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "base/lock.h"
-#include "base/log.h"
+#include "base/event.h"
 #include "base/lto.h"
 #include "scsi/lun.h"
 #include "vtl/format/barcode.h"
@@ -92,7 +92,7 @@ static enum changer_result leave_drive(struct library *lib, struct drive *d, con
         return CHANGER_OK;
     if (rc == -EBUSY)
         return CHANGER_REMOVAL_PREVENTED;
-    log_err("%s: it stays in the drive", err.text);
+    log_event(EVENT_LOAD_FAILED, "%s: it stays in the drive", err.text);
     return rc == -ECANCELED ? CHANGER_CANCELLED : CHANGER_FLUSH_FAILED;
 }
 
@@ -109,7 +109,7 @@ static void into_drive(struct library *lib, struct drive *d, const char *barcode
     if (!c)
         return;
     if (drive_insert(d, c, clock_ms() + DRIVE_LOOK_MS, &err))
-        log_err("drive %u: %s cannot be loaded: %s", drive_number(d), barcode, err.text);
+        log_event(EVENT_LOAD_FAILED, "drive %u: %s cannot be loaded: %s", drive_number(d), barcode, err.text);
     drive_clean(d);
     if (!barcode_is_cleaning(barcode)) /* with which the drive does not become ready */
         library_tell(lib, LIBRARY_DRIVE_MEDIUM_CHANGED, drive_number(d));
@@ -126,7 +126,7 @@ static int set_elements(struct library *lib, const struct db_element *rows, size
 {
     int rc = db_elements_set(lib->eng.db, rows, n);
     if (rc) {
-        log_err("state: %s", db_error(lib->eng.db));
+        log_event(EVENT_STATE_FAILED, "state: %s", db_error(lib->eng.db));
         return rc;
     }
     lock_take(&lib->lock);

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/lock.h"
+#include "base/event.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "vtl/library/gate.h"
@@ -165,7 +166,7 @@ static void warn(struct library *lib, const char *text)
     lock_take(&lib->lock);
     errtext_set(&lib->warning, 0, "%s", text);
     lock_release(&lib->lock);
-    log_warn("%s", text);
+    log_event(EVENT_COPY_SEEN, "%s", text);
 }
 
 static int look_for_twins(struct library *lib, const struct obj_call *call, struct errtext *err)

@@ -15,9 +15,11 @@
 #include "base/clock.h"
 #include "base/crc32c.h"
 #include "base/lock.h"
+#include "base/event.h"
 #include "base/log.h"
 #include "vtl/library/gate.h"
 
+#define HISTORY_S (UINT64_C(180) * 24 * 3600) /* how far back a report can look */
 #define PATH_SIZE 4200
 #define START_LOOK_MS 3000 /* for all drives together: a store that is away must not hold up the start */
 
@@ -123,6 +125,8 @@ static void find_cache(struct library *lib)
  * fails is logged and left: the others must not suffer. */
 static void resume(struct library *lib)
 {
+    if (db_history_forget(lib->eng.db, engine_time() - HISTORY_S))
+        log_event(EVENT_STATE_FAILED, "state: %s", db_error(lib->eng.db));
     find_cache(lib);
     uint64_t until = clock_ms() + START_LOOK_MS;
     struct errtext err = {""};
@@ -140,7 +144,7 @@ static void resume(struct library *lib)
             continue;
         struct cartridge *c = e->barcode[0] ? library_cartridge(lib, e->barcode) : NULL;
         if (c && drive_insert(d, c, until, &err))
-            log_err("drive %u: %s cannot be loaded: %s", drive_number(d), e->barcode, err.text);
+            log_event(EVENT_LOAD_FAILED, "drive %u: %s cannot be loaded: %s", drive_number(d), e->barcode, err.text);
     }
 }
 
@@ -303,14 +307,14 @@ void library_add_slots(struct library *lib, unsigned slots)
     library_tell(lib, LIBRARY_ELEMENTS_CHANGED, 0);
     count_elements(lib, slots, now);
     if (db_meta_set(lib->eng.db, ELEMENTS_KNOWN, now)) /* told once more at the next start, then */
-        log_err("state: %s", db_error(lib->eng.db));
+        log_event(EVENT_STATE_FAILED, "state: %s", db_error(lib->eng.db));
 }
 
 /* What was changed without serving was told to nobody. */
 static void end_untold(struct library *lib)
 {
     if (elements_sum(lib) != lib->elements_begin && db_meta_set(lib->eng.db, ELEMENTS_KNOWN, ""))
-        log_err("state: %s", db_error(lib->eng.db));
+        log_event(EVENT_STATE_FAILED, "state: %s", db_error(lib->eng.db));
 }
 
 bool library_elements_are_new(const struct library *lib)

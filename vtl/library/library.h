@@ -68,6 +68,7 @@ const struct changer_ops *library_changer_ops(void); /* self is the struct libra
  *   {"op":"flush","offsite":true,"timeout_ms":N}   -> the same, and {"offsite":bool}: is all of it off-site, too
  *   {"op":"pulse"}                                 -> "trouble" (the store's, or null), "dirty_bytes"; at once, whatever
  *                                                     else goes on
+ *   {"op":"report","since":SECONDS}, {"op":"happenings", ...}, {"op":"happened", ...}   -> vtl/library/report.h
  *   {"op":"reload"}                                -> vtl/library/reload.h
  *   {"op":"each","requests":[...]}                 -> {"answers":[{"ok":true,"result":...} or {"ok":false,"error":text}]}: in
  *                                                     the order of requests, which are done side by side, and neither

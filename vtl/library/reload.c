@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/jsontext.h"
+#include "base/event.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "vtl/library/library_private.h"
@@ -136,10 +137,10 @@ static void tell(const struct library *lib, const json_t *changed, bool keys, co
     if (!json_array_size(changed) && !keys)
         log_notice("reload: %s: nothing has changed", lib->cfg->file);
     json_array_foreach(changed, i, c)
-        log_notice("reload: %s = %s (was %s)", json_string_value(json_object_get(c, "key")),
-                   json_string_value(json_object_get(c, "now")), json_string_value(json_object_get(c, "was")));
+        log_event(EVENT_RELOADED, "reload: %s = %s (was %s)", json_string_value(json_object_get(c, "key")),
+                  json_string_value(json_object_get(c, "now")), json_string_value(json_object_get(c, "was")));
     if (keys)
-        log_notice("reload: new keys for the store%s%s", warning->text[0] ? "; " : "", warning->text);
+        log_event(EVENT_RELOADED, "reload: new keys for the store%s%s", warning->text[0] ? "; " : "", warning->text);
 }
 
 static json_t *reload(struct library *lib, struct errtext *err)
@@ -180,7 +181,7 @@ json_t *library_reload(struct library *lib, const json_t *request, struct errtex
     lock_release(&lib->reload_lock);
     if (result)
         return result;
-    log_err("reload: nothing is changed: %s", why.text[0] ? why.text : "out of memory");
+    log_event(EVENT_RELOAD_REFUSED, "reload: nothing is changed: %s", why.text[0] ? why.text : "out of memory");
     errtext_set(err, -EINVAL, "nothing is changed: %.570s", why.text[0] ? why.text : "out of memory");
     return NULL;
 }

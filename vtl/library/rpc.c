@@ -16,6 +16,7 @@
 #include "vtl/library/library_private.h"
 #include "vtl/library/names.h"
 #include "vtl/library/reload.h"
+#include "vtl/library/report.h"
 #include "vtl/library/tapes.h"
 
 #define FLUSH_WAIT_MS 10000
@@ -132,6 +133,7 @@ static json_t *cartridge_json(struct library *lib, struct cartridge *c, bool det
     if (j) {
         library_amounts_json(lib, &v.backlog.amounts, j);
         json_object_set_new(j, "fenced", json_boolean(v.backlog.fenced));
+        json_object_set_new(j, "lost", json_boolean(v.backlog.spool_lost));
     }
     if (j && v.backlog.since)
         json_object_set_new(j, "backlog_since", integer(v.backlog.since));
@@ -214,6 +216,17 @@ static json_t *op_status(struct library *lib, const json_t *request, struct errt
                           "local_only_cartridges", integer(amounts.local));
     if (j)
         library_amounts_json(lib, &amounts.all, j);
+    return j;
+}
+
+/* All of status, and what happened since then. */
+static json_t *op_report(struct library *lib, const json_t *request, struct errtext *err)
+{
+    json_t *j = op_status(lib, request, err);
+    if (j && library_report_add(lib, request, j, err)) {
+        json_decref(j);
+        return NULL;
+    }
     return j;
 }
 
@@ -385,7 +398,10 @@ static const struct {
 } table[] = {
     {"pulse", op_pulse, .alone = true},
     {"figures", library_figures, .alone = true},
+    {"happenings", library_happenings, .alone = true},
+    {"happened", library_happened, .alone = true},
     {"status", op_status, .waits = false},
+    {"report", op_report, .waits = false},
     {"tape-list", op_tape_list, .waits = false},
     {"tape-show", op_tape_show, .waits = false},
     {"flush", op_flush, .waits = true},

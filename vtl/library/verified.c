@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/event.h"
 #include "base/lock.h"
 #include "vtl/library/tapes.h"
 
@@ -60,6 +61,9 @@ json_t *tapes_verified(struct library *lib, const json_t *request, struct errtex
     }
     if (f.lost)
         alert(lib, barcode);
+    if (f.lost && lib->eng.workers) /* else verify's own message is all that there is a reader for */
+        log_event(EVENT_DAMAGE, "%s: verify: %llu objects cannot be read back, from object %llu on", barcode,
+                  (unsigned long long)f.lost, (unsigned long long)f.from);
     if (ours)
         tapes_commit_row(c);
     cartridge_unload_if_clean(c);

@@ -103,7 +103,8 @@ static int add_sums(struct db *db)
 
 /* steps[n] makes version n + 1 of version n. To change the state, add one; never change those that are there.
  * One that adds a column to a table with sums ends by db_sums_make. */
-static int (*const steps[])(struct db *db) = {make_tables, add_columns, add_identity, add_crcs, add_sums};
+static int (*const steps[])(struct db *db) = {make_tables, add_columns, add_identity,
+                                              add_crcs,    add_sums,    db_history_tables};
 #define STATE_VERSION (sizeof(steps) / sizeof(steps[0]))
 
 /* A step and its stamp are one transaction: after a crash the state is of the version that it says. Another process may
@@ -478,7 +479,8 @@ int db_cartridge_write(struct db *db, const struct db_cartridge *c)
                        " tried_writer=?, tried_n=?, fenced=? WHERE rowid=?");
     if (st)
         sqlite3_bind_int64(st, bind_cartridge(st, 1, c), c->rowid);
-    return db_step(db, st);
+    int rc = db_step(db, st);
+    return rc ? rc : db_written_put(db, c->written);
 }
 
 int db_cartridge_update(struct db *db, const struct db_cartridge *c)

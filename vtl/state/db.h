@@ -31,6 +31,20 @@ enum db_fence {
     DB_FENCED_STALE,  /* they are what this gateway had: nothing of them is read */
 };
 
+/* What a host wrote to a cartridge in one go: while it stayed mounted, and no other host wrote. Times are seconds since
+ * 1970, 0: not yet. For what is off-site there is to be one more. */
+struct db_written {
+    uint8_t id[16]; /* of the cartridge */
+    char barcode[33];
+    char host[224], address[64]; /* as the host called itself, and where it was; "": not known */
+    uint64_t began, last;        /* the first WRITE and the last */
+    uint32_t run;                /* the gateway's: two may have begun within one second */
+    uint64_t bytes;              /* of the host */
+    uint64_t synced;             /* acknowledged as safe: the last sync behind all of them */
+    uint64_t accepted;           /* a head names all of them */
+    bool damaged;                /* by db_written: the row is not what was written */
+};
+
 struct db_cartridge {
     int64_t rowid;
     char barcode[33];
@@ -51,6 +65,7 @@ struct db_cartridge {
     bool rebuilt;         /* from the bucket, and no sweep looked yet for what nobody committed */
     bool damaged;         /* by db_cartridges: a row of it, or of its segments, is not what was written */
     char *mam, *counters; /* JSON text or NULL; owned by the row's reader */
+    const struct db_written *written; /* what goes on: its row is written whenever this one is; NULL: nothing */
     /* sums over the segments, filled by db_cartridges only */
     uint64_t used_bytes;                  /* of the host */
     uint64_t local_bytes, accepted_bytes; /* as struct cartridge_amounts has them */
@@ -100,7 +115,7 @@ int db_segment_open(struct db *db, const struct db_cartridge *c, const struct se
 /* The OPEN segment goes on under another name, which takes the cartridge's next_segment. */
 int db_segment_rename(struct db *db, const struct db_cartridge *c, const struct seg_id *from, const struct seg_id *to);
 /* So many bytes of an OPEN segment's file are safe: its row's size. */
-int db_segment_synced(struct db *db, int64_t cartridge, const struct seg_id *id, uint64_t bytes);
+int db_segment_synced(struct db *db, const struct db_cartridge *c, const struct seg_id *id, uint64_t bytes);
 /* An OPEN segment that turned out empty: forget it. */
 int db_segment_drop(struct db *db, int64_t cartridge, const struct seg_id *id);
 
@@ -135,6 +150,25 @@ int db_committed(struct db *db, const struct db_cartridge *c, const struct map_r
 int db_garbage(struct db *db, int64_t cartridge, int (*fn)(void *arg, const char *key), void *arg);
 int db_garbage_add(struct db *db, int64_t cartridge, const char *const *keys, size_t n);
 int db_garbage_done(struct db *db, int64_t cartridge, const char *const *keys, size_t n);
+
+/* ---- what was written, and what trouble there was: for the report ---- */
+
+/* Trouble, told or not, over or not. */
+struct db_happening {
+    int64_t number; /* 0: a new one */
+    char event[32]; /* of base/event.h */
+    char text[600];
+    uint64_t began, told, ended; /* seconds since 1970; 0: not yet */
+    bool damaged;                /* by db_happenings */
+};
+/* With the last WRITE since then. */
+int db_written(struct db *db, uint64_t since, int (*fn)(void *arg, const struct db_written *w), void *arg);
+/* Those that are not over, or were not then. */
+int db_happenings(struct db *db, uint64_t since, int (*fn)(void *arg, const struct db_happening *h), void *arg);
+/* A new one gets its number. */
+int db_happening_put(struct db *db, struct db_happening *h);
+/* Forgets what was over before that. */
+int db_history_forget(struct db *db, uint64_t before);
 
 /* The key of a cartridge's object: tapes/<barcode>/<kind>/<name>, kind seg, map or head. */
 #define DB_KEY_SIZE 128

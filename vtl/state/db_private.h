@@ -11,7 +11,7 @@
 /* lock: one transaction or query at a time, from db_enter to db_leave. It is held while a query gives its rows to its
  * caller, who may take what is below it (LOCK_RANKS: the elements, the spool), but call nothing of db.h. So a cartridge
  * of 300,000 segments is not in memory twice. */
-enum db_summed { DB_ELEMENT, DB_CARTRIDGE, DB_SEGMENT, DB_MAP, DB_GARBAGE, DB_N_SUMMED };
+enum db_summed { DB_ELEMENT, DB_CARTRIDGE, DB_SEGMENT, DB_MAP, DB_GARBAGE, DB_WRITTEN, DB_HAPPENING, DB_N_SUMMED };
 
 struct db {
     sqlite3 *sql;
@@ -49,7 +49,7 @@ int db_row(struct db *db, sqlite3_stmt *st);        /* the next row: 1; behind t
 int db_fail(struct db *db, int rc, const char *text);
 
 /*
- * ---- db_sums.c: a checksum in each row of element, cartridge, segment, map and garbage ----
+ * ---- db_sums.c: a checksum in each row of every table but meta ----
  *
  * sum is the CRC32C of all other columns, and a cartridge's content the sum of those of its segments, maps and garbage, so
  * that a row that is gone is missed too. Triggers keep both with every change, whoever makes it, and let no damaged row
@@ -66,6 +66,13 @@ int db_check_row(struct db *db, sqlite3_stmt *st, int col, enum db_summed t, con
 /* In a query of cartridge c: what content must be. */
 #define DB_CONTENT_OF(table) "(SELECT coalesce(sum(x.sum),0) FROM " table " x WHERE x.cartridge=c.rowid)"
 #define DB_CONTENT "(" DB_CONTENT_OF("segment") "+" DB_CONTENT_OF("map") "+" DB_CONTENT_OF("garbage") ")"
+
+/* ---- db_history.c ---- */
+int db_history_tables(struct db *db); /* makes its tables, and the sums of all; in a step */
+/* Within a transaction. NULL, or nothing written: nothing is done. */
+int db_written_put(struct db *db, const struct db_written *w);
+/* All that was written to the cartridge is in its head. Within a transaction. */
+int db_written_accepted(struct db *db, const struct db_cartridge *c);
 
 /* Within a transaction: */
 int db_cartridge_write(struct db *db, const struct db_cartridge *c);

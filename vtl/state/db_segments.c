@@ -175,10 +175,13 @@ static int set_open_size(struct db *db, int64_t cartridge, const struct seg_id *
     return db_step(db, st);
 }
 
-int db_segment_synced(struct db *db, int64_t cartridge, const struct seg_id *id, uint64_t bytes)
+int db_segment_synced(struct db *db, const struct db_cartridge *c, const struct seg_id *id, uint64_t bytes)
 {
     int rc = db_begin(db);
-    return rc ? rc : db_end(db, set_open_size(db, cartridge, id, bytes));
+    if (rc)
+        return rc;
+    rc = set_open_size(db, c->rowid, id, bytes);
+    return db_end(db, rc ? rc : db_written_put(db, c->written));
 }
 
 static int segment_update(struct db *db, int64_t cartridge, const char *sql, const struct seg_ref *r,
@@ -351,6 +354,8 @@ int db_committed(struct db *db, const struct db_cartridge *c, const struct map_r
         rc = map_insert(db, c->rowid, i, &maps[i]);
     if (!rc)
         rc = db_cartridge_write(db, c);
+    if (!rc && !c->dirty)
+        rc = db_written_accepted(db, c);
     return db_end(db, rc);
 }
 

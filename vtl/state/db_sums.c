@@ -22,6 +22,8 @@ static const struct {
                     "cartridge=NEW.cartridge AND epoch=NEW.epoch AND writer=NEW.writer AND number=NEW.number", true},
     [DB_MAP] = {"map", "cartridge=NEW.cartridge AND pos=NEW.pos", true},
     [DB_GARBAGE] = {"garbage", "cartridge=NEW.cartridge AND key=NEW.key", true},
+    [DB_WRITTEN] = {"written", "id=NEW.id AND began=NEW.began AND run=NEW.run", false},
+    [DB_HAPPENING] = {"happening", "number=NEW.number", false},
 };
 
 /* ---- the function ---- */
@@ -162,8 +164,20 @@ static int fill(struct db *db, enum db_summed t, const char *now)
     return rc ? rc : exec_format(db, "UPDATE %s SET sum=rowsum('%s',%s)", table, table, now);
 }
 
+/* Not yet, of those that a later step makes: 0. Or a negative errno. */
+static int is_there(struct db *db, enum db_summed t)
+{
+    DB_STMT st = db_prepare(db, "SELECT 1 FROM sqlite_master WHERE type='table' AND name=?");
+    if (st)
+        sqlite3_bind_text(st, 1, summed[t].table, -1, SQLITE_STATIC);
+    return db_row(db, st);
+}
+
 static int for_columns(struct db *db, enum db_summed t, bool triggers)
 {
+    int there = is_there(db, t);
+    if (there <= 0)
+        return there;
     char *now = columns(db, t, ""), *old = columns(db, t, "OLD.");
     int rc = -EIO;
     if (now && old)
@@ -176,7 +190,8 @@ static int for_columns(struct db *db, enum db_summed t, bool triggers)
 int db_sums_make(struct db *db)
 {
     /* A cartridge's last, as it holds those of its rows. */
-    static const enum db_summed order[] = {DB_ELEMENT, DB_SEGMENT, DB_MAP, DB_GARBAGE, DB_CARTRIDGE};
+    static const enum db_summed order[] = {DB_ELEMENT, DB_WRITTEN, DB_HAPPENING, DB_SEGMENT,
+                                           DB_MAP,     DB_GARBAGE, DB_CARTRIDGE};
     int rc = 0;
     for (int t = 0; !rc && t < DB_N_SUMMED; t++)
         rc = drop_triggers(db, (enum db_summed)t);

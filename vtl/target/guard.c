@@ -11,7 +11,7 @@
 
 #include "base/be.h"
 #include "base/crc32c.h"
-#include "base/log.h"
+#include "base/event.h"
 #include "vtl/target/pdu.h"
 #include "vtl/target/text.h"
 #include "vtl/target/tgt_list.h"
@@ -73,7 +73,7 @@ static size_t refuse(struct iscsi_connection *conn, const char *why)
 {
     char peer[128] = "";
     conn->tp->ep_show(conn, peer, sizeof(peer));
-    log_warn("iscsi: a connection ends (%s): %s", peer, why);
+    log_event(EVENT_CONNECTION_ENDED, "iscsi: a connection ends (%s): %s", peer, why);
     return 0; /* as at the end of the stream */
 }
 

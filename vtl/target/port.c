@@ -67,6 +67,16 @@ void port_begin_session(struct scsi_cmd *cmd, void (*ended)(void))
     ended(); /* who reinstates holds the older session until its last connection was released */
 }
 
+void port_describe(struct scsi_cmd *cmd, char name[PORT_NAME], char address[PORT_ADDRESS])
+{
+    struct iscsi_connection *conn = container_of(cmd, struct iscsi_task, scmd)->conn;
+    char peer[PORT_ADDRESS + 32] = "";
+    conn->tp->ep_show(conn, peer, sizeof(peer)); /* "IP Address: 192.0.2.1" */
+    const char *colon = strstr(peer, ": ");
+    (void)snprintf(name, PORT_NAME, "%s", conn->session->initiator);
+    (void)snprintf(address, PORT_ADDRESS, "%s", colon ? colon + 2 : peer);
+}
+
 /* ---- registrations ---- */
 
 /*

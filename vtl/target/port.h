@@ -17,4 +17,8 @@ void port_keep_registration(struct scsi_cmd *cmd);
 /* The logical unit ends. */
 void port_forget(const struct scsi_lu *lu);
 
+/* Who sent it: the initiator's name, and its address. On the transport's thread. */
+enum { PORT_NAME = 224, PORT_ADDRESS = 64 };
+void port_describe(struct scsi_cmd *cmd, char name[PORT_NAME], char address[PORT_ADDRESS]);
+
 #endif

@@ -43,9 +43,11 @@
  */
 
 enum {
+    OP_WRITE_6 = 0x0A,
     OP_INQUIRY = 0x12,
     OP_PERSISTENT_RESERVE_IN = 0x5E,
     OP_PERSISTENT_RESERVE_OUT = 0x5F,
+    OP_WRITE_16 = 0x8A,
     OP_REPORT_LUNS = 0xA0,
     TAG_SIMPLE = 0x20,         /* MSG_SIMPLE_TAG */
     FUNCTION_LUN_RESET = 0x17, /* LOGICAL_UNIT_RESET */
@@ -62,6 +64,8 @@ struct target_lun {
     atomic_bool closing;      /* ends what goes on behind its answer */
     struct list_head running; /* jobs at the executor */
     struct list_head held;    /* jobs that wait for the data of others; those of a session by CmdSN */
+    uint64_t writer;          /* whose WRITE was the last, told to the unit: nexus and its birth */
+    long writer_born;
 };
 
 struct target_job {
@@ -264,6 +268,19 @@ static int in_turn(struct target_lun *tl, struct scsi_cmd *cmd, const struct scs
     return SCSI_GOOD;
 }
 
+/* The report names the host. */
+static void note_writer(struct target_lun *tl, struct scsi_cmd *cmd)
+{
+    char name[PORT_NAME], address[PORT_ADDRESS];
+    bool write = cmd->scb[0] == OP_WRITE_6 || cmd->scb[0] == OP_WRITE_16;
+    if (!write || !tl->unit.written_by || (tl->writer == cmd->cmd_itn_id && tl->writer_born == cmd->it_nexus->ctime))
+        return;
+    tl->writer = cmd->cmd_itn_id;
+    tl->writer_born = cmd->it_nexus->ctime;
+    port_describe(cmd, name, address);
+    tl->unit.written_by(tl->unit.self, name, address);
+}
+
 /* ops[opcode].cmd_perform */
 static int perform(int host_no, struct scsi_cmd *cmd)
 {
@@ -278,6 +295,7 @@ static int perform(int host_no, struct scsi_cmd *cmd)
     request_init(&rq, cmd, &never);
     switch (scsi_lun_route(tl->unit.lun, &rq, &row)) {
     case SCSI_ROUTE_EXECUTOR:
+        note_writer(tl, cmd);
         if (!list_empty(&tl->held) || order_must_wait(cmd))
             return in_turn(tl, cmd, &rq, row);
         rq.give_out = give_out;
@@ -609,6 +627,8 @@ static int open_lun(struct target_lun *tl, struct scsi_lu *lu, const char *path,
         rc = errtext_set(err, -EBUSY, "logical unit \"%s\" exists already", path);
         goto fail;
     }
+    tl->writer = 0;
+    tl->writer_born = 0;
     list_init(&tl->running);
     list_init(&tl->held);
     atomic_init(&tl->closing, false);

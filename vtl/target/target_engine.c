@@ -107,7 +107,8 @@ static void make_drive(struct target_engine *e, unsigned i, struct target_unit *
                                 .drive = (int)i,
                                 .self = drive,
                                 .wake = ops->wake,
-                                .prevent = ops->prevent};
+                                .prevent = ops->prevent,
+                                .written_by = ops->written_by};
 }
 
 int target_engine_unit(struct target_engine *e, const char *path, struct target_unit *out, struct errtext *err)

@@ -14,13 +14,14 @@ struct target_engine {
     struct control_server *control;
 };
 
-/* A logical unit and what implements it. The last three may be called from the transport's thread: they never block. */
+/* A logical unit and what implements it. The last four may be called from the transport's thread: they never block. */
 struct target_unit {
     struct scsi_lun *lun; /* ended by lun->destroy(lun), before target_engine_close */
     int drive;            /* its number, or TARGET_CHANGER */
     void *self;
     void (*wake)(void *self);
     void (*prevent)(void *self, bool prevented);
+    void (*written_by)(void *self, const char *name, const char *address); /* NULL: of a changer */
 };
 enum { TARGET_CHANGER = -1 };
 

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* event.c: the table of events. docs/monitoring.md's is made of it ("packaging/manual readme"). */
+#include "base/event.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct event_described table[EVENT_COUNT] = {
+    [EVENT_STORE_DOWN] = {"store-down", LOG_LEVEL_ERROR, "requests to the store fail, or do not get on",
+                          "`s3vtl status`, `s3vtl doctor`"},
+    [EVENT_STORE_UP] = {"store-up", LOG_LEVEL_NOTICE, "the store is well again", ""},
+    [EVENT_BACKLOG_OLD] = {"backlog-old", LOG_LEVEL_ERROR,
+                           "something has been only on this disk for longer than `[notify] backlog_age`",
+                           "`s3vtl status --only backlog`; a faster line, or less to back up"},
+    [EVENT_BACKLOG_OVER] = {"backlog-over", LOG_LEVEL_NOTICE, "nothing is that old any more", ""},
+    [EVENT_DISK_FILLING] = {"disk-filling", LOG_LEVEL_ERROR,
+                            "the disk of `state_dir` has less free than `[notify] disk_free`",
+                            "free some; lower `max_dirty` or `cache_size`"},
+    [EVENT_DISK_FREE] = {"disk-free", LOG_LEVEL_NOTICE, "it has enough again", ""},
+    [EVENT_DAMAGE] = {"damage", LOG_LEVEL_ERROR,
+                      "`verify`, or the start after a crash, found data that are damaged or gone",
+                      "`s3vtl tape show`; write those backups again"},
+    [EVENT_SPOOL_LOST] = {"spool-lost", LOG_LEVEL_ERROR,
+                          "a file of the spool is gone or damaged, and was not in the store yet",
+                          "bring the file back, or write those backups again"},
+    [EVENT_WRITE_LOST] = {"write-lost", LOG_LEVEL_ERROR,
+                          "acknowledged blocks could not be written to this disk; the host is told",
+                          "look at the disk; repeat the job"},
+    [EVENT_FENCED] = {"fenced", LOG_LEVEL_ERROR, "another gateway owns a cartridge, or a copy of this one does",
+                      "s3vtl-tape-claim(1)"},
+    [EVENT_COPY_SEEN] = {"copy-seen", LOG_LEVEL_WARNING, "another library, or a copy of this one, uses the same prefix",
+                         "s3vtl-tape-claim(1)"},
+    [EVENT_LOAD_FAILED] = {"load-failed", LOG_LEVEL_ERROR, "a drive cannot load or give back its cartridge",
+                           "the line says why"},
+    [EVENT_STATE_FAILED] = {"state-failed", LOG_LEVEL_ERROR, "`state.db` cannot be read or written",
+                            "look at the disk; s3vtl-library-rebuild(1)"},
+    [EVENT_NO_ANSWER] = {"no-answer", LOG_LEVEL_ERROR, "the library runs, and has not answered for two minutes",
+                         "`journalctl -u s3vtl`; look at the disk"},
+    [EVENT_ANSWERS] = {"answers", LOG_LEVEL_NOTICE, "it answers again", ""},
+    [EVENT_NOTIFY_FAILED] = {"notify-failed", LOG_LEVEL_ERROR, "a message could not be sent", "`s3vtl notify --test`"},
+    [EVENT_UPLOAD_FAILED] = {"upload-failed", LOG_LEVEL_WARNING,
+                             "one of a cartridge's transfers failed, and is tried again",
+                             "nothing, if it does not stay"},
+    [EVENT_CACHE_DAMAGED] = {"cache-damaged", LOG_LEVEL_WARNING,
+                             "a local copy is damaged, and the store's is read instead", "look at the disk"},
+    [EVENT_CONNECTION_ENDED] = {"connection-ended", LOG_LEVEL_WARNING, "an initiator sent what iSCSI does not allow",
+                                "docs/limits.md"},
+    [EVENT_RECOVERED_SEGMENT] = {"segment-recovered", LOG_LEVEL_NOTICE,
+                                 "after a crash: what was being written is there", ""},
+    [EVENT_RELOADED] = {"reloaded", LOG_LEVEL_NOTICE, "the configuration was read again, and a key taken", ""},
+    [EVENT_RELOAD_REFUSED] = {"reload-refused", LOG_LEVEL_ERROR, "the configuration was read again, and nothing taken",
+                              "the line names each key"},
+};
+
+const struct event_described *event_describe(enum event e)
+{
+    return &table[e];
+}
+
+enum event event_of(const char *id)
+{
+    unsigned e = 0;
+    while (e < EVENT_COUNT && (!id || strcmp(table[e].id, id) != 0))
+        e++;
+    return (enum event)e;
+}
+
+void log_event(enum event e, const char *fmt, ...)
+{
+    char line[900];
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(line, sizeof(line), fmt, ap);
+    va_end(ap);
+    size_t room = sizeof(line) - strlen(table[e].id) - sizeof(" []"), n = strlen(line);
+    n = n < room ? n : room;
+    (void)snprintf(line + n, sizeof(line) - n, " [%s]", table[e].id);
+    log_note(table[e].level, line);
+}

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test_watch.c: trouble is told once, neither too early nor too late, and its end once, if it is true. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "vtl/cmd/watch.h"
+
+enum { START = 1000000, LOOK_S = 15, DAY = 24 * 3600 };
+
+static struct watch_sign sign_of(bool bad)
+{
+    struct watch_sign s = {.is = bad ? WATCH_BAD : WATCH_GOOD};
+    (void)snprintf(s.text, sizeof(s.text), "why");
+    return s;
+}
+
+/* How often each was said from now until then, when the trouble is as it is. */
+struct said {
+    unsigned begins, goes_on, over;
+    uint64_t began_at, over_at; /* of the last ones */
+};
+
+static void go_on(struct watch_trouble *t, enum watch_kind kind, bool bad, uint64_t *now, uint64_t seconds,
+                  struct said *said)
+{
+    for (uint64_t until = *now + seconds; *now < until; *now += LOOK_S) {
+        const struct watch_sign s = sign_of(bad);
+        switch (watch_step(t, kind, &s, *now, DAY)) {
+        case WATCH_BEGINS:
+            said->begins++;
+            said->began_at = *now;
+            break;
+        case WATCH_GOES_ON:
+            said->goes_on++;
+            break;
+        case WATCH_IS_OVER:
+            said->over++;
+            said->over_at = *now;
+            watch_clear(t);
+            break;
+        case WATCH_SAYS_NOTHING:
+            break;
+        }
+    }
+}
+
+/* Whenever the first call fails between two looks. */
+static void a_store_that_is_down_is_told_after_one_minute_and_within_two(void **state)
+{
+    (void)state;
+    for (uint64_t before = 0; before < LOOK_S; before++) {
+        struct watch_trouble t = {0};
+        struct said said = {0};
+        uint64_t now = START;
+        for (; !said.begins; now += LOOK_S) {
+            struct watch_sign s = sign_of(true);
+            s.since = START - before;
+            said.begins += watch_step(&t, WATCH_STORE, &s, now, DAY) == WATCH_BEGINS;
+            said.began_at = now;
+        }
+        assert_int_equal(t.began, before ? START - before : START);
+        assert_in_range(said.began_at - t.began, 60, 90);
+    }
+}
+
+static void what_is_over_soon_is_never_told(void **state)
+{
+    (void)state;
+    struct watch_trouble t = {0};
+    struct said said = {0};
+    uint64_t now = START;
+    for (int i = 0; i < 100; i++) {
+        go_on(&t, WATCH_STORE, true, &now, 45, &said);
+        go_on(&t, WATCH_STORE, false, &now, 60, &said);
+    }
+    assert_int_equal(said.begins + said.goes_on + said.over, 0);
+}
+
+static void a_flapping_store_is_told_once_and_its_end_once(void **state)
+{
+    (void)state;
+    struct watch_trouble t = {0};
+    struct said said = {0};
+    uint64_t now = START;
+    for (int i = 0; i < 100; i++) {
+        go_on(&t, WATCH_STORE, true, &now, 90, &said);
+        go_on(&t, WATCH_STORE, false, &now, 90, &said);
+    }
+    assert_int_equal(said.begins, 1);
+    assert_int_equal(said.over, 0);
+    uint64_t good = now - 90;
+    go_on(&t, WATCH_STORE, false, &now, 3600, &said);
+    assert_int_equal(said.begins, 1);
+    assert_int_equal(said.over, 1);
+    assert_in_range(said.over_at - good, 120, 150);
+    assert_int_equal(said.goes_on, 0);
+}
+
+static void trouble_that_stays_is_told_again_once_a_day(void **state)
+{
+    (void)state;
+    struct watch_trouble t = {0};
+    struct said said = {0};
+    uint64_t now = START;
+    go_on(&t, WATCH_STORE, true, &now, 5 * DAY + 200, &said);
+    assert_int_equal(said.begins, 1);
+    assert_int_equal(said.goes_on, 5);
+}
+
+static void what_gets_worse_is_told_at_once_and_what_gets_better_is_not(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t weight;
+        enum watch_says want;
+    } looks[] = {{1, WATCH_BEGINS},       {1, WATCH_SAYS_NOTHING}, {3, WATCH_GOES_ON},
+                 {3, WATCH_SAYS_NOTHING}, {2, WATCH_SAYS_NOTHING}, {4, WATCH_GOES_ON}};
+    struct watch_trouble t = {0};
+    for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++) {
+        struct watch_sign s = sign_of(true);
+        s.weight = looks[i].weight;
+        assert_int_equal(watch_step(&t, WATCH_DAMAGE, &s, START + i * LOOK_S, DAY), looks[i].want);
+    }
+}
+
+/* A library that does not answer says nothing of its store: neither that it is down, nor that it is well. */
+static void what_is_not_known_changes_nothing(void **state)
+{
+    (void)state;
+    struct watch_trouble t = {0};
+    struct said said = {0};
+    const struct watch_sign unknown = {.is = WATCH_NOT_KNOWN};
+    uint64_t now = START;
+    go_on(&t, WATCH_STORE, true, &now, 90, &said);
+    assert_int_equal(said.begins, 1);
+    for (; now < START + 2 * DAY; now += LOOK_S)
+        assert_int_equal(watch_step(&t, WATCH_STORE, &unknown, now, DAY), WATCH_SAYS_NOTHING);
+    assert_int_equal(t.good_since, 0);
+}
+
+static void what_an_earlier_run_told_is_not_told_again_and_its_end_is(void **state)
+{
+    (void)state;
+    struct watch_trouble t = {.began = START, .told = START + 60, .number = 7, .weight = WATCH_WEIGHT_UNKNOWN};
+    struct said said = {0};
+    uint64_t now = START + 3600;
+    struct watch_sign s = sign_of(true);
+    s.weight = 5;
+    assert_int_equal(watch_step(&t, WATCH_DAMAGE, &s, now, DAY), WATCH_SAYS_NOTHING);
+    s.weight = 6;
+    assert_int_equal(watch_step(&t, WATCH_DAMAGE, &s, now, DAY), WATCH_GOES_ON);
+    go_on(&t, WATCH_DAMAGE, false, &now, 300, &said);
+    assert_int_equal(said.over, 1);
+}
+
+/* A clock that is set back makes no time go by. */
+static void a_clock_that_is_set_back_tells_nothing(void **state)
+{
+    (void)state;
+    struct watch_trouble t = {0};
+    struct said said = {0};
+    uint64_t now = START;
+    go_on(&t, WATCH_STORE, true, &now, 90, &said);
+    now = START - DAY;
+    go_on(&t, WATCH_STORE, true, &now, 3600, &said);
+    assert_int_equal(said.begins, 1);
+    assert_int_equal(said.goes_on, 0);
+}
+
+/* ---- what a look means ---- */
+
+static json_t *cartridge(const char *barcode, json_int_t local, json_int_t since, const char *flag)
+{
+    json_t *c = json_pack("{s:s, s:I, s:I, s:n}", "barcode", barcode, "local_only_bytes", local, "backlog_since", since,
+                          "trouble");
+    if (flag && !strcmp(flag, "lost_objects"))
+        json_object_set_new(c, flag, json_integer(3));
+    else if (flag)
+        json_object_set_new(c, flag, json_true());
+    return c;
+}
+
+static void look(json_t *figures, json_t *status, uint64_t disk_free, struct watch_sign signs[WATCH_KINDS])
+{
+    const struct watch_seen seen = {.now = START,
+                                    .figures = figures,
+                                    .status = status,
+                                    .disk_free = disk_free,
+                                    .disk_size = 1000,
+                                    .least_free = 100,
+                                    .backlog_age = 600};
+    watch_look(&seen, signs);
+    json_decref(figures);
+    json_decref(status);
+}
+
+static void a_library_that_is_well_shows_nothing_bad(void **state)
+{
+    (void)state;
+    struct watch_sign signs[WATCH_KINDS];
+    look(json_pack("{s:b, s:i, s:i}", "trouble", 0, "failing_cartridges", 0, "trouble_ms", 0),
+         json_pack("{s:[o, o]}", "cartridges", cartridge("AAA001L8", 0, 0, NULL),
+                   cartridge("AAA002L8", 5, START - 600, NULL)),
+         500, signs);
+    for (unsigned k = 0; k < WATCH_KINDS; k++)
+        assert_int_equal(signs[k].is, WATCH_GOOD);
+}
+
+static void each_trouble_is_seen_and_names_its_cartridge(void **state)
+{
+    (void)state;
+    struct watch_sign signs[WATCH_KINDS];
+    look(json_pack("{s:b, s:s, s:i}", "trouble", 1, "trouble_text", "PUT: 503", "trouble_ms", 42000),
+         json_pack("{s:[o, o, o, o], s:i}", "cartridges", cartridge("OLD001L8", 5, START - 601, NULL),
+                   cartridge("DAM001L8", 0, 0, "lost_objects"), cartridge("FEN001L8", 0, 0, "fenced"),
+                   cartridge("LOS001L8", 0, 0, "lost"), "local_only_bytes", 5),
+         99, signs);
+    static const char *const names[WATCH_KINDS] = {
+        [WATCH_STORE] = "PUT: 503",  [WATCH_BACKLOG] = "OLD001L8", [WATCH_DISK] = "99 B free",
+        [WATCH_DAMAGE] = "DAM001L8", [WATCH_FENCED] = "FEN001L8",  [WATCH_LOST] = "LOS001L8"};
+    for (unsigned k = 0; k < WATCH_SILENT; k++) {
+        assert_int_equal(signs[k].is, WATCH_BAD);
+        assert_non_null(strstr(signs[k].text, names[k]));
+    }
+    assert_int_equal(signs[WATCH_SILENT].is, WATCH_GOOD);
+    assert_int_equal(signs[WATCH_STORE].since, START - 42);
+    assert_int_equal(signs[WATCH_DAMAGE].weight, 3);
+}
+
+static void a_library_that_does_not_answer_is_seen_and_nothing_else(void **state)
+{
+    (void)state;
+    struct watch_sign signs[WATCH_KINDS];
+    look(NULL, NULL, 105, signs);
+    for (unsigned k = 0; k < WATCH_SILENT; k++)
+        assert_int_equal(signs[k].is, WATCH_NOT_KNOWN); /* the disk is neither full nor well */
+    assert_int_equal(signs[WATCH_SILENT].is, WATCH_BAD);
+}
+
+/* A directory has no health of its own. */
+static void a_store_is_down_when_the_transfers_of_a_cartridge_fail(void **state)
+{
+    (void)state;
+    struct watch_sign signs[WATCH_KINDS];
+    look(json_pack("{s:b, s:i}", "trouble", 0, "failing_cartridges", 1), NULL, 500, signs);
+    assert_int_equal(signs[WATCH_STORE].is, WATCH_BAD);
+}
+
+static void every_event_has_its_own_name(void **state)
+{
+    (void)state;
+    for (unsigned e = 0; e < EVENT_COUNT; e++) {
+        const struct event_described *d = event_describe((enum event)e);
+        assert_non_null(d->id);
+        assert_true(d->meaning[0] && strspn(d->id, "abcdefghijklmnopqrstuvwxyz-") == strlen(d->id));
+        assert_int_equal(event_of(d->id), e);
+    }
+    for (unsigned k = 0; k < WATCH_KINDS; k++)
+        assert_int_equal(watch_kind_of(watch_event((enum watch_kind)k, WATCH_BEGINS)), k);
+    assert_int_equal(event_of("no-such"), EVENT_COUNT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_store_that_is_down_is_told_after_one_minute_and_within_two),
+        cmocka_unit_test(what_is_over_soon_is_never_told),
+        cmocka_unit_test(a_flapping_store_is_told_once_and_its_end_once),
+        cmocka_unit_test(trouble_that_stays_is_told_again_once_a_day),
+        cmocka_unit_test(what_gets_worse_is_told_at_once_and_what_gets_better_is_not),
+        cmocka_unit_test(what_is_not_known_changes_nothing),
+        cmocka_unit_test(what_an_earlier_run_told_is_not_told_again_and_its_end_is),
+        cmocka_unit_test(a_clock_that_is_set_back_tells_nothing),
+        cmocka_unit_test(a_library_that_is_well_shows_nothing_bad),
+        cmocka_unit_test(each_trouble_is_seen_and_names_its_cartridge),
+        cmocka_unit_test(a_library_that_does_not_answer_is_seen_and_nothing_else),
+        cmocka_unit_test(a_store_is_down_when_the_transfers_of_a_cartridge_fail),
+        cmocka_unit_test(every_event_has_its_own_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* ask.c: see ask.h. */
+#include "vtl/cmd/ask.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "vtl/library/control.h"
+
+/* While an answer is due, nothing more is asked: each question takes one of the library's places. */
+static bool owes_an_answer(struct ask *a)
+{
+    struct pollfd p = {.fd = a->owing_fd, .events = POLLIN};
+    if (a->owing_fd < 0)
+        return false;
+    if (poll(&p, 1, 0) == 0)
+        return true;
+    close(a->owing_fd);
+    a->owing_fd = -1;
+    return false;
+}
+
+/* New reference; NULL: no answer by then. */
+static json_t *ask_status(struct ask *a, uint64_t until)
+{
+    uint64_t now = clock_ms();
+    if (owes_an_answer(a) || now >= until)
+        return NULL;
+    int fd = control_connect(a->cfg, (unsigned)(until - now), NULL);
+    if (fd < 0)
+        return NULL;
+    json_t *request = json_pack("{s:s}", "op", "status"), *result = NULL;
+    if (control_call_over(fd, a->cfg, request, &result, NULL) == -EAGAIN)
+        a->owing_fd = fd;
+    else
+        close(fd);
+    json_decref(request);
+    return result;
+}
+
+void ask_all(struct ask *a, json_t **figures, json_t **status)
+{
+    uint64_t until = clock_ms() + ASK_MS;
+    json_t *request = json_pack("{s:s}", "op", "figures");
+    *figures = *status = NULL;
+    if (!control_call(a->cfg, request, ASK_MS, figures, NULL))
+        *status = ask_status(a, until);
+    json_decref(request);
+}
+
+void ask_end(struct ask *a)
+{
+    if (a->owing_fd >= 0)
+        close(a->owing_fd);
+    a->owing_fd = -1;
+}
+
+void ask_disk(const char *dir, uint64_t *available, uint64_t *size)
+{
+    struct statvfs v;
+    *available = *size = 0;
+    if (statvfs(dir, &v))
+        return;
+    *available = (uint64_t)v.f_bavail * v.f_frsize;
+    *size = (uint64_t)v.f_blocks * v.f_frsize;
+}

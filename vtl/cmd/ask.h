@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* ask.h: asks the serving library for its figures again and again, without ever holding it up or waiting for it. */
+#ifndef S3VTL_ASK_H
+#define S3VTL_ASK_H
+
+#include <jansson.h>
+
+#include "vtl/config/config.h"
+
+/* One thread's. */
+struct ask {
+    const struct vtl_config *cfg;
+    int owing_fd; /* a connection on which the library owes an answer that came too late; -1: none */
+};
+
+enum { ASK_MS = 2000 };
+/* *figures: NULL when the library does not answer in ASK_MS; *status: NULL also while it cannot walk over its
+ * cartridges. New references. */
+void ask_all(struct ask *a, json_t **figures, json_t **status);
+void ask_end(struct ask *a);
+/* Of the file system of that directory; both 0: not known. */
+void ask_disk(const char *dir, uint64_t *available, uint64_t *size);
+
+#endif

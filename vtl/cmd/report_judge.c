@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* report_judge.c: see report_judge.h. */
+#include "vtl/cmd/report_judge.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/event.h"
+#include "base/human.h"
+#include "base/strbuf.h"
+
+enum { NAMED = 3 }; /* cartridges that a line names; it counts the rest */
+
+struct verdict {
+    enum report_level level;
+    struct strbuf why; /* the worst first */
+};
+
+static uint64_t number(const json_t *j, const char *key)
+{
+    json_int_t n = json_integer_value(json_object_get(j, key));
+    return n > 0 ? (uint64_t)n : 0;
+}
+
+static const char *text(const json_t *j, const char *key)
+{
+    const char *s = json_string_value(json_object_get(j, key));
+    return s ? s : "";
+}
+
+static bool is_true(const json_t *j, const char *key)
+{
+    return json_is_true(json_object_get(j, key));
+}
+
+/* Begins one more reason. */
+static void reason(struct verdict *v, enum report_level level)
+{
+    v->level = level > v->level ? level : v->level;
+    if (v->why.len)
+        strbuf_adds(&v->why, "; ");
+}
+
+/* ---- of cartridges ---- */
+
+static bool is_damaged(const json_t *c, uint64_t now, uint64_t limit)
+{
+    (void)now;
+    (void)limit;
+    return number(c, "lost_objects");
+}
+
+static bool is_lost(const json_t *c, uint64_t now, uint64_t limit)
+{
+    (void)now;
+    (void)limit;
+    return is_true(c, "lost");
+}
+
+static bool is_fenced(const json_t *c, uint64_t now, uint64_t limit)
+{
+    (void)now;
+    (void)limit;
+    return is_true(c, "fenced");
+}
+
+static bool is_old(const json_t *c, uint64_t now, uint64_t limit)
+{
+    uint64_t since = number(c, "backlog_since");
+    return number(c, "local_only_bytes") && since && now > since + limit;
+}
+
+static bool is_in_other_trouble(const json_t *c, uint64_t now, uint64_t limit)
+{
+    return text(c, "trouble")[0] && !is_lost(c, now, limit) && !is_fenced(c, now, limit);
+}
+
+static const struct {
+    bool (*is)(const json_t *c, uint64_t now, uint64_t limit);
+    enum report_level level;
+    const char *what;
+} rules[] = {
+    {is_damaged, REPORT_CRITICAL, "damaged"},
+    {is_lost, REPORT_CRITICAL, "lost in the spool"},
+    {is_fenced, REPORT_CRITICAL, "fenced (another gateway owns it)"},
+    {is_old, REPORT_WARNING, "only on this disk for too long"},
+    {is_in_other_trouble, REPORT_WARNING, "in trouble"},
+};
+
+static void judge_cartridges(struct verdict *v, const json_t *r, uint64_t limit, enum report_level level)
+{
+    for (size_t k = 0; k < sizeof(rules) / sizeof(rules[0]); k++) {
+        size_t i, n = 0;
+        json_t *c;
+        if (rules[k].level != level)
+            continue;
+        json_array_foreach(json_object_get(r, "cartridges"), i, c)
+        {
+            if (!rules[k].is(c, number(r, "now"), limit))
+                continue;
+            if (!n++) {
+                reason(v, level);
+                strbuf_addf(&v->why, "%s: ", rules[k].what);
+            }
+            if (n <= NAMED)
+                strbuf_addf(&v->why, "%s%s", n > 1 ? ", " : "", text(c, "barcode"));
+        }
+        if (n > NAMED)
+            strbuf_addf(&v->why, " and %zu more", n - NAMED);
+    }
+}
+
+/* ---- of the library ---- */
+
+static void judge_serving(struct verdict *v, const json_t *r)
+{
+    char size[HUMAN_ROOM];
+    uint64_t local = number(r, "local_only_bytes");
+    if (is_true(r, "serving"))
+        return;
+    reason(v, local ? REPORT_CRITICAL : REPORT_WARNING);
+    strbuf_adds(&v->why, "NOT SERVING");
+    if (local)
+        strbuf_addf(&v->why, ", and %s only on this disk", human_size(local, size));
+}
+
+/* What the host lost in that time, though it was told; and trouble, now or over. Of what is there now, the cartridges
+ * and the store's health say more. */
+static void judge_happenings(struct verdict *v, const json_t *r, enum report_level level)
+{
+    size_t i, over = 0;
+    json_t *h;
+    const char *first = "";
+    json_array_foreach(json_object_get(r, "happenings"), i, h)
+    {
+        enum event e = event_of(text(h, "event"));
+        if (e == EVENT_WRITE_LOST && level == REPORT_CRITICAL) {
+            reason(v, level);
+            strbuf_addf(&v->why, "lost: %s", text(h, "text"));
+        } else if (e == EVENT_DISK_FILLING && level == REPORT_WARNING && !number(h, "ended")) {
+            reason(v, level);
+            strbuf_adds(&v->why, text(h, "text"));
+        } else if (e != EVENT_WRITE_LOST && number(h, "ended")) {
+            first = over++ ? first : text(h, "event");
+        }
+    }
+    if (over && level == REPORT_WARNING) {
+        reason(v, level);
+        strbuf_addf(&v->why, "trouble that is over: %s", first);
+        if (over > 1)
+            strbuf_addf(&v->why, " and %zu more", over - 1);
+    }
+}
+
+static void judge_store(struct verdict *v, const json_t *r)
+{
+    const json_t *store = json_object_get(r, "store");
+    char time[HUMAN_ROOM];
+    if (text(store, "trouble")[0]) {
+        reason(v, REPORT_WARNING);
+        strbuf_addf(&v->why, "the store is in trouble, for %s", human_duration(number(store, "since_ms") / 1000, time));
+    }
+    if (text(r, "warning")[0]) {
+        reason(v, REPORT_WARNING);
+        strbuf_adds(&v->why, text(r, "warning"));
+    }
+    if (number(r, "damaged_records")) {
+        reason(v, REPORT_WARNING);
+        strbuf_addf(&v->why, "%" PRIu64 " records of this report are damaged", number(r, "damaged_records"));
+    }
+}
+
+/* ---- what was written ---- */
+
+struct written {
+    uint64_t bytes;
+    size_t cartridges, hosts, waiting; /* waiting: rows that are not accepted */
+};
+
+/* Is it the first row with that value of key? */
+static bool is_new(const json_t *list, size_t i, const char *key)
+{
+    const char *value = text(json_array_get(list, i), key);
+    for (size_t k = 0; k < i; k++)
+        if (!strcmp(text(json_array_get(list, k), key), value))
+            return false;
+    return true;
+}
+
+static struct written sum_written(const json_t *r)
+{
+    struct written w = {0};
+    const json_t *list = json_object_get(r, "written");
+    size_t i;
+    json_t *j;
+    json_array_foreach(list, i, j)
+    {
+        w.bytes += number(j, "bytes");
+        w.cartridges += is_new(list, i, "barcode");
+        w.hosts += is_new(list, i, "host");
+        w.waiting += is_true(j, "in_library") && !number(j, "accepted");
+    }
+    return w;
+}
+
+static void tell_written(struct strbuf *out, const json_t *r)
+{
+    char size[HUMAN_ROOM];
+    struct written w = sum_written(r);
+    uint64_t local = number(r, "local_only_bytes");
+    if (!w.cartridges)
+        strbuf_adds(out, "nothing written");
+    else
+        strbuf_addf(out, "%zu cartridge%s written, %s, by %zu host%s", w.cartridges, w.cartridges == 1 ? "" : "s",
+                    human_size(w.bytes, size), w.hosts, w.hosts == 1 ? "" : "s");
+    if (local)
+        strbuf_addf(out, ", %s only on this disk", human_size(local, size));
+    else if (w.waiting)
+        strbuf_adds(out, ", not all accepted by the store yet");
+    else
+        strbuf_adds(out, ", all accepted by the store");
+}
+
+const char *report_level_name(enum report_level level)
+{
+    static const char *const names[] = {"OK", "WARNING", "CRITICAL", "UNKNOWN"};
+    return names[level];
+}
+
+enum report_level report_judge(const json_t *r, uint64_t backlog_age, char *line, size_t room)
+{
+    struct verdict v = {.level = REPORT_OK};
+    struct strbuf written = {.data = NULL};
+    judge_cartridges(&v, r, backlog_age, REPORT_CRITICAL);
+    judge_happenings(&v, r, REPORT_CRITICAL);
+    judge_serving(&v, r);
+    judge_store(&v, r);
+    judge_cartridges(&v, r, backlog_age, REPORT_WARNING);
+    judge_happenings(&v, r, REPORT_WARNING);
+    tell_written(&written, r);
+    (void)snprintf(line, room, "S3VTL %s - %s%s%s", report_level_name(v.level), v.why.len ? strbuf_str(&v.why) : "",
+                   v.why.len ? "; " : "", strbuf_str(&written));
+    for (char *p = line; *p; p++) /* one line; what follows a bar would be figures */
+        *p = *p == '|' ? '/' : (unsigned char)*p < ' ' ? ' ' : *p;
+    strbuf_free(&v.why);
+    strbuf_free(&written);
+    return v.level;
+}
+
+void report_figures(const json_t *r, char *out, size_t room)
+{
+    uint64_t now = number(r, "now"), oldest = now;
+    size_t i;
+    json_t *c;
+    json_array_foreach(json_object_get(r, "cartridges"), i, c)
+    {
+        uint64_t since = number(c, "local_only_bytes") ? number(c, "backlog_since") : 0;
+        oldest = since && since < oldest ? since : oldest;
+    }
+    (void)snprintf(out, room,
+                   "written=%" PRIu64 "B only_on_this_disk=%" PRIu64 "B accepted=%" PRIu64 "B backlog_age=%" PRIu64 "s",
+                   sum_written(r).bytes, number(r, "local_only_bytes"), number(r, "accepted_bytes"), now - oldest);
+}

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* watch.c: see watch.h. */
+#include "vtl/cmd/watch.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/human.h"
+
+/* Seconds. What was found for good (damage, a lost file, a fenced cartridge) is told at once. */
+static const struct {
+    enum event begins, over;
+    uint64_t enter; /* it has been trouble for so long */
+    uint64_t calm;  /* good for so long before that, and it never was */
+    uint64_t leave; /* good for so long after that, and it is over */
+} rules[WATCH_KINDS] = {
+    [WATCH_STORE] = {EVENT_STORE_DOWN, EVENT_STORE_UP, 60, 30, 120},
+    [WATCH_BACKLOG] = {EVENT_BACKLOG_OLD, EVENT_BACKLOG_OVER, 0, 0, 60},
+    [WATCH_DISK] = {EVENT_DISK_FILLING, EVENT_DISK_FREE, 60, 30, 300},
+    [WATCH_DAMAGE] = {EVENT_DAMAGE, EVENT_DAMAGE, 0, 0, 60},
+    [WATCH_FENCED] = {EVENT_FENCED, EVENT_FENCED, 0, 0, 60},
+    [WATCH_LOST] = {EVENT_SPOOL_LOST, EVENT_SPOOL_LOST, 0, 0, 60},
+    [WATCH_SILENT] = {EVENT_NO_ANSWER, EVENT_ANSWERS, 120, 0, 30},
+};
+
+/* ---- what a look means ---- */
+
+static uint64_t number(const json_t *j, const char *key)
+{
+    json_int_t n = json_integer_value(json_object_get(j, key));
+    return n > 0 ? (uint64_t)n : 0;
+}
+
+static const char *text(const json_t *j, const char *key)
+{
+    const char *s = json_string_value(json_object_get(j, key));
+    return s ? s : "";
+}
+
+static void look_at_library(const struct watch_seen *seen, struct watch_sign *s)
+{
+    s->is = seen->figures ? WATCH_GOOD : WATCH_BAD;
+    (void)snprintf(s->text, sizeof(s->text), "the library does not answer");
+}
+
+/* A store without a health of its own is known by the cartridges whose transfers fail. */
+static void look_at_store(const struct watch_seen *seen, struct watch_sign *s)
+{
+    const json_t *f = seen->figures;
+    const char *why = text(f, "trouble_text");
+    uint64_t failing = number(f, "failing_cartridges"), ms = number(f, "trouble_ms");
+    size_t i;
+    json_t *c;
+    if (!f)
+        return;
+    s->is = json_is_true(json_object_get(f, "trouble")) || failing ? WATCH_BAD : WATCH_GOOD;
+    s->since = ms / 1000 < seen->now ? seen->now - ms / 1000 : 0;
+    json_array_foreach(json_object_get(seen->status, "cartridges"), i, c) if (!why[0]) why = text(c, "trouble");
+    (void)snprintf(s->text, sizeof(s->text), "the store is in trouble: %s",
+                   why[0] ? why : "transfers of a cartridge fail");
+}
+
+static void look_at_backlog(const struct watch_seen *seen, struct watch_sign *s)
+{
+    size_t i, n = 0;
+    json_t *c;
+    uint64_t oldest = 0;
+    char age[HUMAN_ROOM], size[HUMAN_ROOM];
+    const char *first = "";
+    if (!seen->status)
+        return;
+    json_array_foreach(json_object_get(seen->status, "cartridges"), i, c)
+    {
+        uint64_t since = number(c, "local_only_bytes") ? number(c, "backlog_since") : 0;
+        if (!since || seen->now <= since + seen->backlog_age)
+            continue;
+        n++;
+        if (!oldest || since < oldest) {
+            oldest = since;
+            first = text(c, "barcode");
+        }
+    }
+    s->is = n ? WATCH_BAD : WATCH_GOOD;
+    s->since = n ? oldest + seen->backlog_age : 0;
+    (void)snprintf(s->text, sizeof(s->text),
+                   "%s has been only on this disk in part for %s (%zu cartridge%s so old); %s "
+                   "in all",
+                   first, human_duration(seen->now - oldest, age), n, n == 1 ? "" : "s",
+                   human_size(number(seen->status, "local_only_bytes"), size));
+}
+
+/* A tenth between bad and good. */
+static void look_at_disk(const struct watch_seen *seen, struct watch_sign *s)
+{
+    char left[HUMAN_ROOM], least[HUMAN_ROOM];
+    if (!seen->disk_size)
+        return;
+    if (seen->disk_free >= seen->least_free + seen->least_free / 10)
+        s->is = WATCH_GOOD;
+    else if (seen->disk_free < seen->least_free)
+        s->is = WATCH_BAD;
+    (void)snprintf(s->text, sizeof(s->text), "the disk of state_dir has %s free, less than %s",
+                   human_size(seen->disk_free, left), human_size(seen->least_free, least));
+}
+
+static uint64_t damage_of(const json_t *c)
+{
+    return number(c, "lost_objects");
+}
+
+static uint64_t fenced_of(const json_t *c)
+{
+    return json_is_true(json_object_get(c, "fenced"));
+}
+
+static uint64_t lost_of(const json_t *c)
+{
+    return json_is_true(json_object_get(c, "lost"));
+}
+
+static void look_at_cartridges(const struct watch_seen *seen, struct watch_sign *s, uint64_t (*of)(const json_t *c),
+                               const char *what)
+{
+    size_t i, n = 0;
+    json_t *c;
+    const char *first = "", *why = "";
+    if (!seen->status)
+        return;
+    json_array_foreach(json_object_get(seen->status, "cartridges"), i, c)
+    {
+        uint64_t weight = of(c);
+        if (!weight)
+            continue;
+        s->weight += weight;
+        if (n++)
+            continue;
+        first = text(c, "barcode");
+        why = text(c, "trouble");
+    }
+    s->is = n ? WATCH_BAD : WATCH_GOOD;
+    if (n > 1)
+        (void)snprintf(s->text, sizeof(s->text), "%s and %zu more %s%s%.400s", first, n - 1, what, why[0] ? ": " : "",
+                       why);
+    else
+        (void)snprintf(s->text, sizeof(s->text), "%s %s%s%.400s", first, what, why[0] ? ": " : "", why);
+}
+
+void watch_look(const struct watch_seen *seen, struct watch_sign signs[WATCH_KINDS])
+{
+    memset(signs, 0, WATCH_KINDS * sizeof(*signs));
+    look_at_library(seen, &signs[WATCH_SILENT]);
+    look_at_store(seen, &signs[WATCH_STORE]);
+    look_at_backlog(seen, &signs[WATCH_BACKLOG]);
+    look_at_disk(seen, &signs[WATCH_DISK]);
+    look_at_cartridges(seen, &signs[WATCH_DAMAGE], damage_of, "damaged: see tape show");
+    look_at_cartridges(seen, &signs[WATCH_FENCED], fenced_of, "fenced: another gateway owns it");
+    look_at_cartridges(seen, &signs[WATCH_LOST], lost_of, "lost a file of the spool");
+}
+
+/* ---- when it is told ---- */
+
+static uint64_t elapsed(uint64_t now, uint64_t since)
+{
+    return now > since ? now - since : 0;
+}
+
+static enum watch_says bad(struct watch_trouble *t, enum watch_kind kind, const struct watch_sign *s, uint64_t now,
+                           uint64_t repeat)
+{
+    t->good_since = 0;
+    if (!t->began)
+        t->began = s->since && s->since < now ? s->since : now;
+    (void)snprintf(t->text, sizeof(t->text), "%s", s->text);
+    if (t->weight == WATCH_WEIGHT_UNKNOWN)
+        t->weight = s->weight;
+    if (!t->told && elapsed(now, t->began) < rules[kind].enter)
+        return WATCH_SAYS_NOTHING;
+    enum watch_says says = !t->told                                                   ? WATCH_BEGINS
+                           : s->weight > t->weight || elapsed(now, t->told) >= repeat ? WATCH_GOES_ON
+                                                                                      : WATCH_SAYS_NOTHING;
+    if (says == WATCH_SAYS_NOTHING)
+        return says;
+    t->told = now;
+    t->weight = s->weight;
+    return says;
+}
+
+static enum watch_says good(struct watch_trouble *t, enum watch_kind kind, uint64_t now)
+{
+    if (!t->began)
+        return WATCH_SAYS_NOTHING;
+    if (!t->good_since)
+        t->good_since = now;
+    uint64_t well = elapsed(now, t->good_since);
+    if (t->told)
+        return well >= rules[kind].leave ? WATCH_IS_OVER : WATCH_SAYS_NOTHING;
+    if (well >= rules[kind].calm)
+        watch_clear(t);
+    return WATCH_SAYS_NOTHING;
+}
+
+enum watch_says watch_step(struct watch_trouble *t, enum watch_kind kind, const struct watch_sign *s, uint64_t now,
+                           uint64_t repeat)
+{
+    switch (s->is) {
+    case WATCH_BAD:
+        return bad(t, kind, s, now, repeat);
+    case WATCH_GOOD:
+        return good(t, kind, now);
+    case WATCH_NOT_KNOWN:
+        break;
+    }
+    return WATCH_SAYS_NOTHING;
+}
+
+void watch_clear(struct watch_trouble *t)
+{
+    *t = (struct watch_trouble){.began = 0};
+}
+
+enum event watch_event(enum watch_kind kind, enum watch_says says)
+{
+    return says == WATCH_IS_OVER ? rules[kind].over : rules[kind].begins;
+}
+
+enum watch_kind watch_kind_of(enum event e)
+{
+    unsigned k = 0;
+    while (k < WATCH_KINDS && rules[k].begins != e)
+        k++;
+    return (enum watch_kind)k;
+}
