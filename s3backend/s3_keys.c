@@ -210,16 +210,25 @@ static int check_file(int fd, const struct objstore_config *cfg, struct errtext 
     return 0;
 }
 
+static int cannot_open(const struct objstore_config *cfg, int error, struct errtext *err)
+{
+    const char *file = cfg->credentials_file, *name = strrchr(file, '/');
+    if (!cfg->credentials_by_systemd)
+        return errtext_set(err, -EINVAL, "store option credentials_file: can't open %s: %s", file, strerror(error));
+    return errtext_set(
+        err, -EINVAL,
+        "store option credentials_file: can't open %s: %s; systemd puts it there while the service runs "
+        "(LoadCredential= in its unit). Before that: systemd-run -qP --uid=s3vtl -p LoadCredential=%s:FILE s3vtl ...",
+        file, strerror(error), name ? name + 1 : file);
+}
+
 static int from_file(struct s3_keys *k, const struct objstore_config *cfg, struct errtext *err)
 {
     char *text = NULL;
     const char *file = cfg->credentials_file;
     int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
-        return errtext_set(err, -EINVAL, "store option credentials_file: can't open %s: %s%s", file, strerror(errno),
-                           cfg->credentials_by_systemd
-                               ? "; systemd puts it there while the service runs (LoadCredential= in its unit)"
-                               : "");
+        return cannot_open(cfg, errno, err);
     int rc = check_file(fd, cfg, err);
     if (rc == 0 && !(text = secret_new(MAX_CREDENTIALS + 1)))
         rc = no_secret(err);

@@ -268,6 +268,7 @@ static void credentials_of_systemd_have_its_mode(void **state)
     assert_int_equal(chmod(p->credentials, 0600), 0);
     c.credentials_file = "/run/credentials/none.service/x";
     assert_refused(&c, "systemd puts it there while the service runs");
+    assert_refused(&c, "Before that: systemd-run -qP --uid=s3vtl -p LoadCredential=x:FILE s3vtl ...");
 }
 
 static void credentials_may_be_in_the_environment(void **state)

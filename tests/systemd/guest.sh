@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# guest.sh: shell functions in the guest, for each command of tests/systemd/life.
+portal=127.0.0.1:3260 target=iqn.2026-11.s3vtl:office tape=/dev/nst0
+
+of() { systemctl show -P "$1" "${2:-s3vtl.service}"; } # PROPERTY [UNIT]
+is() { # PROPERTY VALUE [UNIT]
+    local value
+    value=$(of "$1" "${3:-s3vtl.service}")
+    echo "$1=$value"
+    [ "$value" = "$2" ]
+}
+# Asks until it is so; where the guest is emulated, four times as long.
+within() { # SECONDS COMMAND...
+    local until=$((SECONDS + $1 * $(cat /host/slow))); shift
+    until "$@"; do [ $SECONDS -lt $until ] || return 1; sleep 0.3; done
+}
+none() { ! grep .; }
+json() { s3vtl status --json | tr -d ' \n'; }
+figures() { json | grep -o "\"$1\":[^,}]*" | sed 's/.*://'; } # of all that have such a key
+backlog_is_0() { figures local_only_bytes | sort -u | tee -a /dev/stderr | grep -qx 0 && ! figures local_only_bytes | grep -vx 0; }
+trouble() { json | grep -o '"store":{[^}]*}' | grep -o '"trouble":"[^"]*"'; }
+well() { s3vtl status >/dev/null && ! trouble; }
+listens() { ss -Hltnp 'sport = :3260' | tee -a /dev/stderr | grep -q "$1"; }
+
+changer() { lsscsi -g | awk '$2 == "mediumx" { print $NF }'; }
+drives_are_there() { [ -n "$(changer)" ] && [ -c $tape ]; }
+drives_are_ready() { drives_are_there && mt -f $tape status | grep -q ONLINE; }
+session() { cat /sys/class/iscsi_session/session*/state /sys/class/iscsi_session/session*/targetname 2>/dev/null | paste -sd' '; }
+set_key() { sed -i "s|^$1 = .*|$1 = $2|" /etc/s3vtl/s3vtl.conf; }
+# What comes back of file N of the tape must be what was written.
+reads() { # N FILE
+    mt -f $tape rewind && mt -f $tape fsf "$1" && dd if=$tape bs=64k of=/tmp/back 2>/tmp/dd && cmp /tmp/back "$2"
+}
