@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/human.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/thread.h"
@@ -172,14 +173,15 @@ static bool find_job(struct workers *w, struct job *job)
 static int sweep(struct cartridge *c, const struct obj_call *call, struct errtext *err)
 {
     struct sweep found;
+    char size[HUMAN_ROOM];
     lock_take(&c->lock);
     bool look = c->due & DUE_SWEEP;
     lock_release(&c->lock);
     int rc = commit_sweep(c, look, false, &found, call, err);
     if (!rc && found.objects)
-        log_notice("%s: %llu objects (%llu bytes) that no head names are deleted: a gateway stored and never committed "
+        log_notice("%s: %llu objects (%s) that no head names are deleted: a gateway stored and never committed "
                    "them",
-                   c->row.barcode, (unsigned long long)found.objects, (unsigned long long)found.bytes);
+                   c->row.barcode, (unsigned long long)found.objects, human_size(found.bytes, size));
     return rc == -EAGAIN ? 0 : rc;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/human.h"
 #include "base/log.h"
 
 enum tape_result drive_failed(struct drive *d, int rc, const struct errtext *err, enum tape_result otherwise)
@@ -49,9 +50,10 @@ static void forget_lost(struct drive *d, const struct behind_loss *loss)
     d->streamed.written_blocks -= loss->blocks;
     d->streamed.written_bytes -= loss->bytes;
     d->lost_rc = loss->rc;
-    log_err("drive %u, %s: %llu blocks (%llu bytes) from object %llu on were acknowledged and could not be written: "
+    char size[HUMAN_ROOM];
+    log_err("drive %u, %s: %llu blocks (%s) from object %llu on were acknowledged and could not be written: "
             "%s; the host is told",
-            d->number, cartridge_barcode(d->c), (unsigned long long)loss->blocks, (unsigned long long)loss->bytes,
+            d->number, cartridge_barcode(d->c), (unsigned long long)loss->blocks, human_size(loss->bytes, size),
             (unsigned long long)loss->object,
             loss->rc == -EPERM ? "another gateway owns the cartridge" : strerror(-loss->rc));
 }
