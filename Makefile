@@ -237,6 +237,8 @@ uninstall:
 		share/bash-completion/completions/s3vtl share/zsh/vendor-completions/_s3vtl share/man/man8/pbs-attach.8 \
 		share/man/man1/s3vtl.1 share/man/man1/s3vtl-*.1 share/man/man5/s3vtl.conf.5) \
 		$(DESTDIR)$(SYSTEMD)/s3vtl.service $(DESTDIR)$(SYSTEMD)/tgt.service.d/s3vtl.conf
+	@echo "s3vtl: what is stored stays: the bucket, and each state_dir (/var/lib/s3vtl), which may hold what is in no bucket yet"
+	@echo "s3vtl: so do /etc/s3vtl, the user s3vtl, and a service that runs (systemctl disable --now s3vtl)"
 
 # The Debian package of this release, in build/deb, from a copy of the tree.
 .PHONY: deb
