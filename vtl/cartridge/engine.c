@@ -51,10 +51,12 @@ uint64_t engine_dirty_limit(struct engine *e)
 {
     uint64_t most = atomic_load(&e->live.max_dirty);
     /* Each transfer busy, and the next segment of each ready. */
-    uint64_t least = 2 * (e->cfg->store.parallel + UINT64_C(1)) * e->cfg->spool.segment_size;
-    return atomic_load(&e->live.durability) == DURABILITY_REMOTE
-               ? upload_backlog(upload_rate_get(&e->upload_rate, clock_ms()), least, most)
-               : most;
+    uint64_t least = 2 * (atomic_load(&e->live.parallel) + UINT64_C(1)) * e->cfg->spool.segment_size;
+    if (atomic_load(&e->live.durability) != DURABILITY_REMOTE)
+        return most;
+    /* What was measured yesterday evening does not hold in the hours of a limit. */
+    uint64_t rate = upload_rate_get(&e->upload_rate, clock_ms()), limit = objstore_upload_limit(e->store);
+    return upload_backlog(limit && limit < rate ? limit : rate, least, most);
 }
 
 void engine_failing(struct engine *e, bool begins)

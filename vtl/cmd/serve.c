@@ -69,6 +69,7 @@ static bool asks_for_end(unsigned signal)
 /* SIGHUP does not end anything: a terminal that closes must not end a backup. Meanwhile signals are heeded, so on a thread. */
 struct reloading {
     const struct vtl_config *cfg;
+    struct serve_log *log;
     pthread_t thread;
     bool begun, again;
     atomic_bool done;
@@ -107,7 +108,8 @@ static void begin_reload(struct reloading *r)
     end_reload(r);
     r->again = false;
     atomic_store(&r->done, false);
-    log_notice("SIGHUP: reading the configuration again, and serving on; SIGTERM ends");
+    if (serve_log_wants(r->log, LOG_LEVEL_NOTICE))
+        log_notice("SIGHUP: reading the configuration again, and serving on; SIGTERM ends");
     int rc = thread_start(&r->thread, "reload", reload_thread, r);
     r->begun = !rc;
     if (rc)
@@ -121,7 +123,7 @@ static bool wait_for_end(struct tgt *t, struct reloading *r, int signals)
     bool end = false;
     while (!end) {
         if (!poll(&p, 1, SERVICE_EVERY_MS))
-            service_pulse(r->cfg);
+            serve_log_set_level(r->log, service_pulse(r->cfg));
         unsigned signal = p.revents ? take_signal(signals) : 0;
         end = asks_for_end(signal);
         if (signal == SIGHUP || (r->again && atomic_load(&r->done)))
@@ -232,9 +234,9 @@ static int run(const struct vtl_config *cfg, const char *module, int signals)
 {
     struct tgt t;
     struct errtext err = {""};
-    struct reloading reload = {.cfg = cfg};
+    struct serve_log log = {.fd = -1, .level = (int)cfg->log.level};
+    struct reloading reload = {.cfg = cfg, .log = &log};
     bool served = false;
-    struct serve_log log = {.fd = -1};
     int rc = tgt_start(&t, cfg, module, &err);
     int no_pump = serve_log_start(&log, t.log_fd);
     if (!rc && no_pump)

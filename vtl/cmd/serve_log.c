@@ -24,11 +24,11 @@ static bool is_noise(const char *text)
 
 /* The module puts a level before each of its lines, tgtd none. A line without the name of its writer (s3vtl or tgtd) gets
  * tgtd's. */
-static void pass_line(const char *line)
+static void pass_line(struct serve_log *l, const char *line)
 {
     enum log_level level = LOG_LEVEL_INFO;
     const char *text = log_take_level(line, &level);
-    if (text == line && is_noise(text))
+    if ((text == line && is_noise(text)) || !serve_log_wants(l, level))
         return;
     bool named = !strncmp(text, "s3vtl: ", 7) || !strncmp(text, "tgtd: ", 6);
     fprintf(stderr, "%s%s%s", log_prefix(level), named ? "" : "tgtd: ", text);
@@ -40,10 +40,21 @@ static void *pump(void *arg)
     FILE *f = fdopen(l->fd, "r");
     char line[2000];
     while (f && fgets(line, sizeof(line), f))
-        pass_line(line);
+        pass_line(l, line);
     if (f)
         fclose(f);
     return NULL;
+}
+
+bool serve_log_wants(struct serve_log *l, enum log_level level)
+{
+    return (int)level <= atomic_load(&l->level);
+}
+
+void serve_log_set_level(struct serve_log *l, int level)
+{
+    if (level)
+        atomic_store(&l->level, level);
 }
 
 int serve_log_start(struct serve_log *l, int fd)

@@ -65,7 +65,7 @@ const struct changer_ops *library_changer_ops(void); /* self is the struct libra
  *   {"op":"flush"}                                 -> {}: every drive is at the configured durability
  *   {"op":"flush","remote":true,"timeout_ms":N}    -> {"remote":bool,"waiting":text}: is all of it in the store; what
  *                                                     was not when the time (10 s at most) was over
- *   {"op":"pulse"}                                 -> "trouble" (the store's, or null), "dirty_bytes"; at once, whatever
+ *   {"op":"pulse"}                                 -> "trouble" (the store's, or null), "dirty_bytes", "log_level"; at once, whatever
  *                                                     else goes on
  *   {"op":"reload"}                                -> vtl/library/reload.h
  *   {"op":"each","requests":[...]}                 -> {"answers":[{"ok":true,"result":...} or {"ok":false,"error":text}]}: in

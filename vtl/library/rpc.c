@@ -155,6 +155,12 @@ static json_t *cartridges_json(struct library *lib)
     return list;
 }
 
+/* Bytes a second; null: none. */
+static json_t *limit_json(uint64_t limit)
+{
+    return limit ? integer(limit) : json_null();
+}
+
 static json_t *store_json(struct library *lib)
 {
     struct obj_health health;
@@ -165,8 +171,10 @@ static json_t *store_json(struct library *lib)
     objstore_facts(lib->eng.store, &facts);
     for (unsigned i = 0; (line = objstore_advice(&facts, i)); i++)
         json_array_append_new(advice, json_string(line));
-    return json_pack("{s:o, s:o, s:o}", "trouble", text_or_null(health.text), "since_ms", integer(health.since_ms),
-                     "advice", advice);
+    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "trouble", text_or_null(health.text), "since_ms",
+                     integer(health.since_ms), "advice", advice, "upload_limit",
+                     limit_json(objstore_upload_limit(lib->eng.store)), "download_limit",
+                     limit_json(objstore_download_limit(lib->eng.store)));
 }
 
 /* unsent_bytes falls as the store takes data; local_only_bytes in steps, whenever a head names what it took. */
@@ -208,8 +216,8 @@ static json_t *op_pulse(struct library *lib, const json_t *request, struct errte
     (void)request;
     (void)err;
     objstore_health(lib->eng.store, &health);
-    return json_pack("{s:o, s:o}", "trouble", text_or_null(health.text), "dirty_bytes",
-                     integer(atomic_load(&lib->eng.dirty_bytes)));
+    return json_pack("{s:o, s:o, s:i}", "trouble", text_or_null(health.text), "dirty_bytes",
+                     integer(atomic_load(&lib->eng.dirty_bytes)), "log_level", atomic_load(&lib->eng.live.log_level));
 }
 
 static json_t *op_tape_list(struct library *lib, const json_t *request, struct errtext *err)
