@@ -230,7 +230,7 @@ install: all manual
 	install -D -m 0644 build/manual/_s3vtl $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_s3vtl
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/s3vtl README.md LICENSE docs/*.md vtl/FORMAT.md
 	install -D -m 0644 build/manual/s3vtl.conf.example $(DESTDIR)$(PREFIX)/share/doc/s3vtl/examples/s3vtl.conf
-	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/s3vtl/examples packaging/prometheus/s3vtl.rules.yml
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/s3vtl/examples packaging/prometheus/s3vtl.rules.yml packaging/prometheus/s3vtl.dashboard.json
 uninstall:
 	rm -rf $(DESTDIR)$(PREFIX)/lib/s3vtl $(DESTDIR)$(PREFIX)/share/doc/s3vtl
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/s3vtl sbin/pbs-attach lib/sysusers.d/s3vtl.conf lib/tmpfiles.d/s3vtl.conf \
