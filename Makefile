@@ -215,7 +215,7 @@ manual-check: build/s3vtl
 PREFIX ?= /usr/local
 SYSTEMD := $(PREFIX)/lib/systemd/system
 install: all manual
-	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/lib/s3vtl build/s3vtl build/bs_s3vtl.so packaging/tgt-has-targets packaging/at-work
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/lib/s3vtl build/s3vtl build/bs_s3vtl.so packaging/tgt-has-targets packaging/at-work packaging/setup
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(SYSTEMD)/tgt.service.d
 	ln -sfn ../lib/s3vtl/s3vtl $(DESTDIR)$(PREFIX)/bin/s3vtl
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/sbin scripts/pbs-attach
@@ -244,6 +244,12 @@ uninstall:
 .PHONY: deb
 deb:
 	scripts/deb build/deb
+
+# A container template of Debian 13 with that package, in build/image.
+.PHONY: image
+image:
+	scripts/deps image
+	scripts/image build/image
 
 deps:
 	scripts/deps
