@@ -213,7 +213,7 @@ struct objstore_config {
     unsigned parallel;           /* s3: transfers at once, 1..64 */
     const struct obj_rates *upload, *download; /* s3: of the bytes of objects; NULL: none */
     const char *proxy;                         /* s3: NULL, "" or http://host[:port] */
-    const char *no_proxy;                      /* s3: NULL, or hosts that are reached without it, as libcurl has them */
+    const char *no_proxy;                      /* s3: NULL, or hosts that are reached without it, separated by blanks */
     const char *proxy_user;                    /* s3: NULL, "", or whom the proxy asks for */
     const char *proxy_password_file;           /* its password */
     bool proxy_password_by_systemd;            /* as credentials_by_systemd */

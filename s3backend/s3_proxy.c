@@ -68,6 +68,8 @@ int s3_proxy_read(struct s3_proxy **out, const struct objstore_config *cfg, stru
     p->url = strdup(or_empty(cfg->proxy));
     p->except = strdup(or_empty(cfg->no_proxy));
     p->user = strdup(or_empty(cfg->proxy_user));
+    for (char *c = p->except; c && *c; c++) /* libcurl of Debian 13 takes nothing else */
+        *c = *c == ' ' ? ',' : *c;
     int rc = p->url && p->except && p->user ? 0 : errtext_set(err, -ENOMEM, "no memory for the store's options");
     if (!rc && p->url[0] && p->user[0])
         rc = read_password(p, cfg, err);

@@ -13,7 +13,7 @@
 struct s3_proxy {
     atomic_uint holders;
     char *url;      /* "": none */
-    char *except;   /* no_proxy: hosts that are reached without it, separated by blanks; "": none */
+    char *except;   /* no_proxy: hosts that are reached without it, separated by commas; "": none */
     char *user;     /* "": it asks nobody */
     char *password; /* in secret memory; NULL with user "" */
     size_t size;
