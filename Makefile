@@ -218,7 +218,7 @@ manual-check: build/s3vtl
 PREFIX ?= /usr/local
 SYSTEMD := $(PREFIX)/lib/systemd/system
 install: all manual
-	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/lib/s3vtl build/s3vtl build/bs_s3vtl.so packaging/tgt-has-targets packaging/at-work
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/lib/s3vtl build/s3vtl build/bs_s3vtl.so packaging/tgt-has-targets packaging/at-work packaging/setup
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(SYSTEMD)/tgt.service.d
 	ln -sfn ../lib/s3vtl/s3vtl $(DESTDIR)$(PREFIX)/bin/s3vtl
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/sbin scripts/pbs-attach
@@ -233,18 +233,26 @@ install: all manual
 	install -D -m 0644 build/manual/_s3vtl $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_s3vtl
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/s3vtl README.md LICENSE docs/*.md vtl/FORMAT.md
 	install -D -m 0644 build/manual/s3vtl.conf.example $(DESTDIR)$(PREFIX)/share/doc/s3vtl/examples/s3vtl.conf
-	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/s3vtl/examples packaging/prometheus/s3vtl.rules.yml
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/s3vtl/examples packaging/prometheus/s3vtl.rules.yml packaging/prometheus/s3vtl.dashboard.json
 uninstall:
 	rm -rf $(DESTDIR)$(PREFIX)/lib/s3vtl $(DESTDIR)$(PREFIX)/share/doc/s3vtl
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/s3vtl sbin/pbs-attach lib/sysusers.d/s3vtl.conf lib/tmpfiles.d/s3vtl.conf \
 		share/bash-completion/completions/s3vtl share/zsh/vendor-completions/_s3vtl share/man/man8/pbs-attach.8 \
 		share/man/man1/s3vtl.1 share/man/man1/s3vtl-*.1 share/man/man5/s3vtl.conf.5) \
 		$(DESTDIR)$(SYSTEMD)/s3vtl.service $(DESTDIR)$(SYSTEMD)/tgt.service.d/s3vtl.conf
+	@echo "s3vtl: what is stored stays: the bucket, and each state_dir (/var/lib/s3vtl), which may hold what is in no bucket yet"
+	@echo "s3vtl: so do /etc/s3vtl, the user s3vtl, and a service that runs (systemctl disable --now s3vtl)"
 
 # The Debian package of this release, in build/deb, from a copy of the tree.
 .PHONY: deb
 deb:
 	scripts/deb build/deb
+
+# A container template of Debian 13 with that package, in build/image.
+.PHONY: image
+image:
+	scripts/deps image
+	scripts/image build/image
 
 deps:
 	scripts/deps

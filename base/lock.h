@@ -47,7 +47,8 @@
     X(LOCK_S3_HEALTH, "s3: health")                                                                                    \
     X(LOCK_S3_PACE, "s3: pace")                                                                                        \
     X(LOCK_S3_HTTP, "s3: transfers")                                                                                   \
-    X(LOCK_S3_KEYS, "s3: keys")
+    X(LOCK_S3_KEYS, "s3: keys and proxy")                                                                              \
+    X(LOCK_S3_RATE, "s3: limits of rate")
 
 enum lock_rank {
 #define LOCK_RANK(rank, name) rank,

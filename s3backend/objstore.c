@@ -112,10 +112,31 @@ bool objstore_same_keys(struct objstore *s, struct objstore *other)
     return !s->ops->same_keys || s->ops->same_keys(s, other);
 }
 
-void objstore_swap_keys(struct objstore *s, struct objstore *other)
+bool objstore_same_proxy(struct objstore *s, struct objstore *other)
 {
-    if (s->ops->swap_keys)
-        s->ops->swap_keys(s, other);
+    return !s->ops->same_proxy || s->ops->same_proxy(s, other);
+}
+
+void objstore_swap_access(struct objstore *s, struct objstore *other)
+{
+    if (s->ops->swap_access)
+        s->ops->swap_access(s, other);
+}
+
+void objstore_set_limits(struct objstore *s, const struct objstore_config *cfg)
+{
+    if (s->ops->set_limits)
+        s->ops->set_limits(s, cfg);
+}
+
+uint64_t objstore_upload_limit(struct objstore *s)
+{
+    return s->ops->upload_limit ? s->ops->upload_limit(s) : 0;
+}
+
+uint64_t objstore_download_limit(struct objstore *s)
+{
+    return s->ops->download_limit ? s->ops->download_limit(s) : 0;
 }
 
 void objstore_stats(struct objstore *s, struct obj_stats *out)

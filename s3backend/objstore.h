@@ -29,6 +29,7 @@
  *  5. list is in byte order of the key, complete (pages are followed), and sees every put that returned before it began.
  */
 struct objstore;
+struct objstore_config;
 
 /* What a put sends: len bytes from memory, or from offset of an open file (never moved, pread only). crc32c, where known,
  * is what the bytes must have as they go out: others are -EIO, and nobody stores them. */
@@ -91,7 +92,7 @@ enum obj_peer_kind {
     OBJ_PEER_PASSWORD, /* HTTP that asks for a user and a password, as admin interfaces do: realm */
     OBJ_PEER_PAGE,     /* a web page */
 };
-enum obj_stage { OBJ_STAGE_NAME, OBJ_STAGE_CONNECT, OBJ_STAGE_TLS, OBJ_STAGE_ANSWER };
+enum obj_stage { OBJ_STAGE_PROXY, OBJ_STAGE_NAME, OBJ_STAGE_CONNECT, OBJ_STAGE_TLS, OBJ_STAGE_ANSWER };
 struct obj_peer {
     enum obj_peer_kind kind;
     long status;          /* HTTP's */
@@ -156,6 +157,18 @@ typedef int (*obj_list_fn)(void *arg, const struct obj_entry *e);
 /* Keys of the objects that hurry puts begin so, and nobody else's do. They hold nothing. */
 #define OBJ_FILL "fill/"
 
+/* Limits of rate: the first that holds counts, and where none does there is no limit. */
+enum { OBJ_MAX_RATES = 12, OBJ_ALL_DAYS = 0x7f, OBJ_MINUTES = 24 * 60 };
+struct obj_rate {
+    uint64_t bytes;    /* a second; 0: no limit */
+    uint8_t days;      /* bit 0: Sunday, as tm_wday */
+    uint16_t from, to; /* minutes of the day, local time: [from, to), over midnight if to is not after from */
+};
+struct obj_rates {
+    unsigned n;
+    struct obj_rate of[OBJ_MAX_RATES];
+};
+
 struct objstore_ops {
     const char *type; /* "dir", "s3", "fault" ... */
     /* Stores an object. */
@@ -182,9 +195,16 @@ struct objstore_ops {
     int (*learn)(struct objstore *s, const struct obj_call *c, struct errtext *err);
     /* Of other, a store of the same type that only the caller knows. Any thread; NULL: it has no keys. */
     bool (*same_keys)(struct objstore *s, struct objstore *other);
-    /* From now on s signs with the keys of other, and other with those of s. Requests that are signed already are not
-     * signed again. The same. */
-    void (*swap_keys)(struct objstore *s, struct objstore *other);
+    /* The same of the proxy, its password and what goes without it. */
+    bool (*same_proxy)(struct objstore *s, struct objstore *other);
+    /* From now on s signs with the keys and goes through the proxy of other, and other with those of s. Requests that are
+     * under way are not begun again. The same. */
+    void (*swap_access)(struct objstore *s, struct objstore *other);
+    /* Takes parallel, upload and download of cfg, and nothing else. Any thread; NULL: it has no such limits. */
+    void (*set_limits)(struct objstore *s, const struct objstore_config *cfg);
+    /* What holds now, in bytes a second; 0: no limit. NULL: never any. Any thread, at once. */
+    uint64_t (*upload_limit)(struct objstore *s);
+    uint64_t (*download_limit)(struct objstore *s);
     /* One look at the store's address. NULL: it has none. -EIO with *err: nobody answers, at out->stage. */
     int (*look)(struct objstore *s, struct obj_peer *out, const struct obj_call *c, struct errtext *err);
     /* NULL: it cannot be known. Else 0; -ENOTSUP: nor can it here (facts tell); -EACCES: the admin interface refuses
@@ -222,10 +242,16 @@ struct objstore_config {
     const char *style;           /* s3: "path" or "virtual" */
     const char *kind;            /* s3: "s3", "renterd" or "s3d"; "auto", NULL or "": found out */
     const char *admin_url;       /* s3: of the service's admin interface, http(s)://host[:port]; NULL or "": none */
-    const char *admin_password_file; /* s3: with admin_url. The file holds the password and nothing else */
-    bool admin_password_by_systemd;  /* as credentials_by_systemd */
-    unsigned parallel;               /* s3: transfers at once, 1..64 */
-    unsigned patience_ms;            /* s3: of calls that say nothing else; 0: endless, the policy decides */
+    const char *admin_password_file;           /* s3: with admin_url. The file holds the password and nothing else */
+    bool admin_password_by_systemd;            /* as credentials_by_systemd */
+    unsigned parallel;                         /* s3: transfers at once, 1..64 */
+    const struct obj_rates *upload, *download; /* s3: of the bytes of objects; NULL: none */
+    const char *proxy;                         /* s3: NULL, "" or http://host[:port] */
+    const char *no_proxy;                      /* s3: NULL, or hosts that are reached without it, separated by blanks */
+    const char *proxy_user;                    /* s3: NULL, "", or whom the proxy asks for */
+    const char *proxy_password_file;           /* its password */
+    bool proxy_password_by_systemd;            /* as credentials_by_systemd */
+    unsigned patience_ms;                      /* s3: of calls that say nothing else; 0: endless, the policy decides */
     /* NULL, or is called with what the operator might want to know; any thread */
     void (*note)(enum log_level level, const char *line);
 };
@@ -240,7 +266,11 @@ void objstore_health(struct objstore *s, struct obj_health *out);
 int objstore_offsite(struct objstore *s, struct obj_offsite *out, const struct obj_call *c, struct errtext *err);
 int objstore_hurry(struct objstore *s, const struct obj_call *c, struct errtext *err);
 bool objstore_same_keys(struct objstore *s, struct objstore *other);
-void objstore_swap_keys(struct objstore *s, struct objstore *other);
+bool objstore_same_proxy(struct objstore *s, struct objstore *other);
+void objstore_swap_access(struct objstore *s, struct objstore *other);
+void objstore_set_limits(struct objstore *s, const struct objstore_config *cfg);
+uint64_t objstore_upload_limit(struct objstore *s);
+uint64_t objstore_download_limit(struct objstore *s);
 /* All zero where nothing is counted. */
 void objstore_stats(struct objstore *s, struct obj_stats *out);
 /* "s3", "renterd", "s3d"; "unknown"; "none". */

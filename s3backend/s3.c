@@ -44,6 +44,9 @@ static void s3_close(struct objstore *o)
     s3_keys_free(&s->keys);
     s3_admin_free(&s->admin);
     lock_fini(&s->admin.lock);
+    s3_proxy_release(s->proxy);
+    s3_rate_fini(&s->upload);
+    s3_rate_fini(&s->download);
     lock_fini(&s->keys_lock);
     free(s);
 }
@@ -66,23 +69,23 @@ static void s3_facts(struct objstore *o, struct obj_facts *out)
     lock_release(&s->keys_lock);
 }
 
-static bool s3_same_keys(struct objstore *o, struct objstore *other)
+static void s3_set_limits(struct objstore *o, const struct objstore_config *cfg)
 {
     struct s3_store *s = (struct s3_store *)o;
-    lock_take(&s->keys_lock);
-    bool same = s3_keys_same(&s->keys, &((struct s3_store *)other)->keys);
-    lock_release(&s->keys_lock);
-    return same;
+    s3_pace_set_most(&s->pace, cfg->parallel);
+    http_engine_set_parallel(s->http, EXCHANGES_PER_BODY * cfg->parallel);
+    s3_rate_set(&s->upload, cfg->upload);
+    s3_rate_set(&s->download, cfg->download);
 }
 
-static void s3_swap_keys(struct objstore *o, struct objstore *other)
+static uint64_t s3_upload_limit(struct objstore *o)
 {
-    struct s3_store *s = (struct s3_store *)o, *from = (struct s3_store *)other;
-    lock_take(&s->keys_lock);
-    struct s3_keys old = s->keys;
-    s->keys = from->keys;
-    lock_release(&s->keys_lock);
-    from->keys = old;
+    return s3_rate_now(&((struct s3_store *)o)->upload);
+}
+
+static uint64_t s3_download_limit(struct objstore *o)
+{
+    return s3_rate_now(&((struct s3_store *)o)->download);
 }
 
 static void s3_health(struct objstore *o, struct obj_health *out)
@@ -107,7 +110,11 @@ static const struct objstore_ops s3_ops = {
     .facts = s3_facts,
     .learn = s3_learn,
     .same_keys = s3_same_keys,
-    .swap_keys = s3_swap_keys,
+    .same_proxy = s3_same_proxy,
+    .swap_access = s3_swap_access,
+    .set_limits = s3_set_limits,
+    .upload_limit = s3_upload_limit,
+    .download_limit = s3_download_limit,
     .look = s3_look,
     .offsite = s3_offsite,
     .hurry = s3_hurry,
@@ -129,6 +136,8 @@ int s3_open(const struct objstore_config *cfg, const struct s3_tuning *tuning, s
     s3_health_init(&s->health, cfg->note);
     lock_init(&s->keys_lock, LOCK_S3_KEYS);
     lock_init(&s->admin.lock, LOCK_S3_ADMIN);
+    s3_rate_init(&s->upload, cfg->upload);
+    s3_rate_init(&s->download, cfg->download);
     int rc = s3_configure(s, cfg, err);
     if (rc == 0)
         rc = http_engine_new(EXCHANGES_PER_BODY * cfg->parallel, &s->http, err);

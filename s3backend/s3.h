@@ -12,6 +12,8 @@
 #include "s3backend/s3_keys.h"
 #include "s3backend/s3_pace.h"
 #include "s3backend/s3_policy.h"
+#include "s3backend/s3_proxy.h"
+#include "s3backend/s3_rate.h"
 #include "s3backend/sigv4.h"
 
 /* Limits that a user has no reason to change, and a test has. */
@@ -71,9 +73,11 @@ struct s3_store {
     char *bucket;        /* */
     char *prefix;        /* "" or "a/b/" */
     char *region;
-    char *ca_file;         /* or NULL */
-    struct lock keys_lock; /* a leaf */
-    struct s3_keys keys;   /* guarded by keys_lock: they may be exchanged at any time */
+    char *ca_file;          /* or NULL */
+    struct lock keys_lock;  /* a leaf */
+    struct s3_keys keys;    /* guarded by keys_lock: they may be exchanged at any time */
+    struct s3_proxy *proxy; /* the same; never NULL once the store is open */
+    struct s3_rate upload, download;
 };
 
 /* One request to the store, as the operations see it. */
@@ -104,6 +108,15 @@ struct s3_request {
 /* Opens the store; see objstore_open. tuning NULL: the default. */
 int s3_open(const struct objstore_config *cfg, const struct s3_tuning *tuning, struct objstore **out,
             struct errtext *err);
+
+/* ---- s3_access.c ---- */
+bool s3_same_keys(struct objstore *o, struct objstore *other);
+bool s3_same_proxy(struct objstore *o, struct objstore *other);
+void s3_swap_access(struct objstore *o, struct objstore *other);
+/* The proxy in use, for the caller to release. */
+struct s3_proxy *s3_hold_proxy(struct s3_store *s);
+/* Nobody is between this host and the store: it is on this host, and no proxy is in use. */
+bool s3_is_alone(struct s3_store *s);
 
 /* ---- s3_config.c ---- */
 /* Fills s from the configuration; what it allocated stays with s, also on error. */

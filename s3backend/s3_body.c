@@ -139,7 +139,7 @@ int s3_body_prepare(struct s3_body *b, struct s3_store *s, const char *op, const
     int state = atomic_load(&s->checksum);
     bool crc = kind == S3_BODY_OBJECT && (big ? state != S3_CHECKSUM_UNUSED : state == S3_CHECKSUM_ASKED);
     b->by_crc = crc && state == S3_CHECKSUM_COMPARED;
-    int rc = compute(b, !big, !big || !(s->tls || s->loopback), crc);
+    int rc = compute(b, !big, !big || !(s->tls || s3_is_alone(s)), crc);
     if (rc == 0)
         return 0;
     tell(b, rc, why, sizeof(why));

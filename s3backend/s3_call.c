@@ -223,44 +223,55 @@ static unsigned within(uint64_t left, unsigned limit)
     return ms < limit ? (unsigned)ms : limit;
 }
 
+/* What goes to HTTP of it, but for whom to tell and what to do meanwhile. */
+static struct http_request request_for(struct s3_store *s, const struct s3_request *q, const struct obj_call *c,
+                                       const struct wire *w, const struct s3_proxy *proxy)
+{
+    uint64_t left = patience_left(s, c);
+    return (struct http_request){
+        .method = q->method,
+        .url = strbuf_str(&w->url),
+        .headers = w->line_ptrs,
+        .n_headers = w->n_lines,
+        .body = q->body,
+        .ca_file = s->ca_file,
+        .proxy = proxy,
+        .upload = &s->upload,
+        .download = &s->download,
+        .buf = q->buf,
+        .sink = q->sink,
+        .offset = q->offset,
+        .len = q->len,
+        .text_limit = q->text_limit ? q->text_limit : 1 << 16,
+        .connect_ms = within(left, s->tuning.connect_ms),
+        .stall_ms = within(left, s->tuning.stall_ms),
+        .answer_ms = within(left, q->answer_ms ? q->answer_ms : s->tuning.reply_ms),
+        .cancel = c ? c->cancel : NULL,
+        .sent = q->progress && c ? c->sent : NULL,
+        .quiet_ms = s->tuning.quiet_ms,
+        .quiet_bytes = s->tuning.quiet_bytes,
+        .once = q->once,
+        .meanwhile = q->meanwhile,
+        .arg = q->arg,
+    };
+}
+
 /* One exchange, signed now. */
 static void exchange(struct s3_store *s, const struct s3_request *q, const struct obj_call *c, bool expect,
                      struct http_response *r, struct s3_verdict *v)
 {
     struct wire w = {0};
     struct watched watched = {.s = s, .q = q, .began_ns = clock_ns()};
-    uint64_t left = patience_left(s, c);
+    struct s3_proxy *proxy = s3_hold_proxy(s);
     int rc = make_wire(s, q, &w);
     if (rc) {
         *v = (struct s3_verdict){.code = rc};
         snprintf(v->reason, sizeof(v->reason), "can't sign the request: %s", strerror(-rc));
     } else {
-        const struct http_request h = {
-            .method = q->method,
-            .url = strbuf_str(&w.url),
-            .headers = w.line_ptrs,
-            .n_headers = w.n_lines,
-            .body = q->body,
-            .ca_file = s->ca_file,
-            .buf = q->buf,
-            .sink = q->sink,
-            .offset = q->offset,
-            .len = q->len,
-            .text_limit = q->text_limit ? q->text_limit : 1 << 16,
-            .connect_ms = within(left, s->tuning.connect_ms),
-            .stall_ms = within(left, s->tuning.stall_ms),
-            .answer_ms = within(left, q->answer_ms ? q->answer_ms : s->tuning.reply_ms),
-            .cancel = c ? c->cancel : NULL,
-            .sent = q->progress && c ? c->sent : NULL,
-            .quiet_ms = s->tuning.quiet_ms,
-            .quiet_bytes = s->tuning.quiet_bytes,
-            .quiet = on_quiet,
-            .quiet_arg = &watched,
-            .once = q->once,
-            .expect = expect,
-            .meanwhile = q->meanwhile,
-            .arg = q->arg,
-        };
+        struct http_request h = request_for(s, q, c, &w, proxy);
+        h.quiet = on_quiet;
+        h.quiet_arg = &watched;
+        h.expect = expect;
         if (q->sink)
             http_lanes_run(s->lanes, &h, r);
         else
@@ -271,6 +282,7 @@ static void exchange(struct s3_store *s, const struct s3_request *q, const struc
             q->inspect(q->arg, r, v);
         tell_end(&watched, r, v);
     }
+    s3_proxy_release(proxy);
     wire_free(&w);
 }
 

@@ -171,5 +171,7 @@ int s3_configure(struct s3_store *s, const struct objstore_config *cfg, struct e
         rc = set_ca_file(s, cfg->ca_file, err);
     if (rc == 0)
         rc = s3_admin_configure(&s->admin, cfg, err);
+    if (rc == 0)
+        rc = s3_proxy_read(&s->proxy, cfg, err);
     return rc ? rc : s3_keys_read(&s->keys, cfg, err);
 }

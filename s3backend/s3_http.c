@@ -29,7 +29,8 @@ struct http_engine {
     struct transfer *waiting, **waiting_tail;
     struct transfer *active; /* the thread's own */
     CURL **idle;             /* handles to be used again; the thread's own */
-    unsigned n_active, n_idle, parallel;
+    unsigned n_active, n_idle;
+    atomic_uint parallel;
     bool stop;
 };
 
@@ -97,7 +98,7 @@ static struct transfer *take_waiting(struct http_engine *e)
 
 static void start_waiting(struct http_engine *e)
 {
-    while (e->n_active < e->parallel) {
+    while (e->n_active < atomic_load(&e->parallel)) {
         lock_take(&e->lock);
         struct transfer *t = take_waiting(e);
         lock_release(&e->lock);
@@ -127,6 +128,18 @@ static void drop_canceled_waiting(struct http_engine *e)
     if (dropped)
         cond_broadcast(&e->ended);
     lock_release(&e->lock);
+}
+
+/* Of those that wait for their rate, whoever has had no turn for the longest goes on, if it may. One at a time: libcurl
+ * would ask several in an order of its own. */
+static void let_one_go_on(struct http_engine *e)
+{
+    struct transfer *first = NULL;
+    for (struct transfer *t = e->active; t; t = t->next)
+        if (t->held && (!first || t->turn_ns < first->turn_ns))
+            first = t;
+    if (first)
+        (void)transfer_go_on(first);
 }
 
 static void look_after_active(struct http_engine *e)
@@ -164,11 +177,23 @@ static void fail_active(struct http_engine *e)
     }
 }
 
+static bool is_held(const struct http_engine *e)
+{
+    for (const struct transfer *t = e->active; t; t = t->next)
+        if (t->held)
+            return true;
+    return false;
+}
+
 /* How long the thread may sleep; -1: it is to end. */
 static int sleep_ms(struct http_engine *e)
 {
     lock_take(&e->lock);
-    int ms = e->stop ? -1 : e->waiting && e->n_active < e->parallel ? 0 : e->waiting || e->active ? POLL_MS : IDLE_MS;
+    int ms = e->stop                                                 ? -1
+             : e->waiting && e->n_active < atomic_load(&e->parallel) ? 0
+             : is_held(e)                                            ? TRANSFER_HELD_MS
+             : e->waiting || e->active                               ? POLL_MS
+                                                                     : IDLE_MS;
     lock_release(&e->lock);
     return ms;
 }
@@ -179,6 +204,7 @@ static void *engine_thread(void *arg)
     for (;;) {
         int running;
         start_waiting(e);
+        let_one_go_on(e);
         if (curl_multi_perform(e->multi, &running) != CURLM_OK)
             fail_active(e);
         read_messages(e);
@@ -236,12 +262,12 @@ int http_engine_new(unsigned parallel, struct http_engine **out, struct errtext 
     lock_init(&e->lock, LOCK_S3_HTTP);
     cond_init(&e->ended);
     e->waiting_tail = &e->waiting;
-    e->parallel = parallel;
-    e->idle = calloc(parallel, sizeof(CURL *));
+    atomic_store(&e->parallel, parallel);
+    e->idle = calloc(HTTP_MAX_PARALLEL, sizeof(CURL *));
     e->multi = curl_multi_init();
     int rc = e->idle && e->multi ? 0 : -ENOMEM;
     if (rc == 0) {
-        curl_multi_setopt(e->multi, CURLMOPT_MAXCONNECTS, (long)parallel);
+        curl_multi_setopt(e->multi, CURLMOPT_MAXCONNECTS, (long)HTTP_MAX_PARALLEL);
         rc = thread_start(&e->thread, "http", engine_thread, e);
     }
     if (rc) {
@@ -250,6 +276,12 @@ int http_engine_new(unsigned parallel, struct http_engine **out, struct errtext 
     }
     *out = e;
     return 0;
+}
+
+void http_engine_set_parallel(struct http_engine *e, unsigned parallel)
+{
+    atomic_store(&e->parallel, parallel);
+    curl_multi_wakeup(e->multi);
 }
 
 void http_engine_free(struct http_engine *e)

@@ -13,6 +13,8 @@
 #include "s3backend/objstore.h"
 
 struct http_engine;
+struct s3_proxy;
+struct s3_rate;
 
 /* What is sent. Everything is the caller's and stays unchanged until http_run returns. */
 struct http_request {
@@ -22,6 +24,9 @@ struct http_request {
     size_t n_headers;              /* */
     const struct obj_source *body; /* NULL: none */
     const char *ca_file;           /* NULL: the system's */
+    const struct s3_proxy *proxy;  /* NULL: none */
+    struct s3_rate *upload;        /* NULL, or what limits a body that is sent, */
+    struct s3_rate *download;      /* and what goes to buf or sink */
     void *buf;                     /* NULL, or where bytes [offset, offset + len) of the object go */
     const struct obj_sink *sink;   /* the same, piece by piece; not with http_run */
     uint64_t offset, len;          /* with buf or sink */
@@ -67,6 +72,7 @@ struct http_response {
     uint64_t length;           /* its value */
     bool has_range;            /* Content-Range was there and well-formed */
     uint64_t first, last;      /* its ends */
+    long proxy_status;         /* a proxy refused the tunnel by this; 0: none did */
     bool locked;               /* x-amz-object-lock-mode was there */
     bool kms;                  /* x-amz-server-side-encryption names KMS: then the ETag is no MD5 */
     char realm[64];            /* of WWW-Authenticate: Basic; "" when there is none */
@@ -82,8 +88,12 @@ struct http_response {
 /* Keeps an ETag without its quotes; "" when it is too long to be one. */
 void http_keep_etag(char out[HTTP_ETAG_SIZE], const char *text);
 
-/* Starts the thread. parallel: exchanges at once; others wait for their turn. 0 or a negative errno. */
+/* Starts the thread. parallel: exchanges at once, HTTP_MAX_PARALLEL at most; others wait for their turn. 0 or a negative
+ * errno. */
+enum { HTTP_MAX_PARALLEL = 256 };
 int http_engine_new(unsigned parallel, struct http_engine **out, struct errtext *err);
+/* From now on so many. What is under way goes on. Any thread. */
+void http_engine_set_parallel(struct http_engine *e, unsigned parallel);
 /* Does one exchange and waits for its end, which one of the limits brings at the latest. Any thread. */
 void http_run(struct http_engine *e, const struct http_request *q, struct http_response *r);
 /* Ends the thread and the connections; nobody may be in http_run. */

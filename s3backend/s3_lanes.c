@@ -88,7 +88,9 @@ static void run(struct lane *l, struct transfer *t)
         }
         if (look(l, t))
             return;
-    } while (curl_multi_poll(l->multi, NULL, 0, POLL_MS, NULL) == CURLM_OK);
+        if (t->held && transfer_go_on(t))
+            continue;
+    } while (curl_multi_poll(l->multi, NULL, 0, t->held ? TRANSFER_HELD_MS : POLL_MS, NULL) == CURLM_OK);
     transfer_set_broken(t, CURLE_FAILED_INIT);
 }
 

@@ -25,6 +25,7 @@ static void ask(struct s3_store *s, bool tls, const struct obj_call *c, struct h
 {
     static const char *const headers[] = {"Accept: */*"};
     struct strbuf url = {0};
+    struct s3_proxy *proxy = s3_hold_proxy(s);
     strbuf_addf(&url, "%s://%s%s%s/", tls ? "https" : "http", s->virtual_style ? s->bucket : "",
                 s->virtual_style ? "." : "", s->host);
     const struct http_request q = {.method = "GET",
@@ -32,6 +33,7 @@ static void ask(struct s3_store *s, bool tls, const struct obj_call *c, struct h
                                    .headers = headers,
                                    .n_headers = 1,
                                    .ca_file = s->ca_file,
+                                   .proxy = proxy,
                                    .text_limit = 1 << 16,
                                    .connect_ms = least(LOOK_CONNECT_MS, s->tuning.connect_ms),
                                    .stall_ms = least(LOOK_ANSWER_MS, s->tuning.stall_ms),
@@ -40,6 +42,7 @@ static void ask(struct s3_store *s, bool tls, const struct obj_call *c, struct h
                                    .any_peer = tls != s->tls,
                                    .once = true};
     http_run(s->http, &q, r);
+    s3_proxy_release(proxy);
     strbuf_free(&url);
 }
 
@@ -64,9 +67,15 @@ static bool doubtful(const struct s3_store *s, const struct http_response *r)
                         r->curl_code != CURLE_OPERATION_TIMEDOUT;
 }
 
-static enum obj_stage stage_of(int curl_code)
+/* With a proxy, who could not be connected to is the proxy. */
+static enum obj_stage stage_of(const struct http_response *r, bool proxied)
 {
-    switch (curl_code) {
+    if (r->proxy_status || (proxied && (r->curl_code == CURLE_COULDNT_CONNECT || r->curl_code == CURLE_PROXY ||
+                                        r->curl_code == CURLE_OPERATION_TIMEDOUT)))
+        return OBJ_STAGE_PROXY;
+    switch (r->curl_code) {
+    case CURLE_COULDNT_RESOLVE_PROXY:
+        return OBJ_STAGE_PROXY;
     case CURLE_COULDNT_RESOLVE_HOST:
         return OBJ_STAGE_NAME;
     case CURLE_COULDNT_CONNECT:
@@ -92,6 +101,27 @@ static void take_answer(const struct http_response *r, struct obj_peer *out)
     out->kind = r->status == 401 && !s3_error ? OBJ_PEER_PASSWORD : r->page ? OBJ_PEER_PAGE : OBJ_PEER_SERVICE;
 }
 
+static bool is_proxied(struct s3_store *s)
+{
+    struct s3_proxy *p = s3_hold_proxy(s);
+    bool set = s3_proxy_is_set(p);
+    s3_proxy_release(p);
+    return set;
+}
+
+/* By the book, and as tinyproxy does. */
+static bool wants_password(long status)
+{
+    return status == 407 || status == 401;
+}
+
+/* What is no S3 service's, and comes where a proxy is in use, is most likely the proxy's. */
+static bool is_of_proxy(struct s3_store *s, const struct http_response *r, const struct obj_peer *p)
+{
+    return r->status == 407 || (p->kind == OBJ_PEER_PASSWORD && is_proxied(s)) ||
+           (p->kind == OBJ_PEER_PAGE && r->status >= 400 && is_proxied(s));
+}
+
 int s3_look(struct objstore *o, struct obj_peer *out, const struct obj_call *c, struct errtext *err)
 {
     struct s3_store *s = (struct s3_store *)o;
@@ -107,8 +137,15 @@ int s3_look(struct objstore *o, struct obj_peer *out, const struct obj_call *c, 
         out->kind = s->tls ? OBJ_PEER_PLAIN : OBJ_PEER_TLS;
         return 0;
     }
+    if (r.outcome == HTTP_ANSWERED && is_of_proxy(s, &r, out)) {
+        out->stage = OBJ_STAGE_PROXY;
+        return errtext_set(err, -EIO, "%s://%s: the proxy answers in its place, with status %ld%s",
+                           s->tls ? "https" : "http", s->host, r.status,
+                           wants_password(r.status) ? ": it wants another user or password" : "");
+    }
     if (r.outcome == HTTP_ANSWERED)
         return 0;
-    out->stage = r.outcome == HTTP_BROKEN ? stage_of(r.curl_code) : OBJ_STAGE_ANSWER;
-    return errtext_set(err, -EIO, "%s://%s: %s", s->tls ? "https" : "http", s->host, r.reason);
+    out->stage = r.outcome == HTTP_BROKEN ? stage_of(&r, is_proxied(s)) : OBJ_STAGE_ANSWER;
+    return errtext_set(err, -EIO, "%s://%s: %s%s", s->tls ? "https" : "http", s->host, r.reason,
+                       wants_password(r.proxy_status) ? ": the proxy wants another user or password" : "");
 }

@@ -90,6 +90,19 @@ void s3_pace_leave(struct s3_pace *p, unsigned long ticket, enum s3_pace_end end
         p->note(end == S3_PACE_TAKEN ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, line);
 }
 
+void s3_pace_set_most(struct s3_pace *p, unsigned most)
+{
+    lock_take(&p->lock);
+    bool whole = p->limit == p->most;
+    p->most = most;
+    if (whole || p->limit >= most) {
+        p->limit = most;
+        p->told = false;
+    }
+    cond_broadcast(&p->changed);
+    lock_release(&p->lock);
+}
+
 unsigned s3_pace_limit(struct s3_pace *p)
 {
     lock_take(&p->lock);

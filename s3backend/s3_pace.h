@@ -32,6 +32,9 @@ void s3_pace_fini(struct s3_pace *p);
 /* Waits for a place. False: *cancel became true (cancel may be NULL), there is none. *ticket: for leave. Any thread. */
 bool s3_pace_enter(struct s3_pace *p, const atomic_bool *cancel, unsigned long *ticket);
 void s3_pace_leave(struct s3_pace *p, unsigned long ticket, enum s3_pace_end end);
+/* Another number as configured. What the store cannot keep up with stays its affair: a limit that is below falls no
+ * further, and one that was the whole rises with it. */
+void s3_pace_set_most(struct s3_pace *p, unsigned most);
 /* The limit now. */
 unsigned s3_pace_limit(struct s3_pace *p);
 

@@ -20,6 +20,10 @@
 #define TOO_LARGE "larger than the store takes, or a proxy before it (nginx: client_max_body_size)"
 #define FULL "the store is full, or a quota is used up"
 #define CHANGED "the body changed on the way"
+#define PROXY_KEYS "the proxy wants another user or password: check store options proxy_user and proxy_password_file"
+#define BASIC                                                                                                          \
+    "a demand for a user and password, as of a proxy or an admin interface: check store options url, proxy_user and "  \
+    "proxy_password_file"
 #define EXISTS "an object of this name is there"
 
 struct rule {
@@ -94,6 +98,7 @@ static const struct status_rule {
     {401, 401, -EACCES, false, WRONG_KEYS},
     {403, 403, -EACCES, false, WRONG_KEYS},
     {404, 404, -ENOENT, false, "no such object"},
+    {407, 407, -EACCES, false, PROXY_KEYS},
     {408, 408, -EIO, true, NULL},
     {412, 412, -EEXIST, false, EXISTS},
     {413, 413, -EIO, false, TOO_LARGE},
@@ -117,7 +122,7 @@ static const struct {
     {CURLE_PEER_FAILED_VERIFICATION, "check store options url and ca_file"},
     {CURLE_SSL_CACERT_BADFILE, "check store option ca_file"},
     {CURLE_URL_MALFORMAT, "check store option url"},
-    {CURLE_UNSUPPORTED_PROTOCOL, "check store option url"},
+    {CURLE_UNSUPPORTED_PROTOCOL, "check store options url and proxy"},
     {CURLE_OUT_OF_MEMORY, NULL},
 };
 
@@ -242,10 +247,11 @@ static void judge_status(const struct http_response *r, time_t our_time, struct 
     add(v, " ", e.code);
     add(v, ": ", e.message);
     add(v, ": ",
-        foreign ? "no answer of an S3 service, check store option url"
-        : known ? known->hint
-        : s     ? s->hint
-                : NULL);
+        r->status == 401 && r->realm[0] ? BASIC /* no S3 service sends that; tinyproxy does, in place of a 407 */
+        : foreign                       ? "no answer of an S3 service, check store option url"
+        : known                         ? known->hint
+        : s                             ? s->hint
+                                        : NULL);
     add_clock(v, r->date, our_time);
 }
 
@@ -255,6 +261,13 @@ static void judge_broken(const struct http_response *r, struct s3_verdict *v)
     if (r->curl_code == CURLE_PARTIAL_FILE)
         add(v, "", "the answer ends early");
     add(v, ": ", r->reason);
+    if (r->proxy_status == 407 || r->proxy_status == 401) {
+        v->code = -EACCES;
+        v->retry = false;
+        add(v, ": ", PROXY_KEYS);
+    } else if (r->proxy_status) {
+        add(v, ": ", "the proxy refuses the way to the store: check store options proxy and url");
+    }
     for (size_t i = 0; i < LENGTH(hopeless); i++) {
         if ((int)hopeless[i].curl != r->curl_code)
             continue;

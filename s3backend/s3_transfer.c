@@ -12,8 +12,42 @@
 
 #include "base/clock.h"
 #include "base/crc32c.h"
+#include "s3backend/s3_proxy.h"
+#include "s3backend/s3_rate.h"
 
 enum { IO_BUFFER = 1 << 18, ERROR_TEXT = 1 << 16, SLOWEST = 1024 };
+/* What is smaller is counted, and never waits: heads, maps and labels are not behind whole segments. With a limit a body
+ * goes in pieces of this size, so that the line is even. */
+enum { RATE_PIECE = 1 << 16 };
+
+/* ---- limits of rate ---- */
+
+/* True if the transfer is to wait: then libcurl holds it in this direction, and transfer_go_on ends that. */
+static bool hold(struct transfer *t, struct s3_rate *rate, uint64_t whole)
+{
+    if (!rate || whole <= RATE_PIECE || s3_rate_may(rate))
+        return false;
+    t->held = true;
+    t->turn_ns = t->turn_ns ? t->turn_ns : clock_ns(); /* who was let go on and came too late keeps its place */
+    return true;
+}
+
+bool transfer_go_on(struct transfer *t)
+{
+    struct s3_rate *rate = t->q->body ? t->q->upload : t->q->download;
+    if (!s3_rate_may(rate))
+        return false;
+    t->held = false;
+    (void)curl_easy_pause(t->easy, CURLPAUSE_CONT); /* calls back by itself: it may be held again now */
+    return true;
+}
+
+static void charge(struct transfer *t, struct s3_rate *rate, size_t n)
+{
+    t->turn_ns = 0;
+    if (rate)
+        s3_rate_charge(rate, n);
+}
 
 static size_t refuse_source(struct transfer *t, const char *why)
 {
@@ -28,6 +62,7 @@ static size_t send_piece(struct transfer *t, const char *out, size_t n)
 {
     const struct obj_source *s = t->q->body;
     t->r->sent_crc = crc32c(t->r->sent_crc, out, n);
+    charge(t, t->q->upload, n);
     t->sent += n;
     if (t->q->sent)
         atomic_store(t->q->sent, t->sent);
@@ -42,6 +77,10 @@ static size_t send_body(char *out, size_t size, size_t n, void *arg)
     const struct obj_source *s = t->q->body;
     uint64_t left = s->len - t->sent;
     size_t want = size * n < left ? size * n : (size_t)left;
+    if (want && hold(t, t->q->upload, s->len))
+        return CURL_READFUNC_PAUSE;
+    if (t->q->upload && s3_rate_now(t->q->upload) && want > RATE_PIECE)
+        want = RATE_PIECE;
     if (s->mem) {
         memcpy(out, (const char *)s->mem + t->sent, want);
         return send_piece(t, out, want);
@@ -207,6 +246,7 @@ static size_t take_range(struct transfer *t, const char *data, size_t len)
         r->outcome = HTTP_MISMATCH;
         return 0;
     }
+    charge(t, t->q->download, len);
     size_t skip = t->skip < len ? (size_t)t->skip : len;
     t->skip -= skip;
     size_t take = len - skip;
@@ -234,7 +274,7 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
     struct http_response *r = t->r;
     size_t len = size * n;
     if (wants_range(t) && (r->status == 200 || r->status == 206))
-        return len ? take_range(t, data, len) : 0;
+        return !len ? 0 : hold(t, t->q->download, t->q->len) ? (size_t)CURL_WRITEFUNC_PAUSE : take_range(t, data, len);
     r->text.limit = r->status >= 300 ? (size_t)ERROR_TEXT : t->q->text_limit;
     strbuf_add(&r->text, data, len);
     return len;
@@ -330,6 +370,25 @@ void transfer_free_headers(struct transfer *t)
     t->headers = NULL;
 }
 
+/* What the environment says about proxies is for other programs: what is not set here is set to nothing. libcurl copies the
+ * password, for as long as the exchange takes. */
+static CURLcode set_proxy(struct transfer *t)
+{
+    const struct s3_proxy *p = t->q->proxy;
+    CURL *c = t->easy;
+    CURLcode code = curl_easy_setopt(c, CURLOPT_PROXY, p ? p->url : "");
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(c, CURLOPT_NOPROXY, p ? p->except : "");
+    if (code != CURLE_OK || !s3_proxy_is_set(p))
+        return code;
+    curl_easy_setopt(c, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* the answer of the proxy is not the store's */
+    if (!p->user[0])
+        return CURLE_OK;
+    curl_easy_setopt(c, CURLOPT_PROXYAUTH, (long)CURLAUTH_BASIC);
+    code = curl_easy_setopt(c, CURLOPT_PROXYUSERNAME, p->user);
+    return code == CURLE_OK ? curl_easy_setopt(c, CURLOPT_PROXYPASSWORD, p->password) : code;
+}
+
 CURLcode transfer_set_up(struct transfer *t)
 {
     const struct http_request *q = t->q;
@@ -345,8 +404,9 @@ CURLcode transfer_set_up(struct transfer *t)
     curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(c, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
-    /* What the daemon's environment says about proxies is for other programs. */
-    curl_easy_setopt(c, CURLOPT_PROXY, "");
+    code = set_proxy(t);
+    if (code != CURLE_OK)
+        return code;
     curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)q->connect_ms);
     /* A trickle that never quite stops ends too. */
     curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, (long)SLOWEST);
@@ -379,6 +439,9 @@ void transfer_conclude(struct transfer *t, CURLcode code)
     struct http_response *r = t->r;
     if (r->outcome != HTTP_ANSWERED)
         return; /* a callback knew the reason */
+    if (code != CURLE_OK && s3_proxy_is_set(t->q->proxy) &&
+        (curl_easy_getinfo(t->easy, CURLINFO_HTTP_CONNECTCODE, &r->proxy_status) != CURLE_OK || r->proxy_status < 300))
+        r->proxy_status = 0;
     /* A store that refuses in the middle of a body may close at once: its answer says more than the broken connection.
      */
     if (code != CURLE_OK && !t->enough && r->status < 400)
@@ -461,6 +524,10 @@ static bool stalled(struct transfer *t, uint64_t now)
 
 bool transfer_is_over(struct transfer *t, uint64_t now)
 {
+    if (t->held) { /* by us: the store is not slow */
+        t->moved_ms = now;
+        watch_anew(t, now);
+    }
     watch(t, now);
     if (transfer_canceled(t))
         t->r->outcome = HTTP_CANCELED;

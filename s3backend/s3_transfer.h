@@ -22,6 +22,8 @@ struct transfer {
     uint64_t moved;                  /* bytes, up and down together */
     uint64_t watch_ms, watch_moved;  /* for quiet: when this half of its time began, and moved then */
     unsigned quiet_halves;           /* how many halves in a row were quiet */
+    uint64_t turn_ns;                /* since when it has had no turn at its rate; 0: a byte moved since */
+    bool held;                       /* it waits for that */
     bool connected, answered, sized; /* answered: a status line came; sized: the range was compared */
     bool enough, done;
 };
@@ -37,6 +39,10 @@ void transfer_conclude(struct transfer *t, CURLcode code);
 void transfer_set_broken(struct transfer *t, CURLcode code);
 /* True when it is to end now: canceled, or one of the request's limits is reached. Outcome and reason tell which. */
 bool transfer_is_over(struct transfer *t, uint64_t now_ms);
+/* How often to look at one that waits for its rate. */
+enum { TRANSFER_HELD_MS = 20 };
+/* It waits for its rate: false, it still does. */
+bool transfer_go_on(struct transfer *t);
 bool transfer_canceled(const struct transfer *t);
 
 #endif

@@ -341,13 +341,14 @@ static void an_unknown_section_is_named_with_the_nearest_known(void **state)
 {
     bad(*state, "[libary]\nname = x\n",
         ":2: [libary]: unknown section; did you mean [library]? Sections are library, iscsi, store, spool, metrics and "
-        "notify");
+        "log");
 }
 
 static void a_key_before_any_section_is_refused(void **state)
 {
     bad(*state, "name = x\n",
-        ":1: name: key before any section; must follow [library], [iscsi], [store], [spool], [metrics] or [notify]");
+        ":1: name: key before any section; must follow [library], [iscsi], [store], [spool], [metrics], [log] or "
+        "[notify]");
 }
 
 static void a_line_that_is_neither_key_nor_section_is_refused(void **state)
@@ -425,6 +426,18 @@ static void a_value_out_of_range_says_what_would_be_right(void **state)
         {"[store]\nadmin_url = h:1", "[store] admin_url = h:1: must be http://host"},
         {"[store]\nadmin_url = http://h/api", "[store] admin_url = http://h/api: must be http://host"},
         {"[store]\nadmin_password_file = pw", "[store] admin_password_file = pw: must be an absolute path"},
+        {"[store]\nupload_limit = 100K", "[store] upload_limit = 100K: must be bytes a second from 128K on"},
+        {"[store]\nupload_limit = 20M 8-18", "[store] upload_limit = 20M 8-18: must be bytes a second"},
+        {"[store]\nupload_limit = 20M 08:00-24:01", "[store] upload_limit = 20M 08:00-24:01: must be bytes"},
+        {"[store]\nupload_limit = 20M 08:00-08:00", "[store] upload_limit = 20M 08:00-08:00: must be bytes"},
+        {"[store]\nupload_limit = 20M funday", "[store] upload_limit = 20M funday: must be bytes"},
+        {"[store]\nupload_limit = 20M mon-", "[store] upload_limit = 20M mon-: must be bytes"},
+        {"[store]\nupload_limit = mon-fri 08:00-18:00", "[store] upload_limit = mon-fri 08:00-18:00: must be bytes"},
+        {"[store]\nupload_limit = 20M,", "[store] upload_limit = 20M,: must be bytes"},
+        {"[store]\ndownload_limit = 20M 30M", "[store] download_limit = 20M 30M: must be bytes"},
+        {"[store]\nproxy = https://p:1", "[store] proxy = https://p:1: must be http://host[:port]"},
+        {"[store]\nno_proxy = a,b;c", "[store] no_proxy = a,b;c: must be names"},
+        {"[log]\nlevel = debug", "[log] level = debug: must be err, warning, notice or info"},
         {"[store]\nparallel = 0", "[store] parallel = 0: must be a number from 1 to 64"},
         {"[store]\ncredentials_file = systemd:../x", "[store] credentials_file = systemd:../x: must be systemd:NAME"},
         {"[store]\ncredentials_file = systemd:", "[store] credentials_file = systemd:: must be systemd:NAME"},
@@ -523,6 +536,46 @@ static void values_that_disagree_are_refused(void **state)
         ":6: [spool] max_dirty = 100M: must be at least four times segment_size");
     bad(*state, DIR_STORE "[iscsi]\ninitiators = iqn.a\naddresses = 10.0.0.1\n",
         ":7: [iscsi] addresses = 10.0.0.1: must not be set together with initiators");
+}
+
+static void limits_of_rate_have_days_and_hours(void **state)
+{
+    struct vtl_config *c = good(*state, S3_STORE "upload_limit = 20 MB fri-mon 08:00-18:00, unlimited 22:00-06:00 "
+                                                 "sat,50M\ndownload_limit = 1M\n");
+    const struct obj_rates *u = &c->store.upload;
+    assert_int_equal(u->n, 3);
+    assert_int_equal(u->of[0].bytes, 20000000);
+    assert_int_equal(u->of[0].days, 0x63); /* sun, mon, fri, sat */
+    assert_int_equal(u->of[0].from, 480);
+    assert_int_equal(u->of[0].to, 1080);
+    assert_int_equal(u->of[1].bytes, 0);
+    assert_int_equal(u->of[1].days, 0x40);
+    assert_int_equal(u->of[1].from, 1320);
+    assert_int_equal(u->of[1].to, 360);
+    assert_int_equal(u->of[2].bytes, 50 << 20);
+    assert_int_equal(u->of[2].days, OBJ_ALL_DAYS);
+    assert_int_equal(u->of[2].from, 0);
+    assert_int_equal(u->of[2].to, OBJ_MINUTES);
+    assert_int_equal(c->store.download.n, 1);
+    config_free(c);
+    c = good(*state, S3_STORE "upload_limit = unlimited\n");
+    assert_int_equal(c->store.upload.n, 0);
+    config_free(c);
+    bad(*state, DIR_STORE "upload_limit = 20M\n", ":5: [store] upload_limit = 20M: needs type = s3");
+}
+
+static void a_proxy_has_all_of_its_parts_or_none(void **state)
+{
+    struct vtl_config *c = good(*state, S3_STORE "proxy = http://p:3128\nno_proxy = .a, 10.0.0.0/8\nno_proxy = b\n"
+                                                 "proxy_user = me\nproxy_password_file = @\n");
+    assert_string_equal(c->store.no_proxy, ".a 10.0.0.0/8 b");
+    config_free(c);
+    bad(*state, S3_STORE "proxy_user = me\n", ": [store] proxy is not set: required with proxy_user");
+    bad(*state, S3_STORE "no_proxy = a\n", ": [store] proxy is not set: required with proxy_user");
+    bad(*state, S3_STORE "proxy = http://p\nproxy_user = me\n",
+        ": [store] proxy_password_file is not set: required with the user");
+    bad(*state, S3_STORE "proxy = http://p\nproxy_password_file = @\n",
+        ": [store] proxy_user is not set: required with the password file");
 }
 
 /* ---- accounts and secrets ---- */
@@ -649,6 +702,8 @@ int main(void)
         T(keys_without_a_default_are_demanded),
         T(directories_must_be_absolute_apart_and_short_enough),
         T(values_that_disagree_are_refused),
+        T(limits_of_rate_have_days_and_hours),
+        T(a_proxy_has_all_of_its_parts_or_none),
         T(a_user_needs_a_password_file_and_the_other_way),
         T(an_admin_interface_needs_its_password_and_a_service_that_has_one),
         T(only_what_can_be_told_may_be_waited_for),

@@ -2,6 +2,7 @@
 /* test_reload.c: which settings change while a library serves, all or none of them, and nobody reads half of one. */
 #include "tests/unit/library_rig.h"
 
+#include <dirent.h>
 #include <pthread.h>
 
 #include "tests/unit/s3_stand_in.h"
@@ -143,12 +144,62 @@ static void a_file_with_a_mistake_changes_nothing(void **state)
     end(&r);
 }
 
+/* The number of threads of that name. */
+static unsigned threads(const char *name)
+{
+    char path[300], comm[20] = "";
+    unsigned n = 0;
+    DIR *d = opendir("/proc/self/task");
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d));) {
+        (void)snprintf(path, sizeof(path), "/proc/self/task/%s/comm", e->d_name);
+        FILE *f = fopen(path, "re");
+        if (f && fgets(comm, sizeof(comm), f))
+            n += !strncmp(comm, name, strlen(name));
+        if (f)
+            fclose(f);
+    }
+    closedir(d);
+    return n;
+}
+
+static void more_transfers_get_their_threads(void **state)
+{
+    struct rig r = begin();
+    struct errtext err = {""};
+    (void)state;
+    close_library(r.lib);
+    if (library_open(r.cfg, LIBRARY_SERVE, &r.lib, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(threads("upload"), 5);
+    assert_int_equal(threads("fetch"), 4);
+    write_config("local", "64M", "[store]\nparallel = 7\n[log]\nlevel = warning\n");
+    json_decref(reload(r.lib));
+    assert_int_equal(threads("upload"), 8);
+    assert_int_equal(threads("fetch"), 7);
+    assert_int_equal(atomic_load(&r.lib->eng.live.parallel), 7);
+    json_t *pulse = call(r.lib, json_pack("{s:s}", "op", "pulse"));
+    assert_int_equal(json_integer_value(json_object_get(pulse, "log_level")), LOG_LEVEL_WARNING);
+    json_decref(pulse);
+    write_config("local", "64M", "[store]\nparallel = 2\n");
+    json_decref(reload(r.lib));
+    assert_int_equal(atomic_load(&r.lib->eng.live.parallel), 2);
+    write_config("local", "64M", "[store]\nparallel = 6\n");
+    json_decref(reload(r.lib));
+    assert_int_equal(threads("upload"), 8); /* those that waited */
+    assert_int_equal(threads("fetch"), 7);
+    end(&r);
+}
+
 /* ---- every key has its rule ---- */
 
 static void each_key_that_may_change_is_one_that_is_read_live(void **state)
 {
-    static const char *const live[] = {"store.credentials_file", "store.profile",    "spool.durability",
-                                       "spool.max_dirty",        "spool.cache_size", "spool.idle_seal"};
+    static const char *const live[] = {
+        "store.credentials_file",    "store.profile",    "store.parallel",  "store.upload_limit",
+        "store.download_limit",      "store.proxy",      "store.no_proxy",  "store.proxy_user",
+        "store.proxy_password_file", "spool.durability", "spool.max_dirty", "spool.cache_size",
+        "spool.idle_seal",           "log.level"};
     struct vtl_config *c = config("one", "local", "64M");
     struct config_shown k;
     size_t n = 0;
@@ -244,7 +295,7 @@ static void from_a_swap_on_requests_are_signed_with_the_other_keys(void **state)
     (void)state;
     assert_false(objstore_same_keys(a, b));
     assert_int_equal(a->ops->head(a, "x", &size, NULL, &err), 0);
-    objstore_swap_keys(a, b);
+    objstore_swap_access(a, b);
     b->ops->close(b);
     assert_int_equal(a->ops->head(a, "x", &size, NULL, &err), 0);
     assert_non_null(strstr(stand_in_head(s, 0), "Credential=" STAND_IN_ACCESS "/"));
@@ -262,6 +313,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_may_change_is_taken_and_told_once, setup, teardown),
         cmocka_unit_test_setup_teardown(all_is_taken_or_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(slots_are_added_and_never_taken_away, setup, teardown),
+        cmocka_unit_test_setup_teardown(more_transfers_get_their_threads, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_with_a_mistake_changes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(each_key_that_may_change_is_one_that_is_read_live, setup, teardown),
         cmocka_unit_test_setup_teardown(settings_change_while_others_read_them, setup, teardown),

@@ -187,10 +187,34 @@ static void a_store_that_is_too_busy_gets_half_as_many(void **state)
             fail_msg("case %zu", i);
 }
 
+static void another_number_as_configured_counts_at_once(void **state)
+{
+    (void)state;
+    struct s3_pace p;
+    unsigned long ticket;
+    atomic_bool canceled = true;
+    s3_pace_init(&p, 4, note);
+    s3_pace_set_most(&p, 8); /* what was the whole rises */
+    assert_int_equal(s3_pace_limit(&p), 8);
+    s3_pace_leave(&p, in(&p), S3_PACE_TOO_MUCH);
+    assert_int_equal(s3_pace_limit(&p), 4);
+    s3_pace_set_most(&p, 16); /* the store's own limit stays */
+    assert_int_equal(s3_pace_limit(&p), 4);
+    s3_pace_set_most(&p, 2);
+    assert_int_equal(s3_pace_limit(&p), 2);
+    unsigned long a = in(&p), b = in(&p);
+    assert_false(s3_pace_enter(&p, &canceled, &ticket));
+    s3_pace_leave(&p, a, S3_PACE_TAKEN);
+    s3_pace_leave(&p, b, S3_PACE_TAKEN);
+    assert_int_equal(s3_pace_limit(&p), 2);
+    s3_pace_fini(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(begins_with_all_and_never_has_more),
+        cmocka_unit_test(another_number_as_configured_counts_at_once),
         cmocka_unit_test(transfers_that_fail_side_by_side_halve_it_once),
         cmocka_unit_test(rises_by_one_after_as_many_successes_as_run_at_once),
         cmocka_unit_test(says_when_it_falls_and_when_it_is_back),

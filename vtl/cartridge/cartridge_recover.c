@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/event.h"
+#include "base/human.h"
 #include "base/log.h"
 
 /*
@@ -62,11 +63,12 @@ static int take_recovered(struct cartridge *c, const struct seg_totals *t)
 static void tell_damage(struct cartridge *c, const char *name, uint64_t synced)
 {
     uint64_t end = tape_index_end_object(&c->live);
-    log_event(EVENT_DAMAGE,
-              "%s: open segment %s is DAMAGED on the disk: it had %llu bytes that were synced, and not all of them "
-              "can be read; the tape ends "
-              "at object %llu now, and what was acknowledged behind it is lost (the file is kept as %s.bad)",
-              c->row.barcode, name, (unsigned long long)synced, (unsigned long long)end, name);
+    char size[HUMAN_ROOM];
+    log_event(
+        EVENT_DAMAGE,
+        "%s: open segment %s is DAMAGED on the disk: it had %s that were synced, and not all of them can be read; the "
+        "tape ends at object %llu now, and what was acknowledged behind it is lost (the file is kept as %s.bad)",
+        c->row.barcode, name, human_size(synced, size), (unsigned long long)end, name);
     c->usage.lost_objects++;
     c->usage.lost_from = end;
     c->usage_changed = true;

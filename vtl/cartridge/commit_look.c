@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/human.h"
+
 /* The highest complete head; NULL: there is none. Claims that came to nothing are passed over. */
 static const struct seg_id *winner_of(const struct seg_id *heads, size_t n)
 {
@@ -27,7 +29,7 @@ static int become_stale(struct cartridge *c, const char *why, struct errtext *er
 
 static int adopt(struct cartridge *c, const struct head *h, struct tape_index *x, struct errtext *err)
 {
-    char name[SEG_NAME_SIZE], who[COMMIT_WHO_SIZE];
+    char name[SEG_NAME_SIZE], who[COMMIT_WHO_SIZE], size[HUMAN_ROOM];
     uint64_t kept = 0;
     seg_id_format(&h->id, name);
     commit_who(c->eng, h, who);
@@ -49,8 +51,8 @@ static int adopt(struct cartridge *c, const struct head *h, struct tape_index *x
         err, -EPERM,
         "%s: this state is older than the bucket, or a second copy of it is running: head %s, of %s, is not from "
         "this state; reads come from the bucket, writes are refused until \"s3vtl tape claim %s --force\"; "
-        "%" PRIu64 " bytes that only this state holds are kept as spool/%s/*.bad",
-        c->row.barcode, name, who, c->row.barcode, kept, c->row.barcode);
+        "%s that only this state holds are kept as spool/%s/*.bad",
+        c->row.barcode, name, who, c->row.barcode, human_size(kept, size), c->row.barcode);
 }
 
 /* What the head says of the tape can be had, but perhaps not what it is. */

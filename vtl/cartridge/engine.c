@@ -69,8 +69,12 @@ uint64_t engine_dirty_limit(struct engine *e)
 {
     uint64_t most = atomic_load(&e->live.max_dirty);
     /* Each transfer busy, and the next segment of each ready. */
-    uint64_t least = 2 * (e->cfg->store.parallel + UINT64_C(1)) * e->cfg->spool.segment_size;
-    return engine_waits_for(e, DURABILITY_REMOTE) ? upload_backlog(safe_rate(e), least, most) : most;
+    uint64_t least = 2 * (atomic_load(&e->live.parallel) + UINT64_C(1)) * e->cfg->spool.segment_size;
+    if (!engine_waits_for(e, DURABILITY_REMOTE))
+        return most;
+    /* What was measured yesterday evening does not hold in the hours of a limit. */
+    uint64_t rate = safe_rate(e), limit = objstore_upload_limit(e->store);
+    return upload_backlog(limit && limit < rate ? limit : rate, least, most);
 }
 
 void engine_failing(struct engine *e, bool begins)

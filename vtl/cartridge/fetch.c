@@ -70,7 +70,7 @@ void workers_fetch(struct workers *w, struct cartridge *c, const struct seg_ref 
         from = from < ref->size ? from : 0;
         *f = (struct fetch){
             .c = c, .ref = *ref, .ahead = ahead, .order = ++w->fetch_order, .fd = -1, .from = from, .to = from};
-        cond_signal(&w->fetch_cond);
+        cond_broadcast(&w->fetch_cond); /* one that is too many may wait, too */
     }
     lock_release(&w->fetch_lock);
 }
@@ -254,12 +254,20 @@ static struct fetch *next_fetch(struct workers *w)
     return best;
 }
 
+void fetch_look_again(struct workers *w)
+{
+    lock_take(&w->fetch_lock);
+    cond_broadcast(&w->fetch_cond);
+    lock_release(&w->fetch_lock);
+}
+
 void *fetch_thread(void *arg)
 {
     struct workers *w = arg;
+    unsigned number = atomic_fetch_add(&w->n_fetches, 1);
     lock_take(&w->fetch_lock);
     while (!atomic_load(&w->stop)) {
-        struct fetch *f = next_fetch(w);
+        struct fetch *f = number < atomic_load(&w->eng->live.parallel) ? next_fetch(w) : NULL;
         if (!f) {
             cond_wait(&w->fetch_cond, &w->fetch_lock);
             continue;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/human.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/thread.h"
@@ -172,14 +173,15 @@ static bool find_job(struct workers *w, struct job *job)
 static int sweep(struct cartridge *c, const struct obj_call *call, struct errtext *err)
 {
     struct sweep found;
+    char size[HUMAN_ROOM];
     lock_take(&c->lock);
     bool look = c->due & DUE_SWEEP;
     lock_release(&c->lock);
     int rc = commit_sweep(c, look, false, &found, call, err);
     if (!rc && found.objects)
-        log_notice("%s: %llu objects (%llu bytes) that no head names are deleted: a gateway stored and never committed "
+        log_notice("%s: %llu objects (%s) that no head names are deleted: a gateway stored and never committed "
                    "them",
-                   c->row.barcode, (unsigned long long)found.objects, (unsigned long long)found.bytes);
+                   c->row.barcode, (unsigned long long)found.objects, human_size(found.bytes, size));
     return rc == -EAGAIN ? 0 : rc;
 }
 
@@ -242,10 +244,13 @@ static void run_job(struct workers *w, struct job *job)
 static void *upload_thread(void *arg)
 {
     struct workers *w = arg;
+    unsigned number = atomic_fetch_add(&w->n_uploads, 1);
     while (!atomic_load(&w->stop)) {
         uint64_t seen = progress_now(&w->eng->progress);
         struct job job;
-        if (!find_job(w, &job)) {
+        /* One more than there are transfers: while the others send, it has the next segment read and summed up, or
+         * commits. The store's client itself has no more than parallel of them on the way. */
+        if (number > atomic_load(&w->eng->live.parallel) || !find_job(w, &job)) {
             progress_wait(&w->eng->progress, seen, 500); /* a poke moves it */
             continue;
         }
@@ -286,6 +291,12 @@ void workers_try_again(struct workers *w)
     progress_post(&w->eng->progress);
 }
 
+void workers_look_again(struct workers *w)
+{
+    progress_post(&w->eng->progress);
+    fetch_look_again(w);
+}
+
 /* ---- start and stop ---- */
 
 static void join_all(struct workers *w)
@@ -299,6 +310,18 @@ static int start_thread(struct workers *w, const char *name, void *(*fn)(void *)
 {
     int rc = thread_start(&w->threads[w->n_threads], name, fn, w);
     w->n_threads += !rc;
+    return rc;
+}
+
+int workers_grow(struct workers *w, unsigned parallel)
+{
+    int rc = w->n_parallel ? 0 : start_thread(w, "upload", upload_thread);
+    while (!rc && w->n_parallel < parallel) {
+        rc = start_thread(w, "upload", upload_thread);
+        if (!rc)
+            rc = start_thread(w, "fetch", fetch_thread);
+        w->n_parallel++; /* also after half of it: there is room for each pair once */
+    }
     return rc;
 }
 
@@ -317,9 +340,8 @@ static void free_workers(struct workers *w)
 int workers_start(struct engine *eng, struct errtext *err)
 {
     struct workers *w = calloc(1, sizeof(*w));
-    unsigned n = eng->cfg->store.parallel;
     if (w)
-        w->threads = calloc(2 * n + 2, sizeof(*w->threads));
+        w->threads = calloc(2 * CONFIG_MAX_PARALLEL + 2, sizeof(*w->threads));
     if (!w || !w->threads) {
         free(w);
         return errtext_set(err, -ENOMEM, "background work: out of memory");
@@ -333,12 +355,8 @@ int workers_start(struct engine *eng, struct errtext *err)
     eng->poke = poke;
     eng->workers = w;
     int rc = start_thread(w, "idle", idle_thread);
-    /* One more: while the others send, it has the next segment read and summed up, or commits. The store's client
-     * itself has no more than parallel of them on the way. */
-    for (unsigned i = 0; !rc && i < n + 1; i++)
-        rc = start_thread(w, "upload", upload_thread);
-    for (unsigned i = 0; !rc && i < n; i++)
-        rc = start_thread(w, "fetch", fetch_thread);
+    if (!rc)
+        rc = workers_grow(w, atomic_load(&eng->live.parallel));
     if (rc) {
         workers_stop(eng);
         return errtext_set(err, rc, "background work: cannot start threads: %s", strerror(-rc));

@@ -14,6 +14,13 @@ int workers_start(struct engine *eng, struct errtext *err);
 /* Ends the threads: running transfers are cancelled, nothing that is not stored is lost. eng->workers becomes NULL. */
 void workers_stop(struct engine *eng);
 
+/* Sees to the threads for so many transfers in each direction: those that are too many (live.parallel) wait. 0, or a
+ * negative errno: there are fewer. One thread at a time. */
+int workers_grow(struct workers *w, unsigned parallel);
+
+/* live.parallel has changed: those who wait look again. */
+void workers_look_again(struct workers *w);
+
 /* What the store refused or failed at is tried again now. Any thread. */
 void workers_try_again(struct workers *w);
 

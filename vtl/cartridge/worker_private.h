@@ -31,10 +31,12 @@ struct fetch {           /* a segment on its way from the store */
 
 struct workers {
     struct engine *eng;
-    atomic_bool stop; /* also cancels transfers */
-    pthread_t *threads;
+    atomic_bool stop;   /* also cancels transfers */
+    pthread_t *threads; /* room for all that there may ever be */
     size_t n_threads;
-    struct lock lock; /* guards active */
+    unsigned n_parallel;              /* threads of each kind were started for so many transfers */
+    atomic_uint n_uploads, n_fetches; /* the number of the next thread */
+    struct lock lock;                 /* guards active */
     struct cond cond;
     struct active *active;
     size_t n_active, room_active;
@@ -59,6 +61,8 @@ void fetch_fini(struct workers *w);
 /* Cancels all and wakes the threads, which see w->stop. */
 void fetch_stop(struct workers *w);
 void *fetch_thread(void *workers);
+/* live.parallel has changed. */
+void fetch_look_again(struct workers *w);
 /* Waits until no fetch of c runs, and drops those that wait. */
 void fetch_forget(struct workers *w, struct cartridge *c);
 

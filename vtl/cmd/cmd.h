@@ -41,6 +41,7 @@ int cmd_tape_remove(const struct command_line *cl);
 int cmd_status(const struct command_line *cl);
 int cmd_reload(const struct command_line *cl);
 int cmd_flush(const struct command_line *cl);
+int cmd_setup(const struct command_line *cl);
 int cmd_serve(const struct command_line *cl);
 int cmd_doctor(const struct command_line *cl);
 int cmd_verify(const struct command_line *cl);

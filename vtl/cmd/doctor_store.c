@@ -15,6 +15,10 @@
 #define ADMIN_PORTS                                                                                                    \
     "s3d's S3 port is 8000 (8001: its admin interface), renterd's 8080 (9980: its API and web interface)"
 
+#define PROXY_MEND                                                                                                     \
+    "is [store] proxy the proxy's address and port, and does it let this host through? proxy_user and "                \
+    "proxy_password_file, if it asks; no_proxy for a store that needs none"
+
 static bool is_s3(const struct vtl_config *cfg)
 {
     return !strcmp(cfg->store.type, "s3");
@@ -92,14 +96,17 @@ static bool look_at_name(struct doctor *d)
         return true;
     }
     int rc = doctor_step(d, "host", resolve, l);
+    bool proxied = cfg->store.proxy[0];
     if (!rc)
         doctor_say(d, FINDING_GOOD, "host", NULL, "%s is %s", l->name, l->addresses);
+    else if (rc != -EINTR && proxied)
+        doctor_say(d, FINDING_NOTE, "host", NULL, "%s has no address here; the proxy may know it", l->name);
     else if (rc != -EINTR)
         doctor_say(d, FINDING_WRONG, "host", "correct the host in [store] url, or /etc/resolv.conf", "%s: %s", l->name,
                    rc == -ETIMEDOUT ? "no name server answers" : gai_strerror(l->bad));
     if (!d->left)
         free(l);
-    return !rc;
+    return !rc || (proxied && rc != -EINTR);
 }
 
 /* ---- who answers ---- */
@@ -153,7 +160,9 @@ static void nobody_answers(struct exam *e, int rc)
             "[store] ca_file = the certificate of the store's CA (PEM), or url with the name that it is for",
         [OBJ_STAGE_ANSWER] = "see the store's log: it takes connections, and does not answer as HTTP does",
     };
-    if (rc == -ETIMEDOUT)
+    if (rc != -ETIMEDOUT && e->peer.stage == OBJ_STAGE_PROXY)
+        doctor_say(e->d, FINDING_WRONG, "proxy", PROXY_MEND, "%s", e->err.text);
+    else if (rc == -ETIMEDOUT)
         doctor_say(e->d, FINDING_WRONG, "answer", mends[OBJ_STAGE_CONNECT], "%s: no answer in %d s",
                    e->d->cfg->store.url, DOCTOR_LIMIT_MS / 1000);
     else
@@ -228,6 +237,17 @@ static void say_tls(struct doctor *d)
                    host);
 }
 
+/* What it refuses was told before. */
+static void say_proxy(struct doctor *d)
+{
+    const struct vtl_config *cfg = d->cfg;
+    bool user = cfg->store.proxy_user[0], except = cfg->store.no_proxy[0];
+    if (cfg->store.proxy[0])
+        doctor_say(d, FINDING_GOOD, "proxy", NULL, "the store answers through %s%s%s%s%s", cfg->store.proxy,
+                   user ? ", as " : "", cfg->store.proxy_user,
+                   except ? "; or without it, if one of these is the host: " : "", cfg->store.no_proxy);
+}
+
 /* ---- keys and bucket ---- */
 
 static const char *keys_place(const struct vtl_config *cfg)
@@ -279,6 +299,7 @@ static bool look_at_service(struct exam *e)
     rc = other_scheme ? -EIO : doctor_step(d, "keys", check, e);
     if (rc == -EINTR || !say_who(e, !rc))
         return false;
+    say_proxy(d);
     say_tls(d);
     say_clock(d, &e->peer);
     if (rc) {

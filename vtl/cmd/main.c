@@ -38,6 +38,10 @@ static const struct subcommand table[] = {
      "have the serving library read its configuration and keys again; sessions go on, and either all is taken or "
      "nothing",
      cmd_reload},
+    {NULL, "setup", "[--answers FILE]",
+     "on a new host: ask for the store and its keys, write the configuration, try everything, make the library and ten "
+     "cartridges, and serve" OPTION("--answers FILE", "of mode 0600, instead of questions; see s3vtl-setup(1)"),
+     cmd_setup},
     {"library", "init", "", "create the state and claim the store's prefix; harmless if already done",
      cmd_library_init},
     {"library", "rebuild", "[--force] [--deep] [--discard-backlog] [--dry-run]",

@@ -33,8 +33,12 @@ int owner_become(const struct vtl_config *cfg, struct errtext *err)
         setresuid(st.st_uid, st.st_uid, st.st_uid))
         return errtext_set(err, -errno, "cannot become user %s, the owner of %s: %s", user, cfg->library.state_dir,
                            strerror(errno));
-    const char *const files[] = {cfg->file, cfg->store.credentials_file, cfg->store.ca_file,
-                                 cfg->iscsi.chap_password_file, cfg->iscsi.mutual_password_file};
+    const char *const files[] = {cfg->file,
+                                 cfg->store.credentials_file,
+                                 cfg->store.ca_file,
+                                 cfg->iscsi.chap_password_file,
+                                 cfg->iscsi.mutual_password_file,
+                                 cfg->store.proxy_password_file};
     int rc = 0;
     for (size_t i = 0; !rc && i < sizeof(files) / sizeof(files[0]); i++)
         rc = config_is_systemd(files[i]) ? 0 : check_readable(cfg, files[i], user, err);

@@ -11,13 +11,15 @@ static void print_changes(const json_t *r)
 {
     size_t i;
     json_t *c;
-    bool keys = json_is_true(json_object_get(r, "new_keys"));
+    bool keys = json_is_true(json_object_get(r, "new_keys")), proxy = json_is_true(json_object_get(r, "new_proxy"));
     json_array_foreach(json_object_get(r, "changed"), i, c)
         printf("%s = %s (was %s)\n", json_string_value(json_object_get(c, "key")),
                json_string_value(json_object_get(c, "now")), json_string_value(json_object_get(c, "was")));
     if (keys)
         printf("new keys for the store\n");
-    if (!keys && !json_array_size(json_object_get(r, "changed")))
+    if (proxy)
+        printf("new proxy for the store\n");
+    if (!keys && !proxy && !json_array_size(json_object_get(r, "changed")))
         printf("%s: nothing has changed\n", json_string_value(json_object_get(r, "file")));
 }
 

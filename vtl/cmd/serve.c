@@ -19,6 +19,7 @@
 #include "vtl/cmd/cmd.h"
 #include "vtl/cmd/metrics.h"
 #include "vtl/cmd/password.h"
+#include "vtl/cmd/serve_log.h"
 #include "vtl/cmd/service.h"
 #include "vtl/cmd/tgt.h"
 #include "vtl/cmd/watcher.h"
@@ -54,32 +55,6 @@ static int check_state(const struct vtl_config *cfg, bool yes, struct errtext *e
 
 /* ---- while it runs ---- */
 
-struct log_pump {
-    int fd;
-};
-
-static void pass_line(const char *line)
-{
-    enum log_level level = LOG_LEVEL_INFO;
-    const char *text = log_take_level(line, &level);
-    bool named = !strncmp(text, "s3vtl: ", 7) || !strncmp(text, "tgtd: ", 6);
-    fprintf(stderr, "%s%s%s", log_prefix(level), named ? "" : "tgtd: ", text);
-}
-
-/* Copies tgtd's log to ours. The module puts a level before each of its lines, tgtd none. A line without the name of
- * its writer (s3vtl or tgtd) gets tgtd's. */
-static void *pump_log(void *arg)
-{
-    struct log_pump *p = arg;
-    FILE *f = fdopen(p->fd, "r");
-    char line[2000];
-    while (f && fgets(line, sizeof(line), f))
-        pass_line(line);
-    if (f)
-        fclose(f);
-    return NULL;
-}
-
 /* 0: none. */
 static unsigned take_signal(int signals)
 {
@@ -95,6 +70,7 @@ static bool asks_for_end(unsigned signal)
 /* SIGHUP does not end anything: a terminal that closes must not end a backup. Meanwhile signals are heeded, so on a thread. */
 struct reloading {
     const struct vtl_config *cfg;
+    struct serve_log *log;
     pthread_t thread;
     bool begun, again;
     atomic_bool done;
@@ -133,7 +109,8 @@ static void begin_reload(struct reloading *r)
     end_reload(r);
     r->again = false;
     atomic_store(&r->done, false);
-    log_notice("SIGHUP: reading the configuration again, and serving on; SIGTERM ends");
+    if (serve_log_wants(r->log, LOG_LEVEL_NOTICE))
+        log_notice("SIGHUP: reading the configuration again, and serving on; SIGTERM ends");
     int rc = thread_start(&r->thread, "reload", reload_thread, r);
     r->begun = !rc;
     if (rc)
@@ -147,7 +124,7 @@ static bool wait_for_end(struct tgt *t, struct reloading *r, int signals)
     bool end = false;
     while (!end) {
         if (!poll(&p, 1, SERVICE_EVERY_MS))
-            service_pulse(r->cfg);
+            serve_log_set_level(r->log, service_pulse(r->cfg));
         unsigned signal = p.revents ? take_signal(signals) : 0;
         end = asks_for_end(signal);
         if (signal == SIGHUP || (r->again && atomic_load(&r->done)))
@@ -267,12 +244,11 @@ static int run(const struct vtl_config *cfg, const char *module, int signals)
 {
     struct tgt t;
     struct errtext err = {""};
-    struct reloading reload = {.cfg = cfg};
+    struct serve_log log = {.fd = -1, .level = (int)cfg->log.level};
+    struct reloading reload = {.cfg = cfg, .log = &log};
     bool served = false;
-    pthread_t pump;
     int rc = tgt_start(&t, cfg, module, &err);
-    struct log_pump p = {t.log_fd};
-    int no_pump = t.log_fd < 0 ? -EBADF : thread_start(&pump, "log", pump_log, &p);
+    int no_pump = serve_log_start(&log, t.log_fd);
     if (!rc && no_pump)
         rc = errtext_set(&err, no_pump, "cannot start the thread for tgtd's log: %s", strerror(-no_pump));
     if (!rc)
@@ -291,8 +267,7 @@ static int run(const struct vtl_config *cfg, const char *module, int signals)
     end_reload(&reload);
     if (t.stop_fd >= 0)
         close(t.stop_fd);
-    if (!no_pump)
-        pthread_join(pump, NULL);
+    serve_log_end(&log);
     int status = rc ? fail("%s", err.text) : EXIT_DONE;
     if (served)
         tell_what_is_left(cfg);

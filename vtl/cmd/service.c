@@ -19,14 +19,16 @@ void service_ready(const struct vtl_config *cfg)
     sd_notifyf(0, "READY=1\nSTATUS=serving %s at %s", cfg->iscsi.target, cfg->iscsi.portal);
 }
 
-void service_pulse(const struct vtl_config *cfg)
+int service_pulse(const struct vtl_config *cfg)
 {
     json_t *request = json_pack("{s:s}", "op", "pulse"), *r = NULL;
     struct errtext err = {""};
     char size[HUMAN_ROOM];
+    int level = 0;
     if (!control_call(cfg, request, SERVICE_ASK_MS, &r, &err)) {
         const char *trouble = json_string_value(json_object_get(r, "trouble"));
         json_int_t dirty = json_number(r, "dirty_bytes");
+        level = (int)json_number(r, "log_level");
         sd_notifyf(0, "WATCHDOG=1\nSTATUS=serving %s at %s; %s to store%s%s", cfg->iscsi.target, cfg->iscsi.portal,
                    dirty ? json_size(r, "dirty_bytes", size) : "nothing", trouble ? "; store: " : "",
                    trouble ? trouble : "");
@@ -35,6 +37,7 @@ void service_pulse(const struct vtl_config *cfg)
     }
     json_decref(request);
     json_decref(r);
+    return level;
 }
 
 void service_reloading(void)

@@ -87,6 +87,21 @@ static void print_offsite(const json_t *s)
         print_wrapped("    ", json_words(told, "why"));
 }
 
+/* As they hold now. */
+static void print_limits(const json_t *store)
+{
+    char size[HUMAN_ROOM];
+    json_int_t up = json_number(store, "upload_limit"), down = json_number(store, "download_limit");
+    if (up || down)
+        printf("limits                 ");
+    if (up)
+        printf("upload limited to %s/s", json_size(store, "upload_limit", size));
+    if (down)
+        printf("%sdownload limited to %s/s", up ? ", " : "", json_size(store, "download_limit", size));
+    if (up || down)
+        putchar('\n');
+}
+
 static void print_summary(const json_t *s)
 {
     const json_t *spool = json_object_get(s, "spool");
@@ -109,6 +124,7 @@ static void print_summary(const json_t *s)
             printf(", and %s not off-site,", json_size(spool, "offsite_waiting_bytes", a));
         printf(" of %s, then WRITE waits", json_size(spool, "dirty_limit", b));
         printf("; cache %s of %s\n", json_size(spool, "cache_bytes", a), json_size(spool, "cache_size", b));
+        print_limits(json_object_get(s, "store"));
     }
     if (json_is_string(json_object_get(s, "warning")))
         printf("WARNING: %s\n", json_words(s, "warning"));

@@ -146,6 +146,12 @@ static int make_ipc(struct tgt *t, const struct vtl_config *cfg, char base[104],
     return 0;
 }
 
+/* tgtd makes it under whatever umask there is. Its directory is closed already; this is for who looks at the socket. */
+static int close_ipc(const struct tgt *t, struct errtext *err)
+{
+    return chmod(t->ipc, 0600) ? errtext_set(err, -errno, "%s: %s", t->ipc, strerror(errno)) : 0;
+}
+
 int tgt_start(struct tgt *t, const struct vtl_config *cfg, const char *module, struct errtext *err)
 {
     char base[104];
@@ -176,6 +182,8 @@ int tgt_start(struct tgt *t, const struct vtl_config *cfg, const char *module, s
         return errtext_set(err, -errno, "fork: %s", strerror(errno));
     }
     rc = wait_for_answer(t, err);
+    if (!rc)
+        rc = close_ipc(t, err);
     if (rc)
         (void)tgt_stop(t, NULL); /* the first error says more */
     return rc;

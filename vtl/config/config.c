@@ -87,13 +87,13 @@ static void unknown_section(struct loader *l, const char *section, const char *n
             nearest = config_keys[i].section;
     if (!section[0])
         errtext_set(l->err, 0,
-                    "%s:%d: %s: key before any section; must follow [library], [iscsi], [store], [spool], [metrics] or "
-                    "[notify]",
+                    "%s:%d: %s: key before any section; must follow [library], [iscsi], [store], [spool], [metrics], "
+                    "[log] or [notify]",
                     l->c->file, l->line, name);
     else
         errtext_set(l->err, 0,
                     "%s:%d: [%s]: unknown section; did you mean [%s]? Sections are library, iscsi, store, spool, "
-                    "metrics and notify",
+                    "metrics, log and notify",
                     l->c->file, l->line, section, nearest);
 }
 
@@ -150,7 +150,8 @@ static int take(void *user, const char *section, const char *name, const char *v
     (void)snprintf(l->values[i], sizeof(l->values[i]), "%s", value);
     const char *right = in_quotes(value) ? "is in quotes: write it without" : config_keys[i].set(l->c, value);
     if (right) {
-        bool secret = !strcmp(name, "url") && strchr(value, '@'); /* a password may stand before it */
+        bool secret =
+            (!strcmp(name, "url") || !strcmp(name, "proxy")) && strchr(value, '@'); /* a password may stand before it */
         errtext_set(l->err, 0, "%s:%d: [%s] %s = %s: %s", l->c->file, l->line, section, name, secret ? "..." : value,
                     right);
         l->failed = true;
@@ -276,13 +277,36 @@ static int check_offsite(struct loader *l)
         "is where it is to be");
 }
 
+static int check_proxy(struct loader *l)
+{
+    const struct vtl_config *c = l->c;
+    const char *user = c->store.proxy_user, *file = c->store.proxy_password_file;
+    if (!c->store.proxy[0] && (user[0] || file[0] || c->store.no_proxy[0]))
+        return complain(l, "store", "proxy", "required with proxy_user, proxy_password_file and no_proxy");
+    if (user[0] && !file[0])
+        return complain(l, "store", "proxy_password_file", "required with the user: a file with the password");
+    if (file[0] && !user[0])
+        return complain(l, "store", "proxy_user", "required with the password file");
+    return check_secret(l, "store", "proxy_password_file", file, c->store.proxy_password_path);
+}
+
+/* What only type = s3 has, and would do nothing else. */
+static int check_only_s3(struct loader *l)
+{
+    static const char *const names[] = {"upload_limit", "download_limit", "proxy"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (l->line_of[key_number("store", names[i])])
+            return complain(l, "store", names[i], "needs type = s3");
+    return 0;
+}
+
 static int check_store(struct loader *l)
 {
     const struct vtl_config *c = l->c;
     if (!strcmp(c->store.type, "dir") && !strcmp(c->store.path, c->library.state_dir))
         return complain(l, "store", "path", "must not be the state_dir: give the store a directory of its own");
     if (!strcmp(c->store.type, "dir"))
-        return c->store.path[0] ? 0 : no_path(l);
+        return c->store.path[0] ? check_only_s3(l) : no_path(l);
     if (!c->store.url[0])
         return complain(l, "store", "url", "required with type = s3, such as http://127.0.0.1:8080");
     int rc = check_style(l);
@@ -292,6 +316,8 @@ static int check_store(struct loader *l)
         return complain(l, "store", "bucket", "required with type = s3");
     /* Without credentials_file they are in the environment: of serve, but not of every command. */
     rc = check_secret(l, "store", "credentials_file", c->store.credentials_file, c->store.credentials_path);
+    if (!rc)
+        rc = check_proxy(l);
     return rc ? rc : check_readable(l, "store", "ca_file", c->store.ca_file);
 }
 
@@ -398,6 +424,8 @@ static int make_paths(struct vtl_config *c)
     if (!rc)
         rc = resolve(c->store.admin_password_file, &c->store.admin_password_path);
     if (!rc)
+        rc = resolve(c->store.proxy_password_file, &c->store.proxy_password_path);
+    if (!rc)
         rc = resolve(c->iscsi.chap_password_file, &c->iscsi.chap_password_path);
     return rc ? rc : resolve(c->iscsi.mutual_password_file, &c->iscsi.mutual_password_path);
 }
@@ -475,6 +503,13 @@ void config_free(struct vtl_config *c)
         c->store.admin_password_path,
         c->store.ca_file,
         c->store.style,
+        c->store.upload_limit,
+        c->store.download_limit,
+        c->store.proxy,
+        c->store.no_proxy,
+        c->store.proxy_user,
+        c->store.proxy_password_file,
+        c->store.proxy_password_path,
         c->metrics.listen,
         c->notify.command,
         c->notify.url,
@@ -503,6 +538,13 @@ void config_store(const struct vtl_config *c, struct objstore_config *out)
         .admin_password_file = c->store.admin_password_path,
         .admin_password_by_systemd = config_is_systemd(c->store.admin_password_file),
         .parallel = c->store.parallel,
+        .upload = &c->store.upload,
+        .download = &c->store.download,
+        .proxy = c->store.proxy,
+        .no_proxy = c->store.no_proxy,
+        .proxy_user = c->store.proxy_user,
+        .proxy_password_file = c->store.proxy_password_path,
+        .proxy_password_by_systemd = config_is_systemd(c->store.proxy_password_file),
     };
 }
 

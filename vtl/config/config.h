@@ -14,6 +14,7 @@
 /* There are UNIX sockets below state_dir, and a sockaddr_un has room for 107 characters. */
 #define CONFIG_MAX_STATE_DIR 88
 #define CONFIG_MAX_SLOTS 60000
+#define CONFIG_MAX_PARALLEL 64
 
 /* What a sync waits for; each holds what those before it do. */
 enum durability { DURABILITY_LOCAL, DURABILITY_REMOTE, DURABILITY_OFFSITE };
@@ -52,6 +53,12 @@ struct vtl_config {
         char *admin_password_file, *admin_password_path; /* as credentials_path */
         char *credentials_path; /* where credentials_file is, also when it is systemd:NAME; "": in the environment */
         unsigned parallel;      /* [4] 1..64 */
+        char *upload_limit, *download_limit; /* [unlimited] as the file has them, */
+        struct obj_rates upload, download;   /* and what they say */
+        char *proxy;                         /* [""] = none: http://host[:port] */
+        char *no_proxy;                      /* [""] hosts that are reached without it, separated by blanks */
+        char *proxy_user, *proxy_password_file;
+        char *proxy_password_path; /* as credentials_path */
     } store;
     struct {
         enum durability durability; /* [local] */
@@ -71,6 +78,9 @@ struct vtl_config {
         uint64_t backlog_age; /* [24h] */
         uint64_t disk_free;   /* [2G] */
     } notify;
+    struct {
+        enum log_level level; /* [info] what is less than this is not logged by serve */
+    } log;
 };
 
 /* Reads and checks the file. 0 and *out (freed by config_free), or -EINVAL/-ENOENT/... and *err. Unknown sections and

@@ -13,57 +13,6 @@
 
 /* ---- values ---- */
 
-/* The factor that a unit stands for; 0: it is none. Tapes and disks are sold in powers of 1000 (GB, TB), so with a B the
- * unit is what it says there; K, M, G and T alone are powers of 1024, as they always were here and in most tools. */
-static uint64_t unit_factor(const char *unit)
-{
-    static const char prefixes[] = "KMGTP";
-    if (!unit[0] || !strcmp(unit, "B"))
-        return 1;
-    const char *p = strchr(prefixes, toupper((unsigned char)unit[0]));
-    bool binary = !unit[1] || !strcmp(unit + 1, "i") || !strcmp(unit + 1, "iB");
-    if (!p || (!binary && strcmp(unit + 1, "B") != 0))
-        return 0;
-    uint64_t factor = 1;
-    for (const char *q = prefixes; q <= p; q++)
-        factor *= binary ? 1024 : 1000;
-    return factor;
-}
-
-bool config_parse_size(const char *s, uint64_t *bytes)
-{
-    char *end;
-    if (!isdigit((unsigned char)s[0]))
-        return false;
-    errno = 0;
-    unsigned long long n = strtoull(s, &end, 10);
-    const char *unit = end + strspn(end, " \t"); /* "64 GB", as people write it */
-    uint64_t factor = *end && !*unit ? 0 : unit_factor(unit);
-    if (!factor || errno || n > (uint64_t)INT64_MAX / factor)
-        return false;
-    *bytes = (uint64_t)n * factor;
-    return true;
-}
-
-bool config_parse_time(const char *s, uint64_t *ms)
-{
-    static const struct {
-        const char *unit;
-        uint64_t ms;
-    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
-    char *end;
-    if (!isdigit((unsigned char)s[0]))
-        return false;
-    errno = 0;
-    unsigned long long n = strtoull(s, &end, 10);
-    for (size_t i = 0; !errno && i < sizeof(units) / sizeof(units[0]); i++)
-        if (!strcmp(end, units[i].unit) && n < UINT64_MAX / units[i].ms) {
-            *ms = n * units[i].ms;
-            return true;
-        }
-    return false;
-}
-
 static bool only(const char *s, const char *more, size_t min, size_t max)
 {
     size_t n = strlen(s);
@@ -401,6 +350,42 @@ TEXT(store, admin_password_file)
     return secret_file(&c->store.admin_password_file, value);
 }
 NUMBER(store, parallel, 1, 64, "must be a number from 1 to 64")
+TEXT(store, upload_limit)
+{
+    const char *wrong = config_parse_rates(value, &c->store.upload);
+    return wrong ? wrong : set_text(&c->store.upload_limit, value);
+}
+TEXT(store, download_limit)
+{
+    const char *wrong = config_parse_rates(value, &c->store.download);
+    return wrong ? wrong : set_text(&c->store.download_limit, value);
+}
+TEXT(store, proxy)
+{
+    if (strchr(value, '@'))
+        return "has a user or password: those go into proxy_user and proxy_password_file";
+    bool ok = !value[0] || (!strncasecmp(value, "http://", 7) && host_ok(value + 7, false));
+    return ok ? set_text(&c->store.proxy, value) : "must be http://host[:port], which is how the proxy is spoken to";
+}
+static bool host_or_network(const char *s)
+{
+    return !strcmp(s, "*") || only(s, ".-:/[]", 1, 255);
+}
+TEXT(store, no_proxy)
+{
+    return add_words(&c->store.no_proxy, value, host_or_network,
+                     "must be names, ends of names such as .example.com, addresses or networks, separated by blanks or "
+                     "commas");
+}
+TEXT(store, proxy_user)
+{
+    return only(value, "._-@+\\", 0, 128) ? set_text(&c->store.proxy_user, value)
+                                          : "must be at most 128 of A-Z a-z 0-9 . _ - @ + \\";
+}
+TEXT(store, proxy_password_file)
+{
+    return secret_file(&c->store.proxy_password_file, value);
+}
 
 /* ---- [spool] ---- */
 
@@ -508,6 +493,26 @@ static const char *set_notify_backlog_age(struct vtl_config *c, const char *valu
 }
 SIZE(notify, disk_free, 0, "must be a size, such as 2G; 0: never")
 
+/* ---- [log] ---- */
+
+static const char *const levels[] = {[LOG_LEVEL_ERROR] = "err",
+                                     [LOG_LEVEL_WARNING] = "warning",
+                                     [LOG_LEVEL_NOTICE] = "notice",
+                                     [LOG_LEVEL_INFO] = "info"};
+static void show_log_level(const struct vtl_config *c, char *buf, size_t room)
+{
+    (void)snprintf(buf, room, "%s", levels[c->log.level]);
+}
+static const char *set_log_level(struct vtl_config *c, const char *value)
+{
+    for (int i = LOG_LEVEL_ERROR; i <= LOG_LEVEL_INFO; i++)
+        if (!strcmp(value, levels[i])) {
+            c->log.level = (enum log_level)i;
+            return NULL;
+        }
+    return "must be err, warning, notice or info";
+}
+
 #define KEY(section, name, preset, otherwise, meaning) KEY_(section, name, preset, otherwise, meaning, false)
 #define LIST(section, name, preset, otherwise, meaning) KEY_(section, name, preset, otherwise, meaning, true)
 #define KEY_(section, name, preset, otherwise, meaning, list)                                                          \
@@ -567,6 +572,28 @@ const struct config_key config_keys[] = {
     KEY(store, parallel, "4", NULL,
         "concurrent segment transfers in each direction, 1 to 64. When the store cannot keep up (500, 503, no answer) "
         "this drops, down to one, and rises again as it recovers; the log says so"),
+    KEY(store, upload_limit, "unlimited", NULL,
+        "bytes a second that all uploads of objects take together, such as `20M`, at least `128K`; for days and hours "
+        "(local "
+        "time): `20M mon-fri 08:00-18:00, 50M 22:00-06:00`. The first entry that holds counts; where none does there "
+        "is no "
+        "limit"),
+    KEY(store, download_limit, "unlimited", NULL,
+        "the same of what is read from the store. `serve` and a command that reads by itself (`verify`, `library "
+        "rebuild`) "
+        "have one each"),
+    KEY(store, proxy, "", "none",
+        "`http://host[:port]`: the HTTP proxy on the way to the store; `https` goes through it by CONNECT. The "
+        "environment's "
+        "(`http_proxy` ...) is not looked at"),
+    LIST(
+        store, no_proxy, "", "none",
+        "what is reached without the proxy: names, ends of names (`.example.com`), addresses or networks, separated by "
+        "blanks or commas"),
+    KEY(store, proxy_user, "", "unset", "whom the proxy is told (Basic), if it asks"),
+    KEY(store, proxy_password_file, "", "unset",
+        "the password of `proxy_user` in its first line; mode 0600, belongs to the user that serves. Or "
+        "`systemd:NAME`"),
     KEY(spool, durability, "local", NULL,
         "what a sync waits for: `local` (fsynced below `state_dir`), `remote` (stored and committed) or `offsite` (and "
         "no "
@@ -588,6 +615,8 @@ const struct config_key config_keys[] = {
     KEY(notify, repeat, "24h", NULL, "trouble that stays is told again after this time"),
     KEY(notify, backlog_age, "24h", NULL, "something only on this disk for longer is trouble, to `s3vtl report` too"),
     KEY(notify, disk_free, "2G", NULL, "less free on the disk of `state_dir` is trouble; `0`: never"),
+    KEY(log, level, "info", NULL,
+        "what `serve` logs: `err`, `warning`, `notice` or `info`, each with those before it (docs/monitoring.md)"),
 };
 const size_t config_n_keys = sizeof(config_keys) / sizeof(config_keys[0]);
 

@@ -19,6 +19,9 @@ struct config_key {
 /* Before the name of a credential of systemd's. */
 #define CONFIG_SYSTEMD "systemd:"
 
+/* A limit of rate as the file has it. NULL, or what would be right. */
+const char *config_parse_rates(const char *value, struct obj_rates *out);
+
 extern const struct config_key config_keys[];
 extern const size_t config_n_keys;
 

@@ -11,6 +11,8 @@ void live_settings_take(struct live_settings *l, const struct vtl_config *c)
     atomic_store(&l->idle_seal, c->spool.idle_seal);
     atomic_store(&l->durability, (int)c->spool.durability);
     atomic_store(&l->slots, c->library.slots);
+    atomic_store(&l->parallel, c->store.parallel);
+    atomic_store(&l->log_level, (int)c->log.level);
 }
 
 const char *live_settings_refuse(const struct vtl_config *was, const struct vtl_config *now, const char *section,
@@ -22,7 +24,13 @@ const char *live_settings_refuse(const struct vtl_config *was, const struct vtl_
     } rules[] = {
         {"store", "credentials_file", NULL},
         {"store", "profile", NULL},
-        {"store", "parallel", "its threads are there"},
+        {"store", "parallel", NULL},
+        {"store", "upload_limit", NULL},
+        {"store", "download_limit", NULL},
+        {"store", "proxy", NULL},
+        {"store", "no_proxy", NULL},
+        {"store", "proxy_user", NULL},
+        {"store", "proxy_password_file", NULL},
         {"store", "kind", "the store is open with it"},
         {"store", "admin_url", "the store is open with it"},
         {"store", "admin_password_file", "the store is open with it"},
@@ -34,6 +42,7 @@ const char *live_settings_refuse(const struct vtl_config *was, const struct vtl_
         {"spool", NULL, "what is being written has it"},
         {"library", "state_dir", "the state is open"},
         {"library", NULL, "hosts know the library by it"},
+        {"log", "level", NULL},
         {"metrics", NULL, "its port is open"},
         {"notify", NULL, "what is being watched has it"},
         {"iscsi", NULL, "tgtd was started with it"},

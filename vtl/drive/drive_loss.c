@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/event.h"
+#include "base/human.h"
 #include "base/log.h"
 
 enum tape_result drive_failed(struct drive *d, int rc, const struct errtext *err, enum tape_result otherwise)
@@ -63,10 +64,11 @@ static void forget_lost(struct drive *d, const struct behind_loss *loss)
     d->streamed.written_blocks -= loss->blocks;
     d->streamed.written_bytes -= loss->bytes;
     d->lost_rc = loss->rc;
+    char size[HUMAN_ROOM];
     log_event(EVENT_WRITE_LOST,
-              "drive %u, %s: %llu blocks (%llu bytes) from object %llu on were acknowledged and could not be written: "
+              "drive %u, %s: %llu blocks (%s) from object %llu on were acknowledged and could not be written: "
               "%s; the host is told",
-              d->number, cartridge_barcode(d->c), (unsigned long long)loss->blocks, (unsigned long long)loss->bytes,
+              d->number, cartridge_barcode(d->c), (unsigned long long)loss->blocks, human_size(loss->bytes, size),
               (unsigned long long)loss->object,
               loss->rc == -EPERM ? "another gateway owns the cartridge" : strerror(-loss->rc));
     if (loss->rc != -EPERM) /* which stays as long as it is so */

@@ -11,7 +11,7 @@ static uint64_t most_ahead(const struct reader *r)
     const struct engine *e = cartridge_engine(r->c);
     const struct vtl_config *cfg = e->cfg;
     uint64_t room = atomic_load(&e->live.cache_size) / 2 / cfg->spool.segment_size,
-             busy = 2 * (uint64_t)cfg->store.parallel;
+             busy = 2 * (uint64_t)atomic_load(&e->live.parallel);
     return room < busy ? room : busy;
 }
 

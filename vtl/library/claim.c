@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/human.h"
 #include "base/log.h"
 #include "vtl/format/barcode.h"
 #include "vtl/cartridge/commit.h"
@@ -76,6 +77,7 @@ static int take(struct takeover *t, struct errtext *err)
     const struct element *place = old ? library_place(lib, t->barcode) : NULL;
     uint16_t address = place ? place->address : old ? 0 : library_free_slot(lib);
     struct db_cartridge row;
+    char size[HUMAN_ROOM];
     workers_forget(lib->eng.workers, old);
     int rc = rebuild_row(lib, old ? cartridge_rowid(old) : 0, &t->head, &t->index, address, &row, err);
     if (rc && old)
@@ -88,8 +90,8 @@ static int take(struct takeover *t, struct errtext *err)
         cartridge_free(old);
     }
     if (t->kept)
-        log_warn("%s: %" PRIu64 " bytes that no head of the bucket names are kept as spool/%s/*.bad", t->barcode,
-                 t->kept, t->barcode);
+        log_warn("%s: %s that no head of the bucket names are kept as spool/%s/*.bad", t->barcode,
+                 human_size(t->kept, size), t->barcode);
     rc = make_cartridge(t, &row, err);
     if (rc)
         return rc;

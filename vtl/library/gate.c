@@ -158,9 +158,29 @@ static bool gate_same_keys(struct objstore *s, struct objstore *other)
     return objstore_same_keys(gate_of(s)->inner, other);
 }
 
-static void gate_swap_keys(struct objstore *s, struct objstore *other)
+static bool gate_same_proxy(struct objstore *s, struct objstore *other)
 {
-    objstore_swap_keys(gate_of(s)->inner, other);
+    return objstore_same_proxy(gate_of(s)->inner, other);
+}
+
+static void gate_swap_access(struct objstore *s, struct objstore *other)
+{
+    objstore_swap_access(gate_of(s)->inner, other);
+}
+
+static void gate_set_limits(struct objstore *s, const struct objstore_config *cfg)
+{
+    objstore_set_limits(gate_of(s)->inner, cfg);
+}
+
+static uint64_t gate_upload_limit(struct objstore *s)
+{
+    return objstore_upload_limit(gate_of(s)->inner);
+}
+
+static uint64_t gate_download_limit(struct objstore *s)
+{
+    return objstore_download_limit(gate_of(s)->inner);
 }
 
 static void gate_stats(struct objstore *s, struct obj_stats *out)
@@ -196,7 +216,11 @@ static const struct objstore_ops gate_ops = {
     .offsite = gate_offsite,
     .hurry = gate_hurry,
     .same_keys = gate_same_keys,
-    .swap_keys = gate_swap_keys,
+    .same_proxy = gate_same_proxy,
+    .swap_access = gate_swap_access,
+    .set_limits = gate_set_limits,
+    .upload_limit = gate_upload_limit,
+    .download_limit = gate_download_limit,
     .stats = gate_stats,
     .close = gate_close,
 };

@@ -66,7 +66,7 @@ const struct changer_ops *library_changer_ops(void); /* self is the struct libra
  *   {"op":"flush","remote":true,"timeout_ms":N}    -> {"remote":bool,"waiting":text}: is all of it in the store; what
  *                                                     was not when the time (10 s at most) was over
  *   {"op":"flush","offsite":true,"timeout_ms":N}   -> the same, and {"offsite":bool}: is all of it off-site, too
- *   {"op":"pulse"}                                 -> "trouble" (the store's, or null), "dirty_bytes"; at once, whatever
+ *   {"op":"pulse"}                                 -> "trouble" (the store's, or null), "dirty_bytes", "log_level"; at once, whatever
  *                                                     else goes on
  *   {"op":"report","since":SECONDS}, {"op":"happenings", ...}, {"op":"happened", ...}   -> vtl/library/report.h
  *   {"op":"reload"}                                -> vtl/library/reload.h

@@ -46,7 +46,7 @@ static int compare(const struct vtl_config *before, const struct vtl_config *nex
     return 0;
 }
 
-/* ---- the keys ---- */
+/* ---- keys and proxy ---- */
 
 struct asking {
     struct library *lib;
@@ -85,69 +85,94 @@ static int ask(struct library *lib, struct objstore *store, struct errtext *why)
     return errtext_set(why, a.rc, "%s", a.rc == -ECANCELED ? "no answer in time" : a.why.text);
 }
 
-/* *store: one with the keys as they are now, if they differ from those in use and the store, if it answers, takes them; else
- * NULL. A store that is away refuses nobody: *warning then. */
-static int try_keys(struct library *lib, const struct vtl_config *next, struct objstore **store,
-                    struct errtext *warning, struct errtext *err)
+/* What gives access to the store, if something of it is new. */
+struct access {
+    struct objstore *store; /* with it; NULL: nothing is new */
+    bool keys, proxy;       /* which of it */
+    struct errtext warning; /* "": none */
+};
+
+static const char *what_is_new(const struct access *a)
+{
+    return a->keys && a->proxy ? "the new keys and proxy" : a->keys ? "the new keys" : "the new proxy";
+}
+
+/* Opens a store with keys and proxy as they are now, if they differ from those in use and the store, if it answers, takes
+ * them. A store that is away refuses nobody: a warning then. */
+static int try_access(struct library *lib, const struct vtl_config *next, struct access *a, struct errtext *err)
 {
     struct objstore_config oc;
     struct errtext why = {""};
-    *store = NULL;
     config_store(next, &oc);
-    int rc = strcmp(oc.type, "s3") != 0 ? 0 : objstore_open(&oc, store, err);
-    if (rc || !*store)
+    int rc = strcmp(oc.type, "s3") != 0 ? 0 : objstore_open(&oc, &a->store, err);
+    if (rc || !a->store)
         return rc;
-    bool same = objstore_same_keys(lib->eng.store, *store);
-    rc = same ? 0 : ask(lib, *store, &why);
+    a->keys = !objstore_same_keys(lib->eng.store, a->store);
+    a->proxy = !objstore_same_proxy(lib->eng.store, a->store);
+    rc = a->keys || a->proxy ? ask(lib, a->store, &why) : 0;
     if (rc == -EACCES)
-        errtext_set(err, rc, "the store refuses the new keys: %.400s", why.text);
+        errtext_set(err, rc, "the store refuses %s: %.400s", what_is_new(a), why.text);
     else if (rc)
-        errtext_set(warning, 0, "the store did not say whether it takes the new keys: %.400s", why.text);
-    if (same || rc == -EACCES) {
-        (*store)->ops->close(*store);
-        *store = NULL;
+        errtext_set(&a->warning, 0, "the store did not say whether it takes %s: %.400s", what_is_new(a), why.text);
+    if ((!a->keys && !a->proxy) || rc == -EACCES) {
+        a->store->ops->close(a->store);
+        a->store = NULL;
     }
     return rc == -EACCES ? rc : 0;
 }
 
 /* ---- all of it ---- */
 
+/* More transfers need more threads, which wait until the number is taken. */
+static int prepare(struct library *lib, const struct vtl_config *next, struct errtext *err)
+{
+    int rc = lib->eng.workers ? workers_grow(lib->eng.workers, next->store.parallel) : 0;
+    return rc ? errtext_set(err, rc, "[store] parallel = %u: cannot start threads: %s", next->store.parallel,
+                            strerror(-rc))
+              : 0;
+}
+
 /* Nothing here can fail. next and store are taken over. */
 static void take(struct library *lib, struct vtl_config *next, struct objstore *store)
 {
+    struct objstore_config oc;
     if (next->library.slots > atomic_load(&lib->eng.live.slots))
         library_add_slots(lib, next->library.slots);
     live_settings_take(&lib->eng.live, next);
     spool_set_cache_size(lib->eng.spool, next->spool.cache_size);
+    config_store(next, &oc);
+    objstore_set_limits(lib->eng.store, &oc);
     if (store) {
-        objstore_swap_keys(lib->eng.store, store);
+        objstore_swap_access(lib->eng.store, store);
         store->ops->close(store);
         if (lib->eng.workers)
             workers_try_again(lib->eng.workers);
     }
+    if (lib->eng.workers)
+        workers_look_again(lib->eng.workers);
     config_free(lib->taken);
     lib->taken = next;
     progress_post(&lib->eng.progress); /* there may be room now */
 }
 
-static void tell(const struct library *lib, const json_t *changed, bool keys, const struct errtext *warning)
+static void tell(const struct library *lib, const json_t *changed, const struct access *a)
 {
     size_t i;
     json_t *c;
-    if (!json_array_size(changed) && !keys)
+    if (!json_array_size(changed) && !a->store)
         log_notice("reload: %s: nothing has changed", lib->cfg->file);
     json_array_foreach(changed, i, c)
         log_event(EVENT_RELOADED, "reload: %s = %s (was %s)", json_string_value(json_object_get(c, "key")),
                   json_string_value(json_object_get(c, "now")), json_string_value(json_object_get(c, "was")));
-    if (keys)
-        log_event(EVENT_RELOADED, "reload: new keys for the store%s%s", warning->text[0] ? "; " : "", warning->text);
+    if (a->store)
+        log_event(EVENT_RELOADED, "reload: %s for the store%s%s", what_is_new(a) + strlen("the "),
+                  a->warning.text[0] ? "; " : "", a->warning.text);
 }
 
 static json_t *reload(struct library *lib, struct errtext *err)
 {
     struct vtl_config *next = NULL;
-    struct objstore *store = NULL;
-    struct errtext warning = {""};
+    struct access a = {.store = NULL};
     struct difference d = {.changed = json_array()};
     int rc = config_load(lib->cfg->file, &next, err);
     if (!rc)
@@ -155,17 +180,19 @@ static json_t *reload(struct library *lib, struct errtext *err)
     if (!rc && d.n_refused)
         rc = errtext_set(err, -EINVAL, "%.550s; that needs a restart", d.refused.text);
     if (!rc)
-        rc = try_keys(lib, next, &store, &warning, err);
-    bool keys = store != NULL;
+        rc = try_access(lib, next, &a, err);
+    if (!rc)
+        rc = prepare(lib, next, err);
     json_t *result = rc ? NULL
-                        : json_pack("{s:s, s:O, s:b, s:o}", "file", lib->cfg->file, "changed", d.changed, "new_keys",
-                                    (int)keys, "warning", warning.text[0] ? json_text(warning.text) : json_null());
+                        : json_pack("{s:s, s:O, s:b, s:b, s:o}", "file", lib->cfg->file, "changed", d.changed,
+                                    "new_keys", (int)(a.store && a.keys), "new_proxy", (int)(a.store && a.proxy),
+                                    "warning", a.warning.text[0] ? json_text(a.warning.text) : json_null());
     if (result) {
-        take(lib, next, store);
-        tell(lib, d.changed, keys, &warning);
+        take(lib, next, a.store);
+        tell(lib, d.changed, &a);
     } else {
-        if (store)
-            store->ops->close(store);
+        if (a.store)
+            a.store->ops->close(a.store);
         config_free(next);
     }
     json_decref(d.changed);

@@ -169,6 +169,12 @@ static void add_offsite(struct library *lib, json_t *j)
                                   text_or_null(last.why), "trouble", text_or_null(trouble.text)));
 }
 
+/* Bytes a second; null: none. */
+static json_t *limit_json(uint64_t limit)
+{
+    return limit ? integer(limit) : json_null();
+}
+
 static json_t *store_json(struct library *lib)
 {
     struct obj_health health;
@@ -179,8 +185,10 @@ static json_t *store_json(struct library *lib)
     objstore_facts(lib->eng.store, &facts);
     for (unsigned i = 0; (line = objstore_advice(&facts, i)); i++)
         json_array_append_new(advice, json_string(line));
-    json_t *j = json_pack("{s:o, s:o, s:o, s:s}", "trouble", text_or_null(health.text), "since_ms",
-                          integer(health.since_ms), "advice", advice, "kind", obj_service_name(facts.service));
+    json_t *j = json_pack("{s:o, s:o, s:o, s:s, s:o, s:o}", "trouble", text_or_null(health.text), "since_ms",
+                          integer(health.since_ms), "advice", advice, "kind", obj_service_name(facts.service),
+                          "upload_limit", limit_json(objstore_upload_limit(lib->eng.store)), "download_limit",
+                          limit_json(objstore_download_limit(lib->eng.store)));
     if (j)
         add_offsite(lib, j);
     return j;
@@ -237,8 +245,8 @@ static json_t *op_pulse(struct library *lib, const json_t *request, struct errte
     (void)request;
     (void)err;
     objstore_health(lib->eng.store, &health);
-    return json_pack("{s:o, s:o}", "trouble", text_or_null(health.text), "dirty_bytes",
-                     integer(atomic_load(&lib->eng.dirty_bytes)));
+    return json_pack("{s:o, s:o, s:i}", "trouble", text_or_null(health.text), "dirty_bytes",
+                     integer(atomic_load(&lib->eng.dirty_bytes)), "log_level", atomic_load(&lib->eng.live.log_level));
 }
 
 static json_t *op_tape_list(struct library *lib, const json_t *request, struct errtext *err)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/human.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/lto.h"
@@ -288,12 +289,13 @@ static int delete_objects(struct library *lib, const char *barcode, struct errte
 static int may_remove(struct cartridge *c, bool force, struct errtext *err)
 {
     struct cartridge_view v;
+    char size[HUMAN_ROOM];
     cartridge_view(c, &v);
     if (v.held)
         return errtext_set(err, -EBUSY, "%s: it is in a drive: move it to a slot first", cartridge_barcode(c));
     if ((v.used_bytes || (!v.loaded && v.unstored_rows)) && !force)
-        return errtext_set(err, -ENOTEMPTY, "%s: it holds %" PRIu64 " bytes of data: --force removes it with them",
-                           cartridge_barcode(c), v.used_bytes);
+        return errtext_set(err, -ENOTEMPTY, "%s: it holds %s of data: --force removes it with them",
+                           cartridge_barcode(c), human_size(v.used_bytes, size));
     return 0;
 }
 
