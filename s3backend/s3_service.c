@@ -8,7 +8,7 @@
  * this list may stand before one of them. */
 static bool is_plain(const char *server)
 {
-    static const char *const names[] = {"MinIO", "SeaweedFS", "VERSITYGW", "Ceph"};
+    static const char *const names[] = {"MinIO", "SeaweedFS", "VERSITYGW"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (!strncasecmp(server, names[i], strlen(names[i])))
             return true;
