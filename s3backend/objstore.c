@@ -102,6 +102,12 @@ int objstore_offsite(struct objstore *s, struct obj_offsite *out, const struct o
     return s->ops->offsite(s, out, c, err);
 }
 
+int objstore_backup(struct objstore *s, const char *path, const struct obj_call *c, struct errtext *err)
+{
+    return s->ops->backup ? s->ops->backup(s, path, c, err)
+                          : errtext_set(err, -ENOTSUP, "this store has no catalogue of its own");
+}
+
 int objstore_hurry(struct objstore *s, const struct obj_call *c, struct errtext *err)
 {
     return s->ops->hurry ? s->ops->hurry(s, c, err) : 0;

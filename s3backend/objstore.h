@@ -214,6 +214,9 @@ struct objstore_ops {
      * minutes. It may put objects of its own below "fill/", and deletes them. 0 promises nothing: offsite tells. NULL:
      * there is nothing to ask. */
     int (*hurry)(struct objstore *s, const struct obj_call *c, struct errtext *err);
+    /* Has the service write its catalogue, which knows the objects by name and what they are made of, to a new file on its
+     * own host, as its own user; path is absolute. May take minutes. -ENOTSUP with *err: it has none, or cannot be asked. */
+    int (*backup)(struct objstore *s, const char *path, const struct obj_call *c, struct errtext *err);
     /* NULL: never any trouble. Any thread, at once. */
     void (*health)(struct objstore *s, struct obj_health *out);
     /* NULL: it counts nothing. Any thread, at once. */
@@ -265,6 +268,7 @@ int objstore_look(struct objstore *s, struct obj_peer *out, const struct obj_cal
 void objstore_health(struct objstore *s, struct obj_health *out);
 int objstore_offsite(struct objstore *s, struct obj_offsite *out, const struct obj_call *c, struct errtext *err);
 int objstore_hurry(struct objstore *s, const struct obj_call *c, struct errtext *err);
+int objstore_backup(struct objstore *s, const char *path, const struct obj_call *c, struct errtext *err);
 bool objstore_same_keys(struct objstore *s, struct objstore *other);
 bool objstore_same_proxy(struct objstore *s, struct objstore *other);
 void objstore_swap_access(struct objstore *s, struct objstore *other);

@@ -325,8 +325,20 @@ static int hurry(struct s3_store *s, const struct obj_call *c, struct errtext *e
     return rc ? rc : removed;
 }
 
+/* The main database: objects, contracts, settings. The other one holds statistics. */
+static int backup(struct s3_store *s, const char *path, const struct obj_call *c, struct errtext *err)
+{
+    json_t *body = json_pack("{s:s, s:s}", "database", "main", "path", path);
+    int rc = s3_admin_post(s, "/api/bus/system/sqlite3/backup", body, ADMIN_BACKUP_MS, c, err);
+    json_decref(body);
+    return rc == -ENOENT
+               ? errtext_set(err, -ENOTSUP, "renterd keeps its catalogue in MySQL: back that up with its own tools")
+               : rc;
+}
+
 const struct s3_admin_api renterd_admin_api = {.service = OBJ_SERVICE_RENTERD,
                                                .path = "/api/bus/slabbuffers",
                                                .is_answer = is_buffers,
                                                .ask = ask,
-                                               .hurry = hurry};
+                                               .hurry = hurry,
+                                               .backup = backup};

@@ -158,21 +158,22 @@ static int judge(const struct s3_admin *a, const char *path, const struct http_r
                        a->url, path, r->status, said[0] ? ": " : "", said);
 }
 
-int s3_admin_call(struct s3_store *s, const char *method, const char *path, unsigned answer_ms, json_t **out,
-                  const struct obj_call *c, struct errtext *err)
+/* body: NULL for a GET. */
+static int exchange(struct s3_store *s, const char *path, const char *body, unsigned answer_ms, json_t **out,
+                    const struct obj_call *c, struct errtext *err)
 {
     const struct s3_admin *a = &s->admin;
-    const char *const headers[] = {a->header, "Accept: application/json"};
-    const struct obj_source nothing = {.mem = "", .fd = -1};
+    const char *const headers[] = {a->header, "Accept: application/json", "Content-Type: application/json"};
+    const struct obj_source src = {.mem = body, .fd = -1, .len = body ? strlen(body) : 0};
     struct http_response r = {0};
     struct strbuf url = {0};
     strbuf_addf(&url, "%s%s", a->url, path);
     const unsigned most = s->tuning.reply_ms < ADMIN_ANSWER_MS ? s->tuning.reply_ms : ADMIN_ANSWER_MS;
-    const struct http_request q = {.method = method,
+    const struct http_request q = {.method = body ? "POST" : "GET",
                                    .url = strbuf_str(&url),
                                    .headers = headers,
-                                   .n_headers = 2,
-                                   .body = strcmp(method, "GET") ? &nothing : NULL,
+                                   .n_headers = body && *body ? 3 : 2,
+                                   .body = body ? &src : NULL,
                                    .ca_file = s->ca_file,
                                    .text_limit = ADMIN_TEXT,
                                    .connect_ms = ADMIN_CONNECT_MS,
@@ -187,4 +188,21 @@ int s3_admin_call(struct s3_store *s, const char *method, const char *path, unsi
     strbuf_free(&url);
     strbuf_free(&r.text);
     return rc;
+}
+
+int s3_admin_call(struct s3_store *s, const char *method, const char *path, unsigned answer_ms, json_t **out,
+                  const struct obj_call *c, struct errtext *err)
+{
+    return exchange(s, path, strcmp(method, "GET") ? "" : NULL, answer_ms, out, c, err);
+}
+
+int s3_admin_post(struct s3_store *s, const char *path, const json_t *body, unsigned answer_ms,
+                  const struct obj_call *c, struct errtext *err)
+{
+    json_t *out = NULL;
+    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    int rc = text ? exchange(s, path, text, answer_ms, &out, c, err) : -ENOMEM;
+    json_decref(out);
+    free(text);
+    return text ? rc : errtext_set(err, rc, "no memory for a request to the store's admin interface");
 }

@@ -13,7 +13,10 @@
 
 struct s3_store;
 
-enum { ADMIN_BUFFER_NAME = 96 };
+enum {
+    ADMIN_BUFFER_NAME = 96,
+    ADMIN_BACKUP_MS = 1800000, /* a database of many gigabytes */
+};
 
 /* A file of renterd's with what fills no slab yet, for as long as it is there. */
 struct admin_buffer {
@@ -37,7 +40,7 @@ struct s3_admin {
     bool swept;        /* what an earlier run left below OBJ_FILL is deleted */
 };
 
-/* One service's admin interface. Both calls are objstore's of the same name; begin_ms is clock_ms() before anything is
+/* One service's admin interface. The calls are objstore's of the same name; begin_ms is clock_ms() before anything is
  * asked. */
 struct s3_admin_api {
     enum obj_service service;
@@ -46,6 +49,7 @@ struct s3_admin_api {
     int (*ask)(struct s3_store *s, uint64_t begin_ms, struct obj_offsite *out, const struct obj_call *c,
                struct errtext *err);
     int (*hurry)(struct s3_store *s, const struct obj_call *c, struct errtext *err);
+    int (*backup)(struct s3_store *s, const char *path, const struct obj_call *c, struct errtext *err);
 };
 extern const struct s3_admin_api s3d_admin_api, renterd_admin_api; /* s3d_admin.c, renterd_admin.c */
 
@@ -58,6 +62,9 @@ void s3_admin_free(struct s3_admin *a);
  * seconds. */
 int s3_admin_call(struct s3_store *s, const char *method, const char *path, unsigned answer_ms, json_t **out,
                   const struct obj_call *c, struct errtext *err);
+/* A POST of this JSON, whose answer is of no interest. The same. */
+int s3_admin_post(struct s3_store *s, const char *path, const json_t *body, unsigned answer_ms,
+                  const struct obj_call *c, struct errtext *err);
 /* ---- s3_service.c ---- */
 /* What an answer of the S3 port tells of the service. Any thread. */
 void s3_admin_note(struct s3_store *s, const char *server);
@@ -66,5 +73,6 @@ void s3_admin_facts(struct s3_store *s, struct obj_facts *out);
 /* ---- s3_offsite.c ---- */
 int s3_offsite(struct objstore *o, struct obj_offsite *out, const struct obj_call *c, struct errtext *err);
 int s3_hurry(struct objstore *o, const struct obj_call *c, struct errtext *err);
+int s3_backup(struct objstore *o, const char *path, const struct obj_call *c, struct errtext *err);
 
 #endif

@@ -58,3 +58,15 @@ int s3_hurry(struct objstore *o, const struct obj_call *c, struct errtext *err)
     int rc = find_api(s, &api, c, err);
     return rc ? rc : api->hurry(s, c, err);
 }
+
+int s3_backup(struct objstore *o, const char *path, const struct obj_call *c, struct errtext *err)
+{
+    struct s3_store *s = (struct s3_store *)o;
+    const struct s3_admin_api *api;
+    if (!s->admin.url)
+        return errtext_set(err, -ENOTSUP,
+                           "the store's catalogue can be had by its admin interface only: [store] "
+                           "admin_url is not set");
+    int rc = find_api(s, &api, c, err);
+    return rc ? rc : api->backup(s, path, c, err);
+}

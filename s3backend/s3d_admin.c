@@ -66,5 +66,17 @@ static int hurry(struct s3_store *s, const struct obj_call *c, struct errtext *e
     return rc;
 }
 
-const struct s3_admin_api s3d_admin_api = {
-    .service = OBJ_SERVICE_S3D, .path = "/stats/uploads", .is_answer = is_stats, .ask = ask, .hurry = hurry};
+static int backup(struct s3_store *s, const char *path, const struct obj_call *c, struct errtext *err)
+{
+    json_t *body = json_pack("{s:s}", "path", path);
+    int rc = s3_admin_post(s, "/system/sqlite3/backup", body, ADMIN_BACKUP_MS, c, err);
+    json_decref(body);
+    return rc;
+}
+
+const struct s3_admin_api s3d_admin_api = {.service = OBJ_SERVICE_S3D,
+                                           .path = "/stats/uploads",
+                                           .is_answer = is_stats,
+                                           .ask = ask,
+                                           .hurry = hurry,
+                                           .backup = backup};

@@ -396,6 +396,35 @@ static void a_wrong_option_is_refused_by_its_name(void **state)
     close(fd);
 }
 
+/* ---- the service's own catalogue ---- */
+
+static void each_service_is_asked_for_its_catalogue_in_its_own_way(void **state)
+{
+    (void)state;
+    struct rig g = start("s3d", SCRIPT({.expect = "POST /system/sqlite3/backup ", .status = 200}));
+    assert_int_equal(objstore_backup(g.s, "/mnt/x/new", NULL, &g.err), 0);
+    assert_string_equal(stand_in_body(g.si, 0), "{\"path\":\"/mnt/x/new\"}");
+    assert_has(stand_in_head(g.si, 0), "\r\nContent-Type: application/json\r\n");
+    stop(&g);
+    g = start("renterd", SCRIPT({.expect = "POST /api/bus/system/sqlite3/backup ", .status = 200}));
+    assert_int_equal(objstore_backup(g.s, "/mnt/x/new", NULL, &g.err), 0);
+    assert_string_equal(stand_in_body(g.si, 0), "{\"database\":\"main\",\"path\":\"/mnt/x/new\"}");
+    stop(&g);
+}
+
+static void a_catalogue_that_cannot_be_had_is_told(void **state)
+{
+    (void)state;
+    struct rig g = start("renterd", SCRIPT({.expect = "POST /api/bus/system/sqlite3/backup ", .status = 404}));
+    assert_int_equal(objstore_backup(g.s, "/mnt/x/new", NULL, &g.err), -ENOTSUP);
+    assert_has(g.err.text, "MySQL");
+    stop(&g);
+    g = start("s3d", SCRIPT({.expect = "POST /system/sqlite3/backup ", .status = 400, .body = "path must not exist"}));
+    assert_int_equal(objstore_backup(g.s, "/mnt/x/new", NULL, &g.err), -EIO);
+    assert_has(g.err.text, "path must not exist");
+    stop(&g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -416,6 +445,8 @@ int main(void)
         cmocka_unit_test(plain_s3_is_believed_at_once),
         cmocka_unit_test(without_admin_interface_only_a_known_service_is_believed),
         cmocka_unit_test(a_wrong_option_is_refused_by_its_name),
+        cmocka_unit_test(each_service_is_asked_for_its_catalogue_in_its_own_way),
+        cmocka_unit_test(a_catalogue_that_cannot_be_had_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
