@@ -47,6 +47,12 @@ int cmd_doctor(const struct command_line *cl);
 int cmd_verify(const struct command_line *cl);
 int cmd_report(const struct command_line *cl);
 int cmd_notify(const struct command_line *cl);
+int cmd_escrow_key(const struct command_line *cl);
+int cmd_escrow_run(const struct command_line *cl);
+int cmd_escrow_list(const struct command_line *cl);
+int cmd_escrow_check(const struct command_line *cl);
+int cmd_escrow_restore(const struct command_line *cl);
+int cmd_kit(const struct command_line *cl);
 
 /* How long to wait for the answer to a reload, which may ask the store. */
 enum { RELOAD_ASK_MS = 60000 };

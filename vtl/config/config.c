@@ -88,12 +88,12 @@ static void unknown_section(struct loader *l, const char *section, const char *n
     if (!section[0])
         errtext_set(l->err, 0,
                     "%s:%d: %s: key before any section; must follow [library], [iscsi], [store], [spool], [metrics], "
-                    "[log] or [notify]",
+                    "[log], [notify] or [escrow]",
                     l->c->file, l->line, name);
     else
         errtext_set(l->err, 0,
                     "%s:%d: [%s]: unknown section; did you mean [%s]? Sections are library, iscsi, store, spool, "
-                    "metrics, log and notify",
+                    "metrics, log, notify and escrow",
                     l->c->file, l->line, section, nearest);
 }
 
@@ -341,6 +341,20 @@ static int check_access(struct loader *l)
     return rc;
 }
 
+static int check_escrow(struct loader *l)
+{
+    const struct vtl_config *c = l->c;
+    bool used = c->escrow.public_key[0] || c->escrow.exchange[0];
+    if (!c->escrow.path[0])
+        return used ? complain(l, "escrow", "path", "required: a directory on another disk or host") : 0;
+    if (!c->escrow.public_key[0])
+        return complain(l, "escrow", "public_key", "required with path: \"s3vtl escrow key\" makes a pair");
+    if (!c->escrow.exchange[0])
+        return complain(l, "escrow", "exchange",
+                        "required with path: a directory into which the store writes and from which s3vtl reads");
+    return 0;
+}
+
 static int check_whole(struct loader *l)
 {
     const struct vtl_config *c = l->c;
@@ -356,6 +370,8 @@ static int check_whole(struct loader *l)
         rc = check_offsite(l);
     if (!rc)
         rc = check_access(l);
+    if (!rc)
+        rc = check_escrow(l);
     if (!rc && c->spool.segment_size > 1ull << 30)
         rc = complain(l, "spool", "segment_size", "must be a size from 1M to 1G, such as 40M");
     if (!rc && c->spool.write_buffer > 1ull << 30)
@@ -513,6 +529,9 @@ void config_free(struct vtl_config *c)
         c->metrics.listen,
         c->notify.command,
         c->notify.url,
+        c->escrow.path,
+        c->escrow.public_key,
+        c->escrow.exchange,
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         free(texts[i]);

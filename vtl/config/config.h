@@ -81,6 +81,12 @@ struct vtl_config {
     struct {
         enum log_level level; /* [info] what is less than this is not logged by serve */
     } log;
+    struct {
+        char *path;       /* [""] = none: a directory on another disk or host */
+        char *public_key; /* "escrow-public:..."; with path */
+        char *exchange;   /* [""]: a directory into which the store writes and from which we read */
+        unsigned keep;    /* [24] 1..1000 */
+    } escrow;
 };
 
 /* Reads and checks the file. 0 and *out (freed by config_free), or -EINVAL/-ENOENT/... and *err. Unknown sections and

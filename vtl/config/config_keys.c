@@ -521,6 +521,25 @@ static const char *set_log_level(struct vtl_config *c, const char *value)
     }
 
 /* README's table of them is made from this one ("packaging/manual readme"), as are s3vtl.conf(5) and the example. */
+/* ---- [escrow] ---- */
+
+TEXT(escrow, path)
+{
+    return optional_path(&c->escrow.path, value);
+}
+TEXT(escrow, public_key)
+{
+    static const char begin[] = "escrow-public:";
+    return !value[0] || !strncasecmp(value, begin, strlen(begin))
+               ? set_text(&c->escrow.public_key, value)
+               : "must begin with \"escrow-public:\", as \"s3vtl escrow key\" prints it";
+}
+TEXT(escrow, exchange)
+{
+    return optional_path(&c->escrow.exchange, value);
+}
+NUMBER(escrow, keep, 1, 1000, "must be a number from 1 to 1000")
+
 const struct config_key config_keys[] = {
     KEY(library, name, "s3vtl", NULL, "1 to 32 of `A-Z a-z 0-9 . _ -`"),
     KEY(library, state_dir, NULL, NULL, "state (SQLite) and spool, on a fast, reliable disk. At most 88 characters"),
@@ -617,6 +636,14 @@ const struct config_key config_keys[] = {
     KEY(notify, disk_free, "2G", NULL, "less free on the disk of `state_dir` is trouble; `0`: never"),
     KEY(log, level, "info", NULL,
         "what `serve` logs: `err`, `warning`, `notice` or `info`, each with those before it (docs/monitoring.md)"),
+    KEY(escrow, path, "", "unset: none",
+        "a directory on another disk or host, such as NFS, for copies of the catalogue of renterd or s3d "
+        "(docs/sia.md)"),
+    KEY(escrow, public_key, "", "unset", "to whom they are encrypted: `s3vtl escrow key` makes the pair of keys"),
+    KEY(escrow, exchange, "", "unset",
+        "a directory on the store's host that both may use: the store writes its catalogue there, and s3vtl reads and "
+        "removes it"),
+    KEY(escrow, keep, "24", NULL, "how many of them are kept, 1 to 1000"),
 };
 const size_t config_n_keys = sizeof(config_keys) / sizeof(config_keys[0]);
 

@@ -45,6 +45,7 @@ const char *live_settings_refuse(const struct vtl_config *was, const struct vtl_
         {"log", "level", NULL},
         {"metrics", NULL, "its port is open"},
         {"notify", NULL, "what is being watched has it"},
+        {"escrow", NULL, NULL},
         {"iscsi", NULL, "tgtd was started with it"},
     };
     if (!strcmp(name, "slots") && now->library.slots > was->library.slots)

@@ -87,6 +87,8 @@ struct objstore;
 struct obj_call;
 int library_check_format(const struct vtl_config *cfg, struct objstore *store, const struct obj_call *call,
                          struct errtext *err);
+/* Whose the store's prefix is, as its object "format" says. 0 or a negative errno with *err. */
+int library_id(struct objstore *store, const struct obj_call *call, char id[37], struct errtext *err);
 /* Without a state here: which cartridges of the newest inventory the bucket has no more. *list: as the operation "vanished"
  * gives it, new reference. barcodes: an array of those that count; NULL: all. cancel may be NULL. */
 int library_vanished(const struct vtl_config *cfg, struct objstore *store, const json_t *barcodes,

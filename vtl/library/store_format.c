@@ -94,3 +94,9 @@ int format_write(struct objstore *store, const char *id, const char *name, struc
     json_decref(j);
     return rc;
 }
+
+int library_id(struct objstore *store, const struct obj_call *call, char id[37], struct errtext *err)
+{
+    char name[64];
+    return format_read(store, call, id, name, err);
+}

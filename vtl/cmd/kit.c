@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* kit.c: s3vtl kit: the page to print: what to keep where, and in which order to restore. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vtl/cmd/cmd.h"
+#include "vtl/cmd/escrow.h"
+
+enum kind { PLAIN, RENTERD, S3D };
+
+static enum kind kind_of(const struct vtl_config *c)
+{
+    bool s3 = !strcmp(c->store.type, "s3");
+    if (s3 && !strcmp(c->store.kind, "renterd"))
+        return RENTERD;
+    return s3 && !strcmp(c->store.kind, "s3d") ? S3D : PLAIN;
+}
+
+static void blank(const char *what)
+{
+    printf("  %-28s ________________________________\n", what);
+}
+
+static void have(const char *what, const char *value)
+{
+    printf("  %-28s %s\n", what, value[0] ? value : "-");
+}
+
+static void print_newest(const struct vtl_config *c)
+{
+    struct objstore *place = NULL;
+    struct escrow_entry *v = NULL;
+    struct errtext err = {""};
+    size_t n = 0;
+    char when[HUMAN_ROOM];
+    int rc = escrow_open_place(c, &place, &err);
+    if (!rc)
+        rc = escrow_list(place, NULL, &v, &n, &err);
+    if (rc)
+        have("newest escrow", err.text);
+    else if (!n)
+        have("newest escrow", "none yet: run \"s3vtl escrow run\"");
+    else
+        printf("  %-28s %s, %s\n", "newest escrow", human_time(v[n - 1].created, when), v[n - 1].key);
+    free(v);
+    if (place)
+        place->ops->close(place);
+}
+
+static void print_keep(const struct vtl_config *c, enum kind kind)
+{
+    printf("S3VTL: WHAT TO KEEP, AND HOW TO RESTORE\n\nWhere this library is\n");
+    have("library", c->library.name);
+    if (!strcmp(c->store.type, "dir")) {
+        have("directory", c->store.path);
+    } else {
+        have("store", c->store.url);
+        have("bucket", c->store.bucket);
+        have("prefix", c->store.prefix);
+        have("region", c->store.region);
+    }
+    have("serial prefix", c->library.serial_prefix);
+    have("target", c->iscsi.target);
+    if (kind != PLAIN) {
+        have("escrows are in", c->escrow.path);
+        have("for the key", c->escrow.public_key);
+        if (c->escrow.path[0])
+            print_newest(c);
+    }
+    printf("\nWhat only you have: fill it in by hand, and keep this page away from that house\n");
+    blank("access key of the store");
+    blank("secret key of the store");
+    if (kind != PLAIN) {
+        blank("recovery phrase (12 words)");
+        blank("");
+        blank("escrow-secret:");
+        blank("");
+    }
+    blank("PBS: keys of encrypted pools");
+}
+
+static void print_catalogue(const struct vtl_config *c, enum kind kind)
+{
+    const char *service = kind == RENTERD ? "renterd" : "s3d";
+    printf("  1. Get the newest escrow from %s.\n"
+           "     s3vtl escrow restore FILE --key - --to catalogue.sqlite     (type the key, then Ctrl-D)\n",
+           c->escrow.path[0] ? c->escrow.path : "its place");
+    printf("  2. Install %s, and DO NOT START IT YET: on an empty database it knows none of your objects%s.\n", service,
+           kind == S3D ? ",\n     and deletes every file that waits in its uploads" : "");
+    if (kind == RENTERD)
+        printf("     Put catalogue.sqlite in its place: db/db.sqlite below its data directory (/var/lib/renterd).\n");
+    else
+        printf("     Put catalogue.sqlite in the place of its database, below its data directory.\n");
+    printf(
+        "  3. Start it with the recovery phrase, and wait until it is synced and has its contracts and hosts again.\n"
+        "     Objects that it accepted after the escrow are not in its list; those that were on its own disk only\n"
+        "     are lost.\n");
+}
+
+static void print_order(const struct vtl_config *c, enum kind kind)
+{
+    int n = kind == PLAIN ? 1 : 4;
+    printf("\nHow to restore, in this order\n");
+    if (kind != PLAIN)
+        print_catalogue(c, kind);
+    printf("  %d. Install s3vtl on a new host, write its configuration with the values above, and the store's keys.\n",
+           n);
+    printf(
+        "  %d. s3vtl doctor\n     s3vtl library rebuild        (brings back every cartridge as of its last commit)\n",
+        n + 1);
+    printf("     s3vtl verify --all           (reads everything, and names what is missing or damaged)\n");
+    printf("  %d. s3vtl serve; attach it to PBS (pbs-attach); in PBS restore the keys of encrypted pools, then\n"
+           "     proxmox-tape inventory, catalog, restore.\n",
+           n + 2);
+}
+
+int cmd_kit(const struct command_line *cl)
+{
+    if (!check_arguments(cl, 0, false, "kit"))
+        return EXIT_USAGE;
+    struct vtl_config *cfg = load_config(cl);
+    if (!cfg)
+        return EXIT_FAILED;
+    enum kind kind = kind_of(cfg);
+    print_keep(cfg, kind);
+    print_order(cfg, kind);
+    if (!strcmp(cfg->store.type, "s3") && !strcmp(cfg->store.kind, "auto"))
+        printf(
+            "\nNote: [store] kind is auto. If the store is renterd or s3d, set it, and print this page again: it then "
+            "says\nhow to bring the store's own catalogue back.\n");
+    config_free(cfg);
+    return EXIT_DONE;
+}

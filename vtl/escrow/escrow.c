@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* escrow.c: the escrows of one library in a second place; see escrow.h. */
+#include "vtl/escrow/escrow.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/crc32c.h"
+
+#define BEGIN "escrow/"
+
+static int name_entry(struct escrow_entry *e, const char *id, uint64_t created, const struct escrow_sealed *s)
+{
+    char when[32];
+    struct tm tm;
+    time_t t = (time_t)created;
+    if (!gmtime_r(&t, &tm) || !strftime(when, sizeof(when), "%Y%m%dT%H%M%SZ", &tm))
+        return -EINVAL;
+    *e = (struct escrow_entry){.created = created, .size = s->size, .crc = s->crc};
+    int n = snprintf(e->key, sizeof(e->key), BEGIN "%s/%s-%08" PRIx32, id, when, s->crc);
+    return n < (int)sizeof(e->key) ? 0 : -EINVAL;
+}
+
+const char *escrow_name(const struct escrow_entry *e)
+{
+    return strrchr(e->key, '/') + 1;
+}
+
+/* Is it a name of ours? Then e is filled in. */
+static bool take_name(const struct obj_entry *o, struct escrow_entry *e)
+{
+    struct tm tm = {0};
+    struct escrow_sealed s = {.size = o->size};
+    char id[ESCROW_ID_SIZE];
+    size_t at = strlen(BEGIN) + ESCROW_ID_SIZE;
+    if (strlen(o->key) < at)
+        return false;
+    (void)snprintf(id, sizeof(id), "%s", o->key + strlen(BEGIN));
+    const char *rest = strptime(o->key + at, "%Y%m%dT%H%M%SZ-", &tm);
+    if (!rest || sscanf(rest, "%8" SCNx32, &s.crc) != 1)
+        return false;
+    return !name_entry(e, id, (uint64_t)timegm(&tm), &s) && !strcmp(e->key, o->key);
+}
+
+/* ---- reading ---- */
+
+struct reading {
+    int fd;
+    uint32_t crc;
+};
+
+static int take(void *arg, const void *data, size_t len)
+{
+    struct reading *r = arg;
+    const char *p = data;
+    r->crc = crc32c(r->crc, data, len);
+    while (r->fd >= 0 && len) {
+        ssize_t n = write(r->fd, p, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        p += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+int escrow_get(struct objstore *place, const struct escrow_entry *e, int fd, struct errtext *err)
+{
+    struct reading r = {.fd = fd};
+    const struct obj_sink sink = {take, &r};
+    int rc = place->ops->stream(place, e->key, 0, e->size, &sink, NULL, err);
+    if (!rc && r.crc != e->crc)
+        rc = errtext_set(err, -EBADMSG, "%s: it is damaged: its CRC32C is %08" PRIx32, e->key, r.crc);
+    return rc;
+}
+
+int escrow_put(struct objstore *place, const char *id, uint64_t created, int fd, const struct escrow_sealed *sealed,
+               struct escrow_entry *out, struct errtext *err)
+{
+    const struct obj_source src = {.fd = fd, .len = sealed->size, .has_crc = true, .crc32c = sealed->crc};
+    const struct obj_call create = {.if_none_match = true};
+    uint64_t size = 0;
+    int rc = name_entry(out, id, created, sealed);
+    if (rc)
+        return errtext_set(err, rc, "escrow: no name for it");
+    rc = place->ops->put(place, out->key, &src, &create, err);
+    if (!rc)
+        rc = place->ops->head(place, out->key, &size, NULL, err);
+    if (!rc && size != sealed->size)
+        rc =
+            errtext_set(err, -EIO, "%s: %" PRIu64 " bytes are there instead of %" PRIu64, out->key, size, sealed->size);
+    return rc ? rc : escrow_get(place, out, -1, err);
+}
+
+/* ---- which there are ---- */
+
+struct listing {
+    struct escrow_entry *v;
+    size_t n, room;
+};
+
+static int note(void *arg, const struct obj_entry *o)
+{
+    struct listing *l = arg;
+    struct escrow_entry e;
+    if (o->is_prefix || !take_name(o, &e))
+        return 0;
+    if (l->n == l->room) {
+        size_t room = l->room ? 2 * l->room : 32;
+        struct escrow_entry *v = realloc(l->v, room * sizeof(*v));
+        if (!v)
+            return -ENOMEM;
+        l->v = v;
+        l->room = room;
+    }
+    l->v[l->n++] = e;
+    return 0;
+}
+
+int escrow_list(struct objstore *place, const char *id, struct escrow_entry **out, size_t *n, struct errtext *err)
+{
+    char prefix[ESCROW_NAME_SIZE];
+    struct listing l = {0};
+    (void)snprintf(prefix, sizeof(prefix), BEGIN "%s%s", id ? id : "", id ? "/" : "");
+    int rc = place->ops->list(place, prefix, NULL, false, note, &l, NULL, err);
+    if (rc == -ENOMEM)
+        errtext_set(err, rc, "escrow: out of memory");
+    if (rc) {
+        free(l.v);
+        l = (struct listing){0};
+    }
+    *out = l.v;
+    *n = l.n;
+    return rc;
+}
+
+int escrow_prune(struct objstore *place, const char *id, unsigned keep, struct errtext *err)
+{
+    struct escrow_entry *v;
+    size_t n;
+    int rc = escrow_list(place, id, &v, &n, err);
+    for (size_t i = 0; !rc && i + keep < n; i++) {
+        const char *key = v[i].key;
+        rc = place->ops->del(place, &key, 1, NULL, err);
+    }
+    free(v);
+    return rc;
+}
