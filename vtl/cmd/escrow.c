@@ -74,6 +74,7 @@ static int each_entry(const struct command_line *cl, const struct vtl_config *cf
     struct escrow_entry *v = NULL;
     size_t n = 0;
     bool bad = false;
+    char old[200];
     json_t *list = json_array();
     int rc = escrow_open_place(cfg, &place, &err);
     if (!rc)
@@ -91,6 +92,8 @@ static int each_entry(const struct command_line *cl, const struct vtl_config *cf
     }
     if (!rc && !n && check)
         bad = fail("there is no escrow in %s: \"s3vtl escrow run\" makes one", cfg->escrow.path);
+    else if (!rc && check && escrow_tell_age(cfg, old, sizeof(old)))
+        bad = fail("%s", old);
     else if (!rc && !n && !cl->json && !cl->quiet)
         printf("There is no escrow in %s yet.\n", cfg->escrow.path);
     if (cl->json && !rc)

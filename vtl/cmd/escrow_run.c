@@ -47,6 +47,7 @@ struct run {
     uint64_t missing; /* bytes that were on the service's disk only at that moment */
     struct progress *progress;
     struct escrow_entry made;
+    struct escrow_last last; /* this one, once it is made */
 };
 
 /* All that was accepted up to now is off-site, or the reason why not. */
@@ -201,38 +202,64 @@ static void say(const struct command_line *cl, const struct run *r)
              human_size(r->missing, missing));
 }
 
-int cmd_escrow_run(const struct command_line *cl)
+static int make_one(const struct command_line *cl, struct run *r, struct errtext *err)
 {
-    if (!check_arguments(cl, 0, false, "escrow run"))
+    int rc = escrow_open_place(r->cfg, &r->place, err);
+    if (!rc)
+        rc = begin(r, err);
+    if (!rc) {
+        r->progress = progress_start("escrow", cl->quiet, NULL, NULL);
+        rc = run_all(r, err);
+        progress_end(r->progress);
+    }
+    if (!rc) {
+        r->last.created = r->created;
+        r->last.missing = r->missing;
+        rc = escrow_last_write(r->cfg, &r->last, err);
+    }
+    if (r->store)
+        r->store->ops->close(r->store);
+    if (r->place)
+        r->place->ops->close(r->place);
+    return rc;
+}
+
+/* Why there is nothing to do, or NULL. r->last.content: of what there is now. */
+static const char *needless(const struct vtl_config *cfg, bool force, struct run *r)
+{
+    struct escrow_last last;
+    if (strcmp(cfg->store.type, "s3") != 0 || !strcmp(cfg->store.kind, "s3"))
+        return "This store keeps the names of its objects itself: no escrow is needed, and none is made.";
+    escrow_last_read(cfg, &last);
+    if (force || !last.created || last.missing || last.content != r->last.content)
+        return NULL;
+    return "No cartridge was committed since the last escrow: none is made.";
+}
+
+int cmd_escrow_run(const struct command_line *given)
+{
+    struct command_line cl = *given;
+    bool force = take_flag(&cl, "--force");
+    if (!check_arguments(&cl, 0, false, "escrow run [--force]"))
         return EXIT_USAGE;
-    struct vtl_config *cfg = load_config(cl);
+    struct vtl_config *cfg = load_config(&cl);
     if (!cfg)
         return EXIT_FAILED;
     struct run r = {.cfg = cfg};
     struct errtext err = {""};
     (void)signal(SIGINT, interrupt);
     (void)signal(SIGTERM, interrupt);
-    int rc = 0;
-    bool needless = strcmp(cfg->store.type, "s3") != 0 || !strcmp(cfg->store.kind, "s3");
-    if (needless && !cl->quiet)
-        printf("This store keeps the names of its objects itself: no escrow is needed, and none is made.\n");
-    if (!needless)
-        rc = escrow_open_place(cfg, &r.place, &err);
-    if (!rc && !needless)
-        rc = begin(&r, &err);
-    if (!rc && !needless) {
-        r.progress = progress_start("escrow", cl->quiet, NULL, NULL);
-        rc = run_all(&r, &err);
-        progress_end(r.progress);
+    int status = escrow_content(cfg, &r.last.content) ? EXIT_FAILED : EXIT_DONE;
+    const char *why = status ? NULL : needless(cfg, force, &r);
+    if (why && !cl.quiet)
+        printf("%s\n", why);
+    if (!status && !why) {
+        if (make_one(&cl, &r, &err))
+            status = fail("%s", err.text);
+        else
+            say(&cl, &r);
+        status = status || r.missing ? EXIT_FAILED : EXIT_DONE;
     }
-    if (r.store)
-        r.store->ops->close(r.store);
-    if (r.place)
-        r.place->ops->close(r.place);
-    if (!rc && !needless)
-        say(cl, &r);
     config_free(cfg);
-    if (rc)
-        return fail("%s", err.text);
-    return r.missing ? EXIT_FAILED : EXIT_DONE;
+    return status;
 }

@@ -83,12 +83,15 @@ static const struct subcommand table[] = {
              OPTION("--resume   ", "continue an interrupted run"),
      cmd_verify},
     {"escrow", "key", "", "make the pair of keys of an escrow, and print it once", cmd_escrow_key},
-    {"escrow", "run", "",
-     "copy the catalogue of renterd or s3d, encrypted, to the second place that [escrow] names, and read it back",
+    {"escrow", "run", "[--force]",
+     "copy the catalogue of renterd or s3d, encrypted, to the second place that [escrow] names, and read it "
+     "back" OPTION("--force", "even if no cartridge was committed since the last one"),
      cmd_escrow_run},
     {"escrow", "list", "", "list what is in the second place", cmd_escrow_list},
     {"escrow", "check", "[--all]",
-     "read the newest of it, and compare it with its checksum; needs no key" OPTION("--all", "every one"),
+     "read the newest of it, and compare it with its checksum; needs no key; status 1 also if it is older than a day "
+     "and "
+     "cartridges were written since" OPTION("--all", "every one"),
      cmd_escrow_check},
     {"escrow", "restore", "FILE --key FILE|- --to FILE",
      "open one, on whatever host, without a configuration" OPTION("--key FILE",

@@ -5,6 +5,7 @@
 
 #include "vtl/library/element.h"
 #include "vtl/cmd/cmd.h"
+#include "vtl/cmd/escrow.h"
 
 #define USAGE "status [--only drives|slots|backlog]"
 
@@ -102,6 +103,16 @@ static void print_limits(const json_t *store)
         putchar('\n');
 }
 
+/* NULL: the configuration has none. */
+static void print_escrow(const json_t *escrow)
+{
+    char when[HUMAN_ROOM];
+    if (json_number(escrow, "created"))
+        printf("catalogue in escrow    %s\n", human_time((uint64_t)json_number(escrow, "created"), when));
+    if (json_is_string(json_object_get(escrow, "trouble")))
+        printf("WARNING: %s\n", json_words(escrow, "trouble"));
+}
+
 static void print_summary(const json_t *s)
 {
     const json_t *spool = json_object_get(s, "spool");
@@ -129,6 +140,7 @@ static void print_summary(const json_t *s)
     if (json_is_string(json_object_get(s, "warning")))
         printf("WARNING: %s\n", json_words(s, "warning"));
     print_store(json_object_get(s, "store"));
+    print_escrow(json_object_get(s, "escrow"));
 }
 
 /* ---- drives ---- */
@@ -290,6 +302,17 @@ static unsigned part_of(const char *name)
                                       : 0;
 }
 
+static void add_escrow(const struct vtl_config *cfg, json_t *status)
+{
+    struct escrow_last last;
+    char text[200];
+    escrow_last_read(cfg, &last);
+    bool old = escrow_tell_age(cfg, text, sizeof(text));
+    json_object_set_new(status, "escrow",
+                        json_pack("{s:I, s:I, s:o}", "created", (json_int_t)last.created, "missing_bytes",
+                                  (json_int_t)last.missing, "trouble", old ? json_string(text) : json_null()));
+}
+
 int cmd_status(const struct command_line *given)
 {
     struct command_line cl = *given;
@@ -304,6 +327,8 @@ int cmd_status(const struct command_line *given)
     if (!cfg)
         return EXIT_FAILED;
     json_t *r = call_library_served(cfg, json_pack("{s:s}", "op", "status"), &served);
+    if (r && cfg->escrow.path[0])
+        add_escrow(cfg, r);
     if (r && cl.json)
         print_json(r);
     else if (r)
