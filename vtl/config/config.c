@@ -485,25 +485,15 @@ int config_load(const char *file, struct vtl_config **out, struct errtext *err)
     return 0;
 }
 
-void config_free(struct vtl_config *c)
+static void free_all(char *const *texts, size_t n)
 {
-    if (!c)
-        return;
-    char *texts[] = {
-        c->file,
-        c->library.name,
-        c->library.state_dir,
-        c->library.serial_prefix,
-        c->iscsi.portal,
-        c->iscsi.target,
-        c->iscsi.chap_user,
-        c->iscsi.chap_password_file,
-        c->iscsi.mutual_user,
-        c->iscsi.mutual_password_file,
-        c->iscsi.chap_password_path,
-        c->iscsi.mutual_password_path,
-        c->iscsi.initiators,
-        c->iscsi.addresses,
+    for (size_t i = 0; i < n; i++)
+        free(texts[i]);
+}
+
+static void free_store(struct vtl_config *c)
+{
+    char *const texts[] = {
         c->store.type,
         c->store.path,
         c->store.url,
@@ -526,6 +516,29 @@ void config_free(struct vtl_config *c)
         c->store.proxy_user,
         c->store.proxy_password_file,
         c->store.proxy_password_path,
+    };
+    free_all(texts, sizeof(texts) / sizeof(texts[0]));
+}
+
+void config_free(struct vtl_config *c)
+{
+    if (!c)
+        return;
+    char *const texts[] = {
+        c->file,
+        c->library.name,
+        c->library.state_dir,
+        c->library.serial_prefix,
+        c->iscsi.portal,
+        c->iscsi.target,
+        c->iscsi.chap_user,
+        c->iscsi.chap_password_file,
+        c->iscsi.mutual_user,
+        c->iscsi.mutual_password_file,
+        c->iscsi.chap_password_path,
+        c->iscsi.mutual_password_path,
+        c->iscsi.initiators,
+        c->iscsi.addresses,
         c->metrics.listen,
         c->notify.command,
         c->notify.url,
@@ -533,8 +546,8 @@ void config_free(struct vtl_config *c)
         c->escrow.public_key,
         c->escrow.exchange,
     };
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-        free(texts[i]);
+    free_store(c);
+    free_all(texts, sizeof(texts) / sizeof(texts[0]));
     free(c);
 }
 
