@@ -189,7 +189,8 @@ static void what_the_file_gives_is_told_from_defaults(void **state)
     struct config_shown k;
     size_t n = 0;
     for (; config_show(c, n, &k); n++) {
-        bool given = !strcmp(k.name, "state_dir") || !strcmp(k.name, "path") || !strcmp(k.name, "idle_seal");
+        bool given = !strcmp(k.name, "state_dir") || !strcmp(k.name, "idle_seal") ||
+                     (!strcmp(k.name, "path") && !strcmp(k.section, "store"));
         assert_int_equal(k.given, given);
     }
     assert_int_equal(n, config_n_keys);
@@ -337,18 +338,34 @@ static void an_unknown_key_is_named_with_the_nearest_known(void **state)
     bad(*state, DIR_STORE "drives = 2\n", ":5: [store] drives: unknown key; did you mean [library] drives?");
 }
 
+static void an_escrow_has_all_of_its_parts_or_none(void **state)
+{
+    struct vtl_config *c = good(*state, DIR_STORE "[escrow]\npath = /mnt/x\nexchange = /srv/x\nkeep = 3\n"
+                                                  "public_key = escrow-public:AAAA\n");
+    assert_string_equal(c->escrow.path, "/mnt/x");
+    assert_int_equal(c->escrow.keep, 3);
+    config_free(c);
+    bad(*state, DIR_STORE "[escrow]\npath = /mnt/x\nexchange = /srv/x\n",
+        ": [escrow] public_key is not set: required with path");
+    bad(*state, DIR_STORE "[escrow]\npath = /mnt/x\npublic_key = escrow-public:A\n",
+        ": [escrow] exchange is not set: required with path");
+    bad(*state, DIR_STORE "[escrow]\nexchange = /srv/x\n", ": [escrow] path is not set: required");
+    bad(*state, DIR_STORE "[escrow]\npublic_key = escrow-secret:A\n",
+        ":6: [escrow] public_key = escrow-secret:A: must begin with");
+}
+
 static void an_unknown_section_is_named_with_the_nearest_known(void **state)
 {
     bad(*state, "[libary]\nname = x\n",
-        ":2: [libary]: unknown section; did you mean [library]? Sections are library, iscsi, store, spool, metrics and "
-        "log");
+        ":2: [libary]: unknown section; did you mean [library]? Sections are library, iscsi, store, spool, metrics, "
+        "log, notify and escrow");
 }
 
 static void a_key_before_any_section_is_refused(void **state)
 {
     bad(*state, "name = x\n",
-        ":1: name: key before any section; must follow [library], [iscsi], [store], [spool], [metrics], [log] or "
-        "[notify]");
+        ":1: name: key before any section; must follow [library], [iscsi], [store], [spool], [metrics], [log], "
+        "[notify] or [escrow]");
 }
 
 static void a_line_that_is_neither_key_nor_section_is_refused(void **state)
@@ -707,6 +724,7 @@ int main(void)
         T(a_user_needs_a_password_file_and_the_other_way),
         T(an_admin_interface_needs_its_password_and_a_service_that_has_one),
         T(only_what_can_be_told_may_be_waited_for),
+        T(an_escrow_has_all_of_its_parts_or_none),
         T(keys_may_be_in_the_environment),
         T(credentials_of_systemd_are_found),
         T(secrets_that_others_may_read_are_refused),
