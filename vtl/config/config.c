@@ -293,11 +293,12 @@ static int check_proxy(struct loader *l)
 /* What only type = s3 has, and would do nothing else. */
 static int check_only_s3(struct loader *l)
 {
-    static const char *const names[] = {"upload_limit", "download_limit", "proxy"};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (l->line_of[key_number("store", names[i])])
-            return complain(l, "store", names[i], "needs type = s3");
-    return 0;
+    const struct vtl_config *c = l->c;
+    const char *name = c->store.upload.n     ? "upload_limit"
+                       : c->store.download.n ? "download_limit"
+                       : c->store.proxy[0]   ? "proxy"
+                                             : NULL;
+    return name ? complain(l, "store", name, "needs type = s3") : 0;
 }
 
 static int check_store(struct loader *l)
