@@ -167,6 +167,7 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
     struct http_response *r = t->r;
     char line[1024], v[512];
     size_t len = size * n < sizeof(line) ? size * n : sizeof(line) - 1;
+    t->moved_ms = clock_ms(); /* what libcurl counts as progress is the body only */
     memcpy(line, data, len);
     line[len] = 0;
     if (!strncmp(line, "HTTP/", 5))
