@@ -74,7 +74,7 @@ void port_describe(struct scsi_cmd *cmd, char name[PORT_NAME], char address[PORT
     conn->tp->ep_show(conn, peer, sizeof(peer)); /* "IP Address: 192.0.2.1" */
     const char *colon = strstr(peer, ": ");
     (void)snprintf(name, PORT_NAME, "%s", conn->session->initiator);
-    (void)snprintf(address, PORT_ADDRESS, "%s", colon ? colon + 2 : peer);
+    (void)snprintf(address, PORT_ADDRESS, "%.*s", PORT_ADDRESS - 1, colon ? colon + 2 : peer);
 }
 
 /* ---- registrations ---- */
