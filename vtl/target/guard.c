@@ -30,6 +30,7 @@
  */
 
 enum {
+    TARGET = 1,            /* its number; there is one (vtl/cmd/tgt_request.c) */
     FLAG_TEXT = 1 << 17,   /* of iscsi_task.flags: the answer to a TEXT request */
     FLAG_REJECT = 1 << 18, /* or a refusal of it */
     OP_NOOP_OUT = 0x00,    /* RFC 7143 11.2.1.2 */
@@ -325,12 +326,19 @@ static bool sends_r2t(const struct iscsi_connection *conn)
     return conn->tx_task && conn->rsp.bhs.opcode == OP_R2T;
 }
 
+/* tgtd listens before it is told of its target and of who may log in, which comes last. Whoever logs in meanwhile would hear
+ * "target not found" (02/03), and initiators take that for the last word. A connection that ends they try again. */
+static bool door_is_open(void)
+{
+    return acl_get(TARGET, 0) || iqn_acl_get(TARGET, 0);
+}
+
 /* conn->tp->ep_read. */
 static size_t guarded_read(struct iscsi_connection *conn, void *buf, size_t n)
 {
     const uint8_t *end = (uint8_t *)buf + n, *bhs = (const uint8_t *)&conn->req.bhs;
     if (conn->state != STATE_SCSI)
-        return was.ep_read(conn, buf, n);
+        return door_is_open() ? was.ep_read(conn, buf, n) : 0; /* as at the end of the stream */
     struct aside *a = list_empty(&asides) ? NULL : aside_of(conn);
     if (a)
         return aside_go_on(a);

@@ -223,9 +223,11 @@ ABI_STRUCT(iscsi_transport, 192,
 
 /* Every one that the module calls: target_preload.c looks for them when it is loaded. */
 #define TGT_FUNCTIONS(FUNCTION)                                                                    \
+    FUNCTION(char *, acl_get, (int tid, int idx))                                                  \
     FUNCTION(void, conn_close, (struct iscsi_connection *))                                        \
     FUNCTION(int, conn_get, (struct iscsi_connection *))                                           \
     FUNCTION(void, conn_read_pdu, (struct iscsi_connection *))                                     \
+    FUNCTION(char *, iqn_acl_get, (int tid, int idx))                                              \
     FUNCTION(void, iscsi_free_task, (struct iscsi_task *))                                         \
     FUNCTION(int, iscsi_transport_register, (struct iscsi_transport *))                            \
     FUNCTION(struct it_nexus *, it_nexus_lookup, (int tid, uint64_t itn_id))                       \
