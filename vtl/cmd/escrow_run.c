@@ -152,7 +152,8 @@ static int make_copy(struct run *r, struct errtext *err)
 static int run_all(struct run *r, struct errtext *err)
 {
     uint32_t chance = 0;
-    (void)getrandom(&chance, sizeof(chance), 0);
+    if (getrandom(&chance, sizeof(chance), 0) != sizeof(chance))
+        return errtext_set(err, -EIO, "no random name for a file in %s: %s", r->cfg->escrow.exchange, strerror(errno));
     (void)snprintf(r->path, sizeof(r->path), "%.4000s/s3vtl-%08x.sqlite", r->cfg->escrow.exchange, (unsigned)chance);
     int rc = make_copy(r, err);
     int fd = rc ? rc : open_copy(r, err);
