@@ -40,6 +40,18 @@ static void add_verified(struct strbuf *out, const json_t *c)
         strbuf_addf(out, "    verified %s, all good\n", when(c, "verified", time));
 }
 
+/* Where the store tells of it. What it has on its own disk only may be of this entry or of another on the same tape. */
+static void add_offsite(struct strbuf *out, const json_t *r, const json_t *c)
+{
+    char size[HUMAN_ROOM];
+    if (!json_object_get(r, "offsite_bytes"))
+        return;
+    if (json_number(c, "accepted_bytes"))
+        strbuf_addf(out, "; %s of the tape not off-site yet", json_size(c, "accepted_bytes", size));
+    else
+        strbuf_adds(out, "; off-site");
+}
+
 static void add_written(struct strbuf *out, const json_t *r, const json_t *w)
 {
     char size[HUMAN_ROOM], a[HUMAN_ROOM], b[HUMAN_ROOM];
@@ -54,9 +66,12 @@ static void add_written(struct strbuf *out, const json_t *r, const json_t *w)
     else
         strbuf_adds(out, "    no sync came behind it; ");
     if (json_number(w, "accepted"))
-        strbuf_addf(out, "accepted by the store %s\n", when(w, "accepted", a));
+        strbuf_addf(out, "accepted by the store %s", when(w, "accepted", a));
     else
-        strbuf_adds(out, "not accepted by the store yet\n");
+        strbuf_adds(out, "not accepted by the store yet");
+    if (json_number(w, "accepted") && json_is_true(json_object_get(w, "in_library")))
+        add_offsite(out, r, cartridge_of(r, barcode));
+    strbuf_adds(out, "\n");
     if (json_is_true(json_object_get(w, "in_library")))
         add_verified(out, cartridge_of(r, barcode));
     else
@@ -127,6 +142,8 @@ static void compose(struct strbuf *out, const json_t *r, const char *line)
     strbuf_addf(out, "library %s, from %s to %s\n", json_words(r, "name"), when(r, "since", a), when(r, "now", b));
     strbuf_addf(out, "only on this disk      %s\n", json_size(r, "local_only_bytes", a));
     strbuf_addf(out, "accepted by the store  %s\n", json_size(r, "accepted_bytes", a));
+    if (json_object_get(r, "offsite_bytes"))
+        strbuf_addf(out, "off-site               %s\n", json_size(r, "offsite_bytes", a));
     add_all_written(out, r);
     add_local(out, r);
     add_trouble(out, r);

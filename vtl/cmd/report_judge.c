@@ -259,7 +259,11 @@ void report_figures(const json_t *r, char *out, size_t room)
         uint64_t since = number(c, "local_only_bytes") ? number(c, "backlog_since") : 0;
         oldest = since && since < oldest ? since : oldest;
     }
-    (void)snprintf(out, room,
-                   "written=%" PRIu64 "B only_on_this_disk=%" PRIu64 "B accepted=%" PRIu64 "B backlog_age=%" PRIu64 "s",
-                   sum_written(r).bytes, number(r, "local_only_bytes"), number(r, "accepted_bytes"), now - oldest);
+    char offsite[40] = "";
+    if (json_object_get(r, "offsite_bytes"))
+        (void)snprintf(offsite, sizeof(offsite), " offsite=%" PRIu64 "B", number(r, "offsite_bytes"));
+    (void)snprintf(
+        out, room,
+        "written=%" PRIu64 "B only_on_this_disk=%" PRIu64 "B accepted=%" PRIu64 "B%s backlog_age=%" PRIu64 "s",
+        sum_written(r).bytes, number(r, "local_only_bytes"), number(r, "accepted_bytes"), offsite, now - oldest);
 }
