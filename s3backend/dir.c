@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "base/crc32c.h"
+#include "base/file.h"
 
 enum { CHUNK = 1 << 18, STREAM_PIECE = 1 << 18 };
 
@@ -110,20 +111,6 @@ static int sync_parents(int root, const char *key)
     return rc ? rc : fsync_dir_at(root, ".");
 }
 
-static int write_all(int fd, const char *p, size_t len)
-{
-    while (len) {
-        ssize_t n = write(fd, p, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        p += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
 /* Reads exactly len bytes; -ENODATA when the file ends before. */
 static int read_at(int fd, char *p, size_t len, uint64_t offset)
 {
@@ -146,7 +133,7 @@ static int copy_source(int fd, const struct obj_source *src, char *buf, const st
         if (rc == 0 && src->has_crc)
             crc = crc32c(crc, buf, n);
         if (rc == 0)
-            rc = write_all(fd, buf, n);
+            rc = file_write_all(fd, buf, n);
         if (rc)
             return rc;
         at += n;

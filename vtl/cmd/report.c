@@ -111,7 +111,7 @@ static void add_local(struct strbuf *out, const json_t *r)
 
 static void add_trouble(struct strbuf *out, const json_t *r)
 {
-    size_t i, begin = out->len;
+    size_t i;
     json_t *j;
     char a[HUMAN_ROOM], b[HUMAN_ROOM];
     strbuf_adds(out, "\nTROUBLE\n");
@@ -132,7 +132,6 @@ static void add_trouble(struct strbuf *out, const json_t *r)
         json_words(j, "text"), json_words(j, "event"));
     if (out->len == empty)
         strbuf_adds(out, "none\n");
-    (void)begin;
 }
 
 static void compose(struct strbuf *out, const json_t *r, const char *line)

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/crc32c.h"
+#include "base/file.h"
 
 #define BEGIN "escrow/"
 
@@ -57,18 +57,8 @@ struct reading {
 static int take(void *arg, const void *data, size_t len)
 {
     struct reading *r = arg;
-    const char *p = data;
     r->crc = crc32c(r->crc, data, len);
-    while (r->fd >= 0 && len) {
-        ssize_t n = write(r->fd, p, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        p += n;
-        len -= (size_t)n;
-    }
-    return 0;
+    return r->fd >= 0 ? file_write_all(r->fd, data, len) : 0;
 }
 
 int escrow_get(struct objstore *place, const struct escrow_entry *e, int fd, struct errtext *err)

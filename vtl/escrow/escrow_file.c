@@ -10,25 +10,12 @@
 #include <zstd.h>
 
 #include "base/crc32c.h"
+#include "base/file.h"
 #include "base/le.h"
 
 enum { LEVEL = 3, INPUT = 1 << 18 };
 
 /* ---- files ---- */
-
-static int write_all(int fd, const uint8_t *p, size_t len)
-{
-    while (len) {
-        ssize_t n = write(fd, p, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        p += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
 
 /* As many bytes as there are, up to len; or a negative errno. */
 static ssize_t read_full(int fd, uint8_t *p, size_t len)
@@ -60,7 +47,7 @@ struct sealing {
 
 static int put_bytes(struct sealing *s, const uint8_t *p, size_t len)
 {
-    int rc = write_all(s->out, p, len);
+    int rc = file_write_all(s->out, p, len);
     s->sealed->crc = crc32c(s->sealed->crc, p, len);
     s->sealed->size += len;
     return rc;
@@ -175,7 +162,7 @@ static int take_text(struct opening *o, const uint8_t *p, size_t len)
     if (n)
         memcpy(o->manifest + o->taken - 8, p, n);
     o->taken += n;
-    return write_all(o->out, p + n, len - n);
+    return file_write_all(o->out, p + n, len - n);
 }
 
 static int take_plain(struct opening *o, size_t len)
