@@ -55,6 +55,14 @@ int escrow_open_place(const struct vtl_config *cfg, struct objstore **place, str
     return rc ? rc : (*place)->ops->check(*place, NULL, err);
 }
 
+int escrow_list_own(const struct vtl_config *cfg, struct objstore *place, struct escrow_entry **out, size_t *n,
+                    struct errtext *err)
+{
+    struct escrow_last last;
+    escrow_last_read(cfg, &last);
+    return escrow_list(place, last.id[0] ? last.id : NULL, out, n, err);
+}
+
 static json_t *entry_json(const struct escrow_entry *e)
 {
     return json_pack("{s:s, s:I, s:I}", "name", e->key, "created", (json_int_t)e->created, "bytes",
@@ -78,7 +86,7 @@ static int each_entry(const struct command_line *cl, const struct vtl_config *cf
     json_t *list = json_array();
     int rc = escrow_open_place(cfg, &place, &err);
     if (!rc)
-        rc = escrow_list(place, NULL, &v, &n, &err);
+        rc = check && !all ? escrow_list_own(cfg, place, &v, &n, &err) : escrow_list(place, NULL, &v, &n, &err);
     if (rc)
         fail("%s", err.text);
     for (size_t i = check && !all && n ? n - 1 : 0; !rc && i < n; i++) {

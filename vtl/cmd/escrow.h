@@ -12,12 +12,17 @@
  * there all the same. The caller ends it by close. */
 int escrow_open_place(const struct vtl_config *cfg, struct objstore **place, struct errtext *err);
 
+/* Those of this library, as far as its last escrow says which it is, else all that are there; as escrow_list. */
+int escrow_list_own(const struct vtl_config *cfg, struct objstore *place, struct escrow_entry **out, size_t *n,
+                    struct errtext *err);
+
 /* ---- escrow_state.c ---- */
 /* The last one that was made from this state: <state_dir>/escrow.json. */
 struct escrow_last {
-    uint64_t created; /* 0: none */
-    uint64_t missing; /* bytes that it names and that were not off-site */
-    uint32_t content; /* of what */
+    char id[ESCROW_ID_SIZE]; /* of the library; "": not known */
+    uint64_t created;        /* 0: none */
+    uint64_t missing;        /* bytes that it names and that were not off-site */
+    uint32_t content;        /* of what */
 };
 /* Which commits there are, as a sum: another one is another content. 0, or -EIO after a message. */
 int escrow_content(const struct vtl_config *cfg, uint32_t *out);

@@ -214,6 +214,7 @@ static int make_one(const struct command_line *cl, struct run *r, struct errtext
         progress_end(r->progress);
     }
     if (!rc) {
+        memcpy(r->last.id, r->id, sizeof(r->last.id));
         r->last.created = r->created;
         r->last.missing = r->missing;
         rc = escrow_last_write(r->cfg, &r->last, err);

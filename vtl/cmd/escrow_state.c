@@ -46,14 +46,16 @@ void escrow_last_read(const struct vtl_config *cfg, struct escrow_last *out)
     out->created = (uint64_t)json_number(j, "created");
     out->missing = (uint64_t)json_number(j, "missing");
     out->content = (uint32_t)json_number(j, "content");
+    const char *id = json_string_value(json_object_get(j, "library"));
+    (void)snprintf(out->id, sizeof(out->id), "%s", id && strlen(id) < sizeof(out->id) ? id : "");
     json_decref(j);
 }
 
 int escrow_last_write(const struct vtl_config *cfg, const struct escrow_last *last, struct errtext *err)
 {
     char path[PATH_SIZE], new[PATH_SIZE];
-    json_t *j = json_pack("{s:I, s:I, s:I}", "created", (json_int_t)last->created, "missing", (json_int_t)last->missing,
-                          "content", (json_int_t)last->content);
+    json_t *j = json_pack("{s:s, s:I, s:I, s:I}", "library", last->id, "created", (json_int_t)last->created, "missing",
+                          (json_int_t)last->missing, "content", (json_int_t)last->content);
     state_path(cfg, path, "");
     state_path(cfg, new, ".new");
     bool written = j && !json_dump_file(j, new, JSON_COMPACT) && !rename(new, path);

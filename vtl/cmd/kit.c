@@ -36,7 +36,7 @@ static void print_newest(const struct vtl_config *c)
     char when[HUMAN_ROOM];
     int rc = escrow_open_place(c, &place, &err);
     if (!rc)
-        rc = escrow_list(place, NULL, &v, &n, &err);
+        rc = escrow_list_own(c, place, &v, &n, &err);
     if (rc)
         have("newest escrow", err.text);
     else if (!n)
