@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* report_judge.c: see report_judge.h. */
 #include "vtl/cmd/report_judge.h"
+#include "vtl/cmd/members.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
@@ -17,18 +18,6 @@ struct verdict {
     enum report_level level;
     struct strbuf why; /* the worst first */
 };
-
-static uint64_t number(const json_t *j, const char *key)
-{
-    json_int_t n = json_integer_value(json_object_get(j, key));
-    return n > 0 ? (uint64_t)n : 0;
-}
-
-static const char *text(const json_t *j, const char *key)
-{
-    const char *s = json_string_value(json_object_get(j, key));
-    return s ? s : "";
-}
 
 static bool is_true(const json_t *j, const char *key)
 {
@@ -49,7 +38,7 @@ static bool is_damaged(const json_t *c, uint64_t now, uint64_t limit)
 {
     (void)now;
     (void)limit;
-    return number(c, "lost_objects");
+    return member_number(c, "lost_objects");
 }
 
 static bool is_lost(const json_t *c, uint64_t now, uint64_t limit)
@@ -68,13 +57,13 @@ static bool is_fenced(const json_t *c, uint64_t now, uint64_t limit)
 
 static bool is_old(const json_t *c, uint64_t now, uint64_t limit)
 {
-    uint64_t since = number(c, "backlog_since");
-    return number(c, "local_only_bytes") && since && now > since + limit;
+    uint64_t since = member_number(c, "backlog_since");
+    return member_number(c, "local_only_bytes") && since && now > since + limit;
 }
 
 static bool is_in_other_trouble(const json_t *c, uint64_t now, uint64_t limit)
 {
-    return text(c, "trouble")[0] && !is_lost(c, now, limit) && !is_fenced(c, now, limit);
+    return member_text(c, "trouble")[0] && !is_lost(c, now, limit) && !is_fenced(c, now, limit);
 }
 
 static const struct {
@@ -98,14 +87,14 @@ static void judge_cartridges(struct verdict *v, const json_t *r, uint64_t limit,
             continue;
         json_array_foreach(json_object_get(r, "cartridges"), i, c)
         {
-            if (!rules[k].is(c, number(r, "now"), limit))
+            if (!rules[k].is(c, member_number(r, "now"), limit))
                 continue;
             if (!n++) {
                 reason(v, level);
                 strbuf_addf(&v->why, "%s: ", rules[k].what);
             }
             if (n <= NAMED)
-                strbuf_addf(&v->why, "%s%s", n > 1 ? ", " : "", text(c, "barcode"));
+                strbuf_addf(&v->why, "%s%s", n > 1 ? ", " : "", member_text(c, "barcode"));
         }
         if (n > NAMED)
             strbuf_addf(&v->why, " and %zu more", n - NAMED);
@@ -117,7 +106,7 @@ static void judge_cartridges(struct verdict *v, const json_t *r, uint64_t limit,
 static void judge_serving(struct verdict *v, const json_t *r)
 {
     char size[HUMAN_ROOM];
-    uint64_t local = number(r, "local_only_bytes");
+    uint64_t local = member_number(r, "local_only_bytes");
     if (is_true(r, "serving"))
         return;
     reason(v, local ? REPORT_CRITICAL : REPORT_WARNING);
@@ -135,15 +124,15 @@ static void judge_happenings(struct verdict *v, const json_t *r, enum report_lev
     const char *first = "";
     json_array_foreach(json_object_get(r, "happenings"), i, h)
     {
-        enum event e = event_of(text(h, "event"));
+        enum event e = event_of(member_text(h, "event"));
         if (e == EVENT_WRITE_LOST && level == REPORT_CRITICAL) {
             reason(v, level);
-            strbuf_addf(&v->why, "lost: %s", text(h, "text"));
-        } else if (e == EVENT_DISK_FILLING && level == REPORT_WARNING && !number(h, "ended")) {
+            strbuf_addf(&v->why, "lost: %s", member_text(h, "text"));
+        } else if (e == EVENT_DISK_FILLING && level == REPORT_WARNING && !member_number(h, "ended")) {
             reason(v, level);
-            strbuf_adds(&v->why, text(h, "text"));
-        } else if (e != EVENT_WRITE_LOST && number(h, "ended")) {
-            first = over++ ? first : text(h, "event");
+            strbuf_adds(&v->why, member_text(h, "text"));
+        } else if (e != EVENT_WRITE_LOST && member_number(h, "ended")) {
+            first = over++ ? first : member_text(h, "event");
         }
     }
     if (over && level == REPORT_WARNING) {
@@ -158,17 +147,18 @@ static void judge_store(struct verdict *v, const json_t *r)
 {
     const json_t *store = json_object_get(r, "store");
     char time[HUMAN_ROOM];
-    if (text(store, "trouble")[0]) {
+    if (member_text(store, "trouble")[0]) {
         reason(v, REPORT_WARNING);
-        strbuf_addf(&v->why, "the store is in trouble, for %s", human_duration(number(store, "since_ms") / 1000, time));
+        strbuf_addf(&v->why, "the store is in trouble, for %s",
+                    human_duration(member_number(store, "since_ms") / 1000, time));
     }
-    if (text(r, "warning")[0]) {
+    if (member_text(r, "warning")[0]) {
         reason(v, REPORT_WARNING);
-        strbuf_adds(&v->why, text(r, "warning"));
+        strbuf_adds(&v->why, member_text(r, "warning"));
     }
-    if (number(r, "damaged_records")) {
+    if (member_number(r, "damaged_records")) {
         reason(v, REPORT_WARNING);
-        strbuf_addf(&v->why, "%" PRIu64 " records of this report are damaged", number(r, "damaged_records"));
+        strbuf_addf(&v->why, "%" PRIu64 " records of this report are damaged", member_number(r, "damaged_records"));
     }
 }
 
@@ -182,9 +172,9 @@ struct written {
 /* Is it the first row with that value of key? */
 static bool is_new(const json_t *list, size_t i, const char *key)
 {
-    const char *value = text(json_array_get(list, i), key);
+    const char *value = member_text(json_array_get(list, i), key);
     for (size_t k = 0; k < i; k++)
-        if (!strcmp(text(json_array_get(list, k), key), value))
+        if (!strcmp(member_text(json_array_get(list, k), key), value))
             return false;
     return true;
 }
@@ -197,10 +187,10 @@ static struct written sum_written(const json_t *r)
     json_t *j;
     json_array_foreach(list, i, j)
     {
-        w.bytes += number(j, "bytes");
+        w.bytes += member_number(j, "bytes");
         w.cartridges += is_new(list, i, "barcode");
         w.hosts += is_new(list, i, "host");
-        w.waiting += is_true(j, "in_library") && !number(j, "accepted");
+        w.waiting += is_true(j, "in_library") && !member_number(j, "accepted");
     }
     return w;
 }
@@ -209,7 +199,7 @@ static void tell_written(struct strbuf *out, const json_t *r)
 {
     char size[HUMAN_ROOM];
     struct written w = sum_written(r);
-    uint64_t local = number(r, "local_only_bytes");
+    uint64_t local = member_number(r, "local_only_bytes");
     if (!w.cartridges)
         strbuf_adds(out, "nothing written");
     else
@@ -251,19 +241,20 @@ enum report_level report_judge(const json_t *r, uint64_t backlog_age, char *line
 
 void report_figures(const json_t *r, char *out, size_t room)
 {
-    uint64_t now = number(r, "now"), oldest = now;
+    uint64_t now = member_number(r, "now"), oldest = now;
     size_t i;
     json_t *c;
     json_array_foreach(json_object_get(r, "cartridges"), i, c)
     {
-        uint64_t since = number(c, "local_only_bytes") ? number(c, "backlog_since") : 0;
+        uint64_t since = member_number(c, "local_only_bytes") ? member_number(c, "backlog_since") : 0;
         oldest = since && since < oldest ? since : oldest;
     }
     char offsite[40] = "";
     if (json_object_get(r, "offsite_bytes"))
-        (void)snprintf(offsite, sizeof(offsite), " offsite=%" PRIu64 "B", number(r, "offsite_bytes"));
-    (void)snprintf(
-        out, room,
-        "written=%" PRIu64 "B only_on_this_disk=%" PRIu64 "B accepted=%" PRIu64 "B%s backlog_age=%" PRIu64 "s",
-        sum_written(r).bytes, number(r, "local_only_bytes"), number(r, "accepted_bytes"), offsite, now - oldest);
+        (void)snprintf(offsite, sizeof(offsite), " offsite=%" PRIu64 "B", member_number(r, "offsite_bytes"));
+    (void)snprintf(out, room,
+                   "written=%" PRIu64 "B only_on_this_disk=%" PRIu64 "B accepted=%" PRIu64 "B%s backlog_age=%" PRIu64
+                   "s",
+                   sum_written(r).bytes, member_number(r, "local_only_bytes"), member_number(r, "accepted_bytes"),
+                   offsite, now - oldest);
 }

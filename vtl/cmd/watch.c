@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* watch.c: see watch.h. */
 #include "vtl/cmd/watch.h"
+#include "vtl/cmd/members.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
@@ -27,18 +28,6 @@ static const struct {
 
 /* ---- what a look means ---- */
 
-static uint64_t number(const json_t *j, const char *key)
-{
-    json_int_t n = json_integer_value(json_object_get(j, key));
-    return n > 0 ? (uint64_t)n : 0;
-}
-
-static const char *text(const json_t *j, const char *key)
-{
-    const char *s = json_string_value(json_object_get(j, key));
-    return s ? s : "";
-}
-
 static void look_at_library(const struct watch_seen *seen, struct watch_sign *s)
 {
     s->is = seen->figures ? WATCH_GOOD : WATCH_BAD;
@@ -49,15 +38,15 @@ static void look_at_library(const struct watch_seen *seen, struct watch_sign *s)
 static void look_at_store(const struct watch_seen *seen, struct watch_sign *s)
 {
     const json_t *f = seen->figures;
-    const char *why = text(f, "trouble_text");
-    uint64_t failing = number(f, "failing_cartridges"), ms = number(f, "trouble_ms");
+    const char *why = member_text(f, "trouble_text");
+    uint64_t failing = member_number(f, "failing_cartridges"), ms = member_number(f, "trouble_ms");
     size_t i;
     json_t *c;
     if (!f)
         return;
     s->is = json_is_true(json_object_get(f, "trouble")) || failing ? WATCH_BAD : WATCH_GOOD;
     s->since = ms / 1000 < seen->now ? seen->now - ms / 1000 : 0;
-    json_array_foreach(json_object_get(seen->status, "cartridges"), i, c) if (!why[0]) why = text(c, "trouble");
+    json_array_foreach(json_object_get(seen->status, "cartridges"), i, c) if (!why[0]) why = member_text(c, "trouble");
     (void)snprintf(s->text, sizeof(s->text), "the store is in trouble: %s",
                    why[0] ? why : "transfers of a cartridge fail");
 }
@@ -73,13 +62,13 @@ static void look_at_backlog(const struct watch_seen *seen, struct watch_sign *s)
         return;
     json_array_foreach(json_object_get(seen->status, "cartridges"), i, c)
     {
-        uint64_t since = number(c, "local_only_bytes") ? number(c, "backlog_since") : 0;
+        uint64_t since = member_number(c, "local_only_bytes") ? member_number(c, "backlog_since") : 0;
         if (!since || seen->now <= since + seen->backlog_age)
             continue;
         n++;
         if (!oldest || since < oldest) {
             oldest = since;
-            first = text(c, "barcode");
+            first = member_text(c, "barcode");
         }
     }
     s->is = n ? WATCH_BAD : WATCH_GOOD;
@@ -88,7 +77,7 @@ static void look_at_backlog(const struct watch_seen *seen, struct watch_sign *s)
                    "%s has been only on this disk in part for %s (%zu cartridge%s so old); %s "
                    "in all",
                    first, human_duration(seen->now - oldest, age), n, n == 1 ? "" : "s",
-                   human_size(number(seen->status, "local_only_bytes"), size));
+                   human_size(member_number(seen->status, "local_only_bytes"), size));
 }
 
 /* A tenth between bad and good. */
@@ -107,7 +96,7 @@ static void look_at_disk(const struct watch_seen *seen, struct watch_sign *s)
 
 static uint64_t damage_of(const json_t *c)
 {
-    return number(c, "lost_objects");
+    return member_number(c, "lost_objects");
 }
 
 static uint64_t fenced_of(const json_t *c)
@@ -136,8 +125,8 @@ static void look_at_cartridges(const struct watch_seen *seen, struct watch_sign 
         s->weight += weight;
         if (n++)
             continue;
-        first = text(c, "barcode");
-        why = text(c, "trouble");
+        first = member_text(c, "barcode");
+        why = member_text(c, "trouble");
     }
     s->is = n ? WATCH_BAD : WATCH_GOOD;
     if (n > 1)
