@@ -39,7 +39,7 @@ static int pack_behind(void *arg, struct seg_packer *p, const struct behind_bloc
                        struct seg_packed *out)
 {
     struct drive *d = arg;
-    const struct seg_block plain = {b->object, b->data, b->len, crc32c(0, b->data, b->len), b->compress};
+    const struct seg_block plain = {b->object, b->data, b->len, crc32c(0, b->data, b->len), b->compress, NULL};
     return seg_pack(p, cartridge_id(d->c), &plain, key, out);
 }
 

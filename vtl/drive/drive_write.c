@@ -59,7 +59,7 @@ static int pack_and_put(struct drive *d, const void *block, uint32_t len, bool c
     struct seg_packed b;
     if (!d->packer && !(d->packer = seg_packer_new()))
         return -ENOMEM;
-    const struct seg_block plain = {d->pos, block, len, crc32c(0, block, len), compress};
+    const struct seg_block plain = {d->pos, block, len, crc32c(0, block, len), compress, NULL};
     int rc = seg_pack(d->packer, cartridge_id(d->c), &plain, key, &b);
     return rc ? rc : drive_put_block(d, &b, cancel);
 }

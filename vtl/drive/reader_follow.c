@@ -68,7 +68,7 @@ static int walk(struct reader *r, const struct seg_ref *ref, const struct read_j
             rc = seg_record_parse(r->record, &d, job->err);
         if (rc)
             break;
-        uint64_t objects = d.type == SEG_BLOCK ? 1 : d.length;
+        uint64_t objects = seg_record_objects(&d);
         if (d.object != r->walk_object || object < d.object || (object < d.object + objects && d.type != SEG_BLOCK))
             return errtext_set(job->err, -EBADMSG, "record of object %llu where %llu should be",
                                (unsigned long long)d.object, (unsigned long long)r->walk_object);

@@ -74,7 +74,7 @@ uint32_t seg_identity(const uint8_t cartridge[16], const struct seg_id *id)
 
 static bool header_in_range(const struct seg_header *h)
 {
-    return h->version <= SEG_VERSION && h->id.epoch >= 1 && h->id.epoch <= SEG_MAX_EPOCH &&
+    return h->version <= SEG_VERSION_PIECES && h->id.epoch >= 1 && h->id.epoch <= SEG_MAX_EPOCH &&
            h->id.number <= SEG_MAX_SEQUENCE && h->prev.epoch <= SEG_MAX_EPOCH && h->prev.number <= SEG_MAX_SEQUENCE &&
            h->first_object <= SEG_MAX_NUMBER && h->first_file <= h->first_object &&
            (h->first_object == 0) == (h->prev.epoch == 0);
@@ -109,10 +109,10 @@ int seg_header_check_version(const void *buf, size_t len, struct errtext *err)
 {
     const uint8_t *p = buf;
     if (len < SEG_HEADER_SIZE || memcmp(p, segment_magic, 8) != 0 || get_le32(p + 188) != crc32c(0, p, 188) ||
-        get_le32(p + 8) <= SEG_VERSION)
+        get_le32(p + 8) <= SEG_VERSION_PIECES)
         return 0;
-    return errtext_set(err, -EPROTONOSUPPORT, "this segment is of format version %u; this s3vtl reads %u and %u",
-                       get_le32(p + 8), SEG_VERSION_1, SEG_VERSION);
+    return errtext_set(err, -EPROTONOSUPPORT, "this segment is of format version %u; this s3vtl reads %u to %u",
+                       get_le32(p + 8), SEG_VERSION_1, SEG_VERSION_PIECES);
 }
 
 int seg_header_decode(const void *buf, size_t len, struct seg_header *out, struct errtext *err)
@@ -163,13 +163,19 @@ void seg_record_encode(const struct seg_record *r, uint8_t out[SEG_RECORD_SIZE])
 
 static bool block_in_range(const struct seg_record *r)
 {
-    if (r->length < 1 || r->length > TAPE_MAX_BLOCK || (r->flags & ~(SEG_ZSTD | SEG_AES256_GCM)))
+    if (r->length < 1 || r->length > TAPE_MAX_BLOCK || (r->flags & ~(SEG_ZSTD | SEG_AES256_GCM | SEG_PIECES)))
         return false;
     uint32_t overhead = r->flags & SEG_AES256_GCM ? SEG_AES_OVERHEAD : 0;
     if (r->stored_len <= overhead)
         return false;
     uint32_t inner = r->stored_len - overhead;
-    return r->flags & SEG_ZSTD ? inner < r->length : inner == r->length;
+    return r->flags & (SEG_ZSTD | SEG_PIECES) ? inner < r->length : inner == r->length;
+}
+
+static bool chunks_in_range(const struct seg_record *r)
+{
+    return r->length >= 1 && !r->flags && !r->ext_len && r->stored_len && r->stored_len <= TAPE_MAX_BLOCK &&
+           !r->crc_plain;
 }
 
 static bool filemarks_in_range(const struct seg_record *r)
@@ -195,6 +201,8 @@ int seg_record_parse(const uint8_t *rec, struct seg_record *out, struct errtext 
     bool good = out->object <= SEG_MAX_NUMBER;
     if (out->type == SEG_BLOCK)
         good = good && block_in_range(out);
+    else if (out->type == SEG_CHUNKS)
+        good = good && chunks_in_range(out);
     else
         good = good && out->type == SEG_FILEMARKS && filemarks_in_range(out);
     if (!good)
@@ -207,6 +215,11 @@ int seg_record_parse(const uint8_t *rec, struct seg_record *out, struct errtext 
 uint32_t seg_record_size(const struct seg_record *r)
 {
     return (uint32_t)seg_pad8((uint64_t)SEG_RECORD_SIZE + r->ext_len + r->stored_len);
+}
+
+uint32_t seg_record_objects(const struct seg_record *r)
+{
+    return r->type == SEG_BLOCK ? 1 : r->type == SEG_FILEMARKS ? r->length : 0;
 }
 
 int seg_record_decode(const void *rec, size_t len, struct seg_record *out, struct errtext *err)

@@ -23,7 +23,7 @@ bool seg_id_parse(const char *name, struct seg_id *out);            /* exactly t
 int seg_id_compare(const struct seg_id *a, const struct seg_id *b); /* by epoch, writer, number */
 
 struct seg_header {
-    uint32_t version;      /* of the segment's format; 0, to write one: the newest */
+    uint32_t version;      /* of the segment's format; 0, to write one: SEG_VERSION */
     uint8_t cartridge[16]; /* id of the cartridge, random from its creation */
     char barcode[33];
     struct seg_id id;
@@ -35,8 +35,15 @@ struct seg_header {
     uint64_t created;      /* seconds since 1970 */
 };
 
-enum seg_record_type { SEG_BLOCK = 1, SEG_FILEMARKS = 2 };
-enum seg_record_flags { SEG_ZSTD = 1, SEG_AES256_GCM = 2 };
+/* SEG_CHUNKS: a list of the chunks in the segment's blocks (chunk_list.h), which is no object of the tape. Like
+ * SEG_PIECES only in segments of SEG_VERSION_PIECES. */
+enum seg_record_type { SEG_BLOCK = 1, SEG_FILEMARKS = 2, SEG_CHUNKS = 3 };
+enum seg_record_flags { SEG_ZSTD = 1, SEG_AES256_GCM = 2, SEG_PIECES = 4 };
+/* Version 1: of segments that an older s3vtl began. They are read, taken up after a crash, and ended as they began.
+ * SEG_VERSION: what is written; SEG_VERSION_PIECES: where blocks may be in pieces (source.h). */
+#define SEG_VERSION_1 1u
+#define SEG_VERSION 2u
+#define SEG_VERSION_PIECES 3u
 
 /* A decoded record header. */
 struct seg_record {
@@ -44,7 +51,7 @@ struct seg_record {
     uint8_t flags;
     uint16_t ext_len;    /* bytes of extension (key-associated data) before the payload */
     uint64_t object;     /* logical object number (the first, for a run of filemarks) */
-    uint32_t length;     /* block: plain bytes; filemarks: how many */
+    uint32_t length;     /* block: plain bytes; filemarks, chunks: how many */
     uint32_t stored_len; /* bytes of payload */
     uint32_t crc_plain;  /* over the plain block */
     uint32_t crc_stored; /* over extension and payload as stored */
@@ -87,6 +94,7 @@ struct seg_packer;
 struct seg_packed {
     struct seg_record r;
     const void *payload; /* extension and payload: in the packer until its next block, or the block itself */
+    const struct seg_make *make; /* as given */
 };
 struct seg_packer *seg_packer_new(void); /* NULL: out of memory */
 void seg_packer_free(struct seg_packer *p);
@@ -97,6 +105,7 @@ struct seg_block {
     uint32_t len;       /* 1..TAPE_MAX_BLOCK */
     uint32_t crc_plain; /* CRC32C, taken when it arrived (I3) */
     bool compress;      /* try zstd; what does not shrink is stored raw, and a run of such blocks is detected cheaply */
+    const struct seg_make *make; /* of which pieces it is made (source.h); NULL: it is stored as it is */
 };
 /* Packs a block of a cartridge. key: encrypts it with AES-256-GCM, after compression; NULL: does not. 0 or -EINVAL,
  * -ENOMEM, -EIO. */
@@ -104,7 +113,8 @@ int seg_pack(struct seg_packer *p, const uint8_t cartridge[16], const struct seg
              struct seg_packed *out);
 /* Bytes of the whole record. */
 uint32_t seg_packed_size(const struct seg_packed *b);
-/* Appends a block that was packed for the next object number. On failure the file is cut back to its old end. */
+/* Appends a block that was packed for the next object number. On failure the file is cut back to its old end. -EINVAL
+ * for one in pieces in a segment of another version than SEG_VERSION_PIECES. */
 int seg_writer_packed(struct seg_writer *w, const struct seg_packed *b);
 /* Packs and appends, with the writer's own packer. */
 int seg_writer_block(struct seg_writer *w, const void *block, uint32_t len, uint32_t crc_plain, bool compress);
@@ -171,6 +181,10 @@ int seg_index_find(const struct seg_index *x, uint64_t object, uint64_t *offset,
  * of CRCs in the index tells, which binds every record to the footer. 0, also where version 1 has no such table, or
  * -EBADMSG with *err. */
 int seg_index_check(const struct seg_index *x, uint64_t object, const void *rec, struct errtext *err);
+/* Where list i (from 0) of the segment's chunks is: a record of SEG_CHUNKS. False: there is none. */
+bool seg_index_chunks(const struct seg_index *x, size_t i, uint64_t *offset, uint32_t *size);
+/* The same as seg_index_check for it. */
+int seg_index_check_chunks(const struct seg_index *x, size_t i, const void *rec, struct errtext *err);
 /* header is zero but for the version; fms is valid as long as x. */
 void seg_index_totals(const struct seg_index *x, struct seg_totals *out);
 void seg_index_free(struct seg_index *x);
@@ -182,6 +196,8 @@ int seg_header_check_version(const void *buf, size_t len, struct errtext *err);
 int seg_record_parse(const uint8_t *rec, struct seg_record *out, struct errtext *err);
 /* Bytes of the whole record: header, extension, payload, padding. */
 uint32_t seg_record_size(const struct seg_record *r);
+/* How many objects of the tape it is. */
+uint32_t seg_record_objects(const struct seg_record *r);
 /* Decodes and checks the record in the bytes [rec, rec + len): header CRC, type, lengths within len (else -EBADMSG).
  */
 int seg_record_decode(const void *rec, size_t len, struct seg_record *out, struct errtext *err);
@@ -193,7 +209,8 @@ int seg_record_raw(const struct seg_record *r, const void *rec, void *buf, size_
 int seg_record_decrypt(const struct seg_record *r, const void *rec, const uint8_t cartridge[16],
                        const struct seg_key *key, void *buf, size_t room, struct errtext *err);
 /* Checks the stored CRC, decompresses, checks the plain CRC, and copies up to room bytes of the block to buf. With buf
- * NULL and room 0, checks only the stored CRC. -EBADMSG: damaged, and buf is undefined. */
+ * NULL and room 0, checks only the stored CRC. -EBADMSG: damaged, and buf is undefined. Of a block in pieces checks what
+ * it holds itself, and copies nothing: -EINVAL with room (source.h is for these). */
 int seg_record_open(const struct seg_record *r, const void *rec, void *buf, size_t room, struct errtext *err);
 
 #endif

@@ -82,9 +82,8 @@ int seg_encrypt(const uint8_t cartridge[16], const struct seg_key *key, struct s
     return 0;
 }
 
-/* Into out, which has room for what is encrypted without the CRC. -EKEYREJECTED: the tag does not fit. */
-static int open_box(const struct seg_record *r, const uint8_t *ext, const uint8_t cartridge[16], const uint8_t *key,
-                    uint32_t *crc, uint8_t *out)
+int seg_unbox(const struct seg_record *r, const uint8_t *ext, const uint8_t cartridge[16], const uint8_t *key,
+              uint32_t *crc, uint8_t *out)
 {
     const uint8_t *nonce = ext + r->ext_len, *in = nonce + NONCE;
     uint32_t plain = r->stored_len - NONCE - CRC - TAG;
@@ -113,13 +112,15 @@ int seg_record_decrypt(const struct seg_record *r, const void *rec, const uint8_
         return rc;
     if (!key)
         return errtext_set(err, -ENOKEY, "block %" PRIu64 " is encrypted", r->object);
+    if (r->flags & SEG_PIECES)
+        return errtext_set(err, -EINVAL, "block %" PRIu64 " is in pieces", r->object);
     bool zstd = r->flags & SEG_ZSTD;
     size_t plain = r->stored_len - NONCE - CRC - TAG;
     uint8_t *temp = zstd || room < plain ? malloc(plain) : NULL, *out = temp ? temp : buf;
     if (!out)
         return errtext_set(err, -ENOMEM, "block %" PRIu64 ": out of memory", r->object);
     uint32_t crc = 0;
-    rc = open_box(r, ext, cartridge, key->key, &crc, out);
+    rc = seg_unbox(r, ext, cartridge, key->key, &crc, out);
     if (rc)
         errtext_set(err, rc, "block %" PRIu64 " is encrypted with another key", r->object);
     else if (zstd)

@@ -24,8 +24,10 @@ uint64_t seg_tail_size(uint64_t size)
 
 static int decode_footer(const uint8_t *f, uint64_t size, struct footer *out, struct errtext *err)
 {
-    bool old = !memcmp(f, SEG_FOOTER_MAGIC_1, 8);
-    if (!old && memcmp(f, SEG_FOOTER_MAGIC, 8) != 0)
+    uint32_t version = SEG_VERSION_PIECES;
+    while (version && memcmp(f, seg_footer_magic(version), 8) != 0)
+        version--;
+    if (!version)
         return errtext_set(err, -EBADMSG, "segment footer: not there");
     if (get_le32(f + 60) != crc32c(0, f, 60))
         return errtext_set(err, -EBADMSG, "segment footer: CRC is %08x, should be %08x", crc32c(0, f, 60),
@@ -39,7 +41,7 @@ static int decode_footer(const uint8_t *f, uint64_t size, struct footer *out, st
                            .plain_bytes = get_le64(f + 48),
                            .identity = get_le32(f + 56),
                            .crc = get_le32(f + 60),
-                           .version = old ? SEG_VERSION_1 : SEG_VERSION};
+                           .version = version};
     uint64_t tail = (uint64_t)out->entries * SEG_INDEX_ENTRY_SIZE + SEG_FOOTER_SIZE;
     if (out->records <= size / SEG_RECORD_SIZE)
         tail += seg_table_size(out->version, out->records);
@@ -53,12 +55,13 @@ static int decode_footer(const uint8_t *f, uint64_t size, struct footer *out, st
 
 static bool entry_in_range(const struct seg_run *r)
 {
-    if (!r->count || r->first_object > SEG_MAX_NUMBER || r->first_file > r->first_object)
+    if (!r->count != (r->type == SEG_CHUNKS) || r->first_object > SEG_MAX_NUMBER || r->first_file > r->first_object)
         return false;
     if (r->type == SEG_FILEMARKS)
         return !r->stride && !r->length;
-    return r->type == SEG_BLOCK && r->length >= 1 && r->length <= TAPE_MAX_BLOCK && r->stride > SEG_RECORD_SIZE &&
-           r->stride % 8 == 0 && r->stride <= SEG_MAX_RECORD;
+    if (r->length < 1 || r->stride <= SEG_RECORD_SIZE || r->stride % 8 || r->stride > SEG_MAX_RECORD)
+        return false;
+    return r->type == SEG_CHUNKS || (r->type == SEG_BLOCK && r->length <= TAPE_MAX_BLOCK);
 }
 
 /* Takes one entry over; it must continue what is there, and end at limit or before it. */
@@ -75,8 +78,9 @@ static int take_entry(struct seg_runs *x, const uint8_t *p, uint64_t *offset, ui
         return -EBADMSG;
     if (!x->n)
         seg_runs_init(x, r.first_object, r.first_file);
-    bool block = r.type == SEG_BLOCK;
-    uint64_t bytes = block ? (uint64_t)r.count * r.stride : SEG_RECORD_SIZE;
+    uint64_t bytes = r.type == SEG_BLOCK    ? (uint64_t)r.count * r.stride
+                     : r.type == SEG_CHUNKS ? r.stride
+                                            : SEG_RECORD_SIZE;
     if (r.first_object != x->end_object || r.first_file != x->end_file || r.offset != *offset ||
         bytes > limit - *offset)
         return -EBADMSG;
@@ -163,6 +167,33 @@ int seg_index_check(const struct seg_index *x, uint64_t object, const void *rec,
     return errtext_set(err, -EBADMSG,
                        "record of object %" PRIu64 " is another one: its header's CRC is %08x, its index says %08x",
                        object, is, want);
+}
+
+/* Run of the list i of chunks, or NULL. */
+static const struct seg_run *chunks_run(const struct seg_index *x, size_t i)
+{
+    for (size_t k = x->runs.n; k-- > 0;)
+        if (x->runs.v[k].type == SEG_CHUNKS && !i--)
+            return &x->runs.v[k];
+    return NULL;
+}
+
+bool seg_index_chunks(const struct seg_index *x, size_t i, uint64_t *offset, uint32_t *size)
+{
+    const struct seg_run *r = chunks_run(x, i);
+    if (r) {
+        *offset = r->offset;
+        *size = r->stride;
+    }
+    return r != NULL;
+}
+
+int seg_index_check_chunks(const struct seg_index *x, size_t i, const void *rec, struct errtext *err)
+{
+    const struct seg_run *r = chunks_run(x, i);
+    if (r && x->runs.crcs && x->runs.crcs[r->first_record] == get_le32((const uint8_t *)rec + 36))
+        return 0;
+    return errtext_set(err, -EBADMSG, "list of chunks: it is another one than its index says");
 }
 
 void seg_index_totals(const struct seg_index *x, struct seg_totals *out)

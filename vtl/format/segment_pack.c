@@ -5,10 +5,13 @@
 
 #include "base/crc32c.h"
 #include "vtl/format/segment_private.h"
+#include "vtl/format/source.h"
 
 struct seg_packer {
     struct seg_compressor *zstd; /* made at the first block that wants it */
-    uint8_t *sealed_box;         /* an encrypted record */
+    uint8_t *laid;               /* a block in pieces */
+    size_t laid_room;
+    uint8_t *sealed_box; /* an encrypted record */
     size_t box_room;
 };
 
@@ -22,6 +25,7 @@ void seg_packer_free(struct seg_packer *p)
     if (!p)
         return;
     seg_compressor_free(p->zstd);
+    free(p->laid);
     free(p->sealed_box);
     free(p);
 }
@@ -30,12 +34,26 @@ static void try_zstd(struct seg_packer *p, struct seg_packed *b)
 {
     if (!p->zstd)
         p->zstd = seg_compressor_new();
-    uint32_t n = p->zstd ? seg_compress(p->zstd, b->payload, b->r.length, &b->payload) : 0;
+    uint32_t n = p->zstd ? seg_compress(p->zstd, b->payload, b->r.stored_len, &b->payload) : 0;
     if (!n)
         return;
-    b->r.flags = SEG_ZSTD;
+    b->r.flags |= SEG_ZSTD;
     b->r.stored_len = n;
     b->r.crc_stored = crc32c(0, b->payload, n);
+}
+
+/* What the block holds itself, in place of the block. */
+static int lay_pieces(struct seg_packer *p, const struct seg_block *b, struct seg_packed *out)
+{
+    uint32_t len = 0;
+    int rc = seg_pieces_lay(b, &p->laid, &p->laid_room, &len);
+    if (rc)
+        return rc;
+    out->r.flags = SEG_PIECES;
+    out->r.stored_len = len;
+    out->r.crc_stored = crc32c(0, p->laid, len);
+    out->payload = p->laid;
+    return 0;
 }
 
 int seg_pack(struct seg_packer *p, const uint8_t cartridge[16], const struct seg_block *b, const struct seg_key *key,
@@ -51,6 +69,10 @@ int seg_pack(struct seg_packer *p, const uint8_t cartridge[16], const struct seg
                                  .crc_plain = b->crc_plain,
                                  .crc_stored = b->crc_plain};
     out->payload = b->data;
+    out->make = b->make;
+    int rc = b->make && b->make->n_sources ? lay_pieces(p, b, out) : 0;
+    if (rc)
+        return rc;
     if (b->compress)
         try_zstd(p, out);
     return key ? seg_encrypt(cartridge, key, &out->r, &out->payload, &p->sealed_box, &p->box_room) : 0;

@@ -19,11 +19,10 @@ static inline uint64_t seg_pad8(uint64_t n)
 /* ---- headers ---- */
 int seg_header_encode(const struct seg_header *h, uint8_t out[SEG_HEADER_SIZE]); /* -EINVAL: a field out of range */
 void seg_record_encode(const struct seg_record *r, uint8_t out[SEG_RECORD_SIZE]);
-/* Version 1: of segments that an older s3vtl began. They are read, taken up after a crash, and ended as they began. */
-#define SEG_VERSION_1 1u
-#define SEG_VERSION 2u
 #define SEG_FOOTER_MAGIC_1 "S3VTLEND"
 #define SEG_FOOTER_MAGIC "S3VTLEN2" /* there is a table of the records' CRCs between the entries and the footer */
+#define SEG_FOOTER_MAGIC_PIECES "S3VTLEN3" /* as before, and records may be in pieces */
+const char *seg_footer_magic(uint32_t version);
 
 /* ---- runs: the index in memory ---- */
 struct seg_run {
@@ -31,10 +30,10 @@ struct seg_run {
     uint64_t first_file; /* filemarks before it */
     uint64_t offset;     /* of its first record */
     uint64_t first_record;
-    uint32_t count;  /* blocks, or filemarks of one record */
-    uint32_t stride; /* from record to record; 0: filemarks */
+    uint32_t count;  /* blocks, or filemarks of one record; 0: chunks */
+    uint32_t stride; /* from record to record; 0: filemarks; chunks: bytes of the record */
     enum seg_record_type type;
-    uint32_t length; /* plain bytes of each block; 0: filemarks */
+    uint32_t length; /* plain bytes of each block; 0: filemarks; chunks: how many */
 };
 struct seg_runs {
     struct seg_run *v;
@@ -89,6 +88,13 @@ uint32_t seg_compress(struct seg_compressor *z, const void *block, uint32_t len,
 int seg_encrypt(const uint8_t cartridge[16], const struct seg_key *key, struct seg_record *r, const void **payload,
                 uint8_t **buf, size_t *room);
 int seg_check_stored(const struct seg_record *r, const uint8_t *ext, struct errtext *err);
+/* What was encrypted, but for the CRC, into out: r->stored_len - SEG_AES_OVERHEAD bytes. -EKEYREJECTED: the tag does not
+ * fit. */
+int seg_unbox(const struct seg_record *r, const uint8_t *ext, const uint8_t cartridge[16], const uint8_t *key,
+              uint32_t *crc, uint8_t *out);
+/* Lays out what a block in pieces holds itself: *out is in *buf, which grows as needed. 0, -EINVAL or -ENOMEM. -E2BIG: it is
+ * not worth it. */
+int seg_pieces_lay(const struct seg_block *b, uint8_t **buf, size_t *room, uint32_t *len);
 /* Decompresses the n bytes at frame; crc is what the block must have. */
 int seg_expand(const struct seg_record *r, const uint8_t *frame, size_t n, uint32_t crc, void *buf, size_t room,
                struct errtext *err);

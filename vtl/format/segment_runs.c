@@ -83,7 +83,7 @@ void seg_runs_add_run(struct seg_runs *x, const struct seg_run *r)
     INVARIANT(!x->n || x->v[x->n - 1].offset < r->offset);
     x->v[x->n] = *r;
     x->v[x->n++].first_record = x->records;
-    if (!block)
+    if (r->type == SEG_FILEMARKS)
         add_filemarks(x, r->count);
     x->objects += r->count;
     x->end_object += r->count;
@@ -107,10 +107,10 @@ void seg_runs_add(struct seg_runs *x, const struct seg_record *rec, uint64_t off
     struct seg_run r = {.first_object = x->end_object,
                         .first_file = x->end_file,
                         .offset = offset,
-                        .count = block ? 1 : length,
-                        .stride = block ? size : 0,
+                        .count = seg_record_objects(rec),
+                        .stride = rec->type == SEG_FILEMARKS ? 0 : size,
                         .type = rec->type,
-                        .length = block ? length : 0};
+                        .length = rec->type == SEG_FILEMARKS ? 0 : length};
     seg_runs_add_run(x, &r);
 }
 
@@ -127,7 +127,8 @@ int seg_runs_take_crcs(struct seg_runs *x, const uint8_t *table)
     return 0;
 }
 
-/* The run that holds the object, or NULL. */
+/* The run that holds the object, or NULL. A run of chunks, without objects, comes before the next one that begins at the
+ * same number. */
 static const struct seg_run *run_of(const struct seg_runs *x, uint64_t object)
 {
     size_t lo = 0, hi = x->n; /* the last run that begins at object or before it */
@@ -190,6 +191,13 @@ static void encode_entry(const struct seg_run *r, uint8_t *p)
     put_le32(p + 36, r->length);
 }
 
+const char *seg_footer_magic(uint32_t version)
+{
+    return version == SEG_VERSION_1 ? SEG_FOOTER_MAGIC_1
+           : version == SEG_VERSION ? SEG_FOOTER_MAGIC
+                                    : SEG_FOOTER_MAGIC_PIECES;
+}
+
 uint32_t seg_runs_encode(const struct seg_runs *x, const struct seg_header *h, uint64_t offset, uint8_t *out)
 {
     uint64_t entries = (uint64_t)x->n * SEG_INDEX_ENTRY_SIZE, table = seg_table_size(h->version, x->records);
@@ -199,7 +207,7 @@ uint32_t seg_runs_encode(const struct seg_runs *x, const struct seg_header *h, u
     for (uint64_t i = 0; table && i < x->records; i++)
         put_le32(out + entries + 4 * i, x->crcs[i]);
     uint8_t *f = out + entries + table;
-    memcpy(f, h->version == SEG_VERSION_1 ? SEG_FOOTER_MAGIC_1 : SEG_FOOTER_MAGIC, 8);
+    memcpy(f, seg_footer_magic(h->version), 8);
     put_le64(f + 8, offset); /* of the index */
     put_le32(f + 16, (uint32_t)x->n);
     put_le32(f + 20, crc32c(0, out, entries + table));

@@ -137,7 +137,8 @@ static int append_record(struct seg_writer *w, const struct seg_record *r, const
 int seg_writer_packed(struct seg_writer *w, const struct seg_packed *b)
 {
     int rc = may_append(w, 1);
-    if (!rc && b->r.object != w->runs.end_object)
+    if (!rc && (b->r.object != w->runs.end_object ||
+                ((b->r.flags & SEG_PIECES) && w->header.version < SEG_VERSION_PIECES)))
         rc = -EINVAL;
     return rc ? rc : append_record(w, &b->r, b->payload);
 }
@@ -153,7 +154,8 @@ int seg_writer_encrypted_block(struct seg_writer *w, const void *block, uint32_t
     struct seg_packed b;
     if (!w->packer && !(w->packer = seg_packer_new()))
         return -ENOMEM;
-    const struct seg_block plain = {w->runs.end_object, block, len, crc_plain, compress};
+    const struct seg_block plain = {
+        .object = w->runs.end_object, .data = block, .len = len, .crc_plain = crc_plain, .compress = compress};
     int rc = seg_pack(w->packer, w->header.cartridge, &plain, key, &b);
     return rc ? rc : seg_writer_packed(w, &b);
 }

@@ -39,4 +39,42 @@ struct seg_chunk_part {
     uint32_t length;
 };
 
+
+/* How a block is stored. With n_sources 0 it is one literal. The arrays are the caller's, and stay until it is appended. */
+struct seg_make {
+    const struct seg_source *sources;
+    const struct seg_piece *pieces; /* in order; their lengths make up the block's */
+    const struct seg_chunk_part *parts; /* of its literal area, in order */
+    uint32_t n_sources, n_pieces, n_parts;
+};
+
+/* Room that decoding needs, kept from call to call. All zero at first. One thread at a time. */
+struct seg_scratch {
+    uint8_t *box, *plain;
+    size_t box_room, plain_room;
+};
+void seg_scratch_free(struct seg_scratch *s); /* wipes it, too */
+
+/* What a record of a block in pieces holds itself, decoded and checked. Valid as long as the record and the scratch. */
+struct seg_pieced {
+    const uint8_t *sources, *pieces, *literals; /* as they are stored */
+    uint32_t n_sources, n_pieces, n_literals;   /* of the literals: bytes */
+    uint32_t length, crc_plain;                 /* of the block */
+    uint64_t object;
+};
+/* Checks the stored CRC, decrypts and decompresses as the record's flags say, and checks all that can be without the
+ * sources. key: NULL, if it is not encrypted. 0; -EBADMSG; -ENOKEY, -EKEYREJECTED; -ENOMEM. */
+int seg_pieces_open(const struct seg_record *r, const void *rec, const uint8_t cartridge[16], const struct seg_key *key,
+                    struct seg_scratch *s, struct seg_pieced *out, struct errtext *err);
+void seg_pieced_source(const struct seg_pieced *p, uint32_t i, struct seg_source *out);
+void seg_pieced_piece(const struct seg_pieced *p, uint32_t i, struct seg_piece *out);
+/* Puts the bytes of a copy to to. 0, or a negative errno with *err. */
+typedef int (*seg_copy_fn)(void *arg, const struct seg_source *from, const struct seg_piece *piece, uint8_t *to,
+                           struct errtext *err);
+/* Makes the block, p->length bytes, and checks its plain CRC (I3). */
+int seg_pieces_make(const struct seg_pieced *p, seg_copy_fn copy, void *arg, uint8_t *block, struct errtext *err);
+/* The literal area of a block's record, checked by its CRCs: *area is in the record or the scratch. As seg_pieces_open. */
+int seg_literals(const struct seg_record *r, const void *rec, const uint8_t cartridge[16], const struct seg_key *key,
+                 struct seg_scratch *s, const uint8_t **area, uint32_t *len, struct errtext *err);
+
 #endif
