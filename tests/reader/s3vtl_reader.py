@@ -25,8 +25,9 @@ from stores import S3, Dir, NotFound, StoreError  # noqa: E402
 LIMIT = 1 << 62
 MAX_BLOCK = 8 << 20
 NAME = re.compile(r"[0-9]{8}-[0-9a-f]{8}-[0-9]{10}\Z")
-BLOCK, FILEMARKS = 1, 2
-ZSTD, AES = 1, 2
+BLOCK, FILEMARKS, CHUNKS = 1, 2, 3
+ZSTD, AES, PIECES = 1, 2, 4
+LITERAL = 0xFFFFFFFF
 KEYS = []  # of --key
 
 
@@ -207,7 +208,7 @@ def read_header(data, name, barcode):
     need(len(data) >= 192 and data[:8] == b"S3VTLSEG", f"{what}: not a segment")
     check_crc(data[:188], struct.unpack_from("<I", data, 188)[0], f"{what}, header")
     version, header = struct.unpack_from("<II", data, 8)
-    need(version in (1, 2) and header == 192, f"{what}: format version {version}; this reader knows versions 1 and 2")
+    need(version in (1, 2, 3) and header == 192, f"{what}: format version {version}; this reader knows versions 1 to 3")
     epoch, writer, partition, sequence, first_object, first_file, _ = struct.unpack_from("<QIIQQQQ", data, 64)
     prev_epoch, prev_writer, _, prev_sequence = struct.unpack_from("<QIIQ", data, 112)
     inside = data[32:64].rstrip(b"\0").decode()
@@ -223,23 +224,26 @@ def read_footer(data, name):
     what = f"segment {name}"
     f = data[-64:]
     version = struct.unpack_from("<I", data, 8)[0]
-    need(len(data) >= 336 and f[:8] == (b"S3VTLEND" if version == 1 else b"S3VTLEN2"), f"{what}: no footer")
+    magic = {1: b"S3VTLEND", 2: b"S3VTLEN2", 3: b"S3VTLEN3"}[version]
+    need(len(data) >= 336 and f[:8] == magic, f"{what}: no footer")
     index, entries, index_crc, objects, filemarks, records, plain = struct.unpack_from("<QIIQQQQ", f, 8)
     check_crc(f[:60], struct.unpack_from("<I", f, 60)[0], f"{what}, footer")
     identity = data[16:32] + data[64:76] + data[80:88]
     check_crc(identity, struct.unpack_from("<I", f, 56)[0], f"{what}, footer, identity")
-    table = (4 * records + 7) // 8 * 8 if version == 2 else 0
+    table = (4 * records + 7) // 8 * 8 if version > 1 else 0
     need(index >= 192 and index + 40 * entries + table + 64 == len(data), f"{what}: its index does not fit")
     check_crc(data[index:-64], index_crc, f"{what}, index")
     at, sums = 192, [0, 0, 0, 0]
     for i in range(entries):
         _, _, offset, count, stride, kind, length = struct.unpack_from("<QQQIIII", data, index + 40 * i)
-        need(offset == at and kind in (BLOCK, FILEMARKS), f"{what}, index: entry {i}")
-        at += count * stride if kind == BLOCK else 40
+        need(offset == at and kind in (BLOCK, FILEMARKS, CHUNKS), f"{what}, index: entry {i}")
+        need((kind == CHUNKS) == (count == 0), f"{what}, index: entry {i}")
+        at += {BLOCK: count * stride, FILEMARKS: 40, CHUNKS: stride}[kind]
         marks = count if kind == FILEMARKS else 0
-        sums = [a + b for a, b in zip(sums, (count, marks, count if kind == BLOCK else 1, 0 if marks else count * length))]
+        plain_bytes = count * length if kind == BLOCK else 0
+        sums = [a + b for a, b in zip(sums, (count, marks, count if kind == BLOCK else 1, plain_bytes))]
     need(at == index and sums == [objects, filemarks, records, plain], f"{what}, index: sums")
-    crcs = struct.unpack_from(f"<{records}I", data, index + 40 * entries) if version == 2 else None
+    crcs = struct.unpack_from(f"<{records}I", data, index + 40 * entries) if version > 1 else None
     return index, objects, filemarks, crcs
 
 
@@ -281,9 +285,10 @@ def decrypt(body, ext, bound, what):
     raise Damaged(f"{what}: is encrypted with another key")
 
 
-def read_block(data, at, what):
+def unpack(data, at, what):
+    """Flags, length and plain CRC of a block's record, and what was packed: the block, or what a block in pieces holds itself."""
     _, flags, ext, _, length, stored, crc_plain, crc_stored = struct.unpack_from("<BBHQIIII", data, at + 4)
-    need(1 <= length <= MAX_BLOCK and flags <= 3, f"{what}: length {length}, flags {flags}")
+    need(1 <= length <= MAX_BLOCK and flags <= 7, f"{what}: length {length}, flags {flags}")
     body = data[at + 40 : at + 40 + ext + stored]
     check_crc(body, crc_stored, f"{what}, stored bytes")
     block = body[ext:]
@@ -298,15 +303,85 @@ def read_block(data, at, what):
             raise
         except Exception as e:  # each of the three has its own
             raise Damaged(f"{what}: zstd: {e}") from None
-    need(len(block) == length, f"{what}: {len(block)} bytes, should be {length}")
-    if block is body and not ext and not flags & AES and crc_plain == crc_stored:
-        return block
+    if not flags & PIECES:
+        need(len(block) == length, f"{what}: {len(block)} bytes, should be {length}")
+        if flags or ext or crc_plain != crc_stored:
+            check_crc(block, crc_plain, f"{what}, plain bytes")
+    return flags, length, crc_plain, block
+
+
+def read_pieces(packed, length, what):
+    """The sources, the pieces and the literals of a block in pieces."""
+    need(len(packed) >= 16, f"{what}: no pieces")
+    n_pieces, n_sources, crc, n_literals = struct.unpack_from("<IIII", packed)
+    at = 16 + 80 * n_sources
+    need(len(packed) == at + 24 * n_pieces + n_literals, f"{what}: {n_pieces} pieces do not fit")
+    literals = packed[len(packed) - n_literals :]
+    check_crc(literals, crc, f"{what}, its own bytes")
+    sources = []
+    for i in range(n_sources):
+        cartridge, writer, epoch, sequence, size, crc = struct.unpack_from("<16sIIQQI", packed, 16 + 80 * i)
+        barcode = packed[16 + 80 * i + 48 : 16 + 80 * i + 80].rstrip(b"\0").decode()
+        sources.append((barcode, cartridge, format_name(epoch, writer, sequence), size, crc))
+    pieces = [struct.unpack_from("<IIQI", packed, at + 24 * i) for i in range(n_pieces)]
+    good = all(source == LITERAL or source < n_sources for source, _, _, _ in pieces)
+    own = sum(n for source, n, _, _ in pieces if source == LITERAL)
+    need(good and sum(p[1] for p in pieces) == length and own == n_literals, f"{what}: its pieces are not the block")
+    return sources, pieces, literals
+
+
+class Sources:
+    """The segments that blocks in pieces copy from; a few are kept."""
+
+    def __init__(self, store):
+        self.store, self.kept = store, {}
+
+    def segment(self, source):
+        barcode, cartridge, name, size, crc = source
+        if source not in self.kept:
+            what = f"segment {name} of {barcode}"
+            data = self.store.get(f"tapes/{barcode}/seg/{name}")
+            need(len(data) == size, f"{what}: {len(data)} bytes, should be {size}")
+            of, first_object, _, _ = read_header(data, name, barcode)
+            need(of == cartridge, f"{what}: of another cartridge")
+            end, _, _, crcs = read_footer(data, name)
+            check_bound(data, crc, what)
+            places = {number: at for number, at, kind, _ in headers(data, end, first_object, name, crcs) if kind == BLOCK}
+            if len(self.kept) >= 4:
+                del self.kept[next(iter(self.kept))]
+            self.kept[source] = (data, places)
+        return self.kept[source]
+
+    def copy(self, source, number, offset, length):
+        """Bytes of the literal area of a record."""
+        what = f"segment {source[2]} of {source[0]}, object {number}"
+        data, places = self.segment(source)
+        need(number in places, f"{what}: is not there")
+        flags, whole, _, packed = unpack(data, places[number], what)
+        area = read_pieces(packed, whole, what)[2] if flags & PIECES else packed
+        need(offset + length <= len(area), f"{what}: {len(area)} bytes, not {offset + length}")
+        return area[offset : offset + length]
+
+
+def read_block(data, at, what, sources):
+    flags, length, crc_plain, packed = unpack(data, at, what)
+    if not flags & PIECES:
+        return packed
+    froms, pieces, literals = read_pieces(packed, length, what)
+    block, own = [], 0
+    for source, n, number, offset in pieces:
+        if source == LITERAL:
+            block.append(literals[own : own + n])
+            own += n
+        else:
+            block.append(sources.copy(froms[source], number, offset, n))
+    block = b"".join(block)
     check_crc(block, crc_plain, f"{what}, plain bytes")
     return block
 
 
-def records(data, end, first_object, name, crcs):
-    """(object, block) or (object, number of filemarks) of each record. crcs: of their headers, or None."""
+def headers(data, end, first_object, name, crcs):
+    """(object, where, type, number of filemarks) of each record. crcs: of their headers, or None."""
     at, number, n = 192, first_object, 0
     while at < end:
         what = f"segment {name}, object {number}"
@@ -317,18 +392,26 @@ def records(data, end, first_object, name, crcs):
         kind, flags, ext, is_, length, stored = struct.unpack_from("<BBHQII", data, at + 4)
         size = (40 + ext + stored + 7) // 8 * 8
         need(is_ == number and size <= end - at, f"{what}: is object {is_} of {size} bytes")
-        if kind == BLOCK:
-            yield number, read_block(data, at, what)
-            number += 1
-        else:
+        if kind == CHUNKS:
+            check_crc(data[at + 40 : at + 40 + stored], struct.unpack_from("<I", data, at + 28)[0], f"{what}, chunks")
+        elif kind != BLOCK:
             need(kind == FILEMARKS and length and not (flags or ext or stored), f"{what}: type {kind}")
-            yield number, length
-            number += length
+        yield number, at, kind, length
+        number += {BLOCK: 1, FILEMARKS: length, CHUNKS: 0}[kind]
         at += size
         n += 1
 
 
-def read_segment(store, barcode, cartridge, s):
+def records(data, end, first_object, name, crcs, sources):
+    """(object, block) or (object, number of filemarks) of each record."""
+    for number, at, kind, count in headers(data, end, first_object, name, crcs):
+        if kind == BLOCK:
+            yield number, read_block(data, at, f"segment {name}, object {number}", sources)
+        elif kind == FILEMARKS:
+            yield number, count
+
+
+def read_segment(store, barcode, cartridge, s, sources):
     """The used records of a segment, as records() gives them."""
     what = f"segment {s.name}"
     data = store.get(f"tapes/{barcode}/seg/{s.name}")
@@ -340,7 +423,7 @@ def read_segment(store, barcode, cartridge, s):
     check_bound(data, s.crc, what)
     need(objects >= s.objects, f"{what}: {objects} objects, should be {s.objects}")
     seen = 0
-    for number, what_is in records(data, end, s.first_object, s.name, crcs):
+    for number, what_is in records(data, end, s.first_object, s.name, crcs, sources):
         if number >= s.end:
             break
         if isinstance(what_is, int):
@@ -365,7 +448,7 @@ def chain(store, barcode):
         s = Segment(name, first_object, first_file, objects, filemarks, len(data))
         need(end is None or s.first_object < end <= s.end, f"segment {name}: does not join at object {end}")
         if end is not None and end < s.end:
-            marks = [(n, x) for n, x in records(data, index, first_object, name, crcs) if isinstance(x, int)]
+            marks = [(n, x) for n, _, k, x in headers(data, index, first_object, name, crcs) if k == FILEMARKS]
             cut([s], marks, end)
         found.append(s)
         name, end = previous, first_object
@@ -428,9 +511,9 @@ def restore(store, args):
     else:
         head = winning_head(store, args.barcode, args.head)
         cartridge, segments = head.cartridge, all_segments(store, args.barcode, head)
-    files = Files(args.out, args.list)
+    files, sources = Files(args.out, args.list), Sources(store)
     for s in segments:
-        for _, what in read_segment(store, args.barcode, cartridge, s):
+        for _, what in read_segment(store, args.barcode, cartridge, s, sources):
             if isinstance(what, int):
                 for _ in range(what):
                     files.end()

@@ -36,11 +36,14 @@ void fetch_stop(struct workers *w)
     lock_release(&w->fetch_lock);
 }
 
-static struct fetch *find(struct workers *w, const struct cartridge *c, const struct seg_id *id)
+/* Whoever asked for it: there is one file of it, so one download. */
+static struct fetch *find(struct workers *w, const char *barcode, const struct seg_id *id)
 {
-    for (size_t i = 0; i < FETCH_QUEUE; i++)
-        if (w->fetch[i].c == c && !seg_id_compare(&w->fetch[i].ref.id, id))
-            return &w->fetch[i];
+    for (size_t i = 0; i < FETCH_QUEUE; i++) {
+        struct fetch *f = &w->fetch[i];
+        if (f->c && !seg_id_compare(&f->ref.id, id) && !strcmp(f->barcode, barcode))
+            return f;
+    }
     return NULL;
 }
 
@@ -58,18 +61,20 @@ static struct fetch *find_room(struct workers *w, unsigned ahead)
     return farthest;
 }
 
-void workers_fetch(struct workers *w, struct cartridge *c, const struct seg_ref *ref, uint64_t from, unsigned ahead)
+void workers_fetch(struct workers *w, struct cartridge *c, const char *barcode, const struct seg_ref *ref,
+                   uint64_t from, unsigned ahead)
 {
-    if (spool_has(w->eng->spool, c->row.barcode, &ref->id))
+    if (spool_has(w->eng->spool, barcode, &ref->id))
         return;
     lock_take(&w->fetch_lock);
-    struct fetch *f = find(w, c, &ref->id);
+    struct fetch *f = find(w, barcode, &ref->id);
     if (f) {
         f->ahead = ahead;
     } else if ((f = find_room(w, ahead))) {
         from = from < ref->size ? from : 0;
         *f = (struct fetch){
             .c = c, .ref = *ref, .ahead = ahead, .order = ++w->fetch_order, .fd = -1, .from = from, .to = from};
+        (void)snprintf(f->barcode, sizeof(f->barcode), "%s", barcode);
         cond_broadcast(&w->fetch_cond); /* one that is too many may wait, too */
     }
     lock_release(&w->fetch_lock);
@@ -86,11 +91,10 @@ static void wait_a_while(struct workers *w)
 }
 
 /* What there is to say now; -EAGAIN: wait. */
-static int look(struct workers *w, struct cartridge *c, const struct seg_id *id, uint64_t offset, uint64_t len,
-                struct fetch_part *p, struct errtext *err)
+static int look(struct workers *w, struct fetch *f, uint64_t offset, uint64_t len, struct fetch_part *p,
+                struct errtext *err)
 {
     lock_assert_held(&w->fetch_lock);
-    struct fetch *f = find(w, c, id);
     if (!f || (p->fd >= 0 && p->order != f->order))
         return -ENOENT;
     if (f->failed) {
@@ -110,12 +114,12 @@ static int look(struct workers *w, struct cartridge *c, const struct seg_id *id,
     return 0;
 }
 
-int workers_fetch_part(struct workers *w, struct cartridge *c, const struct seg_id *id, uint64_t offset, uint64_t len,
+int workers_fetch_part(struct workers *w, const char *barcode, const struct seg_id *id, uint64_t offset, uint64_t len,
                        struct fetch_part *p, const atomic_bool *cancel, struct errtext *err)
 {
     lock_take(&w->fetch_lock);
     int rc;
-    while ((rc = look(w, c, id, offset, len, p, err)) == -EAGAIN) {
+    while ((rc = look(w, find(w, barcode, id), offset, len, p, err)) == -EAGAIN) {
         if (atomic_load(cancel)) {
             rc = -ECANCELED;
             break;
@@ -217,13 +221,13 @@ static int stream(struct download *d, const char *key, uint64_t at, uint64_t len
     return len ? s->ops->stream(s, key, at, len, &sink, &call, err) : 0;
 }
 
-static int download(struct download *d, struct cartridge *c, const struct seg_ref *r, uint64_t from,
+static int download(struct download *d, const char *barcode, const struct seg_ref *r, uint64_t from,
                     struct errtext *err)
 {
     struct engine *e = d->w->eng;
     char key[DB_KEY_SIZE];
-    object_key(key, c->row.barcode, "seg", &r->id);
-    d->fd = spool_download(e->spool, c->row.barcode, &r->id);
+    object_key(key, barcode, "seg", &r->id);
+    d->fd = spool_download(e->spool, barcode, &r->id);
     d->local = d->fd < 0;
     if (d->fd < 0)
         return errtext_set(err, d->fd, "%s: cache: %s", key, strerror(-d->fd));
@@ -233,7 +237,7 @@ static int download(struct download *d, struct cartridge *c, const struct seg_re
         rc = stream(d, key, 0, from, err);
     show(d, -1);
     close(d->fd);
-    int end = spool_download_end(e->spool, c->row.barcode, &r->id, r->size, rc == 0);
+    int end = spool_download_end(e->spool, barcode, &r->id, r->size, rc == 0);
     if (!rc && end) {
         rc = errtext_set(err, end, "%s: cache: %s", key, strerror(-end));
         d->local = true;
@@ -273,19 +277,20 @@ void *fetch_thread(void *arg)
             continue;
         }
         f->running = true;
-        struct cartridge *c = f->c;
         struct seg_ref ref = f->ref;
+        char barcode[sizeof(f->barcode)];
+        memcpy(barcode, f->barcode, sizeof(barcode));
         uint64_t from = f->from;
         lock_release(&w->fetch_lock);
         struct errtext err = {""};
         struct download d = {.w = w, .f = f};
-        int rc = download(&d, c, &ref, from, &err);
+        int rc = download(&d, barcode, &ref, from, &err);
         lock_take(&w->fetch_lock);
         f->running = false;
         f->failed = rc && !atomic_load(&f->cancel);
         int cache_error = rc && d.local ? rc : rc ? w->cache_error : 0;
         if (cache_error && cache_error != w->cache_error) /* what needs the segment reads it from the store */
-            log_warn("%s: %s", cartridge_barcode(c), err.text);
+            log_warn("%s: %s", barcode, err.text);
         w->cache_error = cache_error;
         f->no_room = d.local;
         f->err = err;

@@ -15,8 +15,9 @@ struct active { /* a cartridge that there may be work for */
 
 #define FETCH_QUEUE 256
 struct fetch {           /* a segment on its way from the store */
-    struct cartridge *c; /* NULL: free */
-    struct seg_ref ref;
+    struct cartridge *c; /* whose reader wants it; NULL: free */
+    char barcode[33];    /* below whose keys it is: that of c, or of one that it copies from */
+    struct seg_ref ref;  /* its objects: those of c that need it */
     bool running, failed, no_room;
     bool waited; /* somebody waits, or did, for what is not there yet */
     atomic_bool cancel;

@@ -19,8 +19,14 @@ void reader_set(struct reader *r, struct cartridge *c)
 {
     reader_close_segment(r);
     reader_fetch_nothing(r); /* no more for the cartridge that leaves */
+    reader_sources_close(r);
     r->c = c;
+    r->eng = c ? cartridge_engine(c) : NULL;
     r->next_object = UINT64_MAX;
+    if (c) {
+        memcpy(r->barcode, cartridge_barcode(c), sizeof(r->barcode));
+        memcpy(r->cartridge, cartridge_id(c), sizeof(r->cartridge));
+    }
 }
 
 void reader_fini(struct reader *r)
@@ -28,6 +34,8 @@ void reader_fini(struct reader *r)
     reader_close_segment(r);
     free(r->record);
     free(r->window);
+    seg_scratch_free(&r->scratch);
+    reader_sources_close(r);
     reader_init(r);
 }
 
@@ -47,9 +55,9 @@ static bool is_out_of_reach(int rc)
 /* Drops a damaged local copy: the block is read once more, from the store. */
 static void drop_copy(struct reader *r, const struct seg_ref *ref, const char *which, const struct errtext *err)
 {
-    log_event(EVENT_CACHE_DAMAGED, "%s: %s segment is damaged, reading the store's: %s", cartridge_barcode(r->c), which,
+    log_event(EVENT_CACHE_DAMAGED, "%s: %s segment is damaged, reading the store's: %s", r->barcode, which,
               err->text);
-    spool_remove(cartridge_engine(r->c)->spool, cartridge_barcode(r->c), &ref->id);
+    spool_remove(r->eng->spool, r->barcode, &ref->id);
 }
 
 /* Once for each segment that is read on. */
@@ -61,7 +69,7 @@ static void tell_out_of_reach(struct reader *r, const struct seg_ref *ref, int r
     r->told = ref->id;
     seg_id_format(&ref->id, name);
     log_event(EVENT_CACHE_DAMAGED, "%s: local segment %s cannot be opened, reading the store's: %s",
-              cartridge_barcode(r->c), name, strerror(-rc));
+              r->barcode, name, strerror(-rc));
 }
 
 /* From a running download. -ENOENT: a window of the object has to do: the cache has no room, the file is gone again, or
@@ -71,19 +79,19 @@ static int from_download(struct reader *r, const struct seg_ref *ref, const stru
     int rc = reader_follow(r, ref, job);
     if (rc == -ENOENT) /* it may have ended well meanwhile */
         rc = reader_from_file(r, ref, job);
-    if (rc == -EBADMSG) {
+    if (rc == -EBADMSG && !r->source_failed) {
         reader_fetch_nothing(r);
         drop_copy(r, ref, "fetched", job->err);
         reader_close_segment(r);
     }
-    return rc == -ENOSPC || rc == -EBADMSG ? -ENOENT : rc;
+    return rc == -ENOSPC || (rc == -EBADMSG && !r->source_failed) ? -ENOENT : rc;
 }
 
-/* i: the segment's number. onward: the read is sequential, so that fetching the whole segment pays. */
-static int from_store(struct reader *r, const struct seg_ref *ref, size_t i, bool onward, const struct read_job *job)
+/* i: the segment's number. */
+static int from_store(struct reader *r, const struct seg_ref *ref, size_t i, const struct read_job *job)
 {
-    const struct engine *e = cartridge_engine(r->c);
-    bool inside = reader_in_window(r, ref, job->object), fetch = onward && e->workers;
+    const struct engine *e = r->eng;
+    bool inside = reader_in_window(r, ref, job->object), fetch = job->onward && e->workers;
     int rc = -ENOENT;
     if (fetch && atomic_load(&e->live.cache_size) >= 2 * e->cfg->spool.segment_size) {
         if (!reader_is_followed(r, ref))
@@ -95,8 +103,21 @@ static int from_store(struct reader *r, const struct seg_ref *ref, size_t i, boo
     return rc == -ENOENT ? reader_from_window(r, ref, job) : rc;
 }
 
+/* Which of the segment's copies it may be read from, and what is wrong with the local one. -ENOENT: the store's. */
+static int from_local(struct reader *r, const struct seg_ref *ref, const struct read_job *job)
+{
+    int rc = reader_from_file(r, ref, job);
+    if (r->source_failed || !(is_damage(rc) || is_out_of_reach(rc)) || !reader_is_stored(r, ref))
+        return rc;
+    if (is_damage(rc))
+        drop_copy(r, ref, "cached", job->err);
+    else
+        tell_out_of_reach(r, ref, rc);
+    return -ENOENT;
+}
+
 /* From a segment that is sealed. */
-static int from_segment(struct reader *r, const struct read_job *job)
+static int from_segment(struct reader *r, struct read_job *job)
 {
     /* A few filemarks between two blocks leave a read sequential. */
     bool onward = job->object >= r->next_object && job->object - r->next_object <= 4;
@@ -107,25 +128,26 @@ static int from_segment(struct reader *r, const struct read_job *job)
         return errtext_set(job->err, -EIO, "no segment holds object %llu", (unsigned long long)job->object);
     if (!onward && !again)
         reader_seek(r, job->object, i);
-    int rc = reader_from_file(r, &ref, job);
-    if (!rc && onward && cartridge_engine(r->c)->workers)
+    job->onward = onward || (again && reader_is_followed(r, &ref));
+    int rc = from_local(r, &ref, job);
+    if (!rc && onward && r->eng->workers)
         reader_fetch_ahead(r, i);
-    if ((is_damage(rc) || is_out_of_reach(rc)) && cartridge_is_stored(r->c, &ref.id)) {
-        if (is_damage(rc))
-            drop_copy(r, &ref, "cached", job->err);
-        else
-            tell_out_of_reach(r, &ref, rc);
-        rc = -ENOENT;
-    }
-    if (rc == -ENOENT)
-        rc = from_store(r, &ref, i, onward || (again && reader_is_followed(r, &ref)), job);
-    return rc;
+    return rc == -ENOENT ? from_store(r, &ref, i, job) : rc;
+}
+
+int reader_read_source(struct reader *r, const struct seg_ref *ref, struct read_job *job)
+{
+    int rc = from_local(r, ref, job);
+    if (rc == -ENOENT && job->onward && r->eng->workers)
+        rc = from_download(r, ref, job);
+    return rc == -ENOENT ? reader_from_window(r, ref, job) : rc;
 }
 
 int reader_read(struct reader *r, uint64_t object, void *buf, size_t room, uint32_t *len, const atomic_bool *cancel,
                 struct errtext *err)
 {
-    const struct read_job job = {object, buf, room, len, cancel, err};
+    struct read_job job = {.object = object, .buf = buf, .room = room, .len = len, .cancel = cancel, .err = err};
+    r->source_failed = false;
     int rc = reader_from_open(r, &job);
     if (rc == -ENOENT)
         rc = from_segment(r, &job);

@@ -4,6 +4,7 @@
 #define S3VTL_READER_H
 
 #include "vtl/cartridge/worker.h"
+#include "vtl/format/source.h"
 
 /*
  * A random read costs at most two requests: the segment's index and a window of it. Sequential reads prefetch whole
@@ -11,8 +12,13 @@
  * soon as it has arrived. A seek cancels the prefetch for another place. Every block passes both its CRCs (I3). One
  * thread at a time (the drive's lock).
  */
+struct reader_sources;
+
 struct reader {
-    struct cartridge *c;
+    struct cartridge *c; /* whose blocks are read; NULL: none */
+    struct engine *eng;
+    char barcode[33];      /* of the segments that are open here: those of c, or ones that blocks of c copy from */
+    uint8_t cartridge[16]; /* id of the cartridge that they were written to */
     uint64_t next_object; /* one behind the last object read */
     struct seg_id id;     /* of what follows; epoch 0: nothing open */
     int fd;               /* the local file, or -1: then window */
@@ -34,6 +40,9 @@ struct reader {
     bool encrypted;            /* the block that was read last; then also what was kept with it: */
     uint8_t kad[TAPE_KAD_MAX], kad_len;
     struct seg_id told; /* of the local file that could not be opened last */
+    struct seg_scratch scratch;
+    struct reader_sources *sources; /* what blocks in pieces copy from; NULL: none yet, or this is the reader of one */
+    bool source_failed;             /* of the read that failed: it was a source, not the cartridge's own segment */
     uint64_t fetched;   /* bytes of the records that were delivered, in all */
 };
 

@@ -19,7 +19,7 @@ static int await(struct reader *r, const struct seg_ref *ref, uint64_t offset, u
         return errtext_set(job->err, -EBADMSG, "a record of the segment reaches beyond its end");
     if (r->part.fd >= 0 && offset >= r->part.from && offset + len <= r->part.to)
         return 0;
-    int rc = workers_fetch_part(cartridge_engine(r->c)->workers, r->c, &ref->id, offset, len, &r->part, job->cancel,
+    int rc = workers_fetch_part(r->eng->workers, r->barcode, &ref->id, offset, len, &r->part, job->cancel,
                                 job->err);
     if (rc == -ENOENT)
         reader_follow_no_more(r);
@@ -44,7 +44,7 @@ static int begin_walk(struct reader *r, const struct seg_ref *ref, const struct 
     int rc = fetch_bytes(r, ref, 0, SEG_HEADER_SIZE, job);
     if (!rc)
         rc = seg_header_decode(r->record, SEG_HEADER_SIZE, &h, job->err);
-    if (!rc && (memcmp(h.cartridge, cartridge_id(r->c), sizeof(h.cartridge)) != 0 || seg_id_compare(&h.id, &ref->id) ||
+    if (!rc && (memcmp(h.cartridge, r->cartridge, sizeof(h.cartridge)) != 0 || seg_id_compare(&h.id, &ref->id) ||
                 h.first_object != ref->first_object))
         rc = errtext_set(job->err, -EBADMSG, "the object of segment %08llx-%08x-%llu is another one",
                          (unsigned long long)ref->id.epoch, ref->id.writer, (unsigned long long)ref->id.number);

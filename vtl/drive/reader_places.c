@@ -17,14 +17,19 @@ int reader_from_open(struct reader *r, const struct read_job *job)
     return rc ? rc : reader_deliver(r, job, NULL, r->record, size);
 }
 
+bool reader_is_stored(const struct reader *r, const struct seg_ref *ref)
+{
+    return memcmp(r->cartridge, cartridge_id(r->c), sizeof(r->cartridge)) || cartridge_is_stored(r->c, &ref->id);
+}
+
 /* ---- a segment's bytes, from the store or from the file that is open ---- */
 
 static int get(struct reader *r, const struct seg_ref *ref, uint64_t offset, uint64_t len, void *buf,
                const atomic_bool *cancel, struct errtext *err)
 {
     char key[DB_KEY_SIZE];
-    object_key(key, cartridge_barcode(r->c), "seg", &ref->id);
-    struct objstore *s = cartridge_engine(r->c)->store;
+    object_key(key, r->barcode, "seg", &ref->id);
+    struct objstore *s = r->eng->store;
     struct obj_call call = {.cancel = cancel};
     return s->ops->get(s, key, offset, len, buf, &call, err);
 }
@@ -119,7 +124,7 @@ static int check_index(const struct reader *r, const struct seg_ref *ref, struct
     struct seg_totals t;
     seg_id_format(&ref->id, name);
     seg_index_totals(r->index, &t);
-    if (seg_index_identity(r->index) != seg_identity(cartridge_id(r->c), &ref->id))
+    if (seg_index_identity(r->index) != seg_identity(r->cartridge, &ref->id))
         return errtext_set(err, -EBADMSG, "the object of segment %s is another one", name);
     if (ref->crc && t.crc != ref->crc)
         return errtext_set(err, -EBADMSG,
@@ -156,7 +161,7 @@ static void tell_walk(struct reader *r, const struct seg_ref *ref, const struct 
     r->walked = ref->id;
     seg_id_format(&ref->id, name);
     log_warn("%s: %s segment %s: %s: no block is lost by it, as its records tell the same: it is read by these",
-             cartridge_barcode(r->c), p->name, name, why->text);
+             r->barcode, p->name, name, why->text);
 }
 
 /* The end of the segment is damaged (job->err says how), or cannot be read. Its records say what its index did, and must
@@ -223,12 +228,12 @@ int reader_from_file(struct reader *r, const struct seg_ref *ref, const struct r
 {
     int rc = 0;
     if (!reader_is_open(r, ref) || r->fd < 0) {
-        int fd = spool_read(cartridge_engine(r->c)->spool, cartridge_barcode(r->c), &ref->id);
+        int fd = spool_read(r->eng->spool, r->barcode, &ref->id);
         if (fd < 0)
             return fd; /* what is open of the store's copy stays so */
         reader_close_segment(r);
         r->fd = fd;
-        rc = open_index(r, ref, &in_file, !cartridge_is_stored(r->c, &ref->id), job);
+        rc = open_index(r, ref, &in_file, !reader_is_stored(r, ref), job);
     }
     if (!rc)
         rc = from_open_file(r, job);

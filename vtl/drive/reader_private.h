@@ -5,15 +5,31 @@
 
 #include "vtl/drive/reader.h"
 
+#define FETCH_AHEAD_MOST 64 /* sources that are asked for ahead */
+#define READER_PEEK 4096    /* bytes of a record of which only the sources are wanted */
+
 /* One call of reader_read. */
 struct read_job {
     uint64_t object;
     void *buf; /* NULL with room 0: no data */
     size_t room;
     uint32_t *len; /* becomes the block's true length */
+    /* Not NULL: what is wanted is the literal area of the record, which becomes this, and *len its bytes. It is the
+     * reader's, until its next read. */
+    const uint8_t **area;
+    bool onward; /* the read is sequential, so that fetching whole segments pays */
     const atomic_bool *cancel;
     struct errtext *err;
 };
+
+/* ---- reader_sources.c: what blocks in pieces copy from ---- */
+/* The block in pieces whose record is rec. */
+int reader_open_pieces(struct reader *r, const struct read_job *job, const struct seg_record *d, const uint8_t *rec);
+void reader_sources_close(struct reader *r); /* of another cartridge, or of another place on this one */
+
+/* ---- reader.c ---- */
+/* The record of job->object in a segment that is stored, whatever tape it is of: from a local copy or the store's. */
+int reader_read_source(struct reader *r, const struct seg_ref *ref, struct read_job *job);
 
 /* ---- reader_record.c: records from a file, checked and delivered ---- */
 int reader_grow(uint8_t **buf, size_t *room, size_t need);
@@ -31,6 +47,8 @@ void reader_close_segment(struct reader *r);
 void reader_follow_no_more(struct reader *r);
 
 /* ---- reader_places.c: a segment in a local file, or in a window of its object; ref holds job->object ---- */
+/* It is in the store: so a local file is but a copy. */
+bool reader_is_stored(const struct reader *r, const struct seg_ref *ref);
 /* Is the index of this segment open? */
 bool reader_is_open(const struct reader *r, const struct seg_ref *ref);
 /* From the open segment. -ENOENT: it is not there. */
@@ -50,6 +68,9 @@ bool reader_is_followed(const struct reader *r, const struct seg_ref *ref);
 int reader_follow(struct reader *r, const struct seg_ref *ref, const struct read_job *job);
 
 /* ---- reader_ahead.c: the prefetch ---- */
+/* How many segments to ask for ahead, at most and now. */
+uint64_t reader_most_ahead(const struct reader *r);
+uint64_t reader_ahead_now(const struct reader *r);
 /* Asks for segment i, which holds object, unless that was done since the last seek (again: even so). */
 void reader_fetch(struct reader *r, const struct seg_ref *ref, size_t i, uint64_t object, bool again);
 /* Asks for segments behind number i: the more, the longer the read has been sequential. */

@@ -63,8 +63,12 @@ static int open_block(struct reader *r, const struct read_job *job, const struct
     memcpy(r->kad, rec + SEG_RECORD_SIZE, r->kad_len);
     if (r->encrypted && r->raw)
         return seg_record_raw(d, rec, job->buf, job->room, job->err);
+    if (job->area)
+        return seg_literals(d, rec, r->cartridge, r->key, &r->scratch, job->area, job->len, job->err);
+    if ((d->flags & SEG_PIECES) && job->buf)
+        return reader_open_pieces(r, job, d, rec);
     if (r->encrypted && job->buf)
-        return seg_record_decrypt(d, rec, cartridge_id(r->c), r->key, job->buf, job->room, job->err);
+        return seg_record_decrypt(d, rec, r->cartridge, r->key, job->buf, job->room, job->err);
     return seg_record_open(d, rec, job->buf, job->room, job->err);
 }
 
@@ -82,7 +86,8 @@ int reader_deliver(struct reader *r, const struct read_job *job, const struct se
         rc = open_block(r, job, &d, rec);
     if (rc)
         return rc;
-    *job->len = r->encrypted && r->raw ? (uint32_t)(SEG_RECORD_SIZE + d.ext_len + d.stored_len) : d.length;
+    if (!job->area)
+        *job->len = r->encrypted && r->raw ? (uint32_t)(SEG_RECORD_SIZE + d.ext_len + d.stored_len) : d.length;
     r->fetched += size;
     r->run += size;
     return 0;

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test_segment_pieces.c: blocks in pieces: what is laid out comes back, byte for byte, and nothing else passes. */
+#include "segment_help.h"
+
+#include "base/le.h"
+
+#include "vtl/format/segment_private.h"
+#include "vtl/format/source.h"
+
+#define LEN 65536u
+
+static const uint8_t cart[16] = "0123456789abcdef", key_bytes[32] = "the key of the test: 32 bytes...";
+static const struct seg_key key = {key_bytes, "\0\0\0\3pbs", 7};
+
+static struct seg_source some_source(uint64_t number)
+{
+    struct seg_source s = {.id = {3, 0x5e11a7e5, number}, .size = 41000000, .crc = 77};
+    memcpy(s.cartridge, cart, 16);
+    strcpy(s.barcode, "S3V001L8");
+    return s;
+}
+
+/* What the copies of the tests are: bytes that follow from where they are. */
+static uint8_t byte_of(const struct seg_source *s, uint64_t object, uint32_t offset)
+{
+    return (uint8_t)(s->id.number * 31 + object * 7 + offset * 13 + offset / 251);
+}
+
+static int copy(void *arg, const struct seg_source *from, const struct seg_piece *p, uint8_t *to, struct errtext *err)
+{
+    (void)err;
+    size_t *copies = arg;
+    if (copies)
+        ++*copies;
+    for (uint32_t i = 0; i < p->length; i++)
+        to[i] = byte_of(from, p->object, p->offset + i);
+    return 0;
+}
+
+/* A block of literals and copies out of two sources. */
+struct made {
+    uint8_t block[LEN];
+    struct seg_source sources[2];
+    struct seg_piece pieces[4];
+    struct seg_make make;
+};
+
+static void make_block(struct made *m, enum kind kind)
+{
+    static const struct seg_piece pieces[] = {{SEG_LITERAL, 16, 0, 0},
+                                              {0, 30000, 1234, 16},
+                                              {SEG_LITERAL, 1000, 0, 0},
+                                              {1, LEN - 31016, 99, 5000}};
+    fill_block(m->block, LEN, kind, 5);
+    for (unsigned i = 0; i < 2; i++)
+        m->sources[i] = some_source(i + 1);
+    memcpy(m->pieces, pieces, sizeof(pieces));
+    assert_int_equal(copy(NULL, &m->sources[0], &pieces[1], m->block + 16, NULL), 0);
+    assert_int_equal(copy(NULL, &m->sources[1], &pieces[3], m->block + 31016, NULL), 0);
+    m->make = (struct seg_make){.sources = m->sources, .pieces = m->pieces, .n_sources = 2, .n_pieces = 4};
+}
+
+static int pack(struct seg_packer *p, const struct made *m, bool compress, const struct seg_key *k, uint8_t **rec,
+                struct seg_record *r)
+{
+    struct seg_packed packed;
+    const struct seg_block b = {.object = 7,
+                                .data = m->block,
+                                .len = LEN,
+                                .crc_plain = crc32c(0, m->block, LEN),
+                                .compress = compress,
+                                .make = &m->make};
+    int rc = seg_pack(p, cart, &b, k, &packed);
+    if (rc)
+        return rc;
+    uint32_t size = seg_packed_size(&packed);
+    *rec = calloc(1, size);
+    assert_non_null(*rec);
+    seg_record_encode(&packed.r, *rec);
+    memcpy(*rec + SEG_RECORD_SIZE, packed.payload, (size_t)packed.r.ext_len + packed.r.stored_len);
+    assert_int_equal(seg_record_decode(*rec, size, r, NULL), 0);
+    return 0;
+}
+
+static void a_block_in_pieces_comes_back(void **state)
+{
+    (void)state;
+    struct seg_packer *p = seg_packer_new();
+    for (unsigned how = 0; how < 4; how++) {
+        bool compress = how & 1, encrypt = how & 2;
+        struct made m;
+        uint8_t *rec = NULL, back[LEN];
+        struct seg_record r;
+        struct seg_scratch s = {0};
+        struct seg_pieced pieced;
+        size_t copies = 0;
+        make_block(&m, compress ? TEXT : RANDOM);
+        assert_int_equal(pack(p, &m, compress, encrypt ? &key : NULL, &rec, &r), 0);
+        assert_int_equal(r.flags, SEG_PIECES | (compress ? SEG_ZSTD : 0) | (encrypt ? SEG_AES256_GCM : 0));
+        assert_int_equal(r.length, LEN);
+        assert_true(r.stored_len < 1016 + 2 * 80 + 4 * 24 + 16 + SEG_AES_OVERHEAD + 1);
+        assert_int_equal(seg_pieces_open(&r, rec, cart, encrypt ? &key : NULL, &s, &pieced, NULL), 0);
+        assert_int_equal(pieced.n_sources, 2);
+        assert_int_equal(pieced.n_pieces, 4);
+        assert_int_equal(seg_pieces_make(&pieced, copy, &copies, back, NULL), 0);
+        assert_int_equal(copies, 2);
+        assert_memory_equal(back, m.block, LEN);
+        /* What it holds itself can be copied from. */
+        const uint8_t *area = NULL;
+        uint32_t len = 0;
+        assert_int_equal(seg_literals(&r, rec, cart, encrypt ? &key : NULL, &s, &area, &len, NULL), 0);
+        assert_int_equal(len, 1016);
+        assert_memory_equal(area, m.block, 16);
+        assert_memory_equal(area + 16, m.block + 30016, 1000);
+        seg_scratch_free(&s);
+        free(rec);
+    }
+    seg_packer_free(p);
+}
+
+static void the_literal_area_of_a_plain_block_is_the_block(void **state)
+{
+    (void)state;
+    struct seg_packer *p = seg_packer_new();
+    for (unsigned how = 0; how < 4; how++) {
+        bool compress = how & 1, encrypt = how & 2;
+        struct made m;
+        uint8_t *rec = NULL;
+        const uint8_t *area = NULL;
+        uint32_t len = 0;
+        struct seg_record r;
+        struct seg_scratch s = {0};
+        make_block(&m, TEXT);
+        fill_block(m.block, LEN, compress ? TEXT : RANDOM, 9);
+        m.make = (struct seg_make){.n_sources = 0};
+        assert_int_equal(pack(p, &m, compress, encrypt ? &key : NULL, &rec, &r), 0);
+        assert_false(r.flags & SEG_PIECES);
+        assert_int_equal(seg_literals(&r, rec, cart, encrypt ? &key : NULL, &s, &area, &len, NULL), 0);
+        assert_int_equal(len, LEN);
+        assert_memory_equal(area, m.block, LEN);
+        seg_scratch_free(&s);
+        free(rec);
+    }
+    seg_packer_free(p);
+}
+
+static void pieces_that_are_not_the_block_are_refused(void **state)
+{
+    (void)state;
+    struct seg_packer *p = seg_packer_new();
+    struct seg_record r;
+    uint8_t *rec = NULL;
+    for (unsigned what = 0; what < 8; what++) {
+        struct made m;
+        make_block(&m, RANDOM);
+        switch (what) {
+        case 0: m.pieces[3].length--; break;
+        case 1: m.pieces[3].length++; break;
+        case 2: m.pieces[1].source = 2; break;
+        case 3: m.sources[1].crc = 0; break;
+        case 4: m.sources[1].barcode[0] = '\0'; break;
+        case 5: m.make.n_pieces = 3; break;
+        case 6: m.pieces[2].length = 0; break;
+        case 7: m.make.n_sources = SEG_MAX_SOURCES + 1; break;
+        }
+        assert_int_equal(pack(p, &m, false, NULL, &rec, &r), -EINVAL);
+    }
+    seg_packer_free(p);
+}
+
+static void what_does_not_save_anything_is_not_laid_out(void **state)
+{
+    (void)state;
+    struct seg_packer *p = seg_packer_new();
+    struct made m;
+    struct seg_record r;
+    uint8_t *rec = NULL;
+    make_block(&m, RANDOM);
+    m.pieces[0] = (struct seg_piece){SEG_LITERAL, LEN - 100, 0, 0};
+    m.pieces[1] = (struct seg_piece){0, 100, 1234, 16};
+    m.make.n_pieces = 2;
+    assert_int_equal(pack(p, &m, false, NULL, &rec, &r), -E2BIG);
+    seg_packer_free(p);
+}
+
+/* Every byte of a record in turn: no wrong block, and no read beyond it (the sanitizers look). */
+static void no_changed_byte_makes_another_block(void **state)
+{
+    (void)state;
+    struct seg_packer *p = seg_packer_new();
+    struct made m;
+    struct seg_record r;
+    uint8_t *rec = NULL, back[LEN];
+    struct seg_scratch s = {0};
+    make_block(&m, RANDOM);
+    assert_int_equal(pack(p, &m, false, NULL, &rec, &r), 0);
+    uint32_t size = seg_record_size(&r), bad = 0;
+    for (uint32_t i = 0; i < SEG_RECORD_SIZE + r.stored_len; i++)
+        for (unsigned mended = 0; mended < 2; mended++) {
+            struct seg_record d;
+            struct seg_pieced pieced;
+            rec[i] ^= 0x15;
+            uint32_t stored = get_le32(rec + 28);
+            if (mended && i >= SEG_RECORD_SIZE) { /* the stored CRC as if it had been written so */
+                put_le32(rec + 28, crc32c(0, rec + SEG_RECORD_SIZE, r.stored_len));
+                put_le32(rec + 36, crc32c(0, rec, 36));
+            }
+            int rc = seg_record_decode(rec, size, &d, NULL);
+            if (!rc)
+                rc = seg_pieces_open(&d, rec, cart, NULL, &s, &pieced, NULL);
+            if (!rc)
+                rc = seg_pieces_make(&pieced, copy, NULL, back, NULL);
+            assert_true(rc || !memcmp(back, m.block, LEN));
+            bad += rc != 0;
+            rec[i] ^= 0x15;
+            put_le32(rec + 28, stored);
+            put_le32(rec + 36, crc32c(0, rec, 36));
+        }
+    assert_true(bad > r.stored_len); /* all of them, but for fields that only say where a copy is from, and zeros */
+    seg_scratch_free(&s);
+    free(rec);
+    seg_packer_free(p);
+}
+
+static void only_version_3_takes_them(void **state)
+{
+    (void)state;
+    struct seg_packer *p = seg_packer_new();
+    struct made m;
+    make_block(&m, RANDOM);
+    for (uint32_t version = SEG_VERSION; version <= SEG_VERSION_PIECES; version++) {
+        struct seg_header h = some_header(7, 0);
+        struct seg_writer *w = NULL;
+        struct seg_packed packed;
+        const struct seg_block b = {
+            .object = 7, .data = m.block, .len = LEN, .crc_plain = crc32c(0, m.block, LEN), .make = &m.make};
+        int fd = new_file();
+        h.version = version;
+        assert_int_equal(seg_writer_create(fd, &h, &w), 0);
+        assert_int_equal(seg_pack(p, h.cartridge, &b, NULL, &packed), 0);
+        assert_int_equal(seg_writer_packed(w, &packed), version == SEG_VERSION ? -EINVAL : 0);
+        seg_writer_free(w);
+        close(fd);
+    }
+    seg_packer_free(p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_block_in_pieces_comes_back),
+        cmocka_unit_test(the_literal_area_of_a_plain_block_is_the_block),
+        cmocka_unit_test(pieces_that_are_not_the_block_are_refused),
+        cmocka_unit_test(what_does_not_save_anything_is_not_laid_out),
+        cmocka_unit_test(no_changed_byte_makes_another_block),
+        cmocka_unit_test(only_version_3_takes_them),
+    };
+    return cmocka_run_group_tests_name("segment_pieces", tests, NULL, NULL);
+}
