@@ -31,7 +31,7 @@ LIBS     = $(PKG_LIBS) -linih -pthread
 CMD_LIBS := $(shell pkg-config --libs libmicrohttpd 2>/dev/null)
 
 TARGET_SRC := $(addprefix vtl/target/,guard.c order.c port.c target.c target_preload.c)
-ROOMS      := base s3backend scsi $(addprefix vtl/,format config escrow state cartridge scrub drive library target)
+ROOMS      := base s3backend scsi $(addprefix vtl/,format dedup config escrow state cartridge scrub drive library target)
 LIB_SRC    := $(filter-out $(TARGET_SRC),$(wildcard $(addsuffix /*.c,$(ROOMS))))
 CMD_SRC    := $(wildcard vtl/cmd/*.c)
 UNIT_SRC   := $(wildcard tests/unit/test_*.c)

@@ -14,6 +14,7 @@
 #include "base/event.h"
 #include "base/log.h"
 #include "vtl/format/segment.h"
+#include "vtl/state/chunk_index.h"
 
 static void touch(struct cartridge *c)
 {
@@ -38,6 +39,7 @@ static void close_open(struct cartridge *c)
 {
     seg_writer_free(c->open.writer);
     close(c->open.fd);
+    free(c->open.leans);
     c->open = (struct open_segment){.state = OPEN_CLOSED, .fd = -1, .size = c->open.size};
 }
 
@@ -209,6 +211,21 @@ static int seal_row(struct cartridge *c)
     return 0;
 }
 
+/* What is in the sealed segment can be found from now on, if only used once a head names it. Not to find it is no loss. */
+static void note_chunks(struct cartridge *c)
+{
+    struct seg_totals t;
+    size_t len = 0;
+    const void *list = seg_writer_chunks(c->open.writer, &len);
+    if (!c->eng->chunks || !len)
+        return;
+    seg_writer_totals(c->open.writer, &t);
+    struct seg_source s = {.id = c->open.id, .size = t.stored_bytes, .crc = t.crc};
+    memcpy(s.cartridge, c->row.id, sizeof(s.cartridge));
+    memcpy(s.barcode, c->row.barcode, sizeof(s.barcode));
+    (void)chunk_index_put(c->eng->chunks, &s, t.header.first_object, list, len);
+}
+
 static int seal_locked(struct cartridge *c)
 {
     lock_assert_held(&c->lock);
@@ -225,6 +242,7 @@ static int seal_locked(struct cartridge *c)
         rc = seal_row(c);
     if (rc)
         return rc;
+    note_chunks(c);
     close_open(c);
     cartridge_bury_dead(c);
     engine_poke(c->eng, c);
@@ -240,6 +258,7 @@ static int start_segment(struct cartridge *c, uint64_t object)
         .first_file = tape_index_file_of(&c->live, object),
     };
     struct seg_header h = {
+        .version = cartridge_dedups(c) ? SEG_VERSION_PIECES : SEG_VERSION,
         .id = r.id,
         .first_object = r.first_object,
         .first_file = r.first_file,
@@ -269,13 +288,13 @@ static int start_segment(struct cartridge *c, uint64_t object)
     return 0;
 }
 
-/* An open segment whose next record is object, with room for one of size bytes. */
-static int ready_segment(struct cartridge *c, uint64_t object, uint32_t size)
+/* An open segment whose next record is object, with room for it. b NULL: filemarks. */
+static int ready_segment(struct cartridge *c, uint64_t object, const struct seg_packed *b)
 {
     if (c->open.state == OPEN_BROKEN)
         return c->open.error;
     if (can_grow(c) && object == tape_index_end_object(&c->live) &&
-        seg_writer_size_with(c->open.writer, size) <= c->eng->cfg->spool.segment_size)
+        seg_writer_has_room(c->open.writer, b, c->eng->cfg->spool.segment_size))
         return 0;
     int rc = seal_locked(c);
     if (!rc)
@@ -318,6 +337,43 @@ static void start_writeback(struct cartridge *c)
     c->open.started = end;
 }
 
+bool cartridge_dedups(const struct cartridge *c)
+{
+    return c->eng->chunks && config_dedups(c->eng->cfg, c->row.barcode);
+}
+
+static bool leans_on(const struct open_segment *o, const struct seg_source *s)
+{
+    for (size_t i = o->n_leans; i-- > 0;)
+        if (!seg_id_compare(&o->leans[i].id, &s->id) && !memcmp(o->leans[i].cartridge, s->cartridge, sizeof(s->cartridge)))
+            return true;
+    return false;
+}
+
+/* What the block copies from is in the state before the block is in the file: from then on it is not deleted. -ESTALE:
+ * it is no source any more. */
+static int lean(struct cartridge *c, const struct seg_make *m)
+{
+    struct open_segment *o = &c->open;
+    for (uint32_t i = 0; i < m->n_sources; i++) {
+        if (leans_on(o, &m->sources[i]))
+            continue;
+        if (o->n_leans == o->room_leans) {
+            size_t room = o->room_leans ? 2 * o->room_leans : 16;
+            struct seg_source *more = realloc(o->leans, room * sizeof(*more));
+            if (!more)
+                return -ENOMEM;
+            o->leans = more;
+            o->room_leans = room;
+        }
+        int rc = db_lean_add(c->eng->db, c->row.rowid, &o->id, &m->sources[i]);
+        if (rc)
+            return rc;
+        o->leans[o->n_leans++] = m->sources[i];
+    }
+    return 0;
+}
+
 /* One block, or (b NULL) filemarks, at the end of the open segment. */
 static int append_record(struct cartridge *c, uint64_t object, const struct seg_packed *b, uint32_t filemarks)
 {
@@ -350,7 +406,9 @@ static int append_record(struct cartridge *c, uint64_t object, const struct seg_
 static int append(struct cartridge *c, uint64_t object, const struct seg_packed *b, uint32_t filemarks)
 {
     lock_take(&c->lock);
-    int rc = ready_segment(c, object, b ? seg_packed_size(b) : SEG_RECORD_SIZE);
+    int rc = ready_segment(c, object, b);
+    if (!rc && b && b->make)
+        rc = lean(c, b->make);
     if (!rc)
         rc = append_record(c, object, b, filemarks);
     lock_release(&c->lock);

@@ -170,6 +170,8 @@ void cartridge_count(struct cartridge *c, const struct tape_usage *n);
 struct cartridge_host {
     char name[224], address[64];
 };
+/* Are its blocks stored without what other cartridges hold, as far as that is possible? */
+bool cartridge_dedups(const struct cartridge *c);
 void cartridge_count_written(struct cartridge *c, const struct cartridge_host *by, uint64_t bytes);
 void cartridge_count_mount(struct cartridge *c, const char *serial);
 void cartridge_count_format(struct cartridge *c, int n);

@@ -57,6 +57,8 @@ struct open_segment {
     uint64_t written_at;    /* ticks of the last append */
     bool overwrites;        /* it overwrites at overwrites_at; rows not changed yet */
     uint64_t overwrites_at; /* object */
+    struct seg_source *leans; /* what its blocks copy from, as the state has it already */
+    size_t n_leans, room_leans;
 };
 
 #define SEGMENT_FAULT_SIZE 200

@@ -9,6 +9,7 @@
 #include "base/lock.h"
 #include "s3backend/objstore.h"
 #include "vtl/config/live.h"
+#include "vtl/format/source.h"
 #include "vtl/state/db.h"
 #include "vtl/state/spool.h"
 #include "vtl/cartridge/offsite.h"
@@ -37,6 +38,11 @@ struct engine {
     struct objstore *store;
     struct db *db;
     struct spool *spool;
+    struct chunk_index *chunks; /* what is stored already, for blocks in pieces; NULL: there are none */
+    /* May blocks of c copy from that segment from now on, until the store holds a head that says so no more? May wait for
+     * the store, some seconds. Any thread that holds no lock. */
+    bool (*may_copy)(void *arg, struct cartridge *c, const struct seg_source *s);
+    void *may_copy_arg;
     struct workers *workers; /* NULL: no background work (the command without a running library) */
     void (*poke)(struct workers *w, struct cartridge *c); /* theirs */
     char host[65];                                        /* of this gateway: printable ASCII; "": not known */

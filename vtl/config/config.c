@@ -3,6 +3,7 @@
 #include "vtl/config/config_private.h"
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,12 +89,12 @@ static void unknown_section(struct loader *l, const char *section, const char *n
     if (!section[0])
         errtext_set(l->err, 0,
                     "%s:%d: %s: key before any section; must follow [library], [iscsi], [store], [spool], [metrics], "
-                    "[log], [notify] or [escrow]",
+                    "[log], [notify], [escrow] or [dedup]",
                     l->c->file, l->line, name);
     else
         errtext_set(l->err, 0,
                     "%s:%d: [%s]: unknown section; did you mean [%s]? Sections are library, iscsi, store, spool, "
-                    "metrics, log, notify and escrow",
+                    "metrics, log, notify, escrow and dedup",
                     l->c->file, l->line, section, nearest);
 }
 
@@ -146,7 +147,7 @@ static int take(void *user, const char *section, const char *name, const char *v
         return 1;
     }
     l->line_of[i] = l->line;
-    l->c->given |= 1ull << i;
+    l->c->given[i / 64] |= 1ull << i % 64;
     (void)snprintf(l->values[i], sizeof(l->values[i]), "%s", value);
     const char *right = in_quotes(value) ? "is in quotes: write it without" : config_keys[i].set(l->c, value);
     if (right) {
@@ -377,6 +378,8 @@ static int check_whole(struct loader *l)
         rc = complain(l, "spool", "segment_size", "must be a size from 1M to 1G, such as 40M");
     if (!rc && c->spool.write_buffer > 1ull << 30)
         rc = complain(l, "spool", "write_buffer", "must be a size up to 1G, such as 32M; 0: none");
+    if (!rc && (c->dedup.memory < 1u << 20 || c->dedup.memory > UINT64_C(4) << 30))
+        rc = complain(l, "dedup", "memory", "must be a size from 1M to 4G, such as 64M");
     if (!rc && c->spool.max_dirty < 4 * c->spool.segment_size)
         rc = complain(l, "spool", "max_dirty", "must be at least four times segment_size");
     return rc;
@@ -540,6 +543,7 @@ void config_free(struct vtl_config *c)
         c->iscsi.mutual_password_path,
         c->iscsi.initiators,
         c->iscsi.addresses,
+        c->dedup.tapes,
         c->metrics.listen,
         c->notify.command,
         c->notify.url,
@@ -550,6 +554,16 @@ void config_free(struct vtl_config *c)
     free_store(c);
     free_all(texts, sizeof(texts) / sizeof(texts[0]));
     free(c);
+}
+
+bool config_dedups(const struct vtl_config *c, const char *barcode)
+{
+    char words[CONFIG_MAX_PATTERNS], *save = NULL;
+    (void)snprintf(words, sizeof(words), "%s", c->dedup.tapes);
+    for (char *w = strtok_r(words, " ", &save); w; w = strtok_r(NULL, " ", &save))
+        if (strcmp(w, "off") != 0 && !fnmatch(w, barcode, 0))
+            return true;
+    return false;
 }
 
 void config_store(const struct vtl_config *c, struct objstore_config *out)

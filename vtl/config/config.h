@@ -22,7 +22,7 @@ enum durability { DURABILITY_LOCAL, DURABILITY_REMOTE, DURABILITY_OFFSITE };
 /* The struct owns all strings; none is NULL ("" = not set). Defaults are in brackets. */
 struct vtl_config {
     char *file;     /* the path it was read from */
-    uint64_t given; /* bit i: the file sets the i-th key (config_show); otherwise its default applies */
+    uint64_t given[2]; /* bit i % 64 of i / 64: the file sets the i-th key (config_show); otherwise its default applies */
     struct {
         char *name;             /* [s3vtl] [A-Za-z0-9._-]{1,32} */
         char *state_dir;        /* absolute, at most CONFIG_MAX_STATE_DIR characters; no default */
@@ -69,6 +69,11 @@ struct vtl_config {
         uint64_t idle_seal;         /* [30s] in milliseconds */
     } spool;
     struct {
+        char *tapes;     /* [off] off, or patterns of barcodes separated by blanks: * for all */
+        unsigned sets;   /* [12] 1..1000: how many cartridges may copy from one segment */
+        uint64_t memory; /* [64M] 1M..4G of the index of chunks */
+    } dedup;
+    struct {
         char *listen; /* [""] = off: address:port on loopback */
     } metrics;
     struct {
@@ -96,6 +101,8 @@ struct vtl_config {
 int config_load(const char *file, struct vtl_config **out, struct errtext *err);
 void config_free(struct vtl_config *c);
 void config_store(const struct vtl_config *c, struct objstore_config *out); /* for objstore_open; borrows c's strings */
+/* Is what is written to this cartridge to be stored without what others hold already? */
+bool config_dedups(const struct vtl_config *c, const char *barcode);
 /* "local", "remote", "offsite": as the file spells it. */
 const char *config_durability_name(enum durability d);
 /* How many small requests at a time a command makes that has thousands of them. */

@@ -540,6 +540,18 @@ TEXT(escrow, exchange)
 }
 NUMBER(escrow, keep, 1, 1000, "must be a number from 1 to 1000")
 
+/* ---- [dedup] ---- */
+
+TEXT(dedup, tapes)
+{
+    bool off = !strcmp(value, "off");
+    return off || only(value, "*?[]-_. ", 1, CONFIG_MAX_PATTERNS - 1)
+               ? set_text(&c->dedup.tapes, value)
+               : "must be off, or patterns of barcodes separated by blanks, such as PBS*; * for all cartridges";
+}
+NUMBER(dedup, sets, 1, 1000, "must be a number from 1 to 1000")
+SIZE(dedup, memory, 1, "must be a size from 1M to 4G, such as 64M")
+
 const struct config_key config_keys[] = {
     KEY(library, name, "s3vtl", NULL, "1 to 32 of `A-Z a-z 0-9 . _ -`"),
     KEY(library, state_dir, NULL, NULL, "state (SQLite) and spool, on a fast, reliable disk. At most 88 characters"),
@@ -644,6 +656,11 @@ const struct config_key config_keys[] = {
         "a directory on the store's host that both may use: the store writes its catalogue there, and s3vtl reads and "
         "removes it"),
     KEY(escrow, keep, "24", NULL, "how many of them are kept, 1 to 1000"),
+    KEY(dedup, tapes, "off", NULL,
+        "`off`, or which cartridges are stored without what others of the library hold already: patterns of barcodes, "
+        "separated by blanks, such as `PBS*`; `*` for all (docs/dedup.md)"),
+    KEY(dedup, sets, "12", NULL, "how many cartridges may copy from one stored object; then it is stored afresh"),
+    KEY(dedup, memory, "64M", NULL, "memory for looking up what is stored already, 1M to 4G"),
 };
 const size_t config_n_keys = sizeof(config_keys) / sizeof(config_keys[0]);
 
@@ -654,7 +671,7 @@ bool config_show(const struct vtl_config *c, size_t i, struct config_shown *out)
     const struct config_key *k = &config_keys[i];
     out->section = k->section;
     out->name = k->name;
-    out->given = c->given >> i & 1;
+    out->given = c->given[i / 64] >> i % 64 & 1;
     k->show(c, out->value, sizeof(out->value));
     return true;
 }

@@ -5,6 +5,7 @@
 
 #include "vtl/config/config.h"
 
+#define CONFIG_MAX_PATTERNS 1024
 struct config_key {
     const char *section, *name;
     const char *preset;    /* the default, as a file would say it; NULL: none ("": unset) */

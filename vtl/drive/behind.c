@@ -35,6 +35,12 @@ struct behind {
     struct cond work, turn, less;
     struct behind_block *head, **tail; /* head: the next one to be written */
     struct behind_block *fresh;        /* the next one to pack; NULL: threads have all of them */
+    struct behind_block *unplanned;    /* the next one for the planner; NULL: it had all of them */
+    struct behind_block *undecided;    /* the first one that it has not given back; NULL: it gave back all */
+    bool plans;                        /* blocks are planned now */
+    bool planning;                     /* a thread does */
+    unsigned draining;                 /* who waits until it is empty */
+    uint64_t pushed;                   /* how many blocks, in all */
     size_t encrypted;                  /* how many of the queued ones */
     uint64_t pack_ns, put_ns;          /* per block, smoothed */
     bool stop;
@@ -54,21 +60,83 @@ static uint64_t cost(uint32_t len)
 static bool is_heavy(const struct behind *q)
 {
     lock_assert_held(&q->lock);
-    return q->pack_ns > 2 * q->put_ns;
+    return q->plans || q->pack_ns > 2 * q->put_ns;
+}
+
+static bool can_pack(const struct behind *q)
+{
+    lock_assert_held(&q->lock);
+    return q->fresh && q->fresh != q->undecided;
+}
+
+/* The planner is to let go of what it holds: nothing more will come, or did for a while. */
+static bool must_decide(const struct behind *q, bool quiet)
+{
+    lock_assert_held(&q->lock);
+    return q->undecided && !q->unplanned && (q->draining || q->stop || quiet);
+}
+
+/* The secret does not change while a block that needs it is queued. */
+static struct seg_key key_of(const struct behind *q)
+{
+    return (struct seg_key){q->secret->key, q->secret->kad, q->secret->kad_len};
+}
+
+/* Gives the next block to the planner, and takes from it what it has decided. Releases the lock meanwhile. */
+static void plan(struct behind *q, bool quiet)
+{
+    lock_assert_held(&q->lock);
+    struct behind_block *b = q->unplanned, *done;
+    bool drain = false;
+    q->planning = true;
+    if (b) {
+        const struct seg_key key = key_of(q);
+        q->unplanned = b->next;
+        lock_release(&q->lock);
+        drain = !q->ops->plan(q->arg, b, b->encrypt ? &key : NULL); /* as it is: once those before it are decided */
+        lock_take(&q->lock);
+    }
+    const struct behind_block *refused = drain ? b : NULL;
+    drain = drain || must_decide(q, quiet);
+    do {
+        lock_release(&q->lock);
+        done = q->ops->planned(q->arg, drain);
+        lock_take(&q->lock);
+        INVARIANT(!done || done == q->undecided);
+        if (done)
+            q->undecided = done->next;
+    } while (done);
+    if (refused) {
+        INVARIANT(q->undecided == refused);
+        q->undecided = refused->next;
+    }
+    q->planning = false;
+    cond_broadcast(&q->work);
 }
 
 /* The next block to pack; it stays in the list until it is written. NULL: time to end. */
 static struct behind_block *next_block(struct behind *q)
 {
     lock_assert_held(&q->lock);
-    while (!q->fresh && !q->stop) {
+    bool quiet = false;
+    while (!can_pack(q)) {
+        uint64_t pushed = q->pushed;
+        if (!q->planning && (q->unplanned || must_decide(q, quiet))) {
+            plan(q, quiet);
+            quiet = false;
+            continue;
+        }
+        if (q->stop && !q->undecided && !q->planning)
+            return NULL;
         q->idle++;
-        cond_wait(&q->work, &q->lock);
+        if (q->undecided && !q->planning) /* as long as nothing comes */
+            quiet = !cond_wait_ms(&q->work, &q->lock, WAIT_MS) && q->pushed == pushed;
+        else
+            cond_wait(&q->work, &q->lock);
         q->idle--;
     }
     struct behind_block *b = q->fresh;
-    if (b)
-        q->fresh = b->next;
+    q->fresh = b->next;
     return b;
 }
 
@@ -76,11 +144,21 @@ static int pack(struct behind *q, struct seg_packer *p, const struct behind_bloc
 {
     if (!p)
         return -ENOMEM;
-    if (!b->encrypt)
-        return q->ops->pack(q->arg, p, b, NULL, out);
-    /* The secret does not change while a block that needs it is queued. */
-    const struct seg_key key = {q->secret->key, q->secret->kad, q->secret->kad_len};
-    return q->ops->pack(q->arg, p, b, &key, out);
+    const struct seg_key key = key_of(q);
+    return q->ops->pack(q->arg, p, b, b->encrypt ? &key : NULL, out);
+}
+
+/* Packed, it is written. If something that it copies from is gone, it is packed and written as it is. */
+static int put(struct behind *q, struct seg_packer *p, struct behind_block *b, const struct seg_packed *packed)
+{
+    int rc = q->ops->put(q->arg, packed);
+    if (rc != -ESTALE || !b->make)
+        return rc;
+    struct seg_packed plain;
+    free(b->make);
+    b->make = NULL;
+    rc = pack(q, p, b, &plain);
+    return rc ? rc : q->ops->put(q->arg, &plain);
 }
 
 /* Removes the first block: it was written or, with rc, never will be. */
@@ -102,7 +180,7 @@ static void drop_first(struct behind *q, int rc)
     INVARIANT(atomic_load(&q->bytes) >= cost(b->len) && atomic_load(q->total) >= cost(b->len));
     atomic_fetch_sub(&q->bytes, cost(b->len));
     atomic_fetch_sub(q->total, cost(b->len));
-    INVARIANT(q->head || (!q->fresh && !q->encrypted && !atomic_load(&q->bytes)));
+    INVARIANT(q->head || (!q->fresh && !q->undecided && !q->encrypted && !atomic_load(&q->bytes)));
     cond_broadcast(&q->less);
     cond_broadcast(&q->turn);
 }
@@ -131,7 +209,7 @@ static void do_block(struct behind *q, struct seg_packer *p, struct behind_block
     lock_release(&q->lock);
     began = clock_ns();
     if (!rc)
-        rc = q->ops->put(q->arg, &packed);
+        rc = put(q, p, b, &packed);
     took = clock_ns() - began;
     lock_take(&q->lock);
     smooth(&q->put_ns, took);
@@ -147,10 +225,11 @@ static void *behind_thread(void *arg)
     struct behind_block *b;
     lock_take(&q->lock);
     while ((b = next_block(q))) {
-        if (q->fresh && !q->idle && is_heavy(q) && q->n_threads < q->most_threads)
+        if ((q->fresh || q->plans) && !q->idle && is_heavy(q) && q->n_threads < q->most_threads)
             (void)start_thread(q); /* if that fails, those that run carry on */
         do_block(q, p, b);
         lock_release(&q->lock);
+        free(b->make);
         free(b->data);
         free(b);
         lock_take(&q->lock);
@@ -241,8 +320,13 @@ static void take(struct behind *q, struct behind_block *b, const struct tape_cry
     INVARIANT(!q->head || q->head->object < b->object);
     *q->tail = b;
     q->tail = &b->next;
+    q->pushed++;
     if (!q->fresh)
         q->fresh = b;
+    if (q->plans && !q->unplanned)
+        q->unplanned = b;
+    if (q->plans && !q->undecided)
+        q->undecided = b;
     atomic_fetch_add(&q->bytes, cost(b->len));
     atomic_fetch_add(q->total, cost(b->len));
 }
@@ -263,7 +347,9 @@ enum behind_push behind_push(struct behind *q, void *data, uint32_t len, uint64_
         return BEHIND_DRAIN;
     *b = (struct behind_block){.data = data, .object = object, .len = len, .compress = compress, .encrypt = encrypt};
     lock_take(&q->lock);
-    enum behind_push r = q->loss.rc || (encrypt && !secret_fits(q, crypt)) ? BEHIND_DRAIN
+    /* What is planned together is of one key, or of none. */
+    bool mixed = q->plans && q->head && encrypt != (q->encrypted != 0);
+    enum behind_push r = q->loss.rc || mixed || (encrypt && !secret_fits(q, crypt)) ? BEHIND_DRAIN
                          : has_room(q, len)                                ? BEHIND_TAKEN
                                                                            : BEHIND_FULL;
     bool wake = r == BEHIND_TAKEN && q->idle && (q->idle == q->n_threads || is_heavy(q));
@@ -293,10 +379,21 @@ void behind_wait_room(struct behind *q, uint32_t len)
 void behind_drain(struct behind *q, struct behind_loss *loss)
 {
     lock_take(&q->lock);
+    q->draining++;
+    cond_broadcast(&q->work);
     while (q->head)
         wait_less(q);
+    q->draining--;
     *loss = q->loss;
     q->loss = (struct behind_loss){0};
+    lock_release(&q->lock);
+}
+
+void behind_set_planning(struct behind *q, bool planning)
+{
+    lock_take(&q->lock);
+    INVARIANT(!q->head);
+    q->plans = planning && q->ops->plan;
     lock_release(&q->lock);
 }
 

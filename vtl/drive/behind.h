@@ -8,13 +8,16 @@
 #include <stdint.h>
 
 #include "scsi/tape_facts.h"
-#include "vtl/format/segment.h"
+#include "vtl/format/source.h"
 
 /*
  *  1. Blocks are written one at a time, in the order in which they were pushed. Several threads pack them where packing
  *     is slower than writing.
  *  2. After a block that could not be written no other is, until behind_drain has reported it: the tape has no hole.
  *  3. A key is in locked memory, and only while a block that it encrypts is queued (I9).
+ *  4. Where blocks are planned (of which pieces each is made), one thread at a time plans, in their order too. A planner
+ *     holds blocks back to see what comes next; it lets go of them when it is asked to, when whoever drains waits for
+ *     them, and when nothing more came for a while.
  */
 struct behind;
 
@@ -24,6 +27,7 @@ struct behind_block {
     uint64_t object; /* logical object number */
     uint32_t len;
     bool compress, encrypt;
+    struct seg_make *make; /* as planned; from malloc, one piece of memory; NULL: as it is */
 };
 
 /* What could not be written since the last behind_drain. */
@@ -37,8 +41,14 @@ struct behind_ops { /* 0 or a negative errno; on the queue's threads */
     /* Packs one block; key NULL: does not encrypt it. Any number run at a time, each with its own packer. */
     int (*pack)(void *arg, struct seg_packer *p, const struct behind_block *b, const struct seg_key *key,
                 struct seg_packed *out);
-    /* Writes it; one at a time. */
+    /* Writes it; one at a time. -ESTALE: something that it copies from is gone; then it is packed as it is, and put
+     * once more. */
     int (*put)(void *arg, const struct seg_packed *b);
+    /* Both, or neither: blocks are planned. key as for pack, NULL too where a block is not encrypted. False: it cannot take
+     * the block, which then is as it is, after all before it. Those that it took it gives back in their order, make set;
+     * NULL: none is decided, which cannot be when drain is true and it holds some. */
+    bool (*plan)(void *arg, struct behind_block *b, const struct seg_key *key);
+    struct behind_block *(*planned)(void *arg, bool drain);
 };
 
 /* room: how many bytes may wait. They are counted in *total too, which several queues share. NULL: out of memory, of
@@ -60,6 +70,9 @@ enum behind_push behind_push(struct behind *q, void *data, uint32_t len, uint64_
 void behind_wait_room(struct behind *q, uint32_t len);
 /* Waits until the queue is empty; *loss reports, once, what could not be written. */
 void behind_drain(struct behind *q, struct behind_loss *loss);
+
+/* While it is false blocks are not planned. Only when nothing is queued. */
+void behind_set_planning(struct behind *q, bool planning);
 
 /* Bytes that are queued. Any thread, never blocks. NULL: 0. */
 uint64_t behind_bytes(const struct behind *q);

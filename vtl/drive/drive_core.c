@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* drive_core.c: a drive's life, the begin and end of an operation, and what is shown of it. */
+#include "vtl/dedup/planner.h"
 #include "vtl/drive/drive_private.h"
 
 #include <stdlib.h>
@@ -36,6 +37,7 @@ void drive_free(struct drive *d)
     if (!d)
         return;
     behind_free(d->behind);
+    planner_free(d->planner);
     seg_packer_free(d->packer);
     reader_fini(&d->reader);
     lock_fini(&d->op_lock);

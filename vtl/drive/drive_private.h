@@ -32,6 +32,8 @@ struct drive {
     uint64_t capacity;   /* of the cartridge */
     uint64_t unsynced_blocks, unsynced_bytes;
     struct seg_packer *packer;  /* made when it is first used, as is behind */
+    struct planner *planner;    /* likewise; used by the queue's threads, and by others while it is empty */
+    bool planner_keyed;         /* likewise: it knows the key of what is queued */
     bool streaming;             /* the last operation was a WRITE: the next block may be queued */
     struct tape_usage streamed; /* since then; not counted yet */
     uint64_t paced_until;       /* clock_us() before which the next WRITE is not answered */
@@ -138,6 +140,14 @@ uint64_t drive_pause_us(uint64_t dirty, uint64_t limit, uint64_t rate, uint32_t 
 bool drive_make_disk_room(struct drive *d, uint32_t len, uint64_t *until, const atomic_bool *cancel);
 /* Appends a block; on a full disk, once there is room again. 0 or a negative errno. Any thread, but one at a time. */
 int drive_put_block(struct drive *d, const struct seg_packed *b, const atomic_bool *cancel);
+
+/* ---- drive_dedup.c: blocks in pieces ---- */
+/* Are blocks of the cartridge in it to be stored without what others hold? op_lock held, as for the next. */
+bool drive_dedups(const struct drive *d);
+/* The queue is empty, and what comes next does not follow what was written. Are its blocks planned? */
+bool drive_dedup_begin(struct drive *d);
+bool drive_plan(void *self, struct behind_block *b, const struct seg_key *key); /* struct behind_ops */
+struct behind_block *drive_planned(void *self, bool drain);
 
 /* ---- drive_stream.c: streaming; op_lock held for all but the first ---- */
 bool drive_write_at_once(void *self, const struct tape_write *w, enum tape_result *result);

@@ -39,8 +39,12 @@ static int pack_behind(void *arg, struct seg_packer *p, const struct behind_bloc
                        struct seg_packed *out)
 {
     struct drive *d = arg;
-    const struct seg_block plain = {b->object, b->data, b->len, crc32c(0, b->data, b->len), b->compress, NULL};
-    return seg_pack(p, cartridge_id(d->c), &plain, key, out);
+    struct seg_block block = {b->object, b->data, b->len, crc32c(0, b->data, b->len), b->compress, b->make};
+    int rc = seg_pack(p, cartridge_id(d->c), &block, key, out);
+    if (rc != -E2BIG || !b->make)
+        return rc;
+    block.make = NULL; /* its pieces would take more than itself */
+    return seg_pack(p, cartridge_id(d->c), &block, key, out);
 }
 
 static int put_behind(void *arg, const struct seg_packed *b)
@@ -57,7 +61,8 @@ static int put_behind(void *arg, const struct seg_packed *b)
 
 void drive_stream_begin(struct drive *d)
 {
-    static const struct behind_ops ops = {.pack = pack_behind, .put = put_behind};
+    static const struct behind_ops ops = {
+        .pack = pack_behind, .put = put_behind, .plan = drive_plan, .planned = drive_planned};
     uint64_t room = d->eng->cfg->spool.write_buffer;
     if (!d->behind && room) {
         struct behind *behind = behind_new(room, &d->eng->waiting_bytes, &ops, d);
@@ -66,6 +71,8 @@ void drive_stream_begin(struct drive *d)
         lock_release(&d->st_lock);
     }
     d->streaming = d->behind != NULL;
+    if (d->behind)
+        behind_set_planning(d->behind, drive_dedup_begin(d));
 }
 
 /* ---- taking a block ---- */

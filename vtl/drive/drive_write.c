@@ -86,6 +86,17 @@ static enum tape_result write_through(struct drive *d, const void *block, uint32
     return result;
 }
 
+/* Where blocks are planned, the first one of a file must be, too: at the end of the tape, where nothing can be cut, it is
+ * queued as the others are. False: it is to be written through. */
+static bool stream_at_once(struct drive *d, const void *block, uint32_t len, bool compress,
+                           const struct tape_crypt *crypt, const atomic_bool *cancel, enum tape_result *result)
+{
+    if (!drive_dedups(d) || d->pos != drive_end_object(d) || may_write(d, cancel))
+        return false;
+    drive_stream_begin(d);
+    return d->streaming && drive_stream(d, block, len, compress, crypt, cancel, result);
+}
+
 enum tape_result drive_write(void *self, const void *block, uint32_t len, bool compress, const struct tape_crypt *crypt,
                              const atomic_bool *cancel)
 {
@@ -99,8 +110,14 @@ enum tape_result drive_write(void *self, const void *block, uint32_t len, bool c
     }
     drive_drain(d);
     result = drive_tell_loss(d);
+    if (!result && d->place_lost)
+        result = TAPE_WRITE_ERROR;
+    if (!result && stream_at_once(d, block, len, compress, crypt, cancel, &result)) {
+        drive_leave(d);
+        return result;
+    }
     if (!result)
-        result = d->place_lost ? TAPE_WRITE_ERROR : write_through(d, block, len, compress, crypt, cancel);
+        result = write_through(d, block, len, compress, crypt, cancel);
     return drive_end(d, result);
 }
 

@@ -121,11 +121,17 @@ int seg_writer_block(struct seg_writer *w, const void *block, uint32_t len, uint
 int seg_writer_encrypted_block(struct seg_writer *w, const void *block, uint32_t len, uint32_t crc_plain, bool compress,
                                const struct seg_key *key);
 int seg_writer_filemarks(struct seg_writer *w, uint32_t count);
-/* Bytes that the segment would have if sealed now, and at most if sealed after one more record of size bytes. */
+/* Bytes that the segment would have if sealed now, and at most if sealed after one more record of size bytes. Chunks are
+ * counted as those so far. */
 uint64_t seg_writer_size(const struct seg_writer *w);
 uint64_t seg_writer_size_with(const struct seg_writer *w, uint32_t size);
+/* May one more record of size bytes be appended, if the segment is to have limit bytes at most? A segment of small records,
+ * such as blocks that are all copies, is full when its index is as long as is read at once (seg_tail_size). */
+bool seg_writer_has_room(const struct seg_writer *w, const struct seg_packed *b, uint64_t limit);
 /* Writes index and footer: the file is now what the store gets. */
 int seg_writer_seal(struct seg_writer *w);
+/* The list of chunks that it was sealed with, as it is stored (chunk_list.h): the writer's. *len 0: it has none. */
+const void *seg_writer_chunks(const struct seg_writer *w, size_t *len);
 void seg_writer_free(struct seg_writer *w);
 
 struct seg_fm_run {

@@ -128,6 +128,27 @@ static void add_bad(struct run *run, uint64_t object, uint64_t n, bool padding, 
     *run = (struct run){run->found, run->arg, object, n, padding, *what};
 }
 
+/* List i of chunks: what is wrong with it loses no block. False: there is none, or an error. */
+static bool check_chunks(struct window *w, const struct seg_index *x, size_t i, int *rc, struct errtext *err)
+{
+    uint64_t offset = 0;
+    uint32_t size = 0;
+    struct seg_record r;
+    struct errtext why = {""}, what;
+    if (!seg_index_chunks(x, i, &offset, &size))
+        return false;
+    const uint8_t *p = bytes_at(w, offset, size, rc, err);
+    if (!p)
+        return false;
+    if (!seg_record_decode(p, size, &r, &why) && !seg_index_check_chunks(x, i, p, &why))
+        (void)seg_check_stored(&r, p + SEG_RECORD_SIZE, &why);
+    if (why.text[0]) {
+        errtext_set(&what, -EBADMSG, "list of chunks: %.400s: no block is lost", why.text);
+        w->c->found(w->c->arg, w->c->ref->first_object, 0, what.text);
+    }
+    return true;
+}
+
 static int check_records(struct window *w, const struct seg_index *x, struct errtext *err)
 {
     struct seg_check *c = w->c;
@@ -164,6 +185,8 @@ static int check_records(struct window *w, const struct seg_index *x, struct err
         n += count;
     }
     tell_run(&run);
+    for (size_t i = 0; !rc && check_chunks(w, x, i, &rc, err); i++)
+        ;
     return rc;
 }
 

@@ -186,6 +186,8 @@ int seg_writer_move(struct seg_writer *from, int fd, const struct seg_header *h,
     seg_runs_free(&w->runs);
     w->runs = from->runs;
     w->end = from->end;
+    w->chunks = from->chunks;
+    from->chunks = NULL;
     memset(&from->runs, 0, sizeof(from->runs));
     *out = w;
     return 0;

@@ -10,7 +10,10 @@
 #include "base/check.h"
 #include "base/crc32c.h"
 #include "base/le.h"
+#include "vtl/format/chunk_list.h"
 #include "vtl/format/segment_private.h"
+
+#define CHUNK_ENTRY_SIZE 64 /* bytes that a part adds to the list, or about that */
 
 /* ---- the file ---- */
 
@@ -98,6 +101,7 @@ void seg_writer_free(struct seg_writer *w)
     if (!w)
         return;
     seg_packer_free(w->packer);
+    chunk_list_free(w->chunks);
     seg_runs_free(&w->runs);
     free(w);
 }
@@ -134,13 +138,26 @@ static int append_record(struct seg_writer *w, const struct seg_record *r, const
     return 0;
 }
 
+/* What is not listed is not found by who could copy it: no more than that. */
+static void note_chunks(struct seg_writer *w, const struct seg_packed *b)
+{
+    if (!w->chunks)
+        w->chunks = chunk_list_new(w->header.first_object);
+    if (w->chunks)
+        (void)chunk_list_add(w->chunks, b->r.object, b->make->parts, b->make->n_parts);
+}
+
 int seg_writer_packed(struct seg_writer *w, const struct seg_packed *b)
 {
     int rc = may_append(w, 1);
     if (!rc && (b->r.object != w->runs.end_object ||
                 ((b->r.flags & SEG_PIECES) && w->header.version < SEG_VERSION_PIECES)))
         rc = -EINVAL;
-    return rc ? rc : append_record(w, &b->r, b->payload);
+    if (!rc)
+        rc = append_record(w, &b->r, b->payload);
+    if (!rc && b->make && b->make->n_parts)
+        note_chunks(w, b);
+    return rc;
 }
 
 int seg_writer_block(struct seg_writer *w, const void *block, uint32_t len, uint32_t crc_plain, bool compress)
@@ -171,14 +188,52 @@ int seg_writer_filemarks(struct seg_writer *w, uint32_t count)
     return append_record(w, &r, NULL);
 }
 
+/* The record of the chunks so far, and what the index has of it. */
+static uint64_t chunks_size(const struct seg_writer *w)
+{
+    size_t len = 0;
+    if (w->chunks && !w->chunks_done)
+        (void)chunk_list_bytes(w->chunks, &len);
+    return len ? seg_pad8(SEG_RECORD_SIZE + len) + SEG_INDEX_ENTRY_SIZE + seg_table_size(w->header.version, 1) : 0;
+}
+
 uint64_t seg_writer_size(const struct seg_writer *w)
 {
-    return w->sealed ? w->end : w->end + seg_runs_tail_size(&w->runs, w->header.version);
+    return w->sealed ? w->end : w->end + chunks_size(w) + seg_runs_tail_size(&w->runs, w->header.version);
 }
 
 uint64_t seg_writer_size_with(const struct seg_writer *w, uint32_t size)
 {
     return seg_writer_size(w) + size + SEG_INDEX_ENTRY_SIZE + seg_table_size(w->header.version, 1);
+}
+
+bool seg_writer_has_room(const struct seg_writer *w, const struct seg_packed *b, uint64_t limit)
+{
+    uint32_t size = b ? seg_packed_size(b) + (b->make ? b->make->n_parts * CHUNK_ENTRY_SIZE : 0) : SEG_RECORD_SIZE;
+    uint64_t entry = SEG_INDEX_ENTRY_SIZE + seg_table_size(w->header.version, 1);
+    if (w->header.version == SEG_VERSION_PIECES &&
+        seg_runs_tail_size(&w->runs, w->header.version) + 2 * entry > seg_tail_size(SEG_MAX_SIZE))
+        return false;
+    return seg_writer_size_with(w, size) <= limit;
+}
+
+/* The list becomes the segment's last record. */
+static int append_chunks(struct seg_writer *w)
+{
+    size_t len = 0, at = 0;
+    const void *list = w->chunks && !w->chunks_done ? chunk_list_bytes(w->chunks, &len) : NULL;
+    struct chunk_entry e;
+    struct seg_record r = {.type = SEG_CHUNKS, .object = w->runs.end_object, .stored_len = (uint32_t)len};
+    if (!len)
+        return 0;
+    while (chunk_list_next(list, len, &at, &e) == 1)
+        r.length++;
+    r.crc_stored = crc32c(0, list, len);
+    int rc = may_append(w, 0);
+    if (!rc)
+        rc = append_record(w, &r, list);
+    w->chunks_done = !rc; /* and not again, should the seal fail */
+    return rc;
 }
 
 int seg_writer_seal(struct seg_writer *w)
@@ -187,12 +242,15 @@ int seg_writer_seal(struct seg_writer *w)
         return -EINVAL;
     if (w->broken)
         return -EIO;
+    int rc = append_chunks(w);
+    if (rc)
+        return rc;
     uint64_t len = seg_runs_tail_size(&w->runs, w->header.version);
     uint8_t *tail = malloc(len);
     if (!tail)
         return -ENOMEM;
     uint32_t crc = seg_runs_encode(&w->runs, &w->header, w->end, tail);
-    int rc = append(w, &(struct iovec){.iov_base = tail, .iov_len = len}, 1);
+    rc = append(w, &(struct iovec){.iov_base = tail, .iov_len = len}, 1);
     free(tail);
     if (rc)
         return rc;
@@ -203,6 +261,12 @@ int seg_writer_seal(struct seg_writer *w)
 }
 
 /* ---- what is in it ---- */
+
+const void *seg_writer_chunks(const struct seg_writer *w, size_t *len)
+{
+    *len = 0;
+    return w->sealed && w->chunks ? chunk_list_bytes(w->chunks, len) : NULL;
+}
 
 void seg_writer_totals(const struct seg_writer *w, struct seg_totals *out)
 {

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test_behind_plan.c: blocks that a planner holds back on their way through the queue. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "vtl/drive/behind.h"
+
+#define MOST 500
+
+/* A planner that holds back the newest few blocks, and a writer. Each is used by one thread at a time: there is no lock,
+ * and the sanitizer would see it. */
+struct rig {
+    size_t hold;       /* blocks that it keeps to itself while it may */
+    uint64_t refuses;  /* the object that it does not take */
+    uint64_t stale;    /* the object whose pieces turn out to be gone */
+    uint8_t key_seen[MOST];
+    struct behind_block *held[MOST];
+    size_t first, n_held, most_held;
+    uint64_t object[MOST];
+    bool made[MOST];
+    size_t n;
+};
+
+static bool plan(void *arg, struct behind_block *b, const struct seg_key *key)
+{
+    struct rig *r = arg;
+    r->key_seen[b->object] = key ? key->key[0] : 0;
+    if (b->object == r->refuses)
+        return false;
+    r->held[r->first + r->n_held++] = b;
+    if (r->n_held > r->most_held)
+        r->most_held = r->n_held;
+    return true;
+}
+
+static struct behind_block *planned(void *arg, bool drain)
+{
+    struct rig *r = arg;
+    if (r->n_held <= (drain ? 0 : r->hold))
+        return NULL;
+    struct behind_block *b = r->held[r->first++];
+    r->n_held--;
+    b->make = calloc(1, sizeof(*b->make));
+    return b;
+}
+
+static int pack(void *arg, struct seg_packer *p, const struct behind_block *b, const struct seg_key *key,
+                struct seg_packed *out)
+{
+    (void)arg;
+    (void)p;
+    (void)key;
+    *out = (struct seg_packed){.r = {.object = b->object}, .make = b->make};
+    return 0;
+}
+
+static int put(void *arg, const struct seg_packed *b)
+{
+    struct rig *r = arg;
+    if (b->make && b->r.object == r->stale)
+        return -ESTALE;
+    r->object[r->n] = b->r.object;
+    r->made[r->n++] = b->make != NULL;
+    return 0;
+}
+
+static const struct behind_ops ops = {.pack = pack, .put = put, .plan = plan, .planned = planned};
+
+static _Atomic uint64_t total;
+
+static struct behind *new_queue(struct rig *r, size_t hold)
+{
+    *r = (struct rig){.hold = hold, .refuses = UINT64_MAX, .stale = UINT64_MAX};
+    struct behind *q = behind_new(1 << 20, &total, &ops, r);
+    assert_non_null(q);
+    behind_set_planning(q, true);
+    return q;
+}
+
+static enum behind_push push(struct behind *q, uint64_t object, const struct tape_crypt *crypt)
+{
+    void *data = calloc(1, 1000);
+    enum behind_push r = behind_push(q, data, 1000, object, false, crypt);
+    if (r != BEHIND_TAKEN)
+        free(data);
+    return r;
+}
+
+static void drain(struct behind *q, int rc)
+{
+    struct behind_loss loss;
+    behind_drain(q, &loss);
+    assert_int_equal(loss.rc, rc);
+}
+
+static void check(const struct rig *r, size_t n)
+{
+    assert_int_equal(r->n, n);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(r->object[i], i);
+}
+
+static void what_is_planned_is_written_in_order(void **state)
+{
+    (void)state;
+    static struct rig r;
+    struct behind *q = new_queue(&r, 7);
+    for (uint64_t i = 0; i < 400; i++)
+        assert_int_equal(push(q, i, NULL), BEHIND_TAKEN);
+    drain(q, 0);
+    check(&r, 400);
+    for (size_t i = 0; i < 400; i++)
+        assert_true(r.made[i]);
+    assert_int_equal(r.most_held, 8); /* the one that made it let go of one */
+    behind_free(q);
+}
+
+static void what_is_held_back_is_written_when_nothing_more_comes(void **state)
+{
+    (void)state;
+    static struct rig r;
+    struct behind *q = new_queue(&r, 100);
+    for (uint64_t i = 0; i < 5; i++)
+        assert_int_equal(push(q, i, NULL), BEHIND_TAKEN);
+    uint64_t began = clock_ms();
+    while (behind_bytes(q))
+        behind_wait_room(q, 1 << 20);
+    assert_true(clock_ms() - began < 10000);
+    check(&r, 5);
+    behind_free(q);
+}
+
+static void the_end_of_the_queue_writes_what_is_held_back(void **state)
+{
+    (void)state;
+    static struct rig r;
+    struct behind *q = new_queue(&r, 100);
+    for (uint64_t i = 0; i < 5; i++)
+        assert_int_equal(push(q, i, NULL), BEHIND_TAKEN);
+    behind_free(q);
+    check(&r, 5);
+}
+
+static void a_block_that_the_planner_refuses_comes_after_those_before_it(void **state)
+{
+    (void)state;
+    static struct rig r;
+    struct behind *q = new_queue(&r, 50);
+    r.refuses = 20;
+    for (uint64_t i = 0; i < 30; i++)
+        assert_int_equal(push(q, i, NULL), BEHIND_TAKEN);
+    drain(q, 0);
+    check(&r, 30);
+    for (size_t i = 0; i < 30; i++)
+        assert_int_equal(r.made[i], i != 20);
+    behind_free(q);
+}
+
+static void what_copies_from_something_gone_is_written_as_it_is(void **state)
+{
+    (void)state;
+    static struct rig r;
+    struct behind *q = new_queue(&r, 3);
+    r.stale = 11;
+    for (uint64_t i = 0; i < 30; i++)
+        assert_int_equal(push(q, i, NULL), BEHIND_TAKEN);
+    drain(q, 0);
+    check(&r, 30);
+    for (size_t i = 0; i < 30; i++)
+        assert_int_equal(r.made[i], i != 11);
+    behind_free(q);
+}
+
+static void blocks_with_and_without_a_key_are_not_planned_together(void **state)
+{
+    (void)state;
+    static struct rig r;
+    static const uint8_t key[TAPE_KEY_SIZE] = {42};
+    const struct tape_crypt crypt = {.encrypt = true, .key = key};
+    struct behind *q = new_queue(&r, 100);
+    assert_int_equal(push(q, 0, NULL), BEHIND_TAKEN);
+    assert_int_equal(push(q, 1, &crypt), BEHIND_DRAIN);
+    drain(q, 0);
+    assert_int_equal(push(q, 1, &crypt), BEHIND_TAKEN);
+    assert_int_equal(push(q, 2, NULL), BEHIND_DRAIN);
+    drain(q, 0);
+    check(&r, 2);
+    assert_int_equal(r.key_seen[0], 0);
+    assert_int_equal(r.key_seen[1], 42);
+    behind_free(q);
+}
+
+static void planning_can_be_off(void **state)
+{
+    (void)state;
+    static struct rig r;
+    struct behind *q = new_queue(&r, 100);
+    behind_set_planning(q, false);
+    for (uint64_t i = 0; i < 30; i++)
+        assert_int_equal(push(q, i, NULL), BEHIND_TAKEN);
+    drain(q, 0);
+    check(&r, 30);
+    assert_int_equal(r.most_held, 0);
+    behind_set_planning(q, true);
+    assert_int_equal(push(q, 30, NULL), BEHIND_TAKEN);
+    drain(q, 0);
+    assert_true(r.made[30]);
+    behind_free(q);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_planned_is_written_in_order),
+        cmocka_unit_test(what_is_held_back_is_written_when_nothing_more_comes),
+        cmocka_unit_test(the_end_of_the_queue_writes_what_is_held_back),
+        cmocka_unit_test(a_block_that_the_planner_refuses_comes_after_those_before_it),
+        cmocka_unit_test(what_copies_from_something_gone_is_written_as_it_is),
+        cmocka_unit_test(blocks_with_and_without_a_key_are_not_planned_together),
+        cmocka_unit_test(planning_can_be_off),
+    };
+    return cmocka_run_group_tests_name("behind_plan", tests, NULL, NULL);
+}
