@@ -555,8 +555,10 @@ static void segments_that_do_not_join_are_refused(void **state)
 
 /* ---- who leans on whom: version 3 ---- */
 
-static const struct seg_source source_a = {.cartridge = {1, 2, 3}, .barcode = "SRC001L8", .id = {3, 7, 12}, .size = 4096, .crc = 99};
-static const struct seg_source source_b = {.cartridge = {4}, .barcode = "SRC002L8", .id = {4, 7, 1}, .size = 8192, .crc = 1};
+static const struct seg_source source_a = {
+    .cartridge = {1, 2, 3}, .barcode = "SRC001L8", .id = {3, 7, 12}, .size = 4096, .crc = 99};
+static const struct seg_source source_b = {
+    .cartridge = {4}, .barcode = "SRC002L8", .id = {4, 7, 1}, .size = 8192, .crc = 1};
 
 static void make_leaning_head(struct head *h)
 {
@@ -657,7 +659,8 @@ static void the_head_of_a_removed_cartridge_keeps_its_place(void **state)
 static void change_leans(json_t *j, size_t i)
 {
     json_t *leaner = json_array_get(json_object_get(j, "leaners"), 1);
-    json_t *lean = json_array_get(json_object_get(j, "leans"), 2), *pending = json_array_get(json_object_get(j, "pending"), 0);
+    json_t *lean = json_array_get(json_object_get(j, "leans"), 2),
+           *pending = json_array_get(json_object_get(j, "pending"), 0);
     json_t *source = json_array_get(json_object_get(j, "sources"), 1);
     switch (i) {
     case 0:

@@ -120,7 +120,8 @@ static bool put_sources(json_t *j, const struct table *t)
     bool good = !t->n || a;
     for (size_t i = 0; good && i < t->n; i++) {
         json_t *row = json_array();
-        good = row && add(row, json_string(t->places[i].source->barcode)) && add_hex(row, t->places[i].source->cartridge);
+        good =
+            row && add(row, json_string(t->places[i].source->barcode)) && add_hex(row, t->places[i].source->cartridge);
         good = add(a, row) && good;
     }
     return (!t->n || !json_object_set_new(j, "sources", a)) && good;
@@ -253,7 +254,8 @@ static bool to_lean(const json_t *row, const json_t *sources, bool numbered, str
     const size_t at = numbered;
     uint64_t segment = 0, place = 0, crc = 0;
     if (json_array_size(row) != 4 + at || (numbered && !to_number(json_array_get(row, 0), UINT32_MAX, &segment)) ||
-        !to_number(json_array_get(row, at), UINT32_MAX, &place) || !to_name(json_array_get(row, at + 1), &l->source.id) ||
+        !to_number(json_array_get(row, at), UINT32_MAX, &place) ||
+        !to_name(json_array_get(row, at + 1), &l->source.id) ||
         !to_number(json_array_get(row, at + 2), SEG_MAX_SIZE, &l->source.size) ||
         !to_number(json_array_get(row, at + 3), UINT32_MAX, &crc))
         return false;

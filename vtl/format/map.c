@@ -207,8 +207,7 @@ static int check_map(const uint8_t *p, size_t len, const uint8_t cartridge[16], 
     int rc = check_version(p, len, err);
     if (rc)
         return rc;
-    if (len < MAP_HEADER_SIZE + MAP_SEGMENT_SIZE + MAP_END_SIZE || len > MAP_MAX_SIZE ||
-        memcmp(p, map_magic, 8) != 0)
+    if (len < MAP_HEADER_SIZE + MAP_SEGMENT_SIZE + MAP_END_SIZE || len > MAP_MAX_SIZE || memcmp(p, map_magic, 8) != 0)
         return errtext_set(err, -EBADMSG, "map: not a map");
     if (get_le32(p + 92) != crc32c(0, p, 92))
         return errtext_set(err, -EBADMSG, "map header: CRC is %08x, should be %08x", crc32c(0, p, 92),
@@ -277,8 +276,7 @@ static int decode_lean(const uint8_t *p, const uint8_t *sources, const struct co
 /* first: of its segments in x. */
 static int take_leans(const uint8_t *p, const struct counts *n, size_t first, struct tape_index *x, struct errtext *err)
 {
-    const uint8_t *sources =
-        p + header_size(n->version) + n->segs * MAP_SEGMENT_SIZE + n->fms * MAP_FILEMARKS_SIZE;
+    const uint8_t *sources = p + header_size(n->version) + n->segs * MAP_SEGMENT_SIZE + n->fms * MAP_FILEMARKS_SIZE;
     const uint8_t *at = sources + n->sources * MAP_SOURCE_SIZE;
     int rc = 0;
     for (uint64_t i = 0; !rc && i < n->leans; i++, at += MAP_LEAN_SIZE) {
@@ -287,9 +285,9 @@ static int take_leans(const uint8_t *p, const struct counts *n, size_t first, st
         if (!rc)
             rc = leans_add(&x->leans, (uint32_t)(first + l.segment), &l.source);
         if (rc)
-            rc = rc == -ENOMEM ? errtext_set(err, rc, "map: out of memory")
-                               : errtext_set(err, -EBADMSG, "map: lean %" PRIu64 " of %" PRIu64 " is not possible", i,
-                                             n->leans);
+            rc = rc == -ENOMEM
+                     ? errtext_set(err, rc, "map: out of memory")
+                     : errtext_set(err, -EBADMSG, "map: lean %" PRIu64 " of %" PRIu64 " is not possible", i, n->leans);
     }
     return rc;
 }
