@@ -7,7 +7,8 @@
 
 Without --barcode: names the cartridges. --list: prints the block sizes of each tape file. --out: writes each tape file to
 file-00000, file-00001, ... in an empty directory. Every CRC is checked in any case. --head NAME takes this head and not the
-winning one; --chain takes none, and follows the segments' headers.
+winning one; --chain takes none, and follows the segments' headers. --leans: which segments of other cartridges each segment
+leans on, and which cartridges may lean on this one, by head and maps.
 """
 
 import argparse
@@ -61,10 +62,21 @@ class Segment:
     def __init__(self, name, first_object, first_file, objects, filemarks, size, crc=0):
         self.name, self.first_object, self.first_file = name, first_object, first_file
         self.objects, self.filemarks, self.size, self.crc = objects, filemarks, size, crc
+        self.leans = []  # Lean
 
     @property
     def end(self):
         return self.first_object + self.objects
+
+
+class Lean:
+    """A segment of another cartridge that is copied from."""
+
+    def __init__(self, source, name, size, crc):
+        (self.barcode, self.cartridge), self.name, self.size, self.crc = source, name, size, crc
+        parse_name(name)
+        need(re.match(r"[A-Za-z0-9_][A-Za-z0-9._-]{1,31}\Z", self.barcode), f"{self.barcode!r} is no barcode")
+        need(size and 0 < crc < 1 << 32, f"{self.barcode}, segment {name}: size {size}, CRC {crc}")
 
 
 # ---- heads ----
@@ -98,8 +110,8 @@ class Head:
         what = f"head {name}"
         j = open_json(data, what)
         version = j.get("version")
-        need(version in (1, 2), f"{what}: format version {version!r}; this reader knows versions 1 and 2")
-        crcs = version - 1  # how many of them a row has
+        need(version in (1, 2, 3), f"{what}: format version {version!r}; this reader knows versions 1 to 3")
+        crcs = min(version - 1, 1)  # how many of them a row has
         inside = format_name(j["epoch"], int(j["writer"], 16), j["n"])
         need(inside == name and j["barcode"] == barcode, f"{what}: says of itself that it is {inside} of {j['barcode']}")
         need(j["claim"] is False, f"{what}: is a claim, without state")
@@ -120,6 +132,31 @@ class Head:
             values = numbers(row[1:], 6 + crcs, what)
             self.segments.append(Segment(row[0], *values[:5], *values[6:]))
         self.filemarks = [tuple(numbers(row, 2, what)) for row in j["filemarks"]]
+        self.leaners, self.removed, self.kept = [], False, []
+        if version == 3:
+            self.take_leans(j, what)
+
+    def take_leans(self, j, what):
+        need(isinstance(j["at_rest"], bool), f"{what}: at_rest {j['at_rest']!r}")
+        sources = [(barcode, bytes.fromhex(id)) for barcode, id in j.get("sources", [])]
+        before = 0
+        for segment, source, name, size, crc in j.get("leans", []):
+            numbers([segment, source, size, crc], 4, what)
+            need(before <= segment < len(self.segments) and source < len(sources), f"{what}: lean on {name}: no such place")
+            self.segments[segment].leans.append(Lean(sources[source], name, size, crc))
+            before = segment
+        for source, name, size, crc in j.get("pending", []):
+            numbers([source, size, crc], 3, what)
+            need(source < len(sources), f"{what}: pending {name}: no such source")
+            Lean(sources[source], name, size, crc)
+        for barcode, id, epoch, writer, n in j.get("leaners", []):
+            parse_name(format_name(epoch, int(writer, 16), n))
+            need(len(bytes.fromhex(id)) == 16, f"{what}: leaner {barcode}: {id!r} is no cartridge")
+            self.leaners.append(barcode)
+        self.removed, self.kept = j.get("removed", False), j.get("kept", [])
+        for name in self.kept:
+            parse_name(name)
+        need(not self.removed or not (self.maps or self.segments), f"{what}: is removed, and has segments")
 
 
 def winning_head(store, barcode, wanted):
@@ -144,17 +181,33 @@ def read_map(data, cartridge, name, n_used):
     need(len(data) >= 104 and data[:8] == b"S3VTLMAP", f"{what}: not a map")
     check_crc(data[:92], struct.unpack_from("<I", data, 92)[0], f"{what}, header")
     version, header = struct.unpack_from("<II", data, 8)
-    need(version in (1, 2) and header == 96, f"{what}: format version {version}; this reader knows versions 1 and 2")
+    need(version in (1, 2, 3), f"{what}: format version {version}; this reader knows versions 1 to 3")
+    need(header == (112 if version == 3 else 96), f"{what}: header of {header} bytes")
     epoch, writer, _, number, _, _, segs, fms, seg_len, fm_len = struct.unpack_from("<QIIQQQIIII", data, 32)
     need(data[16:32] == cartridge and format_name(epoch, writer, number) == name, f"{what}: is another")
     need(seg_len == 72 and fm_len == 16, f"{what}: unknown lengths of entries")
-    need(len(data) == 104 + 72 * segs + 16 * fms and n_used <= segs, f"{what}: {segs} segments, {fms} runs, {len(data)} bytes")
+    sources, leans, source_len, lean_len = struct.unpack_from("<IIII", data, 96) if version == 3 else (0, 0, 48, 40)
+    need(source_len == 48 and lean_len == 40, f"{what}: unknown lengths of entries")
+    size = header + 72 * segs + 16 * fms + 48 * sources + 40 * leans + 8
+    need(len(data) == size and n_used <= segs, f"{what}: {segs} segments, {fms} runs, {leans} leans, {len(data)} bytes")
     check_crc(data[:-4], struct.unpack_from("<I", data, len(data) - 4)[0], what)
     segments = []
     for i in range(n_used):
-        epoch, sequence, writer, crc, *rest = struct.unpack_from("<QQIIQQQQQQ", data, 96 + 72 * i)
-        segments.append(Segment(format_name(epoch, writer, sequence), *rest[:5], crc if version == 2 else 0))
-    runs = [struct.unpack_from("<QQ", data, 96 + 72 * segs + 16 * i) for i in range(fms)]
+        epoch, sequence, writer, crc, *rest = struct.unpack_from("<QQIIQQQQQQ", data, header + 72 * i)
+        segments.append(Segment(format_name(epoch, writer, sequence), *rest[:5], 0 if version == 1 else crc))
+    at = header + 72 * segs
+    runs = [struct.unpack_from("<QQ", data, at + 16 * i) for i in range(fms)]
+    at += 16 * fms
+    whose = [struct.unpack_from("16s32s", data, at + 48 * i) for i in range(sources)]
+    whose = [(barcode.rstrip(b"\0").decode(), id) for id, barcode in whose]
+    at += 48 * sources
+    before = 0
+    for i in range(leans):
+        segment, source, epoch, sequence, writer, crc, size = struct.unpack_from("<IIQQIIQ", data, at + 40 * i)
+        need(before <= segment < segs and source < sources, f"{what}: lean {i}: no such place")
+        before = segment
+        if segment < n_used:
+            segments[segment].leans.append(Lean(whose[source], format_name(epoch, writer, sequence), size, crc))
     return segments, runs
 
 
@@ -523,6 +576,17 @@ def restore(store, args):
     print(f"{args.barcode}: {files.number} files, {files.blocks} blocks, {files.bytes} bytes, {len(segments)} segments, all good")
 
 
+def show_leans(store, args):
+    head = winning_head(store, args.barcode, args.head)
+    for s in all_segments(store, args.barcode, head):
+        for lean in s.leans:
+            print(f"{s.name} leans on {lean.barcode} {lean.name} ({lean.size} bytes)")
+    for name in head.kept:
+        print(f"{name} is kept")
+    for barcode in head.leaners:
+        print(f"{barcode} may lean on it")
+
+
 def main():
     p = argparse.ArgumentParser(description="Restores a cartridge of s3vtl from its bucket.")
     where = p.add_mutually_exclusive_group(required=True)
@@ -537,6 +601,7 @@ def main():
     p.add_argument("--head", metavar="NAME", help="this head instead of the winning one")
     p.add_argument("--chain", action="store_true", help="no head: follow the segments")
     p.add_argument("--key", metavar="HEX", action="append", type=bytes.fromhex, help="of encrypted blocks; may be repeated")
+    p.add_argument("--leans", action="store_true", help="print what leans on what")
     p.add_argument("--list", action="store_true", help="print block sizes")
     p.add_argument("--out", metavar="DIRECTORY", help="write the tape files here")
     args = p.parse_args()
@@ -548,7 +613,9 @@ def main():
             store = Dir(args.dir, args.prefix)
         else:
             store = S3(args.s3, args.bucket, args.prefix, args.credentials, args.region, args.ca)
-        if args.barcode:
+        if args.barcode and args.leans:
+            show_leans(store, args)
+        elif args.barcode:
             restore(store, args)
         else:
             for barcode in sorted({k.split("/")[1] for k in store.list("tapes/")}):

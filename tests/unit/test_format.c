@@ -109,6 +109,12 @@ static void make_index(struct tape_index *x)
     assert_int_equal(tape_index_append(x, &r, &run, 1), 0);
 }
 
+static const struct seg_source source = {.cartridge = {0xaa, 0xbb, 0xcc, 0xdd, [15] = 0xee},
+                                         .barcode = "S3V000L8",
+                                         .id = {3, 0x5e11a7e5, 41},
+                                         .size = 41943040,
+                                         .crc = 0x8a3c7caf};
+
 static void map_of_the_document(void **state)
 {
     (void)state;
@@ -119,6 +125,10 @@ static void map_of_the_document(void **state)
     make_index(&x);
     assert_int_equal(map_encode(cartridge, &id, &x, 0, 1, &p, &len), 0);
     compare("```hex map", dump(p, len));
+    free(p);
+    assert_int_equal(leans_add(&x.leans, 0, &source), 0);
+    assert_int_equal(map_encode(cartridge, &id, &x, 0, 1, &p, &len), 0);
+    compare("```hex map of version 3", dump(p, len));
     free(p);
     tape_index_free(&x);
 }
@@ -158,6 +168,13 @@ static void heads_of_the_document(void **state)
     h.end_object = 4;
     h.end_file = 2;
     compare("```json head", encoded(&h));
+    struct head_leaner leaner = {"S3V002L8", {0x22, [15] = 0x44}, {7, 0x5e11a7e5, 3}};
+    assert_int_equal(leans_add(&h.inl.leans, 0, &source), 0);
+    h.at_rest = true;
+    h.leaners = &leaner;
+    h.n_leaners = 1;
+    compare("```json head of version 3", encoded(&h));
+    h.leaners = NULL;
     head_free(&h);
 }
 

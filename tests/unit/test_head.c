@@ -475,9 +475,9 @@ static void a_head_of_version_1_is_read(void **state)
 }
 
 /* Whatever else it holds. */
-static void make_version_3(json_t *j, size_t i)
+static void make_version_4(json_t *j, size_t i)
 {
-    json_object_set_new(j, "version", json_integer(3));
+    json_object_set_new(j, "version", json_integer(4));
     if (i)
         json_object_del(j, "segments");
 }
@@ -494,10 +494,10 @@ static void a_head_of_a_later_version_is_no_damage(void **state)
     json_t *j = json_open(buf, len, NULL);
     for (size_t i = 0; i < 2; i++) {
         free(i ? changed : NULL);
-        make_version_3(j, i);
+        make_version_4(j, i);
         assert_int_equal(json_seal(j, &changed, &len), 0);
         assert_int_equal(head_decode(changed, len, &back, &err), -EPROTONOSUPPORT);
-        assert_string_equal(err.text, "this head is of format version 3; this s3vtl reads 1 and 2");
+        assert_string_equal(err.text, "this head is of format version 4; this s3vtl reads 1 to 3");
     }
     changed[10] ^= 1; /* that is damage */
     assert_int_equal(head_decode(changed, len, &back, &err), -EBADMSG);
@@ -553,6 +553,194 @@ static void segments_that_do_not_join_are_refused(void **state)
         assert_int_equal(decode_changed(break_join, i), -EBADMSG);
 }
 
+/* ---- who leans on whom: version 3 ---- */
+
+static const struct seg_source source_a = {
+    .cartridge = {1, 2, 3}, .barcode = "SRC001L8", .id = {3, 7, 12}, .size = 4096, .crc = 99};
+static const struct seg_source source_b = {
+    .cartridge = {4}, .barcode = "SRC002L8", .id = {4, 7, 1}, .size = 8192, .crc = 1};
+
+static void make_leaning_head(struct head *h)
+{
+    make_head(h);
+    h->leaners = calloc(2, sizeof(*h->leaners));
+    assert_non_null(h->leaners);
+    h->n_leaners = 2;
+    h->leaners[0] = (struct head_leaner){"NEW001L8", {0xaa, 0xbb}, {5, 0x0000beef, 17}};
+    h->leaners[1] = (struct head_leaner){"NEW002L8", {0xcc}, {6, 0x0000beef, 0}};
+    h->at_rest = true;
+    assert_int_equal(leans_add(&h->inl.leans, 0, &source_a), 0);
+    assert_int_equal(leans_add(&h->inl.leans, 0, &source_b), 0);
+    assert_int_equal(leans_add(&h->inl.leans, 1, &source_a), 0);
+    assert_int_equal(leans_add(&h->pending, 0, &source_b), 0);
+}
+
+static void a_head_with_leans_round_trip(void **state)
+{
+    (void)state;
+    struct head h, back;
+    char *buf;
+    size_t len;
+    struct errtext err = {""};
+    make_leaning_head(&h);
+    encode(&h, &buf, &len);
+    assert_non_null(strstr(buf, "\"version\":3"));
+    if (head_decode(buf, len, &back, &err))
+        fail_msg("%s", err.text);
+    assert_true(back.at_rest);
+    assert_false(back.removed);
+    assert_int_equal(back.n_leaners, 2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_string_equal(back.leaners[i].barcode, h.leaners[i].barcode);
+        assert_memory_equal(back.leaners[i].cartridge, h.leaners[i].cartridge, 16);
+        assert_int_equal(seg_id_compare(&back.leaners[i].head, &h.leaners[i].head), 0);
+    }
+    assert_int_equal(back.inl.leans.n, 3);
+    for (size_t i = 0; i < 3; i++) {
+        const struct lean *a = &back.inl.leans.v[i], *b = &h.inl.leans.v[i];
+        assert_int_equal(a->segment, b->segment);
+        assert_memory_equal(a->source.cartridge, b->source.cartridge, 16);
+        assert_string_equal(a->source.barcode, b->source.barcode);
+        assert_int_equal(seg_id_compare(&a->source.id, &b->source.id), 0);
+        assert_int_equal(a->source.size, b->source.size);
+        assert_int_equal(a->source.crc, b->source.crc);
+    }
+    assert_int_equal(back.pending.n, 1);
+    assert_string_equal(back.pending.v[0].source.barcode, "SRC002L8");
+    assert_same(&h, &back);
+    free(buf);
+    head_free(&back);
+    head_free(&h);
+}
+
+static void a_head_without_leans_is_of_version_2(void **state)
+{
+    (void)state;
+    struct head h;
+    char *buf;
+    size_t len;
+    make_head(&h);
+    encode(&h, &buf, &len);
+    assert_non_null(strstr(buf, "\"version\":2"));
+    assert_null(strstr(buf, "at_rest"));
+    free(buf);
+    head_free(&h);
+}
+
+static void the_head_of_a_removed_cartridge_keeps_its_place(void **state)
+{
+    (void)state;
+    struct head h, back;
+    char *buf;
+    size_t len;
+    head_init(&h);
+    h.id = (struct seg_id){1, 0xffffffff, 1};
+    strcpy(h.barcode, "A1");
+    h.generation = 5;
+    h.removed = true;
+    h.kept = calloc(2, sizeof(*h.kept));
+    assert_non_null(h.kept);
+    h.n_kept = 2;
+    h.kept[0] = source_a.id;
+    h.kept[1] = source_b.id;
+    encode(&h, &buf, &len);
+    assert_int_equal(head_decode(buf, len, &back, NULL), 0);
+    assert_true(back.removed);
+    assert_int_equal(back.n_kept, 2);
+    assert_int_equal(seg_id_compare(&back.kept[1], &source_b.id), 0);
+    assert_same(&h, &back);
+    free(buf);
+    head_free(&back);
+    h.removed = false; /* a tape that is there keeps nothing beside its segments */
+    assert_int_equal(head_encode(&h, &buf, &len), -EINVAL);
+    head_free(&h);
+}
+
+static void change_leans(json_t *j, size_t i)
+{
+    json_t *leaner = json_array_get(json_object_get(j, "leaners"), 1);
+    json_t *lean = json_array_get(json_object_get(j, "leans"), 2),
+           *pending = json_array_get(json_object_get(j, "pending"), 0);
+    json_t *source = json_array_get(json_object_get(j, "sources"), 1);
+    switch (i) {
+    case 0:
+        json_object_del(j, "at_rest");
+        break;
+    case 1:
+        json_object_set_new(j, "leaners", json_integer(1));
+        break;
+    case 2:
+        json_array_set_new(leaner, 0, json_string("../x"));
+        break;
+    case 3:
+        json_array_set_new(leaner, 1, json_string("00"));
+        break;
+    case 4:
+        json_array_set_new(leaner, 2, json_integer(0));
+        break;
+    case 5:
+        json_array_set_new(leaner, 3, json_string("beef"));
+        break;
+    case 6:
+        json_array_remove(leaner, 4);
+        break;
+    case 7:
+        json_array_set_new(lean, 0, json_integer(2)); /* of two segments */
+        break;
+    case 8:
+        json_array_set_new(lean, 1, json_integer(2)); /* of two sources */
+        break;
+    case 9:
+        json_array_set_new(lean, 2, json_string("x"));
+        break;
+    case 10:
+        json_array_set_new(lean, 4, json_integer(0)); /* what binds nothing */
+        break;
+    case 11:
+        json_array_set_new(json_array_get(json_object_get(j, "leans"), 0), 0, json_integer(1)); /* out of order */
+        break;
+    case 12:
+        json_array_set_new(pending, 2, json_integer(0));
+        break;
+    case 13:
+        json_array_set_new(source, 0, json_string(""));
+        break;
+    case 14:
+        json_array_remove(source, 1);
+        break;
+    case 15:
+        json_object_del(j, "sources");
+        break;
+    case 16:
+        json_object_set_new(j, "removed", json_true()); /* with segments */
+        break;
+    case 17:
+        json_object_set_new(j, "kept", json_pack("[s]", "00000003-00000007-0000000012"));
+        break;
+    }
+}
+
+static void leans_and_leaners_are_checked(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 18; i++) {
+        struct head h, back;
+        char *buf, *changed;
+        size_t len;
+        make_leaning_head(&h);
+        encode(&h, &buf, &len);
+        json_t *j = json_open(buf, len, NULL);
+        change_leans(j, i);
+        assert_int_equal(json_seal(j, &changed, &len), 0);
+        if (head_decode(changed, len, &back, NULL) != -EBADMSG)
+            fail_msg("change %zu got in", i);
+        free(changed);
+        free(buf);
+        json_decref(j);
+        head_free(&h);
+    }
+}
+
 /* ---- the envelope ---- */
 
 static json_t *open_text(const char *line, const char *seal)
@@ -599,6 +787,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_head_of_version_1_is_read),
+        cmocka_unit_test(a_head_with_leans_round_trip),
+        cmocka_unit_test(a_head_without_leans_is_of_version_2),
+        cmocka_unit_test(the_head_of_a_removed_cartridge_keeps_its_place),
+        cmocka_unit_test(leans_and_leaners_are_checked),
         cmocka_unit_test(a_head_of_a_later_version_is_no_damage),
         cmocka_unit_test(a_crc_has_32_bits_and_version_2),
         cmocka_unit_test(a_claim_may_say_who_made_it),

@@ -260,14 +260,120 @@ static void a_map_of_a_later_version_is_no_damage(void **state)
     struct errtext err = {""};
     uint8_t *p = small_map(&len);
     const struct map_ref m = {.id = map_id, .n_segs = 4, .size = 1};
-    put_le32(p + 8, 3);
+    put_le32(p + 8, 4);
     reseal(p, len);
     refuse_as(p, len, -EPROTONOSUPPORT);
     assert_int_equal(map_check(p, len, &m, &err), -EPROTONOSUPPORT); /* whatever its size should be */
-    assert_string_equal(err.text, "this map is of format version 3; this s3vtl reads 1 and 2");
+    assert_string_equal(err.text, "this map is of format version 4; this s3vtl reads 1 to 3");
     p[20] ^= 1; /* that is damage */
     refuse(p, len);
     free(p);
+}
+
+/* ---- leans: version 3 ---- */
+
+static struct seg_source source(uint8_t cartridge_number, uint64_t n)
+{
+    struct seg_source s = {.cartridge = {cartridge_number}, .id = {2, 5, n}, .size = 1000 + n, .crc = 77 + (uint32_t)n};
+    (void)snprintf(s.barcode, sizeof(s.barcode), "SRC%03uL8", cartridge_number);
+    return s;
+}
+
+/* Each segment but the third leans on two, of two cartridges. */
+static void make_leaning_index(struct tape_index *x, size_t n)
+{
+    make_index(x, n);
+    for (uint32_t i = 0; i < n; i++)
+        for (uint8_t k = 0; i != 2 && k < 2; k++) {
+            struct seg_source s = source(k, i);
+            assert_int_equal(leans_add(&x->leans, i, &s), 0);
+        }
+}
+
+static void assert_same_leans(const struct leans *a, const struct leans *b)
+{
+    assert_int_equal(a->n, b->n);
+    for (size_t i = 0; i < a->n; i++) {
+        assert_int_equal(a->v[i].segment, b->v[i].segment);
+        assert_string_equal(a->v[i].source.barcode, b->v[i].source.barcode);
+        assert_memory_equal(a->v[i].source.cartridge, b->v[i].source.cartridge, 16);
+        assert_int_equal(seg_id_compare(&a->v[i].source.id, &b->v[i].source.id), 0);
+        assert_int_equal(a->v[i].source.size, b->v[i].source.size);
+        assert_int_equal(a->v[i].source.crc, b->v[i].source.crc);
+    }
+}
+
+static void maps_with_leans_join_to_the_whole_index(void **state)
+{
+    (void)state;
+    struct tape_index x, back;
+    const size_t cuts[] = {0, 2, 3, 7, 10}; /* the second of these maps has none */
+    make_leaning_index(&x, 10);
+    tape_index_init(&back);
+    for (size_t i = 0; i + 1 < sizeof(cuts) / sizeof(cuts[0]); i++) {
+        void *buf;
+        size_t len;
+        struct errtext err = {""};
+        assert_int_equal(map_encode(cartridge, &map_id, &x, cuts[i], cuts[i + 1] - cuts[i], &buf, &len), 0);
+        assert_int_equal(get_le32((uint8_t *)buf + 8), i == 1 ? 2 : 3);
+        if (map_decode(buf, len, cartridge, &back, &err))
+            fail_msg("%s", err.text);
+        free(buf);
+    }
+    assert_same_index(&x, &back);
+    assert_same_leans(&x.leans, &back.leans);
+    tape_index_truncate(&back, 45); /* in the middle of the fifth */
+    assert_int_equal(back.leans.n, 8);
+    assert_int_equal(back.leans.v[7].segment, 4);
+    tape_index_free(&x);
+    tape_index_free(&back);
+}
+
+static void every_flipped_byte_of_a_map_with_leans_is_found(void **state)
+{
+    (void)state;
+    struct tape_index x;
+    void *buf;
+    size_t len;
+    make_leaning_index(&x, 4);
+    assert_int_equal(map_encode(cartridge, &map_id, &x, 0, 4, &buf, &len), 0);
+    uint8_t *p = buf;
+    for (size_t at = 0; at < len; at++) {
+        p[at] ^= 0x10;
+        refuse(p, len);
+        p[at] ^= 0x10;
+    }
+    for (size_t n = 0; n < len; n++)
+        refuse(p, n);
+    free(buf);
+    tape_index_free(&x);
+}
+
+/* Good CRCs, and what cannot be. */
+static void leans_of_a_map_are_checked(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t at; /* from the first lean, or before it: in the second source */
+        uint32_t value;
+        bool in_source;
+    } changes[] = {{0, 4, false},  {4, 2, false},  {8, 0, false},          {28, 0, false},
+                   {32, 0, false}, {40, 3, false}, {16, 0x2f2f2f2f, true}, {44, 0x41414141, true}};
+    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+        struct tape_index x;
+        void *buf;
+        size_t len;
+        make_leaning_index(&x, 4);
+        assert_int_equal(map_encode(cartridge, &map_id, &x, 0, 4, &buf, &len), 0);
+        uint8_t *p = buf, *leans = p + len - 8 - 6 * 40, *sources = leans - 48;
+        put_le32((changes[i].in_source ? sources : leans) + changes[i].at, changes[i].value);
+        if (i == 7)
+            memset(sources + 16, 'A', 32), put_le32(sources + 16, 0); /* a barcode of nothing */
+        put_le32(p + len - 4, crc32c(0, p, len - 4));
+        refuse(p, len);
+        free(buf);
+        tape_index_free(&x);
+    }
 }
 
 static void a_map_is_the_one_that_its_head_names(void **state)
@@ -296,6 +402,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(maps_join_to_the_whole_index),
+        cmocka_unit_test(maps_with_leans_join_to_the_whole_index),
+        cmocka_unit_test(every_flipped_byte_of_a_map_with_leans_is_found),
+        cmocka_unit_test(leans_of_a_map_are_checked),
         cmocka_unit_test(thousands_of_filemarks),
         cmocka_unit_test(map_must_join_to_the_end),
         cmocka_unit_test(impossible_maps_are_not_encoded),

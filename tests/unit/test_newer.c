@@ -12,7 +12,8 @@
 #include "vtl/scrub/verify.h"
 
 #define TAPE "NEW001L8"
-#define HEAD_3 "of format version 3; this s3vtl reads 1 and 2"
+#define HEAD_4 "of format version 4; this s3vtl reads 1 to 3"
+#define SEGMENT_3 "of format version 3; this s3vtl reads 1 and 2"
 
 static void path_of(char path[300], const char *kind)
 {
@@ -38,7 +39,7 @@ static void put_newer_head(const char *name)
     char path[300], *buf = NULL;
     size_t len = 0;
     path_of(path, name);
-    json_t *j = json_pack("{s:i, s:s}", "version", 3, "tape", "in other words");
+    json_t *j = json_pack("{s:i, s:s}", "version", 4, "tape", "in other words");
     assert_int_equal(json_seal(j, &buf, &len), 0);
     FILE *f = fopen(path, "w");
     assert_non_null(f);
@@ -95,7 +96,7 @@ static void a_later_head_fences_and_is_named(void **state)
     struct library *lib = with_a_newer_head(c);
     move(lib, SLOT, DRIVE);
     assert_int_equal(write_id(library_drive(lib, 0), 2), TAPE_NOT_OWNED);
-    assert_true(has_trouble(lib, HEAD_3));
+    assert_true(has_trouble(lib, HEAD_4));
     move(lib, DRIVE, SLOT);
     assert_int_equal(objects_of("head"), 2); /* and no claim */
     close_library(lib);
@@ -108,9 +109,9 @@ static void nothing_that_mends_touches_a_later_head(void **state)
     struct vtl_config *c = config("one", "remote", "16M");
     struct library *lib = with_a_newer_head(c);
     unsigned segments = objects_of("seg");
-    refused(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-claim", "barcode", TAPE, "force", 1), HEAD_3);
-    refused(lib, json_pack("{s:s, s:s}", "op", "tape-gc", "barcode", TAPE), HEAD_3);
-    refused(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-remove", "barcode", TAPE, "force", 1), HEAD_3);
+    refused(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-claim", "barcode", TAPE, "force", 1), HEAD_4);
+    refused(lib, json_pack("{s:s, s:s}", "op", "tape-gc", "barcode", TAPE), HEAD_4);
+    refused(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-remove", "barcode", TAPE, "force", 1), HEAD_4);
     assert_true(exists(NEWER));
     assert_int_equal(objects_of("head"), 2);
     assert_int_equal(objects_of("aside"), 0);
@@ -128,7 +129,7 @@ static void junk_above_a_later_head_goes_aside_alone(void **state)
     struct library *lib = with_a_newer_head(c);
     path_of(path, "head/99999999-00000001-0000000001");
     fclose(fopen(path, "w"));
-    refused(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-claim", "barcode", TAPE, "force", 1), HEAD_3);
+    refused(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-claim", "barcode", TAPE, "force", 1), HEAD_4);
     assert_true(exists(NEWER));
     assert_int_equal(objects_of("aside"), 1);
     close_library(lib);
@@ -144,7 +145,7 @@ static void verify_names_the_version(void **state)
     struct errtext err = {""};
     const struct verify_options o = {.parallel = 1};
     assert_int_equal(verify_cartridge(lib->eng.store, TAPE, &o, &r, &err), -EPROTONOSUPPORT);
-    assert_non_null(strstr(err.text, HEAD_3));
+    assert_non_null(strstr(err.text, HEAD_4));
     close_library(lib);
     config_free(c);
 }
@@ -173,8 +174,8 @@ static void a_rebuild_names_the_version_and_makes_no_other_head(void **state)
     (void)state;
     struct vtl_config *c = config("one", "remote", "16M");
     close_library(with_a_newer_head(c));
-    rebuild_fails("two", false, HEAD_3);
-    rebuild_fails("two", true, HEAD_3);
+    rebuild_fails("two", false, HEAD_4);
+    rebuild_fails("two", true, HEAD_4);
     assert_true(exists(NEWER));
     assert_int_equal(objects_of("head"), 2);
     config_free(c);
@@ -194,7 +195,7 @@ static void a_later_head_in_no_library_is_named(void **state)
     r = call(lib, json_pack("{s:s}", "op", "strangers"));
     const json_t *s = json_array_get(json_object_get(r, "strangers"), 0);
     assert_string_equal(json_string_value(json_object_get(s, "barcode")), TAPE);
-    assert_non_null(strstr(json_string_value(json_object_get(s, "error")), HEAD_3));
+    assert_non_null(strstr(json_string_value(json_object_get(s, "error")), HEAD_4));
     json_decref(r);
     close_library(lib);
     config_free(two);
@@ -203,14 +204,14 @@ static void a_later_head_in_no_library_is_named(void **state)
 
 /* ---- maps and segments ---- */
 
-static void change_version(const char *path, size_t crc_at)
+static void change_version(const char *path, size_t crc_at, uint32_t version)
 {
     uint8_t h[192];
     assert_int_equal(chmod(path, 0600), 0);
     FILE *f = fopen(path, "r+");
     assert_non_null(f);
     assert_int_equal(fread(h, 1, crc_at, f), crc_at);
-    put_le32(h + 8, 3);
+    put_le32(h + 8, version);
     put_le32(h + crc_at, crc32c(0, h, crc_at));
     rewind(f);
     assert_int_equal(fwrite(h, 1, crc_at + 4, f), crc_at + 4);
@@ -233,7 +234,7 @@ static void put_head_with_map(struct library *lib, const struct head *old, const
     assert_int_equal(e->store->ops->put(e->store, key, &src, NULL, NULL), 0);
     free(buf);
     (void)snprintf(path, sizeof(path), "%s/store/%s", dir, key);
-    change_version(path, 92);
+    change_version(path, 92, 4);
     h.id = (struct seg_id){old->id.epoch + 1, e->writer, 1};
     h.maps = &m;
     h.n_maps = 1;
@@ -259,12 +260,12 @@ static void a_map_of_a_later_version_is_named(void **state)
     assert_int_equal(commit_read_index(lib->eng.store, &h, &x, NULL, &err), 0);
     put_head_with_map(lib, &h, &x);
     assert_int_equal(verify_cartridge(lib->eng.store, TAPE, &o, &r, &err), -EPROTONOSUPPORT);
-    assert_non_null(strstr(err.text, "this map is " HEAD_3));
+    assert_non_null(strstr(err.text, "this map is " HEAD_4));
     tape_index_free(&x);
     head_free(&h);
     close_library(lib);
-    rebuild_fails("two", false, "this map is " HEAD_3);
-    rebuild_fails("two", true, "this map is " HEAD_3);
+    rebuild_fails("two", false, "this map is " HEAD_4);
+    rebuild_fails("two", true, "this map is " HEAD_4);
     assert_int_equal(objects_of("map"), 1);
     config_free(c);
 }
@@ -293,8 +294,8 @@ static void a_deep_rebuild_passes_over_no_later_segment(void **state)
     assert_int_equal(fscanf(f, "%90s", name + 4), 1);
     fclose(f);
     path_of(path, name);
-    change_version(path, 188);
-    rebuild_fails("two", true, "this segment is " HEAD_3);
+    change_version(path, 188, 3);
+    rebuild_fails("two", true, "this segment is " SEGMENT_3);
     assert_int_equal(objects_of("head"), 0);
     config_free(c);
 }

@@ -302,7 +302,7 @@ static void a_head_that_does_not_name_all_of_it_accepts_nothing(void **state)
     assert_int_equal(db_cartridge_add(db, &c, 0), 0);
     for (int whole = 0; whole < 2; whole++) {
         c.dirty = !whole;
-        assert_int_equal(db_committed(db, &c, NULL, 0), 0);
+        assert_int_equal(db_committed(db, &c, NULL, 0, NULL, 0), 0);
         assert_int_equal(db_written(db, 1, take_accepted, &accepted), 0);
         assert_int_equal(accepted != 0, whole);
     }

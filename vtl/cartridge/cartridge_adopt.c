@@ -84,7 +84,7 @@ int cartridge_adopt(struct cartridge *c, const struct head *h, struct tape_index
     row.rowid = c->row.rowid;
     row.fenced = DB_FENCED_READER;
     row.rebuilt = false;
-    int rc = db_cartridge_adopt(c->eng->db, &row, x, h->maps, h->n_maps);
+    int rc = db_cartridge_adopt(c->eng->db, &row, x, h);
     if (rc) {
         free(row.mam);
         free(row.counters);
@@ -98,6 +98,7 @@ int cartridge_adopt(struct cartridge *c, const struct head *h, struct tape_index
     take_row(c, &row);
     tape_index_free(&c->live);
     c->live = *x;
+    leans_free(&c->live.leans); /* the state has them */
     tape_index_init(x);
     free(c->maps);
     c->maps = maps;

@@ -183,7 +183,7 @@ static int record(struct cartridge *c, struct snapshot *s)
     c->n_maps = s->n_maps;
     s->maps = NULL;
     cartridge_cut_maps(c);
-    int rc = db_committed(c->eng->db, &c->row, c->maps, c->n_maps);
+    int rc = db_committed(c->eng->db, &c->row, c->maps, c->n_maps, NULL, 0);
     if (rc) {
         cartridge_set_row(c, &old);
         free(c->maps);

@@ -19,6 +19,9 @@ void head_free(struct head *h)
     json_decref(h->counters);
     free(h->maps);
     tape_index_free(&h->inl);
+    free(h->leaners);
+    leans_free(&h->pending);
+    free(h->kept);
     head_init(h);
 }
 
@@ -98,7 +101,9 @@ const char *head_wrong(const struct head *h)
     if (h->next_segment > SEG_MAX_SEQUENCE + 1 || h->next_map > SEG_MAX_SEQUENCE + 1)
         return "next_segment, next_map";
     const char *wrong = maps_wrong(h);
-    return wrong ? wrong : segments_wrong(h);
+    if (!wrong)
+        wrong = segments_wrong(h);
+    return wrong ? wrong : head_leans_wrong(h);
 }
 
 /* ---- into JSON ---- */
@@ -183,7 +188,8 @@ static bool put_id(json_t *j, const char *key, uint32_t id)
 
 static bool put_identity(json_t *j, const struct head *h)
 {
-    return put_number(j, "version", HEAD_VERSION) && put_number(j, "epoch", h->id.epoch) &&
+    int version = !h->claim && head_has_leans(h) ? HEAD_VERSION : HEAD_VERSION_2;
+    return put_number(j, "version", (uint64_t)version) && put_number(j, "epoch", h->id.epoch) &&
            put_id(j, "writer", h->id.writer) && put_number(j, "n", h->id.number) &&
            put(j, "claim", json_boolean(h->claim)) && put(j, "barcode", json_string(h->barcode)) &&
            put_hex(j, "cartridge", h->cartridge, sizeof(h->cartridge)) &&
@@ -201,7 +207,7 @@ static bool put_state(json_t *j, const struct head *h)
            (!h->mam || put(j, "mam", json_incref(h->mam))) &&
            (!h->counters || put(j, "counters", json_incref(h->counters))) &&
            put_number(j, "end_object", h->end_object) && put_number(j, "end_file", h->end_file) && put_maps(j, h) &&
-           put_segments(j, &h->inl) && put_filemarks(j, &h->inl);
+           put_segments(j, &h->inl) && put_filemarks(j, &h->inl) && (!head_has_leans(h) || head_put_leans(j, h));
 }
 
 int head_encode(const struct head *h, char **buf, size_t *len)

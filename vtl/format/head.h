@@ -41,19 +41,27 @@ struct head {
     size_t n_maps;
     struct tape_index inl; /* the newest segments and their filemarks; unlike a full index, may begin at any object */
     uint64_t end_object, end_file; /* end of data */
+    /* All that follows makes it a head of version 3, and so does inl.leans. */
+    struct head_leaner *leaners; /* who may lean on this cartridge */
+    size_t n_leaners;
+    bool at_rest;         /* nothing was open or waited to be stored: it leans on nothing but what this head names */
+    struct leans pending; /* what it leans on in segments that the head does not name yet; segment is 0 */
+    bool removed;         /* a place only, without a tape: of segments that leaners need */
+    struct seg_id *kept;  /* then: these */
+    size_t n_kept;
 };
 
 void head_init(struct head *h);
 void head_free(struct head *h);
 
-/* Always as the newest version. *buf is malloc'd; the caller frees it. 0, -ENOMEM, -EINVAL. */
+/* As version 3 if there is anything that only that has, else as version 2. *buf is malloc'd; the caller frees it. 0, -ENOMEM, -EINVAL. */
 int head_encode(const struct head *h, char **buf, size_t *len);
 /* Checks the CRC line, the types, every count and range. Initialises out, which is empty on failure, with *err:
  * -EBADMSG; or -EPROTONOSUPPORT when it is whole, and of a later version: no damage, but nothing that this program
  * could read. */
 int head_decode(const void *buf, size_t len, struct head *out, struct errtext *err);
 
-/* Encodes segments x->segs[first .. first + n) and their filemarks as a map. */
+/* Encodes segments x->segs[first .. first + n), their filemarks and leans as a map: of version 3 if there are leans, else 2. */
 int map_encode(const uint8_t cartridge[16], const struct seg_id *id, const struct tape_index *x, size_t first, size_t n,
                void **buf, size_t *len);
 /* Appends the map's segments to x, whose end must be the map's first object (else -EBADMSG). x is unchanged on failure.

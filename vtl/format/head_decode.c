@@ -244,6 +244,10 @@ static int decode(const json_t *j, struct head *h, const char **what)
         rc = get_index(j, version, &h->inl);
         if (rc)
             return rc;
+        *what = "at_rest, leaners, removed, kept, sources, leans, pending";
+        rc = version > HEAD_VERSION_2 ? head_get_leans(j, h) : 0;
+        if (rc)
+            return rc;
     }
     *what = head_wrong(h);
     return *what ? -EBADMSG : 0;
@@ -255,7 +259,7 @@ static int check_version(const json_t *j, struct errtext *err)
     uint64_t version = 0;
     if (!get_number(j, "version", SEG_MAX_NUMBER, &version) || version <= HEAD_VERSION)
         return 0;
-    return errtext_set(err, -EPROTONOSUPPORT, "this head is of format version %" PRIu64 "; this s3vtl reads %d and %d",
+    return errtext_set(err, -EPROTONOSUPPORT, "this head is of format version %" PRIu64 "; this s3vtl reads %d to %d",
                        version, HEAD_VERSION_1, HEAD_VERSION);
 }
 

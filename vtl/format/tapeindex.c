@@ -19,6 +19,7 @@ void tape_index_free(struct tape_index *x)
 {
     free(x->segs);
     free(x->fms);
+    leans_free(&x->leans);
     tape_index_init(x);
 }
 
@@ -197,6 +198,10 @@ int tape_index_copy(struct tape_index *dst, const struct tape_index *src)
         memcpy(dst->fms, src->fms, src->n_fms * sizeof(*src->fms));
     dst->n_segs = src->n_segs;
     dst->n_fms = src->n_fms;
+    if (leans_append(&dst->leans, 0, &src->leans, 0, src->n_segs)) {
+        tape_index_free(dst);
+        return -ENOMEM;
+    }
     return 0;
 }
 
@@ -268,6 +273,7 @@ void tape_index_truncate(struct tape_index *x, uint64_t object)
         return;
     uint64_t file = tape_index_file_of(x, object);
     x->n_segs = segs_before(x, object);
+    leans_cut(&x->leans, x->n_segs);
     if (x->n_segs) {
         struct seg_ref *last = &x->segs[x->n_segs - 1];
         if (object < last->first_object + last->objects)

@@ -3,6 +3,7 @@
 #ifndef S3VTL_TAPEINDEX_H
 #define S3VTL_TAPEINDEX_H
 
+#include "vtl/format/leans.h"
 #include "vtl/format/segment.h"
 
 /* A segment as the cartridge uses it. */
@@ -32,6 +33,7 @@ struct tape_index {
     size_t n_segs, room_segs;
     struct tape_fm *fms;
     size_t n_fms, room_fms;
+    struct leans leans; /* of segs, as heads and maps have them; those of a cartridge at work are in the state only */
 };
 
 void tape_index_init(struct tape_index *x);

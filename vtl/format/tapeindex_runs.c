@@ -70,5 +70,9 @@ int tape_index_slice(struct tape_index *dst, const struct tape_index *src, size_
     dst->n_fms = n_runs;
     dst->room_fms = n_runs ? n_runs : 1;
     free(runs);
+    if (leans_append(&dst->leans, 0, &src->leans, first, n)) {
+        tape_index_free(dst);
+        return -ENOMEM;
+    }
     return 0;
 }

@@ -213,7 +213,7 @@ int rebuild_row(struct library *lib, int64_t old, const struct head *h, const st
 {
     struct db *db = lib->eng.db;
     commit_row_of_head(h, x, row);
-    int rc = db_cartridge_restore(db, old, row, address, x, h->maps, h->n_maps);
+    int rc = db_cartridge_restore(db, old, row, address, x, h);
     if (rc) {
         free(row->mam);
         free(row->counters);

@@ -103,8 +103,8 @@ static int add_sums(struct db *db)
 
 /* steps[n] makes version n + 1 of version n. To change the state, add one; never change those that are there.
  * One that adds a column to a table with sums ends by db_sums_make. */
-static int (*const steps[])(struct db *db) = {make_tables, add_columns, add_identity,
-                                              add_crcs,    add_sums,    db_history_tables};
+static int (*const steps[])(struct db *db) = {make_tables, add_columns,       add_identity,   add_crcs,
+                                              add_sums,    db_history_tables, db_leans_tables};
 #define STATE_VERSION (sizeof(steps) / sizeof(steps[0]))
 
 /* A step and its stamp are one transaction: after a crash the state is of the version that it says. Another process may
@@ -507,6 +507,10 @@ int db_cartridge_delete_rows(struct db *db, int64_t rowid)
         rc = delete_where(db, "DELETE FROM map WHERE cartridge=?", rowid);
     if (!rc)
         rc = delete_where(db, "DELETE FROM garbage WHERE cartridge=?", rowid);
+    if (!rc)
+        rc = delete_where(db, "DELETE FROM lean WHERE cartridge=?", rowid);
+    if (!rc)
+        rc = delete_where(db, "DELETE FROM leaner WHERE cartridge=?", rowid);
     return rc;
 }
 

@@ -135,21 +135,60 @@ struct db_change {
 int db_change(struct db *db, const struct db_cartridge *c, const struct db_change *ch);
 int db_segment_stored(struct db *db, int64_t cartridge, const struct seg_id *id);
 /* A cartridge as the bucket has it, with all its segments STORED, in place of the one with rowid old (0: none): whole or
- * not at all, as a cartridge without its segments would be written over. c->rowid is set: to old, if there was one. */
+ * not at all, as a cartridge without its segments would be written over. What the segments lean on comes with x, maps and
+ * leaners with the head. c->rowid is set: to old, if there was one. */
 int db_cartridge_restore(struct db *db, int64_t old, struct db_cartridge *c, uint16_t address,
-                         const struct tape_index *x, const struct map_ref *maps, size_t n_maps);
+                         const struct tape_index *x, const struct head *h);
 /* The same for the cartridge of row c->rowid, which stays where it is. */
-int db_cartridge_adopt(struct db *db, struct db_cartridge *c, const struct tape_index *x, const struct map_ref *maps,
-                       size_t n_maps);
+int db_cartridge_adopt(struct db *db, struct db_cartridge *c, const struct tape_index *x, const struct head *h);
 
 int db_maps(struct db *db, int64_t cartridge, int (*fn)(void *arg, const struct map_ref *m), void *arg);
-/* A head is committed: the cartridge's columns and its maps; maps that it no longer names become garbage. */
-int db_committed(struct db *db, const struct db_cartridge *c, const struct map_ref *maps, size_t n_maps);
+/* A head is committed, which lists these leaners: the cartridge's columns and its maps; maps that it no longer names become
+ * garbage. */
+int db_committed(struct db *db, const struct db_cartridge *c, const struct map_ref *maps, size_t n_maps,
+                 const struct head_leaner *leaners, size_t n_leaners);
 
 /* Objects of a cartridge to delete. */
 int db_garbage(struct db *db, int64_t cartridge, int (*fn)(void *arg, const char *key), void *arg);
 int db_garbage_add(struct db *db, int64_t cartridge, const char *const *keys, size_t n);
 int db_garbage_done(struct db *db, int64_t cartridge, const char *const *keys, size_t n);
+
+/* ---- what leans on what: a segment that holds copies on those that they are out of ---- */
+
+/* Segment, of the cartridge with that rowid, is about to copy out of the source. In the state when this returns 0, also
+ * if it was before. -ESTALE: not this source, or not now: it must be a live STORED row, among those that its cartridge's
+ * last committed head names, of the same size and CRC; neither cartridge is fenced; and that head lists the leaner, as of
+ * this run of its gateway, with n not below rested: the last head that the leaner tried to put at rest in this run (0:
+ * none), behind which it may not copy before it is listed anew. The leaner's segment needs no row yet. */
+int db_lean_add(struct db *db, int64_t leaner, const struct seg_id *segment, uint64_t rested,
+                const struct seg_source *s);
+typedef int (*db_lean_fn)(void *arg, const struct seg_id *segment, const struct seg_source *s);
+/* What a cartridge leans on, in order of its segments' names. segment: only this one's; NULL: all. */
+int db_leans(struct db *db, int64_t cartridge, const struct seg_id *segment, db_lean_fn fn, void *arg);
+int db_has_leans(struct db *db, int64_t cartridge, bool *has);
+/* Segments below that barcode's keys that cartridges of this state lean on which are not fenced; in order of their names. */
+int db_leaned_on(struct db *db, const char *barcode, int (*fn)(void *arg, const struct seg_id *id), void *arg);
+/* Which cartridges of this state lean on a segment: their barcodes. */
+int db_leaners_of(struct db *db, const char *barcode, const struct seg_id *id,
+                  int (*fn)(void *arg, const char *barcode), void *arg);
+/* How much cartridges share, by the rows here: segments of the one that is leaned on. */
+struct db_share {
+    char barcode[33]; /* of the other */
+    uint64_t segments, bytes;
+};
+/* lent: for each that leans on the cartridge; else for each that it leans on. */
+int db_shares(struct db *db, const char *barcode, bool lent, int (*fn)(void *arg, const struct db_share *s), void *arg);
+
+/* Who may lean on a cartridge. */
+struct db_leaner {
+    struct head_leaner wanted; /* as its next head is to list it */
+    struct seg_id named;       /* as its last committed head does; epoch 0: not */
+};
+int db_leaners(struct db *db, int64_t source, int (*fn)(void *arg, const struct db_leaner *l), void *arg);
+/* The next head of the source is to list l, or one of the same run with a higher n. *listed: the last one does. */
+int db_lend(struct db *db, int64_t source, const struct head_leaner *l, bool *listed);
+/* The next head is not to list it; from now on, until one lists it anew, it adds no lean. */
+int db_leaner_drop(struct db *db, int64_t source, const struct head_leaner *l);
 
 /* ---- what was written, and what trouble there was: for the report ---- */
 

@@ -11,7 +11,18 @@
 /* lock: one transaction or query at a time, from db_enter to db_leave. It is held while a query gives its rows to its
  * caller, who may take what is below it (LOCK_RANKS: the elements, the spool), but call nothing of db.h. So a cartridge
  * of 300,000 segments is not in memory twice. */
-enum db_summed { DB_ELEMENT, DB_CARTRIDGE, DB_SEGMENT, DB_MAP, DB_GARBAGE, DB_WRITTEN, DB_HAPPENING, DB_N_SUMMED };
+enum db_summed {
+    DB_ELEMENT,
+    DB_CARTRIDGE,
+    DB_SEGMENT,
+    DB_MAP,
+    DB_GARBAGE,
+    DB_WRITTEN,
+    DB_HAPPENING,
+    DB_LEAN,
+    DB_LEANER,
+    DB_N_SUMMED
+};
 
 struct db {
     sqlite3 *sql;
@@ -65,7 +76,21 @@ sqlite3_stmt *db_prepare_summed(struct db *db, enum db_summed t, const char *sql
 int db_check_row(struct db *db, sqlite3_stmt *st, int col, enum db_summed t, const char *row);
 /* In a query of cartridge c: what content must be. */
 #define DB_CONTENT_OF(table) "(SELECT coalesce(sum(x.sum),0) FROM " table " x WHERE x.cartridge=c.rowid)"
-#define DB_CONTENT "(" DB_CONTENT_OF("segment") "+" DB_CONTENT_OF("map") "+" DB_CONTENT_OF("garbage") ")"
+#define DB_CONTENT_6 "(" DB_CONTENT_OF("segment") "+" DB_CONTENT_OF("map") "+" DB_CONTENT_OF("garbage") ")"
+#define DB_CONTENT "(" DB_CONTENT_6 "+" DB_CONTENT_OF("lean") "+" DB_CONTENT_OF("leaner") ")"
+
+/* ---- db_leans.c; but for the first within a transaction ---- */
+int db_leans_tables(struct db *db); /* makes its tables, and the sums of all; in a step */
+int db_lean_insert(struct db *db, int64_t cartridge, const struct seg_id *segment, const struct seg_source *s);
+/* The segment's leans, if it has neither a row nor a garbage row any more. */
+int db_lean_forget(struct db *db, int64_t cartridge, const struct seg_id *segment);
+int db_lean_rename(struct db *db, int64_t cartridge, const struct seg_id *from, const struct seg_id *to);
+int db_any_lean(struct db *db, int64_t cartridge, bool *any);
+int db_check_leans(struct db *db, int64_t cartridge);
+int db_each_leaner(struct db *db, int64_t source, int (*fn)(void *arg, const struct db_leaner *l), void *arg);
+/* A head that lists just these is committed. */
+int db_leaners_named(struct db *db, int64_t source, const struct head_leaner *v, size_t n);
+int db_leans_restore(struct db *db, int64_t cartridge, const struct tape_index *x, const struct head *h);
 
 /* ---- db_history.c ---- */
 int db_history_tables(struct db *db); /* makes its tables, and the sums of all; in a step */

@@ -124,9 +124,9 @@ int db_segment_drop(struct db *db, int64_t cartridge, const struct seg_id *id)
     int rc = db_begin(db);
     if (rc)
         return rc;
-    return db_end(db,
-                  segment_statement(db, "DELETE FROM segment WHERE cartridge=? AND epoch=? AND writer=? AND number=?",
-                                    cartridge, id));
+    rc = segment_statement(db, "DELETE FROM segment WHERE cartridge=? AND epoch=? AND writer=? AND number=?", cartridge,
+                           id);
+    return db_end(db, rc ? rc : db_lean_forget(db, cartridge, id));
 }
 
 int db_segment_stored(struct db *db, int64_t cartridge, const struct seg_id *id)
@@ -159,6 +159,8 @@ int db_segment_rename(struct db *db, const struct db_cartridge *c, const struct 
     if (rc)
         return rc;
     rc = rename_open(db, c->rowid, from, to);
+    if (!rc)
+        rc = db_lean_rename(db, c->rowid, from, to);
     if (!rc)
         rc = db_cartridge_write(db, c);
     return db_end(db, rc);
@@ -342,7 +344,8 @@ static int delete_maps(struct db *db, int64_t cartridge)
     return db_step(db, st);
 }
 
-int db_committed(struct db *db, const struct db_cartridge *c, const struct map_ref *maps, size_t n_maps)
+int db_committed(struct db *db, const struct db_cartridge *c, const struct map_ref *maps, size_t n_maps,
+                 const struct head_leaner *leaners, size_t n_leaners)
 {
     int rc = db_begin(db);
     if (rc)
@@ -352,6 +355,8 @@ int db_committed(struct db *db, const struct db_cartridge *c, const struct map_r
         rc = delete_maps(db, c->rowid);
     for (size_t i = 0; !rc && i < n_maps; i++)
         rc = map_insert(db, c->rowid, i, &maps[i]);
+    if (!rc)
+        rc = db_leaners_named(db, c->rowid, leaners, n_leaners);
     if (!rc)
         rc = db_cartridge_write(db, c);
     if (!rc && !c->dirty)
@@ -376,30 +381,29 @@ static int insert_stored(struct db *db, int64_t cartridge, const struct tape_ind
 }
 
 static int insert_whole(struct db *db, struct db_cartridge *c, uint16_t address, const struct tape_index *x,
-                        const struct map_ref *maps, size_t n_maps)
+                        const struct head *h)
 {
     int rc = db_cartridge_insert(db, c, address);
     if (!rc)
         rc = insert_stored(db, c->rowid, x);
-    for (size_t i = 0; !rc && i < n_maps; i++)
-        rc = map_insert(db, c->rowid, i, &maps[i]);
-    return rc;
+    for (size_t i = 0; !rc && i < h->n_maps; i++)
+        rc = map_insert(db, c->rowid, i, &h->maps[i]);
+    return rc ? rc : db_leans_restore(db, c->rowid, x, h);
 }
 
-int db_cartridge_adopt(struct db *db, struct db_cartridge *c, const struct tape_index *x, const struct map_ref *maps,
-                       size_t n_maps)
+int db_cartridge_adopt(struct db *db, struct db_cartridge *c, const struct tape_index *x, const struct head *h)
 {
     int rc = db_begin(db);
     if (rc)
         return rc;
     rc = db_cartridge_delete_rows(db, c->rowid);
     if (!rc)
-        rc = insert_whole(db, c, 0, x, maps, n_maps);
+        rc = insert_whole(db, c, 0, x, h);
     return db_end(db, rc);
 }
 
 int db_cartridge_restore(struct db *db, int64_t old, struct db_cartridge *c, uint16_t address,
-                         const struct tape_index *x, const struct map_ref *maps, size_t n_maps)
+                         const struct tape_index *x, const struct head *h)
 {
     int rc = db_begin(db);
     if (rc)
@@ -408,7 +412,7 @@ int db_cartridge_restore(struct db *db, int64_t old, struct db_cartridge *c, uin
     if (old)
         rc = db_cartridge_delete(db, old, c->barcode);
     if (!rc)
-        rc = insert_whole(db, c, address, x, maps, n_maps);
+        rc = insert_whole(db, c, address, x, h);
     return db_end(db, rc);
 }
 
@@ -449,13 +453,28 @@ int db_garbage_add(struct db *db, int64_t cartridge, const char *const *keys, si
     return rc ? rc : db_end(db, garbage_steps(db, prepare_garbage_insert(db), cartridge, keys, n));
 }
 
+/* The objects are gone: if they were segments that leaned on others, they do no more. */
+static int forget_leans(struct db *db, int64_t cartridge, const char *const *keys, size_t n)
+{
+    bool any = false;
+    int rc = db_any_lean(db, cartridge, &any);
+    for (size_t i = 0; !rc && any && i < n; i++) {
+        const char *name = strstr(keys[i], "/seg/");
+        struct seg_id id;
+        if (name && seg_id_parse(name + strlen("/seg/"), &id))
+            rc = db_lean_forget(db, cartridge, &id);
+    }
+    return rc;
+}
+
 int db_garbage_done(struct db *db, int64_t cartridge, const char *const *keys, size_t n)
 {
     int rc = db_begin(db);
     if (rc)
         return rc;
     sqlite3_stmt *st = db_prepare(db, "DELETE FROM garbage WHERE cartridge=? AND key=?");
-    return db_end(db, garbage_steps(db, st, cartridge, keys, n));
+    rc = garbage_steps(db, st, cartridge, keys, n);
+    return db_end(db, rc ? rc : forget_leans(db, cartridge, keys, n));
 }
 
 /* ---- are they all what was written? ---- */
@@ -474,9 +493,9 @@ static int check_own_row(struct db *db, int64_t rowid)
     const char *barcode = (const char *)sqlite3_column_text(st, 2);
     rc = db_check_row(db, st, 0, DB_CARTRIDGE, barcode ? barcode : "");
     if (!rc && !sqlite3_column_int(st, 1))
-        rc = db_fail(
-            db, -EBADMSG,
-            "state.db: rows of this cartridge in segment, map or garbage are gone, or not its own: " DB_WAY_OUT);
+        rc = db_fail(db, -EBADMSG,
+                     "state.db: rows of this cartridge in segment, map, garbage, lean or leaner are gone, or not its "
+                     "own: " DB_WAY_OUT);
     return rc;
 }
 
@@ -512,6 +531,8 @@ static int check_cartridge(struct db *db, int64_t rowid)
         rc = each_map(db, rowid, no_map, NULL);
     if (!rc)
         rc = each_garbage(db, rowid, no_garbage, NULL);
+    if (!rc)
+        rc = db_check_leans(db, rowid);
     return rc ? rc : check_own_row(db, rowid);
 }
 

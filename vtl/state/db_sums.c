@@ -24,6 +24,11 @@ static const struct {
     [DB_GARBAGE] = {"garbage", "cartridge=NEW.cartridge AND key=NEW.key", true},
     [DB_WRITTEN] = {"written", "id=NEW.id AND began=NEW.began AND run=NEW.run", false},
     [DB_HAPPENING] = {"happening", "number=NEW.number", false},
+    [DB_LEAN] = {"lean",
+                 "cartridge=NEW.cartridge AND epoch=NEW.epoch AND writer=NEW.writer AND number=NEW.number AND"
+                 " s_barcode=NEW.s_barcode AND s_epoch=NEW.s_epoch AND s_writer=NEW.s_writer AND s_number=NEW.s_number",
+                 true},
+    [DB_LEANER] = {"leaner", "cartridge=NEW.cartridge AND barcode=NEW.barcode AND id=NEW.id", true},
 };
 
 /* ---- the function ---- */
@@ -156,14 +161,6 @@ static int make_triggers(struct db *db, enum db_summed t, const char *now, const
     return rc || !summed[t].owned ? rc : make_owned(db, t);
 }
 
-/* All triggers of all tables are away meanwhile. */
-static int fill(struct db *db, enum db_summed t, const char *now)
-{
-    const char *table = summed[t].table;
-    int rc = t == DB_CARTRIDGE ? db_exec(db, "UPDATE cartridge AS c SET content=" DB_CONTENT) : 0;
-    return rc ? rc : exec_format(db, "UPDATE %s SET sum=rowsum('%s',%s)", table, table, now);
-}
-
 /* Not yet, of those that a later step makes: 0. Or a negative errno. */
 static int is_there(struct db *db, enum db_summed t)
 {
@@ -171,6 +168,23 @@ static int is_there(struct db *db, enum db_summed t)
     if (st)
         sqlite3_bind_text(st, 1, summed[t].table, -1, SQLITE_STATIC);
     return db_row(db, st);
+}
+
+static int fill_content(struct db *db)
+{
+    int leans = is_there(db, DB_LEANER);
+    if (leans < 0)
+        return leans;
+    return db_exec(db, leans ? "UPDATE cartridge AS c SET content=" DB_CONTENT
+                             : "UPDATE cartridge AS c SET content=" DB_CONTENT_6);
+}
+
+/* All triggers of all tables are away meanwhile. */
+static int fill(struct db *db, enum db_summed t, const char *now)
+{
+    const char *table = summed[t].table;
+    int rc = t == DB_CARTRIDGE ? fill_content(db) : 0;
+    return rc ? rc : exec_format(db, "UPDATE %s SET sum=rowsum('%s',%s)", table, table, now);
 }
 
 static int for_columns(struct db *db, enum db_summed t, bool triggers)
@@ -190,8 +204,8 @@ static int for_columns(struct db *db, enum db_summed t, bool triggers)
 int db_sums_make(struct db *db)
 {
     /* A cartridge's last, as it holds those of its rows. */
-    static const enum db_summed order[] = {DB_ELEMENT, DB_WRITTEN, DB_HAPPENING, DB_SEGMENT,
-                                           DB_MAP,     DB_GARBAGE, DB_CARTRIDGE};
+    static const enum db_summed order[] = {DB_ELEMENT, DB_WRITTEN, DB_HAPPENING, DB_SEGMENT,  DB_MAP,
+                                           DB_GARBAGE, DB_LEAN,    DB_LEANER,    DB_CARTRIDGE};
     int rc = 0;
     for (int t = 0; !rc && t < DB_N_SUMMED; t++)
         rc = drop_triggers(db, (enum db_summed)t);

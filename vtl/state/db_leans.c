@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * db_leans.c: the gateway's state in SQLite: which segments copy out of which, and who may lean on whom (db.h).
+ *
+ *  1. A lean row is there before the first copy is in a file, and goes with the last of what could name the segment that
+ *     leans: its row, and the garbage row of its object, which the last head may still name.
+ *  2. A lean is added only to a segment with a live STORED row, never to garbage. So whoever deletes garbage, and looks at
+ *     the leans behind the transaction that made it garbage, sees all there will ever be.
+ *  3. Rows of a fenced cartridge tell what this gateway had, and hold nothing up: its leans are those of its heads.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "vtl/format/barcode.h"
+#include "vtl/state/db_private.h"
+
+int db_leans_tables(struct db *db)
+{
+    static const char tables[] =
+        "CREATE TABLE IF NOT EXISTS lean(cartridge INTEGER NOT NULL, epoch INTEGER NOT NULL, writer INTEGER NOT NULL,"
+        " number INTEGER NOT NULL, s_barcode TEXT NOT NULL, s_epoch INTEGER NOT NULL, s_writer INTEGER NOT NULL,"
+        " s_number INTEGER NOT NULL, s_cartridge BLOB NOT NULL, size INTEGER NOT NULL, crc INTEGER NOT NULL,"
+        " sum INTEGER NOT NULL DEFAULT 0,"
+        " PRIMARY KEY(cartridge, epoch, writer, number, s_barcode, s_epoch, s_writer, s_number)) WITHOUT ROWID;"
+        "CREATE INDEX IF NOT EXISTS lean_source ON lean(s_barcode, s_epoch, s_writer, s_number);"
+        "CREATE TABLE IF NOT EXISTS leaner(cartridge INTEGER NOT NULL, barcode TEXT NOT NULL, id BLOB NOT NULL,"
+        " epoch INTEGER NOT NULL, writer INTEGER NOT NULL, n INTEGER NOT NULL, named_epoch INTEGER NOT NULL,"
+        " named_writer INTEGER NOT NULL, named_n INTEGER NOT NULL, sum INTEGER NOT NULL DEFAULT 0,"
+        " PRIMARY KEY(cartridge, barcode, id)) WITHOUT ROWID;";
+    int rc = db_exec(db, tables);
+    return rc ? rc : db_sums_make(db);
+}
+
+static uint64_t number_at(sqlite3_stmt *st, int col)
+{
+    return (uint64_t)sqlite3_column_int64(st, col);
+}
+
+static struct seg_id id_at(sqlite3_stmt *st, int col)
+{
+    return (struct seg_id){number_at(st, col), (uint32_t)number_at(st, col + 1), number_at(st, col + 2)};
+}
+
+static void bind_id(sqlite3_stmt *st, int p, const struct seg_id *id)
+{
+    sqlite3_bind_int64(st, p, (int64_t)id->epoch);
+    sqlite3_bind_int64(st, p + 1, id->writer);
+    sqlite3_bind_int64(st, p + 2, (int64_t)id->number);
+}
+
+/* A barcode and the id of its cartridge. */
+static void bind_whose(sqlite3_stmt *st, int p, const char *barcode, const uint8_t id[16])
+{
+    sqlite3_bind_text(st, p, barcode, -1, SQLITE_STATIC);
+    sqlite3_bind_blob(st, p + 1, id, 16, SQLITE_STATIC);
+}
+
+static int whose_at(sqlite3_stmt *st, int col, char barcode[33], uint8_t id[16])
+{
+    const char *text = (const char *)sqlite3_column_text(st, col);
+    const void *blob = sqlite3_column_blob(st, col + 1);
+    if (!text || !blob)
+        return -ENOMEM;
+    (void)snprintf(barcode, 33, "%s", text);
+    if (sqlite3_column_bytes(st, col + 1) == 16)
+        memcpy(id, blob, 16);
+    return 0;
+}
+
+/* ---- a lean is added ---- */
+
+/* Who is about to lean, as its row says. */
+struct leaner {
+    char barcode[33];
+    uint8_t id[16];
+    struct seg_id head;
+};
+
+static int read_leaner(struct db *db, int64_t rowid, struct leaner *l)
+{
+    DB_STMT st = db_prepare_summed(
+        db, DB_CARTRIDGE,
+        "SELECT barcode, id, head_epoch, head_writer, head_n, fenced, sum IS %s FROM cartridge WHERE rowid=?");
+    if (st)
+        sqlite3_bind_int64(st, 1, rowid);
+    int rc = db_row(db, st);
+    if (rc <= 0)
+        return rc ? rc : -ESTALE;
+    rc = whose_at(st, 0, l->barcode, l->id);
+    l->head = id_at(st, 2);
+    if (!rc)
+        rc = db_check_row(db, st, 6, DB_CARTRIDGE, l->barcode);
+    return !rc && sqlite3_column_int(st, 5) ? -ESTALE : rc;
+}
+
+/* The cartridge that is leaned on, and how many of its segments its head names. Not the leaner itself: its own segments
+ * would have to outlive each other. */
+static int find_source(struct db *db, int64_t leaner, const struct seg_source *s, int64_t *rowid, uint64_t *named)
+{
+    DB_STMT st = db_prepare_summed(
+        db, DB_CARTRIDGE, "SELECT rowid, commit_segs, fenced, sum IS %s FROM cartridge WHERE barcode=? AND id=?");
+    if (st)
+        bind_whose(st, 1, s->barcode, s->cartridge);
+    int rc = db_row(db, st);
+    if (rc <= 0)
+        return rc ? rc : -ESTALE;
+    *rowid = sqlite3_column_int64(st, 0);
+    *named = number_at(st, 1);
+    rc = db_check_row(db, st, 3, DB_CARTRIDGE, s->barcode);
+    return !rc && (sqlite3_column_int(st, 2) || *rowid == leaner) ? -ESTALE : rc;
+}
+
+/* Does the last committed head of the source list the leaner, in this run of its gateway, and since it was last at rest? */
+static int check_listed(struct db *db, int64_t source, const struct leaner *l, uint64_t rested)
+{
+    DB_STMT st = db_prepare_summed(db, DB_LEANER,
+                                   "SELECT named_epoch, named_writer, named_n, sum IS %s FROM leaner WHERE "
+                                   "cartridge=? AND barcode=? AND id=?");
+    if (st) {
+        sqlite3_bind_int64(st, 1, source);
+        bind_whose(st, 2, l->barcode, l->id);
+    }
+    int rc = db_row(db, st);
+    if (rc <= 0)
+        return rc ? rc : -ESTALE;
+    rc = db_check_row(db, st, 3, DB_LEANER, l->barcode);
+    struct seg_id named = id_at(st, 0);
+    bool listed =
+        number_at(st, 3) && named.epoch == l->head.epoch && named.writer == l->head.writer && named.number >= rested;
+    return rc ? rc : listed ? 0 : -ESTALE;
+}
+
+static int check_segment(struct db *db, int64_t source, uint64_t named, const struct seg_source *s)
+{
+    DB_STMT st = db_prepare_summed(
+        db, DB_SEGMENT,
+        "SELECT state, size, crc, (SELECT count(*) FROM segment b WHERE b.cartridge=s.cartridge AND b.state<>0 AND"
+        " b.first_object<s.first_object), sum IS %s FROM segment s WHERE cartridge=? AND epoch=? AND writer=? AND "
+        "number=?");
+    if (st) {
+        sqlite3_bind_int64(st, 1, source);
+        bind_id(st, 2, &s->id);
+    }
+    int rc = db_row(db, st);
+    if (rc <= 0)
+        return rc ? rc : -ESTALE;
+    char name[SEG_NAME_SIZE];
+    seg_id_format(&s->id, name);
+    rc = db_check_row(db, st, 4, DB_SEGMENT, name);
+    bool is = sqlite3_column_int(st, 0) == SEG_STORED && number_at(st, 1) == s->size && number_at(st, 2) == s->crc &&
+              number_at(st, 3) < named;
+    return rc ? rc : is ? 0 : -ESTALE;
+}
+
+int db_lean_insert(struct db *db, int64_t cartridge, const struct seg_id *segment, const struct seg_source *s)
+{
+    DB_STMT st = db_prepare(db, "INSERT OR IGNORE INTO lean(cartridge, epoch, writer, number, s_barcode, s_cartridge,"
+                                " s_epoch, s_writer, s_number, size, crc) VALUES(?,?,?,?,?,?,?,?,?,?,?)");
+    if (st) {
+        sqlite3_bind_int64(st, 1, cartridge);
+        bind_id(st, 2, segment);
+        bind_whose(st, 5, s->barcode, s->cartridge);
+        bind_id(st, 7, &s->id);
+        sqlite3_bind_int64(st, 10, (int64_t)s->size);
+        sqlite3_bind_int64(st, 11, s->crc);
+    }
+    return db_step(db, st);
+}
+
+int db_lean_add(struct db *db, int64_t leaner, const struct seg_id *segment, uint64_t rested,
+                const struct seg_source *s)
+{
+    struct leaner l = {.barcode = ""};
+    int64_t source = 0;
+    uint64_t named = 0;
+    int rc = db_begin(db);
+    if (rc)
+        return rc;
+    rc = read_leaner(db, leaner, &l);
+    if (!rc)
+        rc = find_source(db, leaner, s, &source, &named);
+    if (!rc)
+        rc = check_listed(db, source, &l, rested);
+    if (!rc)
+        rc = check_segment(db, source, named, s);
+    if (!rc)
+        rc = db_lean_insert(db, leaner, segment, s);
+    return db_end(db, rc);
+}
+
+/* ---- and goes ---- */
+
+int db_lean_forget(struct db *db, int64_t cartridge, const struct seg_id *segment)
+{
+    DB_STMT st = db_prepare(
+        db,
+        "DELETE FROM lean WHERE cartridge=?1 AND epoch=?2 AND writer=?3 AND number=?4"
+        " AND NOT EXISTS (SELECT 1 FROM segment s WHERE s.cartridge=?1 AND s.epoch=?2 AND s.writer=?3 AND s.number=?4)"
+        " AND NOT EXISTS (SELECT 1 FROM garbage g, cartridge c WHERE c.rowid=?1 AND g.cartridge=?1 AND"
+        " g.key='tapes/'||c.barcode||'/seg/'||?5)");
+    char name[SEG_NAME_SIZE];
+    seg_id_format(segment, name);
+    if (st) {
+        sqlite3_bind_int64(st, 1, cartridge);
+        bind_id(st, 2, segment);
+        sqlite3_bind_text(st, 5, name, -1, SQLITE_STATIC);
+    }
+    return db_step(db, st);
+}
+
+int db_lean_rename(struct db *db, int64_t cartridge, const struct seg_id *from, const struct seg_id *to)
+{
+    DB_STMT st = db_prepare(db, "UPDATE lean SET epoch=?5, writer=?6, number=?7"
+                                " WHERE cartridge=?1 AND epoch=?2 AND writer=?3 AND number=?4");
+    if (st) {
+        sqlite3_bind_int64(st, 1, cartridge);
+        bind_id(st, 2, from);
+        bind_id(st, 5, to);
+    }
+    return db_step(db, st);
+}
+
+/* ---- asking ---- */
+
+static int each_lean(struct db *db, int64_t cartridge, const struct seg_id *segment, db_lean_fn fn, void *arg)
+{
+    static const char all[] = "SELECT epoch, writer, number, s_barcode, s_cartridge, s_epoch, s_writer, s_number, size,"
+                              " crc, sum IS %s FROM lean WHERE cartridge=? ORDER BY epoch, writer, number";
+    static const char one[] = "SELECT epoch, writer, number, s_barcode, s_cartridge, s_epoch, s_writer, s_number, size,"
+                              " crc, sum IS %s FROM lean WHERE cartridge=? AND epoch=? AND writer=? AND number=?";
+    DB_STMT st = db_prepare_summed(db, DB_LEAN, segment ? one : all);
+    int rc;
+    if (st) {
+        sqlite3_bind_int64(st, 1, cartridge);
+        if (segment)
+            bind_id(st, 2, segment);
+    }
+    while ((rc = db_row(db, st)) > 0) {
+        struct seg_id leaner = id_at(st, 0);
+        struct seg_source s = {.id = id_at(st, 5), .size = number_at(st, 8), .crc = (uint32_t)number_at(st, 9)};
+        char name[SEG_NAME_SIZE];
+        seg_id_format(&leaner, name);
+        if ((rc = whose_at(st, 3, s.barcode, s.cartridge)) || (rc = db_check_row(db, st, 10, DB_LEAN, name)) ||
+            (fn && (rc = fn(arg, &leaner, &s))))
+            break;
+    }
+    return rc;
+}
+
+int db_check_leans(struct db *db, int64_t cartridge)
+{
+    int rc = each_lean(db, cartridge, NULL, NULL, NULL);
+    return rc ? rc : db_each_leaner(db, cartridge, NULL, NULL);
+}
+
+int db_leans(struct db *db, int64_t cartridge, const struct seg_id *segment, db_lean_fn fn, void *arg)
+{
+    db_enter(db);
+    return db_leave(db, each_lean(db, cartridge, segment, fn, arg));
+}
+
+int db_any_lean(struct db *db, int64_t cartridge, bool *any)
+{
+    DB_STMT st = db_prepare(db, "SELECT 1 FROM lean WHERE cartridge=? LIMIT 1");
+    if (st)
+        sqlite3_bind_int64(st, 1, cartridge);
+    int rc = db_row(db, st);
+    *any = rc > 0;
+    return rc < 0 ? rc : 0;
+}
+
+int db_has_leans(struct db *db, int64_t cartridge, bool *has)
+{
+    db_enter(db);
+    return db_leave(db, db_any_lean(db, cartridge, has));
+}
+
+/* What a fenced cartridge's rows say does not count. */
+#define COUNTS " NOT EXISTS (SELECT 1 FROM cartridge f WHERE f.rowid=l.cartridge AND f.fenced<>0)"
+
+static int each_leaned_on(struct db *db, const char *barcode, int (*fn)(void *arg, const struct seg_id *id), void *arg)
+{
+    DB_STMT st =
+        db_prepare_summed(db, DB_LEAN,
+                          "SELECT s_epoch, s_writer, s_number, sum IS %s FROM lean l WHERE s_barcode=? AND" COUNTS
+                          " ORDER BY s_epoch, s_writer, s_number");
+    struct seg_id last = {.epoch = 0};
+    int rc;
+    if (st)
+        sqlite3_bind_text(st, 1, barcode, -1, SQLITE_STATIC);
+    while ((rc = db_row(db, st)) > 0) {
+        struct seg_id id = id_at(st, 0);
+        char name[SEG_NAME_SIZE];
+        seg_id_format(&id, name);
+        rc = db_check_row(db, st, 3, DB_LEAN, name);
+        if (!rc && seg_id_compare(&id, &last))
+            rc = fn(arg, &id);
+        last = id;
+        if (rc)
+            break;
+    }
+    return rc;
+}
+
+int db_leaned_on(struct db *db, const char *barcode, int (*fn)(void *arg, const struct seg_id *id), void *arg)
+{
+    db_enter(db);
+    return db_leave(db, each_leaned_on(db, barcode, fn, arg));
+}
+
+static int each_leaner_of(struct db *db, const char *barcode, const struct seg_id *id,
+                          int (*fn)(void *arg, const char *barcode), void *arg)
+{
+    DB_STMT st = db_prepare(db, "SELECT DISTINCT c.barcode FROM lean l JOIN cartridge c ON c.rowid=l.cartridge WHERE"
+                                " s_barcode=? AND s_epoch=? AND s_writer=? AND s_number=? ORDER BY c.barcode");
+    int rc;
+    if (st) {
+        sqlite3_bind_text(st, 1, barcode, -1, SQLITE_STATIC);
+        bind_id(st, 2, id);
+    }
+    while ((rc = db_row(db, st)) > 0) {
+        const char *text = (const char *)sqlite3_column_text(st, 0);
+        if ((rc = text ? fn(arg, text) : -ENOMEM))
+            break;
+    }
+    return rc;
+}
+
+int db_leaners_of(struct db *db, const char *barcode, const struct seg_id *id,
+                  int (*fn)(void *arg, const char *barcode), void *arg)
+{
+    db_enter(db);
+    return db_leave(db, each_leaner_of(db, barcode, id, fn, arg));
+}
+
+static int each_share(struct db *db, const char *sql, const char *barcode,
+                      int (*fn)(void *arg, const struct db_share *s), void *arg)
+{
+    DB_STMT st = db_prepare(db, sql);
+    int rc;
+    if (st)
+        sqlite3_bind_text(st, 1, barcode, -1, SQLITE_STATIC);
+    while ((rc = db_row(db, st)) > 0) {
+        struct db_share s = {.segments = number_at(st, 1), .bytes = number_at(st, 2)};
+        const char *text = (const char *)sqlite3_column_text(st, 0);
+        (void)snprintf(s.barcode, sizeof(s.barcode), "%s", text ? text : "");
+        if ((rc = fn(arg, &s)))
+            break;
+    }
+    return rc;
+}
+
+int db_shares(struct db *db, const char *barcode, bool lent, int (*fn)(void *arg, const struct db_share *s), void *arg)
+{
+    static const char lent_to[] =
+        "SELECT barcode, count(*), total(size) FROM (SELECT DISTINCT c.barcode, s_epoch, s_writer, s_number, size"
+        " FROM lean l JOIN cartridge c ON c.rowid=l.cartridge WHERE s_barcode=?) GROUP BY barcode ORDER BY barcode";
+    static const char leans_on[] =
+        "SELECT s_barcode, count(*), total(size) FROM (SELECT DISTINCT s_barcode, s_epoch, s_writer, s_number, size"
+        " FROM lean l JOIN cartridge c ON c.rowid=l.cartridge WHERE c.barcode=?) GROUP BY s_barcode ORDER BY s_barcode";
+    db_enter(db);
+    return db_leave(db, each_share(db, lent ? lent_to : leans_on, barcode, fn, arg));
+}
+
+/* ---- who is listed ---- */
+
+int db_each_leaner(struct db *db, int64_t source, int (*fn)(void *arg, const struct db_leaner *l), void *arg)
+{
+    DB_STMT st = db_prepare_summed(db, DB_LEANER,
+                                   "SELECT barcode, id, epoch, writer, n, named_epoch, named_writer, named_n,"
+                                   " sum IS %s FROM leaner WHERE cartridge=? ORDER BY barcode, id");
+    int rc;
+    if (st)
+        sqlite3_bind_int64(st, 1, source);
+    while ((rc = db_row(db, st)) > 0) {
+        struct db_leaner l = {.wanted.head = id_at(st, 2), .named = id_at(st, 5)};
+        if ((rc = whose_at(st, 0, l.wanted.barcode, l.wanted.cartridge)) ||
+            (rc = db_check_row(db, st, 8, DB_LEANER, l.wanted.barcode)) || (fn && (rc = fn(arg, &l))))
+            break;
+    }
+    return rc;
+}
+
+int db_leaners(struct db *db, int64_t source, int (*fn)(void *arg, const struct db_leaner *l), void *arg)
+{
+    db_enter(db);
+    return db_leave(db, db_each_leaner(db, source, fn, arg));
+}
+
+static int leaner_put(struct db *db, int64_t source, const struct head_leaner *l, const struct seg_id *named)
+{
+    DB_STMT st =
+        db_prepare(db, "INSERT INTO leaner(cartridge, barcode, id, epoch, writer, n, named_epoch, named_writer,"
+                       " named_n) VALUES(?,?,?,?,?,?,?,?,?) ON CONFLICT(cartridge, barcode, id) DO UPDATE SET"
+                       " epoch=excluded.epoch, writer=excluded.writer, n=excluded.n");
+    if (st) {
+        sqlite3_bind_int64(st, 1, source);
+        bind_whose(st, 2, l->barcode, l->cartridge);
+        bind_id(st, 4, &l->head);
+        bind_id(st, 7, named);
+    }
+    return db_step(db, st);
+}
+
+struct finding {
+    const struct head_leaner *wanted;
+    bool listed, there;
+};
+
+static int find_leaner(void *arg, const struct db_leaner *l)
+{
+    struct finding *f = arg;
+    const struct seg_id *want = &f->wanted->head, *is = &l->wanted.head;
+    if (strcmp(l->wanted.barcode, f->wanted->barcode) || memcmp(l->wanted.cartridge, f->wanted->cartridge, 16))
+        return 0;
+    f->there = is->epoch == want->epoch && is->writer == want->writer && is->number >= want->number;
+    f->listed = l->named.epoch == want->epoch && l->named.writer == want->writer && l->named.number >= want->number;
+    return 0;
+}
+
+int db_lend(struct db *db, int64_t source, const struct head_leaner *l, bool *listed)
+{
+    static const struct seg_id none = {.epoch = 0};
+    struct finding f = {.wanted = l};
+    int rc = db_begin(db);
+    if (rc)
+        return rc;
+    rc = db_each_leaner(db, source, find_leaner, &f);
+    if (!rc && !f.listed && !f.there)
+        rc = leaner_put(db, source, l, &none);
+    *listed = f.listed;
+    return db_end(db, rc);
+}
+
+/* Not only marked: a head that is made without it now may be committed after it was listed anew. */
+static int leaner_drop(struct db *db, int64_t source, const struct head_leaner *l)
+{
+    DB_STMT st = db_prepare(db, "DELETE FROM leaner WHERE cartridge=? AND barcode=? AND id=?");
+    if (st) {
+        sqlite3_bind_int64(st, 1, source);
+        bind_whose(st, 2, l->barcode, l->cartridge);
+    }
+    return db_step(db, st);
+}
+
+int db_leaner_drop(struct db *db, int64_t source, const struct head_leaner *l)
+{
+    int rc = db_begin(db);
+    return rc ? rc : db_end(db, leaner_drop(db, source, l));
+}
+
+static int run_for(struct db *db, const char *sql, int64_t source)
+{
+    DB_STMT st = db_prepare(db, sql);
+    if (st)
+        sqlite3_bind_int64(st, 1, source);
+    return db_step(db, st);
+}
+
+static int set_named(struct db *db, int64_t source, const struct head_leaner *l)
+{
+    DB_STMT st = db_prepare(db, "UPDATE leaner SET named_epoch=?4, named_writer=?5, named_n=?6"
+                                " WHERE cartridge=?1 AND barcode=?2 AND id=?3");
+    if (st) {
+        sqlite3_bind_int64(st, 1, source);
+        bind_whose(st, 2, l->barcode, l->cartridge);
+        bind_id(st, 4, &l->head);
+    }
+    return db_step(db, st);
+}
+
+int db_leaners_named(struct db *db, int64_t source, const struct head_leaner *v, size_t n)
+{
+    int rc = run_for(db, "UPDATE leaner SET named_epoch=0 WHERE cartridge=? AND named_epoch<>0", source);
+    for (size_t i = 0; !rc && i < n; i++)
+        rc = set_named(db, source, &v[i]);
+    return rc;
+}
+
+int db_leans_restore(struct db *db, int64_t cartridge, const struct tape_index *x, const struct head *h)
+{
+    int rc = 0;
+    for (size_t i = 0; !rc && i < x->leans.n; i++)
+        rc = db_lean_insert(db, cartridge, &x->segs[x->leans.v[i].segment].id, &x->leans.v[i].source);
+    for (size_t i = 0; !rc && i < h->n_leaners; i++)
+        rc = leaner_put(db, cartridge, &h->leaners[i], &h->leaners[i].head);
+    return rc;
+}
