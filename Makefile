@@ -64,6 +64,10 @@ $(B)/tests/%: $(B)/obj/tests/unit/%.o $(call obj,$(UNIT_HELP)) $(B)/libs3vtl.a
 	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $(filter %.o,$^) $(B)/libs3vtl.a $(LIBS) -lcmocka
 
 $(B)/tests/test_scsi_bad_input: $(call obj,tests/fuzz/tape.c)
+# The made-up datastore of tests/dedup and bench.
+$(B)/dedup/pbs_set: $(B)/obj/tests/dedup/pbs_set.o
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^
 $(B)/tests/test_secret: $(call obj,vtl/cmd/password.c)
 $(B)/tests/test_display: $(call obj,vtl/cmd/progress.c)
 $(B)/tests/test_watch: $(call obj,vtl/cmd/watch.c)

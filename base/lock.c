@@ -196,6 +196,14 @@ void rwlock_read(struct rwlock *l)
     note_taken(l, l->rank);
 }
 
+bool rwlock_try_read(struct rwlock *l)
+{
+    bool taken = !pthread_rwlock_tryrdlock(&l->rwlock);
+    if (taken)
+        note_taken(l, l->rank);
+    return taken;
+}
+
 void rwlock_write(struct rwlock *l)
 {
     check_order(l->rank);

@@ -82,6 +82,7 @@ struct rwlock {
 void rwlock_init(struct rwlock *l, enum lock_rank rank);
 void rwlock_fini(struct rwlock *l);
 void rwlock_read(struct rwlock *l);
+bool rwlock_try_read(struct rwlock *l); /* false: it would have to wait */
 void rwlock_write(struct rwlock *l);
 void rwlock_release(struct rwlock *l);
 

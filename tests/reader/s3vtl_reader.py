@@ -26,7 +26,7 @@ from stores import S3, Dir, NotFound, StoreError  # noqa: E402
 LIMIT = 1 << 62
 MAX_BLOCK = 8 << 20
 NAME = re.compile(r"[0-9]{8}-[0-9a-f]{8}-[0-9]{10}\Z")
-BLOCK, FILEMARKS, CHUNKS = 1, 2, 3
+BLOCK, FILEMARKS, CHUNKS, SOURCES = 1, 2, 3, 4
 ZSTD, AES, PIECES = 1, 2, 4
 LITERAL = 0xFFFFFFFF
 KEYS = []  # of --key
@@ -289,9 +289,9 @@ def read_footer(data, name):
     at, sums = 192, [0, 0, 0, 0]
     for i in range(entries):
         _, _, offset, count, stride, kind, length = struct.unpack_from("<QQQIIII", data, index + 40 * i)
-        need(offset == at and kind in (BLOCK, FILEMARKS, CHUNKS), f"{what}, index: entry {i}")
-        need((kind == CHUNKS) == (count == 0), f"{what}, index: entry {i}")
-        at += {BLOCK: count * stride, FILEMARKS: 40, CHUNKS: stride}[kind]
+        need(offset == at and kind in (BLOCK, FILEMARKS, CHUNKS, SOURCES), f"{what}, index: entry {i}")
+        need((kind in (CHUNKS, SOURCES)) == (count == 0), f"{what}, index: entry {i}")
+        at += {BLOCK: count * stride, FILEMARKS: 40}.get(kind, stride)
         marks = count if kind == FILEMARKS else 0
         plain_bytes = count * length if kind == BLOCK else 0
         sums = [a + b for a, b in zip(sums, (count, marks, count if kind == BLOCK else 1, plain_bytes))]
@@ -445,12 +445,12 @@ def headers(data, end, first_object, name, crcs):
         kind, flags, ext, is_, length, stored = struct.unpack_from("<BBHQII", data, at + 4)
         size = (40 + ext + stored + 7) // 8 * 8
         need(is_ == number and size <= end - at, f"{what}: is object {is_} of {size} bytes")
-        if kind == CHUNKS:
-            check_crc(data[at + 40 : at + 40 + stored], struct.unpack_from("<I", data, at + 28)[0], f"{what}, chunks")
+        if kind in (CHUNKS, SOURCES):
+            check_crc(data[at + 40 : at + 40 + stored], struct.unpack_from("<I", data, at + 28)[0], f"{what}, list")
         elif kind != BLOCK:
             need(kind == FILEMARKS and length and not (flags or ext or stored), f"{what}: type {kind}")
         yield number, at, kind, length
-        number += {BLOCK: 1, FILEMARKS: length, CHUNKS: 0}[kind]
+        number += {BLOCK: 1, FILEMARKS: length}.get(kind, 0)
         at += size
         n += 1
 

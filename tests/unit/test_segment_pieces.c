@@ -4,6 +4,7 @@
 
 #include "base/le.h"
 
+#include "vtl/format/chunk_list.h"
 #include "vtl/format/segment_private.h"
 #include "vtl/format/source.h"
 
@@ -49,14 +50,14 @@ static void make_block(struct made *m, enum kind kind)
 {
     static const struct seg_piece pieces[] = {{SEG_LITERAL, 16, 0, 0},
                                               {0, 30000, 1234, 16},
-                                              {SEG_LITERAL, 1000, 0, 0},
-                                              {1, LEN - 31016, 99, 5000}};
+                                              {SEG_LITERAL, 5000, 0, 0},
+                                              {1, LEN - 35016, 99, 5000}};
     fill_block(m->block, LEN, kind, 5);
     for (unsigned i = 0; i < 2; i++)
         m->sources[i] = some_source(i + 1);
     memcpy(m->pieces, pieces, sizeof(pieces));
     assert_int_equal(copy(NULL, &m->sources[0], &pieces[1], m->block + 16, NULL), 0);
-    assert_int_equal(copy(NULL, &m->sources[1], &pieces[3], m->block + 31016, NULL), 0);
+    assert_int_equal(copy(NULL, &m->sources[1], &pieces[3], m->block + 35016, NULL), 0);
     m->make = (struct seg_make){.sources = m->sources, .pieces = m->pieces, .n_sources = 2, .n_pieces = 4};
 }
 
@@ -98,7 +99,7 @@ static void a_block_in_pieces_comes_back(void **state)
         assert_int_equal(pack(p, &m, compress, encrypt ? &key : NULL, &rec, &r), 0);
         assert_int_equal(r.flags, SEG_PIECES | (compress ? SEG_ZSTD : 0) | (encrypt ? SEG_AES256_GCM : 0));
         assert_int_equal(r.length, LEN);
-        assert_true(r.stored_len < 1016 + 2 * 80 + 4 * 24 + 16 + SEG_AES_OVERHEAD + 1);
+        assert_true(r.stored_len < 5016 + 2 * 80 + 4 * 24 + 16 + SEG_AES_OVERHEAD + 1);
         assert_int_equal(seg_pieces_open(&r, rec, cart, encrypt ? &key : NULL, &s, &pieced, NULL), 0);
         assert_int_equal(pieced.n_sources, 2);
         assert_int_equal(pieced.n_pieces, 4);
@@ -109,9 +110,9 @@ static void a_block_in_pieces_comes_back(void **state)
         const uint8_t *area = NULL;
         uint32_t len = 0;
         assert_int_equal(seg_literals(&r, rec, cart, encrypt ? &key : NULL, &s, &area, &len, NULL), 0);
-        assert_int_equal(len, 1016);
+        assert_int_equal(len, 5016);
         assert_memory_equal(area, m.block, 16);
-        assert_memory_equal(area + 16, m.block + 30016, 1000);
+        assert_memory_equal(area + 16, m.block + 30016, 5000);
         seg_scratch_free(&s);
         free(rec);
     }
@@ -245,6 +246,185 @@ static void only_version_3_takes_them(void **state)
     seg_packer_free(p);
 }
 
+/* ---- segments with them ---- */
+
+struct whole {
+    int fd;
+    struct seg_header h;
+    struct seg_totals t;
+    struct made m;
+};
+
+/* Two plain blocks, one in pieces, filemarks, and both lists. */
+static void make_segment(struct whole *w)
+{
+    struct seg_packer *p = seg_packer_new();
+    struct seg_writer *writer = NULL;
+    struct seg_packed packed;
+    const struct seg_chunk_part parts[] = {{.id = "a chunk", .chunk_length = 70000, .from = 5000, .offset = 16, .length = 5000}};
+    make_block(&w->m, RANDOM);
+    w->m.make.parts = parts;
+    w->m.make.n_parts = 1;
+    w->fd = new_file();
+    w->h = some_header(5, 1);
+    w->h.version = SEG_VERSION_PIECES;
+    assert_int_equal(seg_writer_create(w->fd, &w->h, &writer), 0);
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(seg_writer_block(writer, w->m.block, 1000, crc32c(0, w->m.block, 1000), false), 0);
+    const struct seg_block b = {
+        .object = 7, .data = w->m.block, .len = LEN, .crc_plain = crc32c(0, w->m.block, LEN), .make = &w->m.make};
+    assert_int_equal(seg_pack(p, w->h.cartridge, &b, NULL, &packed), 0);
+    assert_int_equal(seg_writer_packed(writer, &packed), 0);
+    assert_int_equal(seg_writer_filemarks(writer, 2), 0);
+    uint64_t expected = seg_writer_size(writer) + seg_pad8(SEG_RECORD_SIZE + 160) + SEG_INDEX_ENTRY_SIZE;
+    assert_int_equal(seg_writer_sources(writer, w->m.sources, 2), 0);
+    assert_int_equal(seg_writer_seal(writer), 0);
+    seg_writer_totals(writer, &w->t);
+    w->t.fms = NULL;
+    assert_in_range(w->t.stored_bytes, expected, expected + 8);
+    assert_int_equal(w->t.objects, 5);
+    assert_int_equal(w->t.filemarks, 2);
+    assert_int_equal(w->t.plain_bytes, 2000 + LEN);
+    size_t len = 0;
+    assert_non_null(seg_writer_chunks(writer, &len));
+    assert_true(len > 0);
+    seg_writer_free(writer);
+    seg_packer_free(p);
+}
+
+static struct seg_index *index_of(const struct whole *w, size_t *len, uint8_t **bytes)
+{
+    struct seg_index *x = NULL;
+    uint64_t need = 0;
+    *bytes = read_file(w->fd, len);
+    assert_int_equal(*len, w->t.stored_bytes);
+    assert_int_equal(seg_index_decode(*bytes, *len, *len, &x, &need, NULL), 0);
+    return x;
+}
+
+static void lists_are_at_the_end_and_no_objects(void **state)
+{
+    (void)state;
+    struct whole w;
+    struct seg_totals t;
+    size_t len = 0;
+    uint8_t *p = NULL;
+    uint64_t offset = 0, mark = 0;
+    uint32_t size = 0, n = 0;
+    const void *list = NULL;
+    make_segment(&w);
+    struct seg_index *x = index_of(&w, &len, &p);
+    seg_index_totals(x, &t);
+    assert_int_equal(t.header.version, SEG_VERSION_PIECES);
+    assert_int_equal(t.objects, 5);
+    assert_int_equal(t.crc, w.t.crc);
+    assert_int_equal(seg_index_find(x, 9, &mark, &size), 0);
+    assert_int_equal(seg_index_find(x, 10, &offset, &size), -ENOENT);
+    assert_true(seg_index_list(x, SEG_SOURCES, 0, &offset, &size));
+    assert_true(offset > mark);
+    assert_int_equal(seg_index_open_list(x, SEG_SOURCES, 0, p + offset, size, &list, &n, NULL), 0);
+    for (size_t i = 0; i < 2; i++) {
+        struct seg_source s;
+        bool good = false;
+        assert_true(seg_sources_next(list, n, i, &s, &good));
+        assert_true(good);
+        assert_int_equal(seg_id_compare(&s.id, &w.m.sources[i].id), 0);
+        assert_string_equal(s.barcode, "S3V001L8");
+        assert_int_equal(s.crc, 77);
+        assert_int_equal(s.size, 41000000);
+    }
+    assert_true(seg_index_list(x, SEG_CHUNKS, 0, &offset, &size));
+    assert_int_equal(seg_index_open_list(x, SEG_CHUNKS, 0, p + offset, size, &list, &n, NULL), 0);
+    struct chunk_entry e;
+    size_t at = 0;
+    assert_int_equal(chunk_list_next(list, n, &at, &e), 1);
+    assert_string_equal((const char *)e.id, "a chunk");
+    assert_int_equal(e.from, 5000);
+    assert_int_equal(chunk_list_next(list, n, &at, &e), 0);
+    assert_false(seg_index_list(x, SEG_CHUNKS, 1, &offset, &size));
+    /* A list that is damaged, or another one. */
+    assert_true(seg_index_list(x, SEG_CHUNKS, 0, &offset, &size));
+    p[offset + SEG_RECORD_SIZE] ^= 1;
+    assert_int_equal(seg_index_open_list(x, SEG_CHUNKS, 0, p + offset, size, &list, &n, NULL), -EBADMSG);
+    put_le32(p + offset + 28, crc32c(0, p + offset + SEG_RECORD_SIZE, n));
+    put_le32(p + offset + 36, crc32c(0, p + offset, 36));
+    assert_int_equal(seg_index_open_list(x, SEG_CHUNKS, 0, p + offset, size, &list, &n, NULL), -EBADMSG);
+    seg_index_free(x);
+    free(p);
+    close(w.fd);
+}
+
+static int read_bytes(void *arg, uint64_t offset, uint64_t len, void *buf, struct errtext *err)
+{
+    (void)err;
+    return pread(*(int *)arg, buf, len, (off_t)offset) == (ssize_t)len ? 0 : -EIO;
+}
+
+static void its_records_alone_make_the_same_index(void **state)
+{
+    (void)state;
+    struct whole w;
+    struct seg_index *x = NULL;
+    struct seg_totals t;
+    uint64_t offset = 0;
+    uint32_t size = 0, footer = 0, crc = 0;
+    make_segment(&w);
+    const struct seg_bytes b = {read_bytes, &w.fd, w.t.stored_bytes};
+    assert_int_equal(seg_index_walk(&b, &x, NULL), 0);
+    seg_index_totals(x, &t);
+    assert_int_equal(t.crc, w.t.crc);
+    assert_true(seg_index_list(x, SEG_SOURCES, 0, &offset, &size));
+    seg_index_free(x);
+    size_t len = 0;
+    uint8_t *p = read_file(w.fd, &len);
+    assert_int_equal(seg_sum(&b, &footer, &crc, NULL), 0);
+    assert_int_equal(footer, w.t.crc);
+    assert_int_equal(crc, crc32c(0, p, len));
+    free(p);
+    close(w.fd);
+}
+
+/* Torn at each byte: what is taken up is a prefix, a list that is not whole is cut off, and more can be appended. */
+static void a_torn_segment_is_taken_up(void **state)
+{
+    (void)state;
+    struct whole w;
+    size_t len = 0, prefixes[8] = {0};
+    make_segment(&w);
+    uint8_t *p = read_file(w.fd, &len);
+    for (size_t n = SEG_HEADER_SIZE; n <= len; n += n < len - 600 ? 37 : 1) {
+        struct seg_writer *writer = NULL;
+        struct seg_totals t;
+        bool sealed = false;
+        int fd = file_of(p, n);
+        assert_int_equal(seg_writer_recover(fd, 0, &writer, &sealed, NULL), 0);
+        assert_int_equal(sealed, n == len);
+        seg_writer_totals(writer, &t);
+        assert_true(t.objects <= 5);
+        prefixes[t.objects]++;
+        if (!sealed) {
+            assert_int_equal(seg_writer_block(writer, w.m.block, 500, crc32c(0, w.m.block, 500), false), 0);
+            assert_int_equal(seg_writer_seal(writer), 0);
+            struct seg_index *x = NULL;
+            size_t all = 0;
+            uint64_t need = 0, offset = 0;
+            uint32_t size = 0;
+            uint8_t *q = read_file(fd, &all);
+            assert_int_equal(seg_index_decode(q, all, all, &x, &need, NULL), 0);
+            assert_int_equal(seg_index_find(x, 5 + t.objects, &offset, &size), 0);
+            assert_int_equal(get_le64(q + offset + 8), 5 + t.objects);
+            seg_index_free(x);
+            free(q);
+        }
+        seg_writer_free(writer);
+        close(fd);
+    }
+    for (size_t i = 0; i < 6; i++)
+        assert_int_equal(prefixes[i] != 0, i != 4); /* filemarks are one record */
+    free(p);
+    close(w.fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -254,6 +434,9 @@ int main(void)
         cmocka_unit_test(what_does_not_save_anything_is_not_laid_out),
         cmocka_unit_test(no_changed_byte_makes_another_block),
         cmocka_unit_test(only_version_3_takes_them),
+        cmocka_unit_test(lists_are_at_the_end_and_no_objects),
+        cmocka_unit_test(its_records_alone_make_the_same_index),
+        cmocka_unit_test(a_torn_segment_is_taken_up),
     };
     return cmocka_run_group_tests_name("segment_pieces", tests, NULL, NULL);
 }

@@ -232,7 +232,9 @@ static int seal_locked(struct cartridge *c)
     if (c->open.state == OPEN_CLOSED)
         return 0;
     if (can_grow(c)) {
-        int rc = seg_writer_seal(c->open.writer);
+        int rc = seg_writer_sources(c->open.writer, c->open.leans, c->open.n_leans);
+        if (!rc)
+            rc = seg_writer_seal(c->open.writer);
         if (rc)
             return rc;
         c->open.state = OPEN_SEALED;
@@ -366,7 +368,7 @@ static int lean(struct cartridge *c, const struct seg_make *m)
             o->leans = more;
             o->room_leans = room;
         }
-        int rc = db_lean_add(c->eng->db, c->row.rowid, &o->id, &m->sources[i]);
+        int rc = db_lean_add(c->eng->db, c->row.rowid, &o->id, c->rested, &m->sources[i]);
         if (rc)
             return rc;
         o->leans[o->n_leans++] = m->sources[i];

@@ -94,11 +94,41 @@ static int read_file(struct recovery *r, uint64_t synced, bool *sealed, struct e
     return r->t.objects ? 0 : -ENODATA;
 }
 
+struct sources {
+    struct seg_source *v;
+    size_t n;
+};
+
+static int add_source(void *arg, const struct seg_id *segment, const struct seg_source *s)
+{
+    struct sources *all = arg;
+    (void)segment;
+    struct seg_source *more = realloc(all->v, (all->n + 1) * sizeof(*more));
+    if (!more)
+        return -ENOMEM;
+    all->v = more;
+    all->v[all->n++] = *s;
+    return 0;
+}
+
+/* The list of what its blocks copy from, as the state has it. */
+static int add_sources(struct recovery *r, struct seg_writer *w)
+{
+    struct sources all = {0};
+    int rc = db_leans(r->c->eng->db, r->c->row.rowid, &r->id, add_source, &all);
+    if (!rc)
+        rc = seg_writer_sources(w, all.v, all.n);
+    free(all.v);
+    return rc;
+}
+
 /* Copies the records to the file of a new segment, and seals it there. */
 static int copy_and_seal(struct recovery *r, int fd, const struct seg_header *h)
 {
     struct seg_writer *copy = NULL;
     int rc = seg_writer_move(r->w, fd, h, &copy);
+    if (!rc)
+        rc = add_sources(r, copy);
     if (!rc)
         rc = seg_writer_seal(copy);
     if (!rc && fdatasync(fd))

@@ -172,7 +172,12 @@ static bool block_in_range(const struct seg_record *r)
     return r->flags & (SEG_ZSTD | SEG_PIECES) ? inner < r->length : inner == r->length;
 }
 
-static bool chunks_in_range(const struct seg_record *r)
+bool seg_is_list(enum seg_record_type type)
+{
+    return type == SEG_CHUNKS || type == SEG_SOURCES;
+}
+
+static bool list_in_range(const struct seg_record *r)
 {
     return r->length >= 1 && !r->flags && !r->ext_len && r->stored_len && r->stored_len <= TAPE_MAX_BLOCK &&
            !r->crc_plain;
@@ -201,8 +206,8 @@ int seg_record_parse(const uint8_t *rec, struct seg_record *out, struct errtext 
     bool good = out->object <= SEG_MAX_NUMBER;
     if (out->type == SEG_BLOCK)
         good = good && block_in_range(out);
-    else if (out->type == SEG_CHUNKS)
-        good = good && chunks_in_range(out);
+    else if (seg_is_list(out->type))
+        good = good && list_in_range(out);
     else
         good = good && out->type == SEG_FILEMARKS && filemarks_in_range(out);
     if (!good)

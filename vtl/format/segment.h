@@ -35,9 +35,9 @@ struct seg_header {
     uint64_t created;      /* seconds since 1970 */
 };
 
-/* SEG_CHUNKS: a list of the chunks in the segment's blocks (chunk_list.h), which is no object of the tape. Like
- * SEG_PIECES only in segments of SEG_VERSION_PIECES. */
-enum seg_record_type { SEG_BLOCK = 1, SEG_FILEMARKS = 2, SEG_CHUNKS = 3 };
+/* SEG_CHUNKS and SEG_SOURCES are lists, and no objects of the tape: of the chunks in the segment's blocks (chunk_list.h), and
+ * of all that they copy from (source.h). Like SEG_PIECES only in segments of SEG_VERSION_PIECES. */
+enum seg_record_type { SEG_BLOCK = 1, SEG_FILEMARKS = 2, SEG_CHUNKS = 3, SEG_SOURCES = 4 };
 enum seg_record_flags { SEG_ZSTD = 1, SEG_AES256_GCM = 2, SEG_PIECES = 4 };
 /* Version 1: of segments that an older s3vtl began. They are read, taken up after a crash, and ended as they began.
  * SEG_VERSION: what is written; SEG_VERSION_PIECES: where blocks may be in pieces (source.h). */
@@ -51,7 +51,7 @@ struct seg_record {
     uint8_t flags;
     uint16_t ext_len;    /* bytes of extension (key-associated data) before the payload */
     uint64_t object;     /* logical object number (the first, for a run of filemarks) */
-    uint32_t length;     /* block: plain bytes; filemarks, chunks: how many */
+    uint32_t length;     /* block: plain bytes; filemarks, lists: how many */
     uint32_t stored_len; /* bytes of payload */
     uint32_t crc_plain;  /* over the plain block */
     uint32_t crc_stored; /* over extension and payload as stored */
@@ -128,6 +128,9 @@ uint64_t seg_writer_size_with(const struct seg_writer *w, uint32_t size);
 /* May one more record of size bytes be appended, if the segment is to have limit bytes at most? A segment of small records,
  * such as blocks that are all copies, is full when its index is as long as is read at once (seg_tail_size). */
 bool seg_writer_has_room(const struct seg_writer *w, const struct seg_packed *b, uint64_t limit);
+/* The list of all that the segment's blocks copy from, before it is sealed. */
+struct seg_source;
+int seg_writer_sources(struct seg_writer *w, const struct seg_source *sources, size_t n);
 /* Writes index and footer: the file is now what the store gets. */
 int seg_writer_seal(struct seg_writer *w);
 /* The list of chunks that it was sealed with, as it is stored (chunk_list.h): the writer's. *len 0: it has none. */
@@ -187,10 +190,11 @@ int seg_index_find(const struct seg_index *x, uint64_t object, uint64_t *offset,
  * of CRCs in the index tells, which binds every record to the footer. 0, also where version 1 has no such table, or
  * -EBADMSG with *err. */
 int seg_index_check(const struct seg_index *x, uint64_t object, const void *rec, struct errtext *err);
-/* Where list i (from 0) of the segment's chunks is: a record of SEG_CHUNKS. False: there is none. */
-bool seg_index_chunks(const struct seg_index *x, size_t i, uint64_t *offset, uint32_t *size);
-/* The same as seg_index_check for it. */
-int seg_index_check_chunks(const struct seg_index *x, size_t i, const void *rec, struct errtext *err);
+/* Where list i (from 0) of that type is. False: there is none. */
+bool seg_index_list(const struct seg_index *x, enum seg_record_type type, size_t i, uint64_t *offset, uint32_t *size);
+/* seg_index_check for it, and its stored CRC. rec: size bytes. On success *list are its bytes, in rec. */
+int seg_index_open_list(const struct seg_index *x, enum seg_record_type type, size_t i, const void *rec, uint32_t size,
+                        const void **list, uint32_t *len, struct errtext *err);
 /* header is zero but for the version; fms is valid as long as x. */
 void seg_index_totals(const struct seg_index *x, struct seg_totals *out);
 void seg_index_free(struct seg_index *x);

@@ -128,22 +128,21 @@ static void add_bad(struct run *run, uint64_t object, uint64_t n, bool padding, 
     *run = (struct run){run->found, run->arg, object, n, padding, *what};
 }
 
-/* List i of chunks: what is wrong with it loses no block. False: there is none, or an error. */
-static bool check_chunks(struct window *w, const struct seg_index *x, size_t i, int *rc, struct errtext *err)
+/* List i of that type: what is wrong with it loses no block. False: there is none, or an error. */
+static bool check_list(struct window *w, const struct seg_index *x, enum seg_record_type type, size_t i, int *rc,
+                       struct errtext *err)
 {
     uint64_t offset = 0;
-    uint32_t size = 0;
-    struct seg_record r;
+    uint32_t size = 0, len = 0;
+    const void *list = NULL;
     struct errtext why = {""}, what;
-    if (!seg_index_chunks(x, i, &offset, &size))
+    if (!seg_index_list(x, type, i, &offset, &size))
         return false;
     const uint8_t *p = bytes_at(w, offset, size, rc, err);
     if (!p)
         return false;
-    if (!seg_record_decode(p, size, &r, &why) && !seg_index_check_chunks(x, i, p, &why))
-        (void)seg_check_stored(&r, p + SEG_RECORD_SIZE, &why);
-    if (why.text[0]) {
-        errtext_set(&what, -EBADMSG, "list of chunks: %.400s: no block is lost", why.text);
+    if (seg_index_open_list(x, type, i, p, size, &list, &len, &why)) {
+        errtext_set(&what, -EBADMSG, "a list at its end: %.400s: no block is lost", why.text);
         w->c->found(w->c->arg, w->c->ref->first_object, 0, what.text);
     }
     return true;
@@ -185,8 +184,10 @@ static int check_records(struct window *w, const struct seg_index *x, struct err
         n += count;
     }
     tell_run(&run);
-    for (size_t i = 0; !rc && check_chunks(w, x, i, &rc, err); i++)
-        ;
+    static const enum seg_record_type lists[] = {SEG_CHUNKS, SEG_SOURCES};
+    for (size_t k = 0; k < 2; k++)
+        for (size_t i = 0; !rc && check_list(w, x, lists[k], i, &rc, err); i++)
+            ;
     return rc;
 }
 

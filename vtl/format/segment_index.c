@@ -55,13 +55,13 @@ static int decode_footer(const uint8_t *f, uint64_t size, struct footer *out, st
 
 static bool entry_in_range(const struct seg_run *r)
 {
-    if (!r->count != (r->type == SEG_CHUNKS) || r->first_object > SEG_MAX_NUMBER || r->first_file > r->first_object)
+    if (!r->count != seg_is_list(r->type) || r->first_object > SEG_MAX_NUMBER || r->first_file > r->first_object)
         return false;
     if (r->type == SEG_FILEMARKS)
         return !r->stride && !r->length;
     if (r->length < 1 || r->stride <= SEG_RECORD_SIZE || r->stride % 8 || r->stride > SEG_MAX_RECORD)
         return false;
-    return r->type == SEG_CHUNKS || (r->type == SEG_BLOCK && r->length <= TAPE_MAX_BLOCK);
+    return seg_is_list(r->type) || (r->type == SEG_BLOCK && r->length <= TAPE_MAX_BLOCK);
 }
 
 /* Takes one entry over; it must continue what is there, and end at limit or before it. */
@@ -78,9 +78,7 @@ static int take_entry(struct seg_runs *x, const uint8_t *p, uint64_t *offset, ui
         return -EBADMSG;
     if (!x->n)
         seg_runs_init(x, r.first_object, r.first_file);
-    uint64_t bytes = r.type == SEG_BLOCK    ? (uint64_t)r.count * r.stride
-                     : r.type == SEG_CHUNKS ? r.stride
-                                            : SEG_RECORD_SIZE;
+    uint64_t bytes = r.type == SEG_BLOCK ? (uint64_t)r.count * r.stride : seg_is_list(r.type) ? r.stride : SEG_RECORD_SIZE;
     if (r.first_object != x->end_object || r.first_file != x->end_file || r.offset != *offset ||
         bytes > limit - *offset)
         return -EBADMSG;
@@ -169,18 +167,18 @@ int seg_index_check(const struct seg_index *x, uint64_t object, const void *rec,
                        object, is, want);
 }
 
-/* Run of the list i of chunks, or NULL. */
-static const struct seg_run *chunks_run(const struct seg_index *x, size_t i)
+/* Run of the list i of that type, or NULL. */
+static const struct seg_run *list_run(const struct seg_index *x, enum seg_record_type type, size_t i)
 {
     for (size_t k = x->runs.n; k-- > 0;)
-        if (x->runs.v[k].type == SEG_CHUNKS && !i--)
+        if (x->runs.v[k].type == type && !i--)
             return &x->runs.v[k];
     return NULL;
 }
 
-bool seg_index_chunks(const struct seg_index *x, size_t i, uint64_t *offset, uint32_t *size)
+bool seg_index_list(const struct seg_index *x, enum seg_record_type type, size_t i, uint64_t *offset, uint32_t *size)
 {
-    const struct seg_run *r = chunks_run(x, i);
+    const struct seg_run *r = list_run(x, type, i);
     if (r) {
         *offset = r->offset;
         *size = r->stride;
@@ -188,12 +186,22 @@ bool seg_index_chunks(const struct seg_index *x, size_t i, uint64_t *offset, uin
     return r != NULL;
 }
 
-int seg_index_check_chunks(const struct seg_index *x, size_t i, const void *rec, struct errtext *err)
+int seg_index_open_list(const struct seg_index *x, enum seg_record_type type, size_t i, const void *rec, uint32_t size,
+                        const void **list, uint32_t *len, struct errtext *err)
 {
-    const struct seg_run *r = chunks_run(x, i);
-    if (r && x->runs.crcs && x->runs.crcs[r->first_record] == get_le32((const uint8_t *)rec + 36))
-        return 0;
-    return errtext_set(err, -EBADMSG, "list of chunks: it is another one than its index says");
+    const struct seg_run *run = list_run(x, type, i);
+    const uint8_t *p = rec;
+    struct seg_record r;
+    int rc = seg_record_decode(p, size, &r, err);
+    if (!rc && (!run || !x->runs.crcs || x->runs.crcs[run->first_record] != get_le32(p + 36)))
+        rc = errtext_set(err, -EBADMSG, "a list of the segment is another one than its index says");
+    if (!rc)
+        rc = seg_check_stored(&r, p + SEG_RECORD_SIZE, err);
+    if (!rc) {
+        *list = p + SEG_RECORD_SIZE;
+        *len = r.stored_len;
+    }
+    return rc;
 }
 
 void seg_index_totals(const struct seg_index *x, struct seg_totals *out)

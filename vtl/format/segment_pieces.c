@@ -176,6 +176,33 @@ void seg_pieced_piece(const struct seg_pieced *p, uint32_t i, struct seg_piece *
         .source = get_le32(b), .length = get_le32(b + 4), .object = get_le64(b + 8), .offset = get_le32(b + 16)};
 }
 
+int seg_sources_encode(const struct seg_source *sources, size_t n, uint8_t **list, size_t *len)
+{
+    *len = n * SOURCE_SIZE;
+    *list = n && n <= TAPE_MAX_BLOCK / SOURCE_SIZE ? malloc(*len) : NULL;
+    if (!*list)
+        return n <= TAPE_MAX_BLOCK / SOURCE_SIZE ? -ENOMEM : -EINVAL;
+    for (size_t i = 0; i < n; i++) {
+        if (!source_in_range(&sources[i])) {
+            free(*list);
+            *list = NULL;
+            return -EINVAL;
+        }
+        encode_source(&sources[i], *list + i * SOURCE_SIZE);
+    }
+    return 0;
+}
+
+bool seg_sources_next(const void *list, size_t len, size_t i, struct seg_source *out, bool *good)
+{
+    const struct seg_pieced p = {.sources = list};
+    if (i >= len / SOURCE_SIZE || i > UINT32_MAX)
+        return false;
+    seg_pieced_source(&p, (uint32_t)i, out);
+    *good = source_in_range(out);
+    return true;
+}
+
 static bool pieces_in_range(const struct seg_pieced *p)
 {
     uint64_t sum = 0, literals = 0;

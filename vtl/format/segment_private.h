@@ -30,10 +30,10 @@ struct seg_run {
     uint64_t first_file; /* filemarks before it */
     uint64_t offset;     /* of its first record */
     uint64_t first_record;
-    uint32_t count;  /* blocks, or filemarks of one record; 0: chunks */
-    uint32_t stride; /* from record to record; 0: filemarks; chunks: bytes of the record */
+    uint32_t count;  /* blocks, or filemarks of one record; 0: a list */
+    uint32_t stride; /* from record to record; 0: filemarks; list: bytes of the record */
     enum seg_record_type type;
-    uint32_t length; /* plain bytes of each block; 0: filemarks; chunks: how many */
+    uint32_t length; /* plain bytes of each block; 0: filemarks; list: how many */
 };
 struct seg_runs {
     struct seg_run *v;
@@ -94,6 +94,7 @@ int seg_unbox(const struct seg_record *r, const uint8_t *ext, const uint8_t cart
               uint32_t *crc, uint8_t *out);
 /* Lays out what a block in pieces holds itself: *out is in *buf, which grows as needed. 0, -EINVAL or -ENOMEM. -E2BIG: it is
  * not worth it. */
+bool seg_is_list(enum seg_record_type type);
 int seg_pieces_lay(const struct seg_block *b, uint8_t **buf, size_t *room, uint32_t *len);
 /* Decompresses the n bytes at frame; crc is what the block must have. */
 int seg_expand(const struct seg_record *r, const uint8_t *frame, size_t n, uint32_t crc, void *buf, size_t room,
@@ -110,7 +111,7 @@ struct seg_writer {
     bool broken;               /* a failed append could not be cut off: nothing may be appended any more */
     struct seg_packer *packer; /* created once the writer has to pack by itself */
     struct chunk_list *chunks; /* in the literal areas of its blocks; NULL: none so far */
-    bool chunks_done;          /* they are its last record */
+    bool chunks_done, sources_done; /* these lists are records of it */
 };
 struct seg_writer *seg_writer_new(int fd, const struct seg_header *h);
 int seg_write_at(int fd, const void *buf, size_t len, uint64_t offset); /* all of it, or a negative errno */

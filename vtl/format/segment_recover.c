@@ -70,7 +70,7 @@ static int take_record(struct scan *s)
         rc = seg_record_open(&r, s->buf, &nothing, 0, NULL); /* not NULL: the plain CRC is checked too */
         if (rc == -ENOKEY)
             rc = 0; /* its stored CRC is right, which is all that can be known without the key */
-    } else if (!rc && r.type == SEG_CHUNKS) {
+    } else if (!rc && seg_is_list(r.type)) {
         rc = seg_check_stored(&r, s->buf + SEG_RECORD_SIZE, NULL);
     }
     if (!rc)

@@ -127,8 +127,8 @@ int seg_runs_take_crcs(struct seg_runs *x, const uint8_t *table)
     return 0;
 }
 
-/* The run that holds the object, or NULL. A run of chunks, without objects, comes before the next one that begins at the
- * same number. */
+/* The run that holds the object, or NULL. A list, without objects, comes before the run that begins at the same
+ * number. */
 static const struct seg_run *run_of(const struct seg_runs *x, uint64_t object)
 {
     size_t lo = 0, hi = x->n; /* the last run that begins at object or before it */

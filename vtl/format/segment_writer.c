@@ -12,6 +12,7 @@
 #include "base/le.h"
 #include "vtl/format/chunk_list.h"
 #include "vtl/format/segment_private.h"
+#include "vtl/format/source.h"
 
 #define CHUNK_ENTRY_SIZE 64 /* bytes that a part adds to the list, or about that */
 
@@ -217,22 +218,43 @@ bool seg_writer_has_room(const struct seg_writer *w, const struct seg_packed *b,
     return seg_writer_size_with(w, size) <= limit;
 }
 
-/* The list becomes the segment's last record. */
+static int append_list(struct seg_writer *w, enum seg_record_type type, const void *list, size_t len, uint32_t n)
+{
+    const struct seg_record r = {.type = type,
+                                 .object = w->runs.end_object,
+                                 .length = n,
+                                 .stored_len = (uint32_t)len,
+                                 .crc_stored = crc32c(0, list, len)};
+    int rc = w->header.version < SEG_VERSION_PIECES ? -EINVAL : may_append(w, 0);
+    return rc ? rc : append_record(w, &r, list);
+}
+
+int seg_writer_sources(struct seg_writer *w, const struct seg_source *sources, size_t n)
+{
+    size_t len = 0;
+    uint8_t *list = NULL;
+    if (!n || w->sources_done)
+        return 0;
+    int rc = seg_sources_encode(sources, n, &list, &len);
+    if (!rc)
+        rc = append_list(w, SEG_SOURCES, list, len, (uint32_t)n);
+    w->sources_done = !rc; /* and not again, should the seal fail */
+    free(list);
+    return rc;
+}
+
 static int append_chunks(struct seg_writer *w)
 {
     size_t len = 0, at = 0;
     const void *list = w->chunks && !w->chunks_done ? chunk_list_bytes(w->chunks, &len) : NULL;
     struct chunk_entry e;
-    struct seg_record r = {.type = SEG_CHUNKS, .object = w->runs.end_object, .stored_len = (uint32_t)len};
+    uint32_t n = 0;
     if (!len)
         return 0;
     while (chunk_list_next(list, len, &at, &e) == 1)
-        r.length++;
-    r.crc_stored = crc32c(0, list, len);
-    int rc = may_append(w, 0);
-    if (!rc)
-        rc = append_record(w, &r, list);
-    w->chunks_done = !rc; /* and not again, should the seal fail */
+        n++;
+    int rc = append_list(w, SEG_CHUNKS, list, len, n);
+    w->chunks_done = !rc;
     return rc;
 }
 

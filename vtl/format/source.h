@@ -40,6 +40,11 @@ struct seg_chunk_part {
 };
 
 
+/* Sources as a list, which is malloc'd: 80 bytes each. 0, -EINVAL or -ENOMEM. */
+int seg_sources_encode(const struct seg_source *sources, size_t n, uint8_t **list, size_t *len);
+/* Source i of a list. False: there are no more. *good: it can be one. */
+bool seg_sources_next(const void *list, size_t len, size_t i, struct seg_source *out, bool *good);
+
 /* How a block is stored. With n_sources 0 it is one literal. The arrays are the caller's, and stay until it is appended. */
 struct seg_make {
     const struct seg_source *sources;

@@ -18,6 +18,7 @@
 #include "base/event.h"
 #include "base/log.h"
 #include "vtl/library/gate.h"
+#include "vtl/state/chunk_index.h"
 
 #define HISTORY_S (UINT64_C(180) * 24 * 3600) /* how far back a report can look */
 #define PATH_SIZE 4200
@@ -245,6 +246,8 @@ static int open_parts(struct library *lib, unsigned flags, struct errtext *err)
     lib->eng.store = NULL;
     rc = gate_open(cfg, lib->id, inner, &lib->eng.store, err);
     lib->gate = lib->eng.store;
+    if (!rc)
+        lend_open(lib);
     return rc;
 }
 
@@ -334,6 +337,7 @@ static void free_library(struct library *lib)
     free(lib->elements);
     if (lib->eng.store)
         lib->eng.store->ops->close(lib->eng.store);
+    chunk_index_close(lib->eng.chunks);
     spool_close(lib->eng.spool);
     db_close(lib->eng.db);
     if (lib->lock_fd >= 0)

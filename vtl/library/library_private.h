@@ -59,6 +59,10 @@ struct library {
     void *listener_arg;
 };
 
+/* lend.c: struct engine's may_copy; opens the index of chunks, if the configuration wants it. */
+bool library_may_copy(void *lib, struct cartridge *c, const struct seg_source *s);
+void lend_open(struct library *lib);
+
 struct element *library_element(struct library *lib, uint16_t address); /* lock held; NULL: no such address */
 /* A copy of all elements as they are now, malloc'd; NULL when out of memory. Slow work is done on the copy: the
  * transport's thread takes the lock too (I5). */

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* lend.c: may blocks of one cartridge copy from a segment of another one? Then that one's head says so first. */
+#include <errno.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "vtl/library/library_private.h"
+#include "vtl/state/chunk_index.h"
+
+/* Until the source's head is in the store. What waits meanwhile is in memory; after it, blocks are stored as they are. */
+#define LEND_MS 10000
+
+static int count(void *arg, const char *barcode)
+{
+    unsigned *n = arg;
+    (void)barcode;
+    ++*n;
+    return 0;
+}
+
+/* One object that is lost must not cost more cartridges than [dedup] sets allows. */
+static bool has_enough(struct library *lib, const struct seg_source *s)
+{
+    unsigned n = 0;
+    return db_leaners_of(lib->eng.db, s->barcode, &s->id, count, &n) || n >= lib->cfg->dedup.sets;
+}
+
+static bool is_whole(struct cartridge *source)
+{
+    struct cartridge_brief b;
+    cartridge_brief(source, 0, &b);
+    return !b.usage.lost_objects;
+}
+
+/* -EAGAIN: not yet. Any other error: no. */
+static int try_once(struct library *lib, struct cartridge *c, const struct seg_source *s)
+{
+    struct errtext err = {""};
+    if (!rwlock_try_read(&lib->tapes_lock)) /* somebody makes or removes one: the drive's queue must not wait for that */
+        return -EAGAIN;
+    lock_take(&lib->lock);
+    struct cartridge *source = library_cartridge(lib, s->barcode);
+    lock_release(&lib->lock);
+    int rc = -ESTALE;
+    if (source && source != c && !memcmp(cartridge_id(source), s->cartridge, sizeof(s->cartridge)) && is_whole(source) &&
+        !has_enough(lib, s))
+        rc = cartridge_lend(source, c, &err);
+    rwlock_release(&lib->tapes_lock);
+    return rc;
+}
+
+bool library_may_copy(void *arg, struct cartridge *c, const struct seg_source *s)
+{
+    struct library *lib = arg;
+    uint64_t until = clock_ms() + LEND_MS;
+    for (;;) {
+        uint64_t seen = progress_now(&lib->eng.progress);
+        int rc = try_once(lib, c, s);
+        if (rc != -EAGAIN || clock_ms() >= until || atomic_load(&lib->stop))
+            return !rc;
+        progress_wait(&lib->eng.progress, seen, 200);
+    }
+}
+
+void lend_open(struct library *lib)
+{
+    char path[PATH_SIZE];
+    struct errtext err = {""};
+    if (!strcmp(lib->cfg->dedup.tapes, "off"))
+        return;
+    (void)snprintf(path, sizeof(path), "%s/dedup.db", lib->cfg->library.state_dir);
+    if (chunk_index_open(path, lib->cfg->dedup.memory, &lib->eng.chunks, &err)) {
+        log_err("%s: [dedup] does nothing: what is written is stored as it is", err.text);
+        return;
+    }
+    lib->eng.may_copy = library_may_copy;
+    lib->eng.may_copy_arg = lib;
+}
