@@ -368,7 +368,7 @@ static int lean(struct cartridge *c, const struct seg_make *m)
             o->leans = more;
             o->room_leans = room;
         }
-        int rc = db_lean_add(c->eng->db, c->row.rowid, &o->id, c->rested, &m->sources[i]);
+        int rc = cartridge_lean(c, &m->sources[i]);
         if (rc)
             return rc;
         o->leans[o->n_leans++] = m->sources[i];

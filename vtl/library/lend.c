@@ -2,6 +2,9 @@
 /* lend.c: may blocks of one cartridge copy from a segment of another one? Then that one's head says so first. */
 #include <errno.h>
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "vtl/library/library_private.h"
@@ -9,6 +12,7 @@
 
 /* Until the source's head is in the store. What waits meanwhile is in memory; after it, blocks are stored as they are. */
 #define LEND_MS 10000
+#define PATH_SIZE 4200
 
 static int count(void *arg, const char *barcode)
 {
