@@ -21,8 +21,9 @@ static int take_over(struct cartridge *c, const struct seg_id *claim, struct hea
         head_init(h);
         lock_take(&c->lock);
         commit_fill_identity(c, h);
+        rc = commit_fill_leaners(c, h);
         lock_release(&c->lock);
-        return 0;
+        return rc ? errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db)) : 0;
     }
     if (rc == -ENOENT)
         return commit_gone(c, NULL, err);
@@ -129,6 +130,18 @@ static void same_again(struct cartridge *c, struct seg_id *mine, uint64_t *now)
     lock_release(&c->lock);
 }
 
+/* What this state holds of the tape and no head names comes to be named by this run. */
+static int fill_pending(struct cartridge *c, struct head *h, struct errtext *err)
+{
+    lock_take(&c->lock);
+    int rc = commit_fill_pending(c, c->row.commit_segs, h);
+    lock_release(&c->lock);
+    if (!rc)
+        return 0;
+    head_free(h);
+    return errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
+}
+
 static int claim(struct cartridge *c, const struct obj_call *call, struct errtext *err)
 {
     struct engine *e = c->eng;
@@ -146,6 +159,8 @@ static int claim(struct cartridge *c, const struct obj_call *call, struct errtex
         same_again(c, &mine, &now);
     if (!rc)
         rc = announce(c, &mine, now, &h, call, err);
+    if (!rc)
+        rc = fill_pending(c, &h, err);
     if (rc)
         return rc;
     mine.number = 1;
