@@ -106,6 +106,7 @@ static int introduce(struct cartridge *c, struct head_leaner *l, uint64_t *reste
 {
     lock_take(&c->lock);
     int rc = c->owner == CARTRIDGE_FENCED ? -EROFS : c->owner == CARTRIDGE_OWNED ? 0 : -EAGAIN;
+    bool asks = rc == -EAGAIN && !(c->due & DUE_CLAIM); /* asked before: a poke would wake who waits for progress */
     if (rc == -EAGAIN)
         c->due |= DUE_CLAIM;
     else if (!rc)
@@ -115,16 +116,17 @@ static int introduce(struct cartridge *c, struct head_leaner *l, uint64_t *reste
     l->head = (struct seg_id){c->row.head.epoch, c->row.head.writer, c->tried_n};
     *rested = c->rested;
     lock_release(&c->lock);
-    if (rc == -EAGAIN)
+    if (asks)
         engine_poke(c->eng, c);
     return rc;
 }
 
-/* A head is to list it. The tape is none the newer for that. */
-static int ask_for_head(struct cartridge *c)
+/* A head is to list it. The tape is none the newer for that. *asks: it was not asked for before. */
+static int ask_for_head(struct cartridge *c, bool *asks)
 {
     struct db_cartridge row = c->row;
     int rc = 0;
+    *asks = cartridge_is_committed(c) || !(c->due & DUE_COMMIT);
     lock_assert_held(&c->lock);
     if (cartridge_is_committed(c)) {
         row.dirty = true;
@@ -140,17 +142,26 @@ static int ask_for_head(struct cartridge *c)
 
 static int list_leaner(struct cartridge *source, const struct head_leaner *l, uint64_t rested)
 {
-    bool listed = false;
+    bool listed = false, asks = false;
     int rc = -EROFS;
     lock_take(&source->lock);
     if (source->owner != CARTRIDGE_FENCED)
         rc = db_lend(source->eng->db, source->row.rowid, l, rested, &listed);
-    if (!rc && !listed && !(rc = ask_for_head(source)))
+    if (!rc && !listed && !(rc = ask_for_head(source, &asks)))
         rc = -EAGAIN;
     lock_release(&source->lock);
-    if (rc == -EAGAIN)
+    if (asks)
         engine_poke(source->eng, source);
     return rc;
+}
+
+/* One that is loaded is not loaded again, which would poke the workers each time. */
+static int load(struct cartridge *c, struct errtext *err)
+{
+    lock_take(&c->lock);
+    bool loaded = c->loaded;
+    lock_release(&c->lock);
+    return loaded ? 0 : cartridge_load(c, err);
 }
 
 int cartridge_lend(struct cartridge *source, struct cartridge *leaner, struct errtext *err)
@@ -161,7 +172,7 @@ int cartridge_lend(struct cartridge *source, struct cartridge *leaner, struct er
         return -ESTALE;
     int rc = introduce(leaner, &l, &rested);
     if (!rc)
-        rc = cartridge_load(source, err);
+        rc = load(source, err);
     if (rc)
         return rc;
     rc = list_leaner(source, &l, rested);
