@@ -311,6 +311,124 @@ static void a_rebuilt_state_knows_what_leans(void **state)
     config_free(c);
 }
 
+/* ---- removing ---- */
+
+static void remove_tape(struct library *lib, const char *barcode)
+{
+    json_decref(call(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-remove", "barcode", barcode, "force", 1)));
+}
+
+/* The one stranger of the bucket, if it is the place of a removed cartridge. New reference; NULL: there is none. */
+static json_t *place(struct library *lib, bool tidy)
+{
+    json_t *r = call(lib, json_pack("{s:s, s:b}", "op", "strangers", "tidy", (int)tidy));
+    json_t *s = json_array_get(json_object_get(r, "strangers"), 0), *kept_for = json_object_get(s, "kept_for");
+    assert_true(!s || kept_for);
+    json_incref(kept_for);
+    json_decref(r);
+    return kept_for;
+}
+
+static void expect_place_for(struct library *lib, const char *barcode)
+{
+    json_t *p = place(lib, true);
+    assert_int_equal(json_array_size(p), 1);
+    assert_string_equal(json_string_value(json_array_get(p, 0)), barcode);
+    json_decref(p);
+}
+
+static void a_removed_tape_leaves_what_is_leaned_on_and_no_more(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = make_lean(lib, 1);
+    struct head h;
+    unload(lib);
+    remove_tape(lib, OLD);
+    assert_null(library_cartridge(lib, OLD));
+    assert_true(is_there(&s));
+    assert_int_equal(segments_of(OLD), 1);
+    read_head(lib, OLD, &h);
+    assert_true(h.removed);
+    assert_int_equal(h.n_kept, 1);
+    assert_int_equal(h.n_leaners, 1);
+    head_free(&h);
+    expect_place_for(lib, NEW);
+    assert_true(is_there(&s));
+    write_blocks(lib, SLOT + 1, 2000, 2); /* over what leans */
+    json_t *p = place(lib, false);
+    assert_int_equal(json_array_size(p), 0);
+    json_decref(p);
+    assert_true(is_there(&s)); /* that was only a look */
+    json_decref(place(lib, true));
+    assert_false(is_there(&s));
+    assert_null(place(lib, true));
+    close_library(lib);
+    config_free(c);
+}
+
+static void a_tape_on_which_nobody_leans_is_removed_without_a_trace(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    assert_int_equal(lend(lib), 0); /* it might have */
+    remove_tape(lib, OLD);
+    assert_int_equal(segments_of(OLD), 0);
+    assert_null(place(lib, true));
+    close_library(lib);
+    config_free(c);
+}
+
+static void a_rebuild_makes_no_tape_of_a_place_and_keeps_it(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M"), *two = config("two", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = make_lean(lib, 1);
+    unload(lib);
+    remove_tape(lib, OLD);
+    close_library(lib);
+    rebuild_library(two);
+    lib = open_library(two);
+    assert_null(library_cartridge(lib, OLD));
+    expect_place_for(lib, NEW);
+    assert_true(is_there(&s));
+    close_library(lib);
+    config_free(two);
+    config_free(c);
+}
+
+/* What was kept is garbage of the new one, which stays while it is needed. */
+static void a_new_tape_at_such_a_place_goes_on_from_it(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = make_lean(lib, 1);
+    struct head was, is;
+    unload(lib);
+    remove_tape(lib, OLD);
+    read_head(lib, OLD, &was);
+    json_decref(call(lib, json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", OLD, "capacity", 0)));
+    read_head(lib, OLD, &is);
+    assert_true(is.id.epoch > was.id.epoch);
+    assert_false(is.removed);
+    assert_int_equal(is.n_leaners, 1);
+    assert_int_not_equal(memcmp(is.cartridge, was.cartridge, 16), 0);
+    head_free(&was);
+    head_free(&is);
+    write_blocks(lib, SLOT, 3000, 3);
+    assert_int_equal(gc(lib, OLD), 0);
+    assert_true(is_there(&s));
+    write_blocks(lib, SLOT + 1, 2000, 2);
+    (void)gc(lib, OLD);
+    assert_false(is_there(&s));
+    close_library(lib);
+    config_free(c);
+}
+
 /* ---- with another gateway ---- */
 
 static void claim(struct library *lib, const char *barcode)
@@ -406,6 +524,10 @@ int main(void)
         T(an_overwrite_leaves_what_is_leaned_on),
         T(who_leans_no_more_is_not_listed_in_the_next_head),
         T(a_rebuilt_state_knows_what_leans),
+        T(a_removed_tape_leaves_what_is_leaned_on_and_no_more),
+        T(a_tape_on_which_nobody_leans_is_removed_without_a_trace),
+        T(a_rebuild_makes_no_tape_of_a_place_and_keeps_it),
+        T(a_new_tape_at_such_a_place_goes_on_from_it),
         T(another_gateway_deletes_nothing_while_somebody_may_be_copying),
         T(what_a_fenced_gateway_copied_holds_nothing_up),
         T(a_leaner_whose_head_is_damaged_is_waited_for),

@@ -8,6 +8,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "vtl/cartridge/cartridge_private.h"
+#include "vtl/cartridge/commit.h"
 
 struct cartridge *cartridge_new(struct engine *eng, const struct db_cartridge *row)
 {

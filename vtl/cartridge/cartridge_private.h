@@ -204,7 +204,6 @@ int cartridge_adopt(struct cartridge *c, const struct head *h, struct tape_index
 /* The open segment is about to copy out of s, whose cartridge lent to this one: as db_lean_add. */
 int cartridge_lean(struct cartridge *c, const struct seg_source *s);
 struct kept;
-void kept_free(struct kept *k); /* NULL is fine */
 
 /* ---- cartridge_pending.c ---- */
 /* Notes a sealed segment that is not stored. Does not count its bytes. */

@@ -183,55 +183,90 @@ static int ask(struct cartridge *c, struct kept *k, const struct head_leaner *l,
     return rc;
 }
 
-/* One that needs nothing any more is not listed in the next head. */
-static int drop(struct cartridge *c, const struct head_leaner *l, struct errtext *err)
-{
-    int rc = db_leaner_drop(c->eng->db, c->row.rowid, l);
-    return rc ? errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db)) : 0;
-}
-
-static int ask_all(struct cartridge *c, bool tidy, struct kept *k, const struct obj_call *call, struct errtext *err)
-{
-    struct head h; /* its leaners only */
-    head_init(&h);
-    int rc = commit_fill_leaners(c, &h);
-    if (!rc)
-        rc = db_leaned_on(c->eng->db, c->row.barcode, add_id, k);
-    if (rc)
-        errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
-    for (size_t i = 0; !rc && i < h.n_leaners; i++) {
-        bool leans = false;
-        rc = ask(c, k, &h.leaners[i], &leans, call, err);
-        k->leaners += leans;
-        if (!rc && !leans && tidy)
-            rc = drop(c, &h.leaners[i], err);
-    }
-    head_free(&h);
-    return rc;
-}
-
-int commit_kept(struct cartridge *c, bool tidy, struct kept **out, const struct obj_call *call, struct errtext *err)
+/* Those that need something stay in v, at its front. */
+int commit_kept_by(struct cartridge *c, struct head_leaner *v, size_t *n, struct kept **out,
+                   const struct obj_call *call, struct errtext *err)
 {
     struct kept *k = calloc(1, sizeof(*k));
+    size_t left = 0;
     *out = NULL;
     if (!k)
         return errtext_set(err, -ENOMEM, "%s: out of memory", c->row.barcode);
     lock_take(&c->lock);
     k->mine = c->row.head;
-    bool told = c->kept_why[0];
     lock_release(&c->lock);
-    int rc = ask_all(c, tidy, k, call, err);
+    int rc = db_leaned_on(c->eng->db, c->row.barcode, add_id, k);
+    if (rc)
+        errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
+    for (size_t i = 0; !rc && i < *n; i++) {
+        bool leans = false;
+        rc = ask(c, k, &v[i], &leans, call, err);
+        if (leans)
+            v[left++] = v[i];
+    }
     if (rc) {
         kept_free(k);
         return rc;
     }
     if (k->n)
         qsort(k->ids, k->n, sizeof(*k->ids), by_id);
-    if (k->all_before && !told)
-        log_notice("%s: what is no more needed of it stays in the store for now: %s", c->row.barcode, k->why);
-    lock_take(&c->lock);
-    memcpy(c->kept_why, k->why, sizeof(c->kept_why));
-    lock_release(&c->lock);
+    *n = left;
     *out = k;
     return 0;
+}
+
+static bool is_among(const struct head_leaner *v, size_t n, const struct head_leaner *l)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(v[i].barcode, l->barcode) && !memcmp(v[i].cartridge, l->cartridge, sizeof(l->cartridge)))
+            return true;
+    return false;
+}
+
+/* Who needs nothing any more is not listed in the next head. */
+static int drop_others(struct cartridge *c, const struct head *all, const struct head_leaner *needed, size_t n)
+{
+    int rc = 0;
+    for (size_t i = 0; !rc && i < all->n_leaners; i++)
+        if (!is_among(needed, n, &all->leaners[i]))
+            rc = db_leaner_drop(c->eng->db, c->row.rowid, &all->leaners[i]);
+    return rc;
+}
+
+/* Told once, until it changes. */
+static void tell_why(struct cartridge *c, const struct kept *k)
+{
+    lock_take(&c->lock);
+    bool told = !strcmp(c->kept_why, k->why);
+    memcpy(c->kept_why, k->why, sizeof(c->kept_why));
+    lock_release(&c->lock);
+    if (k->all_before && !told)
+        log_notice("%s: what is no more needed of it stays in the store for now: %s", c->row.barcode, k->why);
+}
+
+int commit_kept(struct cartridge *c, bool tidy, struct kept **out, const struct obj_call *call, struct errtext *err)
+{
+    struct head all, asked; /* their leaners only */
+    head_init(&all);
+    head_init(&asked);
+    *out = NULL;
+    int rc = commit_fill_leaners(c, &all);
+    if (!rc)
+        rc = commit_fill_leaners(c, &asked);
+    bool state = rc;
+    if (!rc)
+        rc = commit_kept_by(c, asked.leaners, &asked.n_leaners, out, call, err);
+    if (!rc && tidy && (rc = drop_others(c, &all, asked.leaners, asked.n_leaners)))
+        state = true;
+    if (state)
+        errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
+    if (!rc)
+        tell_why(c, *out);
+    if (rc) {
+        kept_free(*out);
+        *out = NULL;
+    }
+    head_free(&all);
+    head_free(&asked);
+    return rc;
 }

@@ -52,12 +52,13 @@ struct kept {
     bool all_before;    /* and all that was not written by this run: somebody may lean on any of it */
     struct seg_id mine; /* epoch and writer of this run */
     char why[250];      /* then: who */
-    size_t leaners;     /* how many need something */
 };
 /* Asks the state and, of cartridges that this gateway does not write, the bucket. Without the lock. tidy: who needs nothing
  * any more is not listed in the next head. kept_free. */
 int commit_kept(struct cartridge *c, bool tidy, struct kept **out, const struct obj_call *call, struct errtext *err);
+/* The same of those in v, whatever the state lists. Those that need something stay in v, *n of them. */
+int commit_kept_by(struct cartridge *c, struct head_leaner *v, size_t *n, struct kept **out,
+                   const struct obj_call *call, struct errtext *err);
 bool kept_has(const struct kept *k, const struct seg_id *id);
-bool kept_has_key(const struct kept *k, const char *key); /* of any kind */
 
 #endif

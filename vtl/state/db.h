@@ -188,6 +188,8 @@ int db_leaners(struct db *db, int64_t source, int (*fn)(void *arg, const struct 
 /* The next head of the source is to list l, unless it is to list it already as of the same run and with an n of least or
  * more. *listed: the last one does. */
 int db_lend(struct db *db, int64_t source, const struct head_leaner *l, uint64_t least, bool *listed);
+/* Until the next head is committed no lean on the source is added. */
+int db_lend_no_more(struct db *db, int64_t source);
 /* If it is a cartridge of this state that is not fenced, *tried is the last head that this state was about to put of it
  * (epoch 0: none, or no such cartridge), and *leans whether it leans on segments below that barcode's keys. The rows of all
  * that it leans on are checked. */

@@ -527,6 +527,12 @@ int db_leaners_named(struct db *db, int64_t source, const struct head_leaner *v,
     return rc;
 }
 
+int db_lend_no_more(struct db *db, int64_t source)
+{
+    int rc = db_begin(db);
+    return rc ? rc : db_end(db, db_leaners_named(db, source, NULL, 0));
+}
+
 int db_leans_restore(struct db *db, int64_t cartridge, const struct tape_index *x, const struct head *h)
 {
     int rc = 0;
