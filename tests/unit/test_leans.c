@@ -57,10 +57,10 @@ static void list(struct two *t, uint64_t n)
 {
     bool listed = false;
     t->leaner.head.number = n;
-    must(t, db_lend(t->db, t->a.rowid, &t->leaner, &listed));
+    must(t, db_lend(t->db, t->a.rowid, &t->leaner, t->leaner.head.number, &listed));
     assert_false(listed);
     must(t, db_committed(t->db, &t->a, NULL, 0, &t->leaner, 1));
-    must(t, db_lend(t->db, t->a.rowid, &t->leaner, &listed));
+    must(t, db_lend(t->db, t->a.rowid, &t->leaner, t->leaner.head.number, &listed));
     assert_true(listed);
 }
 
@@ -145,7 +145,7 @@ static void no_lean_before_the_head_of_the_source_lists_the_leaner(void **state)
     struct seg_source s = source(t, 0);
     bool listed = true;
     assert_int_equal(lean_on(t, &s), -ESTALE);
-    must(t, db_lend(t->db, t->a.rowid, &t->leaner, &listed));
+    must(t, db_lend(t->db, t->a.rowid, &t->leaner, t->leaner.head.number, &listed));
     assert_false(listed);
     assert_int_equal(lean_on(t, &s), -ESTALE); /* wanted, and in no head yet */
     must(t, db_committed(t->db, &t->a, NULL, 0, NULL, 0));
@@ -183,7 +183,7 @@ static void no_lean_by_who_is_dropped(void **state)
     list(t, 5);
     must(t, db_leaner_drop(t->db, t->a.rowid, &t->leaner));
     assert_int_equal(lean_on(t, &s), -ESTALE);
-    must(t, db_lend(t->db, t->a.rowid, &t->leaner, &listed));
+    must(t, db_lend(t->db, t->a.rowid, &t->leaner, t->leaner.head.number, &listed));
     assert_false(listed);
     assert_int_equal(lean_on(t, &s), -ESTALE); /* the head that is under way may not list it */
     must(t, db_committed(t->db, &t->a, NULL, 0, NULL, 0));
@@ -393,7 +393,7 @@ static void leans_and_leaners_come_with_the_bucket_s_view(void **state)
     h.leaners = &t->leaner;
     h.n_leaners = 1;
     must(t, db_cartridge_adopt(t->db, &t->a, &t->x, &h));
-    must(t, db_lend(t->db, t->a.rowid, &t->leaner, &listed));
+    must(t, db_lend(t->db, t->a.rowid, &t->leaner, t->leaner.head.number, &listed));
     assert_true(listed);
     head_init(&h);
     assert_int_equal(tape_index_copy(&x, &t->x), 0);

@@ -59,7 +59,7 @@ static void make_state(void)
         must(db, db_committed(db, &c, &m, 1, NULL, 0));
         must(db, db_garbage_add(db, i, &key, 1));
         must(db, insert_lean(db, i, &r.id));
-        must(db, db_lend(db, i, &(struct head_leaner){"NEW001L8", {1, 2}, {3, 4, 5}}, &listed));
+        must(db, db_lend(db, i, &(struct head_leaner){"NEW001L8", {1, 2}, {3, 4, 5}}, 5, &listed));
         must(db, db_cartridge_check(db, i));
     }
     db_close(db);

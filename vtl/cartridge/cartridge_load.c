@@ -8,6 +8,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "vtl/cartridge/cartridge_private.h"
+#include "vtl/cartridge/commit.h"
 
 struct cartridge *cartridge_new(struct engine *eng, const struct db_cartridge *row)
 {
@@ -40,6 +41,8 @@ void cartridge_free_doomed(struct cartridge *c)
     free(c->doomed);
     c->doomed = NULL;
     c->doomed_next = 0;
+    kept_free(c->kept);
+    c->kept = NULL;
 }
 
 void cartridge_free(struct cartridge *c)
@@ -112,6 +115,22 @@ static bool is_named(void *arg, const struct seg_id *id)
     return c->undropped.epoch && !seg_id_compare(&c->undropped, id);
 }
 
+static int any_key(void *arg, const char *key)
+{
+    (void)key;
+    *(bool *)arg = true;
+    return 1;
+}
+
+/* What stayed for others may be free now. */
+static int look_for_garbage(struct cartridge *c)
+{
+    bool any = false;
+    int rc = db_garbage(c->eng->db, c->row.rowid, any_key, &any);
+    c->due |= any ? DUE_GARBAGE : 0;
+    return rc < 0 ? rc : 0;
+}
+
 static int load_locked(struct cartridge *c, struct errtext *err)
 {
     struct loading l = {.c = c};
@@ -120,6 +139,8 @@ static int load_locked(struct cartridge *c, struct errtext *err)
         rc = db_segments(c->eng->db, c->row.rowid, load_segment, &l);
     if (!rc)
         rc = db_maps(c->eng->db, c->row.rowid, load_map, c);
+    if (!rc)
+        rc = look_for_garbage(c);
     if (rc)
         return errtext_set(err, rc, "%s: state: %s", c->row.barcode,
                            *db_error(c->eng->db) ? db_error(c->eng->db) : strerror(-rc));

@@ -115,6 +115,10 @@ struct cartridge {
     size_t cut_low;          /* fewest segments that live was cut to since the commit's snapshot */
     char **doomed; /* garbage known at the last commit's snapshot: no head names it; NULL-terminated, or NULL */
     size_t doomed_next;
+    struct kept *kept;      /* what of it stays, as others lean on it; NULL: not asked yet */
+    char kept_why[250];     /* who may lean on all of it, at the last look; "": nobody */
+    bool leaning;           /* in this run it was listed as a leaner */
+    uint64_t rested;        /* n of the last head of this run that was put as one at rest; 0: none */
     uint64_t claim_epoch;   /* highest that this run put a claim with, answered or not */
     uint64_t claim_time;    /* seconds since 1970: what that claim says */
     uint64_t tried_n;       /* highest n that a head was put with, answered or not */
@@ -198,6 +202,10 @@ bool cartridge_knows_head(const struct cartridge *c, const struct seg_id *head);
 /* The bucket's view, of head h and index x, becomes that of the cartridge, which is FENCED then. *kept: bytes that only
  * this state held; they stay beside the spool's files as *.bad. x is taken over on success. */
 int cartridge_adopt(struct cartridge *c, const struct head *h, struct tape_index *x, uint64_t *kept);
+
+/* The open segment is about to copy out of s, whose cartridge lent to this one: as db_lean_add. */
+int cartridge_lean(struct cartridge *c, const struct seg_source *s);
+struct kept;
 
 /* ---- cartridge_pending.c ---- */
 /* Notes a sealed segment that is not stored. Does not count its bytes. */

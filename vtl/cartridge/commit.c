@@ -11,6 +11,7 @@
 #include "base/event.h"
 
 #define INLINE_SEGS 256   /* more than these go into maps */
+#define INLINE_LEANS 1000 /* and so do all, if they lean on more than this */
 #define MANY_MAPS 64      /* more than these are merged */
 #define GARBAGE_BATCH 500 /* objects deleted between two looks at the heads */
 
@@ -26,7 +27,9 @@ struct snapshot {
     size_t n_puts;
     struct map_ref *maps; /* the cartridge's after this commit */
     size_t n_maps;
-    size_t segs;                /* leading segments that the head holds */
+    size_t segs;        /* leading segments that the head holds */
+    struct leans leans; /* of those from first_unmapped on, the first of which is number 0 */
+    size_t first_unmapped;
     uint64_t changes, taken_at; /* taken_at: seconds since 1970 */
     bool whole;
 };
@@ -37,6 +40,7 @@ static void snapshot_free(struct snapshot *s)
         free(s->puts[i].buf);
     free(s->puts);
     free(s->maps);
+    leans_free(&s->leans);
     head_free(&s->head);
 }
 
@@ -55,7 +59,13 @@ static int plan_map(struct cartridge *c, struct snapshot *s, size_t first, size_
     struct map_ref m = {.id = {c->row.head.epoch, c->eng->writer, c->row.next_map},
                         .n_segs = n,
                         .first_object = c->live.segs[first].first_object};
-    int rc = map_encode(c->row.id, &m.id, &c->live, first, n, &p->buf, &p->len);
+    struct tape_index part;
+    int rc = tape_index_slice(&part, &c->live, first, n);
+    if (!rc)
+        rc = leans_append(&part.leans, 0, &s->leans, first - s->first_unmapped, n);
+    if (!rc)
+        rc = map_encode(c->row.id, &m.id, &part, 0, n, &p->buf, &p->len);
+    tape_index_free(&part);
     if (rc)
         return rc;
     object_key(p->key, c->row.barcode, "map", &m.id);
@@ -67,11 +77,29 @@ static int plan_map(struct cartridge *c, struct snapshot *s, size_t first, size_
     return 0;
 }
 
+static size_t inline_leans(const struct snapshot *s, uint64_t mapped)
+{
+    size_t n = 0;
+    while (n < s->leans.n && s->leans.v[s->leans.n - n - 1].segment >= mapped - s->first_unmapped)
+        n++;
+    return n;
+}
+
+/* The next map holds so many; 0: the head has room for all that are left. */
+static size_t next_map(const struct snapshot *s, uint64_t mapped, bool merge)
+{
+    size_t left = s->segs - mapped;
+    if (left > INLINE_SEGS)
+        return merge && !mapped ? left - INLINE_SEGS : INLINE_SEGS;
+    return inline_leans(s, mapped) > INLINE_LEANS ? left : 0;
+}
+
 /* Few maps, few inline segments: see vtl/FORMAT.md. Returns in *mapped how many leading segments the maps hold. */
 static int plan_maps(struct cartridge *c, struct snapshot *s, uint64_t *mapped)
 {
     *mapped = c->mapped_segs;
-    if (s->segs - *mapped <= INLINE_SEGS || c->n_maps < MANY_MAPS) {
+    bool merge = s->segs - *mapped > INLINE_SEGS && c->n_maps >= MANY_MAPS;
+    if (!merge) {
         s->maps = malloc((c->n_maps + 1) * sizeof(*s->maps));
         if (!s->maps)
             return -ENOMEM;
@@ -81,9 +109,10 @@ static int plan_maps(struct cartridge *c, struct snapshot *s, uint64_t *mapped)
     } else {
         *mapped = 0;
     }
-    int rc = 0;
-    while (!rc && s->segs - *mapped > INLINE_SEGS) {
-        size_t n = *mapped || c->n_maps < MANY_MAPS ? INLINE_SEGS : s->segs - INLINE_SEGS;
+    s->first_unmapped = *mapped;
+    int rc = commit_read_leans(c, *mapped, s->segs - *mapped, &s->leans);
+    size_t n;
+    while (!rc && (n = next_map(s, *mapped, merge))) {
         rc = plan_map(c, s, *mapped, n);
         *mapped += n;
     }
@@ -151,6 +180,12 @@ static int take_snapshot(struct cartridge *c, struct snapshot *s)
     if (!rc)
         rc = tape_index_slice(&s->head.inl, &c->live, mapped, s->segs - mapped);
     if (!rc)
+        rc = leans_append(&s->head.inl.leans, 0, &s->leans, mapped - s->first_unmapped, s->segs - mapped);
+    if (!rc)
+        rc = commit_fill_leaners(c, &s->head);
+    if (!rc)
+        rc = commit_fill_pending(c, s->segs, &s->head);
+    if (!rc)
         rc = commit_collect(c);
     if (rc)
         return rc;
@@ -163,7 +198,7 @@ static int take_snapshot(struct cartridge *c, struct snapshot *s)
     s->head.maps = s->maps;
     s->head.n_maps = s->n_maps;
     c->cut_low = s->segs;
-    return 0;
+    return commit_fill_rest(c, s->whole, &s->head);
 }
 
 /* The head is the highest: the state follows. */
@@ -183,7 +218,7 @@ static int record(struct cartridge *c, struct snapshot *s)
     c->n_maps = s->n_maps;
     s->maps = NULL;
     cartridge_cut_maps(c);
-    int rc = db_committed(c->eng->db, &c->row, c->maps, c->n_maps, NULL, 0);
+    int rc = db_committed(c->eng->db, &c->row, c->maps, c->n_maps, s->head.leaners, s->head.n_leaners);
     if (rc) {
         cartridge_set_row(c, &old);
         free(c->maps);
@@ -250,21 +285,51 @@ int commit_head(struct cartridge *c, const struct obj_call *call, struct errtext
     return rc ? rc : commit_check_highest(c, &mine, true, call, err);
 }
 
-int commit_garbage(struct cartridge *c, const struct obj_call *call, struct errtext *err)
+/* The next batch of what is doomed: n of it, which is gone through, and in keys the del of these that may go. */
+static size_t next_batch(struct cartridge *c, const struct kept *kept, const char **keys, size_t *del)
+{
+    size_t n = 0;
+    lock_assert_held(&c->lock);
+    for (*del = 0; c->doomed && n < GARBAGE_BATCH && c->doomed[c->doomed_next + n]; n++) {
+        const char *key = c->doomed[c->doomed_next + n];
+        if (!kept_has_key(kept, key))
+            keys[(*del)++] = key;
+    }
+    return n;
+}
+
+/* Who else needs it is asked once for all that is doomed, as all of it is garbage by now (commit_kept.c). */
+static int ask_kept(struct cartridge *c, const struct obj_call *call, struct errtext *err)
 {
     lock_take(&c->lock);
+    bool known = c->kept || !c->doomed;
+    lock_release(&c->lock);
+    struct kept *k = NULL;
+    int rc = known ? 0 : commit_kept(c, true, &k, call, err);
+    lock_take(&c->lock);
+    if (k && c->doomed && !c->kept)
+        c->kept = k;
+    else
+        kept_free(k);
+    lock_release(&c->lock);
+    return rc;
+}
+
+int commit_garbage(struct cartridge *c, const struct obj_call *call, struct errtext *err)
+{
     const char *keys[GARBAGE_BATCH];
-    size_t n = 0;
-    while (c->doomed && n < GARBAGE_BATCH && c->doomed[c->doomed_next + n]) {
-        keys[n] = c->doomed[c->doomed_next + n];
-        n++;
-    }
+    size_t del = 0;
+    int rc = ask_kept(c, call, err);
+    if (rc)
+        return rc;
+    lock_take(&c->lock);
+    size_t n = c->kept ? next_batch(c, c->kept, keys, &del) : 0;
     struct seg_id mine = c->row.head;
     lock_release(&c->lock);
-    int rc = n ? commit_check_highest(c, &mine, false, call, err) : 0;
-    if (n && !rc)
-        rc = c->eng->store->ops->del(c->eng->store, keys, n, call, err);
-    if (n && !rc && (rc = db_garbage_done(c->eng->db, c->row.rowid, keys, n)))
+    rc = del ? commit_check_highest(c, &mine, false, call, err) : 0;
+    if (del && !rc)
+        rc = c->eng->store->ops->del(c->eng->store, keys, del, call, err);
+    if (del && !rc && (rc = db_garbage_done(c->eng->db, c->row.rowid, keys, del)))
         errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
     lock_take(&c->lock);
     if (!rc)

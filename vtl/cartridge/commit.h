@@ -36,6 +36,18 @@ int commit_garbage(struct cartridge *c, const struct obj_call *call, struct errt
 /* Puts a head that a rebuild made, which must be above all others, and deletes those when it is. -EPERM: it is not. */
 int commit_adopt_head(struct engine *e, const struct head *h, const struct obj_call *call, struct errtext *err);
 
+/* The cartridge, which this gateway owns, is about to be removed. If others lean on it, puts a last head that keeps its
+ * place, for them and for what they need, deletes those below, and *kept is what must stay (kept_free); else it is NULL.
+ * No worker may have the cartridge. */
+struct kept;
+int commit_leave_place(struct cartridge *c, struct kept **kept, const struct obj_call *call, struct errtext *err);
+bool kept_has_key(const struct kept *k, const char *key); /* the key of any kind of object */
+void kept_free(struct kept *k);                           /* NULL is fine */
+/* Does nobody lean any more on what a removed cartridge left? h: its head, whose leaners become those that do. tidy: then
+ * it goes. -EAGAIN: a cartridge of this barcode is being made. */
+int commit_look_at_place(struct engine *e, struct head *h, bool tidy, bool *free_now, const struct obj_call *call,
+                         struct errtext *err);
+
 /* Deletes the heads of a cartridge that writer put: it is given up, and no head names anything. */
 int commit_withdraw(struct engine *e, const char *barcode, uint32_t writer, const struct obj_call *call,
                     struct errtext *err);

@@ -7,6 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A new cartridge, which may be at the place of one that was removed: it has a head, and the state knows who leans on it. */
+static int begin_anew(struct cartridge *c, struct head *h, struct errtext *err)
+{
+    head_init(h);
+    lock_take(&c->lock);
+    commit_fill_identity(c, h);
+    int rc = commit_fill_leaners(c, h);
+    lock_release(&c->lock);
+    if (!rc)
+        return 0;
+    head_free(h);
+    return errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
+}
+
 /* The state that a claim takes over, as this gateway's own first head. */
 static int take_over(struct cartridge *c, const struct seg_id *claim, struct head *h, const struct obj_call *call,
                      struct errtext *err)
@@ -17,13 +31,8 @@ static int take_over(struct cartridge *c, const struct seg_id *claim, struct hea
     lock_release(&c->lock);
     const struct head_search search = {claim, trusted, 2};
     int rc = commit_find_head(c->eng->store, c->row.barcode, &search, h, call, err);
-    if (rc == -ENOENT && !recorded) { /* a new cartridge */
-        head_init(h);
-        lock_take(&c->lock);
-        commit_fill_identity(c, h);
-        lock_release(&c->lock);
-        return 0;
-    }
+    if (rc == -ENOENT && !recorded)
+        return begin_anew(c, h, err);
     if (rc == -ENOENT)
         return commit_gone(c, NULL, err);
     if (rc)
@@ -33,6 +42,10 @@ static int take_over(struct cartridge *c, const struct seg_id *claim, struct hea
     if (known) /* it may have been put unheard: the note of the next try takes the place of this one's, and saves both */
         c->row.head = h->id;
     lock_release(&c->lock);
+    if (known && h->removed) {
+        head_free(h);
+        return begin_anew(c, h, err);
+    }
     if (known)
         return 0;
     struct seg_id winner = h->id;
@@ -129,6 +142,18 @@ static void same_again(struct cartridge *c, struct seg_id *mine, uint64_t *now)
     lock_release(&c->lock);
 }
 
+/* What this state holds of the tape and no head names comes to be named by this run. */
+static int fill_pending(struct cartridge *c, struct head *h, struct errtext *err)
+{
+    lock_take(&c->lock);
+    int rc = commit_fill_pending(c, c->row.commit_segs, h);
+    lock_release(&c->lock);
+    if (!rc)
+        return 0;
+    head_free(h);
+    return errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
+}
+
 static int claim(struct cartridge *c, const struct obj_call *call, struct errtext *err)
 {
     struct engine *e = c->eng;
@@ -146,6 +171,8 @@ static int claim(struct cartridge *c, const struct obj_call *call, struct errtex
         same_again(c, &mine, &now);
     if (!rc)
         rc = announce(c, &mine, now, &h, call, err);
+    if (!rc)
+        rc = fill_pending(c, &h, err);
     if (rc)
         return rc;
     mine.number = 1;

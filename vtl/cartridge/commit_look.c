@@ -61,6 +61,8 @@ static int compare(struct cartridge *c, const struct head *h, const struct obj_c
     if (memcmp(h->cartridge, c->row.id, sizeof(h->cartridge)) != 0)
         return become_stale(
             c, "the bucket has another cartridge of this barcode now: \"s3vtl tape claim --force\" takes it", err);
+    if (h->removed)
+        return become_stale(c, "another gateway removed it", err);
     lock_take(&c->lock);
     bool older = seg_id_compare(&h->id, &c->row.head) < 0;
     lock_release(&c->lock);

@@ -33,4 +33,32 @@ void commit_fill_identity(const struct cartridge *c, struct head *h);
 /* What is garbage now becomes doomed: no head made from this moment's state can name it. */
 int commit_collect(struct cartridge *c);
 
+/* ---- commit_leans.c ---- */
+/* What segments [first, first + n) of live lean on; the first of them is number 0. With the lock. */
+int commit_read_leans(struct cartridge *c, size_t first, size_t n, struct leans *out);
+/* Who leans on the cartridge, as its next head is to list it. */
+int commit_fill_leaners(struct cartridge *c, struct head *h);
+/* In place of what the head has as pending: what segments lean on that it does not name, which are those of live from named
+ * on. With the lock. */
+int commit_fill_pending(struct cartridge *c, size_t named, struct head *h);
+/* Is the cartridge at rest, if it leans at all? whole: the head names all of live. With the lock. */
+int commit_fill_rest(struct cartridge *c, bool whole, struct head *h);
+
+/* ---- commit_kept.c ---- */
+/* Which segments below the cartridge's keys others lean on. */
+struct kept {
+    struct seg_id *ids; /* in order */
+    size_t n, room;
+    bool all_before;    /* and all that was not written by this run: somebody may lean on any of it */
+    struct seg_id mine; /* epoch and writer of this run */
+    char why[250];      /* then: who */
+};
+/* Asks the state and, of cartridges that this gateway does not write, the bucket. Without the lock. tidy: who needs nothing
+ * any more is not listed in the next head. kept_free. */
+int commit_kept(struct cartridge *c, bool tidy, struct kept **out, const struct obj_call *call, struct errtext *err);
+/* The same of those in v, whatever the state lists. Those that need something stay in v, *n of them. */
+int commit_kept_by(struct cartridge *c, struct head_leaner *v, size_t *n, struct kept **out,
+                   const struct obj_call *call, struct errtext *err);
+bool kept_has(const struct kept *k, const struct seg_id *id);
+
 #endif

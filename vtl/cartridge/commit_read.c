@@ -263,6 +263,8 @@ int commit_read_index(struct objstore *store, const struct head *h, struct tape_
     uint64_t end = h->inl.n_segs ? h->inl.segs[0].first_object : h->end_object;
     if (!rc)
         tape_index_truncate(x, end);
+    if (!rc && leans_append(&x->leans, x->n_segs, &h->inl.leans, 0, h->inl.n_segs))
+        rc = errtext_set(err, -ENOMEM, "tapes/%s/head/: out of memory", h->barcode);
     for (size_t i = 0; !rc && i < h->inl.n_segs; i++) {
         const struct seg_ref *r = &h->inl.segs[i];
         struct seg_fm_run *runs = NULL;

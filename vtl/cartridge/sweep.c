@@ -89,20 +89,21 @@ static bool is_at_rest(const struct cartridge *c)
     return c->loaded && c->owner != CARTRIDGE_FENCED && cartridge_is_committed(c) && !c->n_pending && !c->doomed;
 }
 
-/* What of the listing is nobody's goes to its front. */
-static int keep_strays(struct cartridge *c, struct listing *l)
+/* What of the listing is nobody's goes to its front: neither the head's, nor leaned on by others (which is looked at once more
+ * when it is deleted). */
+static int keep_strays(struct cartridge *c, const struct kept *kept, struct listing *l)
 {
     lock_assert_held(&c->lock);
-    size_t n_segs = 0, n_maps = 0, kept = 0;
+    size_t n_segs = 0, n_maps = 0, strays = 0;
     struct seg_id *segs = named(c, false, &n_segs), *maps = named(c, true, &n_maps);
     for (size_t i = 0; segs && maps && i < l->n; i++) {
         const struct listed *o = &l->v[i];
         bool is_named = bsearch(&o->id, o->map ? maps : segs, o->map ? n_maps : n_segs, sizeof(*segs), by_id) != NULL;
-        if (!is_named && !is_above(&o->id, &c->row.head))
-            l->v[kept++] = *o;
+        if (!is_named && !is_above(&o->id, &c->row.head) && (o->map || !kept_has(kept, &o->id)))
+            l->v[strays++] = *o;
     }
     int rc = segs && maps ? 0 : -ENOMEM;
-    l->n = kept;
+    l->n = strays;
     free(segs);
     free(maps);
     return rc;
@@ -140,13 +141,16 @@ int commit_sweep(struct cartridge *c, bool look, bool dry_run, struct sweep *fou
                  struct errtext *err)
 {
     struct listing l = {.n = 0};
+    struct kept *kept = NULL;
     *found = (struct sweep){0};
     int rc = look ? list_objects(c, &l, call, err) : 0;
+    if (!rc && look)
+        rc = commit_kept(c, false, &kept, call, err);
     lock_take(&c->lock);
     if (!rc && !is_at_rest(c))
         rc = errtext_set(err, -EAGAIN, "%s: it is being written, stored or taken over: not looked at now",
                          c->row.barcode);
-    else if (!rc && ((rc = keep_strays(c, &l)) || (!dry_run && (rc = doom(c, &l)))))
+    else if (!rc && ((rc = keep_strays(c, kept, &l)) || (!dry_run && (rc = doom(c, &l)))))
         errtext_set(err, rc, "%s: state: %s", c->row.barcode, rc == -ENOMEM ? "out of memory" : db_error(c->eng->db));
     if (!rc && look && !dry_run)
         rc = looked(c, err);
@@ -156,5 +160,6 @@ int commit_sweep(struct cartridge *c, bool look, bool dry_run, struct sweep *fou
         found->bytes += l.v[i].size;
     }
     free(l.v);
+    kept_free(kept);
     return rc;
 }

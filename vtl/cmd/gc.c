@@ -79,6 +79,16 @@ static bool collect(const struct collecting *c, const json_t *cartridges)
     return good;
 }
 
+/* A cartridge that was removed while others leaned on it. */
+static void print_kept(const json_t *stranger, const json_t *kept_for)
+{
+    size_t i;
+    json_t *b;
+    printf("%-16s removed: %lld objects kept for", barcode_of(stranger), (long long)json_number(stranger, "objects"));
+    json_array_foreach(kept_for, i, b) printf(" %s", json_string_value(b));
+    printf("\n");
+}
+
 static void print(const json_t *results, const json_t *strangers, bool dry_run)
 {
     json_int_t objects = 0, bytes = 0, others = 0;
@@ -106,6 +116,11 @@ static void print(const json_t *results, const json_t *strangers, bool dry_run)
     json_array_foreach(strangers, i, r)
     {
         const char *error = json_string_value(json_object_get(r, "error"));
+        const json_t *kept_for = json_object_get(r, "kept_for");
+        if (kept_for) {
+            print_kept(r, kept_for);
+            continue;
+        }
         printf("%-16s not in this library: %lld objects, %s\n", barcode_of(r), (long long)json_number(r, "objects"),
                error ? error
                : json_is_true(json_object_get(r, "head"))
@@ -144,7 +159,8 @@ int cmd_library_gc(const struct command_line *given)
     c.progress = progress_start("gc", cl.json || cl.quiet, poll, &c);
     json_t *vanished = list ? vanished_ask(cfg, NULL, NULL, NULL) : NULL;
     c.vanished = vanished;
-    json_t *others = vanished ? call_library(cfg, json_pack("{s:s}", "op", "strangers")) : NULL;
+    json_t *others =
+        vanished ? call_library(cfg, json_pack("{s:s, s:b}", "op", "strangers", "tidy", (int)!dry_run)) : NULL;
     bool good = others && collect(&c, json_object_get(list, "cartridges"));
     progress_end(c.progress);
     const json_t *strangers = json_object_get(others, "strangers");

@@ -30,7 +30,12 @@ static int read_bucket(struct takeover *t, struct errtext *err)
     int rc = commit_read_head(store, t->barcode, NULL, &t->head, &impatient, err);
     if (rc)
         return rc;
-    rc = commit_read_index(store, &t->head, &t->index, &impatient, err);
+    rc = t->head.removed
+             ? errtext_set(err, -ENOENT,
+                           "%s: it was removed, and its place is kept for tapes that lean on it: \"s3vtl tape "
+                           "create\" makes a new one there",
+                           t->barcode)
+             : commit_read_index(store, &t->head, &t->index, &impatient, err);
     if (rc)
         head_free(&t->head);
     return rc;

@@ -114,7 +114,17 @@ static int take_stranger(void *arg, const struct obj_entry *e)
     return json_array_append_new(s->list, json_pack("{s:s}", "barcode", barcode)) ? -ENOMEM : 0;
 }
 
-static int look_at(struct library *lib, json_t *stranger, struct errtext *err)
+/* The place of a cartridge that was removed: whom it is kept for; without anybody it goes. */
+static int look_at_place(struct library *lib, struct head *h, bool tidy, json_t *stranger, struct errtext *err)
+{
+    bool is_free = false;
+    int rc = commit_look_at_place(&lib->eng, h, tidy, &is_free, &impatient, err);
+    json_object_set_new(stranger, "kept_for", place_show(h));
+    head_free(h);
+    return rc == -EAGAIN ? 0 : rc;
+}
+
+static int look_at(struct library *lib, json_t *stranger, bool tidy, struct errtext *err)
 {
     const char *barcode = json_string_value(json_object_get(stranger, "barcode"));
     char prefix[DB_KEY_SIZE];
@@ -122,8 +132,10 @@ static int look_at(struct library *lib, json_t *stranger, struct errtext *err)
     struct errtext why = {""};
     uint64_t objects = 0;
     int rc = commit_read_head(lib->eng.store, barcode, NULL, &head, &impatient, &why);
-    bool complete = !rc, unreadable = rc == -EBADMSG || rc == -EPROTONOSUPPORT;
-    if (complete)
+    bool complete = !rc && !head.removed, unreadable = rc == -EBADMSG || rc == -EPROTONOSUPPORT;
+    if (!rc && head.removed)
+        rc = look_at_place(lib, &head, tidy, stranger, err);
+    else if (complete)
         head_free(&head);
     else if (unreadable || rc == -ENOENT)
         rc = 0;
@@ -141,11 +153,11 @@ static int look_at(struct library *lib, json_t *stranger, struct errtext *err)
 
 json_t *tapes_strangers(struct library *lib, const json_t *request, struct errtext *err)
 {
-    (void)request;
+    bool tidy = json_is_true(json_object_get(request, "tidy"));
     struct strangers s = {lib, json_array()};
     int rc = lib->eng.store->ops->list(lib->eng.store, "tapes/", NULL, true, take_stranger, &s, &impatient, err);
     for (size_t i = json_array_size(s.list); !rc && i-- > 0;) {
-        rc = look_at(lib, json_array_get(s.list, i), err);
+        rc = look_at(lib, json_array_get(s.list, i), tidy, err);
         if (!rc && !json_integer_value(json_object_get(json_array_get(s.list, i), "objects")))
             json_array_remove(s.list, i); /* SeaweedFS lists a directory that it keeps with nothing in it */
     }

@@ -98,6 +98,14 @@ struct rebuild_reading {
 };
 struct rebuild_reading *rebuild_read(struct objstore *store, const char *barcode, const atomic_bool *cancel);
 void rebuild_reading_free(struct rebuild_reading *c); /* NULL is fine */
+/* ---- place.c: what a cartridge leaves that is removed while others lean on it ---- */
+/* The head of such a place. -ENOENT: the bucket has none of that barcode. */
+int place_read(struct library *lib, const char *barcode, struct head *h, const struct obj_call *call,
+               struct errtext *err);
+/* Makes the row of a new cartridge at that place: it goes on from its head, and what is kept there becomes its garbage. */
+int place_take(struct library *lib, const struct head *h, uint16_t address, struct db_cartridge *row);
+json_t *place_show(const struct head *h); /* whom it is kept for: barcodes; new reference */
+
 /* rebuild_backlog.c: by barcode, [{"barcode":, "segments":, "bytes":}] of what was acknowledged and no head names: as the
  * state says, or without one, as the spool's files do. New reference, also on error. */
 int rebuild_backlog(const struct vtl_config *cfg, struct objstore *store, const atomic_bool *cancel, json_t **list,

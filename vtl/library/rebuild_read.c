@@ -34,7 +34,7 @@ struct rebuild_reading *rebuild_read(struct objstore *store, const char *barcode
     if (c->with_head)
         c->rc = commit_read_index(store, &c->h, &c->x, &call, &c->why);
     c->whole = !c->rc;
-    c->nothing = c->no_head && !has_segments(store, barcode, &call);
+    c->nothing = (c->no_head && !has_segments(store, barcode, &call)) || (c->with_head && c->h.removed);
     return c;
 }
 

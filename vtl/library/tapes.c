@@ -21,6 +21,16 @@
 
 static const struct obj_call impatient = {.max_tries = 3, .patience_ms = OBJ_PATIENCE_MS};
 
+/* Of a removed cartridge: a new one can be made there. */
+static bool is_place(struct library *lib, const char *barcode)
+{
+    struct head h;
+    if (place_read(lib, barcode, &h, &impatient, NULL))
+        return false;
+    head_free(&h);
+    return true;
+}
+
 static int check_new(struct library *lib, const char *barcode, struct errtext *err)
 {
     if (!barcode || !barcode_ok(barcode))
@@ -32,7 +42,7 @@ static int check_new(struct library *lib, const char *barcode, struct errtext *e
     int rc = commit_list_heads(lib->eng.store, barcode, &heads, &n, &impatient, err);
     bool complete = n && heads[n - 1].number > 0;
     free(heads);
-    if (!rc && complete)
+    if (!rc && complete && !is_place(lib, barcode))
         rc = unmade_clear(lib, barcode, &impatient, err);
     if (rc == -EEXIST)
         errtext_set(err, rc,
@@ -54,6 +64,20 @@ static int first_commit(struct cartridge *c, struct errtext *err)
     return rc == -EAGAIN ? 0 : rc;
 }
 
+static int add_row(struct library *lib, struct db_cartridge *row, uint16_t address, struct errtext *err)
+{
+    struct head h;
+    struct errtext why = {""};
+    int rc = place_read(lib, row->barcode, &h, &impatient, &why);
+    if (rc && rc != -ENOENT)
+        return errtext_set(err, rc, "%s", why.text);
+    bool place = !rc;
+    rc = place ? place_take(lib, &h, address, row) : db_cartridge_add(lib->eng.db, row, address);
+    if (place)
+        head_free(&h);
+    return rc ? errtext_set(err, rc, "%s: state: %s", row->barcode, db_error(lib->eng.db)) : 0;
+}
+
 /* Makes its row in the state, and puts it in its element there. */
 static int create_row(struct library *lib, const char *barcode, uint64_t capacity, bool worm, uint16_t address,
                       struct db_cartridge *row, struct errtext *err)
@@ -72,8 +96,7 @@ static int create_row(struct library *lib, const char *barcode, uint64_t capacit
     (void)snprintf(row->barcode, sizeof(row->barcode), "%s", barcode);
     if (getrandom(row->id, sizeof(row->id), 0) != (ssize_t)sizeof(row->id))
         return errtext_set(err, -EIO, "%s: no random numbers: %s", barcode, strerror(errno));
-    int rc = db_cartridge_add(lib->eng.db, row, address);
-    return rc ? errtext_set(err, rc, "%s: state: %s", barcode, db_error(lib->eng.db)) : 0;
+    return add_row(lib, row, address, err);
 }
 
 static void show_cartridge(struct library *lib, const char *barcode, uint16_t address)
@@ -242,6 +265,7 @@ json_t *tapes_create(struct library *lib, const json_t *request, struct errtext 
 
 struct batch {
     const char *prefix;
+    const struct kept *kept; /* NULL: nothing */
     char *keys[DELETE_BATCH];
     size_t n;
 };
@@ -251,20 +275,21 @@ static int take_key(void *arg, const struct obj_entry *e)
 {
     struct batch *b = arg;
     struct seg_id id;
-    if (e->is_prefix || !object_name_at(e->key, b->prefix, &id))
+    if (e->is_prefix || !object_name_at(e->key, b->prefix, &id) || (b->kept && kept_has_key(b->kept, e->key)))
         return 0;
     if (!(b->keys[b->n] = strdup(e->key)))
         return -ENOMEM;
     return ++b->n == DELETE_BATCH ? 1 : 0;
 }
 
-static int delete_kind(struct objstore *store, const char *barcode, const char *kind, struct errtext *err)
+static int delete_kind(struct objstore *store, const char *barcode, const char *kind, const struct kept *kept,
+                       struct errtext *err)
 {
     char prefix[DB_KEY_SIZE];
     (void)snprintf(prefix, sizeof(prefix), "tapes/%s/%s/", barcode, kind);
     int rc;
     do {
-        struct batch b = {.prefix = prefix};
+        struct batch b = {.prefix = prefix, .kept = kept};
         rc = store->ops->list(store, prefix, NULL, false, take_key, &b, &impatient, err);
         int more = rc == 1;
         if (rc >= 0 && b.n)
@@ -276,13 +301,14 @@ static int delete_kind(struct objstore *store, const char *barcode, const char *
     return rc;
 }
 
-/* Heads first: without one, what is left is nobody's and never read again. */
-static int delete_objects(struct library *lib, const char *barcode, struct errtext *err)
+/* Heads first: without one, what is left is nobody's and never read again. If others lean on some of it, that stays, and a
+ * head that says so. */
+static int delete_objects(struct library *lib, const char *barcode, const struct kept *kept, struct errtext *err)
 {
     static const char *const kinds[] = {"head", "map", "seg"};
     int rc = 0;
-    for (size_t i = 0; !rc && i < sizeof(kinds) / sizeof(kinds[0]); i++)
-        rc = delete_kind(lib->eng.store, barcode, kinds[i], err);
+    for (size_t i = kept ? 1 : 0; !rc && i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        rc = delete_kind(lib->eng.store, barcode, kinds[i], kept, err);
     return rc;
 }
 
@@ -300,10 +326,25 @@ static int may_remove(struct cartridge *c, bool force, struct errtext *err)
 }
 
 /* Only the owner removes (I7). What has no head is nobody's: by force it goes, too. */
-static int claim_to_remove(struct cartridge *c, bool force, struct errtext *err)
+static int claim_to_remove(struct cartridge *c, bool force, struct kept **kept, struct errtext *err)
 {
     int rc = commit_claim(c, &impatient, err);
-    return rc == -ENOENT && force ? 0 : rc;
+    if (rc)
+        return rc == -ENOENT && force ? 0 : rc;
+    return commit_leave_place(c, kept, &impatient, err);
+}
+
+static int remove_objects(struct library *lib, struct cartridge *c, bool force, bool *kept_some, struct errtext *err)
+{
+    struct kept *kept = NULL;
+    int rc = claim_to_remove(c, force, &kept, err);
+    if (!rc)
+        rc = unmade_keep_epoch(lib, c, err);
+    if (!rc)
+        rc = delete_objects(lib, cartridge_barcode(c), kept, err);
+    *kept_some = kept != NULL;
+    kept_free(kept);
+    return rc;
 }
 
 json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext *err)
@@ -316,9 +357,9 @@ json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext 
     }
     if (may_remove(c, json_is_true(json_object_get(request, "force")), err))
         return NULL;
+    bool kept = false;
     workers_forget(lib->eng.workers, c);
-    if (claim_to_remove(c, json_is_true(json_object_get(request, "force")), err) || unmade_keep_epoch(lib, c, err) ||
-        delete_objects(lib, barcode, err)) {
+    if (remove_objects(lib, c, json_is_true(json_object_get(request, "force")), &kept, err)) {
         cartridge_poke(c);
         return NULL;
     }
@@ -337,7 +378,7 @@ json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext 
     library_drop_cartridge(lib, c);
     cartridge_drop_backlog(c);
     spool_remove_all(lib->eng.spool, barcode);
-    json_t *answer = json_pack("{s:s}", "removed", barcode);
+    json_t *answer = json_pack("{s:s, s:b}", "removed", barcode, "kept", (int)kept);
     cartridge_free(c);
     tapes_put_inventory(lib);
     return answer;

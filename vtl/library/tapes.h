@@ -8,8 +8,8 @@
 /* {"barcodes":[...],"capacity":BYTES or 0,"worm":BOOL} -> {"created":[{"barcode","address"}...]}: into the first free
  * slots, each with its first head in the store. tapes_lock written and move_lock held. */
 json_t *tapes_create(struct library *lib, const json_t *request, struct errtext *err);
-/* {"barcode":B,"force":BOOL}: with its objects. Refuses a cartridge in a drive, and one that holds data unless force.
- */
+/* {"barcode":B,"force":BOOL} -> {"removed":B,"kept":BOOL}: with its objects, but for what others lean on (kept). Refuses a
+ * cartridge in a drive, and one that holds data unless force. */
 json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext *err);
 /* {"barcode":B,"on":BOOL} -> {"barcode","write_protected","committed"}: the write protect tab. Refuses a cartridge in a
  * drive. */
@@ -25,8 +25,9 @@ json_t *tapes_gc(struct library *lib, const json_t *request, struct errtext *err
 /* {"barcode":B,"cartridge":ID,"objects":N,"lost":N,"from":OBJECT} -> {"recorded":BOOL}: keeps with the cartridge what a
  * scrub of the bucket found; false: it is not in this library. tapes_lock read. */
 json_t *tapes_verified(struct library *lib, const json_t *request, struct errtext *err);
-/* -> {"strangers":[{"barcode","objects","head":BOOL,"error"}...]}: in the bucket, and not in this library; head: has a
- * complete one; error: has one that cannot be read, and why. tapes_lock read. */
+/* {"tidy":BOOL} -> {"strangers":[{"barcode","objects","head":BOOL,"error","kept_for":[...]}...]}: in the bucket, and not in
+ * this library; head: has a complete one; error: has one that cannot be read, and why; kept_for: it was removed, and what is
+ * there is needed by these tapes. tidy: what is needed by none goes. tapes_lock read. */
 json_t *tapes_strangers(struct library *lib, const json_t *request, struct errtext *err);
 /* {"barcodes":[...] or absent} -> {"vanished":[{"barcode","state","inventory","head","error"}...]}: what the state, or the
  * newest inventory, names and the bucket has no more, or only as it once was. tapes_lock read. */

@@ -185,8 +185,15 @@ struct db_leaner {
     struct seg_id named;       /* as its last committed head does; epoch 0: not */
 };
 int db_leaners(struct db *db, int64_t source, int (*fn)(void *arg, const struct db_leaner *l), void *arg);
-/* The next head of the source is to list l, or one of the same run with a higher n. *listed: the last one does. */
-int db_lend(struct db *db, int64_t source, const struct head_leaner *l, bool *listed);
+/* The next head of the source is to list l, unless it is to list it already as of the same run and with an n of least or
+ * more. *listed: the last one does. */
+int db_lend(struct db *db, int64_t source, const struct head_leaner *l, uint64_t least, bool *listed);
+/* Until the next head is committed no lean on the source is added. */
+int db_lend_no_more(struct db *db, int64_t source);
+/* If it is a cartridge of this state that is not fenced, *tried is the last head that this state was about to put of it
+ * (epoch 0: none, or no such cartridge), and *leans whether it leans on segments below that barcode's keys. The rows of all
+ * that it leans on are checked. */
+int db_leaner_here(struct db *db, const struct head_leaner *l, const char *barcode, struct seg_id *tried, bool *leans);
 /* The next head is not to list it; from now on, until one lists it anew, it adds no lean. */
 int db_leaner_drop(struct db *db, int64_t source, const struct head_leaner *l);
 

@@ -404,32 +404,82 @@ static int leaner_put(struct db *db, int64_t source, const struct head_leaner *l
 
 struct finding {
     const struct head_leaner *wanted;
+    uint64_t least;
     bool listed, there;
 };
+
+static bool is_good_enough(const struct finding *f, const struct seg_id *is)
+{
+    const struct seg_id *want = &f->wanted->head;
+    return is->epoch == want->epoch && is->writer == want->writer && is->number >= f->least;
+}
 
 static int find_leaner(void *arg, const struct db_leaner *l)
 {
     struct finding *f = arg;
-    const struct seg_id *want = &f->wanted->head, *is = &l->wanted.head;
     if (strcmp(l->wanted.barcode, f->wanted->barcode) || memcmp(l->wanted.cartridge, f->wanted->cartridge, 16))
         return 0;
-    f->there = is->epoch == want->epoch && is->writer == want->writer && is->number >= want->number;
-    f->listed = l->named.epoch == want->epoch && l->named.writer == want->writer && l->named.number >= want->number;
+    f->there = is_good_enough(f, &l->wanted.head);
+    f->listed = is_good_enough(f, &l->named);
     return 0;
 }
 
-int db_lend(struct db *db, int64_t source, const struct head_leaner *l, bool *listed)
+int db_lend(struct db *db, int64_t source, const struct head_leaner *l, uint64_t least, bool *listed)
 {
     static const struct seg_id none = {.epoch = 0};
-    struct finding f = {.wanted = l};
+    struct finding f = {.wanted = l, .least = least};
     int rc = db_begin(db);
     if (rc)
         return rc;
     rc = db_each_leaner(db, source, find_leaner, &f);
-    if (!rc && !f.listed && !f.there)
+    if (!rc && !f.there)
         rc = leaner_put(db, source, l, &none);
-    *listed = f.listed;
+    *listed = f.listed && f.there;
     return db_end(db, rc);
+}
+
+struct looking {
+    const char *barcode;
+    bool *leans;
+};
+
+static int look_at_lean(void *arg, const struct seg_id *segment, const struct seg_source *s)
+{
+    struct looking *l = arg;
+    (void)segment;
+    *l->leans = *l->leans || !strcmp(s->barcode, l->barcode);
+    return 0;
+}
+
+static int find_here(struct db *db, const struct head_leaner *l, int64_t *rowid, struct seg_id *tried)
+{
+    DB_STMT st = db_prepare_summed(db, DB_CARTRIDGE,
+                                   "SELECT rowid, tried_epoch, tried_writer, tried_n, fenced, sum IS %s FROM cartridge"
+                                   " WHERE barcode=? AND id=?");
+    if (st)
+        bind_whose(st, 1, l->barcode, l->cartridge);
+    int rc = db_row(db, st);
+    if (rc <= 0)
+        return rc;
+    rc = db_check_row(db, st, 5, DB_CARTRIDGE, l->barcode);
+    if (rc || sqlite3_column_int(st, 4))
+        return rc;
+    *rowid = sqlite3_column_int64(st, 0);
+    *tried = id_at(st, 1);
+    return 0;
+}
+
+int db_leaner_here(struct db *db, const struct head_leaner *l, const char *barcode, struct seg_id *tried, bool *leans)
+{
+    struct looking look = {barcode, leans};
+    int64_t rowid = 0;
+    *leans = false;
+    *tried = (struct seg_id){.epoch = 0};
+    db_enter(db);
+    int rc = find_here(db, l, &rowid, tried);
+    if (!rc && rowid)
+        rc = each_lean(db, rowid, NULL, look_at_lean, &look);
+    return db_leave(db, rc);
 }
 
 /* Not only marked: a head that is made without it now may be committed after it was listed anew. */
@@ -475,6 +525,12 @@ int db_leaners_named(struct db *db, int64_t source, const struct head_leaner *v,
     for (size_t i = 0; !rc && i < n; i++)
         rc = set_named(db, source, &v[i]);
     return rc;
+}
+
+int db_lend_no_more(struct db *db, int64_t source)
+{
+    int rc = db_begin(db);
+    return rc ? rc : db_end(db, db_leaners_named(db, source, NULL, 0));
 }
 
 int db_leans_restore(struct db *db, int64_t cartridge, const struct tape_index *x, const struct head *h)

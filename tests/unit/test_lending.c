@@ -1,0 +1,536 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test_lending.c: a tape that others lean on: who is listed in its head, and that nothing goes that somebody needs. */
+#include "tests/unit/library_rig.h"
+
+#include <errno.h>
+
+#include "vtl/cartridge/cartridge_private.h"
+#include "vtl/cartridge/commit.h"
+#include "vtl/library/library_private.h"
+
+#define OLD "OLD001L8"
+#define NEW "NEW001L8"
+#define BLOCKS 30
+
+/* ---- two tapes: the second leans on the first ---- */
+
+static struct cartridge *tape(struct library *lib, const char *barcode)
+{
+    struct cartridge *c = library_cartridge(lib, barcode);
+    struct errtext err = {""};
+    assert_non_null(c);
+    if (cartridge_load(c, &err))
+        fail_msg("%s", err.text);
+    return c;
+}
+
+static void write_blocks(struct library *lib, uint16_t slot, uint64_t id, unsigned n)
+{
+    move(lib, slot, DRIVE);
+    for (uint64_t i = 0; i < n; i++)
+        assert_int_equal(write_id(library_drive(lib, 0), id + i), TAPE_OK);
+    move(lib, DRIVE, slot);
+    flush_remote(lib);
+}
+
+static struct library *two_tapes(struct vtl_config *c)
+{
+    struct library *lib = new_library(c, OLD);
+    json_decref(call(lib, json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", NEW, "capacity", 0)));
+    write_blocks(lib, SLOT, 1, BLOCKS);
+    return lib;
+}
+
+static int lend(struct library *lib)
+{
+    struct errtext err = {""};
+    struct cartridge *a = library_cartridge(lib, OLD), *b = library_cartridge(lib, NEW);
+    int rc = -EAGAIN;
+    for (int i = 0; rc == -EAGAIN && i < 200; i++) {
+        uint64_t seen = progress_now(&lib->eng.progress);
+        rc = cartridge_lend(a, b, &err);
+        if (rc == -EAGAIN)
+            progress_wait(&lib->eng.progress, seen, 100);
+    }
+    return rc;
+}
+
+/* A segment of the first tape, as a source. */
+static struct seg_source source(struct library *lib, size_t number)
+{
+    struct cartridge *a = tape(lib, OLD);
+    struct seg_ref ref;
+    assert_true(cartridge_segment(a, number, &ref));
+    struct seg_source s = {.id = ref.id, .size = ref.size, .crc = ref.crc};
+    (void)snprintf(s.barcode, sizeof(s.barcode), OLD);
+    memcpy(s.cartridge, cartridge_id(a), sizeof(s.cartridge));
+    return s;
+}
+
+/* The open segment of the second tape, which is in the drive. */
+static int lean(struct library *lib, const struct seg_source *s)
+{
+    struct cartridge *b = tape(lib, NEW);
+    lock_take(&b->lock);
+    int rc = cartridge_lean(b, s);
+    lock_release(&b->lock);
+    return rc;
+}
+
+/* The second tape's first segment leans on one of the first. */
+static struct seg_source make_lean(struct library *lib, size_t number)
+{
+    struct seg_source s = source(lib, number);
+    move(lib, SLOT + 1, DRIVE);
+    assert_int_equal(write_id(library_drive(lib, 0), 500), TAPE_OK);
+    assert_int_equal(lend(lib), 0);
+    assert_int_equal(lean(lib, &s), 0);
+    assert_int_equal(write_id(library_drive(lib, 0), 501), TAPE_OK);
+    return s;
+}
+
+static void unload(struct library *lib)
+{
+    move(lib, DRIVE, SLOT + 1);
+    flush_remote(lib);
+}
+
+static void read_head(struct library *lib, const char *barcode, struct head *h)
+{
+    struct errtext err = {""};
+    if (commit_read_head(lib->eng.store, barcode, NULL, h, NULL, &err))
+        fail_msg("%s", err.text);
+}
+
+static bool is_there(const struct seg_source *s)
+{
+    char path[300], key[DB_KEY_SIZE];
+    object_key(key, s->barcode, "seg", &s->id);
+    (void)snprintf(path, sizeof(path), "%s/store/%s", dir, key);
+    return !access(path, F_OK);
+}
+
+static unsigned segments_of(const char *barcode)
+{
+    char command[300];
+    unsigned n = 0;
+    (void)snprintf(command, sizeof(command), "ls %s/store/tapes/%s/seg 2>/dev/null | wc -l", dir, barcode);
+    FILE *f = popen(command, "r");
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%u", &n), 1);
+    pclose(f);
+    return n;
+}
+
+static uint64_t gc(struct library *lib, const char *barcode)
+{
+    json_t *r = call(lib, json_pack("{s:s, s:s}", "op", "tape-gc", "barcode", barcode));
+    uint64_t n = (uint64_t)json_integer_value(json_object_get(r, "objects"));
+    json_decref(r);
+    return n;
+}
+
+/* ---- what heads say ---- */
+
+static void the_source_s_head_lists_a_tape_before_it_may_lean(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = source(lib, 0);
+    struct head h;
+    move(lib, SLOT + 1, DRIVE);
+    assert_int_equal(write_id(library_drive(lib, 0), 500), TAPE_OK);
+    assert_int_equal(lean(lib, &s), -ESTALE);
+    read_head(lib, OLD, &h);
+    assert_int_equal(h.n_leaners, 0);
+    head_free(&h);
+    assert_int_equal(lend(lib), 0);
+    read_head(lib, OLD, &h);
+    assert_int_equal(h.n_leaners, 1);
+    assert_string_equal(h.leaners[0].barcode, NEW);
+    assert_memory_equal(h.leaners[0].cartridge, cartridge_id(tape(lib, NEW)), 16);
+    assert_int_equal(h.leaners[0].head.writer, lib->eng.writer);
+    struct seg_id first = h.id;
+    head_free(&h);
+    assert_int_equal(lean(lib, &s), 0);
+    assert_int_equal(lend(lib), 0); /* it is: no other head */
+    read_head(lib, OLD, &h);
+    assert_int_equal(seg_id_compare(&h.id, &first), 0);
+    head_free(&h);
+    unload(lib);
+    close_library(lib);
+    config_free(c);
+}
+
+static void a_head_says_what_its_segments_lean_on_and_that_it_is_at_rest(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct head h;
+    struct seg_source s = make_lean(lib, 1);
+    read_head(lib, NEW, &h);
+    assert_int_equal(h.inl.leans.n, 0);
+    assert_false(h.at_rest);
+    head_free(&h);
+    unload(lib);
+    read_head(lib, NEW, &h);
+    assert_true(h.at_rest);
+    assert_int_equal(h.inl.leans.n, 1);
+    assert_int_equal(h.inl.leans.v[0].segment, 0);
+    assert_int_equal(seg_id_compare(&h.inl.leans.v[0].source.id, &s.id), 0);
+    assert_string_equal(h.inl.leans.v[0].source.barcode, OLD);
+    assert_int_equal(h.pending.n, 0);
+    head_free(&h);
+    close_library(lib);
+    config_free(c);
+}
+
+/* Who takes the source over may have seen the head at rest, and think that nothing more comes. */
+static void behind_a_head_at_rest_it_is_listed_anew_before_it_leans(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = make_lean(lib, 1), other = source(lib, 0);
+    struct head h, b;
+    unload(lib);
+    move(lib, SLOT + 1, DRIVE);
+    assert_int_equal(library_drive_ops()->space_end_of_data(library_drive(lib, 0), &never), TAPE_OK);
+    assert_int_equal(write_id(library_drive(lib, 0), 600), TAPE_OK);
+    assert_int_equal(lean(lib, &other), -ESTALE);
+    assert_int_equal(lend(lib), 0);
+    read_head(lib, OLD, &h);
+    read_head(lib, NEW, &b);
+    assert_true(b.at_rest);
+    assert_true(h.leaners[0].head.number >= b.id.number);
+    head_free(&h);
+    head_free(&b);
+    assert_int_equal(lean(lib, &other), 0);
+    unload(lib);
+    assert_true(is_there(&s));
+    close_library(lib);
+    config_free(c);
+}
+
+/* The next run takes up what the spool holds; the first head that it puts tells what that leans on. */
+static void what_waits_in_the_spool_is_pending_in_the_first_head_of_the_next_run(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = make_lean(lib, 2);
+    struct head h;
+    struct cartridge *b = tape(lib, NEW);
+    struct errtext err = {""};
+    lock_take(&b->lock);
+    b->backoff_until = UINT64_MAX; /* nothing of it is stored */
+    lock_release(&b->lock);
+    move(lib, DRIVE, SLOT + 1);
+    (void)library_close(lib, &err);     /* it says what is left */
+    if (library_open(c, 0, &lib, &err)) /* without workers */
+        fail_msg("%s", err.text);
+    b = tape(lib, NEW);
+    if (commit_claim(b, NULL, &err))
+        fail_msg("%s", err.text);
+    read_head(lib, NEW, &h);
+    assert_int_equal(h.inl.n_segs, 0);
+    assert_int_equal(h.pending.n, 1);
+    assert_int_equal(seg_id_compare(&h.pending.v[0].source.id, &s.id), 0);
+    assert_false(h.at_rest);
+    head_free(&h);
+    close_library(lib);
+    config_free(c);
+}
+
+/* ---- nothing goes that somebody needs ---- */
+
+static void an_overwrite_leaves_what_is_leaned_on(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = make_lean(lib, 1), other = source(lib, 0);
+    unload(lib);
+    write_blocks(lib, SLOT, 1000, 2); /* over all of it */
+    assert_int_equal(gc(lib, OLD), 0);
+    assert_true(is_there(&s));
+    assert_false(is_there(&other));
+    assert_int_equal(segments_of(OLD), 2);
+    write_blocks(lib, SLOT + 1, 2000, 2); /* and over what leans */
+    assert_int_equal(segments_of(NEW), 1);
+    (void)gc(lib, OLD);
+    assert_false(is_there(&s));
+    assert_int_equal(segments_of(OLD), 1);
+    close_library(lib);
+    config_free(c);
+}
+
+static void who_leans_no_more_is_not_listed_in_the_next_head(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct head h;
+    (void)make_lean(lib, 1);
+    unload(lib);
+    write_blocks(lib, SLOT + 1, 2000, 2);
+    write_blocks(lib, SLOT, 1000, 2);
+    (void)gc(lib, OLD);
+    write_blocks(lib, SLOT, 1100, 2);
+    read_head(lib, OLD, &h);
+    assert_int_equal(h.n_leaners, 0);
+    head_free(&h);
+    close_library(lib);
+    config_free(c);
+}
+
+/* A rebuild takes it from the heads, and so do gc and sweep there. */
+static void a_rebuilt_state_knows_what_leans(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M"), *two = config("two", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = make_lean(lib, 1);
+    unload(lib);
+    write_blocks(lib, SLOT, 1000, 2);
+    close_library(lib);
+    rebuild_library(two);
+    lib = open_library(two);
+    assert_int_equal(gc(lib, OLD), 0);
+    assert_int_equal(gc(lib, NEW), 0);
+    write_blocks(lib, SLOT, 1200, 2);
+    assert_int_equal(gc(lib, OLD), 0);
+    assert_true(is_there(&s));
+    write_blocks(lib, SLOT + 1, 2000, 2);
+    (void)gc(lib, OLD);
+    assert_false(is_there(&s));
+    close_library(lib);
+    config_free(two);
+    config_free(c);
+}
+
+/* ---- removing ---- */
+
+static void remove_tape(struct library *lib, const char *barcode)
+{
+    json_decref(call(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-remove", "barcode", barcode, "force", 1)));
+}
+
+/* The one stranger of the bucket, if it is the place of a removed cartridge. New reference; NULL: there is none. */
+static json_t *place(struct library *lib, bool tidy)
+{
+    json_t *r = call(lib, json_pack("{s:s, s:b}", "op", "strangers", "tidy", (int)tidy));
+    json_t *s = json_array_get(json_object_get(r, "strangers"), 0), *kept_for = json_object_get(s, "kept_for");
+    assert_true(!s || kept_for);
+    json_incref(kept_for);
+    json_decref(r);
+    return kept_for;
+}
+
+static void expect_place_for(struct library *lib, const char *barcode)
+{
+    json_t *p = place(lib, true);
+    assert_int_equal(json_array_size(p), 1);
+    assert_string_equal(json_string_value(json_array_get(p, 0)), barcode);
+    json_decref(p);
+}
+
+static void a_removed_tape_leaves_what_is_leaned_on_and_no_more(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = make_lean(lib, 1);
+    struct head h;
+    unload(lib);
+    remove_tape(lib, OLD);
+    assert_null(library_cartridge(lib, OLD));
+    assert_true(is_there(&s));
+    assert_int_equal(segments_of(OLD), 1);
+    read_head(lib, OLD, &h);
+    assert_true(h.removed);
+    assert_int_equal(h.n_kept, 1);
+    assert_int_equal(h.n_leaners, 1);
+    head_free(&h);
+    expect_place_for(lib, NEW);
+    assert_true(is_there(&s));
+    write_blocks(lib, SLOT + 1, 2000, 2); /* over what leans */
+    json_t *p = place(lib, false);
+    assert_int_equal(json_array_size(p), 0);
+    json_decref(p);
+    assert_true(is_there(&s)); /* that was only a look */
+    json_decref(place(lib, true));
+    assert_false(is_there(&s));
+    assert_null(place(lib, true));
+    close_library(lib);
+    config_free(c);
+}
+
+static void a_tape_on_which_nobody_leans_is_removed_without_a_trace(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    assert_int_equal(lend(lib), 0); /* it might have */
+    remove_tape(lib, OLD);
+    assert_int_equal(segments_of(OLD), 0);
+    assert_null(place(lib, true));
+    close_library(lib);
+    config_free(c);
+}
+
+static void a_rebuild_makes_no_tape_of_a_place_and_keeps_it(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M"), *two = config("two", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = make_lean(lib, 1);
+    unload(lib);
+    remove_tape(lib, OLD);
+    close_library(lib);
+    rebuild_library(two);
+    lib = open_library(two);
+    assert_null(library_cartridge(lib, OLD));
+    expect_place_for(lib, NEW);
+    assert_true(is_there(&s));
+    close_library(lib);
+    config_free(two);
+    config_free(c);
+}
+
+/* What was kept is garbage of the new one, which stays while it is needed. */
+static void a_new_tape_at_such_a_place_goes_on_from_it(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = make_lean(lib, 1);
+    struct head was, is;
+    unload(lib);
+    remove_tape(lib, OLD);
+    read_head(lib, OLD, &was);
+    json_decref(call(lib, json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", OLD, "capacity", 0)));
+    read_head(lib, OLD, &is);
+    assert_true(is.id.epoch > was.id.epoch);
+    assert_false(is.removed);
+    assert_int_equal(is.n_leaners, 1);
+    assert_int_not_equal(memcmp(is.cartridge, was.cartridge, 16), 0);
+    head_free(&was);
+    head_free(&is);
+    write_blocks(lib, SLOT, 3000, 3);
+    assert_int_equal(gc(lib, OLD), 0);
+    assert_true(is_there(&s));
+    write_blocks(lib, SLOT + 1, 2000, 2);
+    (void)gc(lib, OLD);
+    assert_false(is_there(&s));
+    close_library(lib);
+    config_free(c);
+}
+
+/* ---- with another gateway ---- */
+
+static void claim(struct library *lib, const char *barcode)
+{
+    json_decref(call(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-claim", "barcode", barcode, "force", 1)));
+}
+
+static bool waits_for_other(struct library *lib)
+{
+    struct cartridge *a = tape(lib, OLD);
+    lock_take(&a->lock);
+    bool waits = strstr(a->kept_why, NEW " may copy from it still") != NULL;
+    lock_release(&a->lock);
+    return waits;
+}
+
+/* The first gateway holds copies that no head of it tells of; the second takes the source over, and overwrites it. */
+static void another_gateway_deletes_nothing_while_somebody_may_be_copying(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M"), *two = config("two", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = make_lean(lib, 1), other = source(lib, 0);
+    rebuild_library(two);
+    struct library *second = open_library(two);
+    claim(second, OLD);
+    write_blocks(second, SLOT, 1000, 2);
+    (void)gc(second, OLD);
+    assert_true(is_there(&s));
+    assert_true(is_there(&other));
+    assert_true(waits_for_other(second));
+    unload(lib); /* now it tells all */
+    (void)gc(second, OLD);
+    assert_true(is_there(&s));
+    assert_false(is_there(&other));
+    assert_false(waits_for_other(second));
+    close_library(second);
+    close_library(lib);
+    config_free(two);
+    config_free(c);
+}
+
+static void what_a_fenced_gateway_copied_holds_nothing_up(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M"), *two = config("two", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct errtext err;
+    struct seg_source s = make_lean(lib, 1);
+    rebuild_library(two);
+    struct library *second = open_library(two);
+    claim(second, OLD);
+    claim(second, NEW); /* without what the first has not stored */
+    write_blocks(second, SLOT, 1000, 2);
+    (void)gc(second, OLD);
+    assert_false(is_there(&s));
+    close_library(second);
+    (void)library_close(lib, &err);
+    config_free(two);
+    config_free(c);
+}
+
+static void a_leaner_whose_head_is_damaged_is_waited_for(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M"), *two = config("two", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = make_lean(lib, 1);
+    char command[300];
+    unload(lib);
+    close_library(lib);
+    rebuild_library(two);
+    lib = open_library(two);
+    (void)snprintf(command, sizeof(command),
+                   "cd %s/store/tapes/" NEW "/head && for f in *; do chmod u+w $f; echo >>$f; done", dir);
+    assert_int_equal(system(command), 0);
+    write_blocks(lib, SLOT, 1000, 2);
+    (void)gc(lib, OLD);
+    assert_true(is_there(&s));
+    close_library(lib);
+    config_free(two);
+    config_free(c);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(the_source_s_head_lists_a_tape_before_it_may_lean),
+        T(a_head_says_what_its_segments_lean_on_and_that_it_is_at_rest),
+        T(behind_a_head_at_rest_it_is_listed_anew_before_it_leans),
+        T(what_waits_in_the_spool_is_pending_in_the_first_head_of_the_next_run),
+        T(an_overwrite_leaves_what_is_leaned_on),
+        T(who_leans_no_more_is_not_listed_in_the_next_head),
+        T(a_rebuilt_state_knows_what_leans),
+        T(a_removed_tape_leaves_what_is_leaned_on_and_no_more),
+        T(a_tape_on_which_nobody_leans_is_removed_without_a_trace),
+        T(a_rebuild_makes_no_tape_of_a_place_and_keeps_it),
+        T(a_new_tape_at_such_a_place_goes_on_from_it),
+        T(another_gateway_deletes_nothing_while_somebody_may_be_copying),
+        T(what_a_fenced_gateway_copied_holds_nothing_up),
+        T(a_leaner_whose_head_is_damaged_is_waited_for),
+    };
+    return cmocka_run_group_tests_name("lending", tests, NULL, NULL);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* commit_place.c: what stays of a cartridge that is removed while others lean on it: a last head, and what they need. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vtl/cartridge/commit_private.h"
+
+struct listing {
+    const char *prefix;
+    const struct kept *kept;
+    struct head *h;
+};
+
+static int take_kept(void *arg, const struct obj_entry *e)
+{
+    struct listing *l = arg;
+    struct head *h = l->h;
+    struct seg_id id;
+    if (e->is_prefix || !object_name_at(e->key, l->prefix, &id) || !kept_has(l->kept, &id))
+        return 0;
+    struct seg_id *v = realloc(h->kept, (h->n_kept + 1) * sizeof(*v));
+    if (!v)
+        return -ENOMEM;
+    h->kept = v;
+    h->kept[h->n_kept++] = id;
+    return 0;
+}
+
+static int list_kept(struct cartridge *c, const struct kept *k, struct head *h, const struct obj_call *call,
+                     struct errtext *err)
+{
+    char prefix[DB_KEY_SIZE];
+    (void)snprintf(prefix, sizeof(prefix), "tapes/%s/seg/", c->row.barcode);
+    struct listing l = {prefix, k, h};
+    int rc = c->eng->store->ops->list(c->eng->store, prefix, NULL, false, take_kept, &l, call, err);
+    return rc == -ENOMEM ? errtext_set(err, rc, "%s: out of memory", prefix) : rc;
+}
+
+static int put(struct cartridge *c, struct head *h, const struct obj_call *call, struct errtext *err)
+{
+    lock_take(&c->lock);
+    commit_fill_identity(c, h);
+    c->tried_n++;
+    h->id = (struct seg_id){c->row.head.epoch, c->eng->writer, c->tried_n};
+    h->removed = true;
+    lock_release(&c->lock);
+    int rc = commit_note_try(c, &h->id, err);
+    if (!rc)
+        rc = commit_put_head(c->eng, h, call, err);
+    return rc ? rc : commit_check_highest(c, &h->id, true, call, err);
+}
+
+/* First no lean is added any more, so that none comes behind the look at what there is. */
+int commit_leave_place(struct cartridge *c, struct kept **out, const struct obj_call *call, struct errtext *err)
+{
+    struct head h;
+    struct kept *k = NULL;
+    head_init(&h);
+    *out = NULL;
+    int rc = commit_fill_leaners(c, &h);
+    if (!rc)
+        rc = db_lend_no_more(c->eng->db, c->row.rowid);
+    if (rc)
+        errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
+    if (!rc)
+        rc = commit_kept_by(c, h.leaners, &h.n_leaners, &k, call, err);
+    if (!rc && (k->n || k->all_before))
+        rc = list_kept(c, k, &h, call, err);
+    if (!rc && h.n_kept)
+        rc = put(c, &h, call, err);
+    if (!rc && h.n_kept)
+        *out = k;
+    else
+        kept_free(k);
+    head_free(&h);
+    return rc;
+}
+
+static int delete_segments(struct engine *e, const struct head *h, const struct obj_call *call, struct errtext *err)
+{
+    int rc = 0;
+    for (size_t i = 0; !rc && i < h->n_kept; i++) {
+        char key[DB_KEY_SIZE];
+        const char *keys[] = {key};
+        object_key(key, h->barcode, "seg", &h->kept[i]);
+        rc = e->store->ops->del(e->store, keys, 1, call, err);
+    }
+    return rc;
+}
+
+/* Its head last: until then the next try knows what there is. */
+static int clean(struct engine *e, const struct head *h, const struct obj_call *call, struct errtext *err)
+{
+    struct seg_id *heads = NULL;
+    size_t n = 0;
+    int rc = commit_list_heads(e->store, h->barcode, &heads, &n, call, err);
+    if (!rc && (!n || seg_id_compare(&heads[n - 1], &h->id)))
+        rc = errtext_set(err, -EAGAIN, "%s: it is being made again", h->barcode);
+    if (!rc)
+        rc = delete_segments(e, h, call, err);
+    if (!rc)
+        rc = commit_delete_heads(e, h->barcode, heads, n, call, err);
+    free(heads);
+    return rc;
+}
+
+int commit_look_at_place(struct engine *e, struct head *h, bool tidy, bool *free_now, const struct obj_call *call,
+                         struct errtext *err)
+{
+    struct db_cartridge row = {.head = h->id, .fenced = DB_FENCED_READER};
+    struct kept *k = NULL;
+    memcpy(row.barcode, h->barcode, sizeof(row.barcode));
+    memcpy(row.id, h->cartridge, sizeof(row.id));
+    struct cartridge *c = cartridge_new(e, &row); /* of no library: only to ask for */
+    int rc = c ? 0 : errtext_set(err, -ENOMEM, "%s: out of memory", h->barcode);
+    if (c) {
+        c->row.head = (struct seg_id){.epoch = 0}; /* all of it was written before */
+        rc = commit_kept_by(c, h->leaners, &h->n_leaners, &k, call, err);
+    }
+    *free_now = !rc && !k->n && !k->all_before;
+    if (*free_now && tidy)
+        rc = clean(e, h, call, err);
+    kept_free(k);
+    cartridge_free(c);
+    return rc;
+}
