@@ -16,7 +16,7 @@ static const char usage[] =
     "Writes media set number SET (from 1) of a datastore of so many megabytes (10^6 bytes): DIRECTORY/0000, 0001 ..., each\n"
     "a file on tape in blocks of 262144 bytes. From set to set CHANGED per mille of the chunks are other ones. The\n"
     "snapshots come in another order in each set, and chunks shuffled within SHUFFLE (1: in order). Chunks have 0.4 to 2.8\n"
-    "MB, or that divided by UNIT. Prints: bytes of all blocks, bytes of chunks, bytes of chunks that no earlier set had.\n";
+    "MB, or that divided by UNIT. Prints: bytes of all blocks, bytes of chunks, bytes that no earlier set had.\n";
 
 enum { BLOCK = 262144, HEADER = 16, PAYLOAD = BLOCK - HEADER, SNAPSHOT = 24, ARCHIVE = 96 << 20 };
 
@@ -191,6 +191,7 @@ static void put_snapshot(struct set *s, uint64_t first, size_t n)
         end_file(&s->out);
     begin_file(&s->out, UINT64_C(0x629aE011d015daa1), s->number); /* a snapshot archive */
     put_noise(&s->out, mix(first, 9000 + s->number), 5000);
+    s->fresh += 5000;
     end_file(&s->out);
 }
 

@@ -4,16 +4,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "vtl/dedup/planner.h"
 #include "vtl/drive/drive_private.h"
 #include "vtl/state/chunk_index.h"
+
+/* After a source was refused, blocks that would copy are stored as they are for so long, without a question for each. */
+#define ASK_AGAIN_MS 5000
 
 /* ---- what the planner asks; on the queue's threads ---- */
 
 static void find(void *arg, const uint8_t id[SEG_CHUNK_ID], uint32_t length, bool again, struct chunk_places *out)
 {
     const struct drive *d = arg;
-    (void)chunk_index_find(d->eng->chunks, id, length, again, out);
+    chunk_index_find(d->eng->chunks, id, length, again, out);
 }
 
 static bool may_use(void *arg, const struct seg_source *s)
@@ -63,6 +67,18 @@ struct behind_block *drive_planned(void *arg, bool drain)
     b->make = keep(&p);
     planner_pop(d->planner);
     return b;
+}
+
+bool drive_ask_again(struct drive *d, const struct seg_make *m)
+{
+    if (!m || clock_ms() < d->ask_again_at)
+        return false;
+    for (uint32_t i = 0; i < m->n_sources; i++)
+        if (!may_use(d, &m->sources[i])) {
+            d->ask_again_at = clock_ms() + ASK_AGAIN_MS;
+            return false;
+        }
+    return true;
 }
 
 /* ---- the drive's side ---- */

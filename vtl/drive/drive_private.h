@@ -34,6 +34,7 @@ struct drive {
     struct seg_packer *packer;  /* made when it is first used, as is behind */
     struct planner *planner;    /* likewise; used by the queue's threads, and by others while it is empty */
     bool planner_keyed;         /* likewise: it knows the key of what is queued */
+    uint64_t ask_again_at;      /* ticks; the queue's threads' */
     bool streaming;             /* the last operation was a WRITE: the next block may be queued */
     struct tape_usage streamed; /* since then; not counted yet */
     uint64_t paced_until;       /* clock_us() before which the next WRITE is not answered */
@@ -148,6 +149,10 @@ bool drive_dedups(const struct drive *d);
 bool drive_dedup_begin(struct drive *d);
 bool drive_plan(void *self, struct behind_block *b, const struct seg_key *key); /* struct behind_ops */
 struct behind_block *drive_planned(void *self, bool drain);
+
+/* What a block was to copy from may not be copied from any more, since the last answer: is it so again? By the queue's
+ * threads, one at a time. */
+bool drive_ask_again(struct drive *d, const struct seg_make *m);
 
 /* ---- drive_stream.c: streaming; op_lock held for all but the first ---- */
 bool drive_write_at_once(void *self, const struct tape_write *w, enum tape_result *result);

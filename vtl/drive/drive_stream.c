@@ -54,6 +54,8 @@ static int put_behind(void *arg, const struct seg_packed *b)
     struct cartridge_brief now;
     cartridge_brief(d->c, 0, &now);
     int rc = now.owner == CARTRIDGE_FENCED ? -EPERM : drive_put_block(d, b, &never);
+    if (rc == -ESTALE && drive_ask_again(d, b->make))
+        rc = drive_put_block(d, b, &never);
     if (!rc)
         show_stored(d);
     return rc;
