@@ -7,6 +7,7 @@
 #include "vtl/cartridge/cartridge_private.h"
 #include "vtl/cartridge/commit.h"
 #include "vtl/library/library_private.h"
+#include "vtl/state/db_private.h"
 
 #define OLD "OLD001L8"
 #define NEW "NEW001L8"
@@ -211,6 +212,91 @@ static void behind_a_head_at_rest_it_is_listed_anew_before_it_leans(void **state
     unload(lib);
     assert_true(is_there(&s));
     close_library(lib);
+    config_free(c);
+}
+
+#define MANY 1500
+
+/* Rows as the state would get them of so many sources. */
+static void lean_on_many(struct library *lib, const struct seg_source *like)
+{
+    struct cartridge *b = tape(lib, NEW);
+    struct seg_source s = *like;
+    lock_take(&b->lock);
+    int rc = db_begin(lib->eng.db);
+    for (unsigned i = 1; !rc && i < MANY; i++) {
+        s.id.number = like->id.number + 1000 + i;
+        rc = db_lean_insert(lib->eng.db, b->row.rowid, &b->open.id, &s);
+    }
+    assert_int_equal(db_end(lib->eng.db, rc), 0);
+    lock_release(&b->lock);
+}
+
+static int count_lean(void *arg, const struct seg_id *segment, const struct seg_source *s)
+{
+    (void)segment;
+    (void)s;
+    ++*(unsigned *)arg;
+    return 0;
+}
+
+static unsigned leans_in(struct library *lib)
+{
+    unsigned n = 0;
+    assert_int_equal(db_leans(lib->eng.db, cartridge_rowid(library_cartridge(lib, NEW)), NULL, count_lean, &n), 0);
+    return n;
+}
+
+/* A head stays small; rebuild and the independent reader find them all the same. */
+static void many_leans_go_into_a_map(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M"), *two = config("two", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = make_lean(lib, 1);
+    struct head h;
+    char command[300];
+    unsigned n = 0;
+    lean_on_many(lib, &s);
+    unload(lib);
+    read_head(lib, NEW, &h);
+    assert_int_equal(h.n_maps, 1);
+    assert_int_equal(h.inl.n_segs, 0);
+    assert_int_equal(h.inl.leans.n, 0);
+    head_free(&h);
+    assert_int_equal(leans_in(lib), MANY);
+    close_library(lib);
+    rebuild_library(two);
+    lib = open_library(two);
+    assert_int_equal(leans_in(lib), MANY);
+    close_library(lib);
+    (void)snprintf(command, sizeof(command),
+                   "python3 tests/reader/s3vtl_reader.py --dir %s/store --barcode " NEW
+                   " --leans | grep -c ' leans on " OLD " '",
+                   dir);
+    FILE *f = popen(command, "r");
+    assert_int_equal(fscanf(f, "%u", &n), 1);
+    pclose(f);
+    assert_int_equal(n, MANY);
+    config_free(two);
+    config_free(c);
+}
+
+static void the_independent_reader_finds_leans_and_leaners(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = make_lean(lib, 1);
+    char command[400], name[SEG_NAME_SIZE];
+    unload(lib);
+    close_library(lib);
+    seg_id_format(&s.id, name);
+    (void)snprintf(command, sizeof(command),
+                   "r='python3 tests/reader/s3vtl_reader.py --dir %s/store --leans --barcode'; $r " NEW
+                   " | grep -q ' leans on " OLD " %s ' && $r " OLD " | grep -qx '" NEW " may lean on it'",
+                   dir, name);
+    assert_int_equal(system(command), 0);
     config_free(c);
 }
 
@@ -520,6 +606,8 @@ int main(void)
         T(the_source_s_head_lists_a_tape_before_it_may_lean),
         T(a_head_says_what_its_segments_lean_on_and_that_it_is_at_rest),
         T(behind_a_head_at_rest_it_is_listed_anew_before_it_leans),
+        T(many_leans_go_into_a_map),
+        T(the_independent_reader_finds_leans_and_leaners),
         T(what_waits_in_the_spool_is_pending_in_the_first_head_of_the_next_run),
         T(an_overwrite_leaves_what_is_leaned_on),
         T(who_leans_no_more_is_not_listed_in_the_next_head),
