@@ -162,6 +162,8 @@ struct seg_index; /* the index of a sealed segment, decoded and checked */
 uint32_t seg_index_identity(const struct seg_index *x);
 uint32_t seg_identity(const uint8_t cartridge[16], const struct seg_id *id);
 
+/* Does the segment that ends with these SEG_FOOTER_SIZE bytes have lists (SEG_CHUNKS, SEG_SOURCES), perhaps? */
+bool seg_footer_has_lists(const void *footer);
 /* How many bytes to fetch from the end of an object of size bytes to get the footer and, nearly always, the index. */
 uint64_t seg_tail_size(uint64_t size);
 /* Decodes footer and index from the last tail_len bytes of a segment of size bytes. -EAGAIN: fetch *need bytes from the

@@ -17,6 +17,11 @@ struct footer {
     uint32_t entries, crc_index, identity, crc, version;
 };
 
+bool seg_footer_has_lists(const void *footer)
+{
+    return !memcmp(footer, seg_footer_magic(SEG_VERSION_PIECES), 8);
+}
+
 uint64_t seg_tail_size(uint64_t size)
 {
     return size < FIRST_FETCH ? size : FIRST_FETCH;

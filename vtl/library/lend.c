@@ -60,7 +60,7 @@ bool library_may_copy(void *arg, struct cartridge *c, const struct seg_source *s
     for (;;) {
         uint64_t seen = progress_now(&lib->eng.progress);
         int rc = try_once(lib, c, s);
-        if (rc != -EAGAIN || clock_ms() >= until || atomic_load(&lib->stop))
+        if (rc != -EAGAIN || clock_ms() >= until || atomic_load(&lib->stop) || atomic_load(&lib->no_waiting))
             return !rc;
         progress_wait(&lib->eng.progress, seen, 200);
     }

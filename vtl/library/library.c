@@ -386,6 +386,10 @@ int library_open(const struct vtl_config *cfg, unsigned flags, struct library **
         rc = inventory_start(lib, err);
     if (!rc && (flags & LIBRARY_SERVE) && (rc = offsite_watch_start(lib, err)))
         inventory_stop(lib);
+    if (!rc && (flags & LIBRARY_SERVE) && (rc = chunk_watch_start(lib, err))) {
+        offsite_watch_stop(lib);
+        inventory_stop(lib);
+    }
     if (rc) {
         workers_stop(&lib->eng);
         free_library(lib);
@@ -415,6 +419,7 @@ int library_close(struct library *lib, struct errtext *err)
     }
     if (!lib->eng.workers)
         end_untold(lib);
+    chunk_watch_stop(lib);
     offsite_watch_stop(lib);
     inventory_stop(lib);
     workers_stop(&lib->eng);

@@ -52,6 +52,9 @@ struct library {
     atomic_bool offsite_stop;
     atomic_bool offsite_now;           /* the store is to be asked without delay */
     _Atomic uint64_t offsite_asked_ms; /* when the last question began that the store answered; 0: none */
+    pthread_t chunks_thread; /* chunk_watch.c */
+    bool chunks_run;
+    atomic_bool chunks_stop;
     atomic_bool stop;
     atomic_bool no_waiting; /* library_stop_waiting */
 
@@ -62,6 +65,9 @@ struct library {
 /* lend.c: struct engine's may_copy; opens the index of chunks, if the configuration wants it. */
 bool library_may_copy(void *lib, struct cartridge *c, const struct seg_source *s);
 void lend_open(struct library *lib);
+/* chunk_watch.c: the index of chunks is made anew where it lacks segments. */
+int chunk_watch_start(struct library *lib, struct errtext *err);
+void chunk_watch_stop(struct library *lib);
 
 struct element *library_element(struct library *lib, uint16_t address); /* lock held; NULL: no such address */
 /* A copy of all elements as they are now, malloc'd; NULL when out of memory. Slow work is done on the copy: the

@@ -170,6 +170,8 @@ static int append_segment(struct deep *d, const struct deep_segment *g, uint64_t
                         .plain_bytes = g->plain_bytes,
                         .crc = g->crc};
     int rc = tape_index_append(&d->x, &r, g->fms, g->n_fms);
+    for (size_t i = 0; !rc && i < g->n_sources; i++)
+        rc = leans_add(&d->x.leans, (uint32_t)d->x.n_segs - 1, &g->sources[i]);
     if (!rc && end < end_of(g))
         tape_index_truncate(&d->x, end);
     return rc;

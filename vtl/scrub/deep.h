@@ -60,6 +60,8 @@ struct deep_segment {
     uint32_t crc; /* of its footer */
     struct seg_fm_run *fms;
     size_t n_fms;
+    struct seg_source *sources; /* that its blocks copy from */
+    size_t n_sources;
 };
 struct deep_scan {
     struct deep_segment *v; /* sorted by id */

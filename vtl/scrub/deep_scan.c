@@ -180,6 +180,35 @@ static int walk_records(struct scanning *s, const char *key, const struct deep_s
     return rc == -EBADMSG && w.failed >= 0 ? 1 : rc;
 }
 
+/* The list at its end of what its blocks copy from, which is not encrypted. 1: it cannot be had, or is damaged: then no
+ * head must be made that does not say on what the tape leans. */
+static int keep_sources(struct scanning *s, const char *key, struct deep_segment *g, const struct seg_index *x,
+                        struct errtext *err)
+{
+    uint64_t offset = 0;
+    uint32_t size = 0, len = 0;
+    const void *list = NULL;
+    int rc = 0;
+    for (size_t i = 0; !rc && seg_index_list(x, SEG_SOURCES, i, &offset, &size); i++) {
+        uint8_t *rec = malloc(size);
+        rc = rec ? get(s, key, offset, size, rec, err) : -ENOMEM;
+        if (!rc && seg_index_open_list(x, SEG_SOURCES, i, rec, size, &list, &len, err))
+            rc = 1;
+        struct seg_source source, *more;
+        bool good = true;
+        for (size_t k = 0; !rc && seg_sources_next(list, len, k, &source, &good); k++) {
+            more = realloc(g->sources, (g->n_sources + 1) * sizeof(*more));
+            rc = !more ? -ENOMEM : !good;
+            if (more)
+                g->sources = more;
+            if (!rc)
+                g->sources[g->n_sources++] = source;
+        }
+        free(rec);
+    }
+    return rc;
+}
+
 static int find_index(struct scanning *s, const char *key, struct deep_segment *g, struct errtext *err)
 {
     struct seg_index *x = NULL;
@@ -188,6 +217,8 @@ static int find_index(struct scanning *s, const char *key, struct deep_segment *
         rc = walk_records(s, key, g, &x, err);
     if (!rc && is_right(s, g, x)) {
         rc = keep_totals(g, x);
+        if (!rc)
+            rc = keep_sources(s, key, g, x, err);
         g->index = !rc;
     }
     seg_index_free(x);
@@ -256,7 +287,10 @@ int deep_scan(struct objstore *store, const char *barcode, const struct deep_opt
 void deep_scan_free(struct deep_scan *s)
 {
     for (size_t i = 0; i < s->n; i++)
+        {
         free(s->v[i].fms);
+        free(s->v[i].sources);
+    }
     free(s->v);
     *s = (struct deep_scan){0};
 }
