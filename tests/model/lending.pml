@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* lending.pml: a tape (B) copies out of a segment (X) of another (A), and X must stay as long as a head of B needs it, though two
- * gateways may write each (vtl/cartridge/commit_leans.c, commit_kept.c), for spin: every interleaving, with a crash at any step and
+ * gateways may write each (vtl/cartridge/lend.c, commit_kept.c), for spin: every interleaving, with a crash at any step and
  * puts that land late.
  *
  * What is checked, in every state that can be reached:
@@ -21,7 +21,10 @@
  *   7  the rows of the state are believed though another gateway has written B since
  */
 #ifndef EPOCHS
-#define EPOCHS 3 /* the first claims of A and B are made; so many can be in all, of each */
+#define EPOCHS 3 /* claims that there can be of A, and of B, with the one that made it */
+#endif
+#ifndef EPOCHS_B
+#define EPOCHS_B EPOCHS
 #endif
 #ifndef HEADS
 #define HEADS 4 /* heads of one claim: n = 1 .. HEADS */
@@ -124,7 +127,7 @@ proctype gateway(byte me)
             a.e++; a.n = 1; own_a = a.e; tried_a = 1;
             copy_head(know_a, a); copy_head(next_a, a)
         } }
-    :: atomic { !own_b && b.e < EPOCHS ->
+    :: atomic { !own_b && b.e < EPOCHS_B ->
         d_step {
             if
             :: !(SAME(b, know_b) || SAME(b, next_b)) -> copy = (b.x -> NAMED : 0)
@@ -259,7 +262,7 @@ proctype gateway(byte me)
 
     /* ---- a crash ---- */
     :: own_a || own_b -> d_step { own_a = 0; own_b = 0; tried_a = 0; tried_b = 0; rested = 0; cut = 0 }
-    :: a.e >= EPOCHS && b.e >= EPOCHS && !own_a && !own_b -> break /* the model's epochs are used up */
+    :: a.e >= EPOCHS && b.e >= EPOCHS_B && !own_a && !own_b -> break /* the model's epochs are used up */
     od
 }
 
