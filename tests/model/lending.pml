@@ -102,6 +102,8 @@ inline put(is_b)
 #define IS_SOURCE (x == LIVE)
 #endif
 
+#define MAY_COPY own_b && !copy && listed_e == own_b && IN_TIME && IS_SOURCE
+
 proctype gateway(byte me)
 {
     /* in memory: the epoch that it owns the tape by, 0: not */
@@ -169,7 +171,7 @@ proctype gateway(byte me)
         fi
 
     /* ---- B copies ---- */
-    :: atomic { own_b && !copy && listed_e == own_b && IN_TIME && IS_SOURCE -> copy = WAITS }
+    :: atomic { MAY_COPY -> copy = WAITS }
 
     :: own_b && copy -> copy = CUT
 
@@ -249,6 +251,10 @@ proctype gateway(byte me)
         :: else
         fi;
 #endif
+        if /* another thread of this gateway, meanwhile */
+        :: skip
+        :: atomic { MAY_COPY -> copy = WAITS }
+        fi;
         if
         :: !keep ->
             atomic {

@@ -131,6 +131,13 @@ static uint64_t gc(struct library *lib, const char *barcode)
     return n;
 }
 
+/* What leans is gone when this returns, and not only on its way. */
+static void overwrite_leaner(struct library *lib)
+{
+    write_blocks(lib, SLOT + 1, 2000, 2);
+    (void)gc(lib, NEW);
+}
+
 /* ---- what heads say ---- */
 
 static void the_source_s_head_lists_a_tape_before_it_may_lean(void **state)
@@ -344,7 +351,7 @@ static void an_overwrite_leaves_what_is_leaned_on(void **state)
     assert_true(is_there(&s));
     assert_false(is_there(&other));
     assert_int_equal(segments_of(OLD), 2);
-    write_blocks(lib, SLOT + 1, 2000, 2); /* and over what leans */
+    overwrite_leaner(lib);
     assert_int_equal(segments_of(NEW), 1);
     (void)gc(lib, OLD);
     assert_false(is_there(&s));
@@ -361,7 +368,7 @@ static void who_leans_no_more_is_not_listed_in_the_next_head(void **state)
     struct head h;
     (void)make_lean(lib, 1);
     unload(lib);
-    write_blocks(lib, SLOT + 1, 2000, 2);
+    overwrite_leaner(lib);
     write_blocks(lib, SLOT, 1000, 2);
     (void)gc(lib, OLD);
     write_blocks(lib, SLOT, 1100, 2);
@@ -389,7 +396,7 @@ static void a_rebuilt_state_knows_what_leans(void **state)
     write_blocks(lib, SLOT, 1200, 2);
     assert_int_equal(gc(lib, OLD), 0);
     assert_true(is_there(&s));
-    write_blocks(lib, SLOT + 1, 2000, 2);
+    overwrite_leaner(lib);
     (void)gc(lib, OLD);
     assert_false(is_there(&s));
     close_library(lib);
@@ -442,7 +449,7 @@ static void a_removed_tape_leaves_what_is_leaned_on_and_no_more(void **state)
     head_free(&h);
     expect_place_for(lib, NEW);
     assert_true(is_there(&s));
-    write_blocks(lib, SLOT + 1, 2000, 2); /* over what leans */
+    overwrite_leaner(lib);
     json_t *p = place(lib, false);
     assert_int_equal(json_array_size(p), 0);
     json_decref(p);
@@ -508,7 +515,7 @@ static void a_new_tape_at_such_a_place_goes_on_from_it(void **state)
     write_blocks(lib, SLOT, 3000, 3);
     assert_int_equal(gc(lib, OLD), 0);
     assert_true(is_there(&s));
-    write_blocks(lib, SLOT + 1, 2000, 2);
+    overwrite_leaner(lib);
     (void)gc(lib, OLD);
     assert_false(is_there(&s));
     close_library(lib);
