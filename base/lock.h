@@ -22,6 +22,7 @@
     X(LOCK_DRIVE, "drive: operation")                                                                                  \
     X(LOCK_CARTRIDGE, "cartridge")                                                                                     \
     X(LOCK_DB, "state: database")                                                                                      \
+    X(LOCK_CHUNKS, "state: index of chunks")                                                                           \
     X(LOCK_LIBRARY, "library: elements")                                                                               \
     X(LOCK_SPOOL, "state: spool")                                                                                      \
     X(LOCK_WORKERS, "workers: active cartridges")                                                                      \

@@ -6,6 +6,7 @@
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/seeds.h"
 #include "base/crc32c.h"
+#include "vtl/format/chunk_list.h"
 #include "vtl/format/head.h"
 
 static void add_block(struct seg_writer *w, uint32_t len, bool compressible)
@@ -125,8 +126,42 @@ static void heads(void)
     head_free(&h);
 }
 
+static void chunk_lists(void)
+{
+    struct chunk_list *l = chunk_list_new(10);
+    uint8_t b[400] = {0};
+    size_t len;
+    must(l);
+    for (uint32_t i = 0; i < 3; i++) {
+        const struct seg_chunk_part parts[] = {
+            {.id = {1}, .chunk_length = 12000, .from = i * 4000, .offset = 16, .length = 4000},
+            {.id = {2, (uint8_t)i}, .chunk_length = 5000 + i, .offset = 5000, .length = 5000 + i}};
+        must(!chunk_list_add(l, 10 + i, parts, i == 2 ? 2 : 1));
+    }
+    const void *list = chunk_list_bytes(l, &len);
+    must(len && len < sizeof(b));
+    memcpy(b + 1, list, len);
+    seed_write("chunk_list", "list", b, len + 1);
+    chunk_list_free(l);
+    memcpy(b, "\1\7\1\0\0\0\0\4\0\1\1\1\0\4\0\0\1\0", 18);
+    seed_write("chunk_list", "parts", b, 18);
+}
+
+/* The orders of fuzz_planner.c: a window, how much is fair, a stream; then chunks, the segment's end, and the same chunks. */
+static void plans(void)
+{
+    static const uint8_t same[] = {0xF0, 0, 7, 1, 4, 0, 0, 9, 0, 9, 1, 9, 2, 9, 3, 5, 1, 1, 8,
+                                   0,    8, 0, 2, 9, 0, 9, 1, 9, 4, 9, 2, 9, 3, 5, 1, 1, 4};
+    static const uint8_t wrong[] = {0xF0, 0, 7, 1, 4, 0, 0, 9, 0, 1, 1, 2, 3, 4, 9, 1, 6, 1,
+                                    9,    3, 8, 0, 4, 0, 1, 9, 0, 7, 1, 9, 1, 3, 9, 2, 2, 40};
+    seed_write("planner", "same", same, sizeof(same));
+    seed_write("planner", "wrong", wrong, sizeof(wrong));
+}
+
 void seeds_stored(void)
 {
+    chunk_lists();
+    plans();
     segment("sealed", 2, 0, true);
     segment("open", 2, 0, false);
     segment("sealed-later", 2, 100, true);

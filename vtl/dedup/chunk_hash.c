@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* chunk_hash.c: see chunk_hash.h. */
+#include "vtl/dedup/chunk_hash.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include <openssl/kdf.h>
+
+#include "base/secret.h"
+
+struct chunk_hash {
+    EVP_MD *sha256;
+    EVP_MD_CTX *plain; /* reused: making one for each chunk costs more than a small chunk's hash */
+    EVP_MAC_CTX *keyed;
+    uint8_t *derived; /* SEG_CHUNK_ID bytes, in locked memory */
+    bool has_key, failed;
+};
+
+static EVP_MAC_CTX *new_hmac(void)
+{
+    static char digest[] = "SHA256";
+    EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    EVP_MAC_CTX *c = mac ? EVP_MAC_CTX_new(mac) : NULL;
+    const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+                                 OSSL_PARAM_construct_end()};
+    EVP_MAC_free(mac);
+    if (c && EVP_MAC_CTX_set_params(c, params) != 1) {
+        EVP_MAC_CTX_free(c);
+        return NULL;
+    }
+    return c;
+}
+
+struct chunk_hash *chunk_hash_new(void)
+{
+    struct chunk_hash *h = calloc(1, sizeof(*h));
+    if (!h)
+        return NULL;
+    h->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    h->plain = EVP_MD_CTX_new();
+    h->derived = secret_new(SEG_CHUNK_ID);
+    if (h->sha256 && h->plain && h->derived)
+        return h;
+    chunk_hash_free(h);
+    return NULL;
+}
+
+void chunk_hash_free(struct chunk_hash *h)
+{
+    if (!h)
+        return;
+    EVP_MD_free(h->sha256);
+    EVP_MD_CTX_free(h->plain);
+    EVP_MAC_CTX_free(h->keyed);
+    secret_free(h->derived, SEG_CHUNK_ID);
+    free(h);
+}
+
+static bool derive(const uint8_t *key, uint8_t *out)
+{
+    static char info[] = "s3vtl chunk id 1", digest[] = "SHA256";
+    EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
+    EVP_KDF_CTX *c = kdf ? EVP_KDF_CTX_new(kdf) : NULL;
+    const OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)(uintptr_t)key, TAPE_KEY_SIZE),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, info, strlen(info)),
+        OSSL_PARAM_construct_end(),
+    };
+    bool good = c && EVP_KDF_derive(c, out, SEG_CHUNK_ID, params) == 1;
+    EVP_KDF_CTX_free(c);
+    EVP_KDF_free(kdf);
+    return good;
+}
+
+int chunk_hash_key(struct chunk_hash *h, const uint8_t *key)
+{
+    EVP_MAC_CTX_free(h->keyed); /* wiped */
+    h->keyed = NULL;
+    explicit_bzero(h->derived, SEG_CHUNK_ID);
+    h->has_key = key != NULL;
+    h->failed = false;
+    if (key) {
+        h->keyed = new_hmac();
+        h->failed =
+            !h->keyed || !derive(key, h->derived) || EVP_MAC_init(h->keyed, h->derived, SEG_CHUNK_ID, NULL) != 1;
+    }
+    return h->failed ? -EIO : 0;
+}
+
+int chunk_hash_begin(struct chunk_hash *h)
+{
+    if (h->failed)
+        return -EIO;
+    /* Without a key: once more with the one that it has. */
+    bool good =
+        h->has_key ? EVP_MAC_init(h->keyed, NULL, 0, NULL) == 1 : EVP_DigestInit_ex2(h->plain, h->sha256, NULL) == 1;
+    return good ? 0 : -EIO;
+}
+
+int chunk_hash_bytes(struct chunk_hash *h, const void *p, size_t n)
+{
+    bool good = h->has_key ? EVP_MAC_update(h->keyed, p, n) == 1 : EVP_DigestUpdate(h->plain, p, n) == 1;
+    return good ? 0 : -EIO;
+}
+
+int chunk_hash_end(struct chunk_hash *h, uint8_t id[SEG_CHUNK_ID])
+{
+    size_t n = 0;
+    bool good =
+        h->has_key ? EVP_MAC_final(h->keyed, id, &n, SEG_CHUNK_ID) == 1 : EVP_DigestFinal_ex(h->plain, id, NULL) == 1;
+    return good ? 0 : -EIO;
+}
