@@ -404,6 +404,31 @@ static void a_rebuilt_state_knows_what_leans(void **state)
     config_free(c);
 }
 
+/* One bad object costs more than its own tape. */
+static void verify_s_result_names_each_tape_that_a_bad_object_hurts(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = make_lean(lib, 1), other = source(lib, 0);
+    char key[2][DB_KEY_SIZE];
+    unload(lib);
+    object_key(key[0], OLD, "seg", &s.id);
+    object_key(key[1], OLD, "seg", &other.id);
+    for (int i = 0; i < 2; i++) {
+        json_t *r =
+            call(lib, json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:[s]}", "op", "tape-verified", "barcode", OLD,
+                                "cartridge", "of another", "objects", 30, "lost", 1, "from", 3, "keys", key[i]));
+        const json_t *hurt = json_object_get(r, "hurt");
+        assert_int_equal(json_array_size(hurt), i ? 0 : 1);
+        if (!i)
+            assert_string_equal(json_string_value(json_array_get(hurt, 0)), NEW);
+        json_decref(r);
+    }
+    close_library(lib);
+    config_free(c);
+}
+
 /* ---- removing ---- */
 
 static void remove_tape(struct library *lib, const char *barcode)
@@ -619,6 +644,7 @@ int main(void)
         T(an_overwrite_leaves_what_is_leaned_on),
         T(who_leans_no_more_is_not_listed_in_the_next_head),
         T(a_rebuilt_state_knows_what_leans),
+        T(verify_s_result_names_each_tape_that_a_bad_object_hurts),
         T(a_removed_tape_leaves_what_is_leaned_on_and_no_more),
         T(a_tape_on_which_nobody_leans_is_removed_without_a_trace),
         T(a_rebuild_makes_no_tape_of_a_place_and_keeps_it),

@@ -50,13 +50,13 @@ struct open_segment {
     struct seg_writer *writer;
     int fd;
     struct seg_id id;
-    uint64_t size;          /* counted in dirty_bytes */
-    uint64_t marked;        /* bytes that its row says are safe */
-    uint64_t started;       /* bytes whose way to the disk has begun */
-    int error;              /* why it is BROKEN */
-    uint64_t written_at;    /* ticks of the last append */
-    bool overwrites;        /* it overwrites at overwrites_at; rows not changed yet */
-    uint64_t overwrites_at; /* object */
+    uint64_t size;            /* counted in dirty_bytes */
+    uint64_t marked;          /* bytes that its row says are safe */
+    uint64_t started;         /* bytes whose way to the disk has begun */
+    int error;                /* why it is BROKEN */
+    uint64_t written_at;      /* ticks of the last append */
+    bool overwrites;          /* it overwrites at overwrites_at; rows not changed yet */
+    uint64_t overwrites_at;   /* object */
     struct seg_source *leans; /* what its blocks copy from, as the state has it already */
     size_t n_leans, room_leans;
 };

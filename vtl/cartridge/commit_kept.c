@@ -247,24 +247,23 @@ static void tell_why(struct cartridge *c, const struct kept *k)
 int commit_kept(struct cartridge *c, bool tidy, struct kept **out, const struct obj_call *call, struct errtext *err)
 {
     struct head all, asked; /* their leaners only */
+    struct kept *k = NULL;
     head_init(&all);
     head_init(&asked);
     *out = NULL;
-    int rc = commit_fill_leaners(c, &all);
-    if (!rc)
-        rc = commit_fill_leaners(c, &asked);
-    bool state = rc;
-    if (!rc)
-        rc = commit_kept_by(c, asked.leaners, &asked.n_leaners, out, call, err);
-    if (!rc && tidy && (rc = drop_others(c, &all, asked.leaners, asked.n_leaners)))
-        state = true;
+    int state = commit_fill_leaners(c, &all);
+    if (!state)
+        state = commit_fill_leaners(c, &asked);
+    int rc = state ? state : commit_kept_by(c, asked.leaners, &asked.n_leaners, &k, call, err);
+    if (!rc && tidy)
+        rc = state = drop_others(c, &all, asked.leaners, asked.n_leaners);
     if (state)
         errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
-    if (!rc)
-        tell_why(c, *out);
-    if (rc) {
-        kept_free(*out);
-        *out = NULL;
+    if (!rc && k) {
+        tell_why(c, k);
+        *out = k;
+    } else {
+        kept_free(k);
     }
     head_free(&all);
     head_free(&asked);

@@ -88,3 +88,13 @@ int commit_fill_rest(struct cartridge *c, bool whole, struct head *h)
         c->rested = h->id.number;
     return rc;
 }
+
+/* ---- and when it comes to lean ---- */
+
+int cartridge_lean(struct cartridge *c, const struct seg_source *s)
+{
+    lock_assert_held(&c->lock);
+    if (c->open.state != OPEN_DIRTY && c->open.state != OPEN_SYNCED)
+        return -EINVAL;
+    return db_lean_add(c->eng->db, c->row.rowid, &c->open.id, c->rested, s);
+}

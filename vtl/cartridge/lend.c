@@ -93,11 +93,3 @@ int cartridge_lend(struct cartridge *source, struct cartridge *leaner, struct er
         errtext_set(err, rc, "%s: state: %s", source->row.barcode, db_error(source->eng->db));
     return rc;
 }
-
-int cartridge_lean(struct cartridge *c, const struct seg_source *s)
-{
-    lock_assert_held(&c->lock);
-    if (c->open.state != OPEN_DIRTY && c->open.state != OPEN_SYNCED)
-        return -EINVAL;
-    return db_lean_add(c->eng->db, c->row.rowid, &c->open.id, c->rested, s);
-}

@@ -207,7 +207,8 @@ int cmd_tape_remove(const struct command_line *given)
     if (r && cl.json)
         print_json(r);
     else if (r && !cl.quiet)
-        printf("%s removed\n", cl.argv[0]);
+        printf("%s removed%s\n", cl.argv[0],
+               json_is_true(json_object_get(r, "kept")) ? "; what other tapes lean on stays in the store" : "");
     json_decref(r);
     config_free(cfg);
     return r ? EXIT_DONE : EXIT_FAILED;

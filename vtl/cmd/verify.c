@@ -178,6 +178,16 @@ static void on_progress(void *arg, const struct verify_progress *p)
 
 /* ---- the results, in order ---- */
 
+/* Other tapes, which hold copies out of what cannot be read. */
+static void tell_hurt(const json_t *result)
+{
+    const json_t *hurt = json_object_get(result, "hurt");
+    size_t i;
+    json_t *b;
+    json_array_foreach(hurt, i, b) fail("%s: leans on objects of %s that cannot be read back", json_string_value(b),
+                                        json_string_value(json_object_get(result, "barcode")));
+}
+
 /* Kept with the cartridges, where PBS finds it. */
 static void record(struct results *v)
 {
@@ -189,18 +199,31 @@ static void record(struct results *v)
     v->records = json_array();
     json_array_foreach(answers, i, a) if (!json_is_true(json_object_get(a, "ok")))
         fail("%s", json_string_value(json_object_get(a, "error")));
+    json_array_foreach(answers, i, a) tell_hurt(json_object_get(a, "result"));
     json_decref(answers);
 }
 
-static void add_record(struct results *v, const char *barcode, const struct verify_result *result)
+/* Of the segments in which something is lost. */
+static json_t *lost_keys(const json_t *problems)
 {
+    json_t *keys = json_array(), *p;
+    size_t i;
+    json_array_foreach(problems, i, p) if (json_integer_value(json_object_get(p, "objects")))
+        json_array_append(keys, json_object_get(p, "key"));
+    return keys;
+}
+
+static void add_record(struct results *v, const struct run *r)
+{
+    const struct verify_result *result = &r->result;
+    const char *barcode = r->place.barcode;
     char id[33];
     for (int i = 0; i < 16; i++)
         (void)snprintf(id + 2 * i, 3, "%02x", result->cartridge[i]);
-    json_array_append_new(v->records,
-                          json_pack("{s:s, s:s, s:s, s:I, s:I, s:I}", "op", "tape-verified", "barcode", barcode,
-                                    "cartridge", id, "objects", (json_int_t)result->end_object, "lost",
-                                    (json_int_t)result->lost_objects, "from", (json_int_t)result->lost_from));
+    json_array_append_new(v->records, json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:o}", "op", "tape-verified", "barcode",
+                                                barcode, "cartridge", id, "objects", (json_int_t)result->end_object,
+                                                "lost", (json_int_t)result->lost_objects, "from",
+                                                (json_int_t)result->lost_from, "keys", lost_keys(r->problems)));
 }
 
 /* vanished: what the library knows of it and the bucket lacks; NULL: nothing. */
@@ -320,7 +343,7 @@ static int take_run(void *arg, size_t i)
     end_if_store_is_gone(v, r->rc);
     progress_resume(v->progress);
     if (!r->rc && v->state)
-        add_record(v, r->place.barcode, &r->result);
+        add_record(v, r);
     if (json_array_size(v->records) >= BATCH)
         record(v);
     v->bad = v->bad || r->rc || r->result.problems || vanished;

@@ -294,7 +294,8 @@ static int take_leans(const uint8_t *p, const struct counts *n, size_t first, st
 
 static int take_all(const uint8_t *p, const struct counts *n, struct tape_index *x, struct errtext *err)
 {
-    struct seg_ref *segs = calloc(n->segs, sizeof(*segs)); /* the counts were checked against the length */
+    struct seg_ref *segs =
+        calloc(n->segs ? n->segs : 1, sizeof(*segs)); /* the counts were checked against the length */
     struct seg_fm_run *fms = calloc(n->fms ? n->fms : 1, sizeof(*fms));
     size_t first = x->n_segs;
     uint64_t end = tape_index_end_object(x);

@@ -22,8 +22,9 @@ json_t *tapes_claim(struct library *lib, const json_t *request, struct errtext *
 /* {"barcode":B,"dry_run":BOOL} -> {"barcode","objects","bytes"}: what no head names of its objects, deleted unless
  * dry_run. Not of a cartridge that another gateway wrote last, nor of one that is being written. tapes_lock read. */
 json_t *tapes_gc(struct library *lib, const json_t *request, struct errtext *err);
-/* {"barcode":B,"cartridge":ID,"objects":N,"lost":N,"from":OBJECT} -> {"recorded":BOOL}: keeps with the cartridge what a
- * scrub of the bucket found; false: it is not in this library. tapes_lock read. */
+/* {"barcode":B,"cartridge":ID,"objects":N,"lost":N,"from":OBJECT,"keys":[...]} -> {"barcode","recorded":BOOL,"hurt":[...]}:
+ * keeps with the cartridge what a scrub of the bucket found; false: it is not in this library. hurt: cartridges that lean on
+ * the segments of these keys. tapes_lock read. */
 json_t *tapes_verified(struct library *lib, const json_t *request, struct errtext *err);
 /* {"tidy":BOOL} -> {"strangers":[{"barcode","objects","head":BOOL,"error","kept_for":[...]}...]}: in the bucket, and not in
  * this library; head: has a complete one; error: has one that cannot be read, and why; kept_for: it was removed, and what is

@@ -38,6 +38,58 @@ static bool is_it(const struct cartridge *c, const char *id)
     return id && !strcmp(id, hex);
 }
 
+static int add_hurt(void *arg, const char *barcode)
+{
+    json_t *hurt = arg;
+    return json_object_set_new(hurt, barcode, json_true()) ? -ENOMEM : 0;
+}
+
+/* Each cartridge that leans on one of these segments: an array of barcodes. NULL with *err. */
+static json_t *hurt_by(struct library *lib, const char *barcode, const json_t *keys, struct errtext *err)
+{
+    json_t *hurt = json_object(), *list = json_array(), *key;
+    char prefix[DB_KEY_SIZE];
+    const char *b;
+    size_t i;
+    int rc = hurt && list ? 0 : -ENOMEM;
+    (void)snprintf(prefix, sizeof(prefix), "tapes/%.40s/seg/", barcode);
+    json_array_foreach(keys, i, key)
+    {
+        const char *text = json_string_value(key);
+        struct seg_id id;
+        if (!rc && text && object_name_at(text, prefix, &id))
+            rc = db_leaners_of(lib->eng.db, barcode, &id, add_hurt, hurt);
+    }
+    json_object_foreach(hurt, b, key) json_array_append_new(list, json_string(b));
+    json_decref(hurt);
+    if (!rc)
+        return list;
+    json_decref(list);
+    errtext_set(err, rc, "%s: state: %s", barcode, db_error(lib->eng.db));
+    return NULL;
+}
+
+static int record(struct library *lib, struct cartridge *c, const struct found *f, struct errtext *err)
+{
+    const char *barcode = cartridge_barcode(c);
+    bool ours = false;
+    int rc = cartridge_load(c, err);
+    if (rc)
+        return rc;
+    rc = cartridge_set_verified(c, f->objects, f->lost, f->from, &ours);
+    if (rc)
+        return errtext_set(err, rc, "%s: state: %s", barcode, db_error(lib->eng.db));
+    if (f->lost)
+        alert(lib, barcode);
+    if (f->lost && lib->eng.workers) /* else verify's own message is all that there is a reader for */
+        log_event(EVENT_DAMAGE, "%s: verify: %llu objects cannot be read back, from object %llu on", barcode,
+                  (unsigned long long)f->lost, (unsigned long long)f->from);
+    if (ours)
+        tapes_commit_row(c);
+    cartridge_unload_if_clean(c);
+    return 0;
+}
+
 json_t *tapes_verified(struct library *lib, const json_t *request, struct errtext *err)
 {
     const char *barcode = json_string_value(json_object_get(request, "barcode"));
@@ -49,23 +101,9 @@ json_t *tapes_verified(struct library *lib, const json_t *request, struct errtex
         return NULL;
     }
     struct cartridge *c = library_cartridge(lib, barcode);
-    if (!c || !is_it(c, id))
-        return json_pack("{s:b}", "recorded", 0);
-    bool ours = false;
-    if (cartridge_load(c, err))
+    bool is = c && is_it(c, id);
+    if (is && record(lib, c, &f, err))
         return NULL;
-    int rc = cartridge_set_verified(c, f.objects, f.lost, f.from, &ours);
-    if (rc) {
-        errtext_set(err, rc, "%s: state: %s", barcode, db_error(lib->eng.db));
-        return NULL;
-    }
-    if (f.lost)
-        alert(lib, barcode);
-    if (f.lost && lib->eng.workers) /* else verify's own message is all that there is a reader for */
-        log_event(EVENT_DAMAGE, "%s: verify: %llu objects cannot be read back, from object %llu on", barcode,
-                  (unsigned long long)f.lost, (unsigned long long)f.from);
-    if (ours)
-        tapes_commit_row(c);
-    cartridge_unload_if_clean(c);
-    return json_pack("{s:b}", "recorded", 1);
+    json_t *hurt = hurt_by(lib, barcode, json_object_get(request, "keys"), err);
+    return hurt ? json_pack("{s:s, s:b, s:o}", "barcode", barcode, "recorded", (int)is, "hurt", hurt) : NULL;
 }
