@@ -15,14 +15,15 @@
 #define CONFIG_MAX_STATE_DIR 88
 #define CONFIG_MAX_SLOTS 60000
 #define CONFIG_MAX_PARALLEL 64
+#define CONFIG_MAX_KEYS 96
 
 /* What a sync waits for; each holds what those before it do. */
 enum durability { DURABILITY_LOCAL, DURABILITY_REMOTE, DURABILITY_OFFSITE };
 
 /* The struct owns all strings; none is NULL ("" = not set). Defaults are in brackets. */
 struct vtl_config {
-    char *file;     /* the path it was read from */
-    uint64_t given; /* bit i: the file sets the i-th key (config_show); otherwise its default applies */
+    char *file;                  /* the path it was read from */
+    bool given[CONFIG_MAX_KEYS]; /* the file sets the i-th key (config_show); otherwise its default applies */
     struct {
         char *name;             /* [s3vtl] [A-Za-z0-9._-]{1,32} */
         char *state_dir;        /* absolute, at most CONFIG_MAX_STATE_DIR characters; no default */
@@ -81,11 +82,17 @@ struct vtl_config {
     struct {
         enum log_level level; /* [info] what is less than this is not logged by serve */
     } log;
-    struct {
-        char *path;       /* [""] = none: a directory on another disk or host */
-        char *public_key; /* "escrow-public:..."; with path */
-        char *exchange;   /* [""]: a directory into which the store writes and from which we read */
+    struct {        /* the second place, by keys of the same names and meaning as the store's; config_has_escrow */
+        char *type; /* [dir] dir | s3 */
+        char *path; /* [""] = none: a directory on another disk or host */
+        char *url;  /* [""] = none: another S3 service */
+        char *bucket, *prefix, *region, *credentials_file, *profile, *ca_file, *style;
+        char *credentials_path; /* as the store's */
+        char *proxy, *no_proxy, *proxy_user, *proxy_password_file, *proxy_password_path;
+        char *public_key; /* "escrow-public:..." */
+        char *exchange;   /* a directory into which the store writes and from which we read */
         unsigned keep;    /* [24] 1..1000 */
+        uint64_t every;   /* [off] in milliseconds; 0: serve makes none */
     } escrow;
 };
 
@@ -96,6 +103,9 @@ struct vtl_config {
 int config_load(const char *file, struct vtl_config **out, struct errtext *err);
 void config_free(struct vtl_config *c);
 void config_store(const struct vtl_config *c, struct objstore_config *out); /* for objstore_open; borrows c's strings */
+/* The same of the second place for escrows; is there one? */
+void config_escrow(const struct vtl_config *c, struct objstore_config *out);
+bool config_has_escrow(const struct vtl_config *c);
 /* "local", "remote", "offsite": as the file spells it. */
 const char *config_durability_name(enum durability d);
 /* How many small requests at a time a command makes that has thousands of them. */
