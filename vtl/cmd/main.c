@@ -85,7 +85,8 @@ static const struct subcommand table[] = {
     {"escrow", "key", "", "make the pair of keys of an escrow, and print it once", cmd_escrow_key},
     {"escrow", "run", "[--force]",
      "copy the catalogue of renterd or s3d, encrypted, to the second place that [escrow] names, and read it "
-     "back" OPTION("--force", "even if no cartridge was committed since the last one"),
+     "back; serve does so by itself with [escrow] every" OPTION(
+         "--force", "even if no cartridge was committed since the last one"),
      cmd_escrow_run},
     {"escrow", "list", "", "list what is in the second place", cmd_escrow_list},
     {"escrow", "check", "[--all]",
@@ -93,9 +94,10 @@ static const struct subcommand table[] = {
      "and "
      "cartridges were written since" OPTION("--all", "every one"),
      cmd_escrow_check},
-    {"escrow", "restore", "FILE --key FILE|- --to FILE",
-     "open one, on whatever host, without a configuration" OPTION("--key FILE",
-                                                                  "holds the secret key; -: standard input")
+    {"escrow", "restore", "FILE|NAME --key FILE|- --to FILE",
+     "open one: a file, on whatever host, without a configuration; or one in the second place, called as \"escrow "
+     "list\" "
+     "shows it" OPTION("--key FILE", "holds the secret key; -: standard input")
          OPTION("--to FILE ", "becomes the store's catalogue, an SQLite database"),
      cmd_escrow_restore},
     {NULL, "kit", "", "print the page to keep on paper: what to keep where, and how to restore", cmd_kit},

@@ -302,17 +302,6 @@ static unsigned part_of(const char *name)
                                       : 0;
 }
 
-static void add_escrow(const struct vtl_config *cfg, json_t *status)
-{
-    struct escrow_last last;
-    char text[200];
-    escrow_last_read(cfg, &last);
-    bool old = escrow_tell_age(cfg, text, sizeof(text));
-    json_object_set_new(status, "escrow",
-                        json_pack("{s:I, s:I, s:o}", "created", (json_int_t)last.created, "missing_bytes",
-                                  (json_int_t)last.missing, "trouble", old ? json_string(text) : json_null()));
-}
-
 int cmd_status(const struct command_line *given)
 {
     struct command_line cl = *given;
@@ -327,8 +316,8 @@ int cmd_status(const struct command_line *given)
     if (!cfg)
         return EXIT_FAILED;
     json_t *r = call_library_served(cfg, json_pack("{s:s}", "op", "status"), &served);
-    if (r && cfg->escrow.path[0])
-        add_escrow(cfg, r);
+    if (r)
+        escrow_add(cfg, r);
     if (r && cl.json)
         print_json(r);
     else if (r)

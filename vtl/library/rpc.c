@@ -101,18 +101,15 @@ static uint16_t address_of(struct library *lib, const char *barcode)
 static void add_details(struct library *lib, struct cartridge *c, const struct cartridge_view *v, json_t *j)
 {
     uint16_t address = address_of(lib, cartridge_barcode(c));
-    char name[SEG_NAME_SIZE] = "", *counters = usage_encode(&v->usage);
+    char *counters = usage_encode(&v->usage);
     struct tape_mam mam;
     cartridge_get_mam(c, &mam);
-    if (v->head.epoch)
-        seg_id_format(&v->head, name);
     json_object_set_new(j, "address", address ? json_integer(address) : json_null());
     if (v->loaded) {
         json_object_set_new(j, "segments", integer(v->segments));
         json_object_set_new(j, "files", integer(v->end_file));
         json_object_set_new(j, "objects", integer(v->end_object));
     }
-    json_object_set_new(j, "head", text_or_null(name));
     json_object_set_new(j, "created", integer(v->created));
     json_object_set_new(j, "modified", integer(v->modified));
     json_object_set_new(j, "mam", mam_show(&mam));
@@ -123,7 +120,10 @@ static void add_details(struct library *lib, struct cartridge *c, const struct c
 static json_t *cartridge_json(struct library *lib, struct cartridge *c, bool details)
 {
     struct cartridge_view v;
+    char head[SEG_NAME_SIZE] = "";
     cartridge_view(c, &v);
+    if (v.head.epoch)
+        seg_id_format(&v.head, head);
     /* What is written behind early warning, where the capacity ends, is part of neither. */
     uint64_t used = v.used_bytes < v.capacity ? v.used_bytes : v.capacity;
     json_t *j = json_pack("{s:s, s:o, s:o, s:i, s:b, s:b, s:b, s:o}", "barcode", cartridge_barcode(c), "used_bytes",
@@ -132,6 +132,7 @@ static json_t *cartridge_json(struct library *lib, struct cartridge *c, bool det
                           (int)v.backlog.remote, "trouble", text_or_null(v.backlog.trouble));
     if (j) {
         library_amounts_json(lib, &v.backlog.amounts, j);
+        json_object_set_new(j, "head", text_or_null(head));
         json_object_set_new(j, "fenced", json_boolean(v.backlog.fenced));
         json_object_set_new(j, "lost", json_boolean(v.backlog.spool_lost));
     }
@@ -373,6 +374,17 @@ static int may_ask_offsite(struct library *lib, struct errtext *err)
     return 0;
 }
 
+/* How safe all is when a flush returns: for the last line of serve. */
+static json_t *amounts_json(struct library *lib)
+{
+    struct library_amounts amounts;
+    json_t *j = json_object();
+    library_amounts(lib, &amounts);
+    if (j)
+        library_amounts_json(lib, &amounts.all, j);
+    return j;
+}
+
 /* What the spool of one tape has lost (-ENODATA) stops none of the others. */
 static json_t *op_flush(struct library *lib, const json_t *request, struct errtext *err)
 {
@@ -392,7 +404,7 @@ static json_t *op_flush(struct library *lib, const json_t *request, struct errte
         return NULL;
     if (offsite || json_is_true(json_object_get(request, "remote")))
         return wait_all(lib, offsite, ms > 0 ? (uint64_t)ms : 0, err);
-    return lost ? NULL : json_object();
+    return lost ? NULL : amounts_json(lib);
 }
 
 static json_t *op_each(struct library *lib, const json_t *request, struct errtext *err);
