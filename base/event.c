@@ -51,6 +51,14 @@ static const struct event_described table[EVENT_COUNT] = {
     [EVENT_RELOADED] = {"reloaded", LOG_LEVEL_NOTICE, "the configuration was read again, and a key taken", ""},
     [EVENT_RELOAD_REFUSED] = {"reload-refused", LOG_LEVEL_ERROR, "the configuration was read again, and nothing taken",
                               "the line names each key"},
+    [EVENT_ESCROW_FAILED] = {"escrow-failed", LOG_LEVEL_ERROR,
+                             "`[escrow] every`: no escrow could be made; it is tried again",
+                             "the line says why; s3vtl-escrow-run(1)"},
+    [EVENT_ESCROW_OLD] = {"escrow-old", LOG_LEVEL_ERROR,
+                          "none could be made for an hour, there is none at all, or what was committed for a day is in "
+                          "none",
+                          "`s3vtl escrow check`, `s3vtl escrow run`"},
+    [EVENT_ESCROW_OVER] = {"escrow-over", LOG_LEVEL_NOTICE, "there is one that is good enough again", ""},
 };
 
 const struct event_described *event_describe(enum event e)

@@ -31,6 +31,7 @@
     X(LOCK_SCRUB, "scrub: progress")                                                                                   \
     X(LOCK_VERIFY, "command: bytes verified")                                                                          \
     X(LOCK_SHOWN, "command: what is shown")                                                                            \
+    X(LOCK_ESCROW, "command: age of the escrow")                                                                       \
     X(LOCK_NOTIFY, "command: messages")                                                                                \
     X(LOCK_BEHIND, "drive: blocks written behind")                                                                     \
     X(LOCK_DRIVE_STATUS, "drive: status")                                                                              \

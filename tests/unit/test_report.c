@@ -103,6 +103,17 @@ static void a_backlog_is_a_warning_once_it_is_old(void **state)
     }
 }
 
+static void an_escrow_that_is_too_old_is_a_warning(void **state)
+{
+    (void)state;
+    json_t *r = good();
+    set(r, "escrow", json_pack("{s:i, s:n}", "created", NOW - 100, "trouble"));
+    expect(r, REPORT_OK, "nothing written");
+    r = good();
+    set(r, "escrow", json_pack("{s:i, s:s}", "created", NOW - 100, "trouble", "the newest escrow is old"));
+    expect(r, REPORT_WARNING, "the newest escrow is old; nothing written");
+}
+
 static void trouble_is_a_warning_while_it_lasts_and_when_it_is_over(void **state)
 {
     (void)state;
@@ -395,6 +406,7 @@ int main(void)
         T(what_cannot_be_made_good_is_critical),
         T(nobody_who_serves_is_critical_with_a_backlog_and_a_warning_without),
         T(a_backlog_is_a_warning_once_it_is_old),
+        T(an_escrow_that_is_too_old_is_a_warning),
         T(trouble_is_a_warning_while_it_lasts_and_when_it_is_over),
         T(the_worst_comes_first_and_few_are_named),
         T(a_sync_keeps_what_was_written_by_whom_and_no_write_does),

@@ -195,7 +195,8 @@ static void look(json_t *figures, json_t *status, uint64_t disk_free, struct wat
                                     .disk_free = disk_free,
                                     .disk_size = 1000,
                                     .least_free = 100,
-                                    .backlog_age = 600};
+                                    .backlog_age = 600,
+                                    .escrow = ""};
     watch_look(&seen, signs);
     json_decref(figures);
     json_decref(status);
@@ -232,6 +233,33 @@ static void each_trouble_is_seen_and_names_its_cartridge(void **state)
     assert_int_equal(signs[WATCH_SILENT].is, WATCH_GOOD);
     assert_int_equal(signs[WATCH_STORE].since, START - 42);
     assert_int_equal(signs[WATCH_DAMAGE].weight, 3);
+}
+
+static void an_escrow_is_told_once_it_was_bad_for_an_hour_or_a_day_too_late(void **state)
+{
+    (void)state;
+    struct watch_sign signs[WATCH_KINDS];
+    struct watch_trouble failing = {0}, late = {0};
+    struct watch_seen seen = {.now = START};
+    watch_look(&seen, signs);
+    assert_int_equal(signs[WATCH_ESCROW].is, WATCH_NOT_KNOWN);
+    seen.escrow = "no escrow could be made for 5 s: why";
+    seen.escrow_since = START - 5;
+    watch_look(&seen, signs);
+    assert_int_equal(signs[WATCH_ESCROW].is, WATCH_BAD);
+    assert_non_null(strstr(signs[WATCH_ESCROW].text, "5 s: why"));
+    assert_int_equal(watch_step(&failing, WATCH_ESCROW, &signs[WATCH_ESCROW], START, DAY), WATCH_SAYS_NOTHING);
+    assert_int_equal(watch_step(&failing, WATCH_ESCROW, &signs[WATCH_ESCROW], START + 3594, DAY), WATCH_SAYS_NOTHING);
+    assert_int_equal(watch_step(&failing, WATCH_ESCROW, &signs[WATCH_ESCROW], START + 3595, DAY), WATCH_BEGINS);
+    assert_string_equal(event_id(watch_event(WATCH_ESCROW, WATCH_BEGINS)), "escrow-old");
+    seen.escrow_since = START - DAY - 1;
+    watch_look(&seen, signs);
+    assert_int_equal(watch_step(&late, WATCH_ESCROW, &signs[WATCH_ESCROW], START, DAY), WATCH_BEGINS);
+    seen.escrow = "";
+    watch_look(&seen, signs);
+    assert_int_equal(watch_step(&late, WATCH_ESCROW, &signs[WATCH_ESCROW], START, DAY), WATCH_SAYS_NOTHING);
+    assert_int_equal(watch_step(&late, WATCH_ESCROW, &signs[WATCH_ESCROW], START + 60, DAY), WATCH_IS_OVER);
+    assert_string_equal(event_id(watch_event(WATCH_ESCROW, WATCH_IS_OVER)), "escrow-over");
 }
 
 static void a_library_that_does_not_answer_is_seen_and_nothing_else(void **state)
@@ -280,6 +308,7 @@ int main(void)
         cmocka_unit_test(a_clock_that_is_set_back_tells_nothing),
         cmocka_unit_test(a_library_that_is_well_shows_nothing_bad),
         cmocka_unit_test(each_trouble_is_seen_and_names_its_cartridge),
+        cmocka_unit_test(an_escrow_is_told_once_it_was_bad_for_an_hour_or_a_day_too_late),
         cmocka_unit_test(a_library_that_does_not_answer_is_seen_and_nothing_else),
         cmocka_unit_test(a_store_is_down_when_the_transfers_of_a_cartridge_fail),
         cmocka_unit_test(every_event_has_its_own_name),

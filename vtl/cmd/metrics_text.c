@@ -233,6 +233,16 @@ static void add_status(struct strbuf *out, const json_t *s, uint64_t now)
     add_cartridges(out, json_object_get(s, "cartridges"), now);
 }
 
+static void add_escrow(struct strbuf *out, const struct metrics_seen *s)
+{
+    uint64_t waits = s->escrow_waits && s->escrow_waits < s->now ? s->now - s->escrow_waits : 0;
+    one(out, "escrow_timestamp_seconds", "When the newest escrow was made; 0: there is none.",
+        (double)s->escrow_created);
+    one(out, "escrow_waiting_seconds", "How long something is committed already that no escrow knows.", (double)waits);
+    one(out, "escrow_trouble", "1 if status warns of the escrow: it is too old, or none can be made.",
+        s->escrow_trouble);
+}
+
 void metrics_text(const struct metrics_seen *s, struct strbuf *out)
 {
     one(out, "up", "1 if the library answered in time.", s->figures != NULL);
@@ -244,6 +254,8 @@ void metrics_text(const struct metrics_seen *s, struct strbuf *out)
         one(out, "disk_free_bytes", "Free on the file system of state_dir.", (double)s->disk_free);
         one(out, "disk_size_bytes", "Size of that file system.", (double)s->disk_size);
     }
+    if (s->has_escrow)
+        add_escrow(out, s);
     if (s->figures)
         add_figures(out, s->figures);
     if (s->status)

@@ -6,6 +6,7 @@
 
 #include "base/strbuf.h"
 #include "vtl/cmd/cmd.h"
+#include "vtl/cmd/escrow.h"
 #include "vtl/cmd/mail.h"
 #include "vtl/cmd/report_judge.h"
 
@@ -119,6 +120,8 @@ static void add_trouble(struct strbuf *out, const json_t *r)
     const json_t *store = json_object_get(r, "store");
     if (json_is_string(json_object_get(r, "warning")))
         strbuf_addf(out, "%s\n", json_words(r, "warning"));
+    if (json_is_string(json_object_get(json_object_get(r, "escrow"), "trouble")))
+        strbuf_addf(out, "%s\n", json_words(json_object_get(r, "escrow"), "trouble"));
     if (json_is_string(json_object_get(store, "trouble")))
         strbuf_addf(out, "the store, for %s: %s\n", human_duration((uint64_t)json_number(store, "since_ms") / 1000, a),
                     json_words(store, "trouble"));
@@ -143,6 +146,8 @@ static void compose(struct strbuf *out, const json_t *r, const char *line)
     strbuf_addf(out, "accepted by the store  %s\n", json_size(r, "accepted_bytes", a));
     if (json_object_get(r, "offsite_bytes"))
         strbuf_addf(out, "off-site               %s\n", json_size(r, "offsite_bytes", a));
+    if (json_number(json_object_get(r, "escrow"), "created"))
+        strbuf_addf(out, "catalogue in escrow    %s\n", when(json_object_get(r, "escrow"), "created", a));
     add_all_written(out, r);
     add_local(out, r);
     add_trouble(out, r);
@@ -213,6 +218,8 @@ int cmd_report(const struct command_line *given)
     json_int_t from = (json_int_t)((uint64_t)time(NULL) - ms / 1000);
     json_t *r = call_library(cfg, json_pack("{s:s, s:I}", "op", "report", "since", from));
     uint64_t age = cfg->notify.backlog_age / 1000;
+    if (r)
+        escrow_add(cfg, r);
     config_free(cfg);
     if (!r)
         return unknown("the library could not be asked");

@@ -156,6 +156,10 @@ static void judge_store(struct verdict *v, const json_t *r)
         reason(v, REPORT_WARNING);
         strbuf_adds(&v->why, member_text(r, "warning"));
     }
+    if (member_text(json_object_get(r, "escrow"), "trouble")[0]) {
+        reason(v, REPORT_WARNING);
+        strbuf_adds(&v->why, member_text(json_object_get(r, "escrow"), "trouble"));
+    }
     if (member_number(r, "damaged_records")) {
         reason(v, REPORT_WARNING);
         strbuf_addf(&v->why, "%" PRIu64 " records of this report are damaged", member_number(r, "damaged_records"));

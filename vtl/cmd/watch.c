@@ -24,6 +24,7 @@ static const struct {
     [WATCH_FENCED] = {EVENT_FENCED, EVENT_FENCED, 0, 0, 60},
     [WATCH_LOST] = {EVENT_SPOOL_LOST, EVENT_SPOOL_LOST, 0, 0, 60},
     [WATCH_SILENT] = {EVENT_NO_ANSWER, EVENT_ANSWERS, 120, 0, 30},
+    [WATCH_ESCROW] = {EVENT_ESCROW_OLD, EVENT_ESCROW_OVER, 3600, 60, 60},
 };
 
 /* ---- what a look means ---- */
@@ -94,6 +95,15 @@ static void look_at_disk(const struct watch_seen *seen, struct watch_sign *s)
                    human_size(seen->disk_free, left), human_size(seen->least_free, least));
 }
 
+static void look_at_escrow(const struct watch_seen *seen, struct watch_sign *s)
+{
+    if (!seen->escrow)
+        return;
+    s->is = seen->escrow[0] ? WATCH_BAD : WATCH_GOOD;
+    s->since = seen->escrow_since;
+    (void)snprintf(s->text, sizeof(s->text), "%s", seen->escrow);
+}
+
 static uint64_t damage_of(const json_t *c)
 {
     return member_number(c, "lost_objects");
@@ -143,6 +153,7 @@ void watch_look(const struct watch_seen *seen, struct watch_sign signs[WATCH_KIN
     look_at_store(seen, &signs[WATCH_STORE]);
     look_at_backlog(seen, &signs[WATCH_BACKLOG]);
     look_at_disk(seen, &signs[WATCH_DISK]);
+    look_at_escrow(seen, &signs[WATCH_ESCROW]);
     look_at_cartridges(seen, &signs[WATCH_DAMAGE], damage_of, "damaged: see tape show");
     look_at_cartridges(seen, &signs[WATCH_FENCED], fenced_of, "fenced: another gateway owns it");
     look_at_cartridges(seen, &signs[WATCH_LOST], lost_of, "lost a file of the spool");

@@ -34,6 +34,7 @@ struct library {
     atomic_size_t n_elements; /* only grows: those before are as they were */
     struct cartridge **cartridges; /* in order of barcode */
     size_t n_cartridges, room_cartridges;
+    atomic_uint n_reloads; /* that took something, or found nothing new */
     atomic_bool door_locked;
     struct drive **drives;
     unsigned n_drives;
