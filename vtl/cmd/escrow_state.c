@@ -12,7 +12,7 @@
 #include "vtl/cmd/cmd.h"
 #include "vtl/cmd/escrow.h"
 
-enum { PATH_SIZE = 4200 };
+enum { PATH_SIZE = 4200, LOCK_TRIES = 10, LOCK_PAUSE_MS = 50 };
 
 static void state_path(const struct vtl_config *cfg, char path[PATH_SIZE], const char *suffix)
 {
@@ -78,19 +78,24 @@ int escrow_last_write(const struct vtl_config *cfg, const struct escrow_last *la
     return written ? 0 : errtext_set(err, -EIO, "%s cannot be written: %s", path, strerror(errno));
 }
 
+/* Who only notes something holds it for a moment. */
 int escrow_lock(const struct vtl_config *cfg, struct errtext *err)
 {
     char path[PATH_SIZE];
     state_path(cfg, path, ".lock");
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB))
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600), failed = fd < 0 ? errno : EWOULDBLOCK;
+    for (unsigned i = 0; failed == EWOULDBLOCK && i < LOCK_TRIES; i++) {
+        failed = flock(fd, LOCK_EX | LOCK_NB) ? errno : 0;
+        if (failed == EWOULDBLOCK)
+            nanosleep(&(struct timespec){.tv_nsec = LOCK_PAUSE_MS * 1000000L}, NULL);
+    }
+    if (!failed)
         return fd;
-    int rc = errno == EWOULDBLOCK
-                 ? errtext_set(err, -EBUSY, "an escrow is being made already, by another command or by serve")
-                 : errtext_set(err, -errno, "%s: %s", path, strerror(errno));
     if (fd >= 0)
         close(fd);
-    return rc;
+    return failed == EWOULDBLOCK
+               ? errtext_set(err, -EBUSY, "an escrow is being made already, by another command or by serve")
+               : errtext_set(err, -failed, "%s: %s", path, strerror(failed));
 }
 
 /* ---- how old it is ---- */
