@@ -152,6 +152,7 @@ static void take(struct library *lib, struct vtl_config *next, struct objstore *
         workers_look_again(lib->eng.workers);
     config_free(lib->taken);
     lib->taken = next;
+    store_health_soon(lib);
     progress_post(&lib->eng.progress); /* there may be room now */
 }
 

@@ -132,6 +132,7 @@ static json_t *cartridge_json(struct library *lib, struct cartridge *c, bool det
                           (int)v.backlog.remote, "trouble", text_or_null(v.backlog.trouble));
     if (j) {
         library_amounts_json(lib, &v.backlog.amounts, j);
+        store_health_of(c, j);
         json_object_set_new(j, "fenced", json_boolean(v.backlog.fenced));
         json_object_set_new(j, "lost", json_boolean(v.backlog.spool_lost));
     }
@@ -178,6 +179,7 @@ static json_t *limit_json(uint64_t limit)
 static json_t *store_json(struct library *lib)
 {
     struct obj_health health;
+    json_t *service = store_health_json(lib);
     struct obj_facts facts;
     json_t *advice = json_array();
     const char *line;
@@ -191,6 +193,9 @@ static json_t *store_json(struct library *lib)
                           limit_json(objstore_download_limit(lib->eng.store)));
     if (j)
         add_offsite(lib, j);
+    if (j && service)
+        json_object_set(j, "health", service);
+    json_decref(service);
     return j;
 }
 
