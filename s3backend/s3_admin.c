@@ -218,5 +218,7 @@ void s3_admin_found(const struct obj_findings *q, enum obj_severity severity, co
     (void)vsnprintf(said, sizeof(said), fmt, ap);
     va_end(ap);
     s3_scrub(text, sizeof(text), said);
+    for (size_t n = strlen(text); n && text[n - 1] == ' '; n--) /* its line ended there */
+        text[n - 1] = '\0';
     q->found(q->arg, &(struct obj_finding){.severity = severity, .text = text});
 }
