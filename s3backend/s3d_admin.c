@@ -106,7 +106,7 @@ static int hurry(struct s3_store *s, const struct obj_call *c, struct errtext *e
     if (rc != -ECANCELED) {
         lock_take(&s->admin.lock);
         d->flushed = !rc;
-        (void)snprintf(d->refused, sizeof(d->refused), "%s", rc ? said.text : "");
+        (void)snprintf(d->refused, sizeof(d->refused), "%s", said.text);
         lock_release(&s->admin.lock);
     }
     return errtext_set(err, rc, "%s", said.text);

@@ -256,7 +256,7 @@ static void alerts_of_the_last_day_are_told_once_each_with_renterds_words(void *
         list + n, sizeof(list) - n, "%s,%s,%s]}",
         alert("warning", "Contract maintenance is skipped", ",\"reason\":\"no peers\"", ago + 3600, "+01:00"),
         alert("error", "Upload failed", "", now - 24 * 3600 - 30, "Z"),
-        alert("error", "Download failed", "", now - 23 * 3600 - 7200, "-00:30"));
+        alert("error", "Download failed", "", now - 24 * 3600 + 900, "+00:30"));
     const struct stand_in_answer alerts = {.expect = "GET /api/bus/alerts?limit=200 ", .status = 200, .body = list};
     struct rig g = start("renterd", SCRIPT(ALL_WHOLE, UPKEEP_IS_WELL, WALLET("1", "0"), alerts));
     assert_int_equal(g.rc, 0);
