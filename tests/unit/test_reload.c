@@ -196,11 +196,11 @@ static void more_transfers_get_their_threads(void **state)
 static void each_key_that_may_change_is_one_that_is_read_live(void **state)
 {
     static const char *const live[] = {
-        "store.credentials_file",    "store.profile",    "store.parallel",  "store.upload_limit",
-        "store.download_limit",      "store.proxy",      "store.no_proxy",  "store.proxy_user",
-        "store.proxy_password_file", "spool.durability", "spool.max_dirty", "spool.cache_size",
-        "spool.idle_seal",           "log.level",        "escrow.path",     "escrow.public_key",
-        "escrow.exchange",           "escrow.keep"}; /* the last: each command reads them */
+        "store.health_warning", "store.credentials_file",    "store.profile",    "store.parallel",
+        "store.upload_limit",   "store.download_limit",      "store.proxy",      "store.no_proxy",
+        "store.proxy_user",     "store.proxy_password_file", "spool.durability", "spool.max_dirty",
+        "spool.cache_size",     "spool.idle_seal",           "log.level",        "escrow.path",
+        "escrow.public_key",    "escrow.exchange",           "escrow.keep"}; /* the last: each command reads them */
     struct vtl_config *c = config("one", "local", "64M");
     struct config_shown k;
     size_t n = 0;
