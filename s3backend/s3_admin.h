@@ -29,11 +29,11 @@ struct admin_buffer {
 struct admin_s3d {
     bool known; /* the next three are of the last answer */
     uint64_t pending, uploaded, failed;
-    uint64_t failed_ms;   /* when failed was seen to grow */
-    uint64_t unpinned_ms; /* since when there are unpinned objects */
-    bool flushed;         /* since the last answer, it answered a flush well */
-    bool stuck;           /* though it did, nothing was uploaded, and there is something to upload */
-    char refused[400];    /* what it said of the last flush that failed; "": it did not */
+    uint64_t failed_ms;     /* when failed was seen to grow */
+    uint64_t unpinned_ms;   /* since when there are unpinned objects */
+    bool flushed;           /* since the last answer, it answered a flush well */
+    bool stuck;             /* though it did, nothing was uploaded, and there is something to upload */
+    struct errtext refused; /* what it said of the last flush that failed; "": it did not */
 };
 
 struct s3_admin {

@@ -106,7 +106,7 @@ static int hurry(struct s3_store *s, const struct obj_call *c, struct errtext *e
     if (rc != -ECANCELED) {
         lock_take(&s->admin.lock);
         d->flushed = !rc;
-        (void)snprintf(d->refused, sizeof(d->refused), "%s", said.text);
+        d->refused = said;
         lock_release(&s->admin.lock);
     }
     return errtext_set(err, rc, "%s", said.text);
@@ -127,8 +127,9 @@ static int findings(struct s3_store *s, const struct obj_findings *q, const stru
     lock_take(&s->admin.lock);
     const struct admin_s3d d = s->admin.s3d;
     lock_release(&s->admin.lock);
-    if (d.refused[0])
-        s3_admin_found(q, OBJ_CRITICAL, "s3d was asked to bring what it has to hosts, and could not: %s", d.refused);
+    if (d.refused.text[0])
+        s3_admin_found(q, OBJ_CRITICAL, "s3d was asked to bring what it has to hosts, and could not: %.400s",
+                       d.refused.text);
     if (d.stuck)
         s3_admin_found(q, OBJ_CRITICAL,
                        "s3d was asked to bring what it has to hosts, answered that it had, and nothing left its disk: "

@@ -50,7 +50,8 @@ static struct library *telling_library(struct vtl_config **c)
 
 static void say(struct library *lib, const struct obj_finding *f, size_t n)
 {
-    memcpy(script, f, n * sizeof(*f));
+    if (n)
+        memcpy(script, f, n * sizeof(*f));
     n_script = n;
     store_health_ask(lib);
 }
