@@ -41,6 +41,7 @@
     X(LOCK_KEYS, "scsi: keys")                                                                                         \
     X(LOCK_UPLOAD_RATE, "cartridge: upload rate")                                                                      \
     X(LOCK_OFFSITE, "cartridge: what is off-site")                                                                     \
+    X(LOCK_STORE_HEALTH, "library: health of the store")                                                               \
     X(LOCK_PROGRESS, "cartridge: progress")                                                                            \
     X(LOCK_GATE, "library: gate")                                                                                      \
     X(LOCK_S3_ADMIN, "s3: slab buffers")                                                                               \

@@ -341,4 +341,5 @@ const struct s3_admin_api renterd_admin_api = {.service = OBJ_SERVICE_RENTERD,
                                                .is_answer = is_buffers,
                                                .ask = ask,
                                                .hurry = hurry,
+                                               .findings = renterd_findings,
                                                .backup = backup};

@@ -328,6 +328,31 @@ static void times_need_a_unit(void **state)
     }
 }
 
+static void a_fraction_has_three_decimals_at_most_and_is_shown_as_short_as_can_be(void **state)
+{
+    static const struct {
+        const char *text, *shown;
+        unsigned thousandths;
+    } right[] = {{"0", "0", 0},           {"1", "1", 1000},      {"0.5", "0.5", 500},  {"0.50", "0.5", 500},
+                 {"0.125", "0.125", 125}, {"0.001", "0.001", 1}, {"1.000", "1", 1000}, {"0.0", "0", 0}};
+    static const char *const wrong[] = {"",     ".5",     "0.",  "1.001", "2",    "-0.5",
+                                        "0.5x", "0.0005", "0,5", "00.5",  " 0.5", "50%"};
+    char shown[8];
+    (void)state;
+    for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++) {
+        unsigned n = 9999;
+        assert_true(config_parse_fraction(right[i].text, &n));
+        assert_int_equal(n, right[i].thousandths);
+        config_show_fraction(n, shown, sizeof(shown));
+        assert_string_equal(shown, right[i].shown);
+    }
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        unsigned n;
+        if (config_parse_fraction(wrong[i], &n))
+            fail_msg("accepted: %s", wrong[i]);
+    }
+}
+
 /* ---- mistakes ---- */
 
 static void an_unknown_key_is_named_with_the_nearest_known(void **state)
@@ -763,6 +788,7 @@ int main(void)
         T(lists_may_be_repeated),
         T(sizes_are_binary_but_with_a_B_alone),
         T(times_need_a_unit),
+        T(a_fraction_has_three_decimals_at_most_and_is_shown_as_short_as_can_be),
         T(an_unknown_key_is_named_with_the_nearest_known),
         T(an_unknown_section_is_named_with_the_nearest_known),
         T(a_key_before_any_section_is_refused),

@@ -204,6 +204,7 @@ static void each_key_that_may_change_is_one_that_is_read_live(void **state)
                                        "store.no_proxy",
                                        "store.proxy_user",
                                        "store.proxy_password_file",
+                                       "store.health_warning",
                                        "spool.durability",
                                        "spool.max_dirty",
                                        "spool.cache_size",

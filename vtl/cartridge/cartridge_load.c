@@ -29,6 +29,8 @@ struct cartridge *cartridge_new(struct engine *eng, const struct db_cartridge *r
     c->changed_since = row->modified;
     c->owner = row->fenced ? CARTRIDGE_FENCED : CARTRIDGE_UNCLAIMED;
     atomic_init(&c->fenced_flag, row->fenced != DB_NOT_FENCED);
+    atomic_init(&c->health, CARTRIDGE_HEALTH_UNKNOWN);
+    c->health_next.health = CARTRIDGE_WHOLE;
     c->due = (row->garbage ? DUE_GARBAGE : 0) | (row->rebuilt ? DUE_SWEEP : 0);
     return c;
 }

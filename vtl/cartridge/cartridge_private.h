@@ -132,6 +132,12 @@ struct cartridge {
     uint64_t appended;         /* bytes that went into segment files in this run */
     struct db_written written; /* by the host that writes; bytes 0: nothing in this mount. row.written is this */
     bool unsynced;             /* and no sync came behind it */
+
+    /* Without the lock: see cartridge_get_health */
+    atomic_int health;
+    atomic_size_t weak;
+    atomic_bool weak_or_more;
+    struct cartridge_health health_next; /* of the thread that asks */
 };
 
 /* ---- all with the lock held, but where said ---- */

@@ -91,6 +91,8 @@ bool vanished_tell(const json_t *list);
 /* From the library's JSON of a cartridge: "1.5 GB of 12 TB", or "47 uses left"; 21 columns of a table. */
 #define USED_ROOM 80
 const char *used_of_cartridge(const json_t *cartridge, char buf[USED_ROOM]);
+/* How little redundancy the store has left for it, in words; false: enough, or nobody tells. */
+bool weak_text(const json_t *cartridge, char *buf, size_t room);
 /* Of a member of an object: its number or 0, its text or "-", its bytes for people. */
 json_int_t json_number(const json_t *j, const char *key);
 const char *json_words(const json_t *j, const char *key);

@@ -114,7 +114,7 @@ static void add_trouble(struct strbuf *out, const json_t *r)
 {
     size_t i;
     json_t *j;
-    char a[HUMAN_ROOM], b[HUMAN_ROOM];
+    char a[HUMAN_ROOM], b[HUMAN_ROOM], weak[100];
     strbuf_adds(out, "\nTROUBLE\n");
     size_t empty = out->len;
     const json_t *store = json_object_get(r, "store");
@@ -127,6 +127,10 @@ static void add_trouble(struct strbuf *out, const json_t *r)
                     json_words(store, "trouble"));
     json_array_foreach(json_object_get(r, "cartridges"), i, j) if (json_is_string(json_object_get(j, "trouble")))
         strbuf_addf(out, "%s: %s\n", json_words(j, "barcode"), json_words(j, "trouble"));
+    json_array_foreach(json_object_get(json_object_get(store, "health"), "findings"), i, j)
+        strbuf_addf(out, "%s: %s\n", json_words(j, "severity"), json_words(j, "text"));
+    json_array_foreach(json_object_get(r, "cartridges"), i, j) if (weak_text(j, weak, sizeof(weak)))
+        strbuf_addf(out, "%s: %s\n", json_words(j, "barcode"), weak);
     json_array_foreach(json_object_get(r, "cartridges"), i, j) if (json_number(j, "lost_objects"))
         strbuf_addf(out, "%s: damaged: %lld objects cannot be read, as found %s\n", json_words(j, "barcode"),
                     (long long)json_number(j, "lost_objects"), when(j, "verified", a));

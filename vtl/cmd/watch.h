@@ -16,6 +16,8 @@ enum watch_kind {
     WATCH_DAMAGE,
     WATCH_FENCED,
     WATCH_LOST,
+    WATCH_HEALTH,
+    WATCH_SERVICE,
     WATCH_SILENT,
     WATCH_ESCROW,
     WATCH_KINDS

@@ -97,7 +97,8 @@ static const char *text_of(const json_t *j, const char *key)
 /* The library logs the others itself, when it sees them. */
 static bool is_ours_to_log(enum watch_kind kind)
 {
-    return kind == WATCH_BACKLOG || kind == WATCH_DISK || kind == WATCH_SILENT || kind == WATCH_ESCROW;
+    return kind == WATCH_BACKLOG || kind == WATCH_DISK || kind == WATCH_SILENT || kind == WATCH_ESCROW ||
+           kind == WATCH_HEALTH || kind == WATCH_SERVICE;
 }
 
 static void tell(struct watcher *w, enum watch_kind kind, enum watch_says says)

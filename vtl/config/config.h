@@ -52,8 +52,9 @@ struct vtl_config {
         char *kind;                                      /* [auto] auto | s3 | renterd | s3d */
         char *admin_url;                                 /* [""] = none: of renterd's or s3d's admin interface */
         char *admin_password_file, *admin_password_path; /* as credentials_path */
-        char *credentials_path; /* where credentials_file is, also when it is systemd:NAME; "": in the environment */
-        unsigned parallel;      /* [4] 1..64 */
+        char *credentials_path;  /* where credentials_file is, also when it is systemd:NAME; "": in the environment */
+        unsigned parallel;       /* [4] 1..64 */
+        unsigned health_warning; /* [0.5] in thousandths */
         char *upload_limit, *download_limit; /* [unlimited] as the file has them, */
         struct obj_rates upload, download;   /* and what they say */
         char *proxy;                         /* [""] = none: http://host[:port] */
@@ -131,6 +132,9 @@ bool config_describe(size_t i, struct config_described *out);
 bool config_parse_size(const char *s, uint64_t *bytes);
 /* "5s", "500ms", "2m", "1h", "7d" to milliseconds; false if s is no time. */
 bool config_parse_time(const char *s, uint64_t *ms);
+/* "0", "0.5", "0.125", "1": 0 to 1 with three decimals at most; false if s is none. And back, as short as can be. */
+bool config_parse_fraction(const char *s, unsigned *thousandths);
+void config_show_fraction(unsigned thousandths, char *buf, size_t room);
 /* Is this value of a key that names a file with secrets "systemd:NAME", a credential that systemd gives a service? */
 bool config_is_systemd(const char *value);
 

@@ -377,6 +377,16 @@ TEXT(store, admin_password_file)
     return secret_file(&c->store.admin_password_file, value);
 }
 NUMBER(store, parallel, 1, 64, "must be a number from 1 to 64")
+static void show_store_health_warning(const struct vtl_config *c, char *buf, size_t room)
+{
+    config_show_fraction(c->store.health_warning, buf, room);
+}
+static const char *set_store_health_warning(struct vtl_config *c, const char *value)
+{
+    return config_parse_fraction(value, &c->store.health_warning)
+               ? NULL
+               : "must be a number from 0 to 1 with at most three decimals, such as 0.5";
+}
 TEXT(store, upload_limit)
 {
     const char *wrong = config_parse_rates(value, &c->store.upload);
@@ -692,6 +702,10 @@ const struct config_key config_keys[] = {
         "is still on their own disk only. Without it nothing on them is called off-site"),
     KEY(store, admin_password_file, "", "unset",
         "its password, the only line of a file with mode 0600 that belongs to the user that serves; or `systemd:NAME`"),
+    KEY(store, health_warning, "0.5", NULL,
+        "what renterd calls the health of an object: a cartridge with one below this is told of, in `status` and to "
+        "hosts "
+        "(docs/sia.md). 0 to 1; `0`: only what cannot be read"),
     KEY(store, parallel, "4", NULL,
         "concurrent segment transfers in each direction, 1 to 64. When the store cannot keep up (500, 503, no answer) "
         "this drops, down to one, and rises again as it recovers; the log says so"),

@@ -341,11 +341,21 @@ static void free_library(struct library *lib)
     progress_fini(&lib->eng.progress);
     upload_rate_fini(&lib->eng.upload_rate);
     offsite_fini(&lib->eng.offsite);
+    store_health_fini(&lib->health);
     lock_fini(&lib->lock);
     lock_fini(&lib->move_lock);
     lock_fini(&lib->reload_lock);
     rwlock_fini(&lib->tapes_lock);
     free(lib);
+}
+
+/* What becomes of the data in the store, and how the store is. */
+static int start_asking(struct library *lib, struct errtext *err)
+{
+    int rc = offsite_watch_start(lib, err);
+    if (!rc && (rc = store_health_start(lib, err)))
+        offsite_watch_stop(lib);
+    return rc;
 }
 
 int library_open(const struct vtl_config *cfg, unsigned flags, struct library **out, struct errtext *err)
@@ -362,6 +372,7 @@ int library_open(const struct vtl_config *cfg, unsigned flags, struct library **
     progress_init(&lib->eng.progress);
     upload_rate_init(&lib->eng.upload_rate);
     offsite_init(&lib->eng.offsite);
+    store_health_init(&lib->health);
     lock_init(&lib->lock, LOCK_LIBRARY);
     lock_init(&lib->reload_lock, LOCK_RELOAD);
     lock_init(&lib->move_lock, LOCK_MOVE);
@@ -380,7 +391,7 @@ int library_open(const struct vtl_config *cfg, unsigned flags, struct library **
         resume(lib);
     if (!rc && (flags & LIBRARY_SERVE))
         rc = inventory_start(lib, err);
-    if (!rc && (flags & LIBRARY_SERVE) && (rc = offsite_watch_start(lib, err)))
+    if (!rc && (flags & LIBRARY_SERVE) && (rc = start_asking(lib, err)))
         inventory_stop(lib);
     if (rc) {
         workers_stop(&lib->eng);
@@ -411,6 +422,7 @@ int library_close(struct library *lib, struct errtext *err)
     }
     if (!lib->eng.workers)
         end_untold(lib);
+    store_health_stop(lib);
     offsite_watch_stop(lib);
     inventory_stop(lib);
     workers_stop(&lib->eng);

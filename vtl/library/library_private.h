@@ -15,6 +15,18 @@ struct element {
     bool by_operator;
 };
 
+/* store_health.c: how the store's service is, as it told last. */
+struct store_health {
+    pthread_t thread;
+    bool runs;
+    atomic_bool stop, soon;
+    struct lock lock;       /* a leaf; guards the rest */
+    bool told;              /* there is somebody to ask */
+    uint64_t asked;         /* seconds since 1970: when it answered last; 0: never */
+    struct errtext trouble; /* why it could not be asked last; "": it could */
+    json_t *findings;       /* [{"severity":, "text":}]; NULL: it never answered */
+};
+
 /* ARCHITECTURE.md has the order of the locks. */
 struct library {
     const struct vtl_config *cfg;
@@ -53,6 +65,7 @@ struct library {
     atomic_bool offsite_stop;
     atomic_bool offsite_now;           /* the store is to be asked without delay */
     _Atomic uint64_t offsite_asked_ms; /* when the last question began that the store answered; 0: none */
+    struct store_health health;
     atomic_bool stop;
     atomic_bool no_waiting; /* library_stop_waiting */
 
@@ -131,6 +144,19 @@ int offsite_watch_start(struct library *lib, struct errtext *err);
 void offsite_watch_stop(struct library *lib);
 /* All that the store took up to now is off-site, and nothing is on its way there. tapes_lock held. */
 bool library_is_offsite(struct library *lib);
+
+/* store_health.c: asks the store's service how it is, and of the redundancy that cartridges have left. */
+void store_health_init(struct store_health *h);
+void store_health_fini(struct store_health *h);
+int store_health_start(struct library *lib, struct errtext *err);
+void store_health_stop(struct library *lib);
+/* By its thread, or without one: asks now. */
+void store_health_ask(struct library *lib);
+/* Something happened that may have changed the answer: it is asked soon. Any thread, at once. */
+void store_health_soon(struct library *lib);
+/* What of it is shown, with the library: NULL where nobody tells (tapes_lock held); with a cartridge. */
+json_t *store_health_json(struct library *lib);
+void store_health_of(const struct cartridge *c, json_t *j);
 
 /* inventory.c: <prefix>/gateways/<gateway>/inventory/<n>, so that a rebuild finds every cartridge in its element. */
 int inventory_start(struct library *lib, struct errtext *err);

@@ -173,7 +173,7 @@ static void hurry(struct library *lib, struct hurrying *h)
     h->next_ms = clock_ms() + h->pause_ms;
     h->pause_ms = h->pause_ms < most / 2 ? 2 * h->pause_ms : most;
     atomic_store(&lib->offsite_now, true);
-    progress_post(&lib->eng.progress);
+    store_health_soon(lib); /* what came of it may be news */
 }
 
 static void *hurry_thread(void *arg)

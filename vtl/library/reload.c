@@ -153,6 +153,7 @@ static void take(struct library *lib, struct vtl_config *next, struct objstore *
     config_free(lib->taken);
     lib->taken = next;
     atomic_fetch_add(&lib->n_reloads, 1);
+    store_health_soon(lib);
     progress_post(&lib->eng.progress); /* there may be room now */
 }
 

@@ -133,6 +133,7 @@ static json_t *cartridge_json(struct library *lib, struct cartridge *c, bool det
     if (j) {
         library_amounts_json(lib, &v.backlog.amounts, j);
         json_object_set_new(j, "head", text_or_null(head));
+        store_health_of(c, j);
         json_object_set_new(j, "fenced", json_boolean(v.backlog.fenced));
         json_object_set_new(j, "lost", json_boolean(v.backlog.spool_lost));
     }
@@ -179,6 +180,7 @@ static json_t *limit_json(uint64_t limit)
 static json_t *store_json(struct library *lib)
 {
     struct obj_health health;
+    json_t *service = store_health_json(lib);
     struct obj_facts facts;
     json_t *advice = json_array();
     const char *line;
@@ -192,6 +194,9 @@ static json_t *store_json(struct library *lib)
                           limit_json(objstore_download_limit(lib->eng.store)));
     if (j)
         add_offsite(lib, j);
+    if (j && service)
+        json_object_set(j, "health", service);
+    json_decref(service);
     return j;
 }
 
