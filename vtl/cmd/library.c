@@ -56,7 +56,7 @@ static void print_missing(const char *barcode, const json_t *deep)
                                                      : "");
 }
 
-static void print_backlog(FILE *to, const json_t *backlog)
+void print_only_here(FILE *to, const json_t *backlog)
 {
     size_t i;
     json_t *t;
@@ -100,14 +100,14 @@ static int print_rebuild(const struct command_line *cl, const struct rebuild_opt
     size_t i;
     json_t *t;
     if (rc) {
-        print_backlog(stderr, json_object_get(r, "backlog"));
+        print_only_here(stderr, json_object_get(r, "backlog"));
         return fail("%s", err->text);
     }
     if (cl->json) {
         print_json(r);
     } else {
         print_rebuilt(r);
-        print_backlog(stdout, json_object_get(r, "backlog"));
+        print_only_here(stdout, json_object_get(r, "backlog"));
     }
     json_array_foreach(json_object_get(r, "failed"), i, t)
         fail("%s could not be rebuilt: %s%s", json_words(t, "barcode"), json_words(t, "error"),
@@ -176,7 +176,7 @@ static void poll_flush(void *arg, char text[PROGRESS_TROUBLE])
 }
 
 /* Has the library wait for a short while at a time, so that no wait is left in it when we are interrupted. */
-static bool flush_stored(const struct vtl_config *cfg, bool offsite, bool quiet)
+bool flush_stored(const struct vtl_config *cfg, bool offsite, bool quiet)
 {
     struct flushing f = {.cfg = cfg, .offsite = offsite};
     bool done = false, failed = false;

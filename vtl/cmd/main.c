@@ -34,6 +34,14 @@ static const struct subcommand table[] = {
                                                                         "wait until nothing is only on this disk")
          OPTION("--offsite", "and until the store has nothing on its own disk only; it is asked to hurry"),
      cmd_flush},
+    {NULL, "handover", "",
+     "make all of it safe in the store, stop serving and give the library up, for another gateway of the same "
+     "configuration to take over",
+     cmd_handover},
+    {NULL, "takeover", "[--force]",
+     "take the library over from another gateway of the same configuration, as the store has it; then \"serve\". "
+     "Harmless if this one has it" OPTION("--force", "although the other has not handed it over: it must be gone"),
+     cmd_takeover},
     {NULL, "reload", "",
      "have the serving library read its configuration and keys again; sessions go on, and either all is taken or "
      "nothing",

@@ -392,7 +392,7 @@ static json_t *op_flush(struct library *lib, const json_t *request, struct errte
         return NULL;
     if (offsite || json_is_true(json_object_get(request, "remote")))
         return wait_all(lib, offsite, ms > 0 ? (uint64_t)ms : 0, err);
-    return lost ? NULL : json_object();
+    return lost ? NULL : json_pack("{s:b}", "hand_over", (int)atomic_load(&lib->hand_over));
 }
 
 static json_t *op_each(struct library *lib, const json_t *request, struct errtext *err);
@@ -425,6 +425,7 @@ static const struct {
     {"strangers", tapes_strangers, .waits = true},
     {"vanished", tapes_vanished, .waits = true},
     {"each", op_each, .waits = true},
+    {"handover", library_begin_handover, .alone = true},
     {"reload", library_reload, .waits = true, .alone = true},
 };
 #define N_OPS (sizeof(table) / sizeof(table[0]))
