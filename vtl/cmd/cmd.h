@@ -80,8 +80,6 @@ json_t *call_each(const struct vtl_config *cfg, json_t *requests);
 void print_json(const json_t *j);
 
 /* ---- library.c ---- */
-/* Has the serving library store all it has (offsite: off-site, too), with progress. False after a message. */
-bool flush_stored(const struct vtl_config *cfg, bool offsite, bool quiet);
 /* What a rebuild found only on this disk, a line for each cartridge. */
 void print_only_here(FILE *to, const json_t *backlog);
 

@@ -176,7 +176,7 @@ static void poll_flush(void *arg, char text[PROGRESS_TROUBLE])
 }
 
 /* Has the library wait for a short while at a time, so that no wait is left in it when we are interrupted. */
-bool flush_stored(const struct vtl_config *cfg, bool offsite, bool quiet)
+static bool flush_stored(const struct vtl_config *cfg, bool offsite, bool quiet)
 {
     struct flushing f = {.cfg = cfg, .offsite = offsite};
     bool done = false, failed = false;

@@ -13,6 +13,8 @@
 #include "vtl/library/library.h"
 
 #define ASK_MS 10000
+#define STEP_MS 1000
+#define STEPS_IN_VAIN 10
 
 /* ---- handover ---- */
 
@@ -35,13 +37,45 @@ static int end_serve(pid_t pid, struct errtext *err)
     return 0;
 }
 
+/* A step of it; *left: bytes that are still to be stored. 1: none. */
+static int store_step(const struct vtl_config *cfg, uint64_t *left, struct errtext *err)
+{
+    json_t *request = json_pack("{s:s, s:b, s:i}", "op", "flush", "remote", 1, "timeout_ms", STEP_MS), *r = NULL;
+    int rc = control_call(cfg, request, 0, &r, err);
+    *left = (uint64_t)json_number(r, "local_only_bytes");
+    if (!rc && json_is_true(json_object_get(r, "remote")))
+        rc = 1;
+    json_decref(request);
+    json_decref(r);
+    return rc;
+}
+
+/* The long part while jobs go on, so that the pause is short: until nothing is left, or they bring as much as the store
+ * takes. */
+static int store_most(const struct vtl_config *cfg, bool quiet, struct errtext *err)
+{
+    struct progress *progress = progress_start("handover", quiet, NULL, NULL);
+    uint64_t left = 0, least = UINT64_MAX, most = 0;
+    int rc = 0;
+    for (unsigned in_vain = 0; !rc && in_vain < STEPS_IN_VAIN; in_vain = left < least ? 0 : in_vain + 1) {
+        least = left && left < least ? left : least;
+        rc = store_step(cfg, &left, err);
+        most = left > most ? left : most;
+        const struct progress_state s = {.bytes = most - left, .of_bytes = most};
+        progress_set(progress, &s);
+    }
+    progress_end(progress);
+    return rc < 0 ? rc : 0;
+}
+
 static int hand_over_served(const struct vtl_config *cfg, bool quiet, struct errtext *err)
 {
-    /* The long part while jobs go on, so that the pause is short. */
-    if (!flush_stored(cfg, cfg->spool.durability == DURABILITY_OFFSITE, quiet))
-        return errtext_set(err, -EIO, "not handed over: it is still served here");
+    /* With remote and offsite there is never more than the store takes in a short time. */
+    int rc = cfg->spool.durability == DURABILITY_LOCAL ? store_most(cfg, quiet, err) : 0;
+    if (rc)
+        return rc;
     json_t *request = json_pack("{s:s}", "op", "handover"), *r = NULL;
-    int rc = control_call(cfg, request, ASK_MS, &r, err);
+    rc = control_call(cfg, request, ASK_MS, &r, err);
     if (!rc)
         rc = end_serve((pid_t)json_number(r, "serve"), err);
     json_decref(request);
