@@ -15,9 +15,9 @@
 json_t *library_begin_handover(struct library *lib, const json_t *request, struct errtext *err)
 {
     (void)request;
-    if (!lib->eng.workers || lib->taken_over) {
+    if (!lib->eng.workers || atomic_load(&lib->taken_over)) {
         errtext_set(err, -EPERM, "%s",
-                    lib->taken_over ? "another gateway has the library" : "nobody serves the library");
+                    atomic_load(&lib->taken_over) ? "another gateway has the library" : "nobody serves the library");
         return NULL;
     }
     atomic_store(&lib->hand_over, true);

@@ -47,8 +47,8 @@ struct library {
     atomic_bool hand_over;    /* asked for: the flush at the end of serve says so */
     uint64_t turn;            /* turn.h; set before anybody knows the library, or without serving */
     bool handed_over;         /* likewise */
-    bool taken_over;          /* the inventory thread's, as are the next two: another one's turn came */
-    uint64_t turn_next_ms;    /* clock_ms() */
+    atomic_bool taken_over;   /* another one's turn came */
+    uint64_t turn_next_ms;    /* clock_ms(); the inventory thread's, as is the next */
     json_t *inventories_seen; /* by key: others' that were read; NULL: none */
     uint64_t inventory_n;     /* put in this run; the inventory thread's, or move_lock */
     pthread_t inventory_thread;

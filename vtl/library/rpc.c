@@ -222,8 +222,12 @@ static json_t *op_status(struct library *lib, const json_t *request, struct errt
                           text_or_null(warning.text), "elements", elements_json(lib), "drives", drives_json(lib),
                           "cartridges", cartridges_json(lib), "spool", spool_json(lib, &amounts),
                           "local_only_cartridges", integer(amounts.local));
-    if (j)
+    if (j) {
         library_amounts_json(lib, &amounts.all, j);
+        json_object_set_new(j, "turn", integer(lib->turn));
+        json_object_set_new(j, "handed_over", json_boolean(lib->handed_over));
+        json_object_set_new(j, "taken_over", json_boolean(atomic_load(&lib->taken_over)));
+    }
     return j;
 }
 

@@ -263,14 +263,14 @@ void turn_watch(struct library *lib)
     struct errtext why = {""}, text;
     struct turn by;
     json_t *list = NULL;
-    if (lib->taken_over || clock_ms() < lib->turn_next_ms)
+    if (atomic_load(&lib->taken_over) || clock_ms() < lib->turn_next_ms)
         return;
     lib->turn_next_ms = clock_ms() + WATCH_MS;
     if (!lib->inventories_seen)
         lib->inventories_seen = json_object();
     if (!turns_read(lib->eng.store, lib->id, lib->inventories_seen, &list, &once, &why) &&
         later(list, lib->cfg->library.name, lib->turn, &by)) {
-        lib->taken_over = true;
+        atomic_store(&lib->taken_over, true);
         taken_over_text(lib->cfg->library.name, &by, &text);
         lock_take(&lib->lock);
         lib->warning = text;
