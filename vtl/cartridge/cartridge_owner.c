@@ -49,6 +49,15 @@ enum cartridge_owner cartridge_want_claim(struct cartridge *c, bool *failing)
     return owner;
 }
 
+void cartridge_want_release(struct cartridge *c, bool on)
+{
+    lock_take(&c->lock);
+    c->release = on;
+    lock_release(&c->lock);
+    if (on)
+        engine_poke(c->eng, c);
+}
+
 bool cartridge_take_heads(struct cartridge *c)
 {
     lock_take(&c->lock);

@@ -124,11 +124,12 @@ int cmd_library_rebuild(const struct command_line *given)
     struct progress *progress = NULL;
     struct rebuild_options o = {.force = take_flag(&cl, "--force"),
                                 .deep = take_flag(&cl, "--deep"),
+                                .shelf = take_flag(&cl, "--shelf"),
                                 .discard_backlog = take_flag(&cl, "--discard-backlog"),
                                 .dry_run = take_flag(&cl, "--dry-run"),
                                 .progress = show_scan,
                                 .count = show_count};
-    if (!check_arguments(&cl, 0, false, "library rebuild [--force] [--deep] [--discard-backlog] [--dry-run]"))
+    if (!check_arguments(&cl, 0, false, "library rebuild [--force] [--deep] [--discard-backlog] [--shelf] [--dry-run]"))
         return EXIT_USAGE;
     struct vtl_config *cfg = load_config(&cl);
     if (!cfg)

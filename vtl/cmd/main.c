@@ -52,10 +52,11 @@ static const struct subcommand table[] = {
      cmd_setup},
     {"library", "init", "", "create the state and claim the store's prefix; harmless if already done",
      cmd_library_init},
-    {"library", "rebuild", "[--force] [--deep] [--discard-backlog] [--dry-run]",
+    {"library", "rebuild", "[--force] [--deep] [--discard-backlog] [--shelf] [--dry-run]",
      "recreate the state from the store alone" OPTION("--force  ", "set an existing state aside")
          OPTION("--deep   ", "read all segments of cartridges whose heads or maps are lost")
-             OPTION("--discard-backlog", "set aside what is only on this disk")
+             OPTION("--discard-backlog", "set aside what is only on this disk") OPTION(
+                 "--shelf  ", "put every cartridge on the shelf, which this gateway shares with one of another name")
                  OPTION("--dry-run", "only report what would be found"),
      cmd_library_rebuild},
     {"library", "gc", "[--dry-run]",

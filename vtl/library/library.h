@@ -113,6 +113,7 @@ struct rebuild_options {
     bool deep;  /* where a head or a map is gone or damaged, the segments are read instead, and a new head is put */
     bool discard_backlog; /* although the spool holds what was acknowledged and is not in the store: it is set aside */
     bool give_way;        /* an existing state is older than the bucket: it goes, and what only it has stays as *.bad */
+    bool shelf;           /* every cartridge on the shelf: for a gateway that shares it with others */
     bool dry_run;         /* nothing is changed, neither here nor in the store */
     const atomic_bool *cancel; /* may be NULL */
     /* Of the segments of a cartridge. Called from several threads, one at a time. May be NULL. */

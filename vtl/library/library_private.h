@@ -47,6 +47,7 @@ struct library {
     atomic_bool hand_over;    /* asked for: the flush at the end of serve says so */
     uint64_t turn;            /* turn.h; set before anybody knows the library, or without serving */
     bool handed_over;         /* likewise */
+    atomic_bool shared;       /* a library of another name has this prefix, too: they share the shelf */
     atomic_bool taken_over;   /* another one's turn came */
     uint64_t turn_next_ms;    /* clock_ms(); the inventory thread's, as is the next */
     json_t *inventories_seen; /* by key: others' that were read; NULL: none */

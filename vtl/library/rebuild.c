@@ -345,6 +345,8 @@ static int take_one(void *arg, size_t i)
     struct all *a = arg;
     if (!a->read[i])
         return errtext_set(a->r->err, -ENOMEM, "rebuild: out of memory");
+    if (a->r->o->shelf)
+        return take(a, i, 0);
     if (i >= a->n_placed)
         return take(a, i, library_free_slot(a->r->lib));
     uint16_t address = place_of(a->r, a->places, a->barcodes[i]);
@@ -452,6 +454,8 @@ static int rebuild_from(const struct vtl_config *cfg, struct objstore *store, co
         rc = rebuild_all(&r, s->inventory, s->barcodes);
         if (!rc)
             rc = go_on_as(r.lib, s->inventory, err);
+        if (!rc && o->shelf && !o->dry_run) /* its neighbours are to know of it */
+            rc = inventory_put(r.lib, NULL, err);
         if (!rc && (rc = db_meta_set(r.lib->eng.db, REBUILDING, "")))
             errtext_set(err, rc, "%s/state.db: %s", cfg->library.state_dir, db_error(r.lib->eng.db));
         (void)library_close(r.lib, NULL);

@@ -113,6 +113,19 @@ const json_t *turns_latest(const json_t *list, const char *name)
     return best;
 }
 
+bool turns_have_neighbour(const json_t *list, const char *name)
+{
+    size_t i;
+    json_t *entry;
+    json_array_foreach(list, i, entry)
+    {
+        const char *called = json_string_value(json_object_get(json_object_get(entry, "inventory"), "name"));
+        if (called && strcmp(called, name) != 0)
+            return true;
+    }
+    return false;
+}
+
 /* ---- in the state ---- */
 
 static int read_state(struct db *db, struct turn_state *out)
@@ -257,10 +270,22 @@ static void look_at_all(struct library *lib)
     rwlock_release(&lib->tapes_lock);
 }
 
+static void tell_taken_over(struct library *lib, const struct turn *by)
+{
+    struct errtext text;
+    atomic_store(&lib->taken_over, true);
+    taken_over_text(lib->cfg->library.name, by, &text);
+    lock_take(&lib->lock);
+    lib->warning = text;
+    lock_release(&lib->lock);
+    log_event(EVENT_TAKEN_OVER, "%s", text.text);
+    look_at_all(lib);
+}
+
 void turn_watch(struct library *lib)
 {
     const struct obj_call once = {.cancel = &lib->stop, .max_tries = 1};
-    struct errtext why = {""}, text;
+    struct errtext why = {""};
     struct turn by;
     json_t *list = NULL;
     if (atomic_load(&lib->taken_over) || clock_ms() < lib->turn_next_ms)
@@ -268,15 +293,25 @@ void turn_watch(struct library *lib)
     lib->turn_next_ms = clock_ms() + WATCH_MS;
     if (!lib->inventories_seen)
         lib->inventories_seen = json_object();
-    if (!turns_read(lib->eng.store, lib->id, lib->inventories_seen, &list, &once, &why) &&
-        later(list, lib->cfg->library.name, lib->turn, &by)) {
-        atomic_store(&lib->taken_over, true);
-        taken_over_text(lib->cfg->library.name, &by, &text);
-        lock_take(&lib->lock);
-        lib->warning = text;
-        lock_release(&lib->lock);
-        log_event(EVENT_TAKEN_OVER, "%s", text.text);
-        look_at_all(lib);
-    }
+    if (turns_read(lib->eng.store, lib->id, lib->inventories_seen, &list, &once, &why))
+        return;
+    if (turns_have_neighbour(list, lib->cfg->library.name))
+        atomic_store(&lib->shared, true);
+    if (later(list, lib->cfg->library.name, lib->turn, &by))
+        tell_taken_over(lib, &by);
     json_decref(list);
+}
+
+bool turn_is_shared(struct library *lib)
+{
+    const struct obj_call few = {.max_tries = 1, .patience_ms = OBJ_PATIENCE_MS};
+    struct errtext why = {""};
+    struct obj_health health;
+    json_t *list = NULL;
+    objstore_health(lib->eng.store, &health);
+    if (!atomic_load(&lib->shared) && !health.text[0] && !turns_read(lib->eng.store, lib->id, NULL, &list, &few, &why)) {
+        atomic_store(&lib->shared, turns_have_neighbour(list, lib->cfg->library.name));
+        json_decref(list);
+    }
+    return atomic_load(&lib->shared);
 }

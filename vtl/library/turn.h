@@ -47,7 +47,11 @@ bool turn_is_own(const struct turn_state *s, const json_t *entry);
 int turn_load(struct library *lib, struct errtext *err);
 /* Into the state, and lib. handed_over: seconds since 1970; 0: it has the library. */
 int turn_set(struct library *lib, uint64_t number, uint64_t handed_over, struct errtext *err);
-/* Looks, every now and then, for a gateway that has taken over. The inventory thread's, while the store answers. */
+/* Does the list have an inventory of another name? */
+bool turns_have_neighbour(const json_t *list, const char *name);
+/* Looks, every now and then, for a neighbour, and for a gateway that has taken over. The inventory thread's, while the store answers. */
 void turn_watch(struct library *lib);
+/* Does a library of another name share the shelf? Asks the store, unless it is in trouble. */
+bool turn_is_shared(struct library *lib);
 
 #endif
