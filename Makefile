@@ -251,6 +251,12 @@ uninstall:
 deb:
 	scripts/deb build/deb
 
+# Two hosts with a real Pacemaker, in containers: not part of "make test", as it downloads a cluster.
+.PHONY: pacemaker
+pacemaker: all build/iscsi/tapeio
+	scripts/deps
+	tests/pacemaker/run
+
 # A container template of Debian 13 with that package, in build/image.
 .PHONY: image
 image:

@@ -56,6 +56,7 @@ struct reading {
     const char *id;
     json_t *seen, *list;
     const struct obj_call *call;
+    struct errtext *err;
 };
 
 static int read_one(void *arg, const struct obj_entry *e)
@@ -65,23 +66,26 @@ static int read_one(void *arg, const struct obj_entry *e)
     json_t *j = NULL;
     if (e->is_prefix || !strstr(e->key, "/inventory/") || json_object_get(r->seen, e->key))
         return 0;
-    if (store_read_json(r->store, e->key, MAX_INVENTORY, r->call, &j, &why)) {
-        log_warn("%s: passed over", why.text);
-        return obj_canceled(r->call) ? -ECANCELED : 0;
-    }
-    const char *library = json_string_value(json_object_get(j, "library"));
-    if (r->seen)
+    int rc = store_read_json(r->store, e->key, MAX_INVENTORY, r->call, &j, &why);
+    if (!rc && obj_canceled(r->call))
+        rc = -ECANCELED;
+    if (r->seen && (!rc || rc == -EBADMSG))
         json_object_set_new(r->seen, e->key, json_true());
-    if (library && !strcmp(library, r->id))
+    if (rc == -EBADMSG)
+        log_warn("%s: passed over", why.text);
+    const char *library = json_string_value(json_object_get(j, "library"));
+    if (!rc && library && !strcmp(library, r->id))
         json_array_append_new(r->list, json_pack("{s:s, s:O}", "key", e->key, "inventory", j));
     json_decref(j);
-    return 0;
+    if (!rc || rc == -EBADMSG || rc == -ENOENT) /* gone: its gateway has put the next one */
+        return 0;
+    return errtext_set(r->err, rc, "%s", why.text);
 }
 
 int turns_read(struct objstore *store, const char *id, json_t *seen, json_t **list, const struct obj_call *call,
                struct errtext *err)
 {
-    struct reading r = {.store = store, .id = id, .seen = seen, .list = json_array(), .call = call};
+    struct reading r = {.store = store, .id = id, .seen = seen, .list = json_array(), .call = call, .err = err};
     int rc = store->ops->list(store, "gateways/", NULL, false, read_one, &r, call, err);
     if (rc) {
         json_decref(r.list);
@@ -309,7 +313,8 @@ bool turn_is_shared(struct library *lib)
     struct obj_health health;
     json_t *list = NULL;
     objstore_health(lib->eng.store, &health);
-    if (!atomic_load(&lib->shared) && !health.text[0] && !turns_read(lib->eng.store, lib->id, NULL, &list, &few, &why)) {
+    if (!atomic_load(&lib->shared) && !health.text[0] &&
+        !turns_read(lib->eng.store, lib->id, NULL, &list, &few, &why)) {
         atomic_store(&lib->shared, turns_have_neighbour(list, lib->cfg->library.name));
         json_decref(list);
     }
