@@ -188,9 +188,9 @@ static int sweep(struct cartridge *c, const struct obj_call *call, struct errtex
     return rc == -EAGAIN ? 0 : rc;
 }
 
-static int commit(struct cartridge *c, const struct obj_call *call, bool *put, struct errtext *err)
+static int commit(struct cartridge *c, bool release, const struct obj_call *call, bool *put, struct errtext *err)
 {
-    int rc = commit_head(c, call, err);
+    int rc = release ? commit_release(c, call, err) : commit_head(c, call, err);
     *put = !rc;
     return rc == -EAGAIN ? 0 : rc;
 }
@@ -210,14 +210,12 @@ static void run_job(struct workers *w, struct job *job)
         rc = commit_claim(c, &call, &err);
         break;
     case JOB_COMMIT:
-        rc = commit(c, &call, &put, &err);
+    case JOB_RELEASE:
+        rc = commit(c, job->kind == JOB_RELEASE, &call, &put, &err);
         break;
     case JOB_GARBAGE:
         rc = commit_garbage(c, &call, &err);
         rc = rc > 0 ? 0 : rc;
-        break;
-    case JOB_RELEASE:
-        rc = commit_release(c, &call, &err);
         break;
     case JOB_UPLOAD:
         rc = upload_segment(c, &job->seg, &call, &err);

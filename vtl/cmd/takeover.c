@@ -70,10 +70,14 @@ static int store_most(const struct vtl_config *cfg, bool quiet, struct errtext *
 
 static int hand_over_served(const struct vtl_config *cfg, bool quiet, struct errtext *err)
 {
+    char trouble[PROGRESS_TROUBLE];
     /* With remote and offsite there is never more than the store takes in a short time. */
     int rc = cfg->spool.durability == DURABILITY_LOCAL ? store_most(cfg, quiet, err) : 0;
     if (rc)
         return rc;
+    json_decref(ask_trouble(cfg, trouble));
+    if (trouble[0]) /* hosts are not to lose their library for nothing */
+        return errtext_set(err, -EIO, "not handed over, and served on here: %s", trouble);
     json_t *request = json_pack("{s:s}", "op", "handover"), *r = NULL;
     rc = control_call(cfg, request, ASK_MS, &r, err);
     if (!rc)

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/lock.h"
@@ -11,18 +10,6 @@
 
 #define STEP_MS 1000
 #define PATIENCE_MS 60000 /* without any progress */
-
-json_t *library_begin_handover(struct library *lib, const json_t *request, struct errtext *err)
-{
-    (void)request;
-    if (!lib->eng.workers || atomic_load(&lib->taken_over)) {
-        errtext_set(err, -EPERM, "%s",
-                    atomic_load(&lib->taken_over) ? "another gateway has the library" : "nobody serves the library");
-        return NULL;
-    }
-    atomic_store(&lib->hand_over, true);
-    return json_pack("{s:i}", "serve", (int)getppid()); /* it runs within serve's tgtd */
-}
 
 static bool wants_offsite(const struct vtl_config *cfg)
 {

@@ -142,7 +142,7 @@ void offsite_watch_stop(struct library *lib);
 /* All that the store took up to now is off-site, and nothing is on its way there. tapes_lock held. */
 bool library_is_offsite(struct library *lib);
 
-/* handover.c: an operation: {"op":"handover"} -> {"serve":PID}. */
+/* turn.c: an operation: {"op":"handover"} -> {"serve":PID}. */
 json_t *library_begin_handover(struct library *lib, const json_t *request, struct errtext *err);
 
 /* inventory.c: <prefix>/gateways/<gateway>/inventory/<n>, so that a rebuild finds every cartridge in its element. */

@@ -232,6 +232,18 @@ static const json_t *later(const json_t *list, const char *name, uint64_t number
     return entry && out->number > number ? entry : NULL;
 }
 
+json_t *library_begin_handover(struct library *lib, const json_t *request, struct errtext *err)
+{
+    (void)request;
+    if (!lib->eng.workers || atomic_load(&lib->taken_over)) {
+        errtext_set(err, -EPERM, "%s",
+                    atomic_load(&lib->taken_over) ? "another gateway has the library" : "nobody serves the library");
+        return NULL;
+    }
+    atomic_store(&lib->hand_over, true);
+    return json_pack("{s:i}", "serve", (int)getppid()); /* it runs within serve's tgtd */
+}
+
 int library_may_serve(const struct vtl_config *cfg, struct errtext *err)
 {
     struct turn_state s;
