@@ -14,7 +14,7 @@
 
 #define ASK_MS 10000
 #define STEP_MS 1000
-#define STEPS_IN_VAIN 10
+#define STEPS_IN_VAIN 5
 
 /* ---- handover ---- */
 
@@ -68,16 +68,24 @@ static int store_most(const struct vtl_config *cfg, bool quiet, struct errtext *
     return rc < 0 ? rc : 0;
 }
 
-static int hand_over_served(const struct vtl_config *cfg, bool quiet, struct errtext *err)
+/* Hosts are not to lose their library for nothing. */
+static int check_store(const struct vtl_config *cfg, struct errtext *err)
 {
     char trouble[PROGRESS_TROUBLE];
+    json_decref(ask_trouble(cfg, trouble));
+    return trouble[0] ? errtext_set(err, -EIO, "not handed over, and served on here: %s", trouble) : 0;
+}
+
+static int hand_over_served(const struct vtl_config *cfg, bool quiet, struct errtext *err)
+{
+    int rc = check_store(cfg, err);
     /* With remote and offsite there is never more than the store takes in a short time. */
-    int rc = cfg->spool.durability == DURABILITY_LOCAL ? store_most(cfg, quiet, err) : 0;
+    if (!rc && cfg->spool.durability == DURABILITY_LOCAL)
+        rc = store_most(cfg, quiet, err);
+    if (!rc)
+        rc = check_store(cfg, err);
     if (rc)
         return rc;
-    json_decref(ask_trouble(cfg, trouble));
-    if (trouble[0]) /* hosts are not to lose their library for nothing */
-        return errtext_set(err, -EIO, "not handed over, and served on here: %s", trouble);
     json_t *request = json_pack("{s:s}", "op", "handover"), *r = NULL;
     rc = control_call(cfg, request, ASK_MS, &r, err);
     if (!rc)
