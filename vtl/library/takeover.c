@@ -197,18 +197,25 @@ static int check_alone(struct takeover *t, struct library *lib)
             other.number < lib->turn)
             continue;
         turn_who(&other, who);
-        rc = turn_set(lib, lib->turn - 1, engine_time(), t->err);
-        if (!rc)
-            rc = errtext_set(t->err, -EPERM,
-                             "%s takes the library over, too: let one of the two do it again, with --force", who);
+        rc = errtext_set(t->err, -EPERM, "%s takes the library over, too: let one of the two do it again, with --force",
+                         who);
     }
     json_decref(list);
     return rc;
 }
 
+/* One that does not end leaves a state that nobody serves, and that the next one makes again. */
+static int mark(struct takeover *t, struct library *lib, const char *unfinished)
+{
+    int rc = db_meta_set(lib->eng.db, REBUILDING, unfinished);
+    return rc ? errtext_set(t->err, rc, "%s/state.db: %s", t->cfg->library.state_dir, db_error(lib->eng.db)) : 0;
+}
+
 static int begin_turn(struct takeover *t, struct library *lib, bool claim, size_t *claimed)
 {
-    int rc = turn_set(lib, next_turn(t), 0, t->err);
+    int rc = claim ? mark(t, lib, "1") : 0;
+    if (!rc)
+        rc = turn_set(lib, next_turn(t), 0, t->err);
     if (!rc && claim && t->last)
         rc = served_as_take(lib, json_object_get(json_object_get(t->last, "inventory"), "served_as"), t->err);
     if (!rc)
@@ -217,7 +224,7 @@ static int begin_turn(struct takeover *t, struct library *lib, bool claim, size_
         rc = claim_all(t, lib, claimed);
     if (!rc)
         rc = check_alone(t, lib);
-    return rc;
+    return rc || !claim ? rc : mark(t, lib, "");
 }
 
 static int take(struct takeover *t, bool claim, size_t *claimed)
