@@ -117,6 +117,8 @@ uint64_t cartridge_highest_epoch(struct cartridge *c)
 void cartridge_fence(struct cartridge *c, enum db_fence fenced)
 {
     lock_assert_held(&c->lock);
+    if (c->owner != CARTRIDGE_FENCED)
+        atomic_fetch_add(&c->eng->fences, 1);
     c->owner = CARTRIDGE_FENCED;
     atomic_store(&c->fenced_flag, true);
     cartridge_uncount(c);

@@ -14,8 +14,9 @@
 #include "base/lock.h"
 #include "base/log.h"
 
-#define TURN "turn" /* of the state: the number, and when it was handed over */
-#define WATCH_MS 10000
+#define TURN "turn"     /* of the state: the number, and when it was handed over */
+#define WATCH_MS 60000  /* a LIST, which some stores charge for */
+#define TROUBLE_MS 5000 /* while the store is in trouble: when that is over, another one may have taken over */
 #define MAX_INVENTORY (32u << 20)
 #define PATH_SIZE 4200
 
@@ -304,8 +305,14 @@ void turn_watch(struct library *lib)
     struct errtext why = {""};
     struct turn by;
     json_t *list = NULL;
-    if (atomic_load(&lib->taken_over) || clock_ms() < lib->turn_next_ms)
+    struct obj_health health;
+    objstore_health(lib->eng.store, &health);
+    if (health.text[0] && lib->turn_next_ms > clock_ms() + TROUBLE_MS)
+        lib->turn_next_ms = clock_ms() + TROUBLE_MS;
+    unsigned fences = atomic_load(&lib->eng.fences);
+    if (atomic_load(&lib->taken_over) || (clock_ms() < lib->turn_next_ms && fences == lib->turn_fences))
         return;
+    lib->turn_fences = fences;
     lib->turn_next_ms = clock_ms() + WATCH_MS;
     if (!lib->inventories_seen)
         lib->inventories_seen = json_object();
