@@ -225,6 +225,9 @@ install: all manual
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/sbin scripts/pbs-attach
 	sed 's|/usr/local|$(PREFIX)|g' packaging/s3vtl.service >$(DESTDIR)$(SYSTEMD)/s3vtl.service
 	sed 's|/usr/local|$(PREFIX)|g' packaging/tgt.service.conf >$(DESTDIR)$(SYSTEMD)/tgt.service.d/s3vtl.conf
+	install -d $(DESTDIR)$(PREFIX)/lib/ocf/resource.d/s3vtl
+	sed 's|/usr/bin|$(PREFIX)/bin|g' packaging/pacemaker/library >$(DESTDIR)$(PREFIX)/lib/ocf/resource.d/s3vtl/library
+	chmod 0755 $(DESTDIR)$(PREFIX)/lib/ocf/resource.d/s3vtl/library
 	install -D -m 0644 packaging/s3vtl.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/s3vtl.conf
 	install -D -m 0644 packaging/s3vtl.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/s3vtl.conf
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man1 build/manual/man/*.1
@@ -234,9 +237,9 @@ install: all manual
 	install -D -m 0644 build/manual/_s3vtl $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_s3vtl
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/s3vtl README.md LICENSE docs/*.md vtl/FORMAT.md
 	install -D -m 0644 build/manual/s3vtl.conf.example $(DESTDIR)$(PREFIX)/share/doc/s3vtl/examples/s3vtl.conf
-	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/s3vtl/examples packaging/prometheus/s3vtl.rules.yml packaging/prometheus/s3vtl.dashboard.json
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/s3vtl/examples packaging/prometheus/s3vtl.rules.yml packaging/prometheus/s3vtl.dashboard.json packaging/pacemaker/standby.conf
 uninstall:
-	rm -rf $(DESTDIR)$(PREFIX)/lib/s3vtl $(DESTDIR)$(PREFIX)/share/doc/s3vtl
+	rm -rf $(DESTDIR)$(PREFIX)/lib/s3vtl $(DESTDIR)$(PREFIX)/lib/ocf/resource.d/s3vtl $(DESTDIR)$(PREFIX)/share/doc/s3vtl
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/s3vtl sbin/pbs-attach lib/sysusers.d/s3vtl.conf lib/tmpfiles.d/s3vtl.conf \
 		share/bash-completion/completions/s3vtl share/zsh/vendor-completions/_s3vtl share/man/man8/pbs-attach.8 \
 		share/man/man1/s3vtl.1 share/man/man1/s3vtl-*.1 share/man/man5/s3vtl.conf.5) \
@@ -248,6 +251,12 @@ uninstall:
 .PHONY: deb
 deb:
 	scripts/deb build/deb
+
+# Two hosts with a real Pacemaker, in containers: not part of "make test", as it downloads a cluster.
+.PHONY: pacemaker
+pacemaker: all build/iscsi/tapeio
+	scripts/deps
+	tests/pacemaker/run
 
 # A container template of Debian 13 with that package, in build/image.
 .PHONY: image

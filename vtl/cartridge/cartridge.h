@@ -30,6 +30,8 @@ struct engine *cartridge_engine(const struct cartridge *c);
 
 /* Reads the rows, recovers an OPEN segment (it is sealed), and hands the backlog to the workers. */
 int cartridge_load(struct cartridge *c, struct errtext *err);
+/* Loaded. When all of it is stored, a head says that this gateway gives it up; on false not any more. */
+void cartridge_want_release(struct cartridge *c, bool on);
 /* Frees the index if nobody holds the cartridge and it has no backlog. */
 void cartridge_unload_if_clean(struct cartridge *c);
 /* While a drive holds it, it stays loaded, and what belongs to cartridges outside of drives is refused. */

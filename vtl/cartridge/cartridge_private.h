@@ -101,6 +101,7 @@ struct cartridge {
     unsigned due;            /* enum due */
     uint64_t claimed;        /* seconds since 1970: when this run put its claim; 0: not yet */
     char winner[300];        /* who owns it, once FENCED; "": not known in this run */
+    bool release;            /* it is to be given up, by its next head that holds all */
     bool heads_taken;        /* somebody works on the heads */
     bool look_failed;        /* the store did not answer the last look */
     struct seg_id junk;      /* an object in head/ that is no head, told already */

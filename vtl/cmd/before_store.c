@@ -30,6 +30,8 @@ static void *check_thread(void *arg)
     s->rc = s->store->ops->check(s->store, &call, &s->err);
     if (!s->rc && !atomic_load(&s->cancel)) /* who gave up may have freed cfg */
         s->rc = library_check_format(s->cfg, s->store, &call, &s->err);
+    if (!s->rc && !atomic_load(&s->cancel))
+        s->rc = library_check_turn(s->cfg, s->store, &call, &s->err);
     s->store->ops->close(s->store);
     return NULL;
 }

@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 #include <jansson.h>
 
@@ -40,6 +41,8 @@ int cmd_tape_protect(const struct command_line *cl);
 int cmd_tape_remove(const struct command_line *cl);
 int cmd_status(const struct command_line *cl);
 int cmd_reload(const struct command_line *cl);
+int cmd_handover(const struct command_line *cl);
+int cmd_takeover(const struct command_line *cl);
 int cmd_flush(const struct command_line *cl);
 int cmd_setup(const struct command_line *cl);
 int cmd_serve(const struct command_line *cl);
@@ -75,6 +78,10 @@ json_t *ask_trouble(const struct vtl_config *cfg, char text[PROGRESS_TROUBLE]);
 #define BATCH 64
 json_t *call_each(const struct vtl_config *cfg, json_t *requests);
 void print_json(const json_t *j);
+
+/* ---- library.c ---- */
+/* What a rebuild found only on this disk, a line for each cartridge. */
+void print_only_here(FILE *to, const json_t *backlog);
 
 /* ---- vanished.c ---- */
 /* What the library (or, where no state is, the newest inventory) names and the bucket has no more: the operation

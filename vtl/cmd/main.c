@@ -34,6 +34,14 @@ static const struct subcommand table[] = {
                                                                         "wait until nothing is only on this disk")
          OPTION("--offsite", "and until the store has nothing on its own disk only; it is asked to hurry"),
      cmd_flush},
+    {NULL, "handover", "",
+     "make all of it safe in the store, stop serving and give the library up, for another gateway of the same "
+     "configuration to take over",
+     cmd_handover},
+    {NULL, "takeover", "[--force]",
+     "take the library over from another gateway of the same configuration, as the store has it; then \"serve\". "
+     "Harmless if this one has it" OPTION("--force", "although the other has not handed it over: it must be gone"),
+     cmd_takeover},
     {NULL, "reload", "",
      "have the serving library read its configuration and keys again; sessions go on, and either all is taken or "
      "nothing",
@@ -44,10 +52,11 @@ static const struct subcommand table[] = {
      cmd_setup},
     {"library", "init", "", "create the state and claim the store's prefix; harmless if already done",
      cmd_library_init},
-    {"library", "rebuild", "[--force] [--deep] [--discard-backlog] [--dry-run]",
+    {"library", "rebuild", "[--force] [--deep] [--discard-backlog] [--shelf] [--dry-run]",
      "recreate the state from the store alone" OPTION("--force  ", "set an existing state aside")
          OPTION("--deep   ", "read all segments of cartridges whose heads or maps are lost")
-             OPTION("--discard-backlog", "set aside what is only on this disk")
+             OPTION("--discard-backlog", "set aside what is only on this disk") OPTION(
+                 "--shelf  ", "put every cartridge on the shelf, which this gateway shares with one of another name")
                  OPTION("--dry-run", "only report what would be found"),
      cmd_library_rebuild},
     {"library", "gc", "[--dry-run]",

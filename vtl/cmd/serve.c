@@ -168,6 +168,7 @@ struct flush {
     const struct vtl_config *cfg;
     int over; /* the connection that was kept for this */
     struct errtext err;
+    bool hand_over;
     int rc, done_fd; /* an eventfd */
 };
 
@@ -180,6 +181,7 @@ static void *flush_thread(void *arg)
         f->rc = control_call(f->cfg, request, 0, &result, &f->err);
     if (!f->rc)
         take_left(f->left, result);
+    f->hand_over = !f->rc && json_is_true(json_object_get(result, "hand_over"));
     json_decref(request);
     json_decref(result);
     (void)eventfd_write(f->done_fd, 1);
@@ -223,7 +225,9 @@ static int flush_and_stop(struct tgt *t, const struct vtl_config *cfg, int signa
         close(f.done_fd);
     if (f.rc)
         return errtext_set(err, f.rc, "%s", f.err.text);
-    return rc ? errtext_set(err, rc, "%s", why.text) : 0;
+    if (rc)
+        return errtext_set(err, rc, "%s", why.text);
+    return f.hand_over ? library_hand_over(cfg, err) : 0;
 }
 
 /* What status would say of the state as it was left; and what the store has, and did not bring off-site. */
@@ -352,6 +356,8 @@ static int check_all(const struct vtl_config *cfg, bool yes, struct errtext *err
         rc = password_check(cfg, err);
     if (!rc)
         rc = check_state(cfg, yes, err);
+    if (!rc)
+        rc = library_may_serve(cfg, err);
     if (!rc)
         rc = before_store(cfg, err);
     if (!rc)

@@ -18,6 +18,7 @@
 #include "base/event.h"
 #include "base/log.h"
 #include "vtl/library/gate.h"
+#include "vtl/library/turn.h"
 
 #define HISTORY_S (UINT64_C(180) * 24 * 3600) /* how far back a report can look */
 #define PATH_SIZE 4200
@@ -229,6 +230,8 @@ static int open_parts(struct library *lib, unsigned flags, struct errtext *err)
     rc = db_open(path, create, &lib->eng.db, err);
     if (!rc)
         rc = read_identity(lib, create, err);
+    if (!rc)
+        rc = turn_load(lib, err);
     if (rc)
         return rc;
     (void)snprintf(path, sizeof(path), "%s/spool", cfg->library.state_dir);
@@ -329,6 +332,7 @@ static void free_library(struct library *lib)
     for (size_t i = 0; i < lib->n_cartridges; i++)
         cartridge_free(lib->cartridges[i]);
     config_free(lib->taken);
+    json_decref(lib->inventories_seen);
     free(lib->cartridges);
     free(lib->drives);
     free(lib->elements);

@@ -228,8 +228,12 @@ static json_t *op_status(struct library *lib, const json_t *request, struct errt
                           text_or_null(warning.text), "elements", elements_json(lib), "drives", drives_json(lib),
                           "cartridges", cartridges_json(lib), "spool", spool_json(lib, &amounts),
                           "local_only_cartridges", integer(amounts.local));
-    if (j)
+    if (j) {
         library_amounts_json(lib, &amounts.all, j);
+        json_object_set_new(j, "turn", integer(lib->turn));
+        json_object_set_new(j, "handed_over", json_boolean(lib->handed_over));
+        json_object_set_new(j, "taken_over", json_boolean(atomic_load(&lib->taken_over)));
+    }
     return j;
 }
 
@@ -409,7 +413,10 @@ static json_t *op_flush(struct library *lib, const json_t *request, struct errte
         return NULL;
     if (offsite || json_is_true(json_object_get(request, "remote")))
         return wait_all(lib, offsite, ms > 0 ? (uint64_t)ms : 0, err);
-    return lost ? NULL : amounts_json(lib);
+    json_t *j = lost ? NULL : amounts_json(lib);
+    if (j)
+        json_object_set_new(j, "hand_over", json_boolean(atomic_load(&lib->hand_over)));
+    return j;
 }
 
 static json_t *op_each(struct library *lib, const json_t *request, struct errtext *err);
@@ -442,6 +449,7 @@ static const struct {
     {"strangers", tapes_strangers, .waits = true},
     {"vanished", tapes_vanished, .waits = true},
     {"each", op_each, .waits = true},
+    {"handover", library_begin_handover, .alone = true},
     {"reload", library_reload, .waits = true, .alone = true},
 };
 #define N_OPS (sizeof(table) / sizeof(table[0]))
