@@ -199,7 +199,9 @@ library_kill() { # DIR
     children=$(pgrep -P "$pid")
     kill -KILL "$pid"
     wait "$pid" 2>/dev/null
-    # Its tgtd dies with it, and has the state until it is gone.
-    for child in $children; do timeout 60 tail --pid="$child" -f /dev/null; done
+    # Its tgtd dies with it, and has the state until it is gone. Whoever has it as a child then may take long to ask for its end: a zombie has nothing.
+    for child in $children; do
+        until ! readlink "/proc/$child/exe" >/dev/null; do read -r -t 0.02 <> <(:); done
+    done
     return 0
 }
