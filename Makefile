@@ -82,8 +82,18 @@ $(B)/tests/s3/%: $(B)/obj/tests/s3/%.o $(B)/libs3vtl.a
 	@mkdir -p $(@D)
 	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 
-unit: $(UNIT_BIN)
-	scripts/run-tests unit $(UNIT_BIN)
+# The plain build notes which of them start threads: in the others ThreadSanitizer has nothing to see.
+build/tests/threads.so: tests/lib/threads.c
+	@mkdir -p $(@D)
+	@echo "  LD    $@"; $(CC) $(CFLAGS) $(OPT_plain) -std=gnu17 -D_GNU_SOURCE -fPIC -shared $(WARN) -o $@ $< -ldl
+unit: $(UNIT_BIN) $(if $(filter plain,$(VARIANT)),build/tests/threads.so)
+	$(if $(filter plain,$(VARIANT)),THREADED=build/tests/threaded )scripts/run-tests unit $(UNIT_BIN)
+build/tests/threaded:
+	$(MAKE) VARIANT=plain unit
+.PHONY: unit-threaded
+unit-threaded: build/tests/threaded
+	$(MAKE) unit UNIT_BIN="$(addprefix $(B)/tests/,$(shell cat $<))"
+	@echo "# without a thread: $(filter-out $(shell cat $<),$(notdir $(UNIT_BIN)))"
 
 # The initiator of these tests is always the plain build; VARIANT says which module tgtd loads.
 ISCSI_BIN := $(patsubst tests/iscsi/%.c,$(B)/iscsi/%,$(wildcard tests/iscsi/test_*.c))

@@ -693,13 +693,12 @@ const struct config_key config_keys[] = {
     KEY(store, ca_file, "", "the system's", "PEM, for `https` with your own certificate"),
     KEY(store, style, "path", NULL, "`path` or `virtual` (bucket in the host name)"),
     KEY(store, kind, "auto", "found out",
-        "`s3`, `renterd` or `s3d`: what the store is, and so what of the data it accepted is off-site (docs/sia.md). "
+        "`s3`, `s3d` or `renterd`: what the store is, and so what of the data it accepted is off-site (docs/sia.md). "
         "With "
         "`s3` all of it"),
     KEY(store, admin_url, "", "unset",
-        "`http://host[:port]` of renterd's API (port 9980) or of s3d's admin interface (8001), which tell what of the "
-        "data "
-        "is still on their own disk only. Without it nothing on them is called off-site"),
+        "`http://host[:port]` of s3d's admin interface (port 8001) or of renterd's API (9980), which tell what of the "
+        "data is still on their own disk only. Without it nothing on them is called off-site"),
     KEY(store, admin_password_file, "", "unset",
         "its password, the only line of a file with mode 0600 that belongs to the user that serves; or `systemd:NAME`"),
     KEY(store, health_warning, "0.5", NULL,
@@ -755,7 +754,7 @@ const struct config_key config_keys[] = {
     KEY(log, level, "info", NULL,
         "what `serve` logs: `err`, `warning`, `notice` or `info`, each with those before it (docs/monitoring.md)"),
     KEY(escrow, type, "dir", NULL,
-        "where copies of the catalogue of renterd or s3d go (docs/sia.md): `dir` (a directory) or `s3` (another S3 "
+        "where copies of the catalogue of s3d or renterd go (docs/sia.md): `dir` (a directory) or `s3` (another S3 "
         "service)"),
     KEY(escrow, path, "", "unset: none", "a directory on another disk or host, such as NFS, for `dir`"),
     KEY(escrow, url, "", "unset: none",

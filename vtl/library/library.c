@@ -10,6 +10,7 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -22,6 +23,8 @@
 
 #define HISTORY_S (UINT64_C(180) * 24 * 3600) /* how far back a report can look */
 #define PATH_SIZE 4200
+#define LOCK_WAIT_MS 5000 /* for the library, while a command has it */
+#define LOCK_POLL_MS 20
 #define START_LOOK_MS 3000 /* for all drives together: a store that is away must not hold up the start */
 
 /* ---- making it from configuration and state ---- */
@@ -192,6 +195,18 @@ static int read_identity(struct library *lib, bool create, struct errtext *err)
     return draw_id(&lib->eng.writer, err);
 }
 
+/* A command that looks at a library which nobody serves has it for moments only: no start fails for that. */
+static bool locked_soon(int fd)
+{
+    uint64_t until = clock_ms() + LOCK_WAIT_MS;
+    while (flock(fd, LOCK_EX | LOCK_NB)) {
+        if (clock_ms() >= until)
+            return false;
+        nanosleep(&(struct timespec){.tv_nsec = LOCK_POLL_MS * 1000000L}, NULL);
+    }
+    return true;
+}
+
 static int take_lock(struct library *lib, struct errtext *err)
 {
     char path[PATH_SIZE], who[32] = "";
@@ -199,7 +214,7 @@ static int take_lock(struct library *lib, struct errtext *err)
     lib->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (lib->lock_fd < 0)
         return errtext_set(err, -errno, "%s: %s", path, strerror(errno));
-    if (flock(lib->lock_fd, LOCK_EX | LOCK_NB)) {
+    if (!locked_soon(lib->lock_fd)) {
         ssize_t n = pread(lib->lock_fd, who, sizeof(who) - 1, 0);
         who[n > 0 ? n : 0] = '\0';
         return errtext_set(err, -EBUSY, "%s: in use by process %s", lib->cfg->library.state_dir,

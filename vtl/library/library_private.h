@@ -72,6 +72,7 @@ struct library {
     unsigned n_offsite_threads;
     atomic_bool offsite_stop;
     atomic_bool offsite_now;           /* the store is to be asked without delay */
+    atomic_bool offsite_hurries;       /* the store is being asked to hurry: what that puts itself is to leave, too */
     _Atomic uint64_t offsite_asked_ms; /* when the last question began that the store answered; 0: none */
     struct store_health health;
     atomic_bool stop;
