@@ -71,6 +71,7 @@ $(B)/dedup/pbs_set: $(B)/obj/tests/dedup/pbs_set.o
 $(B)/tests/test_secret: $(call obj,vtl/cmd/password.c)
 $(B)/tests/test_display: $(call obj,vtl/cmd/progress.c)
 $(B)/tests/test_watch: $(call obj,vtl/cmd/watch.c)
+$(B)/tests/test_escrow_age: $(call obj,vtl/cmd/escrow_age.c)
 $(B)/tests/test_report: $(call obj,vtl/cmd/report_judge.c)
 $(B)/tests/test_notify: $(call obj,vtl/cmd/notify_command.c vtl/cmd/notify_post.c vtl/cmd/spawn.c vtl/cmd/mail.c)
 # It waits in this one until several are in it.
@@ -85,8 +86,18 @@ $(B)/tests/s3/%: $(B)/obj/tests/s3/%.o $(B)/libs3vtl.a
 	@mkdir -p $(@D)
 	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 
-unit: $(UNIT_BIN)
-	scripts/run-tests unit $(UNIT_BIN)
+# The plain build notes which of them start threads: in the others ThreadSanitizer has nothing to see.
+build/tests/threads.so: tests/lib/threads.c
+	@mkdir -p $(@D)
+	@echo "  LD    $@"; $(CC) $(CFLAGS) $(OPT_plain) -std=gnu17 -D_GNU_SOURCE -fPIC -shared $(WARN) -o $@ $< -ldl
+unit: $(UNIT_BIN) $(if $(filter plain,$(VARIANT)),build/tests/threads.so)
+	$(if $(filter plain,$(VARIANT)),THREADED=build/tests/threaded )scripts/run-tests unit $(UNIT_BIN)
+build/tests/threaded:
+	$(MAKE) VARIANT=plain unit
+.PHONY: unit-threaded
+unit-threaded: build/tests/threaded
+	$(MAKE) unit UNIT_BIN="$(addprefix $(B)/tests/,$(shell cat $<))"
+	@echo "# without a thread: $(filter-out $(shell cat $<),$(notdir $(UNIT_BIN)))"
 
 # The initiator of these tests is always the plain build; VARIANT says which module tgtd loads.
 ISCSI_BIN := $(patsubst tests/iscsi/%.c,$(B)/iscsi/%,$(wildcard tests/iscsi/test_*.c))
@@ -228,6 +239,9 @@ install: all manual
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/sbin scripts/pbs-attach
 	sed 's|/usr/local|$(PREFIX)|g' packaging/s3vtl.service >$(DESTDIR)$(SYSTEMD)/s3vtl.service
 	sed 's|/usr/local|$(PREFIX)|g' packaging/tgt.service.conf >$(DESTDIR)$(SYSTEMD)/tgt.service.d/s3vtl.conf
+	install -d $(DESTDIR)$(PREFIX)/lib/ocf/resource.d/s3vtl
+	sed 's|/usr/bin|$(PREFIX)/bin|g' packaging/pacemaker/library >$(DESTDIR)$(PREFIX)/lib/ocf/resource.d/s3vtl/library
+	chmod 0755 $(DESTDIR)$(PREFIX)/lib/ocf/resource.d/s3vtl/library
 	install -D -m 0644 packaging/s3vtl.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/s3vtl.conf
 	install -D -m 0644 packaging/s3vtl.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/s3vtl.conf
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man1 build/manual/man/*.1
@@ -237,9 +251,9 @@ install: all manual
 	install -D -m 0644 build/manual/_s3vtl $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_s3vtl
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/s3vtl README.md LICENSE docs/*.md vtl/FORMAT.md
 	install -D -m 0644 build/manual/s3vtl.conf.example $(DESTDIR)$(PREFIX)/share/doc/s3vtl/examples/s3vtl.conf
-	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/s3vtl/examples packaging/prometheus/s3vtl.rules.yml packaging/prometheus/s3vtl.dashboard.json
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/s3vtl/examples packaging/prometheus/s3vtl.rules.yml packaging/prometheus/s3vtl.dashboard.json packaging/pacemaker/standby.conf
 uninstall:
-	rm -rf $(DESTDIR)$(PREFIX)/lib/s3vtl $(DESTDIR)$(PREFIX)/share/doc/s3vtl
+	rm -rf $(DESTDIR)$(PREFIX)/lib/s3vtl $(DESTDIR)$(PREFIX)/lib/ocf/resource.d/s3vtl $(DESTDIR)$(PREFIX)/share/doc/s3vtl
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/s3vtl sbin/pbs-attach lib/sysusers.d/s3vtl.conf lib/tmpfiles.d/s3vtl.conf \
 		share/bash-completion/completions/s3vtl share/zsh/vendor-completions/_s3vtl share/man/man8/pbs-attach.8 \
 		share/man/man1/s3vtl.1 share/man/man1/s3vtl-*.1 share/man/man5/s3vtl.conf.5) \
@@ -251,6 +265,12 @@ uninstall:
 .PHONY: deb
 deb:
 	scripts/deb build/deb
+
+# Two hosts with a real Pacemaker, in containers: not part of "make test", as it downloads a cluster.
+.PHONY: pacemaker
+pacemaker: all build/iscsi/tapeio
+	scripts/deps
+	tests/pacemaker/run
 
 # A container template of Debian 13 with that package, in build/image.
 .PHONY: image

@@ -32,6 +32,7 @@
     X(LOCK_SCRUB, "scrub: progress")                                                                                   \
     X(LOCK_VERIFY, "command: bytes verified")                                                                          \
     X(LOCK_SHOWN, "command: what is shown")                                                                            \
+    X(LOCK_ESCROW, "command: age of the escrow")                                                                       \
     X(LOCK_NOTIFY, "command: messages")                                                                                \
     X(LOCK_BEHIND, "drive: blocks written behind")                                                                     \
     X(LOCK_DRIVE_STATUS, "drive: status")                                                                              \
@@ -41,6 +42,7 @@
     X(LOCK_KEYS, "scsi: keys")                                                                                         \
     X(LOCK_UPLOAD_RATE, "cartridge: upload rate")                                                                      \
     X(LOCK_OFFSITE, "cartridge: what is off-site")                                                                     \
+    X(LOCK_STORE_HEALTH, "library: health of the store")                                                               \
     X(LOCK_PROGRESS, "cartridge: progress")                                                                            \
     X(LOCK_GATE, "library: gate")                                                                                      \
     X(LOCK_S3_ADMIN, "s3: slab buffers")                                                                               \

@@ -3,6 +3,7 @@
 #include "base/thread.h"
 
 #include <signal.h>
+#include <time.h>
 
 static int start(pthread_t *thread, const pthread_attr_t *attr, const char *name, void *(*fn)(void *), void *arg)
 {
@@ -19,6 +20,17 @@ static int start(pthread_t *thread, const pthread_attr_t *attr, const char *name
 int thread_start(pthread_t *thread, const char *name, void *(*fn)(void *), void *arg)
 {
     return start(thread, NULL, name, fn, arg);
+}
+
+bool thread_join_within(pthread_t thread, unsigned ms)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += (long)(ms % 1000) * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    return !pthread_timedjoin_np(thread, NULL, &until);
 }
 
 int thread_start_detached(const char *name, void *(*fn)(void *), void *arg)

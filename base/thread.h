@@ -4,11 +4,14 @@
 #define S3VTL_THREAD_H
 
 #include <pthread.h>
+#include <stdbool.h>
 
 /* Starts fn(arg). Every signal is blocked in it: signals belong to the program's first thread, or tgtd's. name: up to
  * 15 characters, as top and gdb show it. 0 or a negative errno. Any thread. */
 int thread_start(pthread_t *thread, const char *name, void *(*fn)(void *), void *arg);
-/* The same for a thread that nobody joins. */
+/* Joins it if it ends in time. False: it did not, and is still to be joined or detached. */
+bool thread_join_within(pthread_t thread, unsigned ms);
+/* The same as thread_start for a thread that nobody joins. */
 int thread_start_detached(const char *name, void *(*fn)(void *), void *arg);
 
 #endif

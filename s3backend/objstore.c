@@ -108,6 +108,12 @@ int objstore_backup(struct objstore *s, const char *path, const struct obj_call 
                           : errtext_set(err, -ENOTSUP, "this store has no catalogue of its own");
 }
 
+int objstore_findings(struct objstore *s, const struct obj_findings *q, const struct obj_call *c, struct errtext *err)
+{
+    return s->ops->findings ? s->ops->findings(s, q, c, err)
+                            : errtext_set(err, -ENOTSUP, "a store of type %s does not tell how it is", s->ops->type);
+}
+
 int objstore_hurry(struct objstore *s, const struct obj_call *c, struct errtext *err)
 {
     return s->ops->hurry ? s->ops->hurry(s, c, err) : 0;

@@ -77,6 +77,7 @@ enum obj_known { OBJ_UNKNOWN, OBJ_NO, OBJ_YES };
 struct obj_facts {
     enum obj_service service;
     bool tells_offsite;       /* objstore_offsite has an answer. Without it nothing of this store is called off-site */
+    bool tells_health;        /* objstore_findings tells of objects, too */
     enum obj_known creates;   /* put with if_none_match never overwrites. OBJ_NO: the service ignores it (trap 9) */
     enum obj_known versioned; /* what is deleted stays as an old version, and costs */
     enum obj_known locked;    /* new objects can't be deleted before some date */
@@ -117,6 +118,30 @@ struct obj_offsite {
         before_ms;    /* clock_ms(): all that was accepted before that moment is off-site; 0: of nothing is it known */
     uint64_t missing; /* bytes that are not, of all that the service has, whoever put them */
     char why[300];    /* which, and what they wait for; "": none are missing */
+};
+
+/* What a service tells of its own state that no request shows: how much redundancy its objects have left, and what it
+ * lacks to keep them or to take more. */
+enum obj_severity {
+    OBJ_WARNING,
+    OBJ_CRITICAL, /* it takes nothing, or data will be lost unless somebody acts */
+};
+struct obj_finding {
+    /* Of objects whose keys begin alike: */
+    const char *key; /* up to the '/' behind the question's prefix; NULL: this is of the service */
+    double health;   /* of the worst: 1 is as it should be, at 0 no host may fail any more, below 0 too few are left */
+    size_t weak;     /* how many are below the question's limit, */
+    bool weak_or_more; /* or at least so many */
+    /* Of the service: */
+    enum obj_severity severity;
+    const char *text; /* one line, with the service's own words */
+};
+struct obj_findings {
+    const char *prefix; /* objects are grouped by the next '/' behind it, as list with slash does */
+    double below;
+    void (*found)(void *arg,
+                  const struct obj_finding *f); /* on the calling thread; the strings are the callee's then only */
+    void *arg;
 };
 
 /* What a store's bill is made of: requests that were sent, each try for itself, since the store was opened. */
@@ -214,6 +239,9 @@ struct objstore_ops {
      * minutes. It may put objects of its own below "fill/", and deletes them. 0 promises nothing: offsite tells. NULL:
      * there is nothing to ask. */
     int (*hurry)(struct objstore *s, const struct obj_call *c, struct errtext *err);
+    /* Calls q->found for each group of objects that is not whole, the worst first, and for what the service lacks. Takes
+     * some requests, each of some seconds at most. Returns as offsite does. NULL: there is nobody to ask. */
+    int (*findings)(struct objstore *s, const struct obj_findings *q, const struct obj_call *c, struct errtext *err);
     /* Has the service write its catalogue, which knows the objects by name and what they are made of, to a new file on its
      * own host, as its own user; path is absolute. May take minutes. -ENOTSUP with *err: it has none, or cannot be asked. */
     int (*backup)(struct objstore *s, const char *path, const struct obj_call *c, struct errtext *err);
@@ -268,6 +296,7 @@ int objstore_look(struct objstore *s, struct obj_peer *out, const struct obj_cal
 void objstore_health(struct objstore *s, struct obj_health *out);
 int objstore_offsite(struct objstore *s, struct obj_offsite *out, const struct obj_call *c, struct errtext *err);
 int objstore_hurry(struct objstore *s, const struct obj_call *c, struct errtext *err);
+int objstore_findings(struct objstore *s, const struct obj_findings *q, const struct obj_call *c, struct errtext *err);
 int objstore_backup(struct objstore *s, const char *path, const struct obj_call *c, struct errtext *err);
 bool objstore_same_keys(struct objstore *s, struct objstore *other);
 bool objstore_same_proxy(struct objstore *s, struct objstore *other);

@@ -9,6 +9,10 @@
  *
  * To fill one up, an object of the missing size is put: it goes into the first buffer that is not full. What is deleted
  * of a buffer leaves with it all the same, so the object is deleted at once.
+ *
+ * A renterd that is killed as it makes a buffer leaves one that is empty, and comes first from then on. Nothing is in
+ * it, so nothing is missing for it; and an object of a whole slab would go into no buffer at all, so it is filled to
+ * the last byte but one, which is full enough.
  */
 #include "s3backend/s3.h"
 
@@ -90,6 +94,8 @@ static int note_listed(struct s3_admin *a, const json_t *list)
     {
         struct buffer b;
         get_buffer(one, &b);
+        if (!b.size)
+            continue; /* nothing that was accepted so far */
         struct admin_buffer *known = find_known(a, b.name);
         if (!known) {
             known = &a->buffers[a->n_buffers++];
@@ -159,17 +165,17 @@ static int look_for_lost(struct s3_store *s, struct obj_offsite *out, const stru
 
 static void say_missing(const json_t *list, struct obj_offsite *out)
 {
-    size_t n, full = 0;
+    size_t i, n = 0, full = 0;
     const json_t *one;
     char size[HUMAN_ROOM];
-    json_array_foreach(list, n, one)
+    json_array_foreach(list, i, one)
     {
         struct buffer b;
         get_buffer(one, &b);
         out->missing += b.size;
-        full += b.complete;
+        n += b.size > 0;
+        full += b.size > 0 && b.complete;
     }
-    n = json_array_size(list);
     if (n)
         (void)snprintf(out->why, sizeof(out->why),
                        "renterd has %s in %zu slab buffers on its own disk, of all that it stores, whoever wrote it: "
@@ -272,22 +278,27 @@ static int get_prefix(struct s3_store *s, char prefix[32], const struct obj_call
     return rc;
 }
 
-/* How much the first buffer lacks that a put would go into; 0: there is none. *full: there are some to be uploaded. */
+/* How much the first buffer lacks that a put would go into; 0: there is none, or nothing in any. *full: there are some
+ * to be uploaded. */
 static uint64_t lacking(const json_t *list, const char *prefix, bool *full)
 {
     size_t i;
     const json_t *one;
     uint64_t lack = 0;
+    bool any = false;
     *full = false;
     json_array_foreach(list, i, one)
     {
         struct buffer b;
         get_buffer(one, &b);
         *full = *full || (b.complete && !b.locked);
-        if (!lack && !b.complete && b.size < b.max && !strncmp(b.name, prefix, strlen(prefix)))
-            lack = b.max - b.size;
+        if (b.complete || b.size >= b.max || strncmp(b.name, prefix, strlen(prefix)) != 0)
+            continue;
+        if (!lack)
+            lack = b.size ? b.max - b.size : b.max - 1;
+        any = any || b.size;
     }
-    return lack;
+    return any ? lack : 0;
 }
 
 static int fill_all(struct s3_store *s, const char *prefix, struct fills *f, const struct obj_call *c,
@@ -341,4 +352,5 @@ const struct s3_admin_api renterd_admin_api = {.service = OBJ_SERVICE_RENTERD,
                                                .is_answer = is_buffers,
                                                .ask = ask,
                                                .hurry = hurry,
+                                               .findings = renterd_findings,
                                                .backup = backup};

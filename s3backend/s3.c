@@ -118,6 +118,7 @@ static const struct objstore_ops s3_ops = {
     .look = s3_look,
     .offsite = s3_offsite,
     .hurry = s3_hurry,
+    .findings = s3_findings,
     .backup = s3_backup,
     .health = s3_health,
     .stats = s3_stats,

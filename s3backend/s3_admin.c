@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -205,4 +206,19 @@ int s3_admin_post(struct s3_store *s, const char *path, const json_t *body, unsi
     json_decref(out);
     free(text);
     return text ? rc : errtext_set(err, rc, "no memory for a request to the store's admin interface");
+}
+
+/* ---- what it says ---- */
+
+void s3_admin_found(const struct obj_findings *q, enum obj_severity severity, const char *fmt, ...)
+{
+    char said[500], text[500];
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(said, sizeof(said), fmt, ap);
+    va_end(ap);
+    s3_scrub(text, sizeof(text), said);
+    for (size_t n = strlen(text); n && text[n - 1] == ' '; n--) /* its line ended there */
+        text[n - 1] = '\0';
+    q->found(q->arg, &(struct obj_finding){.severity = severity, .text = text});
 }

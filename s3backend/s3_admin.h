@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * s3_admin.h: what of the accepted bytes is off-site, as the service itself tells behind its S3 port: which service it
- * is, its admin interface, and one adapter for each that has one. Private to s3backend/ and its tests.
+ * s3_admin.h: what of the accepted bytes is off-site, and what the service lacks, as it tells itself behind its S3 port:
+ * which service it is, its admin interface, and one adapter for each that has one. Private to s3backend/ and its tests.
  */
 #ifndef S3VTL_S3_ADMIN_H
 #define S3VTL_S3_ADMIN_H
@@ -25,6 +25,17 @@ struct admin_buffer {
     bool listed;       /* by the answer that is looked at */
 };
 
+/* What s3d's answers tell only over time. Times are clock_ms(); 0: not so. */
+struct admin_s3d {
+    bool known; /* the next three are of the last answer */
+    uint64_t pending, uploaded, failed;
+    uint64_t failed_ms;     /* when failed was seen to grow */
+    uint64_t unpinned_ms;   /* since when there are unpinned objects */
+    bool flushed;           /* since the last answer, it answered a flush well */
+    bool stuck;             /* though it did, nothing was uploaded, and there is something to upload */
+    struct errtext refused; /* what it said of the last flush that failed; "": it did not */
+};
+
 struct s3_admin {
     atomic_int service; /* enum obj_service: as configured, or as found out */
     bool given;         /* the configuration says which */
@@ -38,6 +49,7 @@ struct s3_admin {
     size_t n_buffers;
     uint64_t asked_ms; /* when the latest of the questions that were answered began; 0: none was */
     bool swept;        /* what an earlier run left below OBJ_FILL is deleted */
+    struct admin_s3d s3d;
 };
 
 /* One service's admin interface. The calls are objstore's of the same name; begin_ms is clock_ms() before anything is
@@ -49,6 +61,7 @@ struct s3_admin_api {
     int (*ask)(struct s3_store *s, uint64_t begin_ms, struct obj_offsite *out, const struct obj_call *c,
                struct errtext *err);
     int (*hurry)(struct s3_store *s, const struct obj_call *c, struct errtext *err);
+    int (*findings)(struct s3_store *s, const struct obj_findings *q, const struct obj_call *c, struct errtext *err);
     int (*backup)(struct s3_store *s, const char *path, const struct obj_call *c, struct errtext *err);
 };
 extern const struct s3_admin_api s3d_admin_api, renterd_admin_api; /* s3d_admin.c, renterd_admin.c */
@@ -65,6 +78,9 @@ int s3_admin_call(struct s3_store *s, const char *method, const char *path, unsi
 /* A POST of this JSON, whose answer is of no interest. The same. */
 int s3_admin_post(struct s3_store *s, const char *path, const json_t *body, unsigned answer_ms,
                   const struct obj_call *c, struct errtext *err);
+/* Hands over a finding of the service. */
+void s3_admin_found(const struct obj_findings *q, enum obj_severity severity, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 /* ---- s3_service.c ---- */
 /* What an answer of the S3 port tells of the service. Any thread. */
 void s3_admin_note(struct s3_store *s, const char *server);
@@ -73,6 +89,9 @@ void s3_admin_facts(struct s3_store *s, struct obj_facts *out);
 /* ---- s3_offsite.c ---- */
 int s3_offsite(struct objstore *o, struct obj_offsite *out, const struct obj_call *c, struct errtext *err);
 int s3_hurry(struct objstore *o, const struct obj_call *c, struct errtext *err);
+int s3_findings(struct objstore *o, const struct obj_findings *q, const struct obj_call *c, struct errtext *err);
 int s3_backup(struct objstore *o, const char *path, const struct obj_call *c, struct errtext *err);
+/* ---- renterd_health.c ---- */
+int renterd_findings(struct s3_store *s, const struct obj_findings *q, const struct obj_call *c, struct errtext *err);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* s3_offsite.c: what of the accepted bytes is off-site: which adapter is asked. */
+/* s3_offsite.c: what of the accepted bytes is off-site, and how the service is: which adapter is asked. */
 #include "s3backend/s3.h"
 
 #include <errno.h>
@@ -57,6 +57,16 @@ int s3_hurry(struct objstore *o, const struct obj_call *c, struct errtext *err)
         return 0;
     int rc = find_api(s, &api, c, err);
     return rc ? rc : api->hurry(s, c, err);
+}
+
+int s3_findings(struct objstore *o, const struct obj_findings *q, const struct obj_call *c, struct errtext *err)
+{
+    struct s3_store *s = (struct s3_store *)o;
+    const struct s3_admin_api *api;
+    if (!s->admin.url)
+        return errtext_set(err, -ENOTSUP, "the state of the store's service is told by [store] admin_url only");
+    int rc = find_api(s, &api, c, err);
+    return rc ? rc : api->findings(s, q, c, err);
 }
 
 int s3_backup(struct objstore *o, const char *path, const struct obj_call *c, struct errtext *err)

@@ -39,6 +39,7 @@ void s3_admin_facts(struct s3_store *s, struct obj_facts *out)
     const struct s3_admin *a = &s->admin;
     out->service = (enum obj_service)atomic_load(&a->service);
     out->tells_offsite = a->url || out->service == OBJ_SERVICE_S3;
+    out->tells_health = a->url && out->service == OBJ_SERVICE_RENTERD;
     if (out->service == OBJ_SERVICE_UNKNOWN && atomic_load(&a->poses) && out->creates == OBJ_NO)
         out->service = OBJ_SERVICE_RENTERD;
 }

@@ -86,10 +86,12 @@ struct tape_status {
 
 /* TapeAlert flags (SSC-5 annex A) by number. */
 enum tape_alert {
+    ALERT_READ_WARNING = 0x01,     /* the store may soon be unable to give back some of the loaded cartridge */
     ALERT_HARD_ERROR = 0x03,       /* with the next two */
     ALERT_MEDIA = 0x04,            /* the last scrub found blocks of the cartridge that cannot be read back */
     ALERT_READ_FAILURE = 0x05,     /* a block cannot be read back */
     ALERT_WRITE_FAILURE = 0x06,    /* a block could not be written or made safe */
+    ALERT_MEDIA_LIFE = 0x07,       /* what the store keeps the loaded cartridge with has lost too much redundancy */
     ALERT_WRITE_PROTECT = 0x09,    /* somebody tried to write to a write-protected cartridge */
     ALERT_NO_REMOVAL = 0x0A,       /* somebody tried to unload while removal is prevented */
     ALERT_CLEANING_MEDIA = 0x0B,   /* a cleaning cartridge is in the drive */

@@ -4,10 +4,13 @@
 
     s3d_admin.py DIR    writes the port to DIR/port; GET /stats/uploads is answered with DIR/stats, POST /objects/flush with the status and the
                         text in DIR/flush; both are read at each request, and DIR/posts gets a line for each POST. The password is "s3d".
+                        POST /system/sqlite3/backup writes a file; then DIR/later, if it is there, is DIR/stats until the next flush.
 """
 import base64
 import http.server
+import json
 import pathlib
+import shutil
 import sys
 
 DIR = pathlib.Path(sys.argv[1])
@@ -34,8 +37,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         status, _, text = (DIR / "flush").read_text().partition(" ")
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         with open(DIR / "posts", "a") as f:
             f.write(self.path + "\n")
+        if self.path == "/system/sqlite3/backup":
+            pathlib.Path(json.loads(body)["path"]).write_bytes(b"catalogue" * 1000)
+            if (DIR / "later").exists():
+                shutil.copy(DIR / "stats", DIR / "before")
+                shutil.copy(DIR / "later", DIR / "stats")
+            status, text = 200, ""
+        elif (DIR / "before").exists():
+            (DIR / "before").replace(DIR / "stats")
         self.answer(int(status), text.encode())
 
 

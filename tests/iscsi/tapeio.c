@@ -28,6 +28,7 @@ static const char usage[] =
     "  sync rewind eod eject erase format\n"
     "  'fsf N' 'bsf N' 'seek FILE'\n"
     "  position                prints file and object\n"
+    "  alerts                  prints the drive's TapeAlert flags\n"
     "  'elements'              prints each full element and its barcode\n";
 
 static struct iscsi_context *ctx;
@@ -423,6 +424,21 @@ static void cmd_position(char **a)
     printf("file %" PRIu64 " object %" PRIu64 "\n", get_be64(buf + 16), get_be64(buf + 8));
 }
 
+/* By log page 12h, which clears none. */
+static void cmd_alerts(char **a)
+{
+    (void)a;
+    uint8_t buf[16];
+    const uint8_t cdb[10] = {0x4D, 0, 0x52, 0, 0, 0, 0, 0, sizeof(buf)};
+    struct sense s;
+    must("LOG SENSE", command(lun, "LOG SENSE", cdb, 10, IN, buf, sizeof(buf), NULL, &s), &s);
+    printf("alerts:");
+    for (unsigned flag = 1; flag <= 64; flag++)
+        if (get_be64(buf + 8) >> (64 - flag) & 1)
+            printf(" %02Xh", flag);
+    printf("\n");
+}
+
 static const struct {
     const char *name;
     int args;
@@ -432,7 +448,7 @@ static const struct {
     {"read", 1, cmd_read},   {"fill", 2, cmd_fill},     {"skim", 2, cmd_skim},         {"weof", 1, cmd_weof},
     {"weofi", 1, cmd_weofi}, {"sync", 0, cmd_sync},     {"fsf", 1, cmd_fsf},           {"bsf", 1, cmd_bsf},
     {"eod", 0, cmd_eod},     {"seek", 1, cmd_seek},     {"rewind", 0, cmd_rewind},     {"eject", 0, cmd_eject},
-    {"erase", 0, cmd_erase}, {"format", 0, cmd_format}, {"position", 0, cmd_position},
+    {"erase", 0, cmd_erase}, {"format", 0, cmd_format}, {"position", 0, cmd_position}, {"alerts", 0, cmd_alerts},
 };
 
 static void run(char *line)

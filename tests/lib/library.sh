@@ -132,7 +132,7 @@ _lib_sanitizer() { # DIR
 }
 
 library_start() { # DIR
-    local dir=$1 line left=120
+    local dir=$1 line part='' left=120
     rm -f "$dir"/ready "$dir"/sanitizer.*
     mkfifo "$dir/ready" || return
     # Opened for reading and writing, so that serve never writes to a pipe without a reader.
@@ -143,6 +143,7 @@ library_start() { # DIR
     ) >"$dir/ready" 2>>"$dir/serve.log" &
     echo $! >"$dir/serve.pid"
     while ! read -r -t 1 line <&"$_lib_fd"; do
+        part+=$line # the second may end in the middle of a line
         if ! kill -0 "$(cat "$dir/serve.pid")" 2>/dev/null; then
             echo "library in $dir did not start:" >&2
             tail -5 "$dir/serve.log" >&2
@@ -158,6 +159,7 @@ library_start() { # DIR
         fi
     done
     exec {_lib_fd}<&-
+    line=$part$line
     case $line in
         ready\ *) ;;
         *) echo "library in $dir: expected \"ready ...\", got \"$line\"" >&2; return 1 ;;
@@ -199,7 +201,9 @@ library_kill() { # DIR
     children=$(pgrep -P "$pid")
     kill -KILL "$pid"
     wait "$pid" 2>/dev/null
-    # Its tgtd dies with it, and has the state until it is gone.
-    for child in $children; do timeout 60 tail --pid="$child" -f /dev/null; done
+    # Its tgtd dies with it, and has the state until it is gone. Whoever has it as a child then may take long to ask for its end: a zombie has nothing.
+    for child in $children; do
+        until ! readlink "/proc/$child/exe" >/dev/null; do read -r -t 0.02 <> <(:); done
+    done
     return 0
 }

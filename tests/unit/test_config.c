@@ -328,6 +328,31 @@ static void times_need_a_unit(void **state)
     }
 }
 
+static void a_fraction_has_three_decimals_at_most_and_is_shown_as_short_as_can_be(void **state)
+{
+    static const struct {
+        const char *text, *shown;
+        unsigned thousandths;
+    } right[] = {{"0", "0", 0},           {"1", "1", 1000},      {"0.5", "0.5", 500},  {"0.50", "0.5", 500},
+                 {"0.125", "0.125", 125}, {"0.001", "0.001", 1}, {"1.000", "1", 1000}, {"0.0", "0", 0}};
+    static const char *const wrong[] = {"",     ".5",     "0.",  "1.001", "2",    "-0.5",
+                                        "0.5x", "0.0005", "0,5", "00.5",  " 0.5", "50%"};
+    char shown[8];
+    (void)state;
+    for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++) {
+        unsigned n = 9999;
+        assert_true(config_parse_fraction(right[i].text, &n));
+        assert_int_equal(n, right[i].thousandths);
+        config_show_fraction(n, shown, sizeof(shown));
+        assert_string_equal(shown, right[i].shown);
+    }
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        unsigned n;
+        if (config_parse_fraction(wrong[i], &n))
+            fail_msg("accepted: %s", wrong[i]);
+    }
+}
+
 /* ---- mistakes ---- */
 
 static void an_unknown_key_is_named_with_the_nearest_known(void **state)
@@ -346,12 +371,66 @@ static void an_escrow_has_all_of_its_parts_or_none(void **state)
     assert_int_equal(c->escrow.keep, 3);
     config_free(c);
     bad(*state, DIR_STORE "[escrow]\npath = /mnt/x\nexchange = /srv/x\n",
-        ": [escrow] public_key is not set: required with path");
+        ": [escrow] public_key is not set: required: \"s3vtl escrow key\"");
     bad(*state, DIR_STORE "[escrow]\npath = /mnt/x\npublic_key = escrow-public:A\n",
-        ": [escrow] exchange is not set: required with path");
+        ": [escrow] exchange is not set: required: a directory");
     bad(*state, DIR_STORE "[escrow]\nexchange = /srv/x\n", ": [escrow] path is not set: required");
     bad(*state, DIR_STORE "[escrow]\npublic_key = escrow-secret:A\n",
         ":6: [escrow] public_key = escrow-secret:A: must begin with");
+}
+
+#define ELSEWHERE "[escrow]\ntype = s3\nurl = https://s3.example.com/\nbucket = elsewhere\n"
+#define ESCROW_KEYS "exchange = /srv/x\npublic_key = escrow-public:AAAA\n"
+
+static void an_escrow_may_be_in_another_s3_service(void **state)
+{
+    char lines[600];
+    const struct place *p = *state;
+    struct objstore_config oc;
+    (void)snprintf(lines, sizeof(lines),
+                   DIR_STORE ELSEWHERE ESCROW_KEYS "credentials_file = %s\nprefix = a/b\nregion = eu-1\nprofile = "
+                                                   "other\nproxy = http://proxy:3128\nno_proxy = .local\nevery = 1h\n",
+                   p->secret);
+    struct vtl_config *c = good(*state, lines);
+    assert_true(config_has_escrow(c));
+    assert_int_equal(c->escrow.every, 3600000);
+    config_escrow(c, &oc);
+    assert_string_equal(oc.type, "s3");
+    assert_string_equal(oc.url, "https://s3.example.com/");
+    assert_string_equal(oc.bucket, "elsewhere");
+    assert_string_equal(oc.prefix, "a/b");
+    assert_string_equal(oc.region, "eu-1");
+    assert_string_equal(oc.profile, "other");
+    assert_string_equal(oc.credentials_file, p->secret);
+    assert_string_equal(oc.proxy, "http://proxy:3128");
+    assert_string_equal(oc.no_proxy, ".local");
+    assert_null(oc.admin_url);
+    config_free(c);
+    c = good(*state, DIR_STORE);
+    assert_false(config_has_escrow(c));
+    assert_int_equal(c->escrow.every, 0);
+    config_free(c);
+}
+
+static void an_escrow_in_another_s3_service_has_all_that_it_needs(void **state)
+{
+    bad(*state, DIR_STORE "[escrow]\ntype = s3\n" ESCROW_KEYS, ": [escrow] url is not set: required with type = s3");
+    bad(*state, DIR_STORE "[escrow]\ntype = s3\nurl = http://h\n" ESCROW_KEYS,
+        ": [escrow] bucket is not set: required with type = s3");
+    bad(*state, DIR_STORE ELSEWHERE ESCROW_KEYS, ": [escrow] credentials_file is not set: required with type = s3");
+    bad(*state, DIR_STORE "[escrow]\nurl = http://h\nbucket = elsewhere\n" ESCROW_KEYS,
+        ":6: [escrow] url = http://h: needs type = s3");
+    bad(*state, DIR_STORE "[escrow]\nurl = ftp://h\n", ":6: [escrow] url = ftp://h: must be http://");
+    bad(*state, DIR_STORE "[escrow]\nevery = 5s\n",
+        ":6: [escrow] every = 5s: must be off, or a time from 1m to 365d, such as 1h");
+    bad(*state, DIR_STORE "[escrow]\nevery = 1h\n", ": [escrow] path is not set: required");
+}
+
+static void an_escrow_is_not_kept_with_the_store(void **state)
+{
+    bad(*state,
+        "[library]\nstate_dir = /var/lib/x\n[store]\ntype = dir\npath = /srv/y\n[escrow]\npath = /srv/y\n" ESCROW_KEYS,
+        ":7: [escrow] path = /srv/y: must not be the store itself: it would be lost with it");
 }
 
 static void an_unknown_section_is_named_with_the_nearest_known(void **state)
@@ -709,6 +788,7 @@ int main(void)
         T(lists_may_be_repeated),
         T(sizes_are_binary_but_with_a_B_alone),
         T(times_need_a_unit),
+        T(a_fraction_has_three_decimals_at_most_and_is_shown_as_short_as_can_be),
         T(an_unknown_key_is_named_with_the_nearest_known),
         T(an_unknown_section_is_named_with_the_nearest_known),
         T(a_key_before_any_section_is_refused),
@@ -725,6 +805,9 @@ int main(void)
         T(an_admin_interface_needs_its_password_and_a_service_that_has_one),
         T(only_what_can_be_told_may_be_waited_for),
         T(an_escrow_has_all_of_its_parts_or_none),
+        T(an_escrow_may_be_in_another_s3_service),
+        T(an_escrow_in_another_s3_service_has_all_that_it_needs),
+        T(an_escrow_is_not_kept_with_the_store),
         T(keys_may_be_in_the_environment),
         T(credentials_of_systemd_are_found),
         T(secrets_that_others_may_read_are_refused),

@@ -109,7 +109,7 @@ static void set_up(struct rig *r, size_t len, enum kind kind)
     fill_block(r->data, (uint32_t)len, kind, 5);
     assert_int_equal(escrow_key_make(r->secret, r->h.to, &err), 0);
     int in = file_of(r->data, len);
-    if (escrow_file_seal(&r->h, "{\"library\": \"s3vtl\"}", in, r->sealed, &s, &err))
+    if (escrow_file_seal(&r->h, "{\"library\": \"s3vtl\"}", in, r->sealed, NULL, &s, &err))
         fail_msg("%s", err.text);
     close(in);
     size_t n;
@@ -117,6 +117,21 @@ static void set_up(struct rig *r, size_t len, enum kind kind)
     assert_int_equal(s.size, n);
     assert_int_equal(s.crc, crc32c(0, p, n));
     free(p);
+}
+
+static void one_that_is_cancelled_ends(void **state)
+{
+    (void)state;
+    struct rig r = {.h = {.created = 1700000000}};
+    struct escrow_sealed s;
+    struct errtext err = {""};
+    const uint8_t data[100] = {0};
+    const atomic_bool cancel = true;
+    assert_int_equal(escrow_key_make(r.secret, r.h.to, &err), 0);
+    int in = file_of(data, sizeof(data)), out = new_file();
+    assert_int_equal(escrow_file_seal(&r.h, "{}", in, out, &cancel, &s, &err), -ECANCELED);
+    close(in);
+    close(out);
 }
 
 static void tear_down(struct rig *r)
@@ -245,6 +260,7 @@ static void a_later_version_is_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_that_is_cancelled_ends),
         cmocka_unit_test(a_key_comes_back_as_it_was_typed),
         cmocka_unit_test(known_keys_are_written_as_documented),
         cmocka_unit_test(each_misread_letter_is_found),

@@ -37,9 +37,10 @@ static struct escrow_entry put(struct rig *r, const char *id, uint64_t created)
     uint8_t data[100];
     fill_block(data, sizeof(data), RANDOM, (uint32_t)created);
     int fd = file_of(data, sizeof(data));
-    const struct escrow_sealed s = {.size = sizeof(data), .crc = crc32c(0, data, sizeof(data))};
+    const struct escrow_put what = {
+        .id = id, .created = created, .fd = fd, .sealed = {sizeof(data), crc32c(0, data, sizeof(data))}};
     struct escrow_entry e;
-    if (escrow_put(r->place, id, created, fd, &s, &e, &r->err))
+    if (escrow_put(r->place, &what, &e, NULL, &r->err))
         fail_msg("%s", r->err.text);
     close(fd);
     return e;
@@ -55,7 +56,7 @@ static size_t count(struct rig *r, const char *id)
 {
     struct escrow_entry *v;
     size_t n;
-    assert_int_equal(escrow_list(r->place, id, &v, &n, &r->err), 0);
+    assert_int_equal(escrow_list(r->place, id, &v, &n, NULL, &r->err), 0);
     for (size_t i = 1; i < n; i++)
         assert_true(strcmp(v[i - 1].key, v[i].key) < 0);
     free(v);
@@ -84,16 +85,16 @@ static void the_oldest_go_and_only_those_of_this_library(void **state)
         put(&r, OTHER, 1700000000 + i * 3600);
     }
     assert_int_equal(count(&r, NULL), 10);
-    assert_int_equal(escrow_prune(r.place, LIBRARY, 2, &r.err), 0);
+    assert_int_equal(escrow_prune(r.place, LIBRARY, 2, NULL, &r.err), 0);
     assert_int_equal(count(&r, LIBRARY), 2);
     assert_int_equal(count(&r, OTHER), 5);
     struct escrow_entry *v;
     size_t n;
-    assert_int_equal(escrow_list(r.place, LIBRARY, &v, &n, &r.err), 0);
+    assert_int_equal(escrow_list(r.place, LIBRARY, &v, &n, NULL, &r.err), 0);
     assert_int_equal(v[1].created, 1700000000 + 4 * 3600);
     assert_int_equal(v[1].size, 100);
     free(v);
-    assert_int_equal(escrow_prune(r.place, LIBRARY, 2, &r.err), 0); /* there is nothing to do */
+    assert_int_equal(escrow_prune(r.place, LIBRARY, 2, NULL, &r.err), 0); /* there is nothing to do */
     assert_int_equal(count(&r, LIBRARY), 2);
     stop(&r);
 }
@@ -114,7 +115,7 @@ static void objects_of_other_names_are_passed_over(void **state)
         put_object(&r, keys[i]);
     put(&r, LIBRARY, 1700000000);
     assert_int_equal(count(&r, NULL), 1);
-    assert_int_equal(escrow_prune(r.place, LIBRARY, 1, &r.err), 0);
+    assert_int_equal(escrow_prune(r.place, LIBRARY, 1, NULL, &r.err), 0);
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         uint64_t size = 0;
         assert_int_equal(r.place->ops->head(r.place, keys[i], &size, NULL, &r.err), 0);
@@ -129,13 +130,19 @@ static void one_that_is_not_what_its_name_says_is_damaged(void **state)
     struct escrow_entry e = put(&r, LIBRARY, 1700000000);
     char path[160];
     (void)snprintf(path, sizeof(path), "%s/%s", r.dir, e.key);
-    assert_int_equal(escrow_get(r.place, &e, -1, &r.err), 0);
+    struct escrow_entry found;
+    assert_int_equal(escrow_find(r.place, e.key, &found, NULL, &r.err), 0);
+    assert_memory_equal(&found, &e, sizeof(e));
+    assert_int_equal(escrow_find(r.place, "escrow/README", &found, NULL, &r.err), -EINVAL);
+    assert_int_equal(escrow_find(r.place, "escrow/" LIBRARY "/20261127T020000Z-00000000", &found, NULL, &r.err),
+                     -ENOENT);
+    assert_int_equal(escrow_get(r.place, &e, -1, NULL, &r.err), 0);
     FILE *f = fopen(path, "r+");
     assert_non_null(f);
     assert_int_equal(fseek(f, 50, SEEK_SET), 0);
     assert_int_equal(fputc('!', f), '!');
     fclose(f);
-    assert_int_equal(escrow_get(r.place, &e, -1, &r.err), -EBADMSG);
+    assert_int_equal(escrow_get(r.place, &e, -1, NULL, &r.err), -EBADMSG);
     assert_non_null(strstr(r.err.text, e.key));
     stop(&r);
 }

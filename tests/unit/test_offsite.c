@@ -291,6 +291,12 @@ static void flush_offsite_waits_for_all_that_the_store_took(void **state)
     /* So is what another gateway put, once this one has it: nothing was put here, and yet the store has to be asked. */
     (void)offsite_now(&lib->eng.offsite);
     assert_false(flush_offsite(lib, waiting));
+    /* And what is put to fill a slab up. */
+    tell_all(lib);
+    atomic_store(&lib->offsite_hurries, true);
+    assert_false(flush_offsite(lib, waiting));
+    atomic_store(&lib->offsite_hurries, false);
+    assert_true(flush_offsite(lib, waiting));
     close_library(lib);
     config_free(c);
 }

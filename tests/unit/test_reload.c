@@ -195,12 +195,39 @@ static void more_transfers_get_their_threads(void **state)
 
 static void each_key_that_may_change_is_one_that_is_read_live(void **state)
 {
-    static const char *const live[] = {
-        "store.credentials_file",    "store.profile",    "store.parallel",  "store.upload_limit",
-        "store.download_limit",      "store.proxy",      "store.no_proxy",  "store.proxy_user",
-        "store.proxy_password_file", "spool.durability", "spool.max_dirty", "spool.cache_size",
-        "spool.idle_seal",           "log.level",        "escrow.path",     "escrow.public_key",
-        "escrow.exchange",           "escrow.keep"}; /* the last: each command reads them */
+    static const char *const live[] = {"store.credentials_file",
+                                       "store.profile",
+                                       "store.parallel",
+                                       "store.upload_limit",
+                                       "store.download_limit",
+                                       "store.proxy",
+                                       "store.no_proxy",
+                                       "store.proxy_user",
+                                       "store.proxy_password_file",
+                                       "store.health_warning",
+                                       "spool.durability",
+                                       "spool.max_dirty",
+                                       "spool.cache_size",
+                                       "spool.idle_seal",
+                                       "log.level",
+                                       "escrow.type",
+                                       "escrow.path",
+                                       "escrow.url",
+                                       "escrow.bucket",
+                                       "escrow.prefix",
+                                       "escrow.region",
+                                       "escrow.credentials_file",
+                                       "escrow.profile",
+                                       "escrow.ca_file",
+                                       "escrow.style",
+                                       "escrow.proxy",
+                                       "escrow.no_proxy",
+                                       "escrow.proxy_user",
+                                       "escrow.proxy_password_file",
+                                       "escrow.public_key",
+                                       "escrow.exchange",
+                                       "escrow.keep",
+                                       "escrow.every"}; /* by each command, and each of serve's */
     struct vtl_config *c = config("one", "local", "64M");
     struct config_shown k;
     size_t n = 0;

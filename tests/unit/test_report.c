@@ -59,6 +59,25 @@ static void all_is_well(void **state)
     expect(r, REPORT_OK, "1 cartridge written, 5 kB, by 1 host, all accepted by the store");
 }
 
+/* As a store that tells has it. */
+static json_t *with_health(double health, json_int_t weak, const char *severity)
+{
+    json_t *r = good();
+    set(of_cartridge(r), "health", json_real(health));
+    set(of_cartridge(r), "weak_objects", json_integer(weak));
+    set(json_object_get(r, "store"), "health",
+        json_pack("{s:[{s:s, s:s}]}", "findings", "severity", severity, "text", "words of it"));
+    return r;
+}
+
+static void low_health_in_the_store_is_a_warning_and_too_few_hosts_are_critical(void **state)
+{
+    (void)state;
+    expect(with_health(0.25, 3, "warning"), REPORT_WARNING, "words of it; low in health in the store: AAA001L8");
+    expect(with_health(-0.5, 1, "warning"), REPORT_CRITICAL, "with too few hosts in the store to be read: AAA001L8");
+    expect(with_health(0.75, 0, "critical"), REPORT_CRITICAL, "CRITICAL - words of it; ");
+}
+
 static void what_cannot_be_made_good_is_critical(void **state)
 {
     (void)state;
@@ -101,6 +120,17 @@ static void a_backlog_is_a_warning_once_it_is_old(void **state)
         expect(r, old ? REPORT_WARNING : REPORT_OK,
                old ? "only on this disk for too long: AAA001L8" : "9 MB only on this disk");
     }
+}
+
+static void an_escrow_that_is_too_old_is_a_warning(void **state)
+{
+    (void)state;
+    json_t *r = good();
+    set(r, "escrow", json_pack("{s:i, s:n}", "created", NOW - 100, "trouble"));
+    expect(r, REPORT_OK, "nothing written");
+    r = good();
+    set(r, "escrow", json_pack("{s:i, s:s}", "created", NOW - 100, "trouble", "the newest escrow is old"));
+    expect(r, REPORT_WARNING, "the newest escrow is old; nothing written");
 }
 
 static void trouble_is_a_warning_while_it_lasts_and_when_it_is_over(void **state)
@@ -392,9 +422,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(all_is_well),
+        T(low_health_in_the_store_is_a_warning_and_too_few_hosts_are_critical),
         T(what_cannot_be_made_good_is_critical),
         T(nobody_who_serves_is_critical_with_a_backlog_and_a_warning_without),
         T(a_backlog_is_a_warning_once_it_is_old),
+        T(an_escrow_that_is_too_old_is_a_warning),
         T(trouble_is_a_warning_while_it_lasts_and_when_it_is_over),
         T(the_worst_comes_first_and_few_are_named),
         T(a_sync_keeps_what_was_written_by_whom_and_no_write_does),

@@ -285,6 +285,42 @@ static void renterds_buffer_is_filled_up_by_an_object_of_what_it_lacks(void **st
     stop(&g);
 }
 
+/* As a renterd leaves it that is killed when it makes one. */
+static void an_empty_buffer_of_renterds_holds_nothing(void **state)
+{
+    (void)state;
+    struct rig g = start("renterd", SCRIPT({BUFFERS("[" BUFFER(A, false, 0) "]")}, NO_ALERTS, NO_LEFTOVERS,
+                                           BUCKET_IS_THERE, SETTINGS, {BUFFERS("[" BUFFER(A, false, 0) "]")}));
+    uint64_t before = clock_ms();
+    ask(&g);
+    assert_in_range(g.o.before_ms, before, clock_ms());
+    assert_string_equal(g.o.why, "");
+    assert_int_equal(objstore_hurry(g.s, NULL, &g.err), 0); /* nothing is put */
+    stop(&g);
+}
+
+/* Puts go into it before any other, and an object of a whole slab goes into none. */
+static void an_empty_buffer_before_another_is_filled_first(void **state)
+{
+    (void)state;
+    struct rig g = start(
+        "renterd",
+        SCRIPT(NO_LEFTOVERS, BUCKET_IS_THERE, SETTINGS,
+               {BUFFERS("[" BUFFER(A, false, 0) "," BUFFER(B, false, 1233) "]")},
+               {.expect = "PUT /bkt/pre/fill/", .status = 200, .etag = 1},
+               {BUFFERS("[" BUFFER(A, true, 8388607) "," BUFFER(B, false, 1233) "]")},
+               {.expect = "PUT /bkt/pre/fill/", .status = 200, .etag = 1}, {BUFFERS("[" BUFFER(B, true, 8388608) "]")},
+               {.expect = "PUT /bkt/pre/fill/", .status = 200, .etag = 1},
+               {.expect = "POST /bkt?delete= ", .status = 501}, {.expect = "DELETE /bkt/pre/fill/", .status = 204},
+               {.expect = "DELETE /bkt/pre/fill/", .status = 204}, {.expect = "DELETE /bkt/pre/fill/", .status = 204}));
+    int rc = objstore_hurry(g.s, NULL, &g.err);
+    if (rc)
+        fail_msg("%d: %s", rc, g.err.text);
+    assert_int_equal(length_of(&g, 4), 8388607);
+    assert_int_equal(length_of(&g, 6), 8388608 - 1233);
+    stop(&g);
+}
+
 static void a_buffer_of_other_redundancy_cannot_be_filled(void **state)
 {
     (void)state;
@@ -440,6 +476,8 @@ int main(void)
         cmocka_unit_test(others_that_go_on_writing_to_renterd_do_not_hold_up_what_was_there),
         cmocka_unit_test(a_buffer_that_renterd_lost_is_missing_for_good),
         cmocka_unit_test(renterds_buffer_is_filled_up_by_an_object_of_what_it_lacks),
+        cmocka_unit_test(an_empty_buffer_of_renterds_holds_nothing),
+        cmocka_unit_test(an_empty_buffer_before_another_is_filled_first),
         cmocka_unit_test(a_buffer_of_other_redundancy_cannot_be_filled),
         cmocka_unit_test(what_a_fill_left_is_swept_and_nothing_else),
         cmocka_unit_test(plain_s3_is_believed_at_once),

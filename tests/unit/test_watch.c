@@ -195,7 +195,8 @@ static void look(json_t *figures, json_t *status, uint64_t disk_free, struct wat
                                     .disk_free = disk_free,
                                     .disk_size = 1000,
                                     .least_free = 100,
-                                    .backlog_age = 600};
+                                    .backlog_age = 600,
+                                    .escrow = ""};
     watch_look(&seen, signs);
     json_decref(figures);
     json_decref(status);
@@ -225,13 +226,40 @@ static void each_trouble_is_seen_and_names_its_cartridge(void **state)
     static const char *const names[WATCH_KINDS] = {
         [WATCH_STORE] = "PUT: 503",  [WATCH_BACKLOG] = "OLD001L8", [WATCH_DISK] = "99 B free",
         [WATCH_DAMAGE] = "DAM001L8", [WATCH_FENCED] = "FEN001L8",  [WATCH_LOST] = "LOS001L8"};
-    for (unsigned k = 0; k < WATCH_SILENT; k++) {
+    for (unsigned k = 0; k < WATCH_HEALTH; k++) {
         assert_int_equal(signs[k].is, WATCH_BAD);
         assert_non_null(strstr(signs[k].text, names[k]));
     }
     assert_int_equal(signs[WATCH_SILENT].is, WATCH_GOOD);
     assert_int_equal(signs[WATCH_STORE].since, START - 42);
     assert_int_equal(signs[WATCH_DAMAGE].weight, 3);
+}
+
+static void an_escrow_is_told_once_it_was_bad_for_an_hour_or_a_day_too_late(void **state)
+{
+    (void)state;
+    struct watch_sign signs[WATCH_KINDS];
+    struct watch_trouble failing = {0}, late = {0};
+    struct watch_seen seen = {.now = START};
+    watch_look(&seen, signs);
+    assert_int_equal(signs[WATCH_ESCROW].is, WATCH_NOT_KNOWN);
+    seen.escrow = "no escrow could be made for 5 s: why";
+    seen.escrow_since = START - 5;
+    watch_look(&seen, signs);
+    assert_int_equal(signs[WATCH_ESCROW].is, WATCH_BAD);
+    assert_non_null(strstr(signs[WATCH_ESCROW].text, "5 s: why"));
+    assert_int_equal(watch_step(&failing, WATCH_ESCROW, &signs[WATCH_ESCROW], START, DAY), WATCH_SAYS_NOTHING);
+    assert_int_equal(watch_step(&failing, WATCH_ESCROW, &signs[WATCH_ESCROW], START + 3594, DAY), WATCH_SAYS_NOTHING);
+    assert_int_equal(watch_step(&failing, WATCH_ESCROW, &signs[WATCH_ESCROW], START + 3595, DAY), WATCH_BEGINS);
+    assert_string_equal(event_id(watch_event(WATCH_ESCROW, WATCH_BEGINS)), "escrow-old");
+    seen.escrow_since = START - DAY - 1;
+    watch_look(&seen, signs);
+    assert_int_equal(watch_step(&late, WATCH_ESCROW, &signs[WATCH_ESCROW], START, DAY), WATCH_BEGINS);
+    seen.escrow = "";
+    watch_look(&seen, signs);
+    assert_int_equal(watch_step(&late, WATCH_ESCROW, &signs[WATCH_ESCROW], START, DAY), WATCH_SAYS_NOTHING);
+    assert_int_equal(watch_step(&late, WATCH_ESCROW, &signs[WATCH_ESCROW], START + 60, DAY), WATCH_IS_OVER);
+    assert_string_equal(event_id(watch_event(WATCH_ESCROW, WATCH_IS_OVER)), "escrow-over");
 }
 
 static void a_library_that_does_not_answer_is_seen_and_nothing_else(void **state)
@@ -242,6 +270,49 @@ static void a_library_that_does_not_answer_is_seen_and_nothing_else(void **state
     for (unsigned k = 0; k < WATCH_SILENT; k++)
         assert_int_equal(signs[k].is, WATCH_NOT_KNOWN); /* the disk is neither full nor well */
     assert_int_equal(signs[WATCH_SILENT].is, WATCH_BAD);
+}
+
+/* The answer of a library whose store tells so. */
+static json_t *status_with(const char *trouble, json_t *findings)
+{
+    json_t *weak = json_pack("{s:s, s:f, s:i}", "barcode", "WEA002L8", "health", 0.25, "weak_objects", 3);
+    json_t *weaker = json_pack("{s:s, s:f, s:i}", "barcode", "WEA003L8", "health", -0.5, "weak_objects", 1);
+    json_t *well = json_pack("{s:s, s:f, s:i}", "barcode", "AAA001L8", "health", 0.75, "weak_objects", 0);
+    return json_pack("{s:[o, o, o], s:{s:{s:f, s:s?, s:o}}}", "cartridges", well, weak, weaker, "store", "health",
+                     "limit", 0.5, "trouble", trouble, "findings", findings);
+}
+
+static void a_cartridge_of_low_health_and_what_a_service_lacks_are_seen(void **state)
+{
+    (void)state;
+    struct watch_sign signs[WATCH_KINDS];
+    json_t *both = json_pack("[{s:s, s:s}, {s:s, s:s}, {s:s, s:s}]", "severity", "warning", "text", "so what",
+                             "severity", "critical", "text", "no hosts", "severity", "critical", "text", "no money");
+    look(json_object(), status_with(NULL, both), 500, signs);
+    assert_int_equal(signs[WATCH_HEALTH].is, WATCH_BAD);
+    assert_string_equal(signs[WATCH_HEALTH].text,
+                        "WEA003L8 has a health of -0.5 in the store, less than 0.5 (2 cartridges so low)");
+    assert_int_equal(signs[WATCH_HEALTH].weight, 2);
+    assert_int_equal(signs[WATCH_SERVICE].is, WATCH_BAD);
+    assert_string_equal(signs[WATCH_SERVICE].text, "no hosts; and 1 more");
+}
+
+static void a_warning_of_the_service_alone_is_in_status_only(void **state)
+{
+    (void)state;
+    struct watch_sign signs[WATCH_KINDS];
+    look(json_object(), status_with(NULL, json_pack("[{s:s, s:s}]", "severity", "warning", "text", "so what")), 500,
+         signs);
+    assert_int_equal(signs[WATCH_SERVICE].is, WATCH_GOOD);
+}
+
+static void what_a_service_does_not_tell_is_neither_good_nor_bad(void **state)
+{
+    (void)state;
+    struct watch_sign signs[WATCH_KINDS];
+    look(json_object(), status_with("no answer", json_array()), 500, signs);
+    assert_int_equal(signs[WATCH_HEALTH].is, WATCH_NOT_KNOWN);
+    assert_int_equal(signs[WATCH_SERVICE].is, WATCH_NOT_KNOWN);
 }
 
 /* A directory has no health of its own. */
@@ -280,7 +351,11 @@ int main(void)
         cmocka_unit_test(a_clock_that_is_set_back_tells_nothing),
         cmocka_unit_test(a_library_that_is_well_shows_nothing_bad),
         cmocka_unit_test(each_trouble_is_seen_and_names_its_cartridge),
+        cmocka_unit_test(an_escrow_is_told_once_it_was_bad_for_an_hour_or_a_day_too_late),
         cmocka_unit_test(a_library_that_does_not_answer_is_seen_and_nothing_else),
+        cmocka_unit_test(a_cartridge_of_low_health_and_what_a_service_lacks_are_seen),
+        cmocka_unit_test(a_warning_of_the_service_alone_is_in_status_only),
+        cmocka_unit_test(what_a_service_does_not_tell_is_neither_good_nor_bad),
         cmocka_unit_test(a_store_is_down_when_the_transfers_of_a_cartridge_fail),
         cmocka_unit_test(every_event_has_its_own_name),
     };

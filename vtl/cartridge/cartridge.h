@@ -30,6 +30,8 @@ struct engine *cartridge_engine(const struct cartridge *c);
 
 /* Reads the rows, recovers an OPEN segment (it is sealed), and hands the backlog to the workers. */
 int cartridge_load(struct cartridge *c, struct errtext *err);
+/* Loaded. When all of it is stored, a head says that this gateway gives it up; on false not any more. */
+void cartridge_want_release(struct cartridge *c, bool on);
 /* Frees the index if nobody holds the cartridge and it has no backlog. */
 void cartridge_unload_if_clean(struct cartridge *c);
 /* While a drive holds it, it stays loaded, and what belongs to cartridges outside of drives is refused. */
@@ -101,6 +103,25 @@ struct cartridge_backlog {
     char trouble[600]; /* the store's last complaint, "" when all is well */
 };
 void cartridge_backlog(struct cartridge *c, struct cartridge_backlog *out);
+
+/*
+ * How much redundancy the store's service has left for its objects, as the service told last. In thousandths: 1000 is as it
+ * should be, at 0 no host may fail any more, below 0 too few hosts are left to read something.
+ */
+enum { CARTRIDGE_WHOLE = 1000, CARTRIDGE_HEALTH_UNKNOWN = 2000 };
+struct cartridge_health {
+    int health;        /* of its worst object */
+    size_t weak;       /* objects below [store] health_warning, */
+    bool weak_or_more; /* or at least so many */
+};
+/* Any thread, at once; each field for itself. */
+void cartridge_get_health(const struct cartridge *c, struct cartridge_health *out);
+/* The health alone. Any thread, valid while the cartridge is held. */
+const atomic_int *cartridge_health_flag(const struct cartridge *c);
+/* By one thread only: what the service tells now of some of its objects; then, that this was all, or that it could not tell
+ * all, and what was known stays. */
+void cartridge_health_add(struct cartridge *c, int health, size_t weak, bool or_more);
+void cartridge_health_end(struct cartridge *c, bool answered);
 
 /* For people and programs that list cartridges. */
 struct cartridge_view {

@@ -30,6 +30,8 @@ struct cartridge *cartridge_new(struct engine *eng, const struct db_cartridge *r
     c->changed_since = row->modified;
     c->owner = row->fenced ? CARTRIDGE_FENCED : CARTRIDGE_UNCLAIMED;
     atomic_init(&c->fenced_flag, row->fenced != DB_NOT_FENCED);
+    atomic_init(&c->health, CARTRIDGE_HEALTH_UNKNOWN);
+    c->health_next.health = CARTRIDGE_WHOLE;
     c->due = (row->garbage ? DUE_GARBAGE : 0) | (row->rebuilt ? DUE_SWEEP : 0);
     return c;
 }
@@ -184,7 +186,7 @@ void cartridge_unload_if_clean(struct cartridge *c)
 {
     lock_take(&c->lock);
     bool stored = c->open.state == OPEN_CLOSED && !c->n_pending && cartridge_is_committed(c);
-    if (c->loaded && !c->users && stored && !c->heads_taken && !c->doomed && !(c->due & DUE_GARBAGE)) {
+    if (c->loaded && !c->users && !c->release && stored && !c->heads_taken && !c->doomed && !(c->due & DUE_GARBAGE)) {
         c->row.used_bytes = tape_index_plain_bytes(&c->live);
         c->row.accepted_bytes = 0;
         for (size_t i = 0; i < c->live.n_segs; i++)

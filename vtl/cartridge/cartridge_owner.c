@@ -49,6 +49,15 @@ enum cartridge_owner cartridge_want_claim(struct cartridge *c, bool *failing)
     return owner;
 }
 
+void cartridge_want_release(struct cartridge *c, bool on)
+{
+    lock_take(&c->lock);
+    c->release = on;
+    lock_release(&c->lock);
+    if (on)
+        engine_poke(c->eng, c);
+}
+
 bool cartridge_take_heads(struct cartridge *c)
 {
     lock_take(&c->lock);
@@ -108,6 +117,8 @@ uint64_t cartridge_highest_epoch(struct cartridge *c)
 void cartridge_fence(struct cartridge *c, enum db_fence fenced)
 {
     lock_assert_held(&c->lock);
+    if (c->owner != CARTRIDGE_FENCED)
+        atomic_fetch_add(&c->eng->fences, 1);
     c->owner = CARTRIDGE_FENCED;
     atomic_store(&c->fenced_flag, true);
     cartridge_uncount(c);

@@ -103,6 +103,7 @@ struct cartridge {
     unsigned due;            /* enum due */
     uint64_t claimed;        /* seconds since 1970: when this run put its claim; 0: not yet */
     char winner[300];        /* who owns it, once FENCED; "": not known in this run */
+    bool release;            /* it is to be given up, by its next head that holds all */
     bool heads_taken;        /* somebody works on the heads */
     bool look_failed;        /* the store did not answer the last look */
     struct seg_id junk;      /* an object in head/ that is no head, told already */
@@ -138,6 +139,12 @@ struct cartridge {
     uint64_t appended;         /* bytes that went into segment files in this run */
     struct db_written written; /* by the host that writes; bytes 0: nothing in this mount. row.written is this */
     bool unsynced;             /* and no sync came behind it */
+
+    /* Without the lock: see cartridge_get_health */
+    atomic_int health;
+    atomic_size_t weak;
+    atomic_bool weak_or_more;
+    struct cartridge_health health_next; /* of the thread that asks */
 };
 
 /* ---- all with the lock held, but where said ---- */

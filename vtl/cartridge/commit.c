@@ -190,6 +190,8 @@ static int take_snapshot(struct cartridge *c, struct snapshot *s)
     if (rc)
         return rc;
     commit_fill_identity(c, &s->head);
+    /* What is garbage this gateway deletes first: later it may not. */
+    s->head.released = c->release && s->whole && !c->doomed;
     const struct seg_ref *last = s->segs ? &c->live.segs[s->segs - 1] : NULL;
     s->head.end_object = last ? last->first_object + last->objects : 0;
     s->head.end_file = last ? last->first_file + last->filemarks : 0;
@@ -231,6 +233,11 @@ static int record(struct cartridge *c, struct snapshot *s)
             c->written.accepted = engine_time();
         if (s->whole)
             c->committed = s->changes;
+        if (s->head.released && s->changes == c->changes) {
+            c->release = false;
+            c->due &= ~(unsigned)DUE_CLAIM; /* of a drive that has it no more */
+            c->owner = CARTRIDGE_UNCLAIMED; /* to write again, it is claimed as any */
+        }
         c->committed_at = clock_ms();
         c->changed_since = s->taken_at;
     }
@@ -283,6 +290,16 @@ int commit_head(struct cartridge *c, const struct obj_call *call, struct errtext
     snapshot_free(&s);
     progress_post(&c->eng->progress); /* it is committed: nobody need wait for what is cleaned up */
     return rc ? rc : commit_check_highest(c, &mine, true, call, err);
+}
+
+int commit_release(struct cartridge *c, const struct obj_call *call, struct errtext *err)
+{
+    lock_take(&c->lock);
+    c->release = true;
+    if (cartridge_is_committed(c))
+        c->changes++; /* so that there is something to commit */
+    lock_release(&c->lock);
+    return commit_head(c, call, err);
 }
 
 /* The next batch of what is doomed: n of it, which is gone through, and in keys the del of these that may go. */

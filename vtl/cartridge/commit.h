@@ -22,6 +22,8 @@ int commit_claim(struct cartridge *c, const struct obj_call *call, struct errtex
 /* Puts a head that holds all segments stored so far (claims first). -EAGAIN: the stored ones are not a whole state yet.
  */
 int commit_head(struct cartridge *c, const struct obj_call *call, struct errtext *err);
+/* A head that says that this gateway gives the cartridge up: another one may claim it without force. The same. */
+int commit_release(struct cartridge *c, const struct obj_call *call, struct errtext *err);
 struct sweep {
     uint64_t objects, bytes;
 };

@@ -177,6 +177,7 @@ static int claim(struct cartridge *c, const struct obj_call *call, struct errtex
         return rc;
     mine.number = 1;
     h.id = mine;
+    h.released = false;
     commit_sign(e, now, &h);
     rc = commit_note_try(c, &mine, err);
     if (!rc)

@@ -54,6 +54,7 @@ struct engine {
     struct upload_rate upload_rate;
     struct offsite offsite;
     _Atomic unsigned failing; /* cartridges whose last job of some kind failed */
+    atomic_uint fences;       /* goes up with each cartridge that is fenced */
     atomic_bool unwell;       /* one failed since the store last took a head */
 };
 /* Does a sync wait for that, or for more? */

@@ -93,7 +93,7 @@ static void release(struct workers *w, struct cartridge *c, bool done, uint64_t 
 
 /* ---- which job is next ---- */
 
-enum job_kind { JOB_NONE, JOB_LOOK, JOB_CLAIM, JOB_COMMIT, JOB_UPLOAD, JOB_SWEEP, JOB_GARBAGE };
+enum job_kind { JOB_NONE, JOB_LOOK, JOB_CLAIM, JOB_COMMIT, JOB_UPLOAD, JOB_SWEEP, JOB_GARBAGE, JOB_RELEASE };
 struct job {
     enum job_kind kind;
     struct cartridge *c;
@@ -125,7 +125,9 @@ static enum job_kind last_head_job(const struct cartridge *c, bool all_stored)
 {
     if (c->doomed)
         return JOB_GARBAGE;
-    return all_stored && (c->due & (DUE_GARBAGE | DUE_SWEEP)) ? JOB_SWEEP : JOB_NONE;
+    if (all_stored && (c->due & (DUE_GARBAGE | DUE_SWEEP)))
+        return JOB_SWEEP;
+    return all_stored && c->release ? JOB_RELEASE : JOB_NONE;
 }
 
 /* *idle: there is nothing more to do for it. A job on the heads takes them. */
@@ -135,7 +137,8 @@ static enum job_kind choose(struct cartridge *c, struct job *job, bool *idle)
     bool owned = c->owner == CARTRIDGE_OWNED, fenced = c->owner == CARTRIDGE_FENCED;
     bool all_stored = !c->n_pending && cartridge_is_committed(c);
     bool clean_up = (c->due & DUE_GARBAGE) || ((c->due & DUE_SWEEP) && owned);
-    bool look = c->due & DUE_LOOK, work = !all_stored || c->doomed || ((c->due & DUE_CLAIM) && !owned) || clean_up;
+    bool look = c->due & DUE_LOOK,
+         work = !all_stored || c->doomed || ((c->due & DUE_CLAIM) && !owned) || clean_up || c->release;
     *idle = !look && (fenced || (!work && !c->users && c->open.state == OPEN_CLOSED));
     if (!c->loaded || (!look && (fenced || !work)) || c->backoff_until > clock_ms())
         return JOB_NONE;
@@ -185,9 +188,9 @@ static int sweep(struct cartridge *c, const struct obj_call *call, struct errtex
     return rc == -EAGAIN ? 0 : rc;
 }
 
-static int commit(struct cartridge *c, const struct obj_call *call, bool *put, struct errtext *err)
+static int commit(struct cartridge *c, bool release, const struct obj_call *call, bool *put, struct errtext *err)
 {
-    int rc = commit_head(c, call, err);
+    int rc = release ? commit_release(c, call, err) : commit_head(c, call, err);
     *put = !rc;
     return rc == -EAGAIN ? 0 : rc;
 }
@@ -207,7 +210,8 @@ static void run_job(struct workers *w, struct job *job)
         rc = commit_claim(c, &call, &err);
         break;
     case JOB_COMMIT:
-        rc = commit(c, &call, &put, &err);
+    case JOB_RELEASE:
+        rc = commit(c, job->kind == JOB_RELEASE, &call, &put, &err);
         break;
     case JOB_GARBAGE:
         rc = commit_garbage(c, &call, &err);

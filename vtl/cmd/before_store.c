@@ -7,7 +7,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "base/thread.h"
@@ -31,19 +30,10 @@ static void *check_thread(void *arg)
     s->rc = s->store->ops->check(s->store, &call, &s->err);
     if (!s->rc && !atomic_load(&s->cancel)) /* who gave up may have freed cfg */
         s->rc = library_check_format(s->cfg, s->store, &call, &s->err);
+    if (!s->rc && !atomic_load(&s->cancel))
+        s->rc = library_check_turn(s->cfg, s->store, &call, &s->err);
     s->store->ops->close(s->store);
     return NULL;
-}
-
-static bool join_within(pthread_t thread, unsigned ms)
-{
-    struct timespec until;
-    (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += (long)(ms % 1000) * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
-    return !pthread_timedjoin_np(thread, NULL, &until);
 }
 
 /* On a thread, as a name that is not resolved cannot be given up. That one is then left, with what it uses. */
@@ -55,9 +45,9 @@ static int ask_store(struct store_check *s, bool *left, struct errtext *err)
         s->store->ops->close(s->store);
         return errtext_set(err, rc, "cannot start a thread: %s", strerror(-rc));
     }
-    if (!join_within(thread, STORE_CHECK_MS)) {
+    if (!thread_join_within(thread, STORE_CHECK_MS)) {
         atomic_store(&s->cancel, true);
-        if ((*left = !join_within(thread, STORE_CHECK_MS / 4)))
+        if ((*left = !thread_join_within(thread, STORE_CHECK_MS / 4)))
             (void)pthread_detach(thread);
         return errtext_set(err, -EIO, "the store did not answer within %d s", STORE_CHECK_MS / 1000);
     }

@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 #include <jansson.h>
 
@@ -40,6 +41,8 @@ int cmd_tape_protect(const struct command_line *cl);
 int cmd_tape_remove(const struct command_line *cl);
 int cmd_status(const struct command_line *cl);
 int cmd_reload(const struct command_line *cl);
+int cmd_handover(const struct command_line *cl);
+int cmd_takeover(const struct command_line *cl);
 int cmd_flush(const struct command_line *cl);
 int cmd_setup(const struct command_line *cl);
 int cmd_serve(const struct command_line *cl);
@@ -76,6 +79,10 @@ json_t *ask_trouble(const struct vtl_config *cfg, char text[PROGRESS_TROUBLE]);
 json_t *call_each(const struct vtl_config *cfg, json_t *requests);
 void print_json(const json_t *j);
 
+/* ---- library.c ---- */
+/* What a rebuild found only on this disk, a line for each cartridge. */
+void print_only_here(FILE *to, const json_t *backlog);
+
 /* ---- vanished.c ---- */
 /* What the library (or, where no state is, the newest inventory) names and the bucket has no more: the operation
  * "vanished". barcodes: an array of those that count; NULL: all. store: for a host without a state; NULL: there is one.
@@ -91,6 +98,8 @@ bool vanished_tell(const json_t *list);
 /* From the library's JSON of a cartridge: "1.5 GB of 12 TB", or "47 uses left"; 21 columns of a table. */
 #define USED_ROOM 80
 const char *used_of_cartridge(const json_t *cartridge, char buf[USED_ROOM]);
+/* How little redundancy the store has left for it, in words; false: enough, or nobody tells. */
+bool weak_text(const json_t *cartridge, char *buf, size_t room);
 /* Of a member of an object: its number or 0, its text or "-", its bytes for people. */
 json_int_t json_number(const json_t *j, const char *key);
 const char *json_words(const json_t *j, const char *key);

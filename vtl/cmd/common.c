@@ -117,7 +117,7 @@ json_t *call_each(const struct vtl_config *cfg, json_t *requests)
 
 void print_json(const json_t *j)
 {
-    json_dumpf(j, stdout, JSON_INDENT(2));
+    json_dumpf(j, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
     putchar('\n');
 }
 
@@ -131,6 +131,16 @@ const char *used_of_cartridge(const json_t *c, char buf[USED_ROOM])
         (void)snprintf(buf, USED_ROOM, "%9s of %-8s", json_size(c, "used_bytes", used),
                        json_size(c, "capacity_bytes", capacity));
     return buf;
+}
+
+bool weak_text(const json_t *c, char *buf, size_t room)
+{
+    json_int_t n = json_number(c, "weak_objects");
+    double health = json_number_value(json_object_get(c, "health"));
+    (void)snprintf(buf, room, "health %.3g in the store: %lld%s object%s below health_warning%s", health, (long long)n,
+                   json_is_true(json_object_get(c, "weak_or_more")) ? " or more" : "", n == 1 ? " is" : "s are",
+                   health < 0 ? ", some with too few hosts to be read" : "");
+    return n;
 }
 
 json_int_t json_number(const json_t *j, const char *key)

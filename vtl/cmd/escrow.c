@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -40,28 +39,7 @@ int cmd_escrow_key(const struct command_line *cl)
     return rc ? fail("%s", err.text) : EXIT_DONE;
 }
 
-/* ---- the second place ---- */
-
-int escrow_open_place(const struct vtl_config *cfg, struct objstore **place, struct errtext *err)
-{
-    struct stat st;
-    const struct objstore_config oc = {.type = "dir", .path = cfg->escrow.path, .prefix = "", .note = log_note};
-    if (!cfg->escrow.path[0])
-        return errtext_set(err, -EINVAL, "%s: [escrow] path is not set: there is no place for an escrow", cfg->file);
-    /* A directory that is not mounted would be made anew, on this very disk. */
-    if (stat(cfg->escrow.path, &st) || !S_ISDIR(st.st_mode))
-        return errtext_set(err, -ENOENT, "[escrow] path %s is no directory: is it mounted?", cfg->escrow.path);
-    int rc = objstore_open(&oc, place, err);
-    return rc ? rc : (*place)->ops->check(*place, NULL, err);
-}
-
-int escrow_list_own(const struct vtl_config *cfg, struct objstore *place, struct escrow_entry **out, size_t *n,
-                    struct errtext *err)
-{
-    struct escrow_last last;
-    escrow_last_read(cfg, &last);
-    return escrow_list(place, last.id[0] ? last.id : NULL, out, n, err);
-}
+/* ---- escrow list, check ---- */
 
 static json_t *entry_json(const struct escrow_entry *e)
 {
@@ -75,42 +53,55 @@ static void print_entry(const struct escrow_entry *e, const char *verdict)
     printf("%s  %10s  %s%s\n", human_time(e->created, when), human_size(e->size, size), e->key, verdict);
 }
 
-static int each_entry(const struct command_line *cl, const struct vtl_config *cfg, bool check, bool all)
+struct entries {
+    const struct command_line *cl;
+    const struct vtl_config *cfg;
+    bool check, all; /* check: read them; all: not only the newest of this library */
+    struct objstore *place;
+    struct escrow_entry *v;
+    size_t n;
+};
+
+/* True: one of them is not good. */
+static bool show_entries(const struct entries *x)
 {
-    struct errtext err = {""};
-    struct objstore *place = NULL;
-    struct escrow_entry *v = NULL;
-    size_t n = 0;
     bool bad = false;
-    char old[200];
     json_t *list = json_array();
-    int rc = escrow_open_place(cfg, &place, &err);
-    if (!rc)
-        rc = check && !all ? escrow_list_own(cfg, place, &v, &n, &err) : escrow_list(place, NULL, &v, &n, &err);
-    if (rc)
-        fail("%s", err.text);
-    for (size_t i = check && !all && n ? n - 1 : 0; !rc && i < n; i++) {
-        int damaged = check ? escrow_get(place, &v[i], -1, &err) : 0;
-        if (damaged)
+    for (size_t i = x->check && !x->all && x->n ? x->n - 1 : 0; i < x->n; i++) {
+        struct errtext err = {""};
+        if (x->check && escrow_get(x->place, &x->v[i], -1, NULL, &err))
             bad = fail("%s", err.text);
-        else if (cl->json)
-            json_array_append_new(list, entry_json(&v[i]));
+        else if (x->cl->json)
+            json_array_append_new(list, entry_json(&x->v[i]));
         else
-            print_entry(&v[i], check ? "  good" : "");
+            print_entry(&x->v[i], x->check ? "  good" : "");
     }
-    if (!rc && !n && check)
-        bad = fail("there is no escrow in %s: \"s3vtl escrow run\" makes one", cfg->escrow.path);
-    else if (!rc && check && escrow_tell_age(cfg, old, sizeof(old)))
-        bad = fail("%s", old);
-    else if (!rc && !n && !cl->json && !cl->quiet)
-        printf("There is no escrow in %s yet.\n", cfg->escrow.path);
-    if (cl->json && !rc)
+    if (x->cl->json)
         print_json(list);
     json_decref(list);
-    free(v);
-    if (place)
-        place->ops->close(place);
-    return rc || bad ? EXIT_FAILED : EXIT_DONE;
+    return bad;
+}
+
+static int each_entry(struct entries *x)
+{
+    struct errtext err = {""};
+    char old[500], where[ESCROW_WHERE];
+    int rc = escrow_open_place(x->cfg, &x->place, NULL, &err);
+    if (!rc)
+        rc = x->check && !x->all ? escrow_list_own(x->cfg, x->place, &x->v, &x->n, &err)
+                                 : escrow_list(x->place, NULL, &x->v, &x->n, NULL, &err);
+    bool bad = rc ? fail("%s", err.text) : show_entries(x);
+    escrow_where(x->cfg, where);
+    if (!rc && !x->n && x->check)
+        bad = fail("there is no escrow in %s: \"s3vtl escrow run\" makes one", where);
+    else if (!rc && x->check && escrow_tell_age(x->cfg, old, sizeof(old)))
+        bad = fail("%s", old);
+    else if (!rc && !x->n && !x->cl->json && !x->cl->quiet)
+        printf("There is no escrow in %s yet.\n", where);
+    free(x->v);
+    if (x->place)
+        x->place->ops->close(x->place);
+    return bad ? EXIT_FAILED : EXIT_DONE;
 }
 
 static int list_or_check(const struct command_line *given, bool check)
@@ -122,7 +113,13 @@ static int list_or_check(const struct command_line *given, bool check)
     struct vtl_config *cfg = load_config(&cl);
     if (!cfg)
         return EXIT_FAILED;
-    int status = each_entry(&cl, cfg, check, all);
+    struct entries x = {.cl = &cl, .cfg = cfg, .check = check, .all = all};
+    bool needless = escrow_is_needless(cfg, NULL);
+    if (needless && cl.json)
+        puts("[]");
+    else if (needless && !cl.quiet)
+        puts(ESCROW_NEEDLESS);
+    int status = needless ? EXIT_DONE : each_entry(&x);
     config_free(cfg);
     return status;
 }
@@ -160,17 +157,43 @@ static int read_secret(const char *file, uint8_t secret[ESCROW_KEY_SIZE], struct
     return rc;
 }
 
+/* The encrypted file: one here; or, if it is called as "escrow list" shows it, from the second place, by way of a file
+ * without a name beside the new one. A descriptor, or a negative errno with *err. */
+static int open_sealed(const struct command_line *cl, const char *from, const char *to, struct errtext *err)
+{
+    char dir[4200];
+    struct objstore *place = NULL;
+    struct escrow_entry e;
+    int fd = open(from, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 || errno != ENOENT || !escrow_is_key(from))
+        return fd >= 0 ? fd : errtext_set(err, -errno, "%s: %s", from, strerror(errno));
+    const char *slash = strrchr(to, '/');
+    (void)snprintf(dir, sizeof(dir), "%.*s", slash ? (int)(slash - to) + 1 : 1, slash ? to : ".");
+    struct vtl_config *cfg = load_config(cl);
+    if (!cfg)
+        return errtext_set(err, -EINVAL, "%s: no file here, and for the second place a configuration is needed", from);
+    int rc = escrow_open_place(cfg, &place, NULL, err);
+    if (!rc)
+        rc = escrow_find(place, from, &e, NULL, err);
+    fd = rc ? rc : open(dir, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+    if (!rc && fd < 0)
+        fd = errtext_set(err, -errno, "a file in %s: %s", dir, strerror(errno));
+    if (fd >= 0 && (rc = escrow_get(place, &e, fd, NULL, err))) {
+        close(fd);
+        fd = rc;
+    }
+    if (place)
+        place->ops->close(place);
+    config_free(cfg);
+    return fd;
+}
+
 /* Into a file beside the new one, which gets its name only when all of it is right. */
-static int open_to(const char *from, const uint8_t *secret, const char *to, char **manifest, struct errtext *err)
+static int open_to(int in, const char *from, const uint8_t *secret, const char *to, char **manifest,
+                   struct errtext *err)
 {
     char part[4200];
-    struct stat st;
-    if (!stat(to, &st))
-        return errtext_set(err, -EEXIST, "%s exists: name a new file", to);
     (void)snprintf(part, sizeof(part), "%.4000s.part", to);
-    int in = open(from, O_RDONLY | O_CLOEXEC);
-    if (in < 0)
-        return errtext_set(err, -errno, "%s: %s", from, strerror(errno));
     int out = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     struct errtext why = {""};
     int rc = out < 0 ? errtext_set(err, -errno, "%s: %s", part, strerror(errno))
@@ -183,11 +206,25 @@ static int open_to(const char *from, const uint8_t *secret, const char *to, char
         rc = errtext_set(err, -errno, "%s: %s", to, strerror(errno));
     if (out >= 0 && rc)
         (void)unlink(part);
+    return rc;
+}
+
+/* What is there is never replaced. */
+static int restore(const struct command_line *cl, const uint8_t *secret, const char *to, char **manifest,
+                   struct errtext *err)
+{
+    struct stat st;
+    if (!stat(to, &st))
+        return errtext_set(err, -EEXIST, "%s exists: name a new file", to);
+    int in = open_sealed(cl, cl->argv[0], to, err);
+    if (in < 0)
+        return in;
+    int rc = open_to(in, cl->argv[0], secret, to, manifest, err);
     close(in);
     return rc;
 }
 
-#define RESTORE_USAGE "escrow restore FILE --key FILE|- --to FILE"
+#define RESTORE_USAGE "escrow restore FILE|NAME --key FILE|- --to FILE"
 
 int cmd_escrow_restore(const struct command_line *given)
 {
@@ -204,7 +241,7 @@ int cmd_escrow_restore(const struct command_line *given)
     int rc = secret ? read_secret(key, secret, &err)
                     : errtext_set(&err, -ENOMEM, "no locked memory for the key: %s (ulimit -l)", strerror(errno));
     if (!rc)
-        rc = open_to(cl.argv[0], secret, to, &manifest, &err);
+        rc = restore(&cl, secret, to, &manifest, &err);
     secret_free(secret, ESCROW_KEY_SIZE);
     if (rc)
         return fail("%s", err.text);

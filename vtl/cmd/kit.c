@@ -34,7 +34,7 @@ static void print_newest(const struct vtl_config *c)
     struct errtext err = {""};
     size_t n = 0;
     char when[HUMAN_ROOM];
-    int rc = escrow_open_place(c, &place, &err);
+    int rc = escrow_open_place(c, &place, NULL, &err);
     if (!rc)
         rc = escrow_list_own(c, place, &v, &n, &err);
     if (rc)
@@ -46,6 +46,19 @@ static void print_newest(const struct vtl_config *c)
     free(v);
     if (place)
         place->ops->close(place);
+}
+
+/* With all that its configuration needs, should this host be gone. */
+static void print_place(const struct vtl_config *c)
+{
+    if (!c->escrow.url[0]) {
+        have("escrows are in", c->escrow.path);
+        return;
+    }
+    have("escrows are in", c->escrow.url);
+    have("  bucket", c->escrow.bucket);
+    have("  prefix", c->escrow.prefix);
+    have("  region", c->escrow.region);
 }
 
 static void print_keep(const struct vtl_config *c, enum kind kind)
@@ -63,14 +76,18 @@ static void print_keep(const struct vtl_config *c, enum kind kind)
     have("serial prefix", c->library.serial_prefix);
     have("target", c->iscsi.target);
     if (kind != PLAIN) {
-        have("escrows are in", c->escrow.path);
+        print_place(c);
         have("for the key", c->escrow.public_key);
-        if (c->escrow.path[0])
+        if (config_has_escrow(c))
             print_newest(c);
     }
     printf("\nWhat only you have: fill it in by hand, and keep this page away from that house\n");
     blank("access key of the store");
     blank("secret key of the store");
+    if (kind != PLAIN && c->escrow.url[0]) {
+        blank("access key of the escrows");
+        blank("secret key of the escrows");
+    }
     if (kind != PLAIN) {
         blank("recovery phrase (12 words)");
         blank("");
@@ -83,9 +100,15 @@ static void print_keep(const struct vtl_config *c, enum kind kind)
 static void print_catalogue(const struct vtl_config *c, enum kind kind)
 {
     const char *service = kind == RENTERD ? "renterd" : "s3d";
-    printf("  1. Get the newest escrow from %s.\n"
-           "     s3vtl escrow restore FILE --key - --to catalogue.sqlite     (type the key, then Ctrl-D)\n",
-           c->escrow.path[0] ? c->escrow.path : "its place");
+    char where[ESCROW_WHERE];
+    if (c->escrow.url[0])
+        printf("  1. Install s3vtl, and write [store] and [escrow] of its configuration with the values above.\n"
+               "     s3vtl escrow list                                           (the newest is the last)\n"
+               "     s3vtl escrow restore NAME --key - --to catalogue.sqlite     (type the key, then Ctrl-D)\n");
+    else
+        printf("  1. Get the newest escrow from %s.\n"
+               "     s3vtl escrow restore FILE --key - --to catalogue.sqlite     (type the key, then Ctrl-D)\n",
+               c->escrow.path[0] ? escrow_where(c, where) : "its place");
     printf("  2. Install %s, and DO NOT START IT YET: on an empty database it knows none of your objects%s.\n", service,
            kind == S3D ? ",\n     and deletes every file that waits in its uploads" : "");
     if (kind == RENTERD)
@@ -125,6 +148,8 @@ int cmd_kit(const struct command_line *cl)
     enum kind kind = kind_of(cfg);
     print_keep(cfg, kind);
     print_order(cfg, kind);
+    if (escrow_is_needless(cfg, NULL))
+        printf("\n%s\n", ESCROW_NEEDLESS);
     if (!strcmp(cfg->store.type, "s3") && !strcmp(cfg->store.kind, "auto"))
         printf(
             "\nNote: [store] kind is auto. If the store is renterd or s3d, set it, and print this page again: it then "

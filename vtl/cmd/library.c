@@ -56,7 +56,7 @@ static void print_missing(const char *barcode, const json_t *deep)
                                                      : "");
 }
 
-static void print_backlog(FILE *to, const json_t *backlog)
+void print_only_here(FILE *to, const json_t *backlog)
 {
     size_t i;
     json_t *t;
@@ -100,14 +100,14 @@ static int print_rebuild(const struct command_line *cl, const struct rebuild_opt
     size_t i;
     json_t *t;
     if (rc) {
-        print_backlog(stderr, json_object_get(r, "backlog"));
+        print_only_here(stderr, json_object_get(r, "backlog"));
         return fail("%s", err->text);
     }
     if (cl->json) {
         print_json(r);
     } else {
         print_rebuilt(r);
-        print_backlog(stdout, json_object_get(r, "backlog"));
+        print_only_here(stdout, json_object_get(r, "backlog"));
     }
     json_array_foreach(json_object_get(r, "failed"), i, t)
         fail("%s could not be rebuilt: %s%s", json_words(t, "barcode"), json_words(t, "error"),
@@ -124,11 +124,12 @@ int cmd_library_rebuild(const struct command_line *given)
     struct progress *progress = NULL;
     struct rebuild_options o = {.force = take_flag(&cl, "--force"),
                                 .deep = take_flag(&cl, "--deep"),
+                                .shelf = take_flag(&cl, "--shelf"),
                                 .discard_backlog = take_flag(&cl, "--discard-backlog"),
                                 .dry_run = take_flag(&cl, "--dry-run"),
                                 .progress = show_scan,
                                 .count = show_count};
-    if (!check_arguments(&cl, 0, false, "library rebuild [--force] [--deep] [--discard-backlog] [--dry-run]"))
+    if (!check_arguments(&cl, 0, false, "library rebuild [--force] [--deep] [--discard-backlog] [--shelf] [--dry-run]"))
         return EXIT_USAGE;
     struct vtl_config *cfg = load_config(&cl);
     if (!cfg)

@@ -34,6 +34,14 @@ static const struct subcommand table[] = {
                                                                         "wait until nothing is only on this disk")
          OPTION("--offsite", "and until the store has nothing on its own disk only; it is asked to hurry"),
      cmd_flush},
+    {NULL, "handover", "",
+     "make all of it safe in the store, stop serving and give the library up, for another gateway of the same "
+     "configuration to take over",
+     cmd_handover},
+    {NULL, "takeover", "[--force]",
+     "take the library over from another gateway of the same configuration, as the store has it; then \"serve\". "
+     "Harmless if this one has it" OPTION("--force", "although the other has not handed it over: it must be gone"),
+     cmd_takeover},
     {NULL, "reload", "",
      "have the serving library read its configuration and keys again; sessions go on, and either all is taken or "
      "nothing",
@@ -44,10 +52,11 @@ static const struct subcommand table[] = {
      cmd_setup},
     {"library", "init", "", "create the state and claim the store's prefix; harmless if already done",
      cmd_library_init},
-    {"library", "rebuild", "[--force] [--deep] [--discard-backlog] [--dry-run]",
+    {"library", "rebuild", "[--force] [--deep] [--discard-backlog] [--shelf] [--dry-run]",
      "recreate the state from the store alone" OPTION("--force  ", "set an existing state aside")
          OPTION("--deep   ", "read all segments of cartridges whose heads or maps are lost")
-             OPTION("--discard-backlog", "set aside what is only on this disk")
+             OPTION("--discard-backlog", "set aside what is only on this disk") OPTION(
+                 "--shelf  ", "put every cartridge on the shelf, which this gateway shares with one of another name")
                  OPTION("--dry-run", "only report what would be found"),
      cmd_library_rebuild},
     {"library", "gc", "[--dry-run]",
@@ -85,7 +94,8 @@ static const struct subcommand table[] = {
     {"escrow", "key", "", "make the pair of keys of an escrow, and print it once", cmd_escrow_key},
     {"escrow", "run", "[--force]",
      "copy the catalogue of renterd or s3d, encrypted, to the second place that [escrow] names, and read it "
-     "back" OPTION("--force", "even if no cartridge was committed since the last one"),
+     "back; serve does so by itself with [escrow] every" OPTION(
+         "--force", "even if no cartridge was committed since the last one"),
      cmd_escrow_run},
     {"escrow", "list", "", "list what is in the second place", cmd_escrow_list},
     {"escrow", "check", "[--all]",
@@ -93,9 +103,10 @@ static const struct subcommand table[] = {
      "and "
      "cartridges were written since" OPTION("--all", "every one"),
      cmd_escrow_check},
-    {"escrow", "restore", "FILE --key FILE|- --to FILE",
-     "open one, on whatever host, without a configuration" OPTION("--key FILE",
-                                                                  "holds the secret key; -: standard input")
+    {"escrow", "restore", "FILE|NAME --key FILE|- --to FILE",
+     "open one: a file, on whatever host, without a configuration; or one in the second place, called as \"escrow "
+     "list\" "
+     "shows it" OPTION("--key FILE", "holds the secret key; -: standard input")
          OPTION("--to FILE ", "becomes the store's catalogue, an SQLite database"),
      cmd_escrow_restore},
     {NULL, "kit", "", "print the page to keep on paper: what to keep where, and how to restore", cmd_kit},

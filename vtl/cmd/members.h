@@ -14,6 +14,11 @@ static inline uint64_t member_number(const json_t *j, const char *key)
     return n > 0 ? (uint64_t)n : 0;
 }
 
+static inline double member_real(const json_t *j, const char *key)
+{
+    return json_number_value(json_object_get(j, key));
+}
+
 /* "" where there is none. Valid as long as j. */
 static inline const char *member_text(const json_t *j, const char *key)
 {

@@ -24,6 +24,7 @@ enum { MOST_CLIENTS = 16, CLIENT_SILENCE_S = 10 };
 /* All is the thread's but what start and stop touch while there is none. */
 struct metrics {
     struct ask ask;
+    struct escrower *escrower; /* or NULL */
     struct MHD_Daemon *daemon;
     pthread_t thread;
     int stop_fd; /* an eventfd */
@@ -34,10 +35,16 @@ struct metrics {
 static void scrape(struct metrics *m, struct strbuf *out)
 {
     struct metrics_seen s = {.now = (uint64_t)time(NULL)};
+    struct escrow_view escrow;
     json_t *figures, *status;
     ask_all(&m->ask, &figures, &status);
     s.figures = figures;
     s.status = status;
+    escrower_view(m->escrower, &escrow);
+    s.has_escrow = config_has_escrow(m->ask.cfg) || escrow.is;
+    s.escrow_created = escrow.created;
+    s.escrow_waits = escrow.waits;
+    s.escrow_trouble = escrow.trouble[0] != '\0';
     ask_disk(m->ask.cfg->library.state_dir, &s.disk_free, &s.disk_size);
     metrics_text(&s, out);
     json_decref(figures);
@@ -124,7 +131,7 @@ static int listen_on(const struct vtl_config *cfg, struct errtext *err)
     return rc;
 }
 
-int metrics_start(const struct vtl_config *cfg, struct metrics **out, struct errtext *err)
+int metrics_start(const struct vtl_config *cfg, struct escrower *escrower, struct metrics **out, struct errtext *err)
 {
     *out = NULL;
     if (!cfg->metrics.listen[0])
@@ -136,6 +143,7 @@ int metrics_start(const struct vtl_config *cfg, struct metrics **out, struct err
     int rc = m ? 0 : -ENOMEM;
     if (m) {
         m->ask = (struct ask){cfg, -1};
+        m->escrower = escrower;
         m->stop_fd = eventfd(0, EFD_CLOEXEC);
         m->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, m, MHD_OPTION_LISTEN_SOCKET, fd,
                                      MHD_OPTION_CONNECTION_LIMIT, (unsigned)MOST_CLIENTS, MHD_OPTION_CONNECTION_TIMEOUT,

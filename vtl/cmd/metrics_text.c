@@ -108,6 +108,27 @@ static void add_offsite(struct strbuf *out, const json_t *o)
         text(o, "trouble") != NULL);
 }
 
+/* Each family is there always; where the service does not tell, there is none of it. */
+static void add_health(struct strbuf *out, const json_t *h)
+{
+    static const char *const severities[] = {"warning", "critical"};
+    const json_t *worst = json_object_get(h, "worst"), *f;
+    family(out, "store_health", "gauge",
+           "Health of the worst object, as the store's service tells: 1 is as it should be.");
+    if (json_is_number(worst))
+        sample(out, "store_health", json_number_value(worst));
+    family(out, "store_health_trouble", "gauge", "1 while the state of the store's service cannot be found out.");
+    if (h)
+        sample(out, "store_health_trouble", text(h, "trouble") != NULL);
+    family(out, "store_findings", "gauge", "What the store's service lacks to keep data, or to take more.");
+    for (size_t i = 0; h && i < sizeof(severities) / sizeof(severities[0]); i++) {
+        size_t k, n = 0;
+        json_array_foreach(json_object_get(h, "findings"), k, f) n +=
+            text(f, "severity") && !strcmp(text(f, "severity"), severities[i]);
+        labelled(out, "store_findings", "severity", severities[i], (double)n);
+    }
+}
+
 static void add_figures(struct strbuf *out, const json_t *f)
 {
     one(out, "store_trouble", "1 while requests to the store fail or do not get on.",
@@ -156,14 +177,14 @@ struct column {
 static bool value_of(const json_t *j, const struct column *c, uint64_t now, double *out)
 {
     const json_t *v = json_object_get(j, c->key);
-    double since = (double)json_integer_value(v);
+    double since = json_number_value(v);
     if (c->kind == FLAG)
         *out = v && !json_is_null(v) && !json_is_false(v);
     else if (c->kind == AGE)
         *out = v && since < (double)now ? (double)now - since : 0;
     else
         *out = since;
-    return c->kind != NUMBER || json_is_integer(v);
+    return c->kind != NUMBER || json_is_number(v);
 }
 
 static void add_columns(struct strbuf *out, const json_t *list, const char *label, const struct column *c, uint64_t now)
@@ -211,6 +232,10 @@ static void add_cartridges(struct strbuf *out, const json_t *list, uint64_t now)
          NUMBER},
         {"cartridge_backlog_bytes", "Bytes that no head in the store names yet.", "local_only_bytes", NUMBER},
         {"cartridge_backlog_age_seconds", "How long the oldest of them have waited.", "backlog_since", AGE},
+        {"cartridge_health", "Health of its worst object in the store; none where the store does not tell.", "health",
+         NUMBER},
+        {"cartridge_weak_objects", "Its objects whose health is below health_warning; the same.", "weak_objects",
+         NUMBER},
         {"cartridge_fenced", "1 if another gateway owns it: this one may not write it.", "fenced", FLAG},
         {"cartridge_trouble", "1 if status tells of trouble with it.", "trouble", FLAG},
         {"cartridge_damaged_objects", "Blocks and filemarks that the last verify could not read; none before a verify.",
@@ -226,11 +251,22 @@ static void add_status(struct strbuf *out, const json_t *s, uint64_t now)
     one(out, "library_warning", "1 if status warns of something that concerns the whole library.",
         text(s, "warning") != NULL);
     add_offsite(out, json_object_get(json_object_get(s, "store"), "offsite"));
+    add_health(out, json_object_get(json_object_get(s, "store"), "health"));
     add_elements(out, json_object_get(s, "elements"));
     add_drives(out, json_object_get(s, "drives"), now);
     one(out, "cartridges", "Cartridges, in elements and on the shelf.",
         (double)json_array_size(json_object_get(s, "cartridges")));
     add_cartridges(out, json_object_get(s, "cartridges"), now);
+}
+
+static void add_escrow(struct strbuf *out, const struct metrics_seen *s)
+{
+    uint64_t waits = s->escrow_waits && s->escrow_waits < s->now ? s->now - s->escrow_waits : 0;
+    one(out, "escrow_timestamp_seconds", "When the newest escrow was made; 0: there is none.",
+        (double)s->escrow_created);
+    one(out, "escrow_waiting_seconds", "How long something is committed already that no escrow knows.", (double)waits);
+    one(out, "escrow_trouble", "1 if status warns of the escrow: it is too old, or none can be made.",
+        s->escrow_trouble);
 }
 
 void metrics_text(const struct metrics_seen *s, struct strbuf *out)
@@ -244,6 +280,8 @@ void metrics_text(const struct metrics_seen *s, struct strbuf *out)
         one(out, "disk_free_bytes", "Free on the file system of state_dir.", (double)s->disk_free);
         one(out, "disk_size_bytes", "Size of that file system.", (double)s->disk_size);
     }
+    if (s->has_escrow)
+        add_escrow(out, s);
     if (s->figures)
         add_figures(out, s->figures);
     if (s->status)

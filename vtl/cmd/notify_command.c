@@ -29,7 +29,7 @@ const char *notify_severity(const struct notify_message *m)
     if (m->state == NOTIFY_OVER || m->state == NOTIFY_TEST)
         return "ok";
     return e == EVENT_DAMAGE || e == EVENT_FENCED || e == EVENT_SPOOL_LOST || e == EVENT_WRITE_LOST ||
-                   e == EVENT_NO_ANSWER
+                   e == EVENT_NO_ANSWER || e == EVENT_SERVICE_UNWELL
                ? "critical"
                : "warning";
 }

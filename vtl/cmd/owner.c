@@ -38,7 +38,11 @@ int owner_become(const struct vtl_config *cfg, struct errtext *err)
                                  cfg->store.ca_file,
                                  cfg->iscsi.chap_password_file,
                                  cfg->iscsi.mutual_password_file,
-                                 cfg->store.proxy_password_file};
+                                 cfg->store.proxy_password_file,
+                                 cfg->store.admin_password_file,
+                                 cfg->escrow.credentials_file,
+                                 cfg->escrow.ca_file,
+                                 cfg->escrow.proxy_password_file};
     int rc = 0;
     for (size_t i = 0; !rc && i < sizeof(files) / sizeof(files[0]); i++)
         rc = config_is_systemd(files[i]) ? 0 : check_readable(cfg, files[i], user, err);

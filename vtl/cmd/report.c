@@ -6,6 +6,7 @@
 
 #include "base/strbuf.h"
 #include "vtl/cmd/cmd.h"
+#include "vtl/cmd/escrow.h"
 #include "vtl/cmd/mail.h"
 #include "vtl/cmd/report_judge.h"
 
@@ -113,17 +114,23 @@ static void add_trouble(struct strbuf *out, const json_t *r)
 {
     size_t i;
     json_t *j;
-    char a[HUMAN_ROOM], b[HUMAN_ROOM];
+    char a[HUMAN_ROOM], b[HUMAN_ROOM], weak[100];
     strbuf_adds(out, "\nTROUBLE\n");
     size_t empty = out->len;
     const json_t *store = json_object_get(r, "store");
     if (json_is_string(json_object_get(r, "warning")))
         strbuf_addf(out, "%s\n", json_words(r, "warning"));
+    if (json_is_string(json_object_get(json_object_get(r, "escrow"), "trouble")))
+        strbuf_addf(out, "%s\n", json_words(json_object_get(r, "escrow"), "trouble"));
     if (json_is_string(json_object_get(store, "trouble")))
         strbuf_addf(out, "the store, for %s: %s\n", human_duration((uint64_t)json_number(store, "since_ms") / 1000, a),
                     json_words(store, "trouble"));
     json_array_foreach(json_object_get(r, "cartridges"), i, j) if (json_is_string(json_object_get(j, "trouble")))
         strbuf_addf(out, "%s: %s\n", json_words(j, "barcode"), json_words(j, "trouble"));
+    json_array_foreach(json_object_get(json_object_get(store, "health"), "findings"), i, j)
+        strbuf_addf(out, "%s: %s\n", json_words(j, "severity"), json_words(j, "text"));
+    json_array_foreach(json_object_get(r, "cartridges"), i, j) if (weak_text(j, weak, sizeof(weak)))
+        strbuf_addf(out, "%s: %s\n", json_words(j, "barcode"), weak);
     json_array_foreach(json_object_get(r, "cartridges"), i, j) if (json_number(j, "lost_objects"))
         strbuf_addf(out, "%s: damaged: %lld objects cannot be read, as found %s\n", json_words(j, "barcode"),
                     (long long)json_number(j, "lost_objects"), when(j, "verified", a));
@@ -143,6 +150,8 @@ static void compose(struct strbuf *out, const json_t *r, const char *line)
     strbuf_addf(out, "accepted by the store  %s\n", json_size(r, "accepted_bytes", a));
     if (json_object_get(r, "offsite_bytes"))
         strbuf_addf(out, "off-site               %s\n", json_size(r, "offsite_bytes", a));
+    if (json_number(json_object_get(r, "escrow"), "created"))
+        strbuf_addf(out, "catalogue in escrow    %s\n", when(json_object_get(r, "escrow"), "created", a));
     add_all_written(out, r);
     add_local(out, r);
     add_trouble(out, r);
@@ -213,6 +222,8 @@ int cmd_report(const struct command_line *given)
     json_int_t from = (json_int_t)((uint64_t)time(NULL) - ms / 1000);
     json_t *r = call_library(cfg, json_pack("{s:s, s:I}", "op", "report", "since", from));
     uint64_t age = cfg->notify.backlog_age / 1000;
+    if (r)
+        escrow_add(cfg, r);
     config_free(cfg);
     if (!r)
         return unknown("the library could not be asked");

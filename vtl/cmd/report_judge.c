@@ -55,6 +55,19 @@ static bool is_fenced(const json_t *c, uint64_t now, uint64_t limit)
     return is_true(c, "fenced");
 }
 
+/* Too few hosts are left to read something of it. */
+static bool is_unreadable(const json_t *c, uint64_t now, uint64_t limit)
+{
+    (void)now;
+    (void)limit;
+    return member_real(c, "health") < 0;
+}
+
+static bool is_weak(const json_t *c, uint64_t now, uint64_t limit)
+{
+    return member_number(c, "weak_objects") && !is_unreadable(c, now, limit);
+}
+
 static bool is_old(const json_t *c, uint64_t now, uint64_t limit)
 {
     uint64_t since = member_number(c, "backlog_since");
@@ -74,6 +87,8 @@ static const struct {
     {is_damaged, REPORT_CRITICAL, "damaged"},
     {is_lost, REPORT_CRITICAL, "lost in the spool"},
     {is_fenced, REPORT_CRITICAL, "fenced (another gateway owns it)"},
+    {is_unreadable, REPORT_CRITICAL, "with too few hosts in the store to be read"},
+    {is_weak, REPORT_WARNING, "low in health in the store"},
     {is_old, REPORT_WARNING, "only on this disk for too long"},
     {is_in_other_trouble, REPORT_WARNING, "in trouble"},
 };
@@ -156,9 +171,27 @@ static void judge_store(struct verdict *v, const json_t *r)
         reason(v, REPORT_WARNING);
         strbuf_adds(&v->why, member_text(r, "warning"));
     }
+    if (member_text(json_object_get(r, "escrow"), "trouble")[0]) {
+        reason(v, REPORT_WARNING);
+        strbuf_adds(&v->why, member_text(json_object_get(r, "escrow"), "trouble"));
+    }
     if (member_number(r, "damaged_records")) {
         reason(v, REPORT_WARNING);
         strbuf_addf(&v->why, "%" PRIu64 " records of this report are damaged", member_number(r, "damaged_records"));
+    }
+}
+
+/* What the store's service lacks. */
+static void judge_findings(struct verdict *v, const json_t *r, enum report_level level)
+{
+    size_t i;
+    json_t *f;
+    json_array_foreach(json_object_get(json_object_get(json_object_get(r, "store"), "health"), "findings"), i, f)
+    {
+        if (!strcmp(member_text(f, "severity"), "critical") != (level == REPORT_CRITICAL))
+            continue;
+        reason(v, level);
+        strbuf_addf(&v->why, "%.300s", member_text(f, "text"));
     }
 }
 
@@ -225,8 +258,10 @@ enum report_level report_judge(const json_t *r, uint64_t backlog_age, char *line
     struct strbuf written = {.data = NULL};
     judge_cartridges(&v, r, backlog_age, REPORT_CRITICAL);
     judge_happenings(&v, r, REPORT_CRITICAL);
+    judge_findings(&v, r, REPORT_CRITICAL);
     judge_serving(&v, r);
     judge_store(&v, r);
+    judge_findings(&v, r, REPORT_WARNING);
     judge_cartridges(&v, r, backlog_age, REPORT_WARNING);
     judge_happenings(&v, r, REPORT_WARNING);
     tell_written(&written, r);

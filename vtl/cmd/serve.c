@@ -17,6 +17,7 @@
 #include "vtl/library/control.h"
 #include "vtl/cmd/before.h"
 #include "vtl/cmd/cmd.h"
+#include "vtl/cmd/escrower.h"
 #include "vtl/cmd/metrics.h"
 #include "vtl/cmd/password.h"
 #include "vtl/cmd/serve_log.h"
@@ -137,10 +138,37 @@ static bool wait_for_end(struct tgt *t, struct reloading *r, int signals)
 
 /* ---- the end ---- */
 
+/* How much is off-site, as the library said last. */
+struct left {
+    bool is_sias; /* the store keeps what it accepted on its own disk first, and tells */
+    uint64_t offsite;
+};
+
+static void take_left(struct left *l, const json_t *answer)
+{
+    const json_t *bytes = json_object_get(answer, "offsite_bytes");
+    if (bytes)
+        l->offsite = (uint64_t)json_integer_value(bytes);
+}
+
+/* Before the flush, should that end without an answer, as it does when nobody waits for the store. */
+static void ask_what_is_offsite(const struct vtl_config *cfg, struct left *l)
+{
+    json_t *request = json_pack("{s:s}", "op", "status"), *r = NULL;
+    if (!control_call(cfg, request, SERVICE_ASK_MS, &r, NULL))
+        take_left(l, r);
+    const char *kind = json_words(json_object_get(r, "store"), "kind");
+    l->is_sias = json_object_get(r, "offsite_bytes") && (!strcmp(kind, "renterd") || !strcmp(kind, "s3d"));
+    json_decref(request);
+    json_decref(r);
+}
+
 struct flush {
+    struct left *left;
     const struct vtl_config *cfg;
     int over; /* the connection that was kept for this */
     struct errtext err;
+    bool hand_over;
     int rc, done_fd; /* an eventfd */
 };
 
@@ -151,6 +179,9 @@ static void *flush_thread(void *arg)
     f->rc = control_call_over(f->over, f->cfg, request, &result, &f->err);
     if (f->rc == -EPIPE || f->rc == -ECONNRESET) /* lost on the way to tgtd: ask as anybody does */
         f->rc = control_call(f->cfg, request, 0, &result, &f->err);
+    if (!f->rc)
+        take_left(f->left, result);
+    f->hand_over = !f->rc && json_is_true(json_object_get(result, "hand_over"));
     json_decref(request);
     json_decref(result);
     (void)eventfd_write(f->done_fd, 1);
@@ -174,13 +205,15 @@ static void wait_for_flush(const struct flush *f, struct tgt *t, int signals)
 /* Flushes everything to the configured durability, then stops tgtd. With durability = remote and a store that does not
  * answer this waits for minutes; a second signal cuts it short, and the module then answers the flush with what is
  * only on this disk. */
-static int flush_and_stop(struct tgt *t, const struct vtl_config *cfg, int signals, struct errtext *err)
+static int flush_and_stop(struct tgt *t, const struct vtl_config *cfg, int signals, struct left *left,
+                          struct errtext *err)
 {
-    struct flush f = {.cfg = cfg, .over = t->stop_fd, .err = {""}, .done_fd = eventfd(0, EFD_CLOEXEC)};
+    struct flush f = {.left = left, .cfg = cfg, .over = t->stop_fd, .err = {""}, .done_fd = eventfd(0, EFD_CLOEXEC)};
     pthread_t thread = 0;
     struct errtext why = {""};
     int made = f.done_fd < 0 ? -errno : thread_start(&thread, "flush", flush_thread, &f);
     service_stopping();
+    ask_what_is_offsite(cfg, left);
     if (made)
         f.rc = errtext_set(&f.err, made, "cannot flush: %s", strerror(-made));
     else
@@ -192,20 +225,27 @@ static int flush_and_stop(struct tgt *t, const struct vtl_config *cfg, int signa
         close(f.done_fd);
     if (f.rc)
         return errtext_set(err, f.rc, "%s", f.err.text);
-    return rc ? errtext_set(err, rc, "%s", why.text) : 0;
+    if (rc)
+        return errtext_set(err, rc, "%s", why.text);
+    return f.hand_over ? library_hand_over(cfg, err) : 0;
 }
 
-/* What status would say of the state as it was left. */
-static void tell_what_is_left(const struct vtl_config *cfg)
+/* What status would say of the state as it was left; and what the store has, and did not bring off-site. */
+static void tell_what_is_left(const struct vtl_config *cfg, const struct left *l)
 {
     struct library *lib = NULL;
     json_t *request = json_pack("{s:s}", "op", "status");
     json_t *r = library_open(cfg, 0, &lib, NULL) ? NULL : library_call(lib, request, NULL);
     json_int_t n = json_number(r, "local_only_cartridges");
-    char size[HUMAN_ROOM], text[100] = "stopped; nothing is only on this disk";
+    uint64_t stored = (uint64_t)json_number(r, "stored_bytes"), missing = stored > l->offsite ? stored - l->offsite : 0;
+    char size[HUMAN_ROOM], text[200] = "stopped; nothing is only on this disk";
     if (n)
         (void)snprintf(text, sizeof(text), "stopped; %s are only on this disk, in %lld cartridge%s",
                        json_size(r, "local_only_bytes", size), (long long)n, n == 1 ? "" : "s");
+    size_t at = strlen(text);
+    if (l->is_sias && missing)
+        (void)snprintf(text + at, sizeof(text) - at, "; %s that the store accepted were not off-site yet",
+                       human_size(missing, size));
     if (r)
         service_stopped(text);
     json_decref(r);
@@ -222,22 +262,52 @@ static int ended_by_itself(struct tgt *t, struct errtext *err)
 }
 
 /* Monitoring that does not work is no reason not to serve. */
-static struct metrics *begin_metrics(const struct vtl_config *cfg)
+static struct metrics *begin_metrics(const struct vtl_config *cfg, struct escrower *e)
 {
     struct metrics *m = NULL;
     struct errtext err = {""};
-    if (metrics_start(cfg, &m, &err))
+    if (metrics_start(cfg, e, &m, &err))
         log_err("%s; serving without /metrics", err.text);
     return m;
 }
 
-static struct watcher *begin_watching(const struct vtl_config *cfg)
+static struct watcher *begin_watching(const struct vtl_config *cfg, struct escrower *e)
 {
     struct watcher *w = NULL;
-    int rc = watcher_start(cfg, &w);
+    int rc = watcher_start(cfg, e, &w);
     if (rc)
         log_err("cannot watch the library: %s; serving without notifications", strerror(-rc));
     return w;
+}
+
+static struct escrower *begin_escrows(const struct vtl_config *cfg)
+{
+    struct escrower *e = NULL;
+    int rc = escrower_start(cfg, &e);
+    if (rc)
+        log_err("cannot make escrows: %s; serving without", strerror(-rc));
+    return e;
+}
+
+/* Whatever else serve does beside tgtd, begun once that is ready, and ended after it. */
+struct company {
+    struct escrower *escrower;
+    struct metrics *metrics;
+    struct watcher *watcher;
+};
+
+static void begin_company(struct company *c, const struct vtl_config *cfg)
+{
+    c->escrower = begin_escrows(cfg);
+    c->metrics = begin_metrics(cfg, c->escrower);
+    c->watcher = begin_watching(cfg, c->escrower);
+}
+
+static void end_company(struct company *c)
+{
+    watcher_stop(c->watcher);
+    metrics_stop(c->metrics);
+    escrower_stop(c->escrower);
 }
 
 static int run(const struct vtl_config *cfg, const char *module, int signals)
@@ -246,6 +316,7 @@ static int run(const struct vtl_config *cfg, const char *module, int signals)
     struct errtext err = {""};
     struct serve_log log = {.fd = -1, .level = (int)cfg->log.level};
     struct reloading reload = {.cfg = cfg, .log = &log};
+    struct left left = {.offsite = 0};
     bool served = false;
     int rc = tgt_start(&t, cfg, module, &err);
     int no_pump = serve_log_start(&log, t.log_fd);
@@ -256,13 +327,14 @@ static int run(const struct vtl_config *cfg, const char *module, int signals)
     if (rc) {
         (void)tgt_stop(&t, NULL); /* the first error says more */
     } else {
+        struct company company;
         served = true;
-        struct metrics *m = begin_metrics(cfg);
-        struct watcher *w = begin_watching(cfg);
+        begin_company(&company, cfg);
         service_ready(cfg);
-        rc = wait_for_end(&t, &reload, signals) ? flush_and_stop(&t, cfg, signals, &err) : ended_by_itself(&t, &err);
-        watcher_stop(w);
-        metrics_stop(m);
+        bool asked = wait_for_end(&t, &reload, signals);
+        escrower_cancel(company.escrower);
+        rc = asked ? flush_and_stop(&t, cfg, signals, &left, &err) : ended_by_itself(&t, &err);
+        end_company(&company);
     }
     end_reload(&reload);
     if (t.stop_fd >= 0)
@@ -270,7 +342,7 @@ static int run(const struct vtl_config *cfg, const char *module, int signals)
     serve_log_end(&log);
     int status = rc ? fail("%s", err.text) : EXIT_DONE;
     if (served)
-        tell_what_is_left(cfg);
+        tell_what_is_left(cfg, &left);
     return status;
 }
 
@@ -284,6 +356,8 @@ static int check_all(const struct vtl_config *cfg, bool yes, struct errtext *err
         rc = password_check(cfg, err);
     if (!rc)
         rc = check_state(cfg, yes, err);
+    if (!rc)
+        rc = library_may_serve(cfg, err);
     if (!rc)
         rc = before_store(cfg, err);
     if (!rc)

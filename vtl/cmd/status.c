@@ -88,6 +88,27 @@ static void print_offsite(const json_t *s)
         print_wrapped("    ", json_words(told, "why"));
 }
 
+/* How the store's service is, where it tells. */
+static void print_health(const json_t *store)
+{
+    const json_t *h = json_object_get(store, "health"), *worst = json_object_get(h, "worst");
+    json_int_t weak = json_number(h, "weak_cartridges");
+    size_t i;
+    json_t *f;
+    if (json_is_number(worst)) {
+        printf("health                 %.3g at worst, as %s tells", json_number_value(worst),
+               json_words(store, "kind"));
+        if (weak)
+            printf("; %lld cartridge%s below %.3g", (long long)weak, weak == 1 ? "" : "s",
+                   json_number_value(json_object_get(h, "limit")));
+        putchar('\n');
+    }
+    if (json_is_string(json_object_get(h, "trouble")))
+        print_wrapped("WARNING: the state of the store's service cannot be found out: ", json_words(h, "trouble"));
+    json_array_foreach(json_object_get(h, "findings"), i, f) print_wrapped(
+        strcmp(json_words(f, "severity"), "critical") ? "WARNING: " : "CRITICAL: ", json_words(f, "text"));
+}
+
 /* As they hold now. */
 static void print_limits(const json_t *store)
 {
@@ -139,6 +160,7 @@ static void print_summary(const json_t *s)
     }
     if (json_is_string(json_object_get(s, "warning")))
         printf("WARNING: %s\n", json_words(s, "warning"));
+    print_health(json_object_get(s, "store"));
     print_store(json_object_get(s, "store"));
     print_escrow(json_object_get(s, "escrow"));
 }
@@ -200,8 +222,11 @@ static void fold(struct fold *f, uint16_t address)
 
 static void print_trouble(const json_t *c)
 {
+    char weak[100];
     if (json_is_string(json_object_get(c, "trouble")))
         printf("    %s\n", json_words(c, "trouble"));
+    if (weak_text(c, weak, sizeof(weak)))
+        printf("    %s\n", weak);
 }
 
 static void print_slots(const json_t *s)
@@ -302,17 +327,6 @@ static unsigned part_of(const char *name)
                                       : 0;
 }
 
-static void add_escrow(const struct vtl_config *cfg, json_t *status)
-{
-    struct escrow_last last;
-    char text[200];
-    escrow_last_read(cfg, &last);
-    bool old = escrow_tell_age(cfg, text, sizeof(text));
-    json_object_set_new(status, "escrow",
-                        json_pack("{s:I, s:I, s:o}", "created", (json_int_t)last.created, "missing_bytes",
-                                  (json_int_t)last.missing, "trouble", old ? json_string(text) : json_null()));
-}
-
 int cmd_status(const struct command_line *given)
 {
     struct command_line cl = *given;
@@ -327,8 +341,8 @@ int cmd_status(const struct command_line *given)
     if (!cfg)
         return EXIT_FAILED;
     json_t *r = call_library_served(cfg, json_pack("{s:s}", "op", "status"), &served);
-    if (r && cfg->escrow.path[0])
-        add_escrow(cfg, r);
+    if (r)
+        escrow_add(cfg, r);
     if (r && cl.json)
         print_json(r);
     else if (r)

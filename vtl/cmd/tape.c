@@ -84,12 +84,12 @@ static void print_cartridges(const json_t *list)
            "ONLY ON THIS DISK");
     json_array_foreach(list, i, t)
     {
-        printf("%-*s %-17s %-10s %s  %17s%s%s%s\n", width, json_words(t, "barcode"),
+        printf("%-*s %-17s %-10s %s  %17s%s%s%s%s\n", width, json_words(t, "barcode"),
                element_name((uint16_t)json_number(t, "address"), where), type_of(t, type), used_of_cartridge(t, used),
                json_size(t, "local_only_bytes", local),
                json_is_true(json_object_get(t, "write_protected")) ? " write protected" : "",
                json_is_true(json_object_get(t, "fenced")) ? " FENCED" : "",
-               json_number(t, "lost_objects") ? " DAMAGED" : "");
+               json_number(t, "lost_objects") ? " DAMAGED" : "", json_number(t, "weak_objects") ? " WEAK" : "");
         if (json_is_string(json_object_get(t, "trouble")))
             printf("    %s\n", json_words(t, "trouble"));
     }
@@ -126,12 +126,17 @@ static void print_pair(const char *group, const char *key, const json_t *v)
             text = human_time((uint64_t)json_integer_value(v), shown);
     if (json_is_integer(v) && n > 6 && !strcmp(key + n - 6, "_bytes"))
         text = human_size((uint64_t)json_integer_value(v), shown);
+    if (json_is_real(v)) {
+        (void)snprintf(shown, sizeof(shown), "%.3g", json_real_value(v));
+        text = shown;
+    }
     if (!strcmp(name, "address"))
         text = element_name((uint16_t)json_integer_value(v), shown);
     (void)printf("%-26s %s\n",
                  !strcmp(name, "local_only_bytes") ? "only on this disk"
                  : !strcmp(name, "accepted_bytes") ? "accepted by the store"
                  : !strcmp(name, "offsite_bytes")  ? "off-site"
+                 : !strcmp(name, "health")         ? "health in the store"
                  : !strcmp(name, "address")        ? "where"
                                                    : name,
                  text);

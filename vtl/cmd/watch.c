@@ -23,7 +23,10 @@ static const struct {
     [WATCH_DAMAGE] = {EVENT_DAMAGE, EVENT_DAMAGE, 0, 0, 60},
     [WATCH_FENCED] = {EVENT_FENCED, EVENT_FENCED, 0, 0, 60},
     [WATCH_LOST] = {EVENT_SPOOL_LOST, EVENT_SPOOL_LOST, 0, 0, 60},
+    [WATCH_HEALTH] = {EVENT_HEALTH_LOW, EVENT_HEALTH_OVER, 300, 60, 300},
+    [WATCH_SERVICE] = {EVENT_SERVICE_UNWELL, EVENT_SERVICE_WELL, 300, 60, 300},
     [WATCH_SILENT] = {EVENT_NO_ANSWER, EVENT_ANSWERS, 120, 0, 30},
+    [WATCH_ESCROW] = {EVENT_ESCROW_OLD, EVENT_ESCROW_OVER, 3600, 60, 60},
 };
 
 /* ---- what a look means ---- */
@@ -94,6 +97,15 @@ static void look_at_disk(const struct watch_seen *seen, struct watch_sign *s)
                    human_size(seen->disk_free, left), human_size(seen->least_free, least));
 }
 
+static void look_at_escrow(const struct watch_seen *seen, struct watch_sign *s)
+{
+    if (!seen->escrow)
+        return;
+    s->is = seen->escrow[0] ? WATCH_BAD : WATCH_GOOD;
+    s->since = seen->escrow_since;
+    (void)snprintf(s->text, sizeof(s->text), "%s", seen->escrow);
+}
+
 static uint64_t damage_of(const json_t *c)
 {
     return member_number(c, "lost_objects");
@@ -136,6 +148,60 @@ static void look_at_cartridges(const struct watch_seen *seen, struct watch_sign 
         (void)snprintf(s->text, sizeof(s->text), "%s %s%s%.400s", first, what, why[0] ? ": " : "", why);
 }
 
+/* NULL: not known now. Where nobody tells, all is well. */
+static const json_t *health_of(const struct watch_seen *seen, struct watch_sign *s)
+{
+    const json_t *health = json_object_get(json_object_get(seen->status, "store"), "health");
+    if (!seen->status || member_text(health, "trouble")[0])
+        return NULL;
+    s->is = WATCH_GOOD;
+    return health;
+}
+
+static void look_at_health(const struct watch_seen *seen, struct watch_sign *s)
+{
+    const json_t *health = health_of(seen, s), *worst = NULL;
+    size_t i;
+    json_t *c;
+    json_array_foreach(json_object_get(seen->status, "cartridges"), i, c)
+    {
+        if (!health || !member_number(c, "weak_objects"))
+            continue;
+        s->weight++;
+        if (!worst || member_real(c, "health") < member_real(worst, "health"))
+            worst = c;
+    }
+    if (!s->weight)
+        return;
+    s->is = WATCH_BAD;
+    (void)snprintf(s->text, sizeof(s->text),
+                   "%s has a health of %.3g in the store, less than %.3g (%" PRIu64 " cartridge%s so low)",
+                   member_text(worst, "barcode"), member_real(worst, "health"), member_real(health, "limit"), s->weight,
+                   s->weight == 1 ? "" : "s");
+}
+
+/* What is only a warning is in status. */
+static void look_at_service(const struct watch_seen *seen, struct watch_sign *s)
+{
+    const json_t *health = health_of(seen, s);
+    size_t i;
+    json_t *f;
+    const char *first = "";
+    json_array_foreach(json_object_get(health, "findings"), i, f)
+    {
+        if (strcmp(member_text(f, "severity"), "critical") != 0)
+            continue;
+        first = s->weight++ ? first : member_text(f, "text");
+    }
+    if (!s->weight)
+        return;
+    s->is = WATCH_BAD;
+    (void)snprintf(s->text, sizeof(s->text), "%.450s", first);
+    if (s->weight > 1)
+        (void)snprintf(s->text + strlen(s->text), sizeof(s->text) - strlen(s->text), "; and %" PRIu64 " more",
+                       s->weight - 1);
+}
+
 void watch_look(const struct watch_seen *seen, struct watch_sign signs[WATCH_KINDS])
 {
     memset(signs, 0, WATCH_KINDS * sizeof(*signs));
@@ -143,9 +209,12 @@ void watch_look(const struct watch_seen *seen, struct watch_sign signs[WATCH_KIN
     look_at_store(seen, &signs[WATCH_STORE]);
     look_at_backlog(seen, &signs[WATCH_BACKLOG]);
     look_at_disk(seen, &signs[WATCH_DISK]);
+    look_at_escrow(seen, &signs[WATCH_ESCROW]);
     look_at_cartridges(seen, &signs[WATCH_DAMAGE], damage_of, "damaged: see tape show");
     look_at_cartridges(seen, &signs[WATCH_FENCED], fenced_of, "fenced: another gateway owns it");
     look_at_cartridges(seen, &signs[WATCH_LOST], lost_of, "lost a file of the spool");
+    look_at_health(seen, &signs[WATCH_HEALTH]);
+    look_at_service(seen, &signs[WATCH_SERVICE]);
 }
 
 /* ---- when it is told ---- */

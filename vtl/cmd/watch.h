@@ -16,7 +16,10 @@ enum watch_kind {
     WATCH_DAMAGE,
     WATCH_FENCED,
     WATCH_LOST,
+    WATCH_HEALTH,
+    WATCH_SERVICE,
     WATCH_SILENT,
+    WATCH_ESCROW,
     WATCH_KINDS
 };
 
@@ -27,6 +30,8 @@ struct watch_seen {
     uint64_t disk_free, disk_size;  /* bytes; size 0: not known */
     uint64_t least_free;            /* [notify] disk_free; 0: never trouble */
     uint64_t backlog_age;           /* [notify] backlog_age, in seconds */
+    const char *escrow;             /* what is wrong with escrows; "": nothing, or none are wanted; NULL: not known */
+    uint64_t escrow_since;          /* it is so since then; 0: not known */
 };
 
 /* What it means for one kind of trouble. */

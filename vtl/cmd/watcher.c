@@ -23,6 +23,7 @@ enum { EVERY_MS = 15000, MOMENTS_S = 24 * 3600 };
 /* All is the thread's but what start and stop touch while there is none. */
 struct watcher {
     const struct vtl_config *cfg;
+    struct escrower *escrower; /* or NULL */
     struct notifier *notifier; /* NULL: nobody is to be told but the log and the report */
     pthread_t thread;
     int stop_fd; /* an eventfd */
@@ -96,7 +97,8 @@ static const char *text_of(const json_t *j, const char *key)
 /* The library logs the others itself, when it sees them. */
 static bool is_ours_to_log(enum watch_kind kind)
 {
-    return kind == WATCH_BACKLOG || kind == WATCH_DISK || kind == WATCH_SILENT;
+    return kind == WATCH_BACKLOG || kind == WATCH_DISK || kind == WATCH_SILENT || kind == WATCH_ESCROW ||
+           kind == WATCH_HEALTH || kind == WATCH_SERVICE;
 }
 
 static void tell(struct watcher *w, enum watch_kind kind, enum watch_says says)
@@ -182,9 +184,13 @@ static void look(struct watcher *w)
     struct watch_sign signs[WATCH_KINDS];
     struct watch_seen seen = {
         .now = now_of(w), .least_free = w->cfg->notify.disk_free, .backlog_age = w->cfg->notify.backlog_age / 1000};
+    struct escrow_view escrow;
     json_t *figures, *status;
     ask_all(&w->ask, &figures, &status);
     ask_disk(w->cfg->library.state_dir, &seen.disk_free, &seen.disk_size);
+    escrower_view(w->escrower, &escrow);
+    seen.escrow = escrow.known ? escrow.trouble : NULL;
+    seen.escrow_since = escrow.failed ? escrow.failed : escrow.waits;
     seen.figures = figures;
     seen.status = status;
     if (figures) {
@@ -223,13 +229,14 @@ static void free_watcher(struct watcher *w)
     free(w);
 }
 
-int watcher_start(const struct vtl_config *cfg, struct watcher **out)
+int watcher_start(const struct vtl_config *cfg, struct escrower *escrower, struct watcher **out)
 {
     struct watcher *w = calloc(1, sizeof(*w));
     *out = NULL;
     if (!w)
         return -ENOMEM;
     w->cfg = cfg;
+    w->escrower = escrower;
     w->ask = (struct ask){cfg, -1};
     w->speed = notify_speed();
     w->began = (uint64_t)time(NULL);

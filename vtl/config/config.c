@@ -8,12 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <ini.h>
 
-#define MAX_KEYS 64
 #define CREDENTIALS_DIRECTORY "CREDENTIALS_DIRECTORY" /* systemd's name for it */
 #define SERVICE_CREDENTIALS "/run/credentials/s3vtl.service"
 #define TEXT_OF(macro) TEXT_OF_(macro)
@@ -23,8 +23,8 @@ struct loader {
     struct vtl_config *c;
     FILE *f;
     int line;
-    int line_of[MAX_KEYS]; /* the line that sets each key; 0: none */
-    char values[MAX_KEYS][256];
+    int line_of[CONFIG_MAX_KEYS]; /* the line that sets each key; 0: none */
+    char values[CONFIG_MAX_KEYS][256];
     struct errtext *err;
     bool failed;
     int read_error; /* errno */
@@ -147,7 +147,7 @@ static int take(void *user, const char *section, const char *name, const char *v
         return 1;
     }
     l->line_of[i] = l->line;
-    l->c->given[i / 64] |= 1ull << i % 64;
+    l->c->given[i] = true;
     (void)snprintf(l->values[i], sizeof(l->values[i]), "%s", value);
     const char *right = in_quotes(value) ? "is in quotes: write it without" : config_keys[i].set(l->c, value);
     if (right) {
@@ -237,14 +237,13 @@ static int no_path(struct loader *l)
 }
 
 /* Only what has a name has names below it. */
-static int check_style(struct loader *l)
+static int check_style(struct loader *l, const char *section, const char *url, const char *style)
 {
-    const struct vtl_config *c = l->c;
-    const char *host = strstr(c->store.url, "://") + 3;
-    if (strcmp(c->store.style, "virtual") != 0 ||
+    const char *host = strstr(url, "://") + 3;
+    if (strcmp(style, "virtual") != 0 ||
         (host[0] != '[' && strpbrk(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")))
         return 0;
-    return complain(l, "store", "style", "needs a host name in url, not an address: the bucket goes before it");
+    return complain(l, section, "style", "needs a host name in url, not an address: the bucket goes before it");
 }
 
 static int check_admin(struct loader *l)
@@ -278,17 +277,15 @@ static int check_offsite(struct loader *l)
         "is where it is to be");
 }
 
-static int check_proxy(struct loader *l)
+static int check_proxy(struct loader *l, const char *section, const struct objstore_config *at, const char *file)
 {
-    const struct vtl_config *c = l->c;
-    const char *user = c->store.proxy_user, *file = c->store.proxy_password_file;
-    if (!c->store.proxy[0] && (user[0] || file[0] || c->store.no_proxy[0]))
-        return complain(l, "store", "proxy", "required with proxy_user, proxy_password_file and no_proxy");
-    if (user[0] && !file[0])
-        return complain(l, "store", "proxy_password_file", "required with the user: a file with the password");
-    if (file[0] && !user[0])
-        return complain(l, "store", "proxy_user", "required with the password file");
-    return check_secret(l, "store", "proxy_password_file", file, c->store.proxy_password_path);
+    if (!at->proxy[0] && (at->proxy_user[0] || file[0] || at->no_proxy[0]))
+        return complain(l, section, "proxy", "required with proxy_user, proxy_password_file and no_proxy");
+    if (at->proxy_user[0] && !file[0])
+        return complain(l, section, "proxy_password_file", "required with the user: a file with the password");
+    if (file[0] && !at->proxy_user[0])
+        return complain(l, section, "proxy_user", "required with the password file");
+    return check_secret(l, section, "proxy_password_file", file, at->proxy_password_file);
 }
 
 /* What only type = s3 has, and would do nothing else. */
@@ -305,21 +302,23 @@ static int check_only_s3(struct loader *l)
 static int check_store(struct loader *l)
 {
     const struct vtl_config *c = l->c;
+    struct objstore_config at;
     if (!strcmp(c->store.type, "dir") && !strcmp(c->store.path, c->library.state_dir))
         return complain(l, "store", "path", "must not be the state_dir: give the store a directory of its own");
     if (!strcmp(c->store.type, "dir"))
         return c->store.path[0] ? check_only_s3(l) : no_path(l);
     if (!c->store.url[0])
         return complain(l, "store", "url", "required with type = s3, such as http://127.0.0.1:8080");
-    int rc = check_style(l);
+    int rc = check_style(l, "store", c->store.url, c->store.style);
     if (rc)
         return rc;
     if (!c->store.bucket[0])
         return complain(l, "store", "bucket", "required with type = s3");
     /* Without credentials_file they are in the environment: of serve, but not of every command. */
     rc = check_secret(l, "store", "credentials_file", c->store.credentials_file, c->store.credentials_path);
+    config_store(c, &at);
     if (!rc)
-        rc = check_proxy(l);
+        rc = check_proxy(l, "store", &at, c->store.proxy_password_file);
     return rc ? rc : check_readable(l, "store", "ca_file", c->store.ca_file);
 }
 
@@ -343,17 +342,63 @@ static int check_access(struct loader *l)
     return rc;
 }
 
+/* What is kept with the store goes with it. */
+static int check_escrow_is_elsewhere(struct loader *l)
+{
+    const struct vtl_config *c = l->c;
+    bool s3 = !strcmp(c->escrow.type, "s3");
+    if (strcmp(c->escrow.type, c->store.type) != 0)
+        return 0;
+    if (s3 ? strcasecmp(c->escrow.url, c->store.url) != 0 : strcmp(c->escrow.path, c->store.path) != 0)
+        return 0;
+    return complain(l, "escrow", s3 ? "url" : "path", "must not be the store itself: it would be lost with it");
+}
+
+static int check_escrow_s3(struct loader *l)
+{
+    const struct vtl_config *c = l->c;
+    struct objstore_config at;
+    if (!c->escrow.url[0])
+        return complain(l, "escrow", "url", "required with type = s3, such as https://s3.example.com");
+    if (!c->escrow.bucket[0])
+        return complain(l, "escrow", "bucket", "required with type = s3");
+    if (!c->escrow.credentials_file[0])
+        return complain(l, "escrow", "credentials_file", "required with type = s3: a file with the keys");
+    int rc = check_style(l, "escrow", c->escrow.url, c->escrow.style);
+    if (!rc)
+        rc = check_secret(l, "escrow", "credentials_file", c->escrow.credentials_file, c->escrow.credentials_path);
+    config_escrow(c, &at);
+    if (!rc)
+        rc = check_proxy(l, "escrow", &at, c->escrow.proxy_password_file);
+    return rc ? rc : check_readable(l, "escrow", "ca_file", c->escrow.ca_file);
+}
+
+/* All of it, or none. */
 static int check_escrow(struct loader *l)
 {
     const struct vtl_config *c = l->c;
-    bool used = c->escrow.public_key[0] || c->escrow.exchange[0];
-    if (!c->escrow.path[0])
-        return used ? complain(l, "escrow", "path", "required: a directory on another disk or host") : 0;
+    bool s3 = !strcmp(c->escrow.type, "s3");
+    bool used = s3 || c->escrow.path[0] || c->escrow.url[0] || c->escrow.bucket[0] || c->escrow.public_key[0] ||
+                c->escrow.exchange[0] || c->escrow.every;
+    if (!used)
+        return 0;
+    if (!s3 && (c->escrow.url[0] || c->escrow.bucket[0]))
+        return complain(l, "escrow", c->escrow.url[0] ? "url" : "bucket",
+                        "needs type = s3 in [escrow]: type is dir, by default too");
+    if (!s3 && !c->escrow.path[0])
+        return complain(l, "escrow", "path",
+                        "required: a directory on another disk or host; or type = s3 with url, bucket and "
+                        "credentials_file");
+    int rc = s3 ? check_escrow_s3(l) : 0;
+    if (!rc)
+        rc = check_escrow_is_elsewhere(l);
+    if (rc)
+        return rc;
     if (!c->escrow.public_key[0])
-        return complain(l, "escrow", "public_key", "required with path: \"s3vtl escrow key\" makes a pair");
+        return complain(l, "escrow", "public_key", "required: \"s3vtl escrow key\" makes a pair");
     if (!c->escrow.exchange[0])
         return complain(l, "escrow", "exchange",
-                        "required with path: a directory into which the store writes and from which s3vtl reads");
+                        "required: a directory into which the store writes and from which s3vtl reads");
     return 0;
 }
 
@@ -446,6 +491,10 @@ static int make_paths(struct vtl_config *c)
     if (!rc)
         rc = resolve(c->store.proxy_password_file, &c->store.proxy_password_path);
     if (!rc)
+        rc = resolve(c->escrow.credentials_file, &c->escrow.credentials_path);
+    if (!rc)
+        rc = resolve(c->escrow.proxy_password_file, &c->escrow.proxy_password_path);
+    if (!rc)
         rc = resolve(c->iscsi.chap_password_file, &c->iscsi.chap_password_path);
     return rc ? rc : resolve(c->iscsi.mutual_password_file, &c->iscsi.mutual_password_path);
 }
@@ -524,6 +573,31 @@ static void free_store(struct vtl_config *c)
     free_all(texts, sizeof(texts) / sizeof(texts[0]));
 }
 
+static void free_escrow(struct vtl_config *c)
+{
+    char *const texts[] = {
+        c->escrow.type,
+        c->escrow.path,
+        c->escrow.url,
+        c->escrow.bucket,
+        c->escrow.prefix,
+        c->escrow.region,
+        c->escrow.credentials_file,
+        c->escrow.credentials_path,
+        c->escrow.profile,
+        c->escrow.ca_file,
+        c->escrow.style,
+        c->escrow.proxy,
+        c->escrow.no_proxy,
+        c->escrow.proxy_user,
+        c->escrow.proxy_password_file,
+        c->escrow.proxy_password_path,
+        c->escrow.public_key,
+        c->escrow.exchange,
+    };
+    free_all(texts, sizeof(texts) / sizeof(texts[0]));
+}
+
 void config_free(struct vtl_config *c)
 {
     if (!c)
@@ -547,11 +621,9 @@ void config_free(struct vtl_config *c)
         c->metrics.listen,
         c->notify.command,
         c->notify.url,
-        c->escrow.path,
-        c->escrow.public_key,
-        c->escrow.exchange,
     };
     free_store(c);
+    free_escrow(c);
     free_all(texts, sizeof(texts) / sizeof(texts[0]));
     free(c);
 }
@@ -592,6 +664,36 @@ void config_store(const struct vtl_config *c, struct objstore_config *out)
         .proxy_user = c->store.proxy_user,
         .proxy_password_file = c->store.proxy_password_path,
         .proxy_password_by_systemd = config_is_systemd(c->store.proxy_password_file),
+    };
+}
+
+bool config_has_escrow(const struct vtl_config *c)
+{
+    return c->escrow.path[0] || c->escrow.url[0];
+}
+
+/* One transfer at a time, of what is no service with a catalogue of its own. */
+void config_escrow(const struct vtl_config *c, struct objstore_config *out)
+{
+    *out = (struct objstore_config){
+        .type = c->escrow.type,
+        .path = c->escrow.path,
+        .url = c->escrow.url,
+        .bucket = c->escrow.bucket,
+        .prefix = c->escrow.prefix,
+        .region = c->escrow.region,
+        .credentials_file = c->escrow.credentials_path,
+        .credentials_by_systemd = config_is_systemd(c->escrow.credentials_file),
+        .profile = c->escrow.profile,
+        .ca_file = c->escrow.ca_file[0] ? c->escrow.ca_file : NULL,
+        .style = c->escrow.style,
+        .kind = "s3",
+        .parallel = 1,
+        .proxy = c->escrow.proxy,
+        .no_proxy = c->escrow.no_proxy,
+        .proxy_user = c->escrow.proxy_user,
+        .proxy_password_file = c->escrow.proxy_password_path,
+        .proxy_password_by_systemd = config_is_systemd(c->escrow.proxy_password_file),
     };
 }
 

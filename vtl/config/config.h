@@ -15,14 +15,15 @@
 #define CONFIG_MAX_STATE_DIR 88
 #define CONFIG_MAX_SLOTS 60000
 #define CONFIG_MAX_PARALLEL 64
+#define CONFIG_MAX_KEYS 96
 
 /* What a sync waits for; each holds what those before it do. */
 enum durability { DURABILITY_LOCAL, DURABILITY_REMOTE, DURABILITY_OFFSITE };
 
 /* The struct owns all strings; none is NULL ("" = not set). Defaults are in brackets. */
 struct vtl_config {
-    char *file;     /* the path it was read from */
-    uint64_t given[2]; /* bit i % 64 of i / 64: the file sets the i-th key (config_show); otherwise its default applies */
+    char *file;                  /* the path it was read from */
+    bool given[CONFIG_MAX_KEYS]; /* the file sets the i-th key (config_show); otherwise its default applies */
     struct {
         char *name;             /* [s3vtl] [A-Za-z0-9._-]{1,32} */
         char *state_dir;        /* absolute, at most CONFIG_MAX_STATE_DIR characters; no default */
@@ -51,8 +52,9 @@ struct vtl_config {
         char *kind;                                      /* [auto] auto | s3 | renterd | s3d */
         char *admin_url;                                 /* [""] = none: of renterd's or s3d's admin interface */
         char *admin_password_file, *admin_password_path; /* as credentials_path */
-        char *credentials_path; /* where credentials_file is, also when it is systemd:NAME; "": in the environment */
-        unsigned parallel;      /* [4] 1..64 */
+        char *credentials_path;  /* where credentials_file is, also when it is systemd:NAME; "": in the environment */
+        unsigned parallel;       /* [4] 1..64 */
+        unsigned health_warning; /* [0.5] in thousandths */
         char *upload_limit, *download_limit; /* [unlimited] as the file has them, */
         struct obj_rates upload, download;   /* and what they say */
         char *proxy;                         /* [""] = none: http://host[:port] */
@@ -86,11 +88,17 @@ struct vtl_config {
     struct {
         enum log_level level; /* [info] what is less than this is not logged by serve */
     } log;
-    struct {
-        char *path;       /* [""] = none: a directory on another disk or host */
-        char *public_key; /* "escrow-public:..."; with path */
-        char *exchange;   /* [""]: a directory into which the store writes and from which we read */
+    struct {        /* the second place, by keys of the same names and meaning as the store's; config_has_escrow */
+        char *type; /* [dir] dir | s3 */
+        char *path; /* [""] = none: a directory on another disk or host */
+        char *url;  /* [""] = none: another S3 service */
+        char *bucket, *prefix, *region, *credentials_file, *profile, *ca_file, *style;
+        char *credentials_path; /* as the store's */
+        char *proxy, *no_proxy, *proxy_user, *proxy_password_file, *proxy_password_path;
+        char *public_key; /* "escrow-public:..." */
+        char *exchange;   /* a directory into which the store writes and from which we read */
         unsigned keep;    /* [24] 1..1000 */
+        uint64_t every;   /* [off] in milliseconds; 0: serve makes none */
     } escrow;
 };
 
@@ -101,6 +109,9 @@ struct vtl_config {
 int config_load(const char *file, struct vtl_config **out, struct errtext *err);
 void config_free(struct vtl_config *c);
 void config_store(const struct vtl_config *c, struct objstore_config *out); /* for objstore_open; borrows c's strings */
+/* The same of the second place for escrows; is there one? */
+void config_escrow(const struct vtl_config *c, struct objstore_config *out);
+bool config_has_escrow(const struct vtl_config *c);
 /* Is what is written to this cartridge to be stored without what others hold already? */
 bool config_dedups(const struct vtl_config *c, const char *barcode);
 /* "local", "remote", "offsite": as the file spells it. */
@@ -128,6 +139,9 @@ bool config_describe(size_t i, struct config_described *out);
 bool config_parse_size(const char *s, uint64_t *bytes);
 /* "5s", "500ms", "2m", "1h", "7d" to milliseconds; false if s is no time. */
 bool config_parse_time(const char *s, uint64_t *ms);
+/* "0", "0.5", "0.125", "1": 0 to 1 with three decimals at most; false if s is none. And back, as short as can be. */
+bool config_parse_fraction(const char *s, unsigned *thousandths);
+void config_show_fraction(unsigned thousandths, char *buf, size_t room);
 /* Is this value of a key that names a file with secrets "systemd:NAME", a credential that systemd gives a service? */
 bool config_is_systemd(const char *value);
 

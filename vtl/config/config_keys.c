@@ -264,9 +264,14 @@ TEXT(iscsi, addresses)
 #define URL_RULE "must be http://host[:port] or https://host[:port]"
 #define ADMIN_URL_RULE "must be http://host[:port] or https://host[:port], without a path, user or password"
 
+/* What [store] and [escrow] have both. */
+static const char *set_type(char **field, const char *value)
+{
+    return !strcmp(value, "dir") || !strcmp(value, "s3") ? set_text(field, value) : "must be dir or s3";
+}
 TEXT(store, type)
 {
-    return !strcmp(value, "dir") || !strcmp(value, "s3") ? set_text(&c->store.type, value) : "must be dir or s3";
+    return set_type(&c->store.type, value);
 }
 TEXT(store, path)
 {
@@ -289,49 +294,71 @@ static const char *wrong_host(const char *host)
     return host_ok(text, false) ? NULL : URL_RULE;
 }
 
-TEXT(store, url)
+static const char *set_url(char **field, const char *value)
 {
     bool http = !strncasecmp(value, "http://", 7), https = !strncasecmp(value, "https://", 8);
     if (value[0] && !http && !https)
         return URL_RULE;
     const char *wrong = value[0] ? wrong_host(value + (https ? 8 : 7)) : NULL;
-    return wrong ? wrong : set_text(&c->store.url, value);
+    return wrong ? wrong : set_text(field, value);
 }
-TEXT(store, bucket)
+TEXT(store, url)
+{
+    return set_url(&c->store.url, value);
+}
+static const char *set_bucket(char **field, const char *value)
 {
     bool ok = !value[0] || only(value, ".-", 3, 63);
     for (const char *p = value; *p; p++)
         ok = ok && !isupper((unsigned char)*p);
-    return ok ? set_text(&c->store.bucket, value) : "must be a bucket name: 3 to 63 of a-z 0-9 . -";
+    return ok ? set_text(field, value) : "must be a bucket name: 3 to 63 of a-z 0-9 . -";
 }
-TEXT(store, prefix)
+TEXT(store, bucket)
+{
+    return set_bucket(&c->store.bucket, value);
+}
+static const char *set_prefix(char **field, const char *value)
 {
     /* The rules for store keys: leaves room for the rest of a key, and has no "." or ".." between slashes. */
     bool ok = !value[0] || (only(value, "._-/", 1, 200) && objstore_key_ok(value));
-    return ok ? set_text(&c->store.prefix, value)
+    return ok ? set_text(field, value)
               : "must be A-Z a-z 0-9 . _ - and single slashes, with no slash at either end and no . or .. between";
+}
+TEXT(store, prefix)
+{
+    return set_prefix(&c->store.prefix, value);
+}
+static const char *set_region(char **field, const char *value)
+{
+    return only(value, "-", 1, 40) ? set_text(field, value) : "must be a region such as us-east-1";
 }
 TEXT(store, region)
 {
-    return only(value, "-", 1, 40) ? set_text(&c->store.region, value) : "must be a region such as us-east-1";
+    return set_region(&c->store.region, value);
 }
 TEXT(store, credentials_file)
 {
     return secret_file(&c->store.credentials_file, value);
 }
+static const char *set_profile(char **field, const char *value)
+{
+    return only(value, "._-@+:", 1, 64) ? set_text(field, value) : "must be 1 to 64 of A-Z a-z 0-9 . _ - @ + :";
+}
 TEXT(store, profile)
 {
-    return only(value, "._-@+:", 1, 64) ? set_text(&c->store.profile, value)
-                                        : "must be 1 to 64 of A-Z a-z 0-9 . _ - @ + :";
+    return set_profile(&c->store.profile, value);
 }
 TEXT(store, ca_file)
 {
     return optional_path(&c->store.ca_file, value);
 }
+static const char *set_style(char **field, const char *value)
+{
+    return !strcmp(value, "path") || !strcmp(value, "virtual") ? set_text(field, value) : "must be path or virtual";
+}
 TEXT(store, style)
 {
-    return !strcmp(value, "path") || !strcmp(value, "virtual") ? set_text(&c->store.style, value)
-                                                               : "must be path or virtual";
+    return set_style(&c->store.style, value);
 }
 TEXT(store, kind)
 {
@@ -350,6 +377,16 @@ TEXT(store, admin_password_file)
     return secret_file(&c->store.admin_password_file, value);
 }
 NUMBER(store, parallel, 1, 64, "must be a number from 1 to 64")
+static void show_store_health_warning(const struct vtl_config *c, char *buf, size_t room)
+{
+    config_show_fraction(c->store.health_warning, buf, room);
+}
+static const char *set_store_health_warning(struct vtl_config *c, const char *value)
+{
+    return config_parse_fraction(value, &c->store.health_warning)
+               ? NULL
+               : "must be a number from 0 to 1 with at most three decimals, such as 0.5";
+}
 TEXT(store, upload_limit)
 {
     const char *wrong = config_parse_rates(value, &c->store.upload);
@@ -360,27 +397,38 @@ TEXT(store, download_limit)
     const char *wrong = config_parse_rates(value, &c->store.download);
     return wrong ? wrong : set_text(&c->store.download_limit, value);
 }
-TEXT(store, proxy)
+static const char *set_proxy(char **field, const char *value)
 {
     if (strchr(value, '@'))
         return "has a user or password: those go into proxy_user and proxy_password_file";
     bool ok = !value[0] || (!strncasecmp(value, "http://", 7) && host_ok(value + 7, false));
-    return ok ? set_text(&c->store.proxy, value) : "must be http://host[:port], which is how the proxy is spoken to";
+    return ok ? set_text(field, value) : "must be http://host[:port], which is how the proxy is spoken to";
+}
+TEXT(store, proxy)
+{
+    return set_proxy(&c->store.proxy, value);
 }
 static bool host_or_network(const char *s)
 {
     return !strcmp(s, "*") || only(s, ".-:/[]", 1, 255);
 }
-TEXT(store, no_proxy)
+static const char *add_no_proxy(char **field, const char *value)
 {
-    return add_words(&c->store.no_proxy, value, host_or_network,
+    return add_words(field, value, host_or_network,
                      "must be names, ends of names such as .example.com, addresses or networks, separated by blanks or "
                      "commas");
 }
+TEXT(store, no_proxy)
+{
+    return add_no_proxy(&c->store.no_proxy, value);
+}
+static const char *set_proxy_user(char **field, const char *value)
+{
+    return only(value, "._-@+\\", 0, 128) ? set_text(field, value) : "must be at most 128 of A-Z a-z 0-9 . _ - @ + \\";
+}
 TEXT(store, proxy_user)
 {
-    return only(value, "._-@+\\", 0, 128) ? set_text(&c->store.proxy_user, value)
-                                          : "must be at most 128 of A-Z a-z 0-9 . _ - @ + \\";
+    return set_proxy_user(&c->store.proxy_user, value);
 }
 TEXT(store, proxy_password_file)
 {
@@ -513,19 +561,63 @@ static const char *set_log_level(struct vtl_config *c, const char *value)
     return "must be err, warning, notice or info";
 }
 
-#define KEY(section, name, preset, otherwise, meaning) KEY_(section, name, preset, otherwise, meaning, false)
-#define LIST(section, name, preset, otherwise, meaning) KEY_(section, name, preset, otherwise, meaning, true)
-#define KEY_(section, name, preset, otherwise, meaning, list)                                                          \
-    {                                                                                                                  \
-#section, #name, preset, otherwise, meaning, list, set_##section##_##name, show_##section##_##name             \
-    }
-
-/* README's table of them is made from this one ("packaging/manual readme"), as are s3vtl.conf(5) and the example. */
 /* ---- [escrow] ---- */
 
+TEXT(escrow, type)
+{
+    return set_type(&c->escrow.type, value);
+}
 TEXT(escrow, path)
 {
     return optional_path(&c->escrow.path, value);
+}
+TEXT(escrow, url)
+{
+    return set_url(&c->escrow.url, value);
+}
+TEXT(escrow, bucket)
+{
+    return set_bucket(&c->escrow.bucket, value);
+}
+TEXT(escrow, prefix)
+{
+    return set_prefix(&c->escrow.prefix, value);
+}
+TEXT(escrow, region)
+{
+    return set_region(&c->escrow.region, value);
+}
+TEXT(escrow, credentials_file)
+{
+    return secret_file(&c->escrow.credentials_file, value);
+}
+TEXT(escrow, profile)
+{
+    return set_profile(&c->escrow.profile, value);
+}
+TEXT(escrow, ca_file)
+{
+    return optional_path(&c->escrow.ca_file, value);
+}
+TEXT(escrow, style)
+{
+    return set_style(&c->escrow.style, value);
+}
+TEXT(escrow, proxy)
+{
+    return set_proxy(&c->escrow.proxy, value);
+}
+TEXT(escrow, no_proxy)
+{
+    return add_no_proxy(&c->escrow.no_proxy, value);
+}
+TEXT(escrow, proxy_user)
+{
+    return set_proxy_user(&c->escrow.proxy_user, value);
+}
+TEXT(escrow, proxy_password_file)
+{
+    return secret_file(&c->escrow.proxy_password_file, value);
 }
 TEXT(escrow, public_key)
 {
@@ -539,6 +631,20 @@ TEXT(escrow, exchange)
     return optional_path(&c->escrow.exchange, value);
 }
 NUMBER(escrow, keep, 1, 1000, "must be a number from 1 to 1000")
+static void show_escrow_every(const struct vtl_config *c, char *buf, size_t room)
+{
+    if (c->escrow.every)
+        show_time(c->escrow.every, buf, room);
+    else
+        (void)snprintf(buf, room, "off");
+}
+static const char *set_escrow_every(struct vtl_config *c, const char *value)
+{
+    bool off = !strcmp(value, "off");
+    if (off)
+        c->escrow.every = 0;
+    return off || !set_time(&c->escrow.every, value) ? NULL : "must be off, or a time from 1m to 365d, such as 1h";
+}
 
 /* ---- [dedup] ---- */
 
@@ -552,6 +658,14 @@ TEXT(dedup, tapes)
 NUMBER(dedup, sets, 1, 1000, "must be a number from 1 to 1000")
 SIZE(dedup, memory, 1, "must be a size from 1M to 4G, such as 64M")
 
+#define KEY(section, name, preset, otherwise, meaning) KEY_(section, name, preset, otherwise, meaning, false)
+#define LIST(section, name, preset, otherwise, meaning) KEY_(section, name, preset, otherwise, meaning, true)
+#define KEY_(section, name, preset, otherwise, meaning, list)                                                          \
+    {                                                                                                                  \
+#section, #name, preset, otherwise, meaning, list, set_##section##_##name, show_##section##_##name             \
+    }
+
+/* README's table of them is made from this one ("packaging/manual readme"), as are s3vtl.conf(5) and the example. */
 const struct config_key config_keys[] = {
     KEY(library, name, "s3vtl", NULL, "1 to 32 of `A-Z a-z 0-9 . _ -`"),
     KEY(library, state_dir, NULL, NULL, "state (SQLite) and spool, on a fast, reliable disk. At most 88 characters"),
@@ -591,15 +705,18 @@ const struct config_key config_keys[] = {
     KEY(store, ca_file, "", "the system's", "PEM, for `https` with your own certificate"),
     KEY(store, style, "path", NULL, "`path` or `virtual` (bucket in the host name)"),
     KEY(store, kind, "auto", "found out",
-        "`s3`, `renterd` or `s3d`: what the store is, and so what of the data it accepted is off-site (docs/sia.md). "
+        "`s3`, `s3d` or `renterd`: what the store is, and so what of the data it accepted is off-site (docs/sia.md). "
         "With "
         "`s3` all of it"),
     KEY(store, admin_url, "", "unset",
-        "`http://host[:port]` of renterd's API (port 9980) or of s3d's admin interface (8001), which tell what of the "
-        "data "
-        "is still on their own disk only. Without it nothing on them is called off-site"),
+        "`http://host[:port]` of s3d's admin interface (port 8001) or of renterd's API (9980), which tell what of the "
+        "data is still on their own disk only. Without it nothing on them is called off-site"),
     KEY(store, admin_password_file, "", "unset",
         "its password, the only line of a file with mode 0600 that belongs to the user that serves; or `systemd:NAME`"),
+    KEY(store, health_warning, "0.5", NULL,
+        "what renterd calls the health of an object: a cartridge with one below this is told of, in `status` and to "
+        "hosts "
+        "(docs/sia.md). 0 to 1; `0`: only what cannot be read"),
     KEY(store, parallel, "4", NULL,
         "concurrent segment transfers in each direction, 1 to 64. When the store cannot keep up (500, 503, no answer) "
         "this drops, down to one, and rises again as it recovers; the log says so"),
@@ -648,14 +765,32 @@ const struct config_key config_keys[] = {
     KEY(notify, disk_free, "2G", NULL, "less free on the disk of `state_dir` is trouble; `0`: never"),
     KEY(log, level, "info", NULL,
         "what `serve` logs: `err`, `warning`, `notice` or `info`, each with those before it (docs/monitoring.md)"),
-    KEY(escrow, path, "", "unset: none",
-        "a directory on another disk or host, such as NFS, for copies of the catalogue of renterd or s3d "
-        "(docs/sia.md)"),
+    KEY(escrow, type, "dir", NULL,
+        "where copies of the catalogue of s3d or renterd go (docs/sia.md): `dir` (a directory) or `s3` (another S3 "
+        "service)"),
+    KEY(escrow, path, "", "unset: none", "a directory on another disk or host, such as NFS, for `dir`"),
+    KEY(escrow, url, "", "unset: none",
+        "for `s3`: this one and those that follow are as in [store], of another provider"),
+    KEY(escrow, bucket, "", NULL, "must exist"),
+    KEY(escrow, prefix, "", "empty", "key prefix: several libraries may share one"),
+    KEY(escrow, region, "us-east-1", NULL, "what requests are signed for"),
+    KEY(escrow, credentials_file, "", "unset",
+        "the keys of that service, as in [store]. Required: those in the environment are the store's"),
+    KEY(escrow, profile, "default", NULL, "which part of a file of AWS's"),
+    KEY(escrow, ca_file, "", "the system's", "PEM, for `https` with your own certificate"),
+    KEY(escrow, style, "path", NULL, "`path` or `virtual` (bucket in the host name)"),
+    KEY(escrow, proxy, "", "none", "the HTTP proxy on the way there; the store's is not looked at"),
+    LIST(escrow, no_proxy, "", "none", "what is reached without it"),
+    KEY(escrow, proxy_user, "", "unset", "whom the proxy is told (Basic), if it asks"),
+    KEY(escrow, proxy_password_file, "", "unset", "its password, as in [store]"),
     KEY(escrow, public_key, "", "unset", "to whom they are encrypted: `s3vtl escrow key` makes the pair of keys"),
     KEY(escrow, exchange, "", "unset",
         "a directory on the store's host that both may use: the store writes its catalogue there, and s3vtl reads and "
         "removes it"),
     KEY(escrow, keep, "24", NULL, "how many of them are kept, 1 to 1000"),
+    KEY(escrow, every, "off", NULL,
+        "`serve` makes one when cartridges were committed since the last and all is off-site, at most once in this "
+        "time, such as `1h`. `off`: only `s3vtl escrow run` does"),
     KEY(dedup, tapes, "off", NULL,
         "`off`, or which cartridges are stored without what others of the library hold already: patterns of barcodes, "
         "separated by blanks, such as `PBS*`; `*` for all (docs/dedup.md)"),
@@ -663,6 +798,7 @@ const struct config_key config_keys[] = {
     KEY(dedup, memory, "64M", NULL, "memory for looking up what is stored already, 1M to 4G"),
 };
 const size_t config_n_keys = sizeof(config_keys) / sizeof(config_keys[0]);
+_Static_assert(sizeof(config_keys) / sizeof(config_keys[0]) <= CONFIG_MAX_KEYS, "CONFIG_MAX_KEYS is too small");
 
 bool config_show(const struct vtl_config *c, size_t i, struct config_shown *out)
 {
@@ -671,7 +807,7 @@ bool config_show(const struct vtl_config *c, size_t i, struct config_shown *out)
     const struct config_key *k = &config_keys[i];
     out->section = k->section;
     out->name = k->name;
-    out->given = c->given[i / 64] >> i % 64 & 1;
+    out->given = c->given[i];
     k->show(c, out->value, sizeof(out->value));
     return true;
 }

@@ -2,6 +2,7 @@
 /* config_values.c: sizes and times as people write them. */
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +38,31 @@ bool config_parse_size(const char *s, uint64_t *bytes)
         return false;
     *bytes = (uint64_t)n * factor;
     return true;
+}
+
+bool config_parse_fraction(const char *s, unsigned *thousandths)
+{
+    unsigned n = s[0] == '1' ? 1000 : 0, worth = 100;
+    if ((s[0] != '0' && s[0] != '1') || (s[1] && (s[1] != '.' || !s[2])))
+        return false;
+    for (const char *p = s[1] ? s + 2 : ""; *p; p++, worth /= 10) {
+        if (!isdigit((unsigned char)*p) || !worth)
+            return false;
+        n += (unsigned)(*p - '0') * worth;
+    }
+    *thousandths = n;
+    return n <= 1000;
+}
+
+void config_show_fraction(unsigned thousandths, char *buf, size_t room)
+{
+    (void)snprintf(buf, room, "%u.%03u", thousandths / 1000, thousandths % 1000);
+    for (size_t n = strlen(buf); n && (buf[n - 1] == '0' || buf[n - 1] == '.'); n--) {
+        bool point = buf[n - 1] == '.';
+        buf[n - 1] = '\0';
+        if (point)
+            break;
+    }
 }
 
 bool config_parse_time(const char *s, uint64_t *ms)

@@ -12,6 +12,7 @@ void live_settings_take(struct live_settings *l, const struct vtl_config *c)
     atomic_store(&l->durability, (int)c->spool.durability);
     atomic_store(&l->slots, c->library.slots);
     atomic_store(&l->parallel, c->store.parallel);
+    atomic_store(&l->health_warning, (int)c->store.health_warning);
     atomic_store(&l->log_level, (int)c->log.level);
 }
 
@@ -25,6 +26,7 @@ const char *live_settings_refuse(const struct vtl_config *was, const struct vtl_
         {"store", "credentials_file", NULL},
         {"store", "profile", NULL},
         {"store", "parallel", NULL},
+        {"store", "health_warning", NULL},
         {"store", "upload_limit", NULL},
         {"store", "download_limit", NULL},
         {"store", "proxy", NULL},

@@ -106,6 +106,14 @@ void drive_publish(struct drive *d, enum tape_activity activity)
     lock_release(&d->st_lock);
 }
 
+/* All is still read back, so it is no media error: what is on the tape should be copied while it can be. Where not one host
+ * may fail any more, reading may be slow or fail at any time. */
+static uint64_t health_alerts(const struct drive *d, int health)
+{
+    return (health < atomic_load(&d->eng->live.health_warning) ? TAPE_ALERT_BIT(ALERT_MEDIA_LIFE) : 0) |
+           (health <= 0 ? TAPE_ALERT_BIT(ALERT_READ_WARNING) : 0);
+}
+
 void drive_status(void *self, struct tape_status *out)
 {
     struct drive *d = self;
@@ -113,7 +121,10 @@ void drive_status(void *self, struct tape_status *out)
     *out = d->st;
     const struct behind *behind = d->behind;
     bool fenced = d->fenced && atomic_load(d->fenced);
+    int health = d->health ? atomic_load(d->health) : CARTRIDGE_WHOLE;
     lock_release(&d->st_lock);
+    if (out->medium == TAPE_MEDIUM_LOADED)
+        out->alerts |= health_alerts(d, health);
     if (fenced) {
         out->write_protected = true;
         out->alerts |= TAPE_ALERT_BIT(ALERT_WRITE_PROTECT);
@@ -122,10 +133,11 @@ void drive_status(void *self, struct tape_status *out)
         out->activity = TAPE_WRITING;
 }
 
-void drive_watch_fence(struct drive *d, const struct cartridge *c)
+void drive_watch_cartridge(struct drive *d, const struct cartridge *c)
 {
     lock_take(&d->st_lock);
     d->fenced = c ? cartridge_fenced_flag(c) : NULL;
+    d->health = c ? cartridge_health_flag(c) : NULL;
     lock_release(&d->st_lock);
 }
 

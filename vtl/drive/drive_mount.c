@@ -57,7 +57,7 @@ int drive_insert(struct drive *d, struct cartridge *c, uint64_t wait_until, stru
     d->loaded = false;
     d->medium_changes++;
     cartridge_hold(c);
-    drive_watch_fence(d, c);
+    drive_watch_cartridge(d, c);
     cartridge_poke(c);
     int rc = 0;
     if (drive_cleans(d)) {
@@ -111,7 +111,7 @@ int drive_remove(struct drive *d, const atomic_bool *cancel, struct errtext *err
     if (!rc && c)
         rc = unthread(d, limit > waited ? limit - waited : 0, cancel, err);
     if (!rc && c) {
-        drive_watch_fence(d, NULL);
+        drive_watch_cartridge(d, NULL);
         cartridge_let_go(c);
         d->c = NULL;
         atomic_fetch_and(&d->alerts, TAPE_ALERT_BIT(ALERT_EXPIRED_CLEANING));

@@ -56,6 +56,7 @@ struct drive {
     struct lock st_lock;       /* guards all below */
     struct behind *behind;     /* set once, with op_lock held too */
     const atomic_bool *fenced; /* of the cartridge in it; NULL without one */
+    const atomic_int *health;  /* the same */
     struct tape_status st;
     struct cartridge_host host;        /* who writes */
     struct tape_statistics statistics; /* mounted_ms and ready_ms are ticks, as above */
@@ -114,7 +115,7 @@ void drive_leave(struct drive *d);
 enum tape_result drive_take(struct drive *d, const atomic_bool *cancel);
 void drive_publish(struct drive *d, enum tape_activity activity);
 /* The cartridge in the drive is this one, or none: the status tells at once when it is fenced. */
-void drive_watch_fence(struct drive *d, const struct cartridge *c);
+void drive_watch_cartridge(struct drive *d, const struct cartridge *c);
 uint64_t drive_end_object(struct drive *d);
 bool drive_cleans(const struct drive *d); /* a cleaning cartridge is in it */
 void drive_status(void *self, struct tape_status *out);

@@ -61,32 +61,35 @@ static int take(void *arg, const void *data, size_t len)
     return r->fd >= 0 ? file_write_all(r->fd, data, len) : 0;
 }
 
-int escrow_get(struct objstore *place, const struct escrow_entry *e, int fd, struct errtext *err)
+int escrow_get(struct objstore *place, const struct escrow_entry *e, int fd, const struct obj_call *c,
+               struct errtext *err)
 {
     struct reading r = {.fd = fd};
     const struct obj_sink sink = {take, &r};
-    int rc = place->ops->stream(place, e->key, 0, e->size, &sink, NULL, err);
+    int rc = place->ops->stream(place, e->key, 0, e->size, &sink, c, err);
     if (!rc && r.crc != e->crc)
         rc = errtext_set(err, -EBADMSG, "%s: it is damaged: its CRC32C is %08" PRIx32, e->key, r.crc);
     return rc;
 }
 
-int escrow_put(struct objstore *place, const char *id, uint64_t created, int fd, const struct escrow_sealed *sealed,
-               struct escrow_entry *out, struct errtext *err)
+int escrow_put(struct objstore *place, const struct escrow_put *what, struct escrow_entry *out,
+               const struct obj_call *c, struct errtext *err)
 {
-    const struct obj_source src = {.fd = fd, .len = sealed->size, .has_crc = true, .crc32c = sealed->crc};
-    const struct obj_call create = {.if_none_match = true};
+    const struct escrow_sealed *sealed = &what->sealed;
+    const struct obj_source src = {.fd = what->fd, .len = sealed->size, .has_crc = true, .crc32c = sealed->crc};
+    struct obj_call create = c ? *c : (struct obj_call){.cancel = NULL};
     uint64_t size = 0;
-    int rc = name_entry(out, id, created, sealed);
+    create.if_none_match = true;
+    int rc = name_entry(out, what->id, what->created, sealed);
     if (rc)
         return errtext_set(err, rc, "escrow: no name for it");
     rc = place->ops->put(place, out->key, &src, &create, err);
     if (!rc)
-        rc = place->ops->head(place, out->key, &size, NULL, err);
+        rc = place->ops->head(place, out->key, &size, c, err);
     if (!rc && size != sealed->size)
         rc =
             errtext_set(err, -EIO, "%s: %" PRIu64 " bytes are there instead of %" PRIu64, out->key, size, sealed->size);
-    return rc ? rc : escrow_get(place, out, -1, err);
+    return rc ? rc : escrow_get(place, out, -1, c, err);
 }
 
 /* ---- which there are ---- */
@@ -114,12 +117,13 @@ static int note(void *arg, const struct obj_entry *o)
     return 0;
 }
 
-int escrow_list(struct objstore *place, const char *id, struct escrow_entry **out, size_t *n, struct errtext *err)
+int escrow_list(struct objstore *place, const char *id, struct escrow_entry **out, size_t *n, const struct obj_call *c,
+                struct errtext *err)
 {
     char prefix[ESCROW_NAME_SIZE];
     struct listing l = {0};
     (void)snprintf(prefix, sizeof(prefix), BEGIN "%s%s", id ? id : "", id ? "/" : "");
-    int rc = place->ops->list(place, prefix, NULL, false, note, &l, NULL, err);
+    int rc = place->ops->list(place, prefix, NULL, false, note, &l, c, err);
     if (rc == -ENOMEM)
         errtext_set(err, rc, "escrow: out of memory");
     if (rc) {
@@ -131,15 +135,32 @@ int escrow_list(struct objstore *place, const char *id, struct escrow_entry **ou
     return rc;
 }
 
-int escrow_prune(struct objstore *place, const char *id, unsigned keep, struct errtext *err)
+int escrow_prune(struct objstore *place, const char *id, unsigned keep, const struct obj_call *c, struct errtext *err)
 {
     struct escrow_entry *v;
     size_t n;
-    int rc = escrow_list(place, id, &v, &n, err);
+    int rc = escrow_list(place, id, &v, &n, c, err);
     for (size_t i = 0; !rc && i + keep < n; i++) {
         const char *key = v[i].key;
-        rc = place->ops->del(place, &key, 1, NULL, err);
+        rc = place->ops->del(place, &key, 1, c, err);
     }
     free(v);
     return rc;
+}
+
+bool escrow_is_key(const char *key)
+{
+    struct escrow_entry e;
+    const struct obj_entry o = {.key = key};
+    return take_name(&o, &e);
+}
+
+int escrow_find(struct objstore *place, const char *key, struct escrow_entry *out, const struct obj_call *c,
+                struct errtext *err)
+{
+    struct obj_entry o = {.key = key};
+    if (!escrow_is_key(key))
+        return errtext_set(err, -EINVAL, "%.200s: no name of an escrow: \"s3vtl escrow list\" shows them", key);
+    int rc = place->ops->head(place, key, &o.size, c, err);
+    return rc ? rc : take_name(&o, out) ? 0 : -EINVAL;
 }

@@ -18,17 +18,31 @@ struct escrow_entry {
 /* What people call it by: the end of its key. */
 const char *escrow_name(const struct escrow_entry *e);
 
-/* All calls: any thread; 0 or a negative errno with *err. place is the second place, id the library's. */
+/* All calls: any thread; 0 or a negative errno with *err. place is the second place, whatever type of store it is; id the
+ * library's; c as for a store, NULL: nothing special. */
 
-/* Stores the file fd and reads it back. *out: what it is called there. */
-int escrow_put(struct objstore *place, const char *id, uint64_t created, int fd, const struct escrow_sealed *sealed,
-               struct escrow_entry *out, struct errtext *err);
+/* Stores the file what->fd and reads it back. *out: what it is called there. */
+struct escrow_put {
+    const char *id;
+    uint64_t created; /* of what is in it */
+    int fd;
+    struct escrow_sealed sealed;
+};
+int escrow_put(struct objstore *place, const struct escrow_put *what, struct escrow_entry *out,
+               const struct obj_call *c, struct errtext *err);
 /* The oldest first; id NULL: those of all libraries, one after the other. The caller frees *out by free(). Objects of other
  * names are none of ours and are passed over. */
-int escrow_list(struct objstore *place, const char *id, struct escrow_entry **out, size_t *n, struct errtext *err);
+int escrow_list(struct objstore *place, const char *id, struct escrow_entry **out, size_t *n, const struct obj_call *c,
+                struct errtext *err);
 /* Deletes all but the newest `keep`. */
-int escrow_prune(struct objstore *place, const char *id, unsigned keep, struct errtext *err);
+int escrow_prune(struct objstore *place, const char *id, unsigned keep, const struct obj_call *c, struct errtext *err);
+/* The one of that key. -ENOENT: there is none. */
+int escrow_find(struct objstore *place, const char *key, struct escrow_entry *out, const struct obj_call *c,
+                struct errtext *err);
+/* Is that the key of one, whether or not it is there? */
+bool escrow_is_key(const char *key);
 /* Reads it, and compares it with its name; into fd, an empty file, unless that is negative. -EBADMSG: it is damaged. */
-int escrow_get(struct objstore *place, const struct escrow_entry *e, int fd, struct errtext *err);
+int escrow_get(struct objstore *place, const struct escrow_entry *e, int fd, const struct obj_call *c,
+               struct errtext *err);
 
 #endif

@@ -40,6 +40,7 @@ struct sealing {
     struct escrow_box *box;
     ZSTD_CCtx *zstd;
     int out;
+    const atomic_bool *cancel;
     uint8_t *plain, *coded; /* a chunk, compressed; and encrypted */
     size_t held;            /* bytes in plain */
     struct escrow_sealed *sealed;
@@ -89,7 +90,7 @@ static int put_content(struct sealing *s, const char *manifest, int in)
         rc = put_plain(s, manifest, strlen(manifest), false);
     ssize_t n = INPUT;
     while (!rc && n == INPUT) {
-        n = read_full(in, buf, INPUT);
+        n = s->cancel && atomic_load(s->cancel) ? -ECANCELED : read_full(in, buf, INPUT);
         rc = n < 0 ? (int)n : put_plain(s, buf, (size_t)n, n < INPUT);
     }
     free(buf);
@@ -108,11 +109,11 @@ static int set_up(struct sealing *s)
     return 0;
 }
 
-int escrow_file_seal(const struct escrow_header *h, const char *manifest, int in, int out, struct escrow_sealed *sealed,
-                     struct errtext *err)
+int escrow_file_seal(const struct escrow_header *h, const char *manifest, int in, int out, const atomic_bool *cancel,
+                     struct escrow_sealed *sealed, struct errtext *err)
 {
     *sealed = (struct escrow_sealed){0};
-    struct sealing s = {.out = out, .sealed = sealed, .box = escrow_box_to(h, err)};
+    struct sealing s = {.out = out, .cancel = cancel, .sealed = sealed, .box = escrow_box_to(h, err)};
     if (!s.box)
         return -EIO;
     int rc = set_up(&s);

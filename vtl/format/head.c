@@ -194,7 +194,7 @@ static bool put_identity(json_t *j, const struct head *h)
            put(j, "claim", json_boolean(h->claim)) && put(j, "barcode", json_string(h->barcode)) &&
            put_hex(j, "cartridge", h->cartridge, sizeof(h->cartridge)) &&
            (!h->host[0] || put(j, "host", json_string(h->host))) && (!h->gateway || put_id(j, "gateway", h->gateway)) &&
-           (!h->claimed || put_number(j, "claimed", h->claimed));
+           (!h->claimed || put_number(j, "claimed", h->claimed)) && (!h->released || put(j, "released", json_true()));
 }
 
 static bool put_state(json_t *j, const struct head *h)

@@ -22,6 +22,7 @@ struct head {
     bool claim;       /* only announces a new writer (ARCHITECTURE.md, "Fencing"); without tape state */
     char host[65];    /* who wrote it: printable ASCII; "": not said */
     uint32_t gateway; /* id of the gateway, the same in each of its runs; 0: not said */
+    bool released;    /* given up by its writer, who put all it had: whoever wants it may claim it */
     uint64_t claimed; /* seconds since 1970: when its writer claimed the cartridge; 0: not said */
     uint8_t cartridge[16];
     char barcode[33];

@@ -196,6 +196,9 @@ static bool get_identity(const json_t *j, struct head *h, uint64_t *version, con
     *what = "barcode, cartridge";
     if (!get_barcode(j, h->barcode) || !get_hex(j, "cartridge", h->cartridge, sizeof(h->cartridge)))
         return false;
+    *what = "released";
+    if (json_object_get(j, "released") && !get_flag(j, "released", &h->released))
+        return false;
     *what = "host, gateway, claimed";
     return get_origin(j, h);
 }

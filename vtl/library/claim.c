@@ -20,6 +20,7 @@ struct takeover {
     struct cartridge *c; /* NULL: not in this library so far */
     struct head head;
     struct tape_index index;
+    bool to_shelf; /* not into a slot, if it was not in this library */
     bool other;    /* another gateway's, or a copy's of this one */
     uint64_t kept; /* bytes that no head names; they stay here */
 };
@@ -80,7 +81,7 @@ static int take(struct takeover *t, struct errtext *err)
     struct library *lib = t->lib;
     struct cartridge *old = t->c;
     const struct element *place = old ? library_place(lib, t->barcode) : NULL;
-    uint16_t address = place ? place->address : old ? 0 : library_free_slot(lib);
+    uint16_t address = place ? place->address : old || t->to_shelf ? 0 : library_free_slot(lib);
     struct db_cartridge row;
     char size[HUMAN_ROOM];
     workers_forget(lib->eng.workers, old);
@@ -163,4 +164,56 @@ json_t *tapes_claim(struct library *lib, const json_t *request, struct errtext *
         return NULL;
     return json_pack("{s:s, s:s, s:b, s:I, s:I}", "barcode", t.barcode, "from", before, "other", (int)t.other,
                      "used_bytes", (json_int_t)used, "kept_bytes", (json_int_t)t.kept);
+}
+
+/* ---- from the shelf that several gateways share ---- */
+
+static int may_take_released(const struct takeover *t, struct errtext *err)
+{
+    char who[COMMIT_WHO_SIZE];
+    if (t->c && cartridge_has_work(t->c))
+        return errtext_set(
+            err, -EPERM,
+            "%s: this gateway has of it what no head in the bucket names: \"s3vtl tape claim %s --force\" "
+            "takes it as the bucket has it, and keeps that as *.bad",
+            t->barcode, t->barcode);
+    if (t->head.released)
+        return 0;
+    commit_who(&t->lib->eng, &t->head, who);
+    return errtext_set(
+        err, -EPERM,
+        "%s: owned by %s, which has not given it up: \"s3vtl tape export\" there does, once all of it is "
+        "stored; if that gateway is gone, \"s3vtl tape claim %s --force\"",
+        t->barcode, who, t->barcode);
+}
+
+static int compare_and_take_released(struct takeover *t, struct errtext *err)
+{
+    int rc = t->c ? tapes_take_heads(t->lib, t->c, err) : 0;
+    if (rc)
+        return rc;
+    rc = read_bucket(t, err);
+    bool ours = !rc && t->c && cartridge_goes_on_from(t->c, &t->head.id);
+    if (!rc && !ours)
+        rc = may_take_released(t, err);
+    if (t->c)
+        cartridge_give_heads(t->c);
+    return rc || ours ? rc : take(t, err);
+}
+
+int tapes_take_released(struct library *lib, const char *barcode, struct errtext *err)
+{
+    struct takeover t = {.lib = lib, .barcode = barcode, .to_shelf = true};
+    head_init(&t.head);
+    tape_index_init(&t.index);
+    t.c = library_cartridge(lib, barcode);
+    bool known = t.c != NULL;
+    int rc = known ? cartridge_load(t.c, err) : 0;
+    if (!rc)
+        rc = compare_and_take_released(&t, err);
+    tape_index_free(&t.index);
+    head_free(&t.head);
+    if (rc == -ENOENT && !known)
+        return errtext_set(err, rc, "%s: no such cartridge in this library, nor in the bucket", barcode);
+    return rc == -EIO && known ? 0 : rc; /* the store is away: the look at the next load finds out */
 }

@@ -68,7 +68,7 @@ static bool may_talk(int fd)
 
 static bool send_json(int fd, json_t *j)
 {
-    char *text = json_dumps(j, JSON_COMPACT);
+    char *text = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(6));
     bool ok = text != NULL;
     size_t len = ok ? strlen(text) : 0;
     if (ok)

@@ -7,7 +7,11 @@
 
 #include "base/lock.h"
 #include "vtl/library/element.h"
+#include "base/log.h"
+#include "vtl/cartridge/commit.h"
+#include "vtl/format/barcode.h"
 #include "vtl/library/tapes.h"
+#include "vtl/library/turn.h"
 
 /* PREVENT ALLOW MEDIUM REMOVAL of the changer (SMC-3 6.9) locks it. */
 static int check_door(struct library *lib, struct errtext *err)
@@ -146,6 +150,47 @@ static int carry_out(struct library *lib, const struct plan *p, struct errtext *
     return 0;
 }
 
+/* ---- a shelf that is shared ---- */
+
+/* Once all of it is stored, another gateway may take it. A failure stops nothing here: it is on the shelf, and the other one
+ * says why it cannot have it. */
+static void give_up(struct library *lib, const json_t *exported)
+{
+    const struct obj_call impatient = {.max_tries = 3, .patience_ms = OBJ_PATIENCE_MS};
+    size_t i;
+    json_t *e;
+    bool shared = json_array_size(exported) && turn_is_shared(lib);
+    if (!shared)
+        return;
+    json_array_foreach(exported, i, e)
+    {
+        struct cartridge *c = library_cartridge(lib, json_string_value(json_object_get(e, "barcode")));
+        struct errtext why = {""};
+        int rc = cartridge_load(c, &why);
+        if (!rc && lib->eng.workers)
+            cartridge_want_release(c, true);
+        else if (!rc)
+            rc = commit_release(c, &impatient, &why);
+        if (rc)
+            log_warn("%s", why.text);
+    }
+}
+
+static int fetch_all(struct library *lib, const json_t *barcodes, struct errtext *err)
+{
+    bool shared = json_array_size(barcodes) && turn_is_shared(lib);
+    int rc = 0;
+    for (size_t i = 0; !rc && i < json_array_size(barcodes); i++) {
+        const char *barcode = json_string_value(json_array_get(barcodes, i));
+        struct cartridge *c = library_cartridge(lib, barcode);
+        if (barcode_ok(barcode) && (!c || (shared && !library_place(lib, barcode))))
+            rc = tapes_take_released(lib, barcode, err);
+        if (!rc && (c = library_cartridge(lib, barcode)))
+            cartridge_want_release(c, false);
+    }
+    return rc;
+}
+
 static json_t *go(struct library *lib, const json_t *request, bool out, struct errtext *err)
 {
     const json_t *barcodes = json_object_get(request, "barcodes");
@@ -155,6 +200,8 @@ static json_t *go(struct library *lib, const json_t *request, bool out, struct e
     int rc = p.e ? check_door(lib, err) : -ENOMEM;
     if (!rc)
         rc = tapes_check_named(barcodes, err);
+    if (!rc && !out)
+        rc = fetch_all(lib, barcodes, err);
     bool all = out && json_is_true(json_object_get(request, "all"));
     for (size_t i = 0; !rc && all && i < lib->n_elements; i++) {
         const struct element *e = &lib->elements[i];
@@ -172,6 +219,8 @@ static json_t *go(struct library *lib, const json_t *request, bool out, struct e
     }
     if (!rc)
         rc = carry_out(lib, &p, err);
+    if (!rc && out)
+        give_up(lib, done);
     free(p.e);
     if (rc) {
         json_decref(done);

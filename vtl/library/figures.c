@@ -37,13 +37,13 @@ json_t *library_figures(struct library *lib, const json_t *request, struct errte
     (void)request;
     (void)err;
     objstore_health(lib->eng.store, &health);
-    return json_pack("{s:s, s:s, s:b, s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", lib->cfg->library.name,
-                     "store_type", lib->cfg->store.type, "trouble", health.text[0] != 0, "trouble_text",
-                     health.text[0] ? json_text(health.text) : json_null(), "failing_cartridges",
+    return json_pack("{s:s, s:s, s:b, s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i}", "name",
+                     lib->cfg->library.name, "store_type", lib->cfg->store.type, "trouble", health.text[0] != 0,
+                     "trouble_text", health.text[0] ? json_text(health.text) : json_null(), "failing_cartridges",
                      (int)atomic_load(&lib->eng.failing), "trouble_ms", integer(health.text[0] ? health.since_ms : 0),
                      "requests", requests_json(lib->eng.store), "dirty_bytes",
                      integer(atomic_load(&lib->eng.dirty_bytes)), "dirty_limit", integer(engine_dirty_limit(&lib->eng)),
                      "max_dirty", integer(atomic_load(&lib->eng.live.max_dirty)), "cache_bytes",
                      integer(spool_cache_bytes(lib->eng.spool)), "cache_size",
-                     integer(atomic_load(&lib->eng.live.cache_size)));
+                     integer(atomic_load(&lib->eng.live.cache_size)), "reloads", (int)atomic_load(&lib->n_reloads));
 }

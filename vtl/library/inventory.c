@@ -8,14 +8,15 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/event.h"
+#include "base/jsontext.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "vtl/library/gate.h"
 #include "vtl/library/library_private.h"
+#include "vtl/library/turn.h"
 
 #define RETRY_MS 5000
 #define MAX_INVENTORY (32u << 20)
-#define INVENTORY_KEYS "inventory_keys" /* of the state */
 
 static int by_barcode(const void *a, const void *b)
 {
@@ -72,9 +73,15 @@ static json_t *describe(struct library *lib)
     }
     char gateway[9];
     (void)snprintf(gateway, sizeof(gateway), "%08x", lib->eng.gateway);
-    return json_pack("{s:i, s:s, s:s, s:s, s:I, s:o, s:o}", "format", 1, "library", lib->id, "name",
-                     lib->cfg->library.name, "gateway", gateway, "time", (json_int_t)engine_time(), "elements", list,
-                     "shelf", shelf);
+    json_t *j =
+        json_pack("{s:i, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:o}", "format", 1, "library", lib->id, "name",
+                  lib->cfg->library.name, "gateway", gateway, "time", (json_int_t)engine_time(), "turn",
+                  (json_int_t)lib->turn, "served_as", served_as_json(lib->cfg), "elements", list, "shelf", shelf);
+    if (j && lib->eng.host[0])
+        json_object_set_new(j, "host", json_text(lib->eng.host));
+    if (j && lib->handed_over)
+        json_object_set_new(j, "handed_over", json_true());
+    return j;
 }
 
 /* What this state put last, and what it may have put, or not have deleted, when it ended: as the state keeps them, one
@@ -232,6 +239,8 @@ static void *inventory_thread(void *arg)
     while (!atomic_load(&lib->stop)) {
         uint64_t seen = progress_now(&lib->eng.progress);
         struct errtext err = {""};
+        if (looked)
+            turn_watch(lib);
         if (!is_dirty(lib) || clock_ms() < not_before) {
             progress_wait(&lib->eng.progress, seen, 1000);
             continue;
@@ -276,11 +285,22 @@ void inventory_stop(struct library *lib)
 
 struct newest {
     struct objstore *store;
+    const char *name; /* NULL: any */
     char *key;
     json_t *best;
-    json_int_t time;
+    bool named;       /* best is of that name */
+    struct turn turn; /* of best */
     struct errtext *err;
 };
+
+static bool is_newer(const struct newest *n, bool named, const struct turn *t)
+{
+    if (!n->best || named != n->named)
+        return !n->best || named;
+    if (named && t->number != n->turn.number)
+        return t->number > n->turn.number;
+    return t->time >= n->turn.time;
+}
 
 static int look_at(void *arg, const struct obj_entry *e)
 {
@@ -293,11 +313,15 @@ static int look_at(void *arg, const struct obj_entry *e)
         log_warn("%s: passed over", why.text); /* an older one will do */
         return 0;
     }
-    json_int_t t = json_integer_value(json_object_get(j, "time"));
-    if (!n->best || t >= n->time) {
+    const char *called = json_string_value(json_object_get(j, "name"));
+    bool named = n->name && called && !strcmp(called, n->name);
+    struct turn t;
+    turn_of(j, &t);
+    if (is_newer(n, named, &t)) {
         json_decref(n->best);
         n->best = j;
-        n->time = t;
+        n->named = named;
+        n->turn = t;
         (void)snprintf(n->key, DB_KEY_SIZE, "%s", e->key);
     } else {
         json_decref(j);
@@ -305,10 +329,10 @@ static int look_at(void *arg, const struct obj_entry *e)
     return 0;
 }
 
-json_t *inventory_newest(struct objstore *store, char key[DB_KEY_SIZE], struct errtext *err)
+json_t *inventory_newest(struct objstore *store, const char *name, char key[DB_KEY_SIZE], struct errtext *err)
 {
     static const struct obj_call impatient = {.max_tries = 3, .patience_ms = OBJ_PATIENCE_MS}; /* as in gc.c */
-    struct newest n = {.store = store, .key = key, .err = err};
+    struct newest n = {.store = store, .name = name, .key = key, .err = err};
     err->text[0] = '\0';
     if (store->ops->list(store, "gateways/", NULL, false, look_at, &n, &impatient, err)) {
         json_decref(n.best);
@@ -331,7 +355,7 @@ json_t *inventory_newest_other(struct library *lib, struct errtext *err)
     struct inventory_keys known;
     if (read_keys(lib, &known, err))
         return NULL;
-    json_t *j = inventory_newest(lib->eng.store, key, err);
+    json_t *j = inventory_newest(lib->eng.store, NULL, key, err);
     if (j && is_own(lib, &known, key)) {
         json_decref(j);
         j = NULL;

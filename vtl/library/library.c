@@ -10,6 +10,7 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -19,9 +20,12 @@
 #include "base/log.h"
 #include "vtl/library/gate.h"
 #include "vtl/state/chunk_index.h"
+#include "vtl/library/turn.h"
 
 #define HISTORY_S (UINT64_C(180) * 24 * 3600) /* how far back a report can look */
 #define PATH_SIZE 4200
+#define LOCK_WAIT_MS 5000 /* for the library, while a command has it */
+#define LOCK_POLL_MS 20
 #define START_LOOK_MS 3000 /* for all drives together: a store that is away must not hold up the start */
 
 /* ---- making it from configuration and state ---- */
@@ -192,6 +196,18 @@ static int read_identity(struct library *lib, bool create, struct errtext *err)
     return draw_id(&lib->eng.writer, err);
 }
 
+/* A command that looks at a library which nobody serves has it for moments only: no start fails for that. */
+static bool locked_soon(int fd)
+{
+    uint64_t until = clock_ms() + LOCK_WAIT_MS;
+    while (flock(fd, LOCK_EX | LOCK_NB)) {
+        if (clock_ms() >= until)
+            return false;
+        nanosleep(&(struct timespec){.tv_nsec = LOCK_POLL_MS * 1000000L}, NULL);
+    }
+    return true;
+}
+
 static int take_lock(struct library *lib, struct errtext *err)
 {
     char path[PATH_SIZE], who[32] = "";
@@ -199,7 +215,7 @@ static int take_lock(struct library *lib, struct errtext *err)
     lib->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (lib->lock_fd < 0)
         return errtext_set(err, -errno, "%s: %s", path, strerror(errno));
-    if (flock(lib->lock_fd, LOCK_EX | LOCK_NB)) {
+    if (!locked_soon(lib->lock_fd)) {
         ssize_t n = pread(lib->lock_fd, who, sizeof(who) - 1, 0);
         who[n > 0 ? n : 0] = '\0';
         return errtext_set(err, -EBUSY, "%s: in use by process %s", lib->cfg->library.state_dir,
@@ -230,6 +246,8 @@ static int open_parts(struct library *lib, unsigned flags, struct errtext *err)
     rc = db_open(path, create, &lib->eng.db, err);
     if (!rc)
         rc = read_identity(lib, create, err);
+    if (!rc)
+        rc = turn_load(lib, err);
     if (rc)
         return rc;
     (void)snprintf(path, sizeof(path), "%s/spool", cfg->library.state_dir);
@@ -332,6 +350,7 @@ static void free_library(struct library *lib)
     for (size_t i = 0; i < lib->n_cartridges; i++)
         cartridge_free(lib->cartridges[i]);
     config_free(lib->taken);
+    json_decref(lib->inventories_seen);
     free(lib->cartridges);
     free(lib->drives);
     free(lib->elements);
@@ -345,11 +364,21 @@ static void free_library(struct library *lib)
     progress_fini(&lib->eng.progress);
     upload_rate_fini(&lib->eng.upload_rate);
     offsite_fini(&lib->eng.offsite);
+    store_health_fini(&lib->health);
     lock_fini(&lib->lock);
     lock_fini(&lib->move_lock);
     lock_fini(&lib->reload_lock);
     rwlock_fini(&lib->tapes_lock);
     free(lib);
+}
+
+/* What becomes of the data in the store, and how the store is. */
+static int start_asking(struct library *lib, struct errtext *err)
+{
+    int rc = offsite_watch_start(lib, err);
+    if (!rc && (rc = store_health_start(lib, err)))
+        offsite_watch_stop(lib);
+    return rc;
 }
 
 int library_open(const struct vtl_config *cfg, unsigned flags, struct library **out, struct errtext *err)
@@ -366,6 +395,7 @@ int library_open(const struct vtl_config *cfg, unsigned flags, struct library **
     progress_init(&lib->eng.progress);
     upload_rate_init(&lib->eng.upload_rate);
     offsite_init(&lib->eng.offsite);
+    store_health_init(&lib->health);
     lock_init(&lib->lock, LOCK_LIBRARY);
     lock_init(&lib->reload_lock, LOCK_RELOAD);
     lock_init(&lib->move_lock, LOCK_MOVE);
@@ -384,9 +414,10 @@ int library_open(const struct vtl_config *cfg, unsigned flags, struct library **
         resume(lib);
     if (!rc && (flags & LIBRARY_SERVE))
         rc = inventory_start(lib, err);
-    if (!rc && (flags & LIBRARY_SERVE) && (rc = offsite_watch_start(lib, err)))
+    if (!rc && (flags & LIBRARY_SERVE) && (rc = start_asking(lib, err)))
         inventory_stop(lib);
     if (!rc && (flags & LIBRARY_SERVE) && (rc = chunk_watch_start(lib, err))) {
+        store_health_stop(lib);
         offsite_watch_stop(lib);
         inventory_stop(lib);
     }
@@ -420,6 +451,7 @@ int library_close(struct library *lib, struct errtext *err)
     if (!lib->eng.workers)
         end_untold(lib);
     chunk_watch_stop(lib);
+    store_health_stop(lib);
     offsite_watch_stop(lib);
     inventory_stop(lib);
     workers_stop(&lib->eng);

@@ -62,7 +62,9 @@ const struct changer_ops *library_changer_ops(void); /* self is the struct libra
  *   {"op":"tape-move","barcode":B,"address":N}
  *   {"op":"vanished"}                              -> {"vanished":[{"barcode","state","inventory","head","error"}]}: what the
  *                                                     bucket has no more; with "barcodes", of these only
- *   {"op":"flush"}                                 -> {}: every drive is at the configured durability
+ *   {"op":"flush"}                                 -> {"hand_over":BOOL}: every drive is at the configured durability; is
+ *                                                     the library to be handed over when it is stopped
+ *   {"op":"handover"}                              -> {"serve":PID}: SIGTERM to that process hands the library over
  *   {"op":"flush","remote":true,"timeout_ms":N}    -> {"remote":bool,"waiting":text}: is all of it in the store; what
  *                                                     was not when the time (10 s at most) was over
  *   {"op":"flush","offsite":true,"timeout_ms":N}   -> the same, and {"offsite":bool}: is all of it off-site, too
@@ -87,6 +89,11 @@ struct objstore;
 struct obj_call;
 int library_check_format(const struct vtl_config *cfg, struct objstore *store, const struct obj_call *call,
                          struct errtext *err);
+/* May the state be served? -EPERM: it was handed over, and was not taken back. Needs no lock of the state. */
+int library_may_serve(const struct vtl_config *cfg, struct errtext *err);
+/* -EPERM: another gateway of this name has taken the library over since. Or the store's error. */
+int library_check_turn(const struct vtl_config *cfg, struct objstore *store, const struct obj_call *call,
+                       struct errtext *err);
 /* Whose the store's prefix is, as its object "format" says. 0 or a negative errno with *err. */
 int library_id(struct objstore *store, const struct obj_call *call, char id[37], struct errtext *err);
 /* Without a state here: which cartridges of the newest inventory the bucket has no more. *list: as the operation "vanished"
@@ -105,6 +112,8 @@ struct rebuild_options {
     bool force; /* an existing state is set aside */
     bool deep;  /* where a head or a map is gone or damaged, the segments are read instead, and a new head is put */
     bool discard_backlog; /* although the spool holds what was acknowledged and is not in the store: it is set aside */
+    bool give_way;        /* an existing state is older than the bucket: it goes, and what only it has stays as *.bad */
+    bool shelf;           /* every cartridge on the shelf: for a gateway that shares it with others */
     bool dry_run;         /* nothing is changed, neither here nor in the store */
     const atomic_bool *cancel; /* may be NULL */
     /* Of the segments of a cartridge. Called from several threads, one at a time. May be NULL. */
@@ -115,5 +124,22 @@ struct rebuild_options {
 };
 int library_rebuild(const struct vtl_config *cfg, const struct rebuild_options *o, json_t **report,
                     struct errtext *err);
+
+/* Nobody serves it here. All of it into the store (off-site where durability says so), then the library is given up: the
+ * next serve refuses, and another gateway takes over without force. 0 or a negative errno with *err; the library is then
+ * as it was. */
+int library_hand_over(const struct vtl_config *cfg, struct errtext *err);
+
+/* takeover: this gateway has the library from now on, as the bucket has it. Without effect when it has it. -EPERM: another
+ * one has it, has not handed it over, and force is not given. A state that another gateway's turn has made old gives way
+ * (rebuild_options.give_way). *report: as library_rebuild's, with "from" and "claimed"; or {"library","name","had_it":true,
+ * "back":BOOL}, back: it had been handed over from here. New reference. */
+struct takeover_options {
+    bool force;
+    void (*count)(void *arg, uint64_t done, uint64_t total); /* as in rebuild_options, twice */
+    void *arg;
+};
+int library_take_over(const struct vtl_config *cfg, const struct takeover_options *o, json_t **report,
+                      struct errtext *err);
 
 #endif

@@ -15,6 +15,18 @@ struct element {
     bool by_operator;
 };
 
+/* store_health.c: how the store's service is, as it told last. */
+struct store_health {
+    pthread_t thread;
+    bool runs;
+    atomic_bool stop, soon;
+    struct lock lock;       /* a leaf; guards the rest */
+    bool told;              /* there is somebody to ask */
+    uint64_t asked;         /* seconds since 1970: when it answered last; 0: never */
+    struct errtext trouble; /* why it could not be asked last; "": it could */
+    json_t *findings;       /* [{"severity":, "text":}]; NULL: it never answered */
+};
+
 /* ARCHITECTURE.md has the order of the locks. */
 struct library {
     const struct vtl_config *cfg;
@@ -34,6 +46,7 @@ struct library {
     atomic_size_t n_elements; /* only grows: those before are as they were */
     struct cartridge **cartridges; /* in order of barcode */
     size_t n_cartridges, room_cartridges;
+    atomic_uint n_reloads; /* that took something, or found nothing new */
     atomic_bool door_locked;
     struct drive **drives;
     unsigned n_drives;
@@ -41,17 +54,27 @@ struct library {
     bool elements_new;       /* see library_elements_are_new; set before anybody knows the library */
     uint32_t elements_begin; /* what was in the elements when it was opened, without serving */
 
-    bool inventory_dirty;   /* guarded by lock */
-    bool inventory_put;     /* likewise: one is being put */
-    struct errtext warning; /* likewise: what an admin must know of the whole library; "": nothing */
-    uint64_t inventory_n;   /* put in this run; the inventory thread's, or move_lock */
+    bool inventory_dirty;     /* guarded by lock */
+    bool inventory_put;       /* likewise: one is being put */
+    struct errtext warning;   /* likewise: what an admin must know of the whole library; "": nothing */
+    atomic_bool hand_over;    /* asked for: the flush at the end of serve says so */
+    uint64_t turn;            /* turn.h; set before anybody knows the library, or without serving */
+    bool handed_over;         /* likewise */
+    atomic_bool shared;       /* a library of another name has this prefix, too: they share the shelf */
+    atomic_bool taken_over;   /* another one's turn came */
+    uint64_t turn_next_ms;    /* clock_ms(); the inventory thread's, as are the next two */
+    unsigned turn_fences;     /* engine.fences at the last look: one more is a reason to look again */
+    json_t *inventories_seen; /* by key: others' that were read; NULL: none */
+    uint64_t inventory_n;     /* put in this run; the inventory thread's, or move_lock */
     pthread_t inventory_thread;
     bool inventory_runs;
     pthread_t offsite_threads[2]; /* offsite_watch.c */
     unsigned n_offsite_threads;
     atomic_bool offsite_stop;
     atomic_bool offsite_now;           /* the store is to be asked without delay */
+    atomic_bool offsite_hurries;       /* the store is being asked to hurry: what that puts itself is to leave, too */
     _Atomic uint64_t offsite_asked_ms; /* when the last question began that the store answered; 0: none */
+    struct store_health health;
     pthread_t chunks_thread; /* chunk_watch.c */
     bool chunks_run;
     atomic_bool chunks_stop;
@@ -87,6 +110,8 @@ struct element *library_place(struct library *lib, const char *barcode); /* NULL
 uint16_t library_free_slot(struct library *lib);                         /* the first; 0: none. move_lock held */
 /* A key of the state, not "" while a rebuild has begun and not ended: cartridges are missing. */
 #define REBUILDING "rebuilding"
+/* A key of the state: the inventories that it put, and may have left, by their keys. */
+#define INVENTORY_KEYS "inventory_keys"
 /* rebuild.c: puts a cartridge as the bucket has it into the state, in place of the one with rowid old (0: none), and
  * into an element (0: none). The caller frees row->mam and row->counters then. */
 int rebuild_row(struct library *lib, int64_t old, const struct head *h, const struct tape_index *x, uint16_t address,
@@ -116,6 +141,8 @@ json_t *place_show(const struct head *h); /* whom it is kept for: barcodes; new 
  * state says, or without one, as the spool's files do. New reference, also on error. */
 int rebuild_backlog(const struct vtl_config *cfg, struct objstore *store, const atomic_bool *cancel, json_t **list,
                     struct errtext *err);
+/* Renames the files of what the list above has by the state's word to *.bad, so that they are no cache. */
+int rebuild_set_aside(const struct vtl_config *cfg, struct errtext *err);
 /* -EBUSY with the line for it. */
 int rebuild_refuse_backlog(const json_t *list, struct errtext *err);
 json_t *rebuild_sorted(json_t *list); /* by barcode; takes list over */
@@ -149,6 +176,22 @@ void offsite_watch_stop(struct library *lib);
 /* All that the store took up to now is off-site, and nothing is on its way there. tapes_lock held. */
 bool library_is_offsite(struct library *lib);
 
+/* store_health.c: asks the store's service how it is, and of the redundancy that cartridges have left. */
+void store_health_init(struct store_health *h);
+void store_health_fini(struct store_health *h);
+int store_health_start(struct library *lib, struct errtext *err);
+void store_health_stop(struct library *lib);
+/* By its thread, or without one: asks now. */
+void store_health_ask(struct library *lib);
+/* Something happened that may have changed the answer: it is asked soon. Any thread, at once. */
+void store_health_soon(struct library *lib);
+/* What of it is shown, with the library: NULL where nobody tells (tapes_lock held); with a cartridge. */
+json_t *store_health_json(struct library *lib);
+void store_health_of(const struct cartridge *c, json_t *j);
+
+/* turn.c: an operation: {"op":"handover"} -> {"serve":PID}. */
+json_t *library_begin_handover(struct library *lib, const json_t *request, struct errtext *err);
+
 /* inventory.c: <prefix>/gateways/<gateway>/inventory/<n>, so that a rebuild finds every cartridge in its element. */
 int inventory_start(struct library *lib, struct errtext *err);
 void inventory_stop(struct library *lib);
@@ -156,13 +199,20 @@ void inventory_stop(struct library *lib);
 bool inventory_is_stored(struct library *lib);
 /* Puts the inventory now. */
 int inventory_put(struct library *lib, const struct obj_call *call, struct errtext *err);
-/* The newest inventory in the store, of whatever gateway, and its key; NULL with *err "" when there is none. New reference. */
-json_t *inventory_newest(struct objstore *store, char key[DB_KEY_SIZE], struct errtext *err);
+/* The newest inventory in the store, and its key: of that name the one with the highest turn, before those of any other
+ * name; name NULL: of whatever gateway. NULL with *err "" when there is none. New reference. */
+json_t *inventory_newest(struct objstore *store, const char *name, char key[DB_KEY_SIZE], struct errtext *err);
 /* The same, but NULL if this state put it: it says nothing that the state does not, and may be behind it. */
 json_t *inventory_newest_other(struct library *lib, struct errtext *err);
 
+/* rebuild.c: the store of a command that does not serve; it answers. */
+int rebuild_open_store(const struct vtl_config *cfg, struct objstore **store, struct errtext *err);
 /* rebuild.c: the id in the state, "" when there is no state. Needs no lock of the state. */
 int library_state_id(const struct vtl_config *cfg, char id[37], struct errtext *err);
+/* served_as.c: by what hosts know the library, as the configuration says; new reference. And from such a one, of whatever
+ * gateway, into the state: by that name hosts knew it last. */
+json_t *served_as_json(const struct vtl_config *c);
+int served_as_take(struct library *lib, const json_t *j, struct errtext *err);
 /* neighbours.c: 0, or -EEXIST when a prefix above or below this one's is another library's; or the store's error. */
 int library_check_neighbours(const struct objstore_config *here, struct objstore *store, const struct obj_call *call,
                              struct errtext *err);

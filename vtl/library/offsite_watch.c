@@ -41,7 +41,7 @@ static bool is_missing(struct library *lib)
 
 bool library_is_offsite(struct library *lib)
 {
-    bool all = inventory_is_stored(lib) && !is_missing(lib);
+    bool all = inventory_is_stored(lib) && !atomic_load(&lib->offsite_hurries) && !is_missing(lib);
     for (size_t i = 0; all && i < lib->n_cartridges; i++) {
         struct cartridge_backlog b;
         cartridge_backlog(lib->cartridges[i], &b);
@@ -158,9 +158,16 @@ static void hurry(struct library *lib, struct hurrying *h)
 {
     const struct obj_call call = {.cancel = &lib->offsite_stop};
     struct errtext said = {""};
+    uint64_t latest = newest(lib);
+    atomic_store(&lib->offsite_hurries, true);
     int rc = gate_ask(lib->gate, &call, &said); /* it puts */
     if (!rc)
         rc = objstore_hurry(gate_inner(lib->gate), &call, &said);
+    /* What it put itself may have begun another buffer: that is waited for, and is by itself no reason to hurry again. */
+    bool more = newest(lib) != latest;
+    latest = offsite_now(&lib->eng.offsite);
+    h->newest = more ? h->newest : latest;
+    atomic_store(&lib->offsite_hurries, false);
     unsigned most = h->wanted ? HURRY_WANTED_MOST_MS : HURRY_MOST_MS;
     if (rc == -ECANCELED)
         return;
@@ -173,7 +180,7 @@ static void hurry(struct library *lib, struct hurrying *h)
     h->next_ms = clock_ms() + h->pause_ms;
     h->pause_ms = h->pause_ms < most / 2 ? 2 * h->pause_ms : most;
     atomic_store(&lib->offsite_now, true);
-    progress_post(&lib->eng.progress);
+    store_health_soon(lib); /* what came of it may be news */
 }
 
 static void *hurry_thread(void *arg)

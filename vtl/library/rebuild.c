@@ -15,11 +15,12 @@
 #include "vtl/format/barcode.h"
 #include "vtl/cartridge/commit.h"
 #include "vtl/library/library_private.h"
+#include "vtl/library/turn.h"
 #include "vtl/library/vanished.h"
 
 #define PATH_SIZE 4200
 
-static int open_store(const struct vtl_config *cfg, struct objstore **store, struct errtext *err)
+int rebuild_open_store(const struct vtl_config *cfg, struct objstore **store, struct errtext *err)
 {
     struct objstore_config oc;
     config_store(cfg, &oc);
@@ -150,7 +151,7 @@ int library_init(const struct vtl_config *cfg, json_t **report, struct errtext *
     char id[37];
     bool existed = false;
     *report = NULL;
-    int rc = open_store(cfg, &store, err);
+    int rc = rebuild_open_store(cfg, &store, err);
     if (rc)
         return rc;
     rc = init_with_store(cfg, store, id, &existed, err);
@@ -344,6 +345,8 @@ static int take_one(void *arg, size_t i)
     struct all *a = arg;
     if (!a->read[i])
         return errtext_set(a->r->err, -ENOMEM, "rebuild: out of memory");
+    if (a->r->o->shelf)
+        return take(a, i, 0);
     if (i >= a->n_placed)
         return take(a, i, library_free_slot(a->r->lib));
     uint16_t address = place_of(a->r, a->places, a->barcodes[i]);
@@ -410,7 +413,8 @@ struct source {
     struct vanished *named; /* by the state that there was, and by the inventory */
 };
 
-static int read_source(struct objstore *store, const struct rebuild_options *o, struct source *s, struct errtext *err)
+static int read_source(const struct vtl_config *cfg, struct objstore *store, const struct rebuild_options *o,
+                       struct source *s, struct errtext *err)
 {
     char key[DB_KEY_SIZE];
     int rc = format_read(store, NULL, s->id, s->name, err);
@@ -423,11 +427,20 @@ static int read_source(struct objstore *store, const struct rebuild_options *o, 
         rc = store->ops->list(store, "tapes/", NULL, true, take_barcode, s->barcodes, NULL, err);
     if (rc)
         return rc;
-    s->inventory = inventory_newest(store, key, err);
+    s->inventory = inventory_newest(store, cfg->library.name, key, err);
     if (!s->inventory && err->text[0] && !o->deep)
         return -EIO;
     rc = vanished_add_inventory(s->named, s->inventory);
     return rc ? errtext_set(err, rc, "rebuild: out of memory") : 0;
+}
+
+/* The same turn as whoever put the inventory, so that neither shuts the other out: a rebuild is no takeover. */
+static int go_on_as(struct library *lib, const json_t *inventory, struct errtext *err)
+{
+    const char *name = json_string_value(json_object_get(inventory, "name"));
+    struct turn t;
+    turn_of(inventory, &t);
+    return name && !strcmp(name, lib->cfg->library.name) ? turn_set(lib, t.number, 0, err) : 0;
 }
 
 static int rebuild_from(const struct vtl_config *cfg, struct objstore *store, const struct rebuild_options *o,
@@ -439,6 +452,10 @@ static int rebuild_from(const struct vtl_config *cfg, struct objstore *store, co
     int rc = make_state(cfg, s->id, true, &r.lib, err);
     if (!rc) {
         rc = rebuild_all(&r, s->inventory, s->barcodes);
+        if (!rc)
+            rc = go_on_as(r.lib, s->inventory, err);
+        if (!rc && o->shelf && !o->dry_run) /* its neighbours are to know of it */
+            rc = inventory_put(r.lib, NULL, err);
         if (!rc && (rc = db_meta_set(r.lib->eng.db, REBUILDING, "")))
             errtext_set(err, rc, "%s/state.db: %s", cfg->library.state_dir, db_error(r.lib->eng.db));
         (void)library_close(r.lib, NULL);
@@ -455,7 +472,7 @@ static int rebuild_state(const struct vtl_config *cfg, struct objstore *store, c
                          struct vanished *named, json_t **report, struct errtext *err)
 {
     struct source s = {.barcodes = json_array(), .named = named};
-    int rc = read_source(store, o, &s, err);
+    int rc = read_source(cfg, store, o, &s, err);
     if (!rc)
         rc = rebuild_from(cfg, store, o, &s, report, err);
     json_decref(s.inventory);
@@ -492,15 +509,15 @@ static int check_free(const struct vtl_config *cfg, struct errtext *err)
     return rc == -EBUSY ? rc : 0;
 }
 
-/* The old state stays beside the new one, and beside older ones: it may hold what was never stored. */
-static int move_aside(const struct vtl_config *cfg, struct errtext *err)
+/* The first n names of the old state stay beside the new one, and beside older ones: it may hold what was never stored. */
+static int move_aside(const struct vtl_config *cfg, size_t n, struct errtext *err)
 {
     char suffix[64], from[PATH_SIZE], to[PATH_SIZE];
     uint64_t time = engine_time();
     (void)snprintf(suffix, sizeof(suffix), ".before-%" PRIu64, time);
     for (unsigned i = 1; is_taken(cfg, suffix); i++)
         (void)snprintf(suffix, sizeof(suffix), ".before-%" PRIu64 "-%u", time, i);
-    for (size_t i = 0; i < N_STATE_NAMES; i++) {
+    for (size_t i = 0; i < n; i++) {
         path_in(cfg, state_names[i], "", from);
         path_in(cfg, state_names[i], suffix, to);
         if (rename(from, to) && errno != ENOENT)
@@ -541,16 +558,31 @@ static int rebuild_dry(const struct vtl_config *cfg, struct objstore *store, con
     return rc;
 }
 
+/* Where the new state goes. Of one that gives way the spool stays as cache, but for what no head names: a takeover each
+ * day must not fill the disk. */
+static int make_room(const struct vtl_config *cfg, const struct rebuild_options *o, bool left, struct errtext *err)
+{
+    if (o->give_way && has_state(cfg)) {
+        int rc = left ? rebuild_set_aside(cfg, err) : 0;
+        if (!rc && left)
+            rc = move_aside(cfg, N_STATE_NAMES - 1, err);
+        if (!rc)
+            remove_state(cfg);
+        return rc;
+    }
+    /* Without a state, the spool of what is all stored stays as cache. */
+    return has_state(cfg) || left ? move_aside(cfg, N_STATE_NAMES, err) : 0;
+}
+
 static int rebuild_here(const struct vtl_config *cfg, struct objstore *store, const struct rebuild_options *o,
                         json_t *backlog, struct vanished *named, json_t **report, struct errtext *err)
 {
     bool left = json_array_size(backlog) > 0;
-    if (left && !o->discard_backlog) {
+    if (left && !o->discard_backlog && !o->give_way) {
         *report = json_pack("{s:O}", "backlog", backlog);
         return rebuild_refuse_backlog(backlog, err);
     }
-    /* Without a state, the spool of what is all stored stays as cache. */
-    int rc = has_state(cfg) || left ? move_aside(cfg, err) : 0;
+    int rc = make_room(cfg, o, left, err);
     if (rc)
         return rc;
     rc = rebuild_state(cfg, store, o, named, report, err);
@@ -593,7 +625,7 @@ int library_rebuild(const struct vtl_config *cfg, const struct rebuild_options *
             err, -EEXIST,
             "%s has a state already: --force sets it aside (as state.db.before-<time>) and makes a new one",
             cfg->library.state_dir);
-    int rc = open_store(cfg, &store, err);
+    int rc = rebuild_open_store(cfg, &store, err);
     if (rc)
         return rc;
     struct objstore_config here;

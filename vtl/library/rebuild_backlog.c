@@ -17,7 +17,8 @@ struct backlog {
     const struct vtl_config *cfg;
     struct objstore *store;
     const atomic_bool *cancel;
-    json_t *list; /* [{"barcode":, "segments":, "bytes":}] */
+    const char *spool; /* set files aside there; NULL: only count */
+    json_t *list;      /* [{"barcode":, "segments":, "bytes":}] */
     struct errtext *err;
 };
 
@@ -34,7 +35,17 @@ static int add(struct backlog *b, const char *barcode, uint64_t segments, uint64
 
 struct rows {
     uint64_t seen, committed, segments, bytes;
+    const char *spool, *barcode; /* where files are to be set aside; NULL: nowhere */
 };
+
+static void rename_bad(const char *spool, const char *barcode, const struct seg_id *id)
+{
+    char name[SEG_NAME_SIZE], path[PATH_SIZE + 100], bad[PATH_SIZE + 110];
+    seg_id_format(id, name);
+    (void)snprintf(path, sizeof(path), "%s/%s/%s", spool, barcode, name);
+    (void)snprintf(bad, sizeof(bad), "%s.bad", path);
+    (void)rename(path, bad); /* one that is gone was told of */
+}
 
 static int count_row(void *arg, enum seg_state state, const struct seg_ref *ref, const struct seg_fm_run *fms,
                      size_t n_fms)
@@ -43,6 +54,8 @@ static int count_row(void *arg, enum seg_state state, const struct seg_ref *ref,
     (void)fms;
     (void)n_fms;
     bool named = r->seen++ < r->committed && state == SEG_STORED;
+    if (!named && r->spool)
+        rename_bad(r->spool, r->barcode, &ref->id);
     if (named || !ref->size) /* an open one of which nothing was synced */
         return 0;
     r->segments++;
@@ -82,7 +95,7 @@ static int ask_db(struct backlog *b, struct db *db)
     struct behind_heads l = {0};
     int rc = db_cartridges(db, note_cartridge, &l);
     for (size_t i = 0; !rc && i < l.n; i++) {
-        struct rows r = {.committed = l.v[i].committed};
+        struct rows r = {.committed = l.v[i].committed, .spool = b->spool, .barcode = l.v[i].barcode};
         rc = db_segments(db, l.v[i].rowid, count_row, &r);
         if (!rc)
             rc = add(b, l.v[i].barcode, r.segments, r.bytes);
@@ -284,6 +297,18 @@ int rebuild_backlog(const struct vtl_config *cfg, struct objstore *store, const 
         rc = ask_files(&b);
     *list = rebuild_sorted(b.list);
     return rc;
+}
+
+int rebuild_set_aside(const struct vtl_config *cfg, struct errtext *err)
+{
+    char spool[PATH_SIZE];
+    struct backlog b = {.cfg = cfg, .spool = spool, .list = json_array()};
+    (void)snprintf(spool, sizeof(spool), "%s/spool", cfg->library.state_dir);
+    int rc = ask_state(&b);
+    json_decref(b.list);
+    return rc ? errtext_set(err, rc, "%s: its state cannot be read: \"s3vtl library rebuild --force\" sets it aside",
+                            cfg->library.state_dir)
+              : 0;
 }
 
 int rebuild_refuse_backlog(const json_t *list, struct errtext *err)

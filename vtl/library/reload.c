@@ -152,6 +152,8 @@ static void take(struct library *lib, struct vtl_config *next, struct objstore *
         workers_look_again(lib->eng.workers);
     config_free(lib->taken);
     lib->taken = next;
+    atomic_fetch_add(&lib->n_reloads, 1);
+    store_health_soon(lib);
     progress_post(&lib->eng.progress); /* there may be room now */
 }
 

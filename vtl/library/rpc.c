@@ -101,18 +101,15 @@ static uint16_t address_of(struct library *lib, const char *barcode)
 static void add_details(struct library *lib, struct cartridge *c, const struct cartridge_view *v, json_t *j)
 {
     uint16_t address = address_of(lib, cartridge_barcode(c));
-    char name[SEG_NAME_SIZE] = "", *counters = usage_encode(&v->usage);
+    char *counters = usage_encode(&v->usage);
     struct tape_mam mam;
     cartridge_get_mam(c, &mam);
-    if (v->head.epoch)
-        seg_id_format(&v->head, name);
     json_object_set_new(j, "address", address ? json_integer(address) : json_null());
     if (v->loaded) {
         json_object_set_new(j, "segments", integer(v->segments));
         json_object_set_new(j, "files", integer(v->end_file));
         json_object_set_new(j, "objects", integer(v->end_object));
     }
-    json_object_set_new(j, "head", text_or_null(name));
     json_object_set_new(j, "created", integer(v->created));
     json_object_set_new(j, "modified", integer(v->modified));
     json_object_set_new(j, "mam", mam_show(&mam));
@@ -123,7 +120,10 @@ static void add_details(struct library *lib, struct cartridge *c, const struct c
 static json_t *cartridge_json(struct library *lib, struct cartridge *c, bool details)
 {
     struct cartridge_view v;
+    char head[SEG_NAME_SIZE] = "";
     cartridge_view(c, &v);
+    if (v.head.epoch)
+        seg_id_format(&v.head, head);
     /* What is written behind early warning, where the capacity ends, is part of neither. */
     uint64_t used = v.used_bytes < v.capacity ? v.used_bytes : v.capacity;
     json_t *j = json_pack("{s:s, s:o, s:o, s:i, s:b, s:b, s:b, s:o}", "barcode", cartridge_barcode(c), "used_bytes",
@@ -132,6 +132,8 @@ static json_t *cartridge_json(struct library *lib, struct cartridge *c, bool det
                           (int)v.backlog.remote, "trouble", text_or_null(v.backlog.trouble));
     if (j) {
         library_amounts_json(lib, &v.backlog.amounts, j);
+        json_object_set_new(j, "head", text_or_null(head));
+        store_health_of(c, j);
         json_object_set_new(j, "fenced", json_boolean(v.backlog.fenced));
         json_object_set_new(j, "lost", json_boolean(v.backlog.spool_lost));
     }
@@ -178,6 +180,7 @@ static json_t *limit_json(uint64_t limit)
 static json_t *store_json(struct library *lib)
 {
     struct obj_health health;
+    json_t *service = store_health_json(lib);
     struct obj_facts facts;
     json_t *advice = json_array();
     const char *line;
@@ -191,6 +194,9 @@ static json_t *store_json(struct library *lib)
                           limit_json(objstore_download_limit(lib->eng.store)));
     if (j)
         add_offsite(lib, j);
+    if (j && service)
+        json_object_set(j, "health", service);
+    json_decref(service);
     return j;
 }
 
@@ -222,8 +228,12 @@ static json_t *op_status(struct library *lib, const json_t *request, struct errt
                           text_or_null(warning.text), "elements", elements_json(lib), "drives", drives_json(lib),
                           "cartridges", cartridges_json(lib), "spool", spool_json(lib, &amounts),
                           "local_only_cartridges", integer(amounts.local));
-    if (j)
+    if (j) {
         library_amounts_json(lib, &amounts.all, j);
+        json_object_set_new(j, "turn", integer(lib->turn));
+        json_object_set_new(j, "handed_over", json_boolean(lib->handed_over));
+        json_object_set_new(j, "taken_over", json_boolean(atomic_load(&lib->taken_over)));
+    }
     return j;
 }
 
@@ -373,6 +383,17 @@ static int may_ask_offsite(struct library *lib, struct errtext *err)
     return 0;
 }
 
+/* How safe all is when a flush returns: for the last line of serve. */
+static json_t *amounts_json(struct library *lib)
+{
+    struct library_amounts amounts;
+    json_t *j = json_object();
+    library_amounts(lib, &amounts);
+    if (j)
+        library_amounts_json(lib, &amounts.all, j);
+    return j;
+}
+
 /* What the spool of one tape has lost (-ENODATA) stops none of the others. */
 static json_t *op_flush(struct library *lib, const json_t *request, struct errtext *err)
 {
@@ -392,7 +413,10 @@ static json_t *op_flush(struct library *lib, const json_t *request, struct errte
         return NULL;
     if (offsite || json_is_true(json_object_get(request, "remote")))
         return wait_all(lib, offsite, ms > 0 ? (uint64_t)ms : 0, err);
-    return lost ? NULL : json_object();
+    json_t *j = lost ? NULL : amounts_json(lib);
+    if (j)
+        json_object_set_new(j, "hand_over", json_boolean(atomic_load(&lib->hand_over)));
+    return j;
 }
 
 static json_t *op_each(struct library *lib, const json_t *request, struct errtext *err);
@@ -425,6 +449,7 @@ static const struct {
     {"strangers", tapes_strangers, .waits = true},
     {"vanished", tapes_vanished, .waits = true},
     {"each", op_each, .waits = true},
+    {"handover", library_begin_handover, .alone = true},
     {"reload", library_reload, .waits = true, .alone = true},
 };
 #define N_OPS (sizeof(table) / sizeof(table[0]))

@@ -12,16 +12,27 @@
 #define SERVED_AS "served_as"
 #define SERVED_AS_SIZE 1200
 
+json_t *served_as_json(const struct vtl_config *c)
+{
+    return json_pack("{s:s, s:s, s:i, s:i}", "serial_prefix", c->library.serial_prefix, "target", c->iscsi.target,
+                     "drives", (int)c->library.drives, "generation", c->library.generation);
+}
+
+int served_as_take(struct library *lib, const json_t *j, struct errtext *err)
+{
+    char *text = json_is_object(j) ? json_dumps(j, JSON_COMPACT) : strdup("");
+    bool fits = text && strlen(text) < SERVED_AS_SIZE; /* else it is no word of ours */
+    int rc = !text ? -ENOMEM : fits ? db_meta_set(lib->eng.db, SERVED_AS, text) : 0;
+    free(text);
+    return rc ? errtext_set(err, rc, "%s/state.db: %s", lib->cfg->library.state_dir, db_error(lib->eng.db)) : 0;
+}
+
 int library_accept(struct library *lib, struct errtext *err)
 {
-    const struct vtl_config *c = lib->cfg;
-    json_t *j = json_pack("{s:s, s:s, s:i, s:i}", "serial_prefix", c->library.serial_prefix, "target", c->iscsi.target,
-                          "drives", (int)c->library.drives, "generation", c->library.generation);
-    char *text = json_dumps(j, JSON_COMPACT);
-    int rc = text ? db_meta_set(lib->eng.db, SERVED_AS, text) : -ENOMEM;
-    free(text);
+    json_t *j = served_as_json(lib->cfg);
+    int rc = j ? served_as_take(lib, j, err) : errtext_set(err, -ENOMEM, "library: out of memory");
     json_decref(j);
-    return rc ? errtext_set(err, rc, "%s/state.db: %s", c->library.state_dir, db_error(lib->eng.db)) : 0;
+    return rc;
 }
 
 __attribute__((format(printf, 2, 3))) static void add(struct errtext *out, const char *fmt, ...)

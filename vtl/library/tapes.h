@@ -19,6 +19,9 @@ json_t *tapes_protect(struct library *lib, const json_t *request, struct errtext
  * winning head, which from says the writer of, says, and this gateway its writer; also one that is in the bucket only. force: although another gateway
  * wrote it last. tapes_lock written and move_lock held. */
 json_t *tapes_claim(struct library *lib, const json_t *request, struct errtext *err);
+/* A cartridge as the bucket has it, on the shelf, if another gateway has given it up since this one knew it; without effect
+ * on one that this gateway wrote last. 0, -EPERM: another one has it; -ENOENT: there is none. The same locks. */
+int tapes_take_released(struct library *lib, const char *barcode, struct errtext *err);
 /* {"barcode":B,"dry_run":BOOL} -> {"barcode","objects","bytes"}: what no head names of its objects, deleted unless
  * dry_run. Not of a cartridge that another gateway wrote last, nor of one that is being written. tapes_lock read. */
 json_t *tapes_gc(struct library *lib, const json_t *request, struct errtext *err);

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* escrow_age.c: see escrow_age.h. */
+#include "vtl/cmd/escrow_age.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/crc32c.h"
+#include "base/human.h"
+#include "vtl/cmd/members.h"
+
+enum {
+    TOO_OLD_S = 24 * 3600,
+    PATIENCE_S = 6 * 3600, /* so long a job may keep everything from being off-site */
+};
+
+/* Each commit has a head of its own. */
+uint32_t escrow_content_of(const json_t *cartridges)
+{
+    uint32_t sum = 0;
+    json_t *c;
+    size_t i;
+    json_array_foreach(cartridges, i, c)
+    {
+        const char *barcode = member_text(c, "barcode"), *head = member_text(c, "head");
+        sum = crc32c(crc32c(sum, barcode, strlen(barcode) + 1), head, strlen(head) + 1);
+    }
+    return sum;
+}
+
+/* Where nobody noted it, since the last one at most. */
+uint64_t escrow_waits_since(const struct escrow_last *last, uint32_t content)
+{
+    return last->content == content ? 0 : last->changed ? last->changed : last->created;
+}
+
+bool escrow_is_old(const struct escrow_last *last, uint32_t content, uint64_t now, char *text, size_t room)
+{
+    char age[HUMAN_ROOM], missing[HUMAN_ROOM];
+    uint64_t since = escrow_waits_since(last, content);
+    text[0] = '\0';
+    if (last->failed)
+        (void)snprintf(text, room, "no escrow could be made for %s: %s",
+                       human_duration(now > last->failed ? now - last->failed : 0, age), last->why);
+    else if (!last->created && content)
+        (void)snprintf(text, room, "no escrow has been made from here yet: \"s3vtl escrow run\" makes one");
+    else if (since && now > since + TOO_OLD_S)
+        (void)snprintf(text, room,
+                       "the newest escrow is %s old, and cartridges were written since: run \"s3vtl escrow run\"",
+                       human_duration(now - last->created, age));
+    else if (last->created && !last->whole)
+        (void)snprintf(text, room, "the newest escrow names %s that were not off-site yet: run \"s3vtl escrow run\"",
+                       last->missing ? human_size(last->missing, missing) : "objects");
+    return text[0];
+}
+
+bool escrow_is_due(const struct escrow_due *d, const struct escrow_last *last, uint32_t content)
+{
+    uint64_t since = escrow_waits_since(last, content);
+    bool wanted = content != last->content || (last->created && !last->whole);
+    if (!wanted || d->now < d->not_before || d->now < last->created + d->every)
+        return false;
+    return d->offsite || (since && d->now >= since + (d->every > PATIENCE_S ? d->every : PATIENCE_S));
+}
