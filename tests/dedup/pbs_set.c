@@ -13,9 +13,11 @@
 
 static const char usage[] =
     "usage: pbs_set DIRECTORY MEGABYTES SET CHANGED SHUFFLE [UNIT]\n"
-    "Writes media set number SET (from 1) of a datastore of so many megabytes (10^6 bytes): DIRECTORY/0000, 0001 ..., each\n"
+    "Writes media set number SET (from 1) of a datastore of so many megabytes (10^6 bytes): DIRECTORY/0000, 0001 ..., "
+    "each\n"
     "a file on tape in blocks of 262144 bytes. From set to set CHANGED per mille of the chunks are other ones. The\n"
-    "snapshots come in another order in each set, and chunks shuffled within SHUFFLE (1: in order). Chunks have 0.4 to 2.8\n"
+    "snapshots come in another order in each set, and chunks shuffled within SHUFFLE (1: in order). Chunks have 0.4 to "
+    "2.8\n"
     "MB, or that divided by UNIT. Prints: bytes of all blocks, bytes of chunks, bytes that no earlier set had.\n";
 
 enum { BLOCK = 262144, HEADER = 16, PAYLOAD = BLOCK - HEADER, SNAPSHOT = 24, ARCHIVE = 96 << 20 };

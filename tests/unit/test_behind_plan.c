@@ -18,9 +18,9 @@
 /* A planner that holds back the newest few blocks, and a writer. Each is used by one thread at a time: there is no lock,
  * and the sanitizer would see it. */
 struct rig {
-    size_t hold;       /* blocks that it keeps to itself while it may */
-    uint64_t refuses;  /* the object that it does not take */
-    uint64_t stale;    /* the object whose pieces turn out to be gone */
+    size_t hold;      /* blocks that it keeps to itself while it may */
+    uint64_t refuses; /* the object that it does not take */
+    uint64_t stale;   /* the object whose pieces turn out to be gone */
     uint8_t key_seen[MOST];
     struct behind_block *held[MOST];
     size_t first, n_held, most_held;

@@ -48,10 +48,8 @@ struct made {
 
 static void make_block(struct made *m, enum kind kind)
 {
-    static const struct seg_piece pieces[] = {{SEG_LITERAL, 16, 0, 0},
-                                              {0, 30000, 1234, 16},
-                                              {SEG_LITERAL, 5000, 0, 0},
-                                              {1, LEN - 35016, 99, 5000}};
+    static const struct seg_piece pieces[] = {
+        {SEG_LITERAL, 16, 0, 0}, {0, 30000, 1234, 16}, {SEG_LITERAL, 5000, 0, 0}, {1, LEN - 35016, 99, 5000}};
     fill_block(m->block, LEN, kind, 5);
     for (unsigned i = 0; i < 2; i++)
         m->sources[i] = some_source(i + 1);
@@ -155,14 +153,30 @@ static void pieces_that_are_not_the_block_are_refused(void **state)
         struct made m;
         make_block(&m, RANDOM);
         switch (what) {
-        case 0: m.pieces[3].length--; break;
-        case 1: m.pieces[3].length++; break;
-        case 2: m.pieces[1].source = 2; break;
-        case 3: m.sources[1].crc = 0; break;
-        case 4: m.sources[1].barcode[0] = '\0'; break;
-        case 5: m.make.n_pieces = 3; break;
-        case 6: m.pieces[2].length = 0; break;
-        case 7: m.make.n_sources = SEG_MAX_SOURCES + 1; break;
+        case 0:
+            m.pieces[3].length--;
+            break;
+        case 1:
+            m.pieces[3].length++;
+            break;
+        case 2:
+            m.pieces[1].source = 2;
+            break;
+        case 3:
+            m.sources[1].crc = 0;
+            break;
+        case 4:
+            m.sources[1].barcode[0] = '\0';
+            break;
+        case 5:
+            m.make.n_pieces = 3;
+            break;
+        case 6:
+            m.pieces[2].length = 0;
+            break;
+        case 7:
+            m.make.n_sources = SEG_MAX_SOURCES + 1;
+            break;
         }
         assert_int_equal(pack(p, &m, false, NULL, &rec, &r), -EINVAL);
     }
@@ -261,7 +275,8 @@ static void make_segment(struct whole *w)
     struct seg_packer *p = seg_packer_new();
     struct seg_writer *writer = NULL;
     struct seg_packed packed;
-    const struct seg_chunk_part parts[] = {{.id = "a chunk", .chunk_length = 70000, .from = 5000, .offset = 16, .length = 5000}};
+    const struct seg_chunk_part parts[] = {
+        {.id = "a chunk", .chunk_length = 70000, .from = 5000, .offset = 16, .length = 5000}};
     make_block(&w->m, RANDOM);
     w->m.make.parts = parts;
     w->m.make.n_parts = 1;

@@ -350,8 +350,8 @@ enum behind_push behind_push(struct behind *q, void *data, uint32_t len, uint64_
     /* What is planned together is of one key, or of none. */
     bool mixed = q->plans && q->head && encrypt != (q->encrypted != 0);
     enum behind_push r = q->loss.rc || mixed || (encrypt && !secret_fits(q, crypt)) ? BEHIND_DRAIN
-                         : has_room(q, len)                                ? BEHIND_TAKEN
-                                                                           : BEHIND_FULL;
+                         : has_room(q, len)                                         ? BEHIND_TAKEN
+                                                                                    : BEHIND_FULL;
     bool wake = r == BEHIND_TAKEN && q->idle && (q->idle == q->n_threads || is_heavy(q));
     if (r == BEHIND_TAKEN)
         take(q, b, crypt);

@@ -48,9 +48,8 @@ static struct seg_make *keep(const struct plan *p)
     if (!m)
         return NULL;
     uint8_t *to = (uint8_t *)(m + 1);
-    *m = (struct seg_make){.n_sources = (uint32_t)p->n_sources,
-                           .n_pieces = (uint32_t)p->n_pieces,
-                           .n_parts = (uint32_t)p->n_parts};
+    *m = (struct seg_make){
+        .n_sources = (uint32_t)p->n_sources, .n_pieces = (uint32_t)p->n_pieces, .n_parts = (uint32_t)p->n_parts};
     m->sources = sources ? memcpy(to, p->sources, sources) : NULL;
     m->pieces = pieces ? memcpy(to + sources, p->pieces, pieces) : NULL;
     m->parts = parts ? memcpy(to + sources + pieces, p->parts, parts) : NULL;
@@ -88,15 +87,18 @@ bool drive_dedups(const struct drive *d)
     return d->eng->chunks && cartridge_dedups(d->c);
 }
 
+uint64_t drive_dedup_room(const struct drive *d)
+{
+    const struct planner_config config = PLANNER_DEFAULTS;
+    return d->eng->chunks ? config.window : 0;
+}
+
 bool drive_dedup_begin(struct drive *d)
 {
     static const struct planner_ops ops = {.find = find, .may_use = may_use};
-    struct planner_config config = PLANNER_DEFAULTS;
-    uint64_t room = d->eng->cfg->spool.write_buffer;
+    const struct planner_config config = PLANNER_DEFAULTS;
     if (!drive_dedups(d))
         return false;
-    if (config.window > room / 2) /* what is held back fills less than the queue: so it always moves on */
-        config.window = room / 2;
     if (!d->planner)
         d->planner = planner_new(&config, &ops, d);
     if (d->planner)

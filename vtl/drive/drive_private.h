@@ -148,6 +148,8 @@ int drive_put_block(struct drive *d, const struct seg_packed *b, const atomic_bo
 bool drive_dedups(const struct drive *d);
 /* The queue is empty, and what comes next does not follow what was written. Are its blocks planned? */
 bool drive_dedup_begin(struct drive *d);
+/* Bytes of blocks that are held back by it, at most. */
+uint64_t drive_dedup_room(const struct drive *d);
 bool drive_plan(void *self, struct behind_block *b, const struct seg_key *key); /* struct behind_ops */
 struct behind_block *drive_planned(void *self, bool drain);
 

@@ -65,7 +65,8 @@ void drive_stream_begin(struct drive *d)
 {
     static const struct behind_ops ops = {
         .pack = pack_behind, .put = put_behind, .plan = drive_plan, .planned = drive_planned};
-    uint64_t room = d->eng->cfg->spool.write_buffer;
+    /* What is held back to see what comes next is not counted: so the queue always moves on. */
+    uint64_t buffer = d->eng->cfg->spool.write_buffer, room = buffer ? buffer + drive_dedup_room(d) : 0;
     if (!d->behind && room) {
         struct behind *behind = behind_new(room, &d->eng->waiting_bytes, &ops, d);
         lock_take(&d->st_lock); /* drive_status looks at it */

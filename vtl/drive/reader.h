@@ -13,15 +13,16 @@
  * thread at a time (the drive's lock).
  */
 struct reader_sources;
+struct read_job;
 
 struct reader {
     struct cartridge *c; /* whose blocks are read; NULL: none */
     struct engine *eng;
     char barcode[33];      /* of the segments that are open here: those of c, or ones that blocks of c copy from */
     uint8_t cartridge[16]; /* id of the cartridge that they were written to */
-    uint64_t next_object; /* one behind the last object read */
-    struct seg_id id;     /* of what follows; epoch 0: nothing open */
-    int fd;               /* the local file, or -1: then window */
+    uint64_t next_object;  /* one behind the last object read */
+    struct seg_id id;      /* of what follows; epoch 0: nothing open */
+    int fd;                /* the local file, or -1: then window */
     struct seg_index *index;
     struct seg_id walked;          /* the last segment of which was told that its end is damaged */
     struct fetch_part part;        /* the file of a download that is followed; then fd is -1 */
@@ -41,9 +42,11 @@ struct reader {
     uint8_t kad[TAPE_KAD_MAX], kad_len;
     struct seg_id told; /* of the local file that could not be opened last */
     struct seg_scratch scratch;
+    /* Makes a block in pieces of what it copies from, each of which has a reader of its own. NULL: this is one of these. */
+    int (*open_pieces)(struct reader *r, const struct read_job *job, const struct seg_record *d, const uint8_t *rec);
     struct reader_sources *sources; /* what blocks in pieces copy from; NULL: none yet, or this is the reader of one */
     bool source_failed;             /* of the read that failed: it was a source, not the cartridge's own segment */
-    uint64_t fetched;   /* bytes of the records that were delivered, in all */
+    uint64_t fetched;               /* bytes of the records that were delivered, in all */
 };
 
 void reader_init(struct reader *r);

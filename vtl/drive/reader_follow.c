@@ -19,8 +19,7 @@ static int await(struct reader *r, const struct seg_ref *ref, uint64_t offset, u
         return errtext_set(job->err, -EBADMSG, "a record of the segment reaches beyond its end");
     if (r->part.fd >= 0 && offset >= r->part.from && offset + len <= r->part.to)
         return 0;
-    int rc = workers_fetch_part(r->eng->workers, r->barcode, &ref->id, offset, len, &r->part, job->cancel,
-                                job->err);
+    int rc = workers_fetch_part(r->eng->workers, r->barcode, &ref->id, offset, len, &r->part, job->cancel, job->err);
     if (rc == -ENOENT)
         reader_follow_no_more(r);
     return rc;

@@ -22,16 +22,9 @@ struct read_job {
     struct errtext *err;
 };
 
-/* ---- reader_sources.c: what blocks in pieces copy from ---- */
-/* The block in pieces whose record is rec. */
-int reader_open_pieces(struct reader *r, const struct read_job *job, const struct seg_record *d, const uint8_t *rec);
-void reader_sources_close(struct reader *r); /* of another cartridge, or of another place on this one */
-
-/* ---- reader.c ---- */
-/* The record of job->object in a segment that is stored, whatever tape it is of: from a local copy or the store's. */
-int reader_read_source(struct reader *r, const struct seg_ref *ref, struct read_job *job);
-
 /* ---- reader_record.c: records from a file, checked and delivered ---- */
+void reader_blank(struct reader *r);
+void reader_release(struct reader *r); /* all that it has open, and its memory */
 int reader_grow(uint8_t **buf, size_t *room, size_t need);
 /* -EBADMSG: the file is shorter. */
 int reader_pread(int fd, void *buf, size_t len, uint64_t offset);
@@ -67,6 +60,15 @@ bool reader_is_followed(const struct reader *r, const struct seg_ref *ref);
 /* The block from the unfinished file, as soon as it has arrived. -ENOENT: there is no such download, or no more. */
 int reader_follow(struct reader *r, const struct seg_ref *ref, const struct read_job *job);
 
+/* ---- reader_copies.c: the local copy of a stored segment, or the store's ---- */
+/* -ENOENT: the store's has to do; what is wrong with the local one is told. */
+int reader_from_local(struct reader *r, const struct seg_ref *ref, const struct read_job *job);
+/* From a running download. -ENOENT: a window of the object has to do: the cache has no room, the file is gone again, or
+ * what arrived was damaged. */
+int reader_from_download(struct reader *r, const struct seg_ref *ref, const struct read_job *job);
+/* The record of job->object in a segment that is stored, whatever tape it is of. */
+int reader_read_source(struct reader *r, const struct seg_ref *ref, struct read_job *job);
+
 /* ---- reader_ahead.c: the prefetch ---- */
 /* How many segments to ask for ahead, at most and now. */
 uint64_t reader_most_ahead(const struct reader *r);
@@ -78,5 +80,10 @@ void reader_fetch_ahead(struct reader *r, size_t i);
 /* A seek to object, in segment i: cancels every fetch that is of no use there. */
 void reader_seek(struct reader *r, uint64_t object, size_t i);
 void reader_fetch_nothing(struct reader *r);
+
+/* ---- reader_sources.c: what blocks in pieces copy from ---- */
+/* The block in pieces whose record is rec: struct reader's open_pieces. */
+int reader_open_pieces(struct reader *r, const struct read_job *job, const struct seg_record *d, const uint8_t *rec);
+void reader_sources_close(struct reader *r); /* of another cartridge, or of another place on this one */
 
 #endif

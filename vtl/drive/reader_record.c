@@ -7,6 +7,21 @@
 #include <string.h>
 #include <unistd.h>
 
+void reader_blank(struct reader *r)
+{
+    memset(r, 0, sizeof(*r));
+    r->fd = r->part.fd = -1;
+    r->next_object = UINT64_MAX;
+}
+
+void reader_release(struct reader *r)
+{
+    reader_close_segment(r);
+    free(r->record);
+    free(r->window);
+    seg_scratch_free(&r->scratch);
+}
+
 void reader_follow_no_more(struct reader *r)
 {
     if (r->part.fd >= 0)
@@ -66,7 +81,7 @@ static int open_block(struct reader *r, const struct read_job *job, const struct
     if (job->area)
         return seg_literals(d, rec, r->cartridge, r->key, &r->scratch, job->area, job->len, job->err);
     if ((d->flags & SEG_PIECES) && job->buf)
-        return reader_open_pieces(r, job, d, rec);
+        return r->open_pieces(r, job, d, rec);
     if (r->encrypted && job->buf)
         return seg_record_decrypt(d, rec, r->cartridge, r->key, job->buf, job->room, job->err);
     return seg_record_open(d, rec, job->buf, job->room, job->err);

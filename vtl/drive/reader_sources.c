@@ -39,7 +39,7 @@ static bool same_source(const struct seg_source *a, const struct seg_source *b)
 void reader_sources_close(struct reader *r)
 {
     for (size_t i = 0; r->sources && i < OPEN_SOURCES; i++)
-        reader_fini(&r->sources->slots[i].at);
+        reader_release(&r->sources->slots[i].at);
     free(r->sources);
     r->sources = NULL;
 }
@@ -48,7 +48,7 @@ static struct reader_sources *sources_of(struct reader *r)
 {
     if (!r->sources && (r->sources = calloc(1, sizeof(*r->sources))))
         for (size_t i = 0; i < OPEN_SOURCES; i++)
-            reader_init(&r->sources->slots[i].at);
+            reader_blank(&r->sources->slots[i].at);
     return r->sources;
 }
 

@@ -93,7 +93,7 @@ struct seg_key {
 struct seg_packer;
 struct seg_packed {
     struct seg_record r;
-    const void *payload; /* extension and payload: in the packer until its next block, or the block itself */
+    const void *payload;         /* extension and payload: in the packer until its next block, or the block itself */
     const struct seg_make *make; /* as given */
 };
 struct seg_packer *seg_packer_new(void); /* NULL: out of memory */
@@ -221,8 +221,8 @@ int seg_record_raw(const struct seg_record *r, const void *rec, void *buf, size_
 int seg_record_decrypt(const struct seg_record *r, const void *rec, const uint8_t cartridge[16],
                        const struct seg_key *key, void *buf, size_t room, struct errtext *err);
 /* Checks the stored CRC, decompresses, checks the plain CRC, and copies up to room bytes of the block to buf. With buf
- * NULL and room 0, checks only the stored CRC. -EBADMSG: damaged, and buf is undefined. Of a block in pieces checks what
- * it holds itself, and copies nothing: -EINVAL with room (source.h is for these). */
+ * NULL and room 0, checks only the stored CRC. -EBADMSG: damaged, and buf is undefined. Of a block in pieces checks
+ * only the stored CRC, and copies nothing: -EINVAL with room (source.h is for these). */
 int seg_record_open(const struct seg_record *r, const void *rec, void *buf, size_t room, struct errtext *err);
 
 #endif

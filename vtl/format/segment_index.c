@@ -83,7 +83,9 @@ static int take_entry(struct seg_runs *x, const uint8_t *p, uint64_t *offset, ui
         return -EBADMSG;
     if (!x->n)
         seg_runs_init(x, r.first_object, r.first_file);
-    uint64_t bytes = r.type == SEG_BLOCK ? (uint64_t)r.count * r.stride : seg_is_list(r.type) ? r.stride : SEG_RECORD_SIZE;
+    uint64_t bytes = r.type == SEG_BLOCK   ? (uint64_t)r.count * r.stride
+                     : seg_is_list(r.type) ? r.stride
+                                           : SEG_RECORD_SIZE;
     if (r.first_object != x->end_object || r.first_file != x->end_file || r.offset != *offset ||
         bytes > limit - *offset)
         return -EBADMSG;

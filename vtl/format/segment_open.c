@@ -9,7 +9,6 @@
 
 #include "base/crc32c.h"
 #include "vtl/format/segment_private.h"
-#include "vtl/format/source.h"
 
 static int bad_crc(const struct seg_record *r, const char *which, uint32_t is, uint32_t should, struct errtext *err)
 {
@@ -70,15 +69,6 @@ static int open_zstd(const struct seg_record *r, const uint8_t *ext, void *buf, 
     return rc ? rc : seg_expand(r, ext + r->ext_len, r->stored_len, r->crc_plain, buf, room, err);
 }
 
-static int open_pieces(const struct seg_record *r, const void *rec, size_t room, struct errtext *err)
-{
-    struct seg_scratch s = {0};
-    struct seg_pieced p;
-    int rc = seg_pieces_open(r, rec, NULL, NULL, &s, &p, err);
-    seg_scratch_free(&s);
-    return rc || !room ? rc : errtext_set(err, -EINVAL, "block %" PRIu64 " is in pieces", r->object);
-}
-
 int seg_record_raw(const struct seg_record *r, const void *rec, void *buf, size_t room, struct errtext *err)
 {
     size_t size = SEG_RECORD_SIZE + (size_t)r->ext_len + r->stored_len;
@@ -99,7 +89,9 @@ int seg_record_open(const struct seg_record *r, const void *rec, void *buf, size
         int rc = seg_check_stored(r, ext, err);
         return rc ? rc : errtext_set(err, -ENOKEY, "block %" PRIu64 " is encrypted", r->object);
     }
-    if (r->flags & SEG_PIECES)
-        return open_pieces(r, rec, room, err);
+    if (r->flags & SEG_PIECES) {
+        int rc = seg_check_stored(r, ext, err);
+        return rc || !room ? rc : errtext_set(err, -EINVAL, "block %" PRIu64 " is in pieces", r->object);
+    }
     return r->flags & SEG_ZSTD ? open_zstd(r, ext, buf, room, err) : open_raw(r, ext, buf, room, err);
 }

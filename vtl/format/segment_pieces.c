@@ -128,33 +128,37 @@ void seg_scratch_free(struct seg_scratch *s)
     *s = (struct seg_scratch){0};
 }
 
-/* What was packed, before zstd and AES: n bytes at *data. crc: of the plain block. */
+struct unpacked {
+    const uint8_t *data; /* what was packed, before zstd and AES */
+    uint32_t n;
+    uint32_t crc; /* of the plain block */
+};
+
 static int unpack(const struct seg_record *r, const uint8_t *ext, const uint8_t cartridge[16],
-                  const struct seg_key *key, struct seg_scratch *s, const uint8_t **data, uint32_t *n, uint32_t *crc,
-                  struct errtext *err)
+                  const struct seg_key *key, struct seg_scratch *s, struct unpacked *out, struct errtext *err)
 {
     int rc = seg_check_stored(r, ext, err);
-    *data = ext + r->ext_len;
-    *n = r->stored_len;
-    *crc = r->crc_plain;
+    out->data = ext + r->ext_len;
+    out->n = r->stored_len;
+    out->crc = r->crc_plain;
     if (!rc && (r->flags & SEG_AES256_GCM)) {
         if (!key || !cartridge)
             return errtext_set(err, -ENOKEY, "block %" PRIu64 " is encrypted", r->object);
-        *n -= SEG_AES_OVERHEAD;
-        if (grow(&s->box, &s->box_room, *n))
+        out->n -= SEG_AES_OVERHEAD;
+        if (grow(&s->box, &s->box_room, out->n))
             return errtext_set(err, -ENOMEM, "block %" PRIu64 ": out of memory", r->object);
-        if ((rc = seg_unbox(r, ext, cartridge, key->key, crc, s->box)))
+        if ((rc = seg_unbox(r, ext, cartridge, key->key, &out->crc, s->box)))
             errtext_set(err, rc, "block %" PRIu64 " is encrypted with another key", r->object);
-        *data = s->box;
+        out->data = s->box;
     }
     if (!rc && (r->flags & SEG_ZSTD)) {
         if (grow(&s->plain, &s->plain_room, r->length))
             return errtext_set(err, -ENOMEM, "block %" PRIu64 ": out of memory", r->object);
-        size_t got = ZSTD_decompress(s->plain, r->length, *data, *n);
+        size_t got = ZSTD_decompress(s->plain, r->length, out->data, out->n);
         if (ZSTD_isError(got))
             return errtext_set(err, -EBADMSG, "block %" PRIu64 ": zstd: %s", r->object, ZSTD_getErrorName(got));
-        *data = s->plain;
-        *n = (uint32_t)got;
+        out->data = s->plain;
+        out->n = (uint32_t)got;
     }
     return rc;
 }
@@ -162,9 +166,10 @@ static int unpack(const struct seg_record *r, const uint8_t *ext, const uint8_t 
 void seg_pieced_source(const struct seg_pieced *p, uint32_t i, struct seg_source *out)
 {
     const uint8_t *b = p->sources + (size_t)i * SOURCE_SIZE;
-    *out = (struct seg_source){.id = {.epoch = get_le32(b + 20), .writer = get_le32(b + 16), .number = get_le64(b + 24)},
-                               .size = get_le64(b + 32),
-                               .crc = get_le32(b + 40)};
+    *out =
+        (struct seg_source){.id = {.epoch = get_le32(b + 20), .writer = get_le32(b + 16), .number = get_le64(b + 24)},
+                            .size = get_le64(b + 32),
+                            .crc = get_le32(b + 40)};
     memcpy(out->cartridge, b, 16);
     memcpy(out->barcode, b + 48, 32);
 }
@@ -227,20 +232,20 @@ static bool pieces_in_range(const struct seg_pieced *p)
 int seg_pieces_open(const struct seg_record *r, const void *rec, const uint8_t cartridge[16], const struct seg_key *key,
                     struct seg_scratch *s, struct seg_pieced *out, struct errtext *err)
 {
-    const uint8_t *data = NULL;
-    uint32_t n = 0, crc = 0;
-    int rc = unpack(r, (const uint8_t *)rec + SEG_RECORD_SIZE, cartridge, key, s, &data, &n, &crc, err);
+    struct unpacked u = {NULL, 0, 0};
+    int rc = unpack(r, (const uint8_t *)rec + SEG_RECORD_SIZE, cartridge, key, s, &u, err);
     if (rc)
         return rc;
-    bool good = n >= HEAD_SIZE;
-    *out = (struct seg_pieced){.length = r->length, .crc_plain = crc, .object = r->object};
+    const uint8_t *data = u.data;
+    bool good = u.n >= HEAD_SIZE;
+    *out = (struct seg_pieced){.length = r->length, .crc_plain = u.crc, .object = r->object};
     if (good) {
         out->n_pieces = get_le32(data);
         out->n_sources = get_le32(data + 4);
         out->n_literals = get_le32(data + 12);
         out->sources = data + HEAD_SIZE;
         good = out->n_sources >= 1 && out->n_sources <= SEG_MAX_SOURCES && out->n_pieces >= 1 &&
-               out->n_pieces <= SEG_MAX_PIECES && n == laid_size(out->n_sources, out->n_pieces, out->n_literals);
+               out->n_pieces <= SEG_MAX_PIECES && u.n == laid_size(out->n_sources, out->n_pieces, out->n_literals);
     }
     if (good) {
         out->pieces = out->sources + (size_t)out->n_sources * SOURCE_SIZE;
@@ -249,7 +254,7 @@ int seg_pieces_open(const struct seg_record *r, const void *rec, const uint8_t c
     }
     if (!good)
         return errtext_set(err, -EBADMSG, "block %" PRIu64 ": its pieces cannot be", r->object);
-    crc = crc32c(0, out->literals, out->n_literals);
+    uint32_t crc = crc32c(0, out->literals, out->n_literals);
     if (crc != get_le32(data + 8))
         return errtext_set(err, -EBADMSG, "block %" PRIu64 ": CRC of its own bytes is %08x, should be %08x", r->object,
                            crc, get_le32(data + 8));
@@ -279,8 +284,8 @@ int seg_pieces_make(const struct seg_pieced *p, seg_copy_fn copy, void *arg, uin
     }
     uint32_t crc = crc32c(0, block, p->length);
     if (crc != p->crc_plain)
-        return errtext_set(err, -EBADMSG, "block %" PRIu64 ": CRC of the plain bytes is %08x, should be %08x", p->object,
-                           crc, p->crc_plain);
+        return errtext_set(err, -EBADMSG, "block %" PRIu64 ": CRC of the plain bytes is %08x, should be %08x",
+                           p->object, crc, p->crc_plain);
     return 0;
 }
 
@@ -296,16 +301,18 @@ int seg_literals(const struct seg_record *r, const void *rec, const uint8_t cart
         *len = p.n_literals;
         return 0;
     }
-    uint32_t crc = 0;
-    int rc = unpack(r, (const uint8_t *)rec + SEG_RECORD_SIZE, cartridge, key, s, area, len, &crc, err);
+    struct unpacked u = {NULL, 0, 0};
+    int rc = unpack(r, (const uint8_t *)rec + SEG_RECORD_SIZE, cartridge, key, s, &u, err);
+    *area = u.data;
+    *len = u.n;
     if (!rc && *len != r->length)
-        rc = errtext_set(err, -EBADMSG, "block %" PRIu64 ": %u bytes after decompression, should be %u", r->object, *len,
-                         r->length);
+        rc = errtext_set(err, -EBADMSG, "block %" PRIu64 ": %u bytes after decompression, should be %u", r->object,
+                         *len, r->length);
     if (rc || (!r->flags && !r->ext_len && r->crc_plain == r->crc_stored))
         return rc; /* what is stored is the block: one sum is both */
     uint32_t is = crc32c(0, *area, *len);
-    if (is != crc)
-        return errtext_set(err, -EBADMSG, "block %" PRIu64 ": CRC of the plain bytes is %08x, should be %08x", r->object,
-                           is, crc);
+    if (is != u.crc)
+        return errtext_set(err, -EBADMSG, "block %" PRIu64 ": CRC of the plain bytes is %08x, should be %08x",
+                           r->object, is, u.crc);
     return 0;
 }

@@ -9,6 +9,7 @@
 
 #include "base/le.h"
 #include "vtl/format/segment_private.h"
+#include "vtl/format/source.h"
 
 #define COPY_SIZE (1u << 20)
 
@@ -48,6 +49,21 @@ static int make_room(struct scan *s, size_t need)
     return 0;
 }
 
+/* All that can be known of a record of a block without a key and without what it copies from. */
+static int check_block(const struct seg_record *r, const uint8_t *rec)
+{
+    uint8_t nothing;
+    if ((r->flags & SEG_PIECES) && !(r->flags & SEG_AES256_GCM)) {
+        struct seg_scratch s = {0};
+        struct seg_pieced p;
+        int rc = seg_pieces_open(r, rec, NULL, NULL, &s, &p, NULL);
+        seg_scratch_free(&s);
+        return rc;
+    }
+    int rc = seg_record_open(r, rec, &nothing, 0, NULL); /* not NULL: the plain CRC is checked too */
+    return rc == -ENOKEY ? 0 : rc; /* its stored CRC is right, which is all that can be known without the key */
+}
+
 /* Reads and checks the record at the writer's end, and adds it. -EBADMSG: no good record stands there. */
 static int take_record(struct scan *s)
 {
@@ -66,10 +82,7 @@ static int take_record(struct scan *s)
     if (!rc)
         rc = read_at(w->fd, s->buf + SEG_RECORD_SIZE, size - SEG_RECORD_SIZE, w->end + SEG_RECORD_SIZE);
     if (!rc && r.type == SEG_BLOCK) {
-        uint8_t nothing;
-        rc = seg_record_open(&r, s->buf, &nothing, 0, NULL); /* not NULL: the plain CRC is checked too */
-        if (rc == -ENOKEY)
-            rc = 0; /* its stored CRC is right, which is all that can be known without the key */
+        rc = check_block(&r, s->buf);
     } else if (!rc && seg_is_list(r.type)) {
         rc = seg_check_stored(&r, s->buf + SEG_RECORD_SIZE, NULL);
     }

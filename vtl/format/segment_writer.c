@@ -151,8 +151,8 @@ static void note_chunks(struct seg_writer *w, const struct seg_packed *b)
 int seg_writer_packed(struct seg_writer *w, const struct seg_packed *b)
 {
     int rc = may_append(w, 1);
-    if (!rc && (b->r.object != w->runs.end_object ||
-                ((b->r.flags & SEG_PIECES) && w->header.version < SEG_VERSION_PIECES)))
+    if (!rc &&
+        (b->r.object != w->runs.end_object || ((b->r.flags & SEG_PIECES) && w->header.version < SEG_VERSION_PIECES)))
         rc = -EINVAL;
     if (!rc)
         rc = append_record(w, &b->r, b->payload);

@@ -39,7 +39,6 @@ struct seg_chunk_part {
     uint32_t length;
 };
 
-
 /* Sources as a list, which is malloc'd: 80 bytes each. 0, -EINVAL or -ENOMEM. */
 int seg_sources_encode(const struct seg_source *sources, size_t n, uint8_t **list, size_t *len);
 /* Source i of a list. False: there are no more. *good: it can be one. */
@@ -48,7 +47,7 @@ bool seg_sources_next(const void *list, size_t len, size_t i, struct seg_source 
 /* How a block is stored. With n_sources 0 it is one literal. The arrays are the caller's, and stay until it is appended. */
 struct seg_make {
     const struct seg_source *sources;
-    const struct seg_piece *pieces; /* in order; their lengths make up the block's */
+    const struct seg_piece *pieces;     /* in order; their lengths make up the block's */
     const struct seg_chunk_part *parts; /* of its literal area, in order */
     uint32_t n_sources, n_pieces, n_parts;
 };

@@ -163,9 +163,10 @@ static void *chunk_thread(void *arg)
         list_cartridge(&w, barcodes[i]);
     free(barcodes);
     if (w.listed || w.failed)
-        log_notice("dedup: looked for chunks in %llu segments of the store that were not listed on this disk; %llu could "
-                   "not be read",
-                   (unsigned long long)w.listed, (unsigned long long)w.failed);
+        log_notice(
+            "dedup: looked for chunks in %llu segments of the store that were not listed on this disk; %llu could "
+            "not be read",
+            (unsigned long long)w.listed, (unsigned long long)w.failed);
     return NULL;
 }
 

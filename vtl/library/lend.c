@@ -40,14 +40,15 @@ static bool is_whole(struct cartridge *source)
 static int try_once(struct library *lib, struct cartridge *c, const struct seg_source *s)
 {
     struct errtext err = {""};
-    if (!rwlock_try_read(&lib->tapes_lock)) /* somebody makes or removes one: the drive's queue must not wait for that */
+    if (!rwlock_try_read(
+            &lib->tapes_lock)) /* somebody makes or removes one: the drive's queue must not wait for that */
         return -EAGAIN;
     lock_take(&lib->lock);
     struct cartridge *source = library_cartridge(lib, s->barcode);
     lock_release(&lib->lock);
     int rc = -ESTALE;
-    if (source && source != c && !memcmp(cartridge_id(source), s->cartridge, sizeof(s->cartridge)) && is_whole(source) &&
-        !has_enough(lib, s))
+    if (source && source != c && !memcmp(cartridge_id(source), s->cartridge, sizeof(s->cartridge)) &&
+        is_whole(source) && !has_enough(lib, s))
         rc = cartridge_lend(source, c, &err);
     rwlock_release(&lib->tapes_lock);
     return rc;

@@ -286,8 +286,7 @@ int deep_scan(struct objstore *store, const char *barcode, const struct deep_opt
 
 void deep_scan_free(struct deep_scan *s)
 {
-    for (size_t i = 0; i < s->n; i++)
-        {
+    for (size_t i = 0; i < s->n; i++) {
         free(s->v[i].fms);
         free(s->v[i].sources);
     }
