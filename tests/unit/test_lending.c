@@ -455,6 +455,28 @@ static void expect_place_for(struct library *lib, const char *barcode)
     json_decref(p);
 }
 
+static void tape_show_says_who_leans_on_whom(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = make_lean(lib, 1);
+    static const char *const expect[2][3] = {{OLD, "lends_to", NEW}, {NEW, "leans_on", OLD}};
+    unload(lib);
+    for (int i = 0; i < 2; i++) {
+        json_t *r = call(lib, json_pack("{s:s, s:s}", "op", "tape-show", "barcode", expect[i][0]));
+        const json_t *one = json_array_get(json_object_get(r, expect[i][1]), 0);
+        assert_non_null(one);
+        assert_string_equal(json_string_value(json_object_get(one, "barcode")), expect[i][2]);
+        assert_int_equal(json_integer_value(json_object_get(one, "segments")), 1);
+        assert_int_equal(json_integer_value(json_object_get(one, "bytes")), s.size);
+        assert_null(json_object_get(r, expect[!i][1]));
+        json_decref(r);
+    }
+    close_library(lib);
+    config_free(c);
+}
+
 static void a_removed_tape_leaves_what_is_leaned_on_and_no_more(void **state)
 {
     (void)state;
@@ -645,6 +667,7 @@ int main(void)
         T(who_leans_no_more_is_not_listed_in_the_next_head),
         T(a_rebuilt_state_knows_what_leans),
         T(verify_s_result_names_each_tape_that_a_bad_object_hurts),
+        T(tape_show_says_who_leans_on_whom),
         T(a_removed_tape_leaves_what_is_leaned_on_and_no_more),
         T(a_tape_on_which_nobody_leans_is_removed_without_a_trace),
         T(a_rebuild_makes_no_tape_of_a_place_and_keeps_it),

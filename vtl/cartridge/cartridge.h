@@ -136,6 +136,10 @@ struct cartridge_view {
 };
 void cartridge_view(struct cartridge *c, struct cartridge_view *out);
 
+/* Why nothing that is no more needed of it is deleted for now; "": it is. */
+#define CARTRIDGE_WHY_SIZE 250
+void cartridge_kept_why(struct cartridge *c, char out[CARTRIDGE_WHY_SIZE]);
+
 /* Object of the next filemark at object or behind it, of the last one before it, and of the first object of a file.
  * False: there is none. */
 bool cartridge_next_filemark(struct cartridge *c, uint64_t object, uint64_t *filemark);

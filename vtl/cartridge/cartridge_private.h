@@ -116,18 +116,18 @@ struct cartridge {
     size_t cut_low;          /* fewest segments that live was cut to since the commit's snapshot */
     char **doomed; /* garbage known at the last commit's snapshot: no head names it; NULL-terminated, or NULL */
     size_t doomed_next;
-    struct kept *kept;      /* what of it stays, as others lean on it; NULL: not asked yet */
-    char kept_why[250];     /* who may lean on all of it, at the last look; "": nobody */
-    bool leaning;           /* in this run it was listed as a leaner */
-    uint64_t rested;        /* n of the last head of this run that was put as one at rest; 0: none */
-    uint64_t claim_epoch;   /* highest that this run put a claim with, answered or not */
-    uint64_t claim_time;    /* seconds since 1970: what that claim says */
-    uint64_t tried_n;       /* highest n that a head was put with, answered or not */
-    uint64_t changes;       /* goes up with each change of live */
-    uint64_t committed;     /* value of changes that the last head holds */
-    uint64_t committed_at;  /* ticks */
-    uint64_t changed_since; /* seconds since 1970: changes that may be in no head began about then */
-    uint64_t backoff_until; /* ticks: the store failed, try again then */
+    struct kept *kept;                 /* what of it stays, as others lean on it; NULL: not asked yet */
+    char kept_why[CARTRIDGE_WHY_SIZE]; /* who may lean on all of it, at the last look; "": nobody */
+    bool leaning;                      /* in this run it was listed as a leaner */
+    uint64_t rested;                   /* n of the last head of this run that was put as one at rest; 0: none */
+    uint64_t claim_epoch;              /* highest that this run put a claim with, answered or not */
+    uint64_t claim_time;               /* seconds since 1970: what that claim says */
+    uint64_t tried_n;                  /* highest n that a head was put with, answered or not */
+    uint64_t changes;                  /* goes up with each change of live */
+    uint64_t committed;                /* value of changes that the last head holds */
+    uint64_t committed_at;             /* ticks */
+    uint64_t changed_since;            /* seconds since 1970: changes that may be in no head began about then */
+    uint64_t backoff_until;            /* ticks: the store failed, try again then */
     unsigned failures;
     unsigned failing;          /* which kinds of job failed last time: bits */
     bool counted_failing;      /* in engine.failing */

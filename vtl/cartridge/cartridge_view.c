@@ -142,6 +142,13 @@ void cartridge_view(struct cartridge *c, struct cartridge_view *out)
     lock_release(&c->lock);
 }
 
+void cartridge_kept_why(struct cartridge *c, char out[CARTRIDGE_WHY_SIZE])
+{
+    lock_take(&c->lock);
+    memcpy(out, c->kept_why, sizeof(c->kept_why));
+    lock_release(&c->lock);
+}
+
 /* ---- places on the tape ---- */
 
 bool cartridge_next_filemark(struct cartridge *c, uint64_t object, uint64_t *filemark)

@@ -49,9 +49,9 @@ int commit_fill_rest(struct cartridge *c, bool whole, struct head *h);
 struct kept {
     struct seg_id *ids; /* in order */
     size_t n, room;
-    bool all_before;    /* and all that was not written by this run: somebody may lean on any of it */
-    struct seg_id mine; /* epoch and writer of this run */
-    char why[250];      /* then: who */
+    bool all_before;              /* and all that was not written by this run: somebody may lean on any of it */
+    struct seg_id mine;           /* epoch and writer of this run */
+    char why[CARTRIDGE_WHY_SIZE]; /* then: who */
 };
 /* Asks the state and, of cartridges that this gateway does not write, the bucket. Without the lock. tidy: who needs nothing
  * any more is not listed in the next head. kept_free. */

@@ -129,6 +129,11 @@ struct rebuild_reading {
 };
 struct rebuild_reading *rebuild_read(struct objstore *store, const char *barcode, const atomic_bool *cancel);
 void rebuild_reading_free(struct rebuild_reading *c); /* NULL is fine */
+/* ---- shares.c ---- */
+/* Adds "lends_to" and "leans_on", [{"barcode","segments","bytes"}...], and "kept_for_now", why nothing is deleted; each only if
+ * there is any. */
+int shares_add(struct library *lib, struct cartridge *c, json_t *j, struct errtext *err);
+
 /* ---- place.c: what a cartridge leaves that is removed while others lean on it ---- */
 /* The head of such a place. -ENOENT: the bucket has none of that barcode. */
 int place_read(struct library *lib, const char *barcode, struct head *h, const struct obj_call *call,

@@ -281,7 +281,10 @@ static json_t *op_tape_show(struct library *lib, const json_t *request, struct e
         return NULL;
     json_t *j = cartridge_json(lib, c, true);
     cartridge_unload_if_clean(c);
-    return j;
+    if (!j || !shares_add(lib, c, j, err))
+        return j;
+    json_decref(j);
+    return NULL;
 }
 
 /* What is not in a head yet. */
