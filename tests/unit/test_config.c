@@ -437,14 +437,14 @@ static void an_unknown_section_is_named_with_the_nearest_known(void **state)
 {
     bad(*state, "[libary]\nname = x\n",
         ":2: [libary]: unknown section; did you mean [library]? Sections are library, iscsi, store, spool, metrics, "
-        "log, notify and escrow");
+        "log, notify, escrow and dedup");
 }
 
 static void a_key_before_any_section_is_refused(void **state)
 {
     bad(*state, "name = x\n",
         ":1: name: key before any section; must follow [library], [iscsi], [store], [spool], [metrics], [log], "
-        "[notify] or [escrow]");
+        "[notify], [escrow] or [dedup]");
 }
 
 static void a_line_that_is_neither_key_nor_section_is_refused(void **state)
