@@ -125,6 +125,17 @@ static void print_limits(const json_t *store)
 }
 
 /* NULL: the configuration has none. */
+static void print_dedup(const json_t *dedup)
+{
+    char host[HUMAN_ROOM], own[HUMAN_ROOM];
+    json_int_t written = json_number(dedup, "host_bytes"), kept = json_number(dedup, "own_bytes");
+    if (!written || !kept)
+        return;
+    printf("dedup                  %s of hosts in %s: %lld.%lld to 1\n", json_size(dedup, "host_bytes", host),
+           json_size(dedup, "own_bytes", own), (long long)(written / kept), (long long)(written * 10 / kept % 10));
+}
+
+/* NULL: the configuration has none. */
 static void print_escrow(const json_t *escrow)
 {
     char when[HUMAN_ROOM];
@@ -149,6 +160,7 @@ static void print_summary(const json_t *s)
     }
     printf("\naccepted by the store  %s\n", json_size(s, "accepted_bytes", a));
     print_offsite(s);
+    print_dedup(json_object_get(s, "dedup"));
     if (json_is_true(json_object_get(s, "serving"))) {
         bool waits = !strcmp(json_words(spool, "durability"), "offsite") && json_number(spool, "offsite_waiting_bytes");
         printf("spool                  %s", json_size(spool, "dirty_bytes", a));

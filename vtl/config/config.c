@@ -632,10 +632,13 @@ bool config_dedups(const struct vtl_config *c, const char *barcode)
 {
     char words[CONFIG_MAX_PATTERNS], *save = NULL;
     (void)snprintf(words, sizeof(words), "%s", c->dedup.tapes);
-    for (char *w = strtok_r(words, " ", &save); w; w = strtok_r(NULL, " ", &save))
-        if (strcmp(w, "off") != 0 && !fnmatch(w, barcode, 0))
-            return true;
-    return false;
+    bool dedups = false;
+    for (char *w = strtok_r(words, " ", &save); w; w = strtok_r(NULL, " ", &save)) {
+        bool not = w[0] == '!';
+        if (strcmp(w, "off") != 0 && !fnmatch(w + not, barcode, 0))
+            dedups = !not ;
+    }
+    return dedups;
 }
 
 void config_store(const struct vtl_config *c, struct objstore_config *out)

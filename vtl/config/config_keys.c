@@ -651,9 +651,10 @@ static const char *set_escrow_every(struct vtl_config *c, const char *value)
 TEXT(dedup, tapes)
 {
     bool off = !strcmp(value, "off");
-    return off || only(value, "*?[]-_. ", 1, CONFIG_MAX_PATTERNS - 1)
+    return off || only(value, "!*?[]-_. ", 1, CONFIG_MAX_PATTERNS - 1)
                ? set_text(&c->dedup.tapes, value)
-               : "must be off, or patterns of barcodes separated by blanks, such as PBS*; * for all cartridges";
+               : "must be off, or patterns of barcodes separated by blanks, such as PBS*; * for all cartridges, !PBSX* "
+                 "for not these";
 }
 NUMBER(dedup, sets, 1, 1000, "must be a number from 1 to 1000")
 SIZE(dedup, memory, 1, "must be a size from 1M to 4G, such as 64M")
@@ -793,7 +794,7 @@ const struct config_key config_keys[] = {
         "time, such as `1h`. `off`: only `s3vtl escrow run` does"),
     KEY(dedup, tapes, "off", NULL,
         "`off`, or which cartridges are stored without what others of the library hold already: patterns of barcodes, "
-        "separated by blanks, such as `PBS*`; `*` for all (docs/dedup.md)"),
+        "separated by blanks, such as `PBS*`; `*` for all, and `!WEEK*` behind it for not these (docs/dedup.md)"),
     KEY(dedup, sets, "12", NULL, "how many cartridges may copy from one stored object; then it is stored afresh"),
     KEY(dedup, memory, "64M", NULL, "memory for looking up what is stored already, 1M to 4G"),
 };

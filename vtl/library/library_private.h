@@ -130,6 +130,8 @@ struct rebuild_reading {
 struct rebuild_reading *rebuild_read(struct objstore *store, const char *barcode, const atomic_bool *cancel);
 void rebuild_reading_free(struct rebuild_reading *c); /* NULL is fine */
 /* ---- shares.c ---- */
+/* shares.c: adds "dedup", {"host_bytes","own_bytes","listed_segments","index_bytes"}, with [dedup] only. tapes_lock held. */
+void shares_add_sums(struct library *lib, json_t *j);
 /* Adds "lends_to" and "leans_on", [{"barcode","segments","bytes"}...], and "kept_for_now", why nothing is deleted; each only if
  * there is any. */
 int shares_add(struct library *lib, struct cartridge *c, json_t *j, struct errtext *err);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* shares.c: for "tape show": on whom a cartridge leans, and who leans on it. */
+/* shares.c: for "tape show": on whom a cartridge leans, and who leans on it; for status: what that saves. */
 #include <errno.h>
 #include <string.h>
 
 #include "vtl/library/library_private.h"
+#include "vtl/state/chunk_index.h"
 
 static int add_share(void *arg, const struct db_share *s)
 {
@@ -23,6 +24,24 @@ static int add_shares(struct library *lib, const char *barcode, bool lent, json_
         rc = json_object_set(j, lent ? "lends_to" : "leans_on", list) ? -ENOMEM : 0;
     json_decref(list);
     return rc;
+}
+
+void shares_add_sums(struct library *lib, json_t *j)
+{
+    struct chunk_index_figures f;
+    uint64_t host = 0, own = 0;
+    if (!lib->eng.chunks)
+        return;
+    for (size_t i = 0; i < lib->n_cartridges; i++) {
+        struct cartridge_view v;
+        cartridge_view(lib->cartridges[i], &v);
+        host += v.used_bytes;
+        own += v.backlog.amounts.local + v.backlog.amounts.accepted + v.backlog.amounts.offsite;
+    }
+    chunk_index_figures(lib->eng.chunks, &f);
+    json_object_set_new(j, "dedup",
+                        json_pack("{s:I, s:I, s:I, s:I}", "host_bytes", (json_int_t)host, "own_bytes", (json_int_t)own,
+                                  "listed_segments", (json_int_t)f.segments, "index_bytes", (json_int_t)f.disk));
 }
 
 int shares_add(struct library *lib, struct cartridge *c, json_t *j, struct errtext *err)
