@@ -28,8 +28,9 @@ struct vtl_config *lib_config(const char *root)
     fprintf(f,
             "[library]\nname = crash\nstate_dir = %s/state\nslots = 8\ndrives = 1\n[store]\npath = %s/" LIB_STORE "\n"
             "[spool]\nsegment_size = 1M\nmax_dirty = 64M\nidle_seal = 1h\ncache_size = %s\ndurability = %s\n"
-            "write_buffer = %s\n",
-            root, root, cache ? cache : "0", lib_remote() ? "remote" : "local", buffer ? buffer : "32M");
+            "write_buffer = %s\n%s",
+            root, root, cache ? cache : "0", lib_remote() ? "remote" : "local", buffer ? buffer : "32M",
+            getenv("CRASH_DEDUP") ? "[dedup]\ntapes = *\n" : "");
     if (fclose(f) || config_load(path, &c, &err))
         fprintf(stderr, "%s: %s\n", path, err.text);
     return c;

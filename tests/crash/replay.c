@@ -96,7 +96,7 @@ static bool read_tape(struct library *lib, unsigned tape, uint64_t *hash)
         if (r == TAPE_EOD)
             return true;
         if (r == TAPE_OK) {
-            memcpy(&id, got, 8);
+            id = block_id(got, len);
             block_fill(id, want);
             if (len != block_length(id) || memcmp(got, want, len)) {
                 fprintf(stderr, "%s: object %llu is not what was written\n", lib_barcode(tape),

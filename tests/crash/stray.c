@@ -23,7 +23,21 @@ static bool is_named(const struct tape_index *x, const struct head *h, const cha
     return false;
 }
 
+/* Does the tape copy from the object of that key? */
+static bool leans_on(const struct leans *l, const char *key)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        char source[DB_KEY_SIZE];
+        object_key(source, l->v[i].source.barcode, "seg", &l->v[i].source.id);
+        if (!strcmp(source, key))
+            return true;
+    }
+    return false;
+}
+
 struct stray {
+    const struct tape_index *all; /* of all tapes */
+    const struct head *heads;
     const struct tape_index *x;
     const struct head *h;
     struct db *db;
@@ -54,6 +68,9 @@ static int look_for_stray(void *arg, const struct obj_entry *o)
     struct stray *s = arg;
     if (is_named(s->x, s->h, o->key))
         return 0;
+    for (unsigned t = 0; t < TAPES; t++)
+        if (leans_on(&s->all[t].leans, o->key) || leans_on(&s->heads[t].pending, o->key))
+            return 0;
     s->key = o->key;
     s->queued = false;
     for (size_t i = 0; i < s->n_rowids; i++)
@@ -83,16 +100,19 @@ bool nothing_is_orphaned(const struct vtl_config *c)
         fprintf(stderr, "%s\n", err.text);
         return false;
     }
-    for (unsigned t = 0; t < TAPES && !s.n; t++) {
-        struct head h;
-        struct tape_index x;
-        if (commit_read_head(store, lib_barcode(t), NULL, &h, &call, &err) ||
-            commit_read_index(store, &h, &x, &call, &err)) {
+    struct head heads[TAPES];
+    struct tape_index all[TAPES];
+    for (unsigned t = 0; t < TAPES; t++)
+        if (commit_read_head(store, lib_barcode(t), NULL, &heads[t], &call, &err) ||
+            commit_read_index(store, &heads[t], &all[t], &call, &err)) {
             fprintf(stderr, "%s\n", err.text);
             return false;
         }
-        s.x = &x;
-        s.h = &h;
+    s.all = all;
+    s.heads = heads;
+    for (unsigned t = 0; t < TAPES && !s.n; t++) {
+        s.x = &all[t];
+        s.h = &heads[t];
         for (int k = 0; k < 2; k++) {
             char prefix[100];
             (void)snprintf(prefix, sizeof(prefix), "tapes/%s/%s/", lib_barcode(t), kinds[k]);
@@ -101,8 +121,10 @@ bool nothing_is_orphaned(const struct vtl_config *c)
                 return false;
             }
         }
-        tape_index_free(&x);
-        head_free(&h);
+    }
+    for (unsigned t = 0; t < TAPES; t++) {
+        tape_index_free(&all[t]);
+        head_free(&heads[t]);
     }
     db_close(s.db);
     store->ops->close(store);

@@ -17,7 +17,12 @@
 static void find(void *arg, const uint8_t id[SEG_CHUNK_ID], uint32_t length, bool again, struct chunk_places *out)
 {
     const struct drive *d = arg;
+    unsigned n = 0;
     chunk_index_find(d->eng->chunks, id, length, again, out);
+    for (unsigned i = 0; i < out->n; i++) /* a tape does not lean on itself */
+        if (memcmp(out->place[i].source.cartridge, cartridge_id(d->c), sizeof(out->place[i].source.cartridge)) != 0)
+            out->place[n++] = out->place[i];
+    out->n = n;
 }
 
 static bool may_use(void *arg, const struct seg_source *s)

@@ -10,8 +10,10 @@
 #include "vtl/library/library_private.h"
 #include "vtl/state/chunk_index.h"
 
-/* Until the source's head is in the store. What waits meanwhile is in memory; after it, blocks are stored as they are. */
+/* Until the source's head is in the store. What waits meanwhile is in memory; after it, blocks are stored as they are, and for
+ * a while nobody waits again: a store that does not answer must not slow down who writes (I6). */
 #define LEND_MS 10000
+#define HASTE_MS 60000
 #define PATH_SIZE 4200
 
 static int count(void *arg, const char *barcode)
@@ -57,11 +59,15 @@ static int try_once(struct library *lib, struct cartridge *c, const struct seg_s
 bool library_may_copy(void *arg, struct cartridge *c, const struct seg_source *s)
 {
     struct library *lib = arg;
-    uint64_t until = clock_ms() + LEND_MS;
+    uint64_t now = clock_ms(), until = now + LEND_MS;
+    bool hasty = now < atomic_load(&lib->lend_hasty_until) || atomic_load(&lib->eng.unwell);
     for (;;) {
         uint64_t seen = progress_now(&lib->eng.progress);
         int rc = try_once(lib, c, s);
-        if (rc != -EAGAIN || clock_ms() >= until || atomic_load(&lib->stop) || atomic_load(&lib->no_waiting))
+        bool over = clock_ms() >= until;
+        if (rc == -EAGAIN && over)
+            atomic_store(&lib->lend_hasty_until, clock_ms() + HASTE_MS);
+        if (rc != -EAGAIN || over || hasty || atomic_load(&lib->stop) || atomic_load(&lib->no_waiting))
             return !rc;
         progress_wait(&lib->eng.progress, seen, 200);
     }

@@ -77,6 +77,7 @@ struct library {
     struct store_health health;
     pthread_t chunks_thread; /* chunk_watch.c */
     bool chunks_run;
+    _Atomic uint64_t lend_hasty_until; /* lend.c: ticks */
     atomic_bool chunks_stop;
     atomic_bool stop;
     atomic_bool no_waiting; /* library_stop_waiting */
