@@ -29,6 +29,9 @@
     .body = "{\"alerts\":" list ",\"hasMore\":false,\"totals\":{\"critical\":0}}"
 #define BUFFER(name, complete, size)                                                                                   \
     "{\"complete\":" #complete ",\"filename\":\"" name "\",\"size\":" #size ",\"maxSize\":8388608,\"locked\":false}"
+/* One whose fill takes no time. */
+#define SMALL(name, complete, size)                                                                                    \
+    "{\"complete\":" #complete ",\"filename\":\"" name "\",\"size\":" #size ",\"maxSize\":65536,\"locked\":false}"
 #define A "2-3-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define B "2-3-bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 #define OLD "2-4-cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
@@ -305,19 +308,18 @@ static void an_empty_buffer_before_another_is_filled_first(void **state)
     (void)state;
     struct rig g = start(
         "renterd",
-        SCRIPT(NO_LEFTOVERS, BUCKET_IS_THERE, SETTINGS,
-               {BUFFERS("[" BUFFER(A, false, 0) "," BUFFER(B, false, 1233) "]")},
+        SCRIPT(NO_LEFTOVERS, BUCKET_IS_THERE, SETTINGS, {BUFFERS("[" SMALL(A, false, 0) "," SMALL(B, false, 1233) "]")},
                {.expect = "PUT /bkt/pre/fill/", .status = 200, .etag = 1},
-               {BUFFERS("[" BUFFER(A, true, 8388607) "," BUFFER(B, false, 1233) "]")},
-               {.expect = "PUT /bkt/pre/fill/", .status = 200, .etag = 1}, {BUFFERS("[" BUFFER(B, true, 8388608) "]")},
+               {BUFFERS("[" SMALL(A, true, 65535) "," SMALL(B, false, 1233) "]")},
+               {.expect = "PUT /bkt/pre/fill/", .status = 200, .etag = 1}, {BUFFERS("[" SMALL(B, true, 65536) "]")},
                {.expect = "PUT /bkt/pre/fill/", .status = 200, .etag = 1},
                {.expect = "POST /bkt?delete= ", .status = 501}, {.expect = "DELETE /bkt/pre/fill/", .status = 204},
                {.expect = "DELETE /bkt/pre/fill/", .status = 204}, {.expect = "DELETE /bkt/pre/fill/", .status = 204}));
     int rc = objstore_hurry(g.s, NULL, &g.err);
     if (rc)
         fail_msg("%d: %s", rc, g.err.text);
-    assert_int_equal(length_of(&g, 4), 8388607);
-    assert_int_equal(length_of(&g, 6), 8388608 - 1233);
+    assert_int_equal(length_of(&g, 4), 65535);
+    assert_int_equal(length_of(&g, 6), 65536 - 1233);
     stop(&g);
 }
 

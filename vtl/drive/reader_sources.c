@@ -203,14 +203,15 @@ int reader_open_pieces(struct reader *r, const struct read_job *job, const struc
     if (!sources_of(r))
         return errtext_set(job->err, -ENOMEM, "block %llu: out of memory", (unsigned long long)job->object);
     int rc = seg_pieces_open(d, rec, r->cartridge, r->key, &r->scratch, &p, job->err);
-    uint8_t *block = rc || job->room >= p.length ? job->buf : malloc(p.length);
-    if (!rc && !block)
-        rc = errtext_set(job->err, -ENOMEM, "block %llu: out of memory", (unsigned long long)job->object);
-    if (!rc)
-        rc = seg_pieces_make(&p, copy, &c, block, job->err);
-    if (!rc && block != job->buf && job->room)
-        memcpy(job->buf, block, job->room);
-    if (block != job->buf)
+    if (rc)
+        return rc;
+    uint8_t *to = job->buf, *block = to && job->room >= p.length ? to : malloc(p.length);
+    if (!block)
+        return errtext_set(job->err, -ENOMEM, "block %llu: out of memory", (unsigned long long)job->object);
+    rc = seg_pieces_make(&p, copy, &c, block, job->err);
+    if (!rc && block != to && to)
+        memcpy(to, block, job->room);
+    if (block != to)
         free(block);
     return rc;
 }
