@@ -363,6 +363,31 @@ static void an_unknown_key_is_named_with_the_nearest_known(void **state)
     bad(*state, DIR_STORE "drives = 2\n", ":5: [store] drives: unknown key; did you mean [library] drives?");
 }
 
+static void dedup_is_for_cartridges_of_the_patterns(void **state)
+{
+    static const struct {
+        const char *tapes;
+        bool pbs, week;
+    } cases[] = {{"", false, false},
+                 {"tapes = off\n", false, false},
+                 {"tapes = *\n", true, true},
+                 {"tapes = PBS*\n", true, false},
+                 {"tapes = * !WEEK*\n", true, false},
+                 {"tapes = WEEK?01* PBS00[23]L8\n", false, true},
+                 {"tapes = !WEEK* *\n", true, true}}; /* what comes last counts */
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[400];
+        (void)snprintf(text, sizeof(text), DIR_STORE "[dedup]\n%s", cases[i].tapes);
+        struct vtl_config *c = good(*state, text);
+        assert_int_equal(config_dedups(c, "PBS001L8"), cases[i].pbs);
+        assert_int_equal(config_dedups(c, "WEEK001L8"), cases[i].week);
+        config_free(c);
+    }
+    bad(*state, DIR_STORE "[dedup]\ntapes = PBS*,WEEK*\n", ":6: [dedup] tapes = PBS*,WEEK*: must be off, or patterns");
+    bad(*state, DIR_STORE "[dedup]\nmemory = 5\n", ":6: [dedup] memory = 5: must be a size from 1M to 4G");
+    bad(*state, DIR_STORE "[dedup]\nsets = 0\n", ":6: [dedup] sets = 0: must be a number from 1 to 1000");
+}
+
 static void an_escrow_has_all_of_its_parts_or_none(void **state)
 {
     struct vtl_config *c = good(*state, DIR_STORE "[escrow]\npath = /mnt/x\nexchange = /srv/x\nkeep = 3\n"
@@ -804,6 +829,7 @@ int main(void)
         T(a_user_needs_a_password_file_and_the_other_way),
         T(an_admin_interface_needs_its_password_and_a_service_that_has_one),
         T(only_what_can_be_told_may_be_waited_for),
+        T(dedup_is_for_cartridges_of_the_patterns),
         T(an_escrow_has_all_of_its_parts_or_none),
         T(an_escrow_may_be_in_another_s3_service),
         T(an_escrow_in_another_s3_service_has_all_that_it_needs),
