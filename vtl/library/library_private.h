@@ -63,6 +63,7 @@ struct library {
     atomic_bool shared;       /* a library of another name has this prefix, too: they share the shelf */
     atomic_bool taken_over;   /* another one's turn came */
     uint64_t turn_next_ms;    /* clock_ms(); the inventory thread's, as are the next two */
+    bool turn_failed;         /* the last look failed, and was told of */
     unsigned turn_fences;     /* engine.fences at the last look: one more is a reason to look again */
     json_t *inventories_seen; /* by key: others' that were read; NULL: none */
     uint64_t inventory_n;     /* put in this run; the inventory thread's, or move_lock */

@@ -299,6 +299,16 @@ static void tell_taken_over(struct library *lib, const struct turn *by)
     look_at_all(lib);
 }
 
+/* Once, until it can be; a store that is in trouble is told of anyway. */
+static void tell_failed(struct library *lib, int rc, const struct errtext *why)
+{
+    struct obj_health health;
+    objstore_health(lib->eng.store, &health);
+    if (rc && rc != -ECANCELED && !lib->turn_failed && !health.text[0])
+        log_warn("whether another gateway has taken over, or shares the shelf, cannot be found out now: %s", why->text);
+    lib->turn_failed = rc != 0;
+}
+
 void turn_watch(struct library *lib)
 {
     const struct obj_call once = {.cancel = &lib->stop, .max_tries = 1};
@@ -316,8 +326,12 @@ void turn_watch(struct library *lib)
     lib->turn_next_ms = clock_ms() + WATCH_MS;
     if (!lib->inventories_seen)
         lib->inventories_seen = json_object();
-    if (turns_read(lib->eng.store, lib->id, lib->inventories_seen, &list, &once, &why))
+    int rc = turns_read(lib->eng.store, lib->id, lib->inventories_seen, &list, &once, &why);
+    tell_failed(lib, rc, &why);
+    if (rc) {
+        lib->turn_next_ms = clock_ms() + TROUBLE_MS;
         return;
+    }
     if (turns_have_neighbour(list, lib->cfg->library.name))
         atomic_store(&lib->shared, true);
     if (later(list, lib->cfg->library.name, lib->turn, &by))
@@ -332,9 +346,11 @@ bool turn_is_shared(struct library *lib)
     struct obj_health health;
     json_t *list = NULL;
     objstore_health(lib->eng.store, &health);
-    if (!atomic_load(&lib->shared) && !health.text[0] &&
-        !turns_read(lib->eng.store, lib->id, NULL, &list, &few, &why)) {
-        atomic_store(&lib->shared, turns_have_neighbour(list, lib->cfg->library.name));
+    if (!atomic_load(&lib->shared) && !health.text[0]) {
+        if (turns_read(lib->eng.store, lib->id, NULL, &list, &few, &why))
+            log_warn("whether another library shares the shelf cannot be found out now: %s", why.text);
+        else
+            atomic_store(&lib->shared, turns_have_neighbour(list, lib->cfg->library.name));
         json_decref(list);
     }
     return atomic_load(&lib->shared);
