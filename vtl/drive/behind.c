@@ -76,7 +76,7 @@ static bool must_decide(const struct behind *q, bool quiet)
     return q->undecided && !q->unplanned && (q->draining || q->stop || quiet);
 }
 
-/* The secret does not change while a block that needs it is queued. */
+/* The secret does not change while a block that needs it is queued; else only with the lock held. */
 static struct seg_key key_of(const struct behind *q)
 {
     return (struct seg_key){q->secret->key, q->secret->kad, q->secret->kad_len};
@@ -144,8 +144,10 @@ static int pack(struct behind *q, struct seg_packer *p, const struct behind_bloc
 {
     if (!p)
         return -ENOMEM;
+    if (!b->encrypt) /* the secret may change meanwhile */
+        return q->ops->pack(q->arg, p, b, NULL, out);
     const struct seg_key key = key_of(q);
-    return q->ops->pack(q->arg, p, b, b->encrypt ? &key : NULL, out);
+    return q->ops->pack(q->arg, p, b, &key, out);
 }
 
 /* Packed, it is written. If something that it copies from is gone, it is packed and written as it is. */
