@@ -347,8 +347,7 @@ bool cartridge_dedups(const struct cartridge *c)
 static bool leans_on(const struct open_segment *o, const struct seg_source *s)
 {
     for (size_t i = o->n_leans; i-- > 0;)
-        if (!seg_id_compare(&o->leans[i].id, &s->id) &&
-            !memcmp(o->leans[i].cartridge, s->cartridge, sizeof(s->cartridge)))
+        if (seg_source_same(&o->leans[i], s))
             return true;
     return false;
 }

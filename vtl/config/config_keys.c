@@ -754,7 +754,9 @@ const struct config_key config_keys[] = {
     KEY(spool, segment_size, "40M", NULL, "size of one object: 1M to 1G"),
     KEY(spool, write_buffer, "32M", NULL,
         "acknowledged blocks of one drive that are in memory and not yet in its spool file, up to `1G`; a sync waits "
-        "for them. `0`: none, so that a killed process loses nothing acknowledged"),
+        "for them; with [dedup] 32M more are held back. `0`: none, so that a killed process loses nothing "
+        "acknowledged, and "
+        "[dedup] does nothing"),
     KEY(spool, idle_seal, "30s", NULL, "upload after this time without a write, even without a sync"),
     KEY(metrics, listen, "", "unset: off",
         "port on loopback, such as `127.0.0.1:9117`, where Prometheus finds `/metrics` (docs/monitoring.md)"),

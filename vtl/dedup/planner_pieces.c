@@ -48,7 +48,7 @@ static void add_part(struct planner *p, const struct chunk *c, uint32_t from, ui
 static uint32_t source_number(struct planner *p, const struct seg_source *s)
 {
     for (size_t i = p->n_out_sources; i--;)
-        if (sources_same(&p->out_sources[i], s))
+        if (seg_source_same(&p->out_sources[i], s))
             return (uint32_t)i;
     if (p->n_out_sources == SEG_MAX_SOURCES) {
         p->too_many = true;

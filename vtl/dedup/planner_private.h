@@ -37,7 +37,6 @@ void sources_seen(struct sources *t, struct source *s, uint64_t bytes);
 /* Is it wanted enough? Either a fair part of it could be copied, or that is so of the one that was written before or after
  * it: a tape is written and read in order. */
 bool sources_fair(struct sources *t, const struct source *s);
-bool sources_same(const struct seg_source *a, const struct seg_source *b);
 void sources_refuse(struct sources *t, const struct seg_source *s);
 
 /* ---- planner_chunks.c: the chunks of the blocks that are held ---- */

@@ -13,16 +13,10 @@ static struct source **bucket_of(struct sources *t, const struct seg_id *id)
     return &t->bucket[(id->number ^ id->writer ^ id->epoch) % SOURCE_BUCKETS];
 }
 
-bool sources_same(const struct seg_source *a, const struct seg_source *b)
-{
-    return a->crc == b->crc && a->size == b->size && !seg_id_compare(&a->id, &b->id) &&
-           !memcmp(a->cartridge, b->cartridge, sizeof(a->cartridge));
-}
-
 static struct source *find(struct sources *t, const struct seg_source *s)
 {
     struct source *x = *bucket_of(t, &s->id);
-    while (x && !sources_same(&x->s, s))
+    while (x && !seg_source_same(&x->s, s))
         x = x->next;
     return x;
 }

@@ -30,12 +30,6 @@ struct reader_sources {
     size_t n_asked;
 };
 
-static bool same_source(const struct seg_source *a, const struct seg_source *b)
-{
-    return !seg_id_compare(&a->id, &b->id) && !memcmp(a->cartridge, b->cartridge, sizeof(a->cartridge)) &&
-           a->crc == b->crc && a->size == b->size && !strcmp(a->barcode, b->barcode);
-}
-
 void reader_sources_close(struct reader *r)
 {
     for (size_t i = 0; r->sources && i < OPEN_SOURCES; i++)
@@ -58,7 +52,7 @@ static struct slot *slot_of(struct reader *r, const struct seg_source *source)
     struct reader_sources *s = r->sources;
     struct slot *oldest = &s->slots[0];
     for (size_t i = 0; i < OPEN_SOURCES; i++) {
-        if (same_source(&s->slots[i].source, source))
+        if (seg_source_same(&s->slots[i].source, source))
             return &s->slots[i];
         if (s->slots[i].used < oldest->used)
             oldest = &s->slots[i];
@@ -85,7 +79,7 @@ static struct seg_ref ref_of(const struct seg_source *s, uint64_t object)
 static size_t place_in(const struct reader_sources *a, const struct seg_source *s)
 {
     size_t i = 0;
-    while (i < a->n_asked && !same_source(&a->asked[i], s))
+    while (i < a->n_asked && !seg_source_same(&a->asked[i], s))
         i++;
     return i;
 }

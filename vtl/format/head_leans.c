@@ -15,7 +15,7 @@ bool head_has_leans(const struct head *h)
 static const char *sources_wrong(const struct leans *l, size_t n_segs)
 {
     for (size_t i = 0; i < l->n; i++)
-        if (l->v[i].segment >= n_segs || !source_possible(&l->v[i].source))
+        if (l->v[i].segment >= n_segs || !seg_source_possible(&l->v[i].source))
             return "leans, pending";
     return NULL;
 }

@@ -4,10 +4,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-
-#include "vtl/format/barcode.h"
-#include "vtl/format/segment_private.h"
 
 int leans_add(struct leans *l, uint32_t segment, const struct seg_source *s)
 {
@@ -46,11 +42,4 @@ void leans_free(struct leans *l)
 {
     free(l->v);
     *l = (struct leans){0};
-}
-
-bool source_possible(const struct seg_source *s)
-{
-    return memchr(s->barcode, 0, sizeof(s->barcode)) && barcode_ok(s->barcode) && s->id.epoch >= 1 &&
-           s->id.epoch <= SEG_MAX_EPOCH && s->id.number <= SEG_MAX_SEQUENCE && s->size && s->size <= SEG_MAX_SIZE &&
-           s->crc;
 }

@@ -24,9 +24,6 @@ void leans_cut(struct leans *l, size_t n_segs);
 int leans_append(struct leans *l, size_t at, const struct leans *from, size_t first, size_t n);
 void leans_free(struct leans *l);
 
-/* Can the fields be those of a source? */
-bool source_possible(const struct seg_source *s);
-
 /* A cartridge that may lean on this one. */
 struct head_leaner {
     char barcode[33];

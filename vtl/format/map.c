@@ -121,7 +121,7 @@ static int check_entries(const struct tape_index *x)
         if (!x->segs[i].size)
             return -EINVAL; /* an open segment is no object yet */
     for (size_t i = 0; i < x->leans.n; i++)
-        if (!source_possible(&x->leans.v[i].source) || x->leans.v[i].segment >= x->n_segs)
+        if (!seg_source_possible(&x->leans.v[i].source) || x->leans.v[i].segment >= x->n_segs)
             return -EINVAL;
     return 0;
 }
@@ -270,7 +270,7 @@ static int decode_lean(const uint8_t *p, const uint8_t *sources, const struct co
         return -EBADMSG;
     memcpy(l->source.cartridge, sources + (size_t)place * MAP_SOURCE_SIZE, 16);
     memcpy(l->source.barcode, sources + (size_t)place * MAP_SOURCE_SIZE + 16, 32);
-    return source_possible(&l->source) ? 0 : -EBADMSG;
+    return seg_source_possible(&l->source) ? 0 : -EBADMSG;
 }
 
 /* first: of its segments in x. */

@@ -214,7 +214,7 @@ uint32_t seg_record_objects(const struct seg_record *r);
  */
 int seg_record_decode(const void *rec, size_t len, struct seg_record *out, struct errtext *err);
 /* Copies up to room bytes of an encrypted record as it is: all that decryption needs except the key and the cartridge
- * id. Checks only the stored CRC. */
+ * id; of a block in pieces, not what it copies. Checks only the stored CRC. */
 int seg_record_raw(const struct seg_record *r, const void *rec, void *buf, size_t room, struct errtext *err);
 /* seg_record_open for an encrypted record. -ENOKEY: no key given; -EKEYREJECTED: the stored CRC is right, but the key
  * is another. */

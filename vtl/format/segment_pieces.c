@@ -13,13 +13,12 @@
 #include "vtl/format/segment_private.h"
 #include "vtl/format/source.h"
 
-#define HEAD_SIZE 16u   /* how many pieces and sources; CRC and bytes of the literals */
-#define SOURCE_SIZE 80u /* FORMAT.md, "Block, pieces" */
-#define PIECE_SIZE 24u
+#define HEAD_SIZE 16u  /* how many pieces and sources; CRC and bytes of the literals */
+#define PIECE_SIZE 24u /* FORMAT.md, "Block, pieces" */
 
 static uint64_t laid_size(uint32_t n_sources, uint32_t n_pieces, uint32_t n_literals)
 {
-    return HEAD_SIZE + (uint64_t)n_sources * SOURCE_SIZE + (uint64_t)n_pieces * PIECE_SIZE + n_literals;
+    return HEAD_SIZE + (uint64_t)n_sources * SEG_SOURCE_SIZE + (uint64_t)n_pieces * PIECE_SIZE + n_literals;
 }
 
 static int grow(uint8_t **buf, size_t *room, size_t need)
@@ -35,25 +34,6 @@ static int grow(uint8_t **buf, size_t *room, size_t need)
 }
 
 /* ---- laying out ---- */
-
-static bool source_in_range(const struct seg_source *s)
-{
-    size_t n = strnlen(s->barcode, sizeof(s->barcode));
-    return n && n < sizeof(s->barcode) && s->crc && s->size && s->size <= SEG_MAX_SIZE && s->id.epoch >= 1 &&
-           s->id.epoch <= SEG_MAX_EPOCH && s->id.number <= SEG_MAX_SEQUENCE;
-}
-
-static void encode_source(const struct seg_source *s, uint8_t p[SOURCE_SIZE])
-{
-    memset(p, 0, SOURCE_SIZE);
-    memcpy(p, s->cartridge, 16);
-    put_le32(p + 16, s->id.writer);
-    put_le32(p + 20, (uint32_t)s->id.epoch);
-    put_le64(p + 24, s->id.number); /* sequence */
-    put_le64(p + 32, s->size);
-    put_le32(p + 40, s->crc);
-    memcpy(p + 48, s->barcode, strlen(s->barcode));
-}
 
 static void encode_piece(const struct seg_piece *s, uint8_t p[PIECE_SIZE])
 {
@@ -93,10 +73,10 @@ int seg_pieces_lay(const struct seg_block *b, uint8_t **buf, size_t *room, uint3
     if (rc)
         return rc;
     uint8_t *p = *buf + HEAD_SIZE, *to = *buf + (size - literals);
-    for (uint32_t i = 0; i < m->n_sources; i++, p += SOURCE_SIZE) {
-        if (!source_in_range(&m->sources[i]))
+    for (uint32_t i = 0; i < m->n_sources; i++, p += SEG_SOURCE_SIZE) {
+        if (!seg_source_possible(&m->sources[i]))
             return -EINVAL;
-        encode_source(&m->sources[i], p);
+        seg_source_encode(&m->sources[i], p);
     }
     for (uint32_t i = 0; i < m->n_pieces; i++, p += PIECE_SIZE) {
         const struct seg_piece *piece = &m->pieces[i];
@@ -165,13 +145,7 @@ static int unpack(const struct seg_record *r, const uint8_t *ext, const uint8_t 
 
 void seg_pieced_source(const struct seg_pieced *p, uint32_t i, struct seg_source *out)
 {
-    const uint8_t *b = p->sources + (size_t)i * SOURCE_SIZE;
-    *out =
-        (struct seg_source){.id = {.epoch = get_le32(b + 20), .writer = get_le32(b + 16), .number = get_le64(b + 24)},
-                            .size = get_le64(b + 32),
-                            .crc = get_le32(b + 40)};
-    memcpy(out->cartridge, b, 16);
-    memcpy(out->barcode, b + 48, 32);
+    seg_source_decode(p->sources + (size_t)i * SEG_SOURCE_SIZE, out);
 }
 
 void seg_pieced_piece(const struct seg_pieced *p, uint32_t i, struct seg_piece *out)
@@ -181,40 +155,13 @@ void seg_pieced_piece(const struct seg_pieced *p, uint32_t i, struct seg_piece *
         .source = get_le32(b), .length = get_le32(b + 4), .object = get_le64(b + 8), .offset = get_le32(b + 16)};
 }
 
-int seg_sources_encode(const struct seg_source *sources, size_t n, uint8_t **list, size_t *len)
-{
-    *len = n * SOURCE_SIZE;
-    *list = n && n <= TAPE_MAX_BLOCK / SOURCE_SIZE ? malloc(*len) : NULL;
-    if (!*list)
-        return n <= TAPE_MAX_BLOCK / SOURCE_SIZE ? -ENOMEM : -EINVAL;
-    for (size_t i = 0; i < n; i++) {
-        if (!source_in_range(&sources[i])) {
-            free(*list);
-            *list = NULL;
-            return -EINVAL;
-        }
-        encode_source(&sources[i], *list + i * SOURCE_SIZE);
-    }
-    return 0;
-}
-
-bool seg_sources_next(const void *list, size_t len, size_t i, struct seg_source *out, bool *good)
-{
-    const struct seg_pieced p = {.sources = list};
-    if (i >= len / SOURCE_SIZE || i > UINT32_MAX)
-        return false;
-    seg_pieced_source(&p, (uint32_t)i, out);
-    *good = source_in_range(out);
-    return true;
-}
-
 static bool pieces_in_range(const struct seg_pieced *p)
 {
     uint64_t sum = 0, literals = 0;
     for (uint32_t i = 0; i < p->n_sources; i++) {
         struct seg_source s;
         seg_pieced_source(p, i, &s);
-        if (!source_in_range(&s))
+        if (!seg_source_possible(&s))
             return false;
     }
     for (uint32_t i = 0; i < p->n_pieces; i++) {
@@ -248,7 +195,7 @@ int seg_pieces_open(const struct seg_record *r, const void *rec, const uint8_t c
                out->n_pieces <= SEG_MAX_PIECES && u.n == laid_size(out->n_sources, out->n_pieces, out->n_literals);
     }
     if (good) {
-        out->pieces = out->sources + (size_t)out->n_sources * SOURCE_SIZE;
+        out->pieces = out->sources + (size_t)out->n_sources * SEG_SOURCE_SIZE;
         out->literals = out->pieces + (size_t)out->n_pieces * PIECE_SIZE;
         good = pieces_in_range(out);
     }

@@ -39,7 +39,14 @@ struct seg_chunk_part {
     uint32_t length;
 };
 
-/* Sources as a list, which is malloc'd: 80 bytes each. 0, -EINVAL or -ENOMEM. */
+/* Can the fields be those of a source? */
+bool seg_source_possible(const struct seg_source *s);
+bool seg_source_same(const struct seg_source *a, const struct seg_source *b);
+/* As a segment has it (FORMAT.md, "Block, pieces"). encode: s is possible. decode: *out need not be. */
+#define SEG_SOURCE_SIZE 80u
+void seg_source_encode(const struct seg_source *s, uint8_t p[SEG_SOURCE_SIZE]);
+void seg_source_decode(const uint8_t b[SEG_SOURCE_SIZE], struct seg_source *out);
+/* Sources as a list, which is malloc'd: SEG_SOURCE_SIZE bytes each. 0, -EINVAL or -ENOMEM. */
 int seg_sources_encode(const struct seg_source *sources, size_t n, uint8_t **list, size_t *len);
 /* Source i of a list. False: there are no more. *good: it can be one. */
 bool seg_sources_next(const void *list, size_t len, size_t i, struct seg_source *out, bool *good);
