@@ -60,7 +60,7 @@ static void pause_ms(long ms)
 /* ---- the tapes ---- */
 
 /* Every block tells which it is, also on which cartridge. */
-static uint64_t block_id(unsigned drive, uint64_t i)
+static uint64_t number_of(unsigned drive, uint64_t i)
 {
     return drive * UINT64_C(1000000) + i;
 }
@@ -69,7 +69,7 @@ static enum tape_result write_one(struct writer *w, uint64_t i)
 {
     static _Thread_local uint8_t block[MAX_BLOCK];
     void *d = library_drive(w->lib, w->drive);
-    uint64_t id = block_id(w->drive, i);
+    uint64_t id = number_of(w->drive, i);
     block_fill(id, block);
     enum tape_result r = library_drive_ops()->write(d, block, block_length(id), false, NULL, &never);
     if (!r && i % FILE_BLOCKS == 0)
@@ -100,7 +100,7 @@ static bool read_all(struct library *lib, unsigned drive)
     enum tape_result r = library_drive_ops()->rewind(d, &never);
     for (uint64_t i = 1; !r && i <= BLOCKS; i++) {
         uint32_t len = sizeof(got);
-        uint64_t id = block_id(drive, i);
+        uint64_t id = number_of(drive, i);
         r = library_drive_ops()->read(d, got, &len, NULL, &never);
         block_fill(id, want);
         if (r || len != block_length(id) || memcmp(got, want, len)) {
