@@ -123,9 +123,22 @@ static unsigned segments_of(const char *barcode)
     return n;
 }
 
+/* What is stored may still be on its way into the head: then once more. */
 static uint64_t gc(struct library *lib, const char *barcode)
 {
-    json_t *r = call(lib, json_pack("{s:s, s:s}", "op", "tape-gc", "barcode", barcode));
+    json_t *request = json_pack("{s:s, s:s}", "op", "tape-gc", "barcode", barcode), *r = NULL;
+    struct errtext err = {""};
+    for (int i = 0; !r && i < 200; i++) {
+        uint64_t seen = progress_now(&lib->eng.progress);
+        r = library_call(lib, request, &err);
+        if (!r && !strstr(err.text, "not looked at now"))
+            break;
+        if (!r)
+            progress_wait(&lib->eng.progress, seen, 100);
+    }
+    json_decref(request);
+    if (!r)
+        fail_msg("%s", err.text);
     uint64_t n = (uint64_t)json_integer_value(json_object_get(r, "objects"));
     json_decref(r);
     return n;
