@@ -29,6 +29,8 @@ int escrow_list_own(const struct vtl_config *cfg, struct objstore *place, struct
 /* ---- escrow_state.c ---- */
 /* A store that keeps the names of its objects itself, as the configuration says, or (status not NULL) the library. */
 bool escrow_is_needless(const struct vtl_config *cfg, const json_t *status);
+/* It is not known yet what the store is: it is still being asked, or does not answer. */
+bool escrow_is_undecided(const struct vtl_config *cfg, const json_t *status);
 #define ESCROW_NEEDLESS "This store keeps the names of its objects itself: no escrow is needed, and none is made."
 /* What is committed, as escrow_content_of. 0, or -EIO after a message. */
 int escrow_content(const struct vtl_config *cfg, uint32_t *out);

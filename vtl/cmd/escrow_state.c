@@ -27,6 +27,13 @@ bool escrow_is_needless(const struct vtl_config *cfg, const json_t *status)
     return strcmp(cfg->store.type, "s3") != 0 || !strcmp(cfg->store.kind, "s3") || !strcmp(kind, "s3");
 }
 
+bool escrow_is_undecided(const struct vtl_config *cfg, const json_t *status)
+{
+    const char *kind = json_words(json_object_get(status, "store"), "kind");
+    return !escrow_is_needless(cfg, status) && !strcmp(cfg->store.kind, "auto") && strcmp(kind, "renterd") != 0 &&
+           strcmp(kind, "s3d") != 0;
+}
+
 int escrow_content(const struct vtl_config *cfg, uint32_t *out)
 {
     json_t *r = call_library(cfg, json_pack("{s:s}", "op", "tape-list"));

@@ -21,7 +21,8 @@
 
 enum {
     EVERY_MS = 30000,
-    AGAIN_S = 900, /* after one that failed */
+    UNDECIDED_MS = 1000, /* until it is known what the store is */
+    AGAIN_S = 900,       /* after one that failed */
     GRACE_MS = 5000,
 };
 
@@ -36,6 +37,7 @@ struct escrower {
     uint64_t reloads;    /* that were heeded */
     uint64_t not_before; /* seconds since 1970 */
     bool needless;       /* as was said */
+    bool undecided;      /* at the last look */
     char why[300];       /* of the last failure that was logged; "": none */
     struct lock lock;    /* a leaf */
     struct escrow_view view;
@@ -135,9 +137,10 @@ static void look(struct escrower *e)
     ask_all(&e->ask, &figures, &status);
     if (figures)
         heed_reload(e, figures);
+    e->undecided = config_has_escrow(e->cfg) && status && escrow_is_undecided(e->cfg, status);
     if (!config_has_escrow(e->cfg) || (status && is_needless(e, status)))
         set_view(e, &none);
-    else if (status)
+    else if (status && !e->undecided)
         look_at_library(e, status);
     json_decref(figures);
     json_decref(status);
@@ -149,10 +152,9 @@ static void *escrow_thread(void *arg)
 {
     struct escrower *e = arg;
     struct pollfd p = {.fd = e->stop_fd, .events = POLLIN};
-    int every = (int)(EVERY_MS / e->speed);
     do
         look(e);
-    while (poll(&p, 1, every) <= 0);
+    while (poll(&p, 1, (int)((e->undecided ? UNDECIDED_MS : EVERY_MS) / e->speed)) <= 0);
     return NULL;
 }
 
