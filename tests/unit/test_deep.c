@@ -6,6 +6,10 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "vtl/library/library_private.h"
 
 #define BARCODE "DEEP01L6"
 
@@ -128,6 +132,52 @@ static void a_tape_without_heads_is_what_was_stored(void **state)
     check_all(library_drive(lib, 0), &m);
     close_library(lib);
     config_free(c);
+}
+
+/* Writes n blocks that are stored and n that are only synced, and ends as a crash does. Of all writers of names it is the
+ * highest: so the next one's is lower. */
+static void crash_while_writing(const struct vtl_config *c, struct model *m, size_t n)
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (!child) {
+        struct library *lib = open_library(c);
+        lib->eng.writer = UINT32_MAX;
+        move(lib, SLOT, DRIVE);
+        write_model(library_drive(lib, 0), m, 0, n, 1);
+        flush_remote(lib);
+        write_model(library_drive(lib, 0), m, n, n, 1000);
+        _exit(library_drive_ops()->write_filemarks(library_drive(lib, 0), 0, false, &never));
+    }
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+static void what_a_crash_left_is_found_without_heads(void **state)
+{
+    (void)state;
+    struct model *m = mmap(NULL, sizeof(*m), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(m != MAP_FAILED);
+    struct vtl_config *c = config("one", "local", "0");
+    close_library(new_library(c, BARCODE));
+    crash_while_writing(c, m, 20);
+    struct library *lib = open_library(c);
+    flush_remote(lib);
+    close_library(lib);
+    config_free(c);
+    lose("head");
+    c = config("two", "local", "0");
+    json_t *r = rebuild(c, true, false);
+    assert_int_equal(json_array_size(json_object_get(r, "failed")), 0);
+    assert_int_equal(json_array_size(missing_of(r)), 0);
+    json_decref(r);
+    lib = open_library(c);
+    move(lib, SLOT, DRIVE);
+    check_all(library_drive(lib, 0), m);
+    close_library(lib);
+    config_free(c);
+    (void)munmap(m, sizeof(*m));
 }
 
 static void a_damaged_head_is_replaced(void **state)
@@ -386,6 +436,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     static const struct CMUnitTest tests[] = {
         T(a_tape_without_heads_is_what_was_stored),
+        T(what_a_crash_left_is_found_without_heads),
         T(a_damaged_head_is_replaced),
         T(a_lost_segment_is_a_hole),
         T(a_damaged_index_costs_nothing),

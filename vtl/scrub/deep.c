@@ -59,38 +59,49 @@ static uint64_t end_of(const struct deep_segment *g)
     return g->h.first_object + g->objects;
 }
 
+/* Was a written after b? Numbers go up as long as a state lives, and a writer is drawn at each start: after a crash the
+ * next segment of the same epoch has any writer. */
+static bool is_newer(const struct seg_id *a, const struct seg_id *b)
+{
+    if (a->epoch != b->epoch)
+        return a->epoch > b->epoch;
+    return a->number != b->number ? a->number > b->number : a->writer > b->writer;
+}
+
 /* The newest whole segment that a head could name: of the winning head, if there is one. */
 static const struct deep_segment *newest(const struct deep_scan *s, const struct head *h)
 {
     const struct deep_segment *last = h && h->inl.n_segs ? find(s, &h->inl.segs[h->inl.n_segs - 1].id) : NULL;
     if (last && is_of(last, h->cartridge) && last->index)
         return last; /* the head itself says so */
-    for (size_t i = s->n; i-- > 0;) {
+    last = NULL;
+    for (size_t i = 0; i < s->n; i++) {
         const struct deep_segment *g = &s->v[i];
         bool named = !h || (is_of(g, h->cartridge) &&
                             (g->id.epoch < h->id.epoch || (g->id.epoch == h->id.epoch && g->id.writer == h->id.writer &&
                                                            g->id.number < h->next_segment)));
         bool in_use = !h || g->h.first_object < h->end_object;
-        if (g->header && g->index && named && in_use)
-            return g;
+        if (g->header && g->index && named && in_use && (!last || is_newer(&g->id, &last->id)))
+            last = g;
     }
-    return NULL;
+    return last;
 }
 
 /* The newest whole segment older than id which leaves room for id between itself and the part behind it. */
 static const struct deep_segment *before(const struct deep_scan *s, const struct seg_id *id, const struct part *behind,
                                          const uint8_t cartridge[16])
 {
-    for (size_t i = s->n; i-- > 0;) {
+    const struct deep_segment *best = NULL;
+    for (size_t i = 0; i < s->n; i++) {
         const struct deep_segment *g = &s->v[i];
-        if (seg_id_compare(&g->id, id) >= 0 || !is_of(g, cartridge) || !g->index)
+        if (!is_newer(id, &g->id) || !is_of(g, cartridge) || !g->index)
             continue;
         uint64_t end = end_of(g), file = g->h.first_file + g->filemarks;
         if (end < behind->first_object && file <= behind->first_file &&
-            behind->first_file - file <= behind->first_object - end)
-            return g;
+            behind->first_file - file <= behind->first_object - end && (!best || is_newer(&g->id, &best->id)))
+            best = g;
     }
-    return NULL;
+    return best;
 }
 
 static struct part part_of(const struct deep_segment *g)

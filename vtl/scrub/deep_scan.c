@@ -97,22 +97,14 @@ static bool begins_at(const struct seg_index *x, uint64_t object)
     return !seg_index_find(x, object, &offset, &size) && offset == SEG_HEADER_SIZE;
 }
 
-/* Is it the one that the head names? Names go up along a tape. What no entry of the head binds may be any. */
+/* Is it the one that the head names? What no entry of the head binds may be any. */
 static bool is_named_one(const struct head *h, const struct seg_id *id, const struct seg_index *x)
 {
     struct seg_totals t;
     seg_index_totals(x, &t);
-    for (size_t low = 0, high = h ? h->inl.n_segs : 0; low < high;) {
-        size_t mid = low + (high - low) / 2;
-        const struct seg_ref *r = &h->inl.segs[mid];
-        int order = seg_id_compare(&r->id, id);
-        if (!order)
-            return !r->crc || r->crc == t.crc;
-        if (order < 0)
-            low = mid + 1;
-        else
-            high = mid;
-    }
+    for (size_t i = 0; h && i < h->inl.n_segs; i++)
+        if (!seg_id_compare(&h->inl.segs[i].id, id))
+            return !h->inl.segs[i].crc || h->inl.segs[i].crc == t.crc;
     return true;
 }
 
