@@ -487,11 +487,12 @@ def read_segment(store, barcode, cartridge, s, sources):
 
 
 def chain(store, barcode):
-    """The segments without head and maps: from the highest one back."""
+    """The segments without head and maps: from the newest one back."""
     where = f"tapes/{barcode}/seg/"
     names = [k[len(where) :] for k in store.list(where) if NAME.match(k[len(where) :])]
     need(names, f"{where}: no segments")
-    name, end, found, cartridge = max(names, key=parse_name), None, [], None
+    newest = max(names, key=lambda n: (parse_name(n)[0], parse_name(n)[2], parse_name(n)[1]))  # of any writer
+    name, end, found, cartridge = newest, None, [], None
     while name:
         data = store.get(where + name)
         of, first_object, first_file, previous = read_header(data, name, barcode)

@@ -60,6 +60,13 @@ int seg_id_compare(const struct seg_id *a, const struct seg_id *b)
     return a->number < b->number ? -1 : a->number > b->number;
 }
 
+bool seg_id_is_newer(const struct seg_id *a, const struct seg_id *b)
+{
+    if (a->epoch != b->epoch)
+        return a->epoch > b->epoch;
+    return a->number != b->number ? a->number > b->number : a->writer > b->writer;
+}
+
 uint32_t seg_identity(const uint8_t cartridge[16], const struct seg_id *id)
 {
     uint8_t b[36];

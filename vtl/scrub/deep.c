@@ -59,15 +59,6 @@ static uint64_t end_of(const struct deep_segment *g)
     return g->h.first_object + g->objects;
 }
 
-/* Was a written after b? Numbers go up as long as a state lives, and a writer is drawn at each start: after a crash the
- * next segment of the same epoch has any writer. */
-static bool is_newer(const struct seg_id *a, const struct seg_id *b)
-{
-    if (a->epoch != b->epoch)
-        return a->epoch > b->epoch;
-    return a->number != b->number ? a->number > b->number : a->writer > b->writer;
-}
-
 /* The newest whole segment that a head could name: of the winning head, if there is one. */
 static const struct deep_segment *newest(const struct deep_scan *s, const struct head *h)
 {
@@ -81,7 +72,7 @@ static const struct deep_segment *newest(const struct deep_scan *s, const struct
                             (g->id.epoch < h->id.epoch || (g->id.epoch == h->id.epoch && g->id.writer == h->id.writer &&
                                                            g->id.number < h->next_segment)));
         bool in_use = !h || g->h.first_object < h->end_object;
-        if (g->header && g->index && named && in_use && (!last || is_newer(&g->id, &last->id)))
+        if (g->header && g->index && named && in_use && (!last || seg_id_is_newer(&g->id, &last->id)))
             last = g;
     }
     return last;
@@ -94,11 +85,11 @@ static const struct deep_segment *before(const struct deep_scan *s, const struct
     const struct deep_segment *best = NULL;
     for (size_t i = 0; i < s->n; i++) {
         const struct deep_segment *g = &s->v[i];
-        if (!is_newer(id, &g->id) || !is_of(g, cartridge) || !g->index)
+        if (!seg_id_is_newer(id, &g->id) || !is_of(g, cartridge) || !g->index)
             continue;
         uint64_t end = end_of(g), file = g->h.first_file + g->filemarks;
         if (end < behind->first_object && file <= behind->first_file &&
-            behind->first_file - file <= behind->first_object - end && (!best || is_newer(&g->id, &best->id)))
+            behind->first_file - file <= behind->first_object - end && (!best || seg_id_is_newer(&g->id, &best->id)))
             best = g;
     }
     return best;

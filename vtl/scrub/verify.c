@@ -139,10 +139,10 @@ static void found(void *arg, uint64_t first, uint64_t objects, const char *what)
     lock_release(&j->r->lock);
 }
 
-/* Names go up: a segment of later has a higher epoch, or a higher number of this writer. */
+/* A segment of later has a higher epoch, or at least this number (seg_id_is_newer). */
 static struct seg_id written_from(const struct head *h)
 {
-    return (struct seg_id){h->id.epoch, h->id.writer, h->next_segment};
+    return (struct seg_id){h->id.epoch, 0, h->next_segment};
 }
 
 static void tell_progress(const struct round *r)
@@ -270,7 +270,7 @@ static int begin_round(struct round *r, const struct verifying *v)
         const struct seen *s = v->n_seen ? bsearch(&key, v->seen, v->n_seen, sizeof(*s), by_id) : NULL;
         r->total += ref->size;
         bool before = ref->first_object + ref->objects <= r->o->from_object &&
-                      seg_id_compare(&ref->id, &r->o->from_written) < 0 && !is_again(r->o, &ref->id);
+                      seg_id_is_newer(&r->o->from_written, &ref->id) && !is_again(r->o, &ref->id);
         r->looked[i] = before || (s && s->objects >= ref->objects);
         if (r->looked[i])
             r->done += ref->size;
