@@ -134,15 +134,18 @@ static void a_tape_without_heads_is_what_was_stored(void **state)
     config_free(c);
 }
 
-/* Writes n blocks that are stored and n that are only synced, and ends as a crash does. Of all writers of names it is the
- * highest: so the next one's is lower. */
+/* Writes n blocks that are stored and n that are only synced, and ends as a crash does. Its writer of names is a high one:
+ * seven of eight that the next start may draw are lower. */
 static void crash_while_writing(const struct vtl_config *c, struct model *m, size_t n)
 {
     pid_t child = fork();
     assert_true(child >= 0);
     if (!child) {
         struct library *lib = open_library(c);
-        lib->eng.writer = UINT32_MAX;
+        while (lib->eng.writer < UINT32_C(0xe0000000)) {
+            close_library(lib);
+            lib = open_library(c);
+        }
         move(lib, SLOT, DRIVE);
         write_model(library_drive(lib, 0), m, 0, n, 1);
         flush_remote(lib);
