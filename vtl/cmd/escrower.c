@@ -152,9 +152,10 @@ static void *escrow_thread(void *arg)
 {
     struct escrower *e = arg;
     struct pollfd p = {.fd = e->stop_fd, .events = POLLIN};
+    int every = (int)(EVERY_MS / e->speed), soon = every < UNDECIDED_MS ? every : UNDECIDED_MS;
     do
         look(e);
-    while (poll(&p, 1, (int)((e->undecided ? UNDECIDED_MS : EVERY_MS) / e->speed)) <= 0);
+    while (poll(&p, 1, e->undecided ? soon : every) <= 0);
     return NULL;
 }
 
