@@ -82,6 +82,15 @@ static json_t *missing_of(const json_t *report)
     return json_object_get(json_object_get(t, "deep"), "missing");
 }
 
+/* Deep, and nothing is missing. */
+static void rebuild_whole(struct vtl_config *c)
+{
+    json_t *r = rebuild(c, true, false);
+    assert_int_equal(json_array_size(json_object_get(r, "failed")), 0);
+    assert_int_equal(json_array_size(missing_of(r)), 0);
+    json_decref(r);
+}
+
 static json_int_t number(const json_t *j, const char *key)
 {
     return json_integer_value(json_object_get(j, key));
@@ -103,10 +112,7 @@ static void a_tape_without_heads_is_what_was_stored(void **state)
     assert_int_equal(json_array_size(json_object_get(r, "cartridges")), 0);
     assert_int_equal(json_array_size(json_object_get(r, "failed")), 1); /* told, not passed over */
     json_decref(r);
-    r = rebuild(c, true, false);
-    assert_int_equal(json_array_size(json_object_get(r, "failed")), 0);
-    assert_int_equal(json_array_size(missing_of(r)), 0);
-    json_decref(r);
+    rebuild_whole(c);
     struct library *lib = open_library(c);
     r = show(lib);
     assert_int_equal(number(r, "generation"), 6); /* as its barcode says */
@@ -171,10 +177,7 @@ static void what_a_crash_left_is_found_without_heads(void **state)
     config_free(c);
     lose("head");
     c = config("two", "local", "0");
-    json_t *r = rebuild(c, true, false);
-    assert_int_equal(json_array_size(json_object_get(r, "failed")), 0);
-    assert_int_equal(json_array_size(missing_of(r)), 0);
-    json_decref(r);
+    rebuild_whole(c);
     lib = open_library(c);
     move(lib, SLOT, DRIVE);
     check_all(library_drive(lib, 0), m);
@@ -351,10 +354,7 @@ static void a_lost_map_costs_nothing(void **state)
     json_t *r = rebuild(c, false, false);
     assert_int_equal(json_array_size(json_object_get(r, "failed")), 1);
     json_decref(r);
-    r = rebuild(c, true, false);
-    assert_int_equal(json_array_size(json_object_get(r, "failed")), 0);
-    assert_int_equal(json_array_size(missing_of(r)), 0);
-    json_decref(r);
+    rebuild_whole(c);
     lib = open_library(c);
     r = show(lib);
     assert_true(json_is_false(json_object_get(r, "write_protected"))); /* the head told what it is */
