@@ -32,6 +32,20 @@ static void names_have_one_form(void **state)
         assert_false(seg_id_parse(bad[i], &back));
 }
 
+/* As text a name goes by its writer before its number; in time it does not. */
+static void the_newer_segment_is_of_the_higher_number_whoever_wrote_it(void **state)
+{
+    (void)state;
+    const struct seg_id before = {3, 0xf0000000, 7}, left = {3, 0x10000000, 8}, later = {4, 0x10000000, 1},
+                        other = {3, 0x20000000, 8};
+    assert_true(seg_id_is_newer(&left, &before));
+    assert_false(seg_id_is_newer(&before, &left));
+    assert_true(seg_id_is_newer(&later, &left));
+    assert_true(seg_id_is_newer(&other, &left));
+    assert_false(seg_id_is_newer(&left, &left));
+    assert_true(seg_id_compare(&left, &before) < 0);
+}
+
 static void names_order_like_numbers(void **state)
 {
     (void)state;
@@ -466,6 +480,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_have_one_form),
         cmocka_unit_test(names_order_like_numbers),
+        cmocka_unit_test(the_newer_segment_is_of_the_higher_number_whoever_wrote_it),
         cmocka_unit_test(header_round_trip),
         cmocka_unit_test(blocks_of_every_size_come_back),
         cmocka_unit_test(compressed_blocks_of_every_size_come_back),
