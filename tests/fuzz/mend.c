@@ -8,6 +8,14 @@
 #include "base/le.h"
 #include "vtl/format/segment_private.h"
 
+/* What a block in pieces holds itself, when it is neither compressed nor encrypted. */
+static void mend_literals(uint8_t *p, size_t n)
+{
+    size_t literals = n >= 16 ? get_le32(p + 12) : n;
+    if (n >= 16 && literals <= n - 16)
+        put_le32(p + 8, crc32c(0, p + n - literals, literals));
+}
+
 /* One record; returns its length, 0 if none can be there. */
 static size_t mend_record(uint8_t *p, size_t n)
 {
@@ -17,6 +25,8 @@ static size_t mend_record(uint8_t *p, size_t n)
     size_t size = seg_pad8(SEG_RECORD_SIZE + ext + stored);
     if (size > n)
         return 0;
+    if (p[4] == SEG_BLOCK && p[5] == SEG_PIECES)
+        mend_literals(p + SEG_RECORD_SIZE + ext, stored);
     put_le32(p + 28, crc32c(0, p + SEG_RECORD_SIZE, ext + stored));
     if (p[4] == SEG_BLOCK && !p[5])
         put_le32(p + 24, crc32c(0, p + SEG_RECORD_SIZE + ext, stored));
@@ -57,7 +67,8 @@ void mend_segment(uint8_t *p, size_t n)
     while (n - at >= 4 && get_le32(p + at) == 0x31434552u && (size = mend_record(p + at, n - at)))
         at += size;
     const uint8_t *end = p + n - SEG_FOOTER_SIZE;
-    if (n - at >= SEG_FOOTER_SIZE && (!memcmp(end, SEG_FOOTER_MAGIC, 8) || !memcmp(end, SEG_FOOTER_MAGIC_1, 8)))
+    if (n - at >= SEG_FOOTER_SIZE && (!memcmp(end, SEG_FOOTER_MAGIC, 8) || !memcmp(end, SEG_FOOTER_MAGIC_1, 8) ||
+                                      !memcmp(end, SEG_FOOTER_MAGIC_PIECES, 8)))
         mend_tail(p, n);
 }
 

@@ -8,6 +8,7 @@
 #include "base/crc32c.h"
 #include "vtl/format/chunk_list.h"
 #include "vtl/format/head.h"
+#include "vtl/format/source.h"
 
 static void add_block(struct seg_writer *w, uint32_t len, bool compressible)
 {
@@ -48,6 +49,33 @@ static void segment(const char *name, uint32_t version, uint64_t first, bool sea
         must(!seg_writer_seal(w));
     write_file(name, fd);
     seg_writer_free(w);
+    close(fd);
+}
+
+/* The second block is made of the middle of another segment's block and of bytes of its own; the list of chunks says what
+ * these are. */
+static void pieces(const char *name, bool compress)
+{
+    const struct seg_header h = {
+        .version = SEG_VERSION_PIECES, .barcode = "FUZZ01L8", .id = {3, 17, 5}, .created = 1700000000};
+    const struct seg_source from = {.barcode = "FUZZ02L8", .id = {2, 9, 1}, .size = 5000, .crc = 7};
+    const struct seg_piece of[] = {{SEG_LITERAL, 16, 0, 0}, {0, 500, 3, 20}, {SEG_LITERAL, 84, 0, 0}};
+    const struct seg_chunk_part part = {.id = {5}, .chunk_length = 84, .offset = 16, .length = 84};
+    const struct seg_make make = {&from, of, &part, 1, 3, 1};
+    uint8_t b[600] = {1, 2, 3};
+    const struct seg_block block = {
+        .object = 1, .data = b, .len = 600, .crc_plain = crc32c(0, b, 600), .compress = compress, .make = &make};
+    struct seg_packer *packer = seg_packer_new();
+    struct seg_packed packed;
+    struct seg_writer *w = NULL;
+    int fd = memfd_create("seed", MFD_CLOEXEC);
+    must(packer && fd >= 0 && !seg_writer_create(fd, &h, &w));
+    add_block(w, 33, false);
+    must(!seg_pack(packer, h.cartridge, &block, NULL, &packed) && !seg_writer_packed(w, &packed));
+    must(!seg_writer_filemarks(w, 1) && !seg_writer_seal(w));
+    write_file(name, fd);
+    seg_writer_free(w);
+    seg_packer_free(packer);
     close(fd);
 }
 
@@ -165,6 +193,9 @@ void seeds_stored(void)
     segment("sealed", 2, 0, true);
     segment("open", 2, 0, false);
     segment("sealed-later", 2, 100, true);
+    segment("sealed-3", SEG_VERSION_PIECES, 0, true);
+    pieces("pieces", false);
+    pieces("pieces-packed", true);
     segment("sealed-1", 1, 0, true);
     segment("open-1", 1, 0, false);
     maps();
