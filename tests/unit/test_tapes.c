@@ -133,12 +133,60 @@ static void a_cartridge_that_could_not_be_made_is_taken_back(void **state)
     config_free(c);
 }
 
+static bool has(struct library *lib, const char *barcode)
+{
+    lock_take(&lib->lock);
+    bool is = library_cartridge(lib, barcode) != NULL || library_place(lib, barcode) != NULL;
+    lock_release(&lib->lock);
+    return is;
+}
+
+/* The store fails at the third: the two before it go again, and can be made later. */
+static void of_many_all_or_none_are_made(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "64M");
+    struct library *lib = NULL;
+    struct errtext err = {""};
+    init_library(c);
+    assert_int_equal(library_open(c, 0, &lib, &err), 0);
+    json_t *q = json_pack("{s:s, s:[sss], s:i}", "op", "tape-create", "barcodes", "ALL001L8", "ALL002L8", "ALL003L8",
+                          "capacity", 0);
+    limp(lib);
+    n_puts = 0;
+    ends_after = 0;
+    json_decref(call(lib, create("ALL000L8")));
+    ends_after = n_puts * 2 + n_puts + 1;
+    assert_null(library_call(lib, q, &err));
+    assert_non_null(strstr(err.text, "; none was made"));
+    assert_false(has(lib, "ALL001L8") || has(lib, "ALL002L8") || has(lib, "ALL003L8"));
+    assert_true(has(lib, "ALL000L8"));
+    ends_after = 0;
+    json_decref(call(lib, json_incref(q)));
+    json_decref(q);
+    for (unsigned i = 0; i < 4; i++) {
+        char barcode[9];
+        (void)snprintf(barcode, sizeof(barcode), "ALL00%uL8", i);
+        assert_int_equal(heads_of(barcode), 1);
+    }
+    lib->eng.store->ops = well;
+    close_library(lib);
+    lib = open_library(c);
+    move(lib, SLOT + 3, DRIVE);
+    assert_int_equal(write_id(library_drive(lib, 0), 7), TAPE_OK);
+    move(lib, DRIVE, SLOT + 3);
+    flush_remote(lib);
+    close_library(lib);
+    config_free(c);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(out_of_memory_ends_tape_create_and_leaves_nothing),
         T(a_cartridge_that_could_not_be_made_is_taken_back),
+        T(of_many_all_or_none_are_made),
     };
     return cmocka_run_group_tests_name("tapes", tests, NULL, NULL);
 }

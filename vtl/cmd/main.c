@@ -64,8 +64,8 @@ static const struct subcommand table[] = {
          "--dry-run", "only list what would be deleted"),
      cmd_library_gc},
     {"tape", "create", "BARCODE... [--capacity SIZE] [--worm]",
-     "create cartridges in the first free slots" OPTION("--capacity SIZE",
-                                                        "such as 2TB; default: that of the drive type")
+     "create cartridges in the first free slots, all or none; PBS{001..100}L8 is a hundred" OPTION(
+         "--capacity SIZE", "such as 2TB; default: that of the drive type")
          OPTION("--worm         ", "can be appended to, but neither overwritten nor erased"),
      cmd_tape_create},
     {"tape", "list", "", "list all cartridges", cmd_tape_list},

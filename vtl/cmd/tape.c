@@ -8,23 +8,6 @@
 #include "vtl/library/element.h"
 #include "vtl/cmd/cmd.h"
 
-/* Checks all before any is created, so that a typing mistake creates none. */
-static bool check_barcodes(const struct command_line *cl)
-{
-    for (int i = 0; i < cl->argc; i++) {
-        if (!barcode_ok(cl->argv[i])) {
-            fail(BARCODE_RULE, cl->argv[i]);
-            return false;
-        }
-        for (int k = 0; k < i; k++)
-            if (!strcmp(cl->argv[i], cl->argv[k])) {
-                fail("barcode %s: given twice", cl->argv[i]);
-                return false;
-            }
-    }
-    return true;
-}
-
 int cmd_tape_create(const struct command_line *given)
 {
     struct command_line cl = *given;
@@ -39,13 +22,12 @@ int cmd_tape_create(const struct command_line *given)
     struct vtl_config *cfg = load_config(&cl);
     if (!cfg)
         return EXIT_FAILED;
-    if (!check_barcodes(&cl)) {
+    json_t *barcodes = barcodes_given(cl.argc, cl.argv); /* all are checked first: a typing mistake creates none */
+    if (!barcodes) {
         config_free(cfg);
         return EXIT_FAILED;
     }
-    json_t *barcodes = json_array();
-    for (int i = 0; i < cl.argc; i++)
-        json_array_append_new(barcodes, json_string(cl.argv[i]));
+    barcodes_warn(barcodes, cfg->library.generation);
     json_t *r = call_library(cfg, json_pack("{s:s, s:o, s:I, s:b}", "op", "tape-create", "barcodes", barcodes,
                                             "capacity", (json_int_t)bytes, "worm", (int)worm));
     if (r && cl.json) {

@@ -225,13 +225,70 @@ static int check_all_new(struct library *lib, const json_t *barcodes, struct err
     return rc ? rc : check_room(lib, json_array_size(barcodes), err);
 }
 
-/* The store failed in between: what is made stays. */
-static void tell_made(size_t made, size_t wanted, struct errtext *err)
+static int note_one(void *arg, const char *key)
 {
-    size_t n = strlen(err->text);
-    if (made && n < sizeof(err->text))
-        (void)snprintf(err->text + n, sizeof(err->text) - n, "; the first %zu of %zu cartridges were made", made,
-                       wanted);
+    (void)key;
+    *(bool *)arg = true;
+    return 1;
+}
+
+/* It was made in the place of a removed one, of which others need something: its heads are what keeps that. */
+static bool keeps_some(struct library *lib, struct cartridge *c)
+{
+    bool some = false;
+    int rc = db_garbage(lib->eng.db, cartridge_rowid(c), note_one, &some);
+    return rc < 0 || some;
+}
+
+/* One that was made is no cartridge of the library any more. It is blank, and nobody moved it meanwhile: move_lock is held. */
+static int take_back(struct library *lib, const char *barcode, struct errtext *err)
+{
+    struct cartridge *c = library_cartridge(lib, barcode);
+    if (keeps_some(lib, c))
+        return errtext_set(err, -EBUSY, "%s: others lean on what was there before", barcode);
+    struct db_cartridge row = {.rowid = cartridge_rowid(c)};
+    (void)snprintf(row.barcode, sizeof(row.barcode), "%s", barcode);
+    memcpy(row.id, cartridge_id(c), sizeof(row.id));
+    workers_forget(lib->eng.workers, c);
+    int rc = unmade_take_back(lib, c, &row, err);
+    if (rc) {
+        cartridge_poke(c);
+        return rc;
+    }
+    lock_take(&lib->lock);
+    library_place(lib, barcode)->barcode[0] = '\0';
+    lock_release(&lib->lock);
+    library_drop_cartridge(lib, c);
+    cartridge_free(c);
+    return 0;
+}
+
+/* The store failed in between: those that were made are taken back, the last one first. Adds to *err what became of them. */
+static void take_all_back(struct library *lib, const json_t *created, struct errtext *err)
+{
+    size_t made = json_array_size(created), left = made, n = strlen(err->text);
+    struct errtext why = {""};
+    while (left &&
+           !take_back(lib, json_string_value(json_object_get(json_array_get(created, left - 1), "barcode")), &why))
+        left--;
+    if (left)
+        (void)snprintf(err->text + n, sizeof(err->text) - n, "; the first %zu were made, and stay: %s", left, why.text);
+    else if (made)
+        (void)snprintf(err->text + n, sizeof(err->text) - n, "; none was made");
+}
+
+int tapes_make(struct library *lib, const char *barcode, struct errtext *err)
+{
+    json_t *created = json_array();
+    int rc = check_new(lib, barcode, err);
+    if (!rc)
+        rc = check_room(lib, 1, err);
+    if (!rc)
+        rc = create_one(lib, barcode, 0, false, created, err);
+    json_decref(created);
+    if (!rc)
+        tapes_put_inventory(lib);
+    return rc;
 }
 
 json_t *tapes_create(struct library *lib, const json_t *request, struct errtext *err)
@@ -254,7 +311,7 @@ json_t *tapes_create(struct library *lib, const json_t *request, struct errtext 
     if (json_array_size(created))
         tapes_put_inventory(lib);
     if (rc) {
-        tell_made(json_array_size(created), json_array_size(barcodes), err);
+        take_all_back(lib, created, err);
         json_decref(created);
         return NULL;
     }
