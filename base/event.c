@@ -69,6 +69,10 @@ static const struct event_described table[EVENT_COUNT] = {
                           "none could be made for an hour, there is none at all, or what was committed for a day is in "
                           "none",
                           "`s3vtl escrow check`, `s3vtl escrow run`"},
+    [EVENT_BLANKS_FEW] = {"blanks-few", LOG_LEVEL_ERROR,
+                          "there are fewer blank cartridges than `[library] blanks` wants, and none can be made",
+                          "the line says why: slots, names, the store"},
+    [EVENT_BLANKS_ENOUGH] = {"blanks-enough", LOG_LEVEL_NOTICE, "there are enough again", ""},
     [EVENT_ESCROW_OVER] = {"escrow-over", LOG_LEVEL_NOTICE, "there is one that is good enough again", ""},
 };
 

@@ -43,6 +43,7 @@
     X(LOCK_UPLOAD_RATE, "cartridge: upload rate")                                                                      \
     X(LOCK_OFFSITE, "cartridge: what is off-site")                                                                     \
     X(LOCK_STORE_HEALTH, "library: health of the store")                                                               \
+    X(LOCK_BLANKS, "library: blank cartridges")                                                                        \
     X(LOCK_PROGRESS, "cartridge: progress")                                                                            \
     X(LOCK_GATE, "library: gate")                                                                                      \
     X(LOCK_S3_ADMIN, "s3: slab buffers")                                                                               \

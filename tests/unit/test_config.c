@@ -363,6 +363,31 @@ static void an_unknown_key_is_named_with_the_nearest_known(void **state)
     bad(*state, DIR_STORE "drives = 2\n", ":5: [store] drives: unknown key; did you mean [library] drives?");
 }
 
+static void blanks_say_names_and_how_many(void **state)
+{
+    struct errtext err = {""};
+    struct config_blanks all[CONFIG_MAX_BLANKS];
+    struct vtl_config *c =
+        load(*state, DIR_STORE "[library]\nblanks = PBS{001..999}L8:5\tWEEK{01..52}L8:52 ONE:1\n", &err);
+    assert_non_null(c);
+    assert_int_equal(config_blanks(c->library.blanks, all, &err), 3);
+    assert_int_equal(all[0].keep, 5);
+    assert_string_equal(all[1].names.before, "WEEK");
+    assert_int_equal(all[1].keep, 52);
+    assert_int_equal(name_range_count(&all[2].names), 1);
+    config_free(c);
+    const char *wrong[] = {"PBS{001..999}L8",        "PBS{001..999}L8:",   "PBS{001..999}L8:0",
+                           "PBS{001..999}L8:x",      "PBS{001..999}L8:+5", "PBS{1..3}L8:4",
+                           "PBS{0001..9999}L8:1001", "PBS/{1..3}:1",       "PBS{1..3:1"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        char text[200], line[200];
+        (void)snprintf(text, sizeof(text), DIR_STORE "[library]\nblanks = %s\n", wrong[i]);
+        (void)snprintf(line, sizeof(line), ":6: [library] blanks = %s: must be names that count up and how many",
+                       wrong[i]);
+        bad(*state, text, line);
+    }
+}
+
 static void dedup_is_for_cartridges_of_the_patterns(void **state)
 {
     static const struct {
@@ -835,6 +860,7 @@ int main(void)
         T(an_escrow_in_another_s3_service_has_all_that_it_needs),
         T(an_escrow_is_not_kept_with_the_store),
         T(keys_may_be_in_the_environment),
+        T(blanks_say_names_and_how_many),
         T(credentials_of_systemd_are_found),
         T(secrets_that_others_may_read_are_refused),
         T(secrets_that_are_missing_or_no_files_are_refused),

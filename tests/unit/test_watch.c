@@ -235,6 +235,24 @@ static void each_trouble_is_seen_and_names_its_cartridge(void **state)
     assert_int_equal(signs[WATCH_DAMAGE].weight, 3);
 }
 
+static void too_few_blank_cartridges_are_told_with_the_reason(void **state)
+{
+    (void)state;
+    struct watch_sign signs[WATCH_KINDS];
+    json_t *status = json_pack("{s:[{s:s, s:s, s:i, s:i, s:n}, {s:s, s:s, s:i, s:i, s:s}]}", "blanks", "first", "A1L8",
+                               "last", "A9L8", "keep", 2, "free", 2, "trouble", "first", "B1L8", "last", "B9L8", "keep",
+                               5, "free", 3, "trouble", "no free slots");
+    struct watch_seen seen = {.now = START, .status = status};
+    watch_look(&seen, signs);
+    assert_int_equal(signs[WATCH_BLANKS].is, WATCH_BAD);
+    assert_int_equal(signs[WATCH_BLANKS].weight, 2);
+    assert_string_equal(signs[WATCH_BLANKS].text, "3 of 5 blank cartridges of B1L8 to B9L8: no free slots");
+    json_object_set_new(json_array_get(json_object_get(status, "blanks"), 1), "free", json_integer(5));
+    watch_look(&seen, signs);
+    assert_int_equal(signs[WATCH_BLANKS].is, WATCH_GOOD);
+    json_decref(status);
+}
+
 static void an_escrow_is_told_once_it_was_bad_for_an_hour_or_a_day_too_late(void **state)
 {
     (void)state;
@@ -351,6 +369,7 @@ int main(void)
         cmocka_unit_test(a_clock_that_is_set_back_tells_nothing),
         cmocka_unit_test(a_library_that_is_well_shows_nothing_bad),
         cmocka_unit_test(each_trouble_is_seen_and_names_its_cartridge),
+        cmocka_unit_test(too_few_blank_cartridges_are_told_with_the_reason),
         cmocka_unit_test(an_escrow_is_told_once_it_was_bad_for_an_hour_or_a_day_too_late),
         cmocka_unit_test(a_library_that_does_not_answer_is_seen_and_nothing_else),
         cmocka_unit_test(a_cartridge_of_low_health_and_what_a_service_lacks_are_seen),

@@ -135,6 +135,21 @@ static void print_dedup(const json_t *dedup)
            json_size(dedup, "own_bytes", own), (long long)(written / kept), (long long)(written * 10 / kept % 10));
 }
 
+/* NULL: none are wanted. */
+static void print_blanks(const json_t *blanks)
+{
+    size_t i;
+    json_t *b;
+    json_array_foreach(blanks, i, b)
+    {
+        json_int_t have = json_number(b, "free"), keep = json_number(b, "keep");
+        printf("blank cartridges       %lld of %s to %s, %lld wanted\n", (long long)have, json_words(b, "first"),
+               json_words(b, "last"), (long long)keep);
+        if (have < keep && json_is_string(json_object_get(b, "trouble")))
+            printf("WARNING: no more can be made: %s\n", json_words(b, "trouble"));
+    }
+}
+
 /* NULL: the configuration has none. */
 static void print_escrow(const json_t *escrow)
 {
@@ -161,6 +176,7 @@ static void print_summary(const json_t *s)
     printf("\naccepted by the store  %s\n", json_size(s, "accepted_bytes", a));
     print_offsite(s);
     print_dedup(json_object_get(s, "dedup"));
+    print_blanks(json_object_get(s, "blanks"));
     if (json_is_true(json_object_get(s, "serving"))) {
         bool waits = !strcmp(json_words(spool, "durability"), "offsite") && json_number(spool, "offsite_waiting_bytes");
         printf("spool                  %s", json_size(spool, "dirty_bytes", a));

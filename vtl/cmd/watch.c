@@ -27,6 +27,7 @@ static const struct {
     [WATCH_SERVICE] = {EVENT_SERVICE_UNWELL, EVENT_SERVICE_WELL, 300, 60, 300},
     [WATCH_SILENT] = {EVENT_NO_ANSWER, EVENT_ANSWERS, 120, 0, 30},
     [WATCH_ESCROW] = {EVENT_ESCROW_OLD, EVENT_ESCROW_OVER, 3600, 60, 60},
+    [WATCH_BLANKS] = {EVENT_BLANKS_FEW, EVENT_BLANKS_ENOUGH, 60, 30, 30},
 };
 
 /* ---- what a look means ---- */
@@ -202,6 +203,28 @@ static void look_at_service(const struct watch_seen *seen, struct watch_sign *s)
                        s->weight - 1);
 }
 
+/* The first rule that lacks some. */
+static void look_at_blanks(const struct watch_seen *seen, struct watch_sign *s)
+{
+    size_t i;
+    json_t *b;
+    if (!seen->status)
+        return;
+    s->is = WATCH_GOOD;
+    json_array_foreach(json_object_get(seen->status, "blanks"), i, b)
+    {
+        uint64_t keep = member_number(b, "keep"), have = member_number(b, "free");
+        if (have >= keep)
+            continue;
+        s->weight += keep - have;
+        if (s->is == WATCH_BAD)
+            continue;
+        s->is = WATCH_BAD;
+        (void)snprintf(s->text, sizeof(s->text), "%" PRIu64 " of %" PRIu64 " blank cartridges of %s to %s: %.400s",
+                       have, keep, member_text(b, "first"), member_text(b, "last"), member_text(b, "trouble"));
+    }
+}
+
 void watch_look(const struct watch_seen *seen, struct watch_sign signs[WATCH_KINDS])
 {
     memset(signs, 0, WATCH_KINDS * sizeof(*signs));
@@ -213,6 +236,7 @@ void watch_look(const struct watch_seen *seen, struct watch_sign signs[WATCH_KIN
     look_at_cartridges(seen, &signs[WATCH_DAMAGE], damage_of, "damaged: see tape show");
     look_at_cartridges(seen, &signs[WATCH_FENCED], fenced_of, "fenced: another gateway owns it");
     look_at_cartridges(seen, &signs[WATCH_LOST], lost_of, "lost a file of the spool");
+    look_at_blanks(seen, &signs[WATCH_BLANKS]);
     look_at_health(seen, &signs[WATCH_HEALTH]);
     look_at_service(seen, &signs[WATCH_SERVICE]);
 }

@@ -20,6 +20,7 @@ enum watch_kind {
     WATCH_SERVICE,
     WATCH_SILENT,
     WATCH_ESCROW,
+    WATCH_BLANKS,
     WATCH_KINDS
 };
 

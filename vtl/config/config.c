@@ -607,6 +607,7 @@ void config_free(struct vtl_config *c)
         c->library.name,
         c->library.state_dir,
         c->library.serial_prefix,
+        c->library.blanks,
         c->iscsi.portal,
         c->iscsi.target,
         c->iscsi.chap_user,

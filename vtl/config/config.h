@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/errtext.h"
+#include "base/name_range.h"
 #include "s3backend/objstore.h"
 
 /* There are UNIX sockets below state_dir, and a sockaddr_un has room for 107 characters. */
@@ -34,6 +35,7 @@ struct vtl_config {
         /* [hash of name: "S3" + 5 characters] [A-Za-z0-9]{1,7}: serials are prefix + 3 digits, at most 10
          * characters (DVCID): changer prefix + "000", drive i prefix + "001".. */
         char *serial_prefix;
+        char *blanks; /* [""] = none: config_blanks */
     } library;
     struct {
         char *portal; /* [127.0.0.1:3260] address:port, [v6]:port */
@@ -114,6 +116,15 @@ void config_escrow(const struct vtl_config *c, struct objstore_config *out);
 bool config_has_escrow(const struct vtl_config *c);
 /* Is what is written to this cartridge to be stored without what others hold already? */
 bool config_dedups(const struct vtl_config *c, const char *barcode);
+/* So many cartridges of these names are to be kept that hold nothing yet. */
+struct config_blanks {
+    struct name_range names;
+    unsigned keep; /* 1..the names' count */
+};
+#define CONFIG_MAX_BLANKS 16
+/* What [library] blanks = text says: how many are put to out; -1 with *err if it says nothing that can be. */
+int config_blanks(const char *text, struct config_blanks out[CONFIG_MAX_BLANKS], struct errtext *err);
+bool config_blanks_same(const struct config_blanks *a, const struct config_blanks *b);
 /* "local", "remote", "offsite": as the file spells it. */
 const char *config_durability_name(enum durability d);
 /* How many small requests at a time a command makes that has thousands of them. */

@@ -666,6 +666,17 @@ SIZE(dedup, memory, 1, "must be a size from 1M to 4G, such as 64M")
 #section, #name, preset, otherwise, meaning, list, set_##section##_##name, show_##section##_##name             \
     }
 
+/* ---- blanks ---- */
+
+TEXT(library, blanks)
+{
+    struct config_blanks all[CONFIG_MAX_BLANKS];
+    return config_blanks(value, all, NULL) >= 0
+               ? set_text(&c->library.blanks, value)
+               : "must be names that count up and how many of these to keep, separated by blanks, such as "
+                 "PBS{001..999}L8:5";
+}
+
 /* README's table of them is made from this one ("packaging/manual readme"), as are s3vtl.conf(5) and the example. */
 const struct config_key config_keys[] = {
     KEY(library, name, "s3vtl", NULL, "1 to 32 of `A-Z a-z 0-9 . _ -`"),
@@ -677,6 +688,10 @@ const struct config_key config_keys[] = {
     KEY(library, serial_prefix, NULL, "from `name`",
         "1 to 7 letters and digits; a serial number is the prefix and 3 digits. Must differ between libraries on one "
         "PBS"),
+    KEY(library, blanks, "", "none",
+        "cartridges that are made by themselves: `PBS{001..999}L8:5` keeps five of these names that hold no more than "
+        "a "
+        "label; several are separated by blanks (docs/pbs.md)"),
     KEY(iscsi, portal, "127.0.0.1:3260", NULL, "address:port or [v6]:port to listen on"),
     KEY(iscsi, target, NULL, "`iqn.2026-11.s3vtl:<name>`", "the target's name"),
     KEY(iscsi, chap_user, "", "unset", "who may log in; required unless the portal is on loopback"),

@@ -43,6 +43,7 @@ const char *live_settings_refuse(const struct vtl_config *was, const struct vtl_
         {"spool", "durability", NULL},
         {"spool", NULL, "what is being written has it"},
         {"library", "state_dir", "the state is open"},
+        {"library", "blanks", NULL},
         {"library", NULL, "hosts know the library by it"},
         {"log", "level", NULL},
         {"metrics", NULL, "its port is open"},

@@ -396,6 +396,7 @@ int library_open(const struct vtl_config *cfg, unsigned flags, struct library **
     upload_rate_init(&lib->eng.upload_rate);
     offsite_init(&lib->eng.offsite);
     store_health_init(&lib->health);
+    blanks_init(lib);
     lock_init(&lib->lock, LOCK_LIBRARY);
     lock_init(&lib->reload_lock, LOCK_RELOAD);
     lock_init(&lib->move_lock, LOCK_MOVE);
@@ -416,7 +417,8 @@ int library_open(const struct vtl_config *cfg, unsigned flags, struct library **
         rc = inventory_start(lib, err);
     if (!rc && (flags & LIBRARY_SERVE) && (rc = start_asking(lib, err)))
         inventory_stop(lib);
-    if (!rc && (flags & LIBRARY_SERVE) && (rc = chunk_watch_start(lib, err))) {
+    if (!rc && (flags & LIBRARY_SERVE) && ((rc = chunk_watch_start(lib, err)) || (rc = blanks_start(lib, err)))) {
+        chunk_watch_stop(lib);
         store_health_stop(lib);
         offsite_watch_stop(lib);
         inventory_stop(lib);
@@ -450,6 +452,7 @@ int library_close(struct library *lib, struct errtext *err)
     }
     if (!lib->eng.workers)
         end_untold(lib);
+    blanks_stop(lib);
     chunk_watch_stop(lib);
     store_health_stop(lib);
     offsite_watch_stop(lib);

@@ -27,6 +27,21 @@ struct store_health {
     json_t *findings;       /* [{"severity":, "text":}]; NULL: it never answered */
 };
 
+/* blanks.c: cartridges that are made by themselves. */
+struct blanks {
+    pthread_t thread;
+    bool runs;
+    atomic_bool stop;
+    struct lock lock; /* a leaf; guards the rest */
+    unsigned n;
+    struct blanks_rule {
+        struct config_blanks wanted;
+        unsigned free; /* as counted last */
+        bool counted;
+        struct errtext trouble; /* why there are fewer; "": nothing hinders */
+    } rules[CONFIG_MAX_BLANKS];
+};
+
 /* ARCHITECTURE.md has the order of the locks. */
 struct library {
     const struct vtl_config *cfg;
@@ -76,6 +91,7 @@ struct library {
     atomic_bool offsite_hurries;       /* the store is being asked to hurry: what that puts itself is to leave, too */
     _Atomic uint64_t offsite_asked_ms; /* when the last question began that the store answered; 0: none */
     struct store_health health;
+    struct blanks blanks;
     pthread_t chunks_thread; /* chunk_watch.c */
     bool chunks_run;
     _Atomic uint64_t lend_hasty_until; /* lend.c: ticks */
@@ -197,6 +213,15 @@ void store_health_soon(struct library *lib);
 /* What of it is shown, with the library: NULL where nobody tells (tapes_lock held); with a cartridge. */
 json_t *store_health_json(struct library *lib);
 void store_health_of(const struct cartridge *c, json_t *j);
+
+/* blanks.c: keeps as many blank cartridges as the configuration wants. */
+void blanks_init(struct library *lib);
+int blanks_start(struct library *lib, struct errtext *err);
+void blanks_stop(struct library *lib);
+/* A new configuration: what it wants holds from now on. */
+void blanks_take(struct library *lib, const struct vtl_config *c);
+/* [{"first","last","keep","free","trouble"}...]; NULL: none are wanted, or nobody has counted. */
+json_t *blanks_json(struct library *lib);
 
 /* turn.c: an operation: {"op":"handover"} -> {"serve":PID}. */
 json_t *library_begin_handover(struct library *lib, const json_t *request, struct errtext *err);

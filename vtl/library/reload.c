@@ -139,6 +139,7 @@ static void take(struct library *lib, struct vtl_config *next, struct objstore *
     if (next->library.slots > atomic_load(&lib->eng.live.slots))
         library_add_slots(lib, next->library.slots);
     live_settings_take(&lib->eng.live, next);
+    blanks_take(lib, next);
     spool_set_cache_size(lib->eng.spool, next->spool.cache_size);
     config_store(next, &oc);
     objstore_set_limits(lib->eng.store, &oc);

@@ -231,6 +231,9 @@ static json_t *op_status(struct library *lib, const json_t *request, struct errt
     if (j) {
         library_amounts_json(lib, &amounts.all, j);
         shares_add_sums(lib, j);
+        json_t *blanks = blanks_json(lib);
+        if (blanks)
+            json_object_set_new(j, "blanks", blanks);
         json_object_set_new(j, "turn", integer(lib->turn));
         json_object_set_new(j, "handed_over", json_boolean(lib->handed_over));
         json_object_set_new(j, "taken_over", json_boolean(atomic_load(&lib->taken_over)));

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test_blanks.c: cartridges that are made by themselves ([library] blanks). */
+#include "tests/unit/library_rig.h"
+
+#include "base/clock.h"
+#include "vtl/library/library_private.h"
+
+#define DEADLINE_MS 30000
+
+static struct vtl_config *wants(const char *blanks)
+{
+    char more[200];
+    (void)snprintf(more, sizeof(more), "\n[library]\nblanks = %s\n", blanks);
+    return config_more("one", "local", "64M", more);
+}
+
+static json_t *status_of(struct library *lib)
+{
+    return call(lib, json_pack("{s:s}", "op", "status"));
+}
+
+/* Until the i-th rule has been counted to have so many, and tells this trouble, or none. */
+static void await(struct library *lib, size_t i, json_int_t have, const char *trouble)
+{
+    uint64_t until = clock_ms() + DEADLINE_MS;
+    for (bool is = false; !is;) {
+        uint64_t seen = progress_now(&lib->eng.progress);
+        json_t *j = status_of(lib);
+        const json_t *b = json_array_get(json_object_get(j, "blanks"), i);
+        const char *why = json_string_value(json_object_get(b, "trouble"));
+        is = b && json_integer_value(json_object_get(b, "free")) == have &&
+             (trouble ? why && strstr(why, trouble) : !why);
+        if (clock_ms() > until)
+            fail_msg("%s", json_dumps(b ? b : json_null(), JSON_ENCODE_ANY));
+        json_decref(j);
+        if (!is)
+            progress_wait(&lib->eng.progress, seen, 50);
+    }
+}
+
+static bool has(struct library *lib, const char *barcode)
+{
+    rwlock_read(&lib->tapes_lock);
+    bool is = library_cartridge(lib, barcode) != NULL;
+    rwlock_release(&lib->tapes_lock);
+    return is;
+}
+
+static void await_made(struct library *lib, const char *barcode)
+{
+    uint64_t until = clock_ms() + DEADLINE_MS;
+    while (!has(lib, barcode)) {
+        uint64_t seen = progress_now(&lib->eng.progress);
+        assert_true(clock_ms() < until);
+        if (!has(lib, barcode))
+            progress_wait(&lib->eng.progress, seen, 50);
+    }
+}
+
+static void write_blocks(struct library *lib, uint16_t slot, unsigned n)
+{
+    move(lib, slot, DRIVE);
+    for (unsigned i = 0; i < n; i++)
+        assert_int_equal(write_id(library_drive(lib, 0), i), TAPE_OK);
+    move(lib, DRIVE, slot);
+}
+
+static void as_many_as_wanted_are_made(void **state)
+{
+    (void)state;
+    struct vtl_config *c = wants("BLK{01..99}L8:3 WEE{1..2}L8:1");
+    init_library(c);
+    struct library *lib = open_library(c);
+    await(lib, 0, 3, NULL);
+    await(lib, 1, 1, NULL);
+    assert_true(has(lib, "BLK01L8") && has(lib, "BLK03L8") && has(lib, "WEE1L8"));
+    assert_false(has(lib, "BLK04L8") || has(lib, "WEE2L8"));
+    close_library(lib);
+    config_free(c);
+}
+
+/* What a label is on is free still; what has more is not, and the next name is taken for it. */
+static void one_that_is_written_is_followed_by_a_new_one(void **state)
+{
+    (void)state;
+    struct vtl_config *c = wants("BLK{01..99}L8:2");
+    init_library(c);
+    struct library *lib = open_library(c);
+    await(lib, 0, 2, NULL);
+    move(lib, SLOT, DRIVE);
+    fill(1);
+    assert_int_equal(library_drive_ops()->write(library_drive(lib, 0), block, 262144, true, NULL, &never), TAPE_OK);
+    move(lib, DRIVE, SLOT);
+    write_blocks(lib, SLOT + 1, 8);
+    await_made(lib, "BLK03L8");
+    await(lib, 0, 2, NULL);
+    assert_false(has(lib, "BLK04L8"));
+    close_library(lib);
+    config_free(c);
+}
+
+static void what_hinders_is_told_and_nothing_else_is_hindered(void **state)
+{
+    (void)state;
+    struct vtl_config *c = wants("BLK{1..3}L8:3 FEW{1..9}L8:6");
+    init_library(c);
+    struct library *lib = open_library(c);
+    await(lib, 0, 3, NULL);
+    await(lib, 1, 5, "no free slots");
+    for (unsigned i = 0; i < 3; i++)
+        write_blocks(lib, (uint16_t)(SLOT + i), 8);
+    close_library(lib);
+    lib = open_library(c); /* which looks at once */
+    await(lib, 0, 0, "all these names are taken");
+    close_library(lib);
+    config_free(c);
+}
+
+/* A reload that wants more, of other names, holds at once. */
+static void a_reload_changes_what_is_wanted(void **state)
+{
+    (void)state;
+    struct vtl_config *c = wants("BLK{01..99}L8:1");
+    init_library(c);
+    struct library *lib = open_library(c);
+    await(lib, 0, 1, NULL);
+    config_free(wants("NEW{01..99}L8:2"));
+    json_decref(call(lib, json_pack("{s:s}", "op", "reload")));
+    await_made(lib, "NEW02L8");
+    await(lib, 0, 2, NULL);
+    assert_false(has(lib, "BLK02L8"));
+    config_free(wants(""));
+    json_decref(call(lib, json_pack("{s:s}", "op", "reload")));
+    json_t *j = status_of(lib);
+    assert_null(json_object_get(j, "blanks"));
+    json_decref(j);
+    close_library(lib);
+    config_free(c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(as_many_as_wanted_are_made, setup, teardown),
+        cmocka_unit_test_setup_teardown(one_that_is_written_is_followed_by_a_new_one, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_reload_changes_what_is_wanted, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_hinders_is_told_and_nothing_else_is_hindered, setup, teardown),
+    };
+    return cmocka_run_group_tests_name("blanks", tests, NULL, NULL);
+}

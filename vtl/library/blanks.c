@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* blanks.c: keeps as many cartridges that hold nothing yet as [library] blanks wants. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/jsontext.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "vtl/library/library_private.h"
+#include "vtl/library/tapes.h"
+
+#define LOOK_MS 5000
+#define AGAIN_MS 60000     /* after a failure */
+#define LABEL_BYTES 262144 /* a label is one block of PBS's, and of most other software's at most that */
+
+/* Backup software takes it as free: in an element, may be written, and holds no more than a label. */
+static bool is_free(struct library *lib, struct cartridge *c)
+{
+    struct cartridge_view v;
+    cartridge_view(c, &v);
+    lock_take(&lib->lock);
+    bool in = library_place(lib, cartridge_barcode(c)) != NULL;
+    lock_release(&lib->lock);
+    return in && !v.write_protected && !v.worm && v.capacity && v.used_bytes <= LABEL_BYTES && !v.backlog.fenced;
+}
+
+static unsigned count_free(struct library *lib, const struct name_range *names)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < lib->n_cartridges; i++)
+        n += name_range_has(names, cartridge_barcode(lib->cartridges[i])) && is_free(lib, lib->cartridges[i]);
+    return n;
+}
+
+/* Makes the first of the names that is no cartridge's, in this library or elsewhere in the bucket. */
+static int make_next(struct library *lib, const struct name_range *names, struct errtext *err)
+{
+    char name[NAME_RANGE_SIZE];
+    int rc = -EEXIST;
+    for (uint32_t i = 0; rc == -EEXIST && i < name_range_count(names); i++) {
+        name_range_name(names, i, name);
+        rc = library_cartridge(lib, name) ? -EEXIST : tapes_make(lib, name, err);
+    }
+    if (!rc)
+        log_notice("%s: made, as [library] blanks wants it", name);
+    return rc == -EEXIST ? errtext_set(err, rc, "all these names are taken") : rc;
+}
+
+/* As many as are lacking; with what "tape create" holds, once for each. *n: how many are free then. */
+static int fill_up(struct library *lib, const struct config_blanks *b, unsigned *n, struct errtext *err)
+{
+    int rc = 0;
+    bool enough = false;
+    while (!rc && !enough && !atomic_load(&lib->blanks.stop)) {
+        rwlock_write(&lib->tapes_lock);
+        lock_take(&lib->move_lock);
+        *n = count_free(lib, &b->names);
+        enough = *n >= b->keep;
+        if (!enough)
+            rc = make_next(lib, &b->names, err);
+        lock_release(&lib->move_lock);
+        rwlock_release(&lib->tapes_lock);
+    }
+    return rc;
+}
+
+/* One rule. Counting alone does not stop others. True: all that it wants is there. */
+static bool look(struct library *lib, unsigned i)
+{
+    struct errtext err = {""};
+    struct blanks *b = &lib->blanks;
+    lock_take(&b->lock);
+    struct config_blanks wanted = b->rules[i].wanted;
+    lock_release(&b->lock);
+    rwlock_read(&lib->tapes_lock);
+    unsigned n = count_free(lib, &wanted.names);
+    rwlock_release(&lib->tapes_lock);
+    int rc = n < wanted.keep ? fill_up(lib, &wanted, &n, &err) : 0;
+    lock_take(&b->lock);
+    bool same = i < b->n && config_blanks_same(&b->rules[i].wanted, &wanted);
+    if (same) {
+        b->rules[i].free = n;
+        b->rules[i].counted = true;
+        b->rules[i].trouble = rc ? err : (struct errtext){""};
+    }
+    lock_release(&b->lock);
+    return !rc;
+}
+
+static unsigned rules_now(struct blanks *b)
+{
+    lock_take(&b->lock);
+    unsigned n = b->n;
+    lock_release(&b->lock);
+    return n;
+}
+
+static void *blanks_thread(void *arg)
+{
+    struct library *lib = arg;
+    struct blanks *b = &lib->blanks;
+    while (!atomic_load(&b->stop)) {
+        bool well = true;
+        unsigned reloads = atomic_load(&lib->n_reloads);
+        for (unsigned i = 0; i < rules_now(b) && !atomic_load(&b->stop); i++)
+            well = look(lib, i) && well;
+        uint64_t until = clock_ms() + (well ? LOOK_MS : AGAIN_MS), now;
+        while (!atomic_load(&b->stop) && atomic_load(&lib->n_reloads) == reloads && (now = clock_ms()) < until) {
+            uint64_t seen = progress_now(&lib->eng.progress);
+            if (!atomic_load(&b->stop))
+                progress_wait(&lib->eng.progress, seen, (unsigned)(until - now));
+        }
+    }
+    return NULL;
+}
+
+void blanks_take(struct library *lib, const struct vtl_config *c)
+{
+    struct config_blanks wanted[CONFIG_MAX_BLANKS] = {0};
+    int n = config_blanks(c->library.blanks, wanted, NULL);
+    lock_take(&lib->blanks.lock);
+    lib->blanks.n = n > 0 ? (unsigned)n : 0;
+    for (unsigned i = 0; i < lib->blanks.n; i++)
+        if (!config_blanks_same(&lib->blanks.rules[i].wanted, &wanted[i]))
+            lib->blanks.rules[i] = (struct blanks_rule){.wanted = wanted[i]};
+    lock_release(&lib->blanks.lock);
+}
+
+void blanks_init(struct library *lib)
+{
+    lock_init(&lib->blanks.lock, LOCK_BLANKS);
+    blanks_take(lib, lib->cfg);
+}
+
+int blanks_start(struct library *lib, struct errtext *err)
+{
+    int rc = thread_start(&lib->blanks.thread, "blanks", blanks_thread, lib);
+    lib->blanks.runs = !rc;
+    return rc ? errtext_set(err, rc, "blanks: no thread: %s", strerror(-rc)) : 0;
+}
+
+void blanks_stop(struct library *lib)
+{
+    atomic_store(&lib->blanks.stop, true);
+    progress_post(&lib->eng.progress);
+    if (lib->blanks.runs)
+        pthread_join(lib->blanks.thread, NULL);
+    lib->blanks.runs = false;
+}
+
+static json_t *rule_json(const struct blanks_rule *r)
+{
+    char first[NAME_RANGE_SIZE], last[NAME_RANGE_SIZE];
+    name_range_name(&r->wanted.names, 0, first);
+    name_range_name(&r->wanted.names, name_range_count(&r->wanted.names) - 1, last);
+    return json_pack("{s:s, s:s, s:i, s:i, s:o}", "first", first, "last", last, "keep", (int)r->wanted.keep, "free",
+                     (int)r->free, "trouble", r->trouble.text[0] ? json_text(r->trouble.text) : json_null());
+}
+
+json_t *blanks_json(struct library *lib)
+{
+    json_t *list = json_array();
+    lock_take(&lib->blanks.lock);
+    for (unsigned i = 0; i < lib->blanks.n; i++)
+        if (lib->blanks.rules[i].counted)
+            json_array_append_new(list, rule_json(&lib->blanks.rules[i]));
+    lock_release(&lib->blanks.lock);
+    if (json_array_size(list))
+        return list;
+    json_decref(list);
+    return NULL;
+}
