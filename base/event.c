@@ -73,6 +73,10 @@ static const struct event_described table[EVENT_COUNT] = {
                           "there are fewer blank cartridges than `[library] blanks` wants, and none can be made",
                           "the line says why: slots, names, the store"},
     [EVENT_BLANKS_ENOUGH] = {"blanks-enough", LOG_LEVEL_NOTICE, "there are enough again", ""},
+    [EVENT_QUOTA_NEAR] = {"quota-near", LOG_LEVEL_ERROR,
+                          "a quota is used up but for what jobs need to end, or will be within a week as it grows",
+                          "let backups expire, and format or overwrite their tapes; a larger `[quota]`"},
+    [EVENT_QUOTA_OVER] = {"quota-over", LOG_LEVEL_NOTICE, "there is room again", ""},
     [EVENT_ESCROW_OVER] = {"escrow-over", LOG_LEVEL_NOTICE, "there is one that is good enough again", ""},
 };
 

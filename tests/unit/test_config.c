@@ -363,6 +363,28 @@ static void an_unknown_key_is_named_with_the_nearest_known(void **state)
     bad(*state, DIR_STORE "drives = 2\n", ":5: [store] drives: unknown key; did you mean [library] drives?");
 }
 
+static void quotas_say_patterns_and_sizes(void **state)
+{
+    struct errtext err = {""};
+    struct config_quota all[CONFIG_MAX_QUOTAS];
+    struct vtl_config *c = load(*state, DIR_STORE "[quota]\nlibrary = 20TB\npools = PBS*:15T\tWEEK[01]?L8:16M\n", &err);
+    assert_non_null(c);
+    assert_int_equal(config_quotas(c->quota.library, c->quota.pools, all), 3);
+    assert_string_equal(all[0].pattern, "*");
+    assert_int_equal(all[0].bytes, 20000000000000);
+    assert_string_equal(all[2].pattern, "WEEK[01]?L8");
+    assert_int_equal(all[2].bytes, CONFIG_MIN_QUOTA);
+    config_free(c);
+    const char *wrong[] = {"PBS*", "PBS*:", ":5T", "PBS*:15M", "PBS*:x", "PBS/*:5T", "PBS*:5T,WEEK*:2T"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        char text[200], line[200];
+        (void)snprintf(text, sizeof(text), DIR_STORE "[quota]\npools = %s\n", wrong[i]);
+        (void)snprintf(line, sizeof(line), ":6: [quota] pools = %s: must be patterns of barcodes and a size", wrong[i]);
+        bad(*state, text, line);
+    }
+    bad(*state, DIR_STORE "[quota]\nlibrary = 1M\n", ":6: [quota] library = 1M: must be off, or a size from 16M");
+}
+
 static void blanks_say_names_and_how_many(void **state)
 {
     struct errtext err = {""};
@@ -487,14 +509,14 @@ static void an_unknown_section_is_named_with_the_nearest_known(void **state)
 {
     bad(*state, "[libary]\nname = x\n",
         ":2: [libary]: unknown section; did you mean [library]? Sections are library, iscsi, store, spool, metrics, "
-        "log, notify, escrow and dedup");
+        "log, notify, escrow, dedup and quota");
 }
 
 static void a_key_before_any_section_is_refused(void **state)
 {
     bad(*state, "name = x\n",
         ":1: name: key before any section; must follow [library], [iscsi], [store], [spool], [metrics], [log], "
-        "[notify], [escrow] or [dedup]");
+        "[notify], [escrow], [dedup] or [quota]");
 }
 
 static void a_line_that_is_neither_key_nor_section_is_refused(void **state)
@@ -860,6 +882,7 @@ int main(void)
         T(an_escrow_in_another_s3_service_has_all_that_it_needs),
         T(an_escrow_is_not_kept_with_the_store),
         T(keys_may_be_in_the_environment),
+        T(quotas_say_patterns_and_sizes),
         T(blanks_say_names_and_how_many),
         T(credentials_of_systemd_are_found),
         T(secrets_that_others_may_read_are_refused),

@@ -253,6 +253,35 @@ static void too_few_blank_cartridges_are_told_with_the_reason(void **state)
     json_decref(status);
 }
 
+static json_t *quota(const char *cartridges, bool near, uint64_t on)
+{
+    return json_pack("{s:s, s:I, s:I, s:b, s:o}", "cartridges", cartridges, "used_bytes", (json_int_t)5000000000,
+                     "limit_bytes", (json_int_t)10000000000, "near", (int)near, "full_on",
+                     on ? json_integer((json_int_t)on) : json_null());
+}
+
+static void a_quota_is_told_when_it_is_near_or_will_be_within_a_week(void **state)
+{
+    (void)state;
+    struct watch_sign signs[WATCH_KINDS];
+    json_t *list = json_pack("[o, o]", quota("A*", false, 0), quota("B*", false, START + 8 * DAY));
+    json_t *status = json_pack("{s:O}", "quotas", list);
+    struct watch_seen seen = {.now = START, .status = status};
+    watch_look(&seen, signs);
+    assert_int_equal(signs[WATCH_QUOTA].is, WATCH_GOOD);
+    json_array_set_new(list, 1, quota("B*", false, START + 6 * DAY));
+    watch_look(&seen, signs);
+    assert_int_equal(signs[WATCH_QUOTA].is, WATCH_BAD);
+    assert_non_null(strstr(signs[WATCH_QUOTA].text, "the quota of B*: 5 GB of 10 GB are used, all of it on "));
+    uint64_t foretold = signs[WATCH_QUOTA].weight;
+    json_array_append_new(list, quota("C*", true, 0));
+    watch_look(&seen, signs);
+    assert_string_equal(signs[WATCH_QUOTA].text, "the quota of C*: 5 GB of 10 GB are used, and tapes are full");
+    assert_true(signs[WATCH_QUOTA].weight > foretold); /* so it is told again */
+    json_decref(list);
+    json_decref(status);
+}
+
 static void an_escrow_is_told_once_it_was_bad_for_an_hour_or_a_day_too_late(void **state)
 {
     (void)state;
@@ -370,6 +399,7 @@ int main(void)
         cmocka_unit_test(a_library_that_is_well_shows_nothing_bad),
         cmocka_unit_test(each_trouble_is_seen_and_names_its_cartridge),
         cmocka_unit_test(too_few_blank_cartridges_are_told_with_the_reason),
+        cmocka_unit_test(a_quota_is_told_when_it_is_near_or_will_be_within_a_week),
         cmocka_unit_test(an_escrow_is_told_once_it_was_bad_for_an_hour_or_a_day_too_late),
         cmocka_unit_test(a_library_that_does_not_answer_is_seen_and_nothing_else),
         cmocka_unit_test(a_cartridge_of_low_health_and_what_a_service_lacks_are_seen),

@@ -100,20 +100,21 @@ struct cartridge {
 
     /* commit: see commit.h */
     enum cartridge_owner owner;
-    unsigned due;            /* enum due */
-    uint64_t claimed;        /* seconds since 1970: when this run put its claim; 0: not yet */
-    char winner[300];        /* who owns it, once FENCED; "": not known in this run */
-    bool release;            /* it is to be given up, by its next head that holds all */
-    bool heads_taken;        /* somebody works on the heads */
-    bool look_failed;        /* the store did not answer the last look */
-    struct seg_id junk;      /* an object in head/ that is no head, told already */
-    bool in_use;             /* a drive works on live as it is: it is not exchanged now */
-    atomic_bool fenced_flag; /* owner is FENCED, for who may not take the lock */
-    atomic_bool lost_flag;   /* a pending segment is lost and not dead; the same */
-    uint64_t accepted_ms;    /* clock_ms(): when the store took the last head, or this was made: see offsite.h */
-    size_t offsite_segs;     /* leading segments of live that were off-site before that */
-    uint64_t offsite_bytes;  /* of them */
-    size_t cut_low;          /* fewest segments that live was cut to since the commit's snapshot */
+    unsigned due;                 /* enum due */
+    uint64_t claimed;             /* seconds since 1970: when this run put its claim; 0: not yet */
+    char winner[300];             /* who owns it, once FENCED; "": not known in this run */
+    bool release;                 /* it is to be given up, by its next head that holds all */
+    bool heads_taken;             /* somebody works on the heads */
+    bool look_failed;             /* the store did not answer the last look */
+    struct seg_id junk;           /* an object in head/ that is no head, told already */
+    bool in_use;                  /* a drive works on live as it is: it is not exchanged now */
+    atomic_bool fenced_flag;      /* owner is FENCED, for who may not take the lock */
+    _Atomic uint64_t quota_rules; /* quota_rules()' */
+    atomic_bool lost_flag;        /* a pending segment is lost and not dead; the same */
+    uint64_t accepted_ms;         /* clock_ms(): when the store took the last head, or this was made: see offsite.h */
+    size_t offsite_segs;          /* leading segments of live that were off-site before that */
+    uint64_t offsite_bytes;       /* of them */
+    size_t cut_low;               /* fewest segments that live was cut to since the commit's snapshot */
     char **doomed; /* garbage known at the last commit's snapshot: no head names it; NULL-terminated, or NULL */
     size_t doomed_next;
     struct kept *kept;                 /* what of it stays, as others lean on it; NULL: not asked yet */

@@ -142,6 +142,21 @@ void cartridge_view(struct cartridge *c, struct cartridge_view *out)
     lock_release(&c->lock);
 }
 
+uint32_t cartridge_quota_rules(struct cartridge *c)
+{
+    return quota_rules(&c->eng->quota, c->row.barcode, &c->quota_rules);
+}
+
+struct quota_room cartridge_quota_left(struct cartridge *c)
+{
+    return quota_left(&c->eng->quota, cartridge_quota_rules(c));
+}
+
+void cartridge_quota_written(struct cartridge *c, int64_t bytes)
+{
+    quota_written(&c->eng->quota, cartridge_quota_rules(c), bytes);
+}
+
 void cartridge_kept_why(struct cartridge *c, char out[CARTRIDGE_WHY_SIZE])
 {
     lock_take(&c->lock);

@@ -13,6 +13,7 @@
 #include "vtl/state/db.h"
 #include "vtl/state/spool.h"
 #include "vtl/cartridge/offsite.h"
+#include "vtl/cartridge/quota.h"
 #include "vtl/cartridge/upload_rate.h"
 
 /* Anything that waits looks at its condition, and again whenever the count moved. */
@@ -53,6 +54,7 @@ struct engine {
     _Atomic uint64_t waiting_bytes; /* acknowledged, not in the spool yet */
     struct upload_rate upload_rate;
     struct offsite offsite;
+    struct quota quota;
     _Atomic unsigned failing; /* cartridges whose last job of some kind failed */
     atomic_uint fences;       /* goes up with each cartridge that is fenced */
     atomic_bool unwell;       /* one failed since the store last took a head */

@@ -246,6 +246,19 @@ static void add_cartridges(struct strbuf *out, const json_t *list, uint64_t now)
         add_columns(out, list, "barcode", &columns[i], now);
 }
 
+static void add_quotas(struct strbuf *out, const json_t *list, uint64_t now)
+{
+    static const struct column columns[] = {
+        {"quota_limit_bytes", "What cartridges of a pattern may take in the store.", "limit_bytes", NUMBER},
+        {"quota_used_bytes", "What they take.", "used_bytes", NUMBER},
+        {"quota_near", "1 if no more is left than jobs need to end: tapes are full.", "near", FLAG},
+        {"quota_full_timestamp_seconds", "When all of it will be used, as it grows; none while nobody can say.",
+         "full_on", NUMBER},
+    };
+    for (size_t i = 0; list && i < sizeof(columns) / sizeof(columns[0]); i++)
+        add_columns(out, list, "cartridges", &columns[i], now);
+}
+
 static void add_status(struct strbuf *out, const json_t *s, uint64_t now)
 {
     one(out, "library_warning", "1 if status warns of something that concerns the whole library.",
@@ -257,6 +270,7 @@ static void add_status(struct strbuf *out, const json_t *s, uint64_t now)
     one(out, "cartridges", "Cartridges, in elements and on the shelf.",
         (double)json_array_size(json_object_get(s, "cartridges")));
     add_cartridges(out, json_object_get(s, "cartridges"), now);
+    add_quotas(out, json_object_get(s, "quotas"), now);
 }
 
 static void add_escrow(struct strbuf *out, const struct metrics_seen *s)

@@ -150,6 +150,25 @@ static void print_blanks(const json_t *blanks)
     }
 }
 
+/* NULL: there are none. */
+static void print_quotas(const json_t *quotas)
+{
+    char used[HUMAN_ROOM], limit[HUMAN_ROOM], day[HUMAN_ROOM];
+    size_t i;
+    json_t *q;
+    json_array_foreach(quotas, i, q)
+    {
+        printf("quota of %-13s %s of %s", json_words(q, "cartridges"), json_size(q, "used_bytes", used),
+               json_size(q, "limit_bytes", limit));
+        if (json_number(q, "full_on"))
+            printf("; as it grows, all of it on %s", human_time((uint64_t)json_number(q, "full_on"), day));
+        putchar('\n');
+        if (json_is_true(json_object_get(q, "near")))
+            printf("WARNING: tapes of %s are full: what is left of their quota is for jobs that run to end in\n",
+                   json_words(q, "cartridges"));
+    }
+}
+
 /* NULL: the configuration has none. */
 static void print_escrow(const json_t *escrow)
 {
@@ -177,6 +196,7 @@ static void print_summary(const json_t *s)
     print_offsite(s);
     print_dedup(json_object_get(s, "dedup"));
     print_blanks(json_object_get(s, "blanks"));
+    print_quotas(json_object_get(s, "quotas"));
     if (json_is_true(json_object_get(s, "serving"))) {
         bool waits = !strcmp(json_words(spool, "durability"), "offsite") && json_number(spool, "offsite_waiting_bytes");
         printf("spool                  %s", json_size(spool, "dirty_bytes", a));

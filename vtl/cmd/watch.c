@@ -27,6 +27,7 @@ static const struct {
     [WATCH_SERVICE] = {EVENT_SERVICE_UNWELL, EVENT_SERVICE_WELL, 300, 60, 300},
     [WATCH_SILENT] = {EVENT_NO_ANSWER, EVENT_ANSWERS, 120, 0, 30},
     [WATCH_ESCROW] = {EVENT_ESCROW_OLD, EVENT_ESCROW_OVER, 3600, 60, 60},
+    [WATCH_QUOTA] = {EVENT_QUOTA_NEAR, EVENT_QUOTA_OVER, 30, 30, 300},
     [WATCH_BLANKS] = {EVENT_BLANKS_FEW, EVENT_BLANKS_ENOUGH, 60, 30, 30},
 };
 
@@ -225,6 +226,36 @@ static void look_at_blanks(const struct watch_seen *seen, struct watch_sign *s)
     }
 }
 
+#define WEEK (7u * 86400)
+
+/* Those that are near their end weigh more than those that will be. The worst comes first. */
+static void look_at_quotas(const struct watch_seen *seen, struct watch_sign *s)
+{
+    size_t i;
+    json_t *q;
+    char used[HUMAN_ROOM], limit[HUMAN_ROOM], day[HUMAN_ROOM];
+    bool named = false;
+    if (!seen->status)
+        return;
+    s->is = WATCH_GOOD;
+    json_array_foreach(json_object_get(seen->status, "quotas"), i, q)
+    {
+        bool near = json_is_true(json_object_get(q, "near"));
+        uint64_t on = member_number(q, "full_on");
+        if (!near && (!on || on > seen->now + WEEK))
+            continue;
+        s->weight += near ? 100 : 1;
+        if (s->is == WATCH_BAD && (named || !near))
+            continue;
+        s->is = WATCH_BAD;
+        named = near;
+        (void)snprintf(s->text, sizeof(s->text), "the quota of %s: %s of %s are used%s%s", member_text(q, "cartridges"),
+                       human_size(member_number(q, "used_bytes"), used),
+                       human_size(member_number(q, "limit_bytes"), limit),
+                       near ? ", and tapes are full" : ", all of it on ", near ? "" : human_time(on, day));
+    }
+}
+
 void watch_look(const struct watch_seen *seen, struct watch_sign signs[WATCH_KINDS])
 {
     memset(signs, 0, WATCH_KINDS * sizeof(*signs));
@@ -237,6 +268,7 @@ void watch_look(const struct watch_seen *seen, struct watch_sign signs[WATCH_KIN
     look_at_cartridges(seen, &signs[WATCH_FENCED], fenced_of, "fenced: another gateway owns it");
     look_at_cartridges(seen, &signs[WATCH_LOST], lost_of, "lost a file of the spool");
     look_at_blanks(seen, &signs[WATCH_BLANKS]);
+    look_at_quotas(seen, &signs[WATCH_QUOTA]);
     look_at_health(seen, &signs[WATCH_HEALTH]);
     look_at_service(seen, &signs[WATCH_SERVICE]);
 }

@@ -21,6 +21,7 @@ enum watch_kind {
     WATCH_SILENT,
     WATCH_ESCROW,
     WATCH_BLANKS,
+    WATCH_QUOTA,
     WATCH_KINDS
 };
 

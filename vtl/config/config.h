@@ -78,6 +78,10 @@ struct vtl_config {
         uint64_t memory; /* [64M] 1M..4G of the index of chunks */
     } dedup;
     struct {
+        uint64_t library; /* [off] bytes that all cartridges may take; 0: no limit */
+        char *pools;      /* [""] = none: config_quotas */
+    } quota;
+    struct {
         char *listen; /* [""] = off: address:port on loopback */
     } metrics;
     struct {
@@ -116,6 +120,17 @@ void config_escrow(const struct vtl_config *c, struct objstore_config *out);
 bool config_has_escrow(const struct vtl_config *c);
 /* Is what is written to this cartridge to be stored without what others hold already? */
 bool config_dedups(const struct vtl_config *c, const char *barcode);
+/* How much the cartridges whose barcodes match may take in the store. */
+struct config_quota {
+    char pattern[64];
+    uint64_t bytes; /* at least CONFIG_MIN_QUOTA */
+};
+#define CONFIG_MAX_QUOTAS 17
+#define CONFIG_MIN_QUOTA (16u << 20)
+/* What [quota] library and pools say, that of the library first: how many are put to out; -1 if pools says nothing that can
+ * be. */
+int config_quotas(uint64_t library, const char *pools, struct config_quota out[CONFIG_MAX_QUOTAS]);
+
 /* So many cartridges of these names are to be kept that hold nothing yet. */
 struct config_blanks {
     struct name_range names;

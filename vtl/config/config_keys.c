@@ -666,6 +666,31 @@ SIZE(dedup, memory, 1, "must be a size from 1M to 4G, such as 64M")
 #section, #name, preset, otherwise, meaning, list, set_##section##_##name, show_##section##_##name             \
     }
 
+/* ---- [quota] ---- */
+
+static void show_quota_library(const struct vtl_config *c, char *buf, size_t room)
+{
+    if (c->quota.library)
+        show_size(c->quota.library, buf, room);
+    else
+        (void)snprintf(buf, room, "off");
+}
+static const char *set_quota_library(struct vtl_config *c, const char *value)
+{
+    bool off = !strcmp(value, "off");
+    if (off)
+        c->quota.library = 0;
+    return off ? NULL
+               : set_size(&c->quota.library, value, CONFIG_MIN_QUOTA, "must be off, or a size from 16M, such as 20T");
+}
+TEXT(quota, pools)
+{
+    struct config_quota all[CONFIG_MAX_QUOTAS];
+    return config_quotas(1, value, all) >= 0 ? set_text(&c->quota.pools, value)
+                                             : "must be patterns of barcodes and a size from 16M for each, separated "
+                                               "by blanks, such as PBS*:15T WEEK*:5T";
+}
+
 /* ---- blanks ---- */
 
 TEXT(library, blanks)
@@ -814,6 +839,10 @@ const struct config_key config_keys[] = {
         "separated by blanks, such as `PBS*`; `*` for all, and `!WEEK*` behind it for not these (docs/dedup.md)"),
     KEY(dedup, sets, "12", NULL, "how many cartridges may copy from one stored object; then it is stored afresh"),
     KEY(dedup, memory, "64M", NULL, "memory for looking up what is stored already, 1M to 4G"),
+    KEY(quota, library, "off", NULL,
+        "how much all cartridges may take in the store; behind it tapes are full (docs/pbs.md). From 16M, such as "
+        "`20T`"),
+    KEY(quota, pools, "", "none", "the same for the cartridges of a pattern: `PBS*:15T WEEK*:5T`"),
 };
 const size_t config_n_keys = sizeof(config_keys) / sizeof(config_keys[0]);
 _Static_assert(sizeof(config_keys) / sizeof(config_keys[0]) <= CONFIG_MAX_KEYS, "CONFIG_MAX_KEYS is too small");

@@ -49,6 +49,7 @@ const char *live_settings_refuse(const struct vtl_config *was, const struct vtl_
         {"metrics", NULL, "its port is open"},
         {"notify", NULL, "what is being watched has it"},
         {"escrow", NULL, NULL},
+        {"quota", NULL, NULL},
         {"dedup", NULL, "what is being written has it"},
         {"iscsi", NULL, "tgtd was started with it"},
     };

@@ -104,6 +104,7 @@ static enum tape_result taken(struct drive *d, uint32_t len)
     usage_add(&d->streamed, &n);
     d->pos++;
     d->used += len;
+    cartridge_quota_written(d->c, len);
     d->unsynced_blocks++;
     d->unsynced_bytes += len;
     publish(d, &n);

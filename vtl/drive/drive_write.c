@@ -15,6 +15,13 @@ static bool worm_allows(const struct drive *d, const struct cartridge_brief *b)
     return d->pos == b->end_object || (b->file > 0 && b->end_object - d->pos == b->end_file - b->file);
 }
 
+/* Quotas count what is written, and are given back what is cut. */
+static void set_used(struct drive *d, uint64_t used)
+{
+    cartridge_quota_written(d->c, (int64_t)(used - d->used));
+    d->used = used;
+}
+
 /* May the tape be written here? A write cuts off what is behind the position: used no longer counts that, until
  * nothing_cut. */
 static enum tape_result may_write(struct drive *d, const atomic_bool *cancel)
@@ -30,21 +37,21 @@ static enum tape_result may_write(struct drive *d, const atomic_bool *cancel)
         return TAPE_WORM_OVERWRITE;
     enum tape_result result = drive_claim(d, cancel);
     if (!result && d->pos < b.end_object)
-        d->used = cartridge_bytes_before(d->c, d->pos);
+        set_used(d, cartridge_bytes_before(d->c, d->pos));
     return result;
 }
 
 /* The command failed before it cut anything. used: as it was before may_write. */
 static enum tape_result nothing_cut(struct drive *d, uint64_t used, enum tape_result result)
 {
-    d->used = used;
+    set_used(d, used);
     return result;
 }
 
 static enum tape_result written(struct drive *d, uint64_t objects, uint64_t bytes)
 {
     d->pos += objects;
-    d->used += bytes;
+    set_used(d, d->used + bytes);
     d->unsynced_blocks += objects;
     d->unsynced_bytes += bytes;
     struct tape_usage n = {.written_bytes = bytes, .written_blocks = bytes != 0};
@@ -167,7 +174,7 @@ static enum tape_result cut_here(struct drive *d, const atomic_bool *cancel)
     int rc = cartridge_truncate(d->c, d->pos);
     if (rc)
         return nothing_cut(d, used, drive_write_failed(d, rc));
-    d->used = cartridge_bytes_before(d->c, d->pos);
+    set_used(d, cartridge_bytes_before(d->c, d->pos));
     return TAPE_OK;
 }
 

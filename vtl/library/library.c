@@ -364,6 +364,7 @@ static void free_library(struct library *lib)
     progress_fini(&lib->eng.progress);
     upload_rate_fini(&lib->eng.upload_rate);
     offsite_fini(&lib->eng.offsite);
+    quota_fini(&lib->eng.quota);
     store_health_fini(&lib->health);
     lock_fini(&lib->lock);
     lock_fini(&lib->move_lock);
@@ -381,6 +382,26 @@ static int start_asking(struct library *lib, struct errtext *err)
     return rc;
 }
 
+static void stop_watching(struct library *lib)
+{
+    quota_watch_stop(lib);
+    blanks_stop(lib);
+    chunk_watch_stop(lib);
+}
+
+/* What only looks at the library itself. */
+static int start_watching(struct library *lib, struct errtext *err)
+{
+    int rc = chunk_watch_start(lib, err);
+    if (!rc)
+        rc = blanks_start(lib, err);
+    if (!rc)
+        rc = quota_watch_start(lib, err);
+    if (rc)
+        stop_watching(lib);
+    return rc;
+}
+
 int library_open(const struct vtl_config *cfg, unsigned flags, struct library **out, struct errtext *err)
 {
     struct errtext own = {""};
@@ -395,6 +416,7 @@ int library_open(const struct vtl_config *cfg, unsigned flags, struct library **
     progress_init(&lib->eng.progress);
     upload_rate_init(&lib->eng.upload_rate);
     offsite_init(&lib->eng.offsite);
+    quota_init(&lib->eng.quota, cfg);
     store_health_init(&lib->health);
     blanks_init(lib);
     lock_init(&lib->lock, LOCK_LIBRARY);
@@ -417,8 +439,7 @@ int library_open(const struct vtl_config *cfg, unsigned flags, struct library **
         rc = inventory_start(lib, err);
     if (!rc && (flags & LIBRARY_SERVE) && (rc = start_asking(lib, err)))
         inventory_stop(lib);
-    if (!rc && (flags & LIBRARY_SERVE) && ((rc = chunk_watch_start(lib, err)) || (rc = blanks_start(lib, err)))) {
-        chunk_watch_stop(lib);
+    if (!rc && (flags & LIBRARY_SERVE) && (rc = start_watching(lib, err))) {
         store_health_stop(lib);
         offsite_watch_stop(lib);
         inventory_stop(lib);
@@ -452,8 +473,7 @@ int library_close(struct library *lib, struct errtext *err)
     }
     if (!lib->eng.workers)
         end_untold(lib);
-    blanks_stop(lib);
-    chunk_watch_stop(lib);
+    stop_watching(lib);
     store_health_stop(lib);
     offsite_watch_stop(lib);
     inventory_stop(lib);

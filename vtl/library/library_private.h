@@ -92,6 +92,9 @@ struct library {
     _Atomic uint64_t offsite_asked_ms; /* when the last question began that the store answered; 0: none */
     struct store_health health;
     struct blanks blanks;
+    pthread_t quota_thread; /* quota_watch.c */
+    bool quota_runs;
+    atomic_bool quota_stop;
     pthread_t chunks_thread; /* chunk_watch.c */
     bool chunks_run;
     _Atomic uint64_t lend_hasty_until; /* lend.c: ticks */
@@ -222,6 +225,12 @@ void blanks_stop(struct library *lib);
 void blanks_take(struct library *lib, const struct vtl_config *c);
 /* [{"first","last","keep","free","trouble"}...]; NULL: none are wanted, or nobody has counted. */
 json_t *blanks_json(struct library *lib);
+
+/* quota_watch.c: counts what the cartridges of each quota take, and foretells when it is full. */
+int quota_watch_start(struct library *lib, struct errtext *err);
+void quota_watch_stop(struct library *lib);
+/* [{"cartridges","limit_bytes","used_bytes","left_bytes","near","full_on"}...]; NULL: there are none, or nobody has counted. */
+json_t *quotas_json(struct library *lib);
 
 /* turn.c: an operation: {"op":"handover"} -> {"serve":PID}. */
 json_t *library_begin_handover(struct library *lib, const json_t *request, struct errtext *err);

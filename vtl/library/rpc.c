@@ -234,6 +234,9 @@ static json_t *op_status(struct library *lib, const json_t *request, struct errt
         json_t *blanks = blanks_json(lib);
         if (blanks)
             json_object_set_new(j, "blanks", blanks);
+        json_t *quotas = quotas_json(lib);
+        if (quotas)
+            json_object_set_new(j, "quotas", quotas);
         json_object_set_new(j, "turn", integer(lib->turn));
         json_object_set_new(j, "handed_over", json_boolean(lib->handed_over));
         json_object_set_new(j, "taken_over", json_boolean(atomic_load(&lib->taken_over)));

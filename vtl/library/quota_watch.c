@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* quota_watch.c: counts what the cartridges of each quota take in the store, and foretells when it will be full. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/jsontext.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "vtl/library/library_private.h"
+
+#define LOOK_MS 2000
+#define DAY 86400u
+#define DAYS 31        /* of which it is known how much was used */
+#define FAR_DAYS 3650u /* who grows so slowly is not told a day */
+
+/* A key of the state: {"PBS*":[[day,bytes]...]...}, what was used at the begin of each of the last days. */
+#define USED_BY_DAY "quota_used_by_day"
+#define USED_ROOM 65536u
+
+/* ---- counting ---- */
+
+static void count(struct library *lib)
+{
+    struct quota *q = &lib->eng.quota;
+    struct quota_count c;
+    quota_count_begin(q, &c);
+    rwlock_read(&lib->tapes_lock);
+    for (size_t i = 0; c.n && i < lib->n_cartridges; i++) {
+        struct cartridge_backlog b;
+        uint32_t rules = cartridge_quota_rules(lib->cartridges[i]);
+        if (!rules)
+            continue;
+        cartridge_backlog(lib->cartridges[i], &b);
+        for (unsigned k = 0; k < c.n; k++)
+            c.used[k] += rules >> k & 1 ? b.amounts.local + b.amounts.accepted + b.amounts.offsite : 0;
+    }
+    rwlock_release(&lib->tapes_lock);
+    quota_count_end(q, &c);
+}
+
+/* ---- growth ---- */
+
+static json_t *read_days(struct library *lib)
+{
+    char *text = malloc(USED_ROOM);
+    json_t *j = text && !db_meta_get(lib->eng.db, USED_BY_DAY, text, USED_ROOM) ? json_loads(text, 0, NULL) : NULL;
+    free(text);
+    return json_is_object(j) ? j : (json_decref(j), json_object());
+}
+
+/* Notes it once a day. True: it did. */
+static bool note_day(json_t *days, const struct quota_rule *r, uint64_t today)
+{
+    json_t *list = json_object_get(days, r->what.pattern);
+    if (!json_is_array(list)) {
+        list = json_array();
+        json_object_set_new(days, r->what.pattern, list);
+    }
+    const json_t *last = json_array_get(list, json_array_size(list) - 1);
+    if (json_array_size(list) && json_integer_value(json_array_get(last, 0)) >= (json_int_t)today)
+        return false;
+    json_array_append_new(list, json_pack("[I, I]", (json_int_t)today, (json_int_t)r->used));
+    while (json_array_size(list) > DAYS)
+        json_array_remove(list, 0);
+    return true;
+}
+
+static void note_days(struct library *lib)
+{
+    struct quota_rule r;
+    bool news = false;
+    json_t *days = read_days(lib);
+    uint64_t today = engine_time() / DAY;
+    for (unsigned i = 0; quota_get(&lib->eng.quota, i, &r); i++)
+        news = (r.counted && note_day(days, &r, today)) || news;
+    char *text = news ? json_dumps(days, JSON_COMPACT) : NULL;
+    if (text && strlen(text) < USED_ROOM && db_meta_set(lib->eng.db, USED_BY_DAY, text))
+        log_warn("quota: state: %s", db_error(lib->eng.db));
+    free(text);
+    json_decref(days);
+}
+
+/* Seconds since 1970 at which nothing will be left, if it grows on as it did since the first day that is known; 0: it does
+ * not grow, or nobody can say. */
+static uint64_t full_on(const json_t *days, const struct quota_rule *r)
+{
+    const json_t *first = json_array_get(json_object_get(days, r->what.pattern), 0);
+    uint64_t now = engine_time(), day = (uint64_t)json_integer_value(json_array_get(first, 0));
+    double then = (double)json_integer_value(json_array_get(first, 1)), grown = (double)r->used - then;
+    if (!first || now / DAY <= day || grown <= 0 || r->used >= r->what.bytes)
+        return 0;
+    double seconds = (double)(now - day * DAY), left = (double)(r->what.bytes - r->used) / (grown / seconds);
+    return left > (double)FAR_DAYS * DAY ? 0 : now + (uint64_t)left;
+}
+
+json_t *quotas_json(struct library *lib)
+{
+    struct quota_rule r;
+    json_t *list = json_array(), *days = NULL;
+    for (unsigned i = 0; quota_get(&lib->eng.quota, i, &r); i++) {
+        if (!r.counted)
+            continue;
+        days = days ? days : read_days(lib);
+        uint64_t on = full_on(days, &r), left = r.what.bytes - (r.used < r.what.bytes ? r.used : r.what.bytes);
+        json_array_append_new(list,
+                              json_pack("{s:s, s:I, s:I, s:I, s:b, s:o}", "cartridges", r.what.pattern, "limit_bytes",
+                                        (json_int_t)r.what.bytes, "used_bytes", (json_int_t)r.used, "left_bytes",
+                                        (json_int_t)left, "near", (int)(left <= quota_margin(r.what.bytes)), "full_on",
+                                        on ? json_integer((json_int_t)on) : json_null()));
+    }
+    json_decref(days);
+    if (json_array_size(list))
+        return list;
+    json_decref(list);
+    return NULL;
+}
+
+/* ---- its thread ---- */
+
+static void *quota_thread(void *arg)
+{
+    struct library *lib = arg;
+    uint64_t noted = 0;
+    while (!atomic_load(&lib->quota_stop)) {
+        count(lib);
+        if (engine_time() / DAY != noted && atomic_load(&lib->eng.quota.n)) {
+            note_days(lib);
+            noted = engine_time() / DAY;
+        }
+        uint64_t until = clock_ms() + LOOK_MS, now;
+        while (!atomic_load(&lib->quota_stop) && (now = clock_ms()) < until) {
+            uint64_t seen = progress_now(&lib->eng.progress);
+            if (!atomic_load(&lib->quota_stop))
+                progress_wait(&lib->eng.progress, seen, (unsigned)(until - now));
+        }
+    }
+    return NULL;
+}
+
+int quota_watch_start(struct library *lib, struct errtext *err)
+{
+    count(lib); /* so that the first WRITE is judged by what is there */
+    int rc = thread_start(&lib->quota_thread, "quota", quota_thread, lib);
+    lib->quota_runs = !rc;
+    return rc ? errtext_set(err, rc, "quota: no thread: %s", strerror(-rc)) : 0;
+}
+
+void quota_watch_stop(struct library *lib)
+{
+    atomic_store(&lib->quota_stop, true);
+    progress_post(&lib->eng.progress);
+    if (lib->quota_runs)
+        pthread_join(lib->quota_thread, NULL);
+    lib->quota_runs = false;
+}
