@@ -70,7 +70,8 @@ $(B)/dedup/pbs_set: $(B)/obj/tests/dedup/pbs_set.o
 	$(CC) $(LDFLAGS) -o $@ $^
 $(B)/tests/test_secret: $(call obj,vtl/cmd/password.c)
 $(B)/tests/test_display: $(call obj,vtl/cmd/progress.c)
-$(B)/tests/test_watch: $(call obj,vtl/cmd/watch.c)
+$(B)/tests/test_watch: $(call obj,vtl/cmd/watch.c vtl/cmd/verify_due.c)
+$(B)/tests/test_verify_due: $(call obj,vtl/cmd/verify_due.c)
 $(B)/tests/test_escrow_age: $(call obj,vtl/cmd/escrow_age.c)
 $(B)/tests/test_report: $(call obj,vtl/cmd/report_judge.c)
 $(B)/tests/test_notify: $(call obj,vtl/cmd/notify_command.c vtl/cmd/notify_post.c vtl/cmd/spawn.c vtl/cmd/mail.c)

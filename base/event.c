@@ -77,6 +77,10 @@ static const struct event_described table[EVENT_COUNT] = {
                           "a quota is used up but for what jobs need to end, or will be within a week as it grows",
                           "let backups expire, and format or overwrite their tapes; a larger `[quota]`"},
     [EVENT_QUOTA_OVER] = {"quota-over", LOG_LEVEL_NOTICE, "there is room again", ""},
+    [EVENT_VERIFY_LATE] = {"verify-late", LOG_LEVEL_ERROR,
+                           "a cartridge was not read back from the store within `[verify] every`",
+                           "longer hours, a higher rate or budget; `s3vtl verify --older`"},
+    [EVENT_VERIFY_OVER] = {"verify-over", LOG_LEVEL_NOTICE, "all were", ""},
     [EVENT_ESCROW_OVER] = {"escrow-over", LOG_LEVEL_NOTICE, "there is one that is good enough again", ""},
 };
 

@@ -31,12 +31,22 @@ static bool holds(const struct obj_rate *one, const struct tm *t)
     return in && one->days >> day & 1;
 }
 
-uint64_t s3_rate_at(const struct obj_rates *rates, const struct tm *t)
+bool s3_rate_holds(const struct obj_rates *rates, const struct tm *t, uint64_t *bytes)
 {
     for (unsigned i = 0; i < rates->n; i++)
-        if (holds(&rates->of[i], t))
-            return rates->of[i].bytes;
-    return 0;
+        if (holds(&rates->of[i], t)) {
+            *bytes = rates->of[i].bytes;
+            return true;
+        }
+    *bytes = 0;
+    return false;
+}
+
+uint64_t s3_rate_at(const struct obj_rates *rates, const struct tm *t)
+{
+    uint64_t bytes;
+    (void)s3_rate_holds(rates, t, &bytes);
+    return bytes;
 }
 
 static void look_at_the_time(struct s3_rate *r, uint64_t now_ms)

@@ -35,5 +35,7 @@ void s3_rate_charge(struct s3_rate *r, size_t bytes);
 uint64_t s3_rate_now(struct s3_rate *r);
 /* What holds at that local time: the first of the rates whose days and hours it is in. 0: unlimited. */
 uint64_t s3_rate_at(const struct obj_rates *rates, const struct tm *t);
+/* The same; false: it is in none. */
+bool s3_rate_holds(const struct obj_rates *rates, const struct tm *t, uint64_t *bytes);
 
 #endif

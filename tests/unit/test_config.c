@@ -363,6 +363,26 @@ static void an_unknown_key_is_named_with_the_nearest_known(void **state)
     bad(*state, DIR_STORE "drives = 2\n", ":5: [store] drives: unknown key; did you mean [library] drives?");
 }
 
+static void a_window_is_times_with_a_rate_or_without(void **state)
+{
+    struct errtext err = {""};
+    struct vtl_config *c = load(
+        *state, DIR_STORE "[verify]\nevery = 30d\nwindow = 20M mon-fri 01:00-06:00, sat-sun\nbudget = 200G\n", &err);
+    assert_non_null(c);
+    assert_int_equal(c->verify.every, 30ull * 86400000);
+    assert_int_equal(c->verify.budget, 200ull << 30);
+    assert_int_equal(c->verify.when.n, 2);
+    assert_int_equal(c->verify.when.of[0].bytes, 20u << 20);
+    assert_int_equal(c->verify.when.of[1].bytes, 0);
+    config_free(c);
+    bad(*state, DIR_STORE "[verify]\nwindow = at night\n",
+        ":6: [verify] window = at night: must be unlimited, or times");
+    bad(*state, DIR_STORE "[verify]\nwindow = 25:00-26:00\n",
+        ":6: [verify] window = 25:00-26:00: must be unlimited, or times");
+    bad(*state, DIR_STORE "[verify]\nevery = 5s\n", ":6: [verify] every = 5s: must be off, or a time from 1m to 365d");
+    bad(*state, DIR_STORE "[verify]\nbudget = 10K\n", ":6: [verify] budget = 10K: must be off, or a size from 1M");
+}
+
 static void quotas_say_patterns_and_sizes(void **state)
 {
     struct errtext err = {""};
@@ -509,14 +529,14 @@ static void an_unknown_section_is_named_with_the_nearest_known(void **state)
 {
     bad(*state, "[libary]\nname = x\n",
         ":2: [libary]: unknown section; did you mean [library]? Sections are library, iscsi, store, spool, metrics, "
-        "log, notify, escrow, dedup and quota");
+        "log, notify, escrow, dedup, quota and verify");
 }
 
 static void a_key_before_any_section_is_refused(void **state)
 {
     bad(*state, "name = x\n",
         ":1: name: key before any section; must follow [library], [iscsi], [store], [spool], [metrics], [log], "
-        "[notify], [escrow], [dedup] or [quota]");
+        "[notify], [escrow], [dedup], [quota] or [verify]");
 }
 
 static void a_line_that_is_neither_key_nor_section_is_refused(void **state)
@@ -882,6 +902,7 @@ int main(void)
         T(an_escrow_in_another_s3_service_has_all_that_it_needs),
         T(an_escrow_is_not_kept_with_the_store),
         T(keys_may_be_in_the_environment),
+        T(a_window_is_times_with_a_rate_or_without),
         T(quotas_say_patterns_and_sizes),
         T(blanks_say_names_and_how_many),
         T(credentials_of_systemd_are_found),

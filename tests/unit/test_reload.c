@@ -230,7 +230,10 @@ static void each_key_that_may_change_is_one_that_is_read_live(void **state)
                                        "escrow.every",
                                        "library.blanks",
                                        "quota.library",
-                                       "quota.pools"}; /* by each command, and each of serve's */
+                                       "quota.pools",
+                                       "verify.every",
+                                       "verify.window",
+                                       "verify.budget"}; /* by each command, and each of serve's */
     struct vtl_config *c = config("one", "local", "64M");
     struct config_shown k;
     size_t n = 0;

@@ -253,6 +253,29 @@ static void too_few_blank_cartridges_are_told_with_the_reason(void **state)
     json_decref(status);
 }
 
+static void a_cartridge_that_is_verified_a_day_too_late_is_told(void **state)
+{
+    (void)state;
+    enum { LATER = 100 * DAY };
+    struct watch_sign signs[WATCH_KINDS];
+    json_t *status =
+        json_pack("{s:I, s:[{s:s, s:i, s:I}, {s:s, s:i, s:I}]}", "verify_every", (json_int_t)30 * DAY, "cartridges",
+                  "barcode", "AAA001L8", "stored_bytes", 5, "verified", (json_int_t)(LATER - 31 * DAY), "barcode",
+                  "AAA002L8", "stored_bytes", 5, "verified", (json_int_t)(LATER - 2 * DAY));
+    struct watch_seen seen = {.now = LATER, .status = status};
+    watch_look(&seen, signs);
+    assert_int_equal(signs[WATCH_VERIFY].is, WATCH_GOOD);
+    seen.now = LATER + 60;
+    watch_look(&seen, signs);
+    assert_int_equal(signs[WATCH_VERIFY].is, WATCH_BAD);
+    assert_string_equal(signs[WATCH_VERIFY].text,
+                        "AAA001L8 was not verified for 31 d 0 h (1 cartridge later than every 30 d 0 h)");
+    json_object_del(status, "verify_every");
+    watch_look(&seen, signs);
+    assert_int_equal(signs[WATCH_VERIFY].is, WATCH_GOOD);
+    json_decref(status);
+}
+
 static json_t *quota(const char *cartridges, bool near, uint64_t on)
 {
     return json_pack("{s:s, s:I, s:I, s:b, s:o}", "cartridges", cartridges, "used_bytes", (json_int_t)5000000000,
@@ -400,6 +423,7 @@ int main(void)
         cmocka_unit_test(each_trouble_is_seen_and_names_its_cartridge),
         cmocka_unit_test(too_few_blank_cartridges_are_told_with_the_reason),
         cmocka_unit_test(a_quota_is_told_when_it_is_near_or_will_be_within_a_week),
+        cmocka_unit_test(a_cartridge_that_is_verified_a_day_too_late_is_told),
         cmocka_unit_test(an_escrow_is_told_once_it_was_bad_for_an_hour_or_a_day_too_late),
         cmocka_unit_test(a_library_that_does_not_answer_is_seen_and_nothing_else),
         cmocka_unit_test(a_cartridge_of_low_health_and_what_a_service_lacks_are_seen),

@@ -85,11 +85,14 @@ static const struct subcommand table[] = {
      cmd_tape_claim},
     {"tape", "remove", "BARCODE [--force]",
      "delete a cartridge and its objects" OPTION("--force", "even if it holds data"), cmd_tape_remove},
-    {NULL, "verify", "BARCODE...|--all [--rate SIZE] [--resume]",
+    {NULL, "verify", "BARCODE...|--all|--older TIME [--rate SIZE] [--budget SIZE] [--resume]",
      "read cartridges whole from the store and report what is damaged; neither needs nor disturbs a running "
      "library" OPTION("--all      ", "every cartridge in the store")
          OPTION("--rate SIZE", "read at most SIZE bytes a second, such as 20M; default: no limit")
-             OPTION("--resume   ", "continue an interrupted run"),
+             OPTION("--resume   ", "continue an interrupted run") OPTION(
+                 "--older TIME", "those that are due, if each is to be verified once in so long, such as 30d: the "
+                                 "longest ago first, and as with --resume")
+                 OPTION("--budget SIZE", "read no more than that a day, with all of today's runs that have one"),
      cmd_verify},
     {"escrow", "key", "", "make the pair of keys of an escrow, and print it once", cmd_escrow_key},
     {"escrow", "run", "[--force]",

@@ -18,6 +18,7 @@
 #include "vtl/cmd/before.h"
 #include "vtl/cmd/cmd.h"
 #include "vtl/cmd/escrower.h"
+#include "vtl/cmd/verifier.h"
 #include "vtl/cmd/metrics.h"
 #include "vtl/cmd/password.h"
 #include "vtl/cmd/serve_log.h"
@@ -294,6 +295,7 @@ struct company {
     struct escrower *escrower;
     struct metrics *metrics;
     struct watcher *watcher;
+    struct verifier *verifier;
 };
 
 static void begin_company(struct company *c, const struct vtl_config *cfg)
@@ -301,6 +303,9 @@ static void begin_company(struct company *c, const struct vtl_config *cfg)
     c->escrower = begin_escrows(cfg);
     c->metrics = begin_metrics(cfg, c->escrower);
     c->watcher = begin_watching(cfg, c->escrower);
+    int rc = verifier_start(cfg, &c->verifier);
+    if (rc)
+        log_err("cannot verify cartridges: %s; serving without", strerror(-rc));
 }
 
 static void end_company(struct company *c)
@@ -332,6 +337,7 @@ static int run(const struct vtl_config *cfg, const char *module, int signals)
         begin_company(&company, cfg);
         service_ready(cfg);
         bool asked = wait_for_end(&t, &reload, signals);
+        verifier_stop(company.verifier); /* what it reads would only slow down the flush */
         escrower_cancel(company.escrower);
         rc = asked ? flush_and_stop(&t, cfg, signals, &left, &err) : ended_by_itself(&t, &err);
         end_company(&company);

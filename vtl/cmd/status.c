@@ -2,9 +2,12 @@
 /* status.c: s3vtl status: the summary first, then drives and elements, in 80 columns. */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "vtl/library/element.h"
 #include "vtl/cmd/cmd.h"
+#include "vtl/cmd/members.h"
+#include "vtl/cmd/verify_due.h"
 #include "vtl/cmd/escrow.h"
 
 #define USAGE "status [--only drives|slots|backlog]"
@@ -150,6 +153,20 @@ static void print_blanks(const json_t *blanks)
     }
 }
 
+static void print_verified(const json_t *s)
+{
+    struct verify_ages ages;
+    char every[HUMAN_ROOM], age[HUMAN_ROOM];
+    uint64_t within = member_number(s, "verify_every");
+    verify_ages(json_object_get(s, "cartridges"), (uint64_t)time(NULL), within, &ages);
+    if (!within || !ages.stored)
+        return;
+    printf("verified               every %s: %zu of %zu are due, the longest ago %s, %s ago\n",
+           human_duration(within, every), ages.due, ages.stored, ages.barcode, human_duration(ages.oldest, age));
+    if (ages.late)
+        printf("WARNING: %zu cartridge%s later than that\n", ages.late, ages.late == 1 ? " is" : "s are");
+}
+
 /* NULL: there are none. */
 static void print_quotas(const json_t *quotas)
 {
@@ -197,6 +214,7 @@ static void print_summary(const json_t *s)
     print_dedup(json_object_get(s, "dedup"));
     print_blanks(json_object_get(s, "blanks"));
     print_quotas(json_object_get(s, "quotas"));
+    print_verified(s);
     if (json_is_true(json_object_get(s, "serving"))) {
         bool waits = !strcmp(json_words(spool, "durability"), "offsite") && json_number(spool, "offsite_waiting_bytes");
         printf("spool                  %s", json_size(spool, "dirty_bytes", a));

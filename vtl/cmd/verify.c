@@ -16,6 +16,7 @@
 #include "vtl/cartridge/engine.h"
 #include "vtl/scrub/verify.h"
 #include "vtl/cmd/cmd.h"
+#include "vtl/cmd/verify_due.h"
 
 #define PATH_SIZE 4200
 #define MOST_BAD 1000 /* with more bad segments than this, the saved place moves no further */
@@ -58,9 +59,15 @@ static bool place_read(struct place *w, struct verify_options *o)
         w->again[o->n_again++] = (struct seg_id){epoch, writer, number};
     if (f)
         fclose(f);
-    if (!is)
-        return false;
-    return true;
+    return is;
+}
+
+static bool place_is(void *arg, const char *barcode)
+{
+    char path[PATH_SIZE];
+    const struct place w = {.cfg = arg, .barcode = barcode};
+    place_path(&w, path, "");
+    return !access(path, F_OK);
 }
 
 /* Failures are ignored: a place that cannot be saved costs --resume, and is not worth a complaint each second. */
@@ -100,7 +107,7 @@ struct run {
     uint64_t told; /* clock_ms() */
     struct results *all;
     bool counted; /* its bytes are in all->far */
-    uint64_t done, total;
+    uint64_t done, total, read;
     json_t *problems;
     struct verify_options o;
     struct verify_result result;
@@ -135,6 +142,8 @@ struct results {
     const struct vtl_config *cfg;
     struct objstore *store;
     uint64_t rate;
+    uint64_t budget, spent;          /* bytes a day; 0: any. Of today, read by runs with a budget; guarded by lock */
+    bool over_budget;                /* likewise: it ends early, and that is no failure */
     bool all_in_store;               /* --all: the barcodes are what the store lists */
     bool resume, json, quiet, state; /* state: this host has the library's, to keep the results in */
     char (*barcodes)[33];
@@ -150,10 +159,23 @@ struct results {
     bool bad;
 };
 
-static void count_bytes(struct run *r, uint64_t done, uint64_t total)
+/* Between two looks at it more than the budget may be read, but never by more than is under way. */
+static void spend(struct results *v, uint64_t bytes)
+{
+    lock_assert_held(&v->lock);
+    v->spent += bytes;
+    if (!v->budget || v->spent < v->budget || v->over_budget)
+        return;
+    v->over_budget = !atomic_load(&interrupted);
+    atomic_store(&interrupted, true);
+}
+
+static void count_bytes(struct run *r, uint64_t done, uint64_t total, uint64_t read)
 {
     struct results *v = r->all;
     lock_take(&v->lock);
+    spend(v, read > r->read ? read - r->read : 0);
+    r->read = read;
     v->known += !r->counted;
     r->counted = true;
     v->far.bytes += done - r->done;
@@ -165,15 +187,24 @@ static void count_bytes(struct run *r, uint64_t done, uint64_t total)
     lock_release(&v->lock);
 }
 
+static void save_spent(struct results *v)
+{
+    lock_take(&v->lock);
+    verify_spend(v->cfg, v->spent);
+    lock_release(&v->lock);
+}
+
 static void on_progress(void *arg, const struct verify_progress *p)
 {
     struct run *r = arg;
     uint64_t now = clock_ms();
-    count_bytes(r, p->done, p->total);
+    count_bytes(r, p->done, p->total, p->read);
     if (now < r->told + 500 && p->done < p->total)
         return;
     r->told = now;
     place_write(&r->place, p);
+    if (r->all->budget)
+        save_spent(r->all);
 }
 
 /* ---- the results, in order ---- */
@@ -247,7 +278,8 @@ static void print_run(const struct run *r, const char *vanished)
     json_t *p;
     json_array_foreach(r->problems, i, p) print_problem(barcode, p);
     if (r->rc == -ECANCELED)
-        printf("%s: interrupted; continue with --resume\n", barcode);
+        printf("%s: %s\n", barcode,
+               r->all->over_budget ? "begun; today's budget is spent" : "interrupted; continue with --resume");
     else if (r->rc && !(vanished && r->rc == -ENOENT)) /* which says more */
         fail("%s", r->err.text);
     else if (!r->rc)
@@ -327,12 +359,12 @@ static int take_run(void *arg, size_t i)
     struct results *v = arg;
     struct run *r = v->runs[i];
     if (!r) { /* interrupted before its turn, or no memory */
-        v->bad = true;
+        v->bad = v->bad || !v->over_budget;
         return 0;
     }
     const char *vanished = vanished_text(v->vanished, r->place.barcode);
     if (!r->counted) /* nothing of it could be read */
-        count_bytes(r, 0, 0);
+        count_bytes(r, 0, 0, 0);
     if (v->all_in_store && !vanished && r->rc == -ENOENT && is_phantom(v, r->place.barcode))
         return end_run(v, i);
     progress_pause(v->progress);
@@ -346,7 +378,7 @@ static int take_run(void *arg, size_t i)
         add_record(v, r);
     if (json_array_size(v->records) >= BATCH)
         record(v);
-    v->bad = v->bad || r->rc || r->result.problems || vanished;
+    v->bad = v->bad || (r->rc && !(r->rc == -ECANCELED && v->over_budget)) || r->result.problems || vanished;
     return end_run(v, i);
 }
 
@@ -403,6 +435,8 @@ static int verify_all(struct results *v)
     const struct many m = {
         .n = v->n, .parallel = parallel, .work = verify_one, .done = take_run, .tick = show, .arg = v};
     int rc = v->runs && v->gate ? many_run(&m) : -ENOMEM;
+    if (v->budget)
+        save_spent(v);
     record(v);
     progress_end(v->progress);
     lock_fini(&v->lock);
@@ -445,6 +479,16 @@ static int list_tape(void *arg, const struct obj_entry *e)
     return e->is_prefix && len && len <= 32 ? add_barcode(arg, name, len) : 0;
 }
 
+/* What of all cartridges is to be verified now, as an array. NULL, told: nobody knows. */
+static json_t *ask_due(const struct vtl_config *cfg, uint64_t every)
+{
+    json_t *r = call_library(cfg, json_pack("{s:s}", "op", "tape-list"));
+    json_t *list =
+        r ? verify_due(json_object_get(r, "cartridges"), engine_time(), every, place_is, (void *)(uintptr_t)cfg) : NULL;
+    json_decref(r);
+    return list;
+}
+
 /* Named ones: as an array; all: NULL. */
 static json_t *named(const struct command_line *cl, bool all)
 {
@@ -454,14 +498,15 @@ static json_t *named(const struct command_line *cl, bool all)
     return list;
 }
 
-static int collect(const struct command_line *cl, bool all, struct objstore *store, struct barcodes *b,
-                   struct errtext *err)
+static int collect(const json_t *only, struct objstore *store, struct barcodes *b, struct errtext *err)
 {
     int rc = 0;
     struct obj_call call = {.cancel = &interrupted};
-    for (int i = 0; !rc && i < cl->argc; i++)
-        rc = add_barcode(b, cl->argv[i], strlen(cl->argv[i]));
-    if (!rc && all)
+    for (size_t i = 0; !rc && i < json_array_size(only); i++) {
+        const char *barcode = json_string_value(json_array_get(only, i));
+        rc = add_barcode(b, barcode, strlen(barcode));
+    }
+    if (!rc && !only)
         rc = store->ops->list(store, "tapes/", NULL, true, list_tape, b, &call, err);
     return rc;
 }
@@ -490,52 +535,117 @@ static int compare_and_verify(struct results *v, json_t *only)
     return bad;
 }
 
-#define USAGE "verify BARCODE...|--all [--rate SIZE] [--resume]"
+#define USAGE "verify BARCODE...|--all|--older TIME [--rate SIZE] [--budget SIZE] [--resume]"
+
+struct asked {
+    bool all;
+    uint64_t older;        /* seconds; 0: not asked for */
+    uint64_t rate, budget; /* 0: any */
+    bool resume;
+};
+
+static bool take_size(struct command_line *cl, const char *name, uint64_t *bytes, const char *right)
+{
+    const char *text = NULL;
+    if (!take_value(cl, name, &text))
+        return false;
+    if (text && (!config_parse_size(text, bytes) || !*bytes))
+        return usage_error("%s %s: must be %s", name, text, right), false;
+    return true;
+}
+
+static bool take_options(struct command_line *cl, struct asked *a)
+{
+    const char *older = NULL;
+    uint64_t ms = 0;
+    *a = (struct asked){.all = take_flag(cl, "--all"), .resume = take_flag(cl, "--resume")};
+    if (!take_size(cl, "--rate", &a->rate, "bytes a second, such as 40M or 1G") ||
+        !take_size(cl, "--budget", &a->budget, "bytes a day, such as 200G") || !take_value(cl, "--older", &older))
+        return false;
+    if (older && (!config_parse_time(older, &ms) || ms < 1000))
+        return usage_error("--older %s: must be a time from 1s on, such as 30d", older), false;
+    a->older = ms / 1000;
+    a->resume = a->resume || older;
+    if (a->all + (older != NULL) + (cl->argc > 0) > 1)
+        return usage_error("%s cannot be combined with %s; usage: s3vtl " USAGE, a->all ? "--all" : "--older",
+                           cl->argc ? "barcodes" : "--older"),
+               false;
+    if (!check_arguments(cl, a->all || older ? 0 : 1, !a->all && !older, USAGE))
+        return false;
+    for (int i = 0; i < cl->argc; i++)
+        if (!barcode_ok(cl->argv[i]))
+            return usage_error(BARCODE_RULE, cl->argv[i]), false;
+    return true;
+}
+
+/* Takes over only: the barcodes asked for, NULL for all. Returns 0, or what ended it, told. */
+static int verify_in(struct objstore *store, const struct vtl_config *cfg, const struct command_line *cl,
+                     const struct asked *a, json_t *only)
+{
+    struct errtext err = {""};
+    struct barcodes b = {0};
+    int rc = collect(only, store, &b, &err);
+    if (rc) {
+        fail("%s", err.text[0] ? err.text : strerror(-rc));
+        json_decref(only);
+        free(b.v);
+        return rc;
+    }
+    struct results v = {.cfg = cfg,
+                        .store = store,
+                        .rate = a->rate,
+                        .budget = a->budget,
+                        .spent = a->budget ? verify_spent(cfg) : 0,
+                        .resume = a->resume,
+                        .json = cl->json,
+                        .quiet = cl->quiet,
+                        .barcodes = b.v,
+                        .n = b.n,
+                        .all_in_store = a->all};
+    if (a->budget && v.spent >= a->budget && v.n) {
+        v.over_budget = true;
+        v.n = 0;
+    }
+    int bad = compare_and_verify(&v, only);
+    if (v.over_budget && !v.json && !v.quiet)
+        puts("today's budget is spent; the rest is read tomorrow");
+    free(b.v);
+    return bad ? bad : atomic_load(&interrupted) && !v.over_budget ? -ECANCELED : 0;
+}
+
+static void tell_none(const struct command_line *cl)
+{
+    if (cl->json)
+        puts("[]");
+    else if (!cl->quiet)
+        puts("nothing is due");
+}
 
 int cmd_verify(const struct command_line *given)
 {
     struct command_line cl = *given;
-    bool all = take_flag(&cl, "--all"), resume = take_flag(&cl, "--resume");
-    const char *rate_text = NULL;
-    uint64_t rate = 0;
-    if (!take_value(&cl, "--rate", &rate_text))
+    struct asked a;
+    if (!take_options(&cl, &a))
         return EXIT_USAGE;
-    if (rate_text && (!config_parse_size(rate_text, &rate) || !rate))
-        return usage_error("--rate %s: must be bytes a second, such as 40M or 1G", rate_text);
-    if (all && cl.argc)
-        return usage_error("--all cannot be combined with barcodes; usage: s3vtl " USAGE);
-    if (!check_arguments(&cl, all ? 0 : 1, !all, USAGE))
-        return EXIT_USAGE;
-    for (int i = 0; i < cl.argc; i++)
-        if (!barcode_ok(cl.argv[i]))
-            return usage_error(BARCODE_RULE, cl.argv[i]);
     struct vtl_config *cfg = load_config(&cl);
     if (!cfg)
         return EXIT_FAILED;
     struct objstore *store = NULL;
     struct errtext err = {""};
-    struct barcodes b = {0};
     (void)signal(SIGINT, interrupt);
     (void)signal(SIGTERM, interrupt);
-    int rc = open_store(cfg, &store, &err), bad = 0;
-    if (!rc)
-        rc = collect(&cl, all, store, &b, &err);
-    if (rc)
+    json_t *only = a.older ? ask_due(cfg, a.older) : named(&cl, a.all);
+    int rc = a.older && !only ? -EIO : 0;
+    if (!rc && a.older && !json_array_size(only))
+        tell_none(&cl);
+    bool some = !only || json_array_size(only);
+    if (!rc && some && (rc = open_store(cfg, &store, &err)))
         fail("%s", err.text[0] ? err.text : strerror(-rc));
-    struct results v = {.cfg = cfg,
-                        .store = store,
-                        .rate = rate,
-                        .resume = resume,
-                        .json = cl.json,
-                        .barcodes = b.v,
-                        .n = b.n,
-                        .all_in_store = all};
-    v.quiet = cl.quiet;
-    if (!rc)
-        bad = compare_and_verify(&v, named(&cl, all));
-    free(b.v);
+    if (!rc && some)
+        rc = verify_in(store, cfg, &cl, &a, json_incref(only));
+    json_decref(only);
     if (store)
         store->ops->close(store);
     config_free(cfg);
-    return rc || bad || atomic_load(&interrupted) ? EXIT_FAILED : EXIT_DONE;
+    return rc ? EXIT_FAILED : EXIT_DONE;
 }

@@ -2,6 +2,7 @@
 /* watch.c: see watch.h. */
 #include "vtl/cmd/watch.h"
 #include "vtl/cmd/members.h"
+#include "vtl/cmd/verify_due.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
@@ -28,6 +29,7 @@ static const struct {
     [WATCH_SILENT] = {EVENT_NO_ANSWER, EVENT_ANSWERS, 120, 0, 30},
     [WATCH_ESCROW] = {EVENT_ESCROW_OLD, EVENT_ESCROW_OVER, 3600, 60, 60},
     [WATCH_QUOTA] = {EVENT_QUOTA_NEAR, EVENT_QUOTA_OVER, 30, 30, 300},
+    [WATCH_VERIFY] = {EVENT_VERIFY_LATE, EVENT_VERIFY_OVER, 3600, 60, 60},
     [WATCH_BLANKS] = {EVENT_BLANKS_FEW, EVENT_BLANKS_ENOUGH, 60, 30, 30},
 };
 
@@ -226,7 +228,8 @@ static void look_at_blanks(const struct watch_seen *seen, struct watch_sign *s)
     }
 }
 
-#define WEEK (7u * 86400)
+#define DAY 86400u
+#define WEEK (7 * DAY)
 
 /* Those that are near their end weigh more than those that will be. The worst comes first. */
 static void look_at_quotas(const struct watch_seen *seen, struct watch_sign *s)
@@ -256,6 +259,25 @@ static void look_at_quotas(const struct watch_seen *seen, struct watch_sign *s)
     }
 }
 
+/* A day of grace: it may be read just now. */
+static void look_at_verify(const struct watch_seen *seen, struct watch_sign *s)
+{
+    struct verify_ages ages;
+    char age[HUMAN_ROOM], every[HUMAN_ROOM];
+    uint64_t within = member_number(seen->status, "verify_every");
+    if (!seen->status)
+        return;
+    s->is = WATCH_GOOD;
+    verify_ages(json_object_get(seen->status, "cartridges"), seen->now, within, &ages);
+    if (!within || ages.oldest <= within + DAY)
+        return;
+    s->is = WATCH_BAD;
+    s->weight = ages.late;
+    (void)snprintf(s->text, sizeof(s->text), "%s was not verified for %s (%zu cartridge%s later than every %s)",
+                   ages.barcode, human_duration(ages.oldest, age), ages.late, ages.late == 1 ? "" : "s",
+                   human_duration(within, every));
+}
+
 void watch_look(const struct watch_seen *seen, struct watch_sign signs[WATCH_KINDS])
 {
     memset(signs, 0, WATCH_KINDS * sizeof(*signs));
@@ -269,6 +291,7 @@ void watch_look(const struct watch_seen *seen, struct watch_sign signs[WATCH_KIN
     look_at_cartridges(seen, &signs[WATCH_LOST], lost_of, "lost a file of the spool");
     look_at_blanks(seen, &signs[WATCH_BLANKS]);
     look_at_quotas(seen, &signs[WATCH_QUOTA]);
+    look_at_verify(seen, &signs[WATCH_VERIFY]);
     look_at_health(seen, &signs[WATCH_HEALTH]);
     look_at_service(seen, &signs[WATCH_SERVICE]);
 }

@@ -22,6 +22,7 @@ enum watch_kind {
     WATCH_ESCROW,
     WATCH_BLANKS,
     WATCH_QUOTA,
+    WATCH_VERIFY,
     WATCH_KINDS
 };
 

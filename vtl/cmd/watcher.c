@@ -98,7 +98,8 @@ static const char *text_of(const json_t *j, const char *key)
 static bool is_ours_to_log(enum watch_kind kind)
 {
     return kind == WATCH_BACKLOG || kind == WATCH_DISK || kind == WATCH_SILENT || kind == WATCH_ESCROW ||
-           kind == WATCH_HEALTH || kind == WATCH_SERVICE || kind == WATCH_BLANKS || kind == WATCH_QUOTA;
+           kind == WATCH_HEALTH || kind == WATCH_SERVICE || kind == WATCH_BLANKS || kind == WATCH_QUOTA ||
+           kind == WATCH_VERIFY;
 }
 
 static void tell(struct watcher *w, enum watch_kind kind, enum watch_says says)

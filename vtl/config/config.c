@@ -89,12 +89,12 @@ static void unknown_section(struct loader *l, const char *section, const char *n
     if (!section[0])
         errtext_set(l->err, 0,
                     "%s:%d: %s: key before any section; must follow [library], [iscsi], [store], [spool], [metrics], "
-                    "[log], [notify], [escrow], [dedup] or [quota]",
+                    "[log], [notify], [escrow], [dedup], [quota] or [verify]",
                     l->c->file, l->line, name);
     else
         errtext_set(l->err, 0,
                     "%s:%d: [%s]: unknown section; did you mean [%s]? Sections are library, iscsi, store, spool, "
-                    "metrics, log, notify, escrow, dedup and quota",
+                    "metrics, log, notify, escrow, dedup, quota and verify",
                     l->c->file, l->line, section, nearest);
 }
 
@@ -620,6 +620,7 @@ void config_free(struct vtl_config *c)
         c->iscsi.addresses,
         c->dedup.tapes,
         c->quota.pools,
+        c->verify.window,
         c->metrics.listen,
         c->notify.command,
         c->notify.url,

@@ -78,6 +78,12 @@ struct vtl_config {
         uint64_t memory; /* [64M] 1M..4G of the index of chunks */
     } dedup;
     struct {
+        uint64_t every;        /* [off] in milliseconds; 0: serve verifies nothing */
+        char *window;          /* [unlimited] as the file has it: rates, and when */
+        struct obj_rates when; /* and what it says; none: always, at any rate */
+        uint64_t budget;       /* [off] bytes a day; 0: any */
+    } verify;
+    struct {
         uint64_t library; /* [off] bytes that all cartridges may take; 0: no limit */
         char *pools;      /* [""] = none: config_quotas */
     } quota;

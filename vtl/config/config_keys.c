@@ -666,6 +666,42 @@ SIZE(dedup, memory, 1, "must be a size from 1M to 4G, such as 64M")
 #section, #name, preset, otherwise, meaning, list, set_##section##_##name, show_##section##_##name             \
     }
 
+/* ---- [verify] ---- */
+
+static void show_verify_every(const struct vtl_config *c, char *buf, size_t room)
+{
+    if (c->verify.every)
+        show_time(c->verify.every, buf, room);
+    else
+        (void)snprintf(buf, room, "off");
+}
+static const char *set_verify_every(struct vtl_config *c, const char *value)
+{
+    bool off = !strcmp(value, "off");
+    if (off)
+        c->verify.every = 0;
+    return off || !set_time(&c->verify.every, value) ? NULL : "must be off, or a time from 1m to 365d, such as 30d";
+}
+TEXT(verify, window)
+{
+    const char *wrong = config_parse_window(value, &c->verify.when);
+    return wrong ? wrong : set_text(&c->verify.window, value);
+}
+static void show_verify_budget(const struct vtl_config *c, char *buf, size_t room)
+{
+    if (c->verify.budget)
+        show_size(c->verify.budget, buf, room);
+    else
+        (void)snprintf(buf, room, "off");
+}
+static const char *set_verify_budget(struct vtl_config *c, const char *value)
+{
+    bool off = !strcmp(value, "off");
+    if (off)
+        c->verify.budget = 0;
+    return off ? NULL : set_size(&c->verify.budget, value, 1 << 20, "must be off, or a size from 1M, such as 200G");
+}
+
 /* ---- [quota] ---- */
 
 static void show_quota_library(const struct vtl_config *c, char *buf, size_t room)
@@ -839,6 +875,13 @@ const struct config_key config_keys[] = {
         "separated by blanks, such as `PBS*`; `*` for all, and `!WEEK*` behind it for not these (docs/dedup.md)"),
     KEY(dedup, sets, "12", NULL, "how many cartridges may copy from one stored object; then it is stored afresh"),
     KEY(dedup, memory, "64M", NULL, "memory for looking up what is stored already, 1M to 4G"),
+    KEY(verify, every, "off", NULL,
+        "serve reads each cartridge back from the store once in so long, such as `30d`, by itself (s3vtl-verify(1))"),
+    KEY(verify, window, "unlimited", NULL,
+        "when, and how fast: `20M 01:00-06:00, sat-sun`, in the form of `upload_limit`; outside of these times not at "
+        "all. "
+        "`unlimited`: always"),
+    KEY(verify, budget, "off", NULL, "how much it reads a day at most, such as `200G`"),
     KEY(quota, library, "off", NULL,
         "how much all cartridges may take in the store; behind it tapes are full (docs/pbs.md). From 16M, such as "
         "`20T`"),

@@ -22,6 +22,8 @@ struct config_key {
 
 /* A limit of rate as the file has it. NULL, or what would be right. */
 const char *config_parse_rates(const char *value, struct obj_rates *out);
+/* The same, but a time without a rate is any rate then, and what is in none of them is none at all. */
+const char *config_parse_window(const char *value, struct obj_rates *out);
 
 extern const struct config_key config_keys[];
 extern const size_t config_n_keys;

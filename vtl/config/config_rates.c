@@ -68,7 +68,7 @@ static bool take_rate(const char *word, const char *unit, uint64_t *bytes)
 }
 
 /* One entry: a rate, and perhaps days and hours, in any order. */
-static bool take_entry(char *entry, struct obj_rate *out)
+static bool take_entry(char *entry, bool rate_optional, struct obj_rate *out)
 {
     struct obj_rate r = {.days = OBJ_ALL_DAYS, .from = 0, .to = OBJ_MINUTES};
     bool rate = false, day = false, hours = false;
@@ -93,10 +93,10 @@ static bool take_entry(char *entry, struct obj_rate *out)
         word = next;
     }
     *out = r;
-    return rate;
+    return rate || (rate_optional && (day || hours));
 }
 
-const char *config_parse_rates(const char *value, struct obj_rates *out)
+static const char *parse(const char *value, bool rate_optional, const char *right, struct obj_rates *out)
 {
     struct obj_rates rates = {.n = 0};
     char *copy = strdup(value), *rest = copy;
@@ -107,11 +107,25 @@ const char *config_parse_rates(const char *value, struct obj_rates *out)
         char *entry = strsep(&rest, ",");
         if (rates.n == OBJ_MAX_RATES)
             wrong = "has more than 12 entries";
-        else if (!take_entry(entry, &rates.of[rates.n++]))
-            wrong = RIGHT;
+        else if (!take_entry(entry, rate_optional, &rates.of[rates.n++]))
+            wrong = right;
     }
     free(copy);
     if (!wrong)
         *out = rates;
     return wrong;
+}
+
+const char *config_parse_rates(const char *value, struct obj_rates *out)
+{
+    return parse(value, false, RIGHT, out);
+}
+
+const char *config_parse_window(const char *value, struct obj_rates *out)
+{
+    return parse(
+        value, true,
+        "must be unlimited, or times, each perhaps with bytes a second from 128K on, such as \"20M 01:00-06:00, "
+        "sat-sun\": the first that holds counts",
+        out);
 }

@@ -13,6 +13,7 @@ void live_settings_take(struct live_settings *l, const struct vtl_config *c)
     atomic_store(&l->slots, c->library.slots);
     atomic_store(&l->parallel, c->store.parallel);
     atomic_store(&l->health_warning, (int)c->store.health_warning);
+    atomic_store(&l->verify_every, c->verify.every / 1000);
     atomic_store(&l->log_level, (int)c->log.level);
 }
 
@@ -50,6 +51,7 @@ const char *live_settings_refuse(const struct vtl_config *was, const struct vtl_
         {"notify", NULL, "what is being watched has it"},
         {"escrow", NULL, NULL},
         {"quota", NULL, NULL},
+        {"verify", NULL, NULL},
         {"dedup", NULL, "what is being written has it"},
         {"iscsi", NULL, "tgtd was started with it"},
     };

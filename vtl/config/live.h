@@ -16,8 +16,9 @@ struct live_settings {
     atomic_int durability;       /* enum durability */
     atomic_uint slots;           /* only grows */
     atomic_uint parallel;
-    atomic_int health_warning; /* thousandths */
-    atomic_int log_level;      /* enum log_level */
+    atomic_int health_warning;     /* thousandths */
+    _Atomic uint64_t verify_every; /* seconds; 0: off */
+    atomic_int log_level;          /* enum log_level */
 };
 
 void live_settings_take(struct live_settings *l, const struct vtl_config *c);

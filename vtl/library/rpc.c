@@ -110,7 +110,6 @@ static void add_details(struct library *lib, struct cartridge *c, const struct c
         json_object_set_new(j, "files", integer(v->end_file));
         json_object_set_new(j, "objects", integer(v->end_object));
     }
-    json_object_set_new(j, "created", integer(v->created));
     json_object_set_new(j, "modified", integer(v->modified));
     json_object_set_new(j, "mam", mam_show(&mam));
     json_object_set_new(j, "counters", json_loads(counters ? counters : "{}", 0, NULL));
@@ -136,6 +135,7 @@ static json_t *cartridge_json(struct library *lib, struct cartridge *c, bool det
         store_health_of(c, j);
         json_object_set_new(j, "fenced", json_boolean(v.backlog.fenced));
         json_object_set_new(j, "lost", json_boolean(v.backlog.spool_lost));
+        json_object_set_new(j, "created", integer(v.created));
     }
     if (j && v.backlog.since)
         json_object_set_new(j, "backlog_since", integer(v.backlog.since));
@@ -234,6 +234,9 @@ static json_t *op_status(struct library *lib, const json_t *request, struct errt
         json_t *blanks = blanks_json(lib);
         if (blanks)
             json_object_set_new(j, "blanks", blanks);
+        uint64_t every = atomic_load(&lib->eng.live.verify_every);
+        if (every)
+            json_object_set_new(j, "verify_every", integer(every));
         json_t *quotas = quotas_json(lib);
         if (quotas)
             json_object_set_new(j, "quotas", quotas);

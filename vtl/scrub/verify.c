@@ -80,7 +80,7 @@ struct round {
     struct lock lock;   /* guards what follows */
     bool *looked;       /* per segment */
     size_t next, front; /* front: all segments before it have been looked at */
-    uint64_t done, total;
+    uint64_t done, total, read;
     uint64_t allowed_at; /* ticks, ms: when the next byte may be read */
     struct finding *findings;
     size_t n_findings, room;
@@ -160,6 +160,7 @@ static void tell_progress(const struct round *r)
             bad[n++] = r->x->segs[r->findings[i].segment].id;
     struct verify_progress p = {.done = r->done,
                                 .total = r->total,
+                                .read = r->read,
                                 .verified = all ? r->head->end_object : r->x->segs[r->front].first_object,
                                 .written = written_from(r->head),
                                 .bad = bad,
@@ -201,6 +202,7 @@ static void look_at(struct round *r, size_t i)
             r->front++;
         r->blocks += blocks;
         r->done += ref->size;
+        r->read += ref->size;
         tell_progress(r);
     }
     lock_release(&r->lock);

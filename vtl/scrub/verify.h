@@ -18,6 +18,7 @@ struct verify_problem {
 
 struct verify_progress {
     uint64_t done, total;     /* bytes */
+    uint64_t read;            /* of done: in this run, not in the one that is resumed */
     uint64_t verified;        /* all objects before this one have been checked */
     struct seg_id written;    /* segments written from now on have this name or a higher one */
     const struct seg_id *bad; /* bad segments so far; reported at the end, if a head still names them */

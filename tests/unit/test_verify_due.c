@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test_verify_due.c: which cartridges are verified next, so that all are in time. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "vtl/cmd/verify_due.h"
+
+#define DAY 86400u
+#define EVERY (30 * DAY)
+#define NOW (20000ull * DAY)
+
+static bool is_begun(void *arg, const char *barcode)
+{
+    return !strcmp(arg, barcode);
+}
+
+static json_t *cartridge(const char *barcode, uint64_t stored, uint64_t created, uint64_t verified)
+{
+    json_t *j = json_pack("{s:s, s:I, s:I}", "barcode", barcode, "stored_bytes", (json_int_t)stored, "created",
+                          (json_int_t)created);
+    if (verified)
+        json_object_set_new(j, "verified", json_integer((json_int_t)verified));
+    return j;
+}
+
+static void those_that_were_begun_come_first_then_the_longest_ago(void **state)
+{
+    (void)state;
+    char begun[] = "A";
+    struct verify_ages ages;
+    json_t *list = json_array();
+    json_array_append_new(list, cartridge("A", 1, NOW - 100 * DAY, NOW - 16 * DAY));
+    json_array_append_new(list, cartridge("B", 1, NOW - 100 * DAY, NOW - 40 * DAY));
+    json_array_append_new(list, cartridge("C", 1, NOW - 100 * DAY, NOW - 14 * DAY)); /* not yet: from 15 on */
+    json_array_append_new(list, cartridge("D", 1, NOW - 35 * DAY, 0));               /* never */
+    json_array_append_new(list, cartridge("E", 0, NOW - 100 * DAY, NOW - 90 * DAY)); /* nothing is stored */
+    json_array_append_new(list, cartridge("F", 1, NOW - 100 * DAY, NOW - 90 * DAY));
+    json_object_set_new(json_array_get(list, 5), "fenced", json_true()); /* another gateway's */
+    json_array_append_new(list, cartridge("G", 1, NOW - 1 * DAY, 0));
+    json_t *due = verify_due(list, NOW, EVERY, is_begun, begun);
+    assert_int_equal(json_array_size(due), 3);
+    assert_string_equal(json_string_value(json_array_get(due, 0)), "A");
+    assert_string_equal(json_string_value(json_array_get(due, 1)), "B");
+    assert_string_equal(json_string_value(json_array_get(due, 2)), "D");
+    verify_ages(list, NOW, EVERY, &ages);
+    assert_int_equal(ages.stored, 5);
+    assert_int_equal(ages.due, 3);
+    assert_int_equal(ages.late, 2);
+    assert_int_equal(ages.oldest, 40 * DAY);
+    assert_string_equal(ages.barcode, "B");
+    json_decref(due);
+    json_decref(list);
+}
+
+/* What is begun, and how far it is. */
+struct reader {
+    char first[16];
+    uint64_t done, read;
+};
+
+/* A day's budget is read, of those that are due, in order. */
+static void read_for_a_day(struct reader *r, json_t *list, uint64_t now, uint64_t budget)
+{
+    json_t *due = verify_due(list, now, EVERY, is_begun, r->first);
+    for (size_t i = 0; i < json_array_size(due) && budget; i++) {
+        const char *barcode = json_string_value(json_array_get(due, i));
+        json_t *c = json_array_get(list, (size_t)strtoul(barcode + 1, NULL, 10));
+        uint64_t whole = (uint64_t)json_integer_value(json_object_get(c, "stored_bytes"));
+        uint64_t done = strcmp(r->first, barcode) ? 0 : r->done, n = whole - done < budget ? whole - done : budget;
+        budget -= n;
+        r->read += n;
+        r->done = done + n;
+        (void)snprintf(r->first, sizeof(r->first), "%s", r->done < whole ? barcode : "");
+        if (r->done == whole)
+            json_object_set_new(c, "verified", json_integer((json_int_t)now));
+    }
+    json_decref(due);
+}
+
+/* 10 TB in 200 cartridges of 10 to 90 GB, and a budget that would read it all in 15 days: over more than a year none waits for
+ * longer than 30 days, and none is read oftener than every 15. */
+static void all_of_ten_terabytes_is_verified_in_time(void **state)
+{
+    (void)state;
+    enum { N = 200, DAYS = 400 };
+    const uint64_t gb = 1000000000, all = 10000 * gb;
+    struct reader r = {.first = ""};
+    uint64_t worst = 0;
+    char name[16];
+    json_t *list = json_array();
+    for (unsigned i = 0; i < N; i++) {
+        (void)snprintf(name, sizeof(name), "T%04u", i);
+        json_array_append_new(list, cartridge(name, (10 + i * 37 % 81) * gb, NOW + (i < 150 ? 0 : i - 150) * DAY, 0));
+    }
+    for (uint64_t day = 0; day < DAYS; day++) {
+        struct verify_ages ages;
+        verify_ages(list, NOW + day * DAY, EVERY, &ages);
+        worst = ages.oldest > worst ? ages.oldest : worst;
+        read_for_a_day(&r, list, NOW + day * DAY, all / 15);
+    }
+    assert_in_range(worst, EVERY / 2, EVERY);
+    assert_in_range(r.read, DAYS / 30 * all - all, DAYS / 15 * all);
+    json_decref(list);
+}
+
+static void what_was_spent_counts_for_its_day_only(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/s3vtl-due-XXXXXX", path[100];
+    assert_non_null(mkdtemp(dir));
+    struct vtl_config cfg = {.library.state_dir = dir};
+    assert_int_equal(verify_spent(&cfg), 0);
+    verify_spend(&cfg, 5000000000);
+    assert_int_equal(verify_spent(&cfg), 5000000000);
+    (void)snprintf(path, sizeof(path), "%s/verify/spent", dir);
+    FILE *f = fopen(path, "we");
+    assert_non_null(f);
+    (void)fprintf(f, "20200101 77\n");
+    (void)fclose(f);
+    assert_int_equal(verify_spent(&cfg), 0);
+    (void)unlink(path);
+    (void)snprintf(path, sizeof(path), "%s/verify", dir);
+    (void)rmdir(path);
+    (void)rmdir(dir);
+}
+
+static void of_nothing_nothing_is_due(void **state)
+{
+    (void)state;
+    char begun[] = "A";
+    struct verify_ages ages;
+    json_t *due = verify_due(NULL, NOW, EVERY, is_begun, begun);
+    assert_int_equal(json_array_size(due), 0);
+    json_decref(due);
+    verify_ages(NULL, NOW, EVERY, &ages);
+    assert_int_equal(ages.stored, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(those_that_were_begun_come_first_then_the_longest_ago),
+        cmocka_unit_test(all_of_ten_terabytes_is_verified_in_time),
+        cmocka_unit_test(what_was_spent_counts_for_its_day_only),
+        cmocka_unit_test(of_nothing_nothing_is_due),
+    };
+    return cmocka_run_group_tests_name("verify_due", tests, NULL, NULL);
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* verify_due.c: see verify_due.h. */
+#include "vtl/cmd/verify_due.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "vtl/cmd/members.h"
+
+#define PATH_SIZE 4200
+
+/* When it was good last, as far as anybody knows; 0: it is not to be verified here. */
+static uint64_t since(const json_t *c)
+{
+    uint64_t verified = member_number(c, "verified");
+    bool ours = member_number(c, "stored_bytes") && !json_is_true(json_object_get(c, "fenced"));
+    return !ours ? 0 : verified ? verified : member_number(c, "created");
+}
+
+static uint64_t age(uint64_t now, uint64_t then)
+{
+    return now > then ? now - then : 0;
+}
+
+static bool is_due(uint64_t now, uint64_t then, uint64_t every)
+{
+    return then && age(now, then) >= every / 2;
+}
+
+void verify_ages(const json_t *cartridges, uint64_t now, uint64_t every, struct verify_ages *out)
+{
+    size_t i;
+    json_t *c;
+    *out = (struct verify_ages){.stored = 0};
+    json_array_foreach(cartridges, i, c)
+    {
+        uint64_t then = since(c);
+        if (!then)
+            continue;
+        out->stored++;
+        out->due += is_due(now, then, every);
+        out->late += age(now, then) > every;
+        if (out->stored > 1 && age(now, then) <= out->oldest)
+            continue;
+        out->oldest = age(now, then);
+        (void)snprintf(out->barcode, sizeof(out->barcode), "%s", member_text(c, "barcode"));
+    }
+}
+
+struct due {
+    const char *barcode;
+    uint64_t since;
+    bool begun;
+};
+
+static int in_order(const void *a, const void *b)
+{
+    const struct due *x = a, *y = b;
+    if (x->begun != y->begun)
+        return x->begun ? -1 : 1;
+    if (x->since != y->since)
+        return x->since < y->since ? -1 : 1;
+    return strcmp(x->barcode, y->barcode);
+}
+
+json_t *verify_due(const json_t *cartridges, uint64_t now, uint64_t every,
+                   bool (*begun)(void *arg, const char *barcode), void *arg)
+{
+    size_t i, n = 0;
+    json_t *c, *list = json_array();
+    struct due *v = calloc(json_array_size(cartridges) + 1, sizeof(*v));
+    json_array_foreach(cartridges, i, c)
+    {
+        uint64_t then = since(c);
+        const char *barcode = member_text(c, "barcode");
+        if (v && is_due(now, then, every))
+            v[n++] = (struct due){barcode, then, begun(arg, barcode)};
+    }
+    if (v)
+        qsort(v, n, sizeof(*v), in_order);
+    for (i = 0; i < n; i++)
+        json_array_append_new(list, json_string(v[i].barcode));
+    if (!v) {
+        json_decref(list);
+        list = NULL;
+    }
+    free(v);
+    return list;
+}
+
+/* ---- a day's budget ---- */
+
+static unsigned long today(void)
+{
+    time_t now = time(NULL);
+    struct tm t;
+    if (!localtime_r(&now, &t))
+        return 0;
+    return (unsigned long)(t.tm_year + 1900) * 10000 + (unsigned long)(t.tm_mon + 1) * 100 + (unsigned long)t.tm_mday;
+}
+
+uint64_t verify_spent(const struct vtl_config *cfg)
+{
+    char path[PATH_SIZE];
+    unsigned long day = 0;
+    uint64_t bytes = 0;
+    (void)snprintf(path, sizeof(path), "%s/verify/spent", cfg->library.state_dir);
+    FILE *f = fopen(path, "re");
+    bool is = f && fscanf(f, "%lu %" SCNu64, &day, &bytes) == 2 && day == today();
+    if (f)
+        (void)fclose(f);
+    return is ? bytes : 0;
+}
+
+void verify_spend(const struct vtl_config *cfg, uint64_t all_of_today)
+{
+    char path[PATH_SIZE], next[PATH_SIZE];
+    (void)snprintf(path, sizeof(path), "%s/verify", cfg->library.state_dir);
+    (void)mkdir(path, 0700);
+    (void)snprintf(path, sizeof(path), "%s/verify/spent", cfg->library.state_dir);
+    (void)snprintf(next, sizeof(next), "%s/verify/spent.new", cfg->library.state_dir);
+    FILE *f = fopen(next, "we");
+    if (!f)
+        return;
+    (void)fprintf(f, "%lu %" PRIu64 "\n", today(), all_of_today);
+    if (!fclose(f))
+        (void)rename(next, path);
+}
