@@ -474,9 +474,48 @@ static void a_list_that_is_not_what_was_written_is_cut_off(void **state)
     close(w.fd);
 }
 
+/* Whoever asks for the segment's size in between, as cartridges do before each block, does not cut it into many. */
+static void a_chunk_in_many_blocks_is_one_entry(void **state)
+{
+    (void)state;
+    enum { BLOCKS = 12 };
+    static uint8_t block[LEN];
+    const struct seg_header h = {
+        .version = SEG_VERSION_PIECES, .barcode = "S3V001L8", .id = {1, 5, 1}, .created = 1700000000};
+    struct seg_packer *packer = seg_packer_new();
+    struct seg_writer *w = NULL;
+    int fd = memfd_create("segment", MFD_CLOEXEC);
+    fill_block(block, LEN, RANDOM, 1);
+    assert_int_equal(seg_writer_create(fd, &h, &w), 0);
+    for (uint32_t i = 0; i < BLOCKS; i++) {
+        const struct seg_chunk_part part = {
+            .id = {9}, .chunk_length = BLOCKS * (LEN - 16), .from = i * (LEN - 16), .offset = 16, .length = LEN - 16};
+        const struct seg_make make = {.parts = &part, .n_parts = 1};
+        const struct seg_block b = {
+            .object = i, .data = block, .len = LEN, .crc_plain = crc32c(0, block, LEN), .make = &make};
+        struct seg_packed packed;
+        assert_int_equal(seg_pack(packer, cart, &b, NULL, &packed), 0);
+        assert_true(seg_writer_has_room(w, &packed, 1 << 30));
+        assert_int_equal(seg_writer_packed(w, &packed), 0);
+        assert_true(seg_writer_size(w) > (uint64_t)(i + 1) * LEN);
+    }
+    assert_int_equal(seg_writer_seal(w), 0);
+    size_t len, at = 0;
+    struct chunk_entry e;
+    const void *list = seg_writer_chunks(w, &len);
+    assert_int_equal(chunk_list_next(list, len, &at, &e), 1);
+    assert_int_equal(e.length, BLOCKS * (LEN - 16));
+    assert_int_equal(e.n_runs, 1);
+    assert_int_equal(chunk_list_next(list, len, &at, &e), 0);
+    seg_writer_free(w);
+    seg_packer_free(packer);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_chunk_in_many_blocks_is_one_entry),
         cmocka_unit_test(a_block_in_pieces_comes_back),
         cmocka_unit_test(the_literal_area_of_a_plain_block_is_the_block),
         cmocka_unit_test(pieces_that_are_not_the_block_are_refused),

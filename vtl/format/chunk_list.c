@@ -166,6 +166,11 @@ const void *chunk_list_bytes(struct chunk_list *l, size_t *len)
     return l->buf;
 }
 
+size_t chunk_list_size(const struct chunk_list *l)
+{
+    return l->len;
+}
+
 uint32_t chunk_list_count(struct chunk_list *l)
 {
     close_entry(l);

@@ -30,8 +30,11 @@ void chunk_list_free(struct chunk_list *l);
  * one entry. 0; -EFBIG: there was no room for all of them, which is no harm; -ENOMEM: the same; -EINVAL: a part or the
  * object is not possible, and is not listed. */
 int chunk_list_add(struct chunk_list *l, uint64_t object, const struct seg_chunk_part *parts, size_t n);
-/* The list as it is stored: the list's, until the next call. *len 0: it is empty. */
+/* The list as it is stored: the list's, until the next call. *len 0: it is empty. What of a chunk is added after this is an entry
+ * of its own. */
 const void *chunk_list_bytes(struct chunk_list *l, size_t *len);
+/* At most so many bytes it has now; unlike chunk_list_bytes this ends no entry. */
+size_t chunk_list_size(const struct chunk_list *l);
 /* How many entries these are. */
 uint32_t chunk_list_count(struct chunk_list *l);
 

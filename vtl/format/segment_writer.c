@@ -192,9 +192,7 @@ int seg_writer_filemarks(struct seg_writer *w, uint32_t count)
 /* The record of the chunks so far, and what the index has of it. */
 static uint64_t chunks_size(const struct seg_writer *w)
 {
-    size_t len = 0;
-    if (w->chunks && !w->chunks_done)
-        (void)chunk_list_bytes(w->chunks, &len);
+    size_t len = w->chunks && !w->chunks_done ? chunk_list_size(w->chunks) : 0;
     return len ? seg_pad8(SEG_RECORD_SIZE + len) + SEG_INDEX_ENTRY_SIZE + seg_table_size(w->header.version, 1) : 0;
 }
 
