@@ -666,12 +666,34 @@ static void a_leaner_whose_head_is_damaged_is_waited_for(void **state)
     config_free(c);
 }
 
+/* The first block of a segment copies from what is no source: the segment that was begun for it has nothing, and could
+ * neither be sealed nor could the tape be unloaded. */
+static void a_first_copy_that_is_refused_leaves_no_empty_segment(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    const struct seg_source s = source(lib, 0);
+    const struct seg_make make = {.sources = &s, .n_sources = 1};
+    const struct seg_packed b = {.r = {.type = SEG_BLOCK, .length = 8, .stored_len = 8}, .payload = "a block", .make = &make};
+    struct cartridge *new = tape(lib, NEW);
+    assert_int_equal(cartridge_write(new, &b), -ESTALE);
+    assert_int_equal(cartridge_flush(new), 0);
+    write_blocks(lib, SLOT + 1, 700, 1);
+    move(lib, SLOT + 1, DRIVE);
+    expect_id(library_drive(lib, 0), 700);
+    expect_result(library_drive(lib, 0), TAPE_EOD);
+    close_library(lib);
+    config_free(c);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(the_source_s_head_lists_a_tape_before_it_may_lean),
         T(a_head_says_what_its_segments_lean_on_and_that_it_is_at_rest),
+        T(a_first_copy_that_is_refused_leaves_no_empty_segment),
         T(behind_a_head_at_rest_it_is_listed_anew_before_it_leans),
         T(many_leans_go_into_a_map),
         T(the_independent_reader_finds_leans_and_leaners),

@@ -352,28 +352,34 @@ static bool leans_on(const struct open_segment *o, const struct seg_source *s)
     return false;
 }
 
-/* What the block copies from is in the state before the block is in the file: from then on it is not deleted. -ESTALE:
- * it is no source any more. */
-static int lean(struct cartridge *c, const struct seg_make *m)
+static int lean_on(struct cartridge *c, const struct seg_source *s)
 {
     struct open_segment *o = &c->open;
-    for (uint32_t i = 0; i < m->n_sources; i++) {
-        if (leans_on(o, &m->sources[i]))
-            continue;
-        if (o->n_leans == o->room_leans) {
-            size_t room = o->room_leans ? 2 * o->room_leans : 16;
-            struct seg_source *more = realloc(o->leans, room * sizeof(*more));
-            if (!more)
-                return -ENOMEM;
-            o->leans = more;
-            o->room_leans = room;
-        }
-        int rc = cartridge_lean(c, &m->sources[i]);
-        if (rc)
-            return rc;
-        o->leans[o->n_leans++] = m->sources[i];
+    if (o->n_leans == o->room_leans) {
+        size_t room = o->room_leans ? 2 * o->room_leans : 16;
+        struct seg_source *more = realloc(o->leans, room * sizeof(*more));
+        if (!more)
+            return -ENOMEM;
+        o->leans = more;
+        o->room_leans = room;
     }
-    return 0;
+    int rc = cartridge_lean(c, s);
+    if (!rc)
+        o->leans[o->n_leans++] = *s;
+    return rc;
+}
+
+/* What the block copies from is in the state before the block is in the file: from then on it is not deleted. -ESTALE:
+ * it is no source any more. A segment that was begun for the block goes then: with nothing in it, it cannot be sealed. */
+static int lean(struct cartridge *c, const struct seg_make *m)
+{
+    int rc = 0;
+    for (uint32_t i = 0; !rc && i < m->n_sources; i++)
+        if (!leans_on(&c->open, &m->sources[i]))
+            rc = lean_on(c, &m->sources[i]);
+    if (rc && first_record(c))
+        drop_open(c);
+    return rc;
 }
 
 /* One block, or (b NULL) filemarks, at the end of the open segment. */
