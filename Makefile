@@ -111,12 +111,14 @@ iscsi-tests: all
 	$(MAKE) VARIANT=plain iscsi-programs
 	tests/iscsi/run $(VARIANT)
 
+# With TEST_DEDUP the suites that break things have tapes that copy from each other.
+DEDUP_HELP := tests/lib/chunked.c tests/lib/leaning.c
 # Crashes: a recorded run of operations, and the disks that a power loss at any of its events leaves.
 CRASH := $(B)/crash
 $(CRASH)/record.so: tests/crash/record.c tests/crash/record.h
 	@mkdir -p $(@D)
 	@echo "  LD    $@"; $(CC) -O2 -g -std=gnu17 -D_GNU_SOURCE -fPIC -shared -I. $(WARN) -o $@ $< -ldl
-$(CRASH)/%: $(call obj,tests/crash/%.c tests/crash/ops.c tests/crash/lib.c tests/crash/disk.c tests/crash/stray.c) $(B)/libs3vtl.a
+$(CRASH)/%: $(call obj,tests/crash/%.c tests/crash/ops.c tests/crash/lib.c tests/crash/disk.c tests/crash/stray.c $(DEDUP_HELP)) $(B)/libs3vtl.a
 	@mkdir -p $(@D)
 	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ $(LIBS)
 .PHONY: crash-programs
@@ -124,28 +126,28 @@ crash-programs: $(CRASH)/record.so $(CRASH)/workload $(CRASH)/replay
 
 # The disk's errors: every file operation of a run, each of which fails once. The program's own open, write ... come before
 # the libc's.
-$(B)/errno/errno: $(call obj,$(wildcard tests/errno/*.c) tests/crash/ops.c tests/crash/lib.c tests/crash/stray.c) $(B)/libs3vtl.a
+$(B)/errno/errno: $(call obj,$(wildcard tests/errno/*.c) tests/crash/ops.c tests/crash/lib.c tests/crash/stray.c $(DEDUP_HELP)) $(B)/libs3vtl.a
 	@mkdir -p $(@D)
 	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -rdynamic -o $@ $^ $(LIBS) -ldl
 
 # Faults of the store: a library behind a proxy that breaks requests.
-$(B)/faults/%: $(call obj,tests/faults/%.c tests/faults/rig.c tests/crash/ops.c) $(B)/libs3vtl.a
+$(B)/faults/%: $(call obj,tests/faults/%.c tests/faults/rig.c tests/crash/ops.c $(DEDUP_HELP)) $(B)/libs3vtl.a
 	@mkdir -p $(@D)
 	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 # Two drives in use while everything around them breaks.
-$(B)/soak/soak: $(call obj,$(wildcard tests/soak/*.c))
+$(B)/soak/soak: $(call obj,$(wildcard tests/soak/*.c) $(DEDUP_HELP))
 	@mkdir -p $(@D)
 	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ -liscsi -pthread
 
 # Two gateways that take a cartridge over from each other.
-$(B)/race/race: $(call obj,tests/race/race.c) $(B)/libs3vtl.a
+$(B)/race/race: $(call obj,tests/race/race.c $(DEDUP_HELP)) $(B)/libs3vtl.a
 	@mkdir -p $(@D)
 	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 # A gateway that exists twice, or went back in time. Every store that it opens is watched.
 $(B)/twins/twins: private LDFLAGS += -Wl,--wrap=objstore_open
-$(B)/twins/twins: $(call obj,$(wildcard tests/twins/*.c)) $(B)/libs3vtl.a
+$(B)/twins/twins: $(call obj,$(wildcard tests/twins/*.c) $(DEDUP_HELP)) $(B)/libs3vtl.a
 	@mkdir -p $(@D)
 	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ $(LIBS)
 

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tests/lib/chunked.h"
+
 bool lib_remote(void)
 {
     const char *durability = getenv("CRASH_DURABILITY");
@@ -30,7 +32,7 @@ struct vtl_config *lib_config(const char *root)
             "[spool]\nsegment_size = 1M\nmax_dirty = 64M\nidle_seal = 1h\ncache_size = %s\ndurability = %s\n"
             "write_buffer = %s\n%s",
             root, root, cache ? cache : "0", lib_remote() ? "remote" : "local", buffer ? buffer : "32M",
-            getenv("CRASH_DEDUP") ? "[dedup]\ntapes = *\n" : "");
+            chunked() ? CHUNKED_CONFIG : "");
     if (fclose(f) || config_load(path, &c, &err))
         fprintf(stderr, "%s: %s\n", path, err.text);
     return c;

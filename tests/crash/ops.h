@@ -51,8 +51,7 @@ void model_init(struct model *m, uint64_t seed);
 struct op model_step(struct model *m);
 const char *op_name(enum op_kind kind);
 
-/* A block tells which it is: its length and every byte follow from its id. With $CRASH_DEDUP it is one as Proxmox Backup
- * Server writes them, a whole file with one chunk, and there are few different chunks. */
+/* A block tells which it is: its length and every byte follow from its id. With $TEST_DEDUP it is one of chunked.h. */
 uint64_t block_id(const uint8_t *buf, size_t len);
 uint32_t block_length(uint64_t id);
 void block_fill(uint64_t id, uint8_t *buf);

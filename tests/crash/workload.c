@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* workload.c: does the operations of ops.h with a library in a directory, and marks each before it begins and after it
- * is acknowledged. Run with record.so preloaded.    workload ROOT SEED OPERATIONS */
+ * is acknowledged. Run with record.so preloaded. With
+ * $TEST_DEDUP it fails unless tapes lean on each other.    workload ROOT SEED OPERATIONS */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,6 +12,8 @@
 #include "tests/crash/lib.h"
 #include "tests/crash/ops.h"
 #include "tests/crash/record.h"
+#include "tests/lib/chunked.h"
+#include "tests/lib/leaning.h"
 
 static int marks = -1;
 
@@ -22,6 +25,17 @@ static void mark(char what, uint64_t number)
         perror(RECORD_MARKS);
         exit(2);
     }
+}
+
+/* As many as ever were at once: what is written over later leans no more. */
+static uint64_t most_leans;
+
+static void count_leans(struct library *lib)
+{
+    uint64_t n = 0;
+    for (unsigned t = 0; t < TAPES; t++)
+        n += leaning_now(lib, lib_barcode(t));
+    most_leans = n > most_leans ? n : most_leans;
 }
 
 static int run(struct library *lib, const struct op *op)
@@ -83,6 +97,8 @@ int main(int argc, char **argv)
             return 1;
         }
         mark('a', i);
+        if (chunked() && op.kind == OP_UNLOAD)
+            count_leans(lib);
     }
     struct errtext err = {""};
     if (library_close(lib, &err)) {
@@ -90,5 +106,7 @@ int main(int argc, char **argv)
         return 1;
     }
     config_free(c);
-    return 0;
+    if (chunked())
+        fprintf(stderr, "at most %llu leans at once\n", (unsigned long long)most_leans);
+    return chunked() && !most_leans;
 }

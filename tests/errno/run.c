@@ -153,7 +153,7 @@ static enum tape_result read_all(struct host *h, struct content *c)
         uint64_t id = 0;
         r = ops()->read(drive(h), got, &len, NULL, &cancel);
         if (r == TAPE_OK) {
-            memcpy(&id, got, 8);
+            id = block_id(got, len);
             block_fill(id, want);
             if (len != block_length(id) || memcmp(got, want, len))
                 wrong(h, "a block is not what was written");
