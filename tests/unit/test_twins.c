@@ -424,6 +424,34 @@ static void a_first_head_that_was_put_unheard_is_known(void **state)
     config_free(c);
 }
 
+/* A claim that came to nothing went with the cartridge that is exchanged for the bucket's: the next one of this run, which
+ * says another time, has another key (I2). */
+static void a_claim_that_came_to_nothing_is_not_put_again_with_other_words(void **state)
+{
+    (void)state;
+    struct vtl_config *c = with_a_tape(), *two = config("two", "remote", "16M");
+    struct errtext err = {""};
+    json_t *report = NULL;
+    struct head h;
+    assert_int_equal(library_rebuild(two, NULL, &report, &err), 0);
+    json_decref(report);
+    struct library *lib = open_library(two), *old;
+    json_decref(call(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-claim", "barcode", "UNH001L8", "force", 1)));
+    close_library(lib);
+    old = open_quiet(c);
+    struct cartridge *tape = library_cartridge(old, "UNH001L8");
+    lock_take(&tape->lock);
+    uint64_t lost = tape->claim_epoch = tape->row.head.epoch + 5;
+    lock_release(&tape->lock);
+    json_decref(call(old, json_pack("{s:s, s:s, s:b}", "op", "tape-claim", "barcode", "UNH001L8", "force", 1)));
+    assert_int_equal(commit_read_head(old->eng.store, "UNH001L8", NULL, &h, NULL, &err), 0);
+    assert_true(h.id.epoch > lost);
+    head_free(&h);
+    close_library(old);
+    config_free(two);
+    config_free(c);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -438,6 +466,7 @@ int main(void)
         T(a_head_that_was_put_unheard_is_known_after_another_try),
         T(a_head_that_was_put_unheard_is_known_after_another_claim),
         T(a_first_head_that_was_put_unheard_is_known),
+        T(a_claim_that_came_to_nothing_is_not_put_again_with_other_words),
     };
     return cmocka_run_group_tests_name("twins", tests, NULL, NULL);
 }

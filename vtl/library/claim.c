@@ -10,6 +10,7 @@
 #include "vtl/format/barcode.h"
 #include "vtl/cartridge/commit.h"
 #include "vtl/library/tapes.h"
+#include "vtl/library/unmade.h"
 
 static const struct obj_call impatient = {.max_tries = 3, .patience_ms = OBJ_PATIENCE_MS};
 
@@ -85,7 +86,10 @@ static int take(struct takeover *t, struct errtext *err)
     struct db_cartridge row;
     char size[HUMAN_ROOM];
     workers_forget(lib->eng.workers, old);
-    int rc = rebuild_row(lib, old ? cartridge_rowid(old) : 0, &t->head, &t->index, address, &row, err);
+    /* A claim that came to nothing is forgotten with it, and must not be put again with other words (I2). */
+    int rc = old ? unmade_keep_epoch(lib, old, err) : 0;
+    if (!rc)
+        rc = rebuild_row(lib, old ? cartridge_rowid(old) : 0, &t->head, &t->index, address, &row, err);
     if (rc && old)
         cartridge_poke(old);
     if (rc)
