@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "base/clock.h"
 #include "vtl/cartridge/cartridge_private.h"
 #include "vtl/cartridge/commit.h"
 #include "vtl/library/library_private.h"
@@ -666,6 +667,44 @@ static void a_leaner_whose_head_is_damaged_is_waited_for(void **state)
     config_free(c);
 }
 
+/* Another drive writes to it all the while: what is stored by then is all that the head need name. */
+static void a_source_that_is_being_written_lists_a_tape_at_once(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "16M");
+    struct library *lib = two_tapes(c);
+    uint64_t began = clock_ms();
+    move(lib, SLOT, DRIVE + 1);
+    assert_int_equal(library_drive_ops()->space_end_of_data(library_drive(lib, 1), &never), TAPE_OK);
+    assert_int_equal(write_id(library_drive(lib, 1), 800), TAPE_OK);
+    assert_int_equal(library_drive_ops()->write_filemarks(library_drive(lib, 1), 0, false, &never), TAPE_OK);
+    move(lib, SLOT + 1, DRIVE);
+    assert_int_equal(write_id(library_drive(lib, 0), 500), TAPE_OK);
+    assert_int_equal(lend(lib), 0);
+    assert_true(clock_ms() - began < 5000);
+    struct seg_source s = source(lib, 0);
+    assert_int_equal(lean(lib, &s), 0);
+    close_library(lib);
+    config_free(c);
+}
+
+static void one_that_is_being_written_over_lists_nobody(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "16M");
+    struct library *lib = two_tapes(c);
+    move(lib, SLOT, DRIVE + 1);
+    assert_int_equal(write_id(library_drive(lib, 1), 800), TAPE_OK);
+    assert_int_equal(library_drive_ops()->write_filemarks(library_drive(lib, 1), 0, false, &never), TAPE_OK);
+    move(lib, SLOT + 1, DRIVE);
+    assert_int_equal(write_id(library_drive(lib, 0), 500), TAPE_OK);
+    assert_int_equal(lend(lib), -EBUSY);
+    move(lib, DRIVE + 1, SLOT); /* now it is written */
+    assert_int_equal(lend(lib), 0);
+    close_library(lib);
+    config_free(c);
+}
+
 /* The first block of a segment copies from what is no source: the segment that was begun for it has nothing, and could
  * neither be sealed nor could the tape be unloaded. */
 static void a_first_copy_that_is_refused_leaves_no_empty_segment(void **state)
@@ -693,6 +732,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(the_source_s_head_lists_a_tape_before_it_may_lean),
         T(a_head_says_what_its_segments_lean_on_and_that_it_is_at_rest),
+        T(a_source_that_is_being_written_lists_a_tape_at_once),
+        T(one_that_is_being_written_over_lists_nobody),
         T(a_first_copy_that_is_refused_leaves_no_empty_segment),
         T(behind_a_head_at_rest_it_is_listed_anew_before_it_leans),
         T(many_leans_go_into_a_map),

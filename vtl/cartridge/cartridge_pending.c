@@ -199,11 +199,17 @@ size_t cartridge_stored_prefix(const struct cartridge *c)
     return n;
 }
 
+bool cartridge_reaches_floor(const struct cartridge *c)
+{
+    size_t prefix = cartridge_stored_prefix(c);
+    return (prefix ? c->live.segs[prefix - 1].first_object + c->live.segs[prefix - 1].objects : 0) >= c->row.floor;
+}
+
 bool cartridge_can_commit(const struct cartridge *c)
 {
     if (cartridge_is_committed(c))
         return false;
     size_t prefix = cartridge_stored_prefix(c);
-    uint64_t end = prefix ? c->live.segs[prefix - 1].first_object + c->live.segs[prefix - 1].objects : 0;
-    return end >= c->row.floor && (prefix == c->live.n_segs || prefix > c->row.commit_segs);
+    bool is_news = prefix == c->live.n_segs || prefix > c->row.commit_segs || c->due & DUE_LIST;
+    return is_news && cartridge_reaches_floor(c);
 }

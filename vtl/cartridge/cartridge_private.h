@@ -80,6 +80,7 @@ enum due {
     DUE_COMMIT = 2,  /* do not wait for more */
     DUE_GARBAGE = 4, /* there may be garbage that no commit will come for */
     DUE_SWEEP = 8,   /* objects of a gateway that is gone may be there: looked for once this one is OWNED */
+    DUE_LIST = 32,   /* a head is to list who wants to lean: with what is stored by now, whatever else is open */
     DUE_LOOK = 16,   /* it was loaded: is the bucket's head the one that this state knows? */
 };
 
@@ -240,6 +241,8 @@ void cartridge_lost_text(const struct cartridge *c, char *text, size_t room);
 int cartridge_pending_done(struct cartridge *c, const struct seg_id *id, bool stored);
 /* Leading segments of live that are stored, so that a head may name them. */
 size_t cartridge_stored_prefix(const struct cartridge *c);
+/* Do they reach row.floor, below which no head may end? */
+bool cartridge_reaches_floor(const struct cartridge *c);
 /* Is there something that a head could hold and none does? */
 bool cartridge_can_commit(const struct cartridge *c);
 

@@ -170,6 +170,7 @@ static int take_snapshot(struct cartridge *c, struct snapshot *s)
     head_init(&s->head);
     if (!cartridge_can_commit(c))
         return -EAGAIN;
+    c->due &= ~(unsigned)DUE_LIST; /* whoever waits for it asks again, should it fail */
     s->segs = cartridge_stored_prefix(c);
     s->whole = s->segs == c->live.n_segs;
     s->changes = c->changes;

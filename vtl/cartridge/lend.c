@@ -39,8 +39,10 @@ static int ask_for_head(struct cartridge *c, bool *asks)
 {
     struct db_cartridge row = c->row;
     int rc = 0;
-    *asks = cartridge_is_committed(c) || !(c->due & DUE_COMMIT);
     lock_assert_held(&c->lock);
+    if (!cartridge_reaches_floor(c)) /* it is being written over: no head of it may come before that is stored */
+        return -EBUSY;
+    *asks = cartridge_is_committed(c) || !(c->due & DUE_LIST);
     if (cartridge_is_committed(c)) {
         row.dirty = true;
         rc = db_cartridge_update(c->eng->db, &row);
@@ -49,7 +51,7 @@ static int ask_for_head(struct cartridge *c, bool *asks)
             cartridge_count_change(c);
         }
     }
-    c->due |= DUE_COMMIT;
+    c->due |= DUE_COMMIT | DUE_LIST;
     return rc;
 }
 
@@ -89,7 +91,7 @@ int cartridge_lend(struct cartridge *source, struct cartridge *leaner, struct er
     if (rc)
         return rc;
     rc = list_leaner(source, &l, rested);
-    if (rc && rc != -EAGAIN && rc != -EROFS)
+    if (rc && rc != -EAGAIN && rc != -EROFS && rc != -EBUSY)
         errtext_set(err, rc, "%s: state: %s", source->row.barcode, db_error(source->eng->db));
     return rc;
 }

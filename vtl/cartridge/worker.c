@@ -105,6 +105,8 @@ static bool commit_due(const struct cartridge *c)
     lock_assert_held(&c->lock);
     if (!cartridge_can_commit(c))
         return false;
+    if (c->due & DUE_LIST) /* a drive waits for it */
+        return true;
     size_t prefix = cartridge_stored_prefix(c);
     if (prefix == c->live.n_segs || cartridge_rest_is_lost(c)) /* nothing better comes */
         return c->due & DUE_COMMIT || clock_ms() - c->committed_at >= COMMIT_EVERY_MS;
@@ -232,7 +234,7 @@ static void run_job(struct workers *w, struct job *job)
     if (job->kind != JOB_UPLOAD)
         c->heads_taken = false;
     if (cartridge_is_committed(c))
-        c->due &= ~(unsigned)DUE_COMMIT;
+        c->due &= ~(unsigned)(DUE_COMMIT | DUE_LIST);
     lock_release(&c->lock);
     if (!rc)
         cartridge_note_success(c, 1u << job->kind);
