@@ -19,13 +19,13 @@ static uint32_t hash_of(uint64_t id)
     return (uint32_t)(id * 2654435761u);
 }
 
-/* Which chunk it has, of the few, and how long that is. */
-static unsigned chunk_of(uint64_t id, uint32_t *len)
+/* Which chunk it has, of the few of its generation, and how long that is. */
+static uint64_t chunk_of(uint64_t id, uint32_t *len)
 {
     static const uint32_t lengths[] = {15000, 30000, 60000, 90000, 120000, 250000};
     unsigned k = (hash_of(id) >> 8) % 12 ? (hash_of(id) >> 12) % 5 : 5;
     *len = lengths[k];
-    return k;
+    return CHUNKED_GENERATION(id) << 8 | k;
 }
 
 static void noise(uint8_t *p, uint32_t len, uint64_t seed)
@@ -54,7 +54,7 @@ void chunked_fill(uint64_t id, uint8_t *buf)
                          stream[8] = {0x63, 0xEE, 0x14, 0x9F, 0xCD, 0xF2, 0x9B, 0x0C},
                          entry[8] = {0x48, 0x57, 0x6D, 0xF2, 0xDE, 0x42, 0x8F, 0xDC};
     uint32_t len = chunked_length(id), chunk;
-    unsigned k = chunk_of(id, &chunk);
+    uint64_t k = chunk_of(id, &chunk);
     uint8_t *e = buf + CHUNK_AT;
     memset(buf, 0, CHUNK_AT);
     memcpy(buf, block, 8);

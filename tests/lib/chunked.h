@@ -11,6 +11,10 @@
 #define CHUNKED_MAX 260000u
 #define CHUNKED_CONFIG "[dedup]\ntapes = *\n"
 
+/* The highest byte of an id: other ones have other chunks. PBS writes none twice to one tape, and what a tape has itself
+ * it does not copy. */
+#define CHUNKED_GENERATION(id) ((uint64_t)(id) >> 56)
+
 /* $TEST_DEDUP is set: the blocks of this run are these, and its libraries have CHUNKED_CONFIG. */
 bool chunked(void);
 /* Length and every byte follow from the id, which can be read from it; 0: from what is none. buf: CHUNKED_MAX bytes. */

@@ -141,11 +141,12 @@ static bool append(struct library *lib, uint64_t id, bool copies, int fd)
     return write_blocks(lib, id, copies ? COPIES : BLOCKS, fd);
 }
 
+/* It may have been removed already, here or by the other, who was killed then. */
 static bool make_anew(struct library *lib)
 {
-    json_t *q = json_pack("{s:s, s:s, s:b}", "op", "tape-remove", "barcode", LENDER, "force", 1);
-    return call(lib, q) &&
-           call(lib, json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", LENDER, "capacity", 0));
+    json_t *create = json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", LENDER, "capacity", 0);
+    (void)call(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-remove", "barcode", LENDER, "force", 1));
+    return call(lib, create);
 }
 
 /* What was there is nobody's any more but of those who lean on it. */
@@ -153,7 +154,8 @@ static bool lend(struct library *lib, uint64_t id, enum job job, int fd)
 {
     const struct tape_ops *t = library_drive_ops();
     void *d = library_drive(lib, 0);
-    if (!claim(lib, LENDER) || (job == JOB_REMOVE && !make_anew(lib)) || !move(lib, LENDER, ELEMENT_FIRST_DRIVE))
+    bool removed = !claim(lib, LENDER) || job == JOB_REMOVE;
+    if ((removed && !make_anew(lib)) || !move(lib, LENDER, ELEMENT_FIRST_DRIVE))
         return true;
     if (job == JOB_ERASE && t->erase(d, false, &never) != TAPE_OK)
         return true;
@@ -399,7 +401,7 @@ static void play(const char *root, uint64_t round, struct told *told, struct sum
     enum job job[2];
     draw_jobs(round, job);
     for (unsigned i = 0; i < 2; i++)
-        r[i] = start(root, i, round << 8 | i << 4, job[i]);
+        r[i] = start(root, i, (round / 6 % 200) << 56 | round << 8 | i << 4, job[i]);
     bool kill_one = draw(3) == 0;
     unsigned victim = (unsigned)draw(2);
     if (kill_one) {

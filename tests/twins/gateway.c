@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* gateway.c: one gateway and its host, a process that does what it is told, a line for each command:
  *   load | unload | claim | write ID | mark | at OBJECT (locate) | erase | sync | flush | read | close
+ *   spoil ID, seize ID (the lender is written over; after it was claimed) | readlender
  *   hook WHAT PART NTH (store.h)
  * and answers in one line: "0 ...", or a number and what went wrong. */
 #include "tests/twins/gateway.h"
@@ -35,19 +36,25 @@ static bool in_drive(void)
     return library_changer_ops()->elements(lib, ELEMENT_DRIVE, 0, 1, &e) == 1 && e.full;
 }
 
-static uint16_t where(void)
+static uint16_t where(const char *barcode)
 {
     struct changer_element e[32];
     size_t n = library_changer_ops()->elements(lib, 0, 0, 32, e);
     for (size_t i = 0; i < n; i++)
-        if (e[i].full && !strcmp(e[i].barcode, BARCODE))
+        if (e[i].full && !strcmp(e[i].barcode, barcode))
             return e[i].address;
     return 0;
 }
 
+static int move_tape(const char *barcode, uint16_t to)
+{
+    uint16_t from = where(barcode);
+    return from == to ? 0 : (int)library_changer_ops()->move(lib, 0, from, to, &never);
+}
+
 static int move(uint16_t to)
 {
-    return where() == to ? 0 : (int)library_changer_ops()->move(lib, 0, where(), to, &never);
+    return move_tape(BARCODE, to);
 }
 
 /* The first may tell that what is on the tape is nobody's. */
@@ -69,10 +76,15 @@ static int call(json_t *q, bool *remote, struct errtext *err)
     return rc;
 }
 
+static int claim_tape(const char *barcode, struct errtext *err)
+{
+    return call(json_pack("{s:s, s:s, s:b}", "op", "tape-claim", "barcode", barcode, "force", 1), NULL, err);
+}
+
 static int claim(struct errtext *err)
 {
     int rc = unload();
-    return rc ? rc : call(json_pack("{s:s, s:s, s:b}", "op", "tape-claim", "barcode", BARCODE, "force", 1), NULL, err);
+    return rc ? rc : claim_tape(BARCODE, err);
 }
 
 static int flush(struct errtext *err)
@@ -101,7 +113,7 @@ static void read_all(void *d)
         uint64_t id = 0;
         r = (int)library_drive_ops()->read(d, got, &len, NULL, &never);
         if (r == TAPE_OK) {
-            memcpy(&id, got, 8);
+            id = block_id(got, len);
             block_fill(id, want);
             if (len != block_length(id) || memcmp(got, want, len)) {
                 (void)snprintf(line, sizeof(line), "object %zu holds bytes that nobody wrote", at);
@@ -124,6 +136,30 @@ static int write_block(void *d, uint64_t id)
     static uint8_t block[MAX_BLOCK];
     block_fill(id, block);
     return (int)library_drive_ops()->write(d, block, block_length(id), true, NULL, &never);
+}
+
+/* What is on the lender is nobody's any more but of those who copied it. It has a drive of its own. */
+static int spoil(uint64_t id, bool seize, struct errtext *err)
+{
+    void *d = library_drive(lib, 1);
+    int rc = seize ? claim_tape(LENDER, err) : 0;
+    if (!rc)
+        rc = move_tape(LENDER, ELEMENT_FIRST_DRIVE + 1);
+    for (uint64_t i = id; !rc && i < id + LENT; i++)
+        rc = write_block(d, i);
+    if (!rc)
+        rc = sync_remote(d, err);
+    int moved = move_tape(LENDER, ELEMENT_FIRST_STORAGE + 1);
+    return moved && move_tape(LENDER, ELEMENT_FIRST_STORAGE + 1) ? moved : rc;
+}
+
+static void read_lender(void)
+{
+    int rc = move_tape(LENDER, ELEMENT_FIRST_DRIVE + 1);
+    if (rc)
+        answer(rc, "move");
+    else
+        read_all(library_drive(lib, 1));
 }
 
 static void set_hook(const char *line)
@@ -149,6 +185,8 @@ static int obey(void *d, const char *line, struct errtext *err)
         return write_block(d, n);
     if (!strcmp(line, "mark"))
         return (int)t->write_filemarks(d, 1, true, &never);
+    if (!strncmp(line, "spoil ", 6) || !strncmp(line, "seize ", 6))
+        return spoil(n, !strncmp(line, "seize", 5), err);
     if (!strncmp(line, "at ", 3))
         return (int)t->locate_object(d, 0, n, &never);
     if (!strcmp(line, "erase"))
@@ -195,6 +233,8 @@ int gateway_main(const char *file, bool rebuild, int to_referee)
             break;
         if (!strcmp(line, "read"))
             read_all(d);
+        else if (!strcmp(line, "readlender"))
+            read_lender();
         else {
             rc = obey(d, line, &err);
             answer(rc, err.text);
@@ -204,4 +244,17 @@ int gateway_main(const char *file, bool rebuild, int to_referee)
     rc = library_close(lib, &err);
     answer(rc, err.text);
     return 0;
+}
+
+int gateway_fill(const char *file)
+{
+    struct errtext err = {""};
+    int rc = open_library(file, false, &err);
+    for (uint64_t i = 0; !rc && i < 6; i++) /* first all are there, then they are stored */
+        rc = spoil(BLOCK_ID(0, 15, i * LENT), false, &err);
+    if (!rc)
+        rc = library_close(lib, &err);
+    if (rc)
+        fprintf(stderr, "%s: %d %s\n", file, rc, err.text);
+    return rc != 0;
 }

@@ -11,4 +11,7 @@
 /* The gateway of a configuration, made from the bucket first if rebuild. Commands come from standard input. */
 int gateway_main(const char *file, bool rebuild, int to_referee);
 
+/* Writes the lender of a blank library. */
+int gateway_fill(const char *file);
+
 #endif

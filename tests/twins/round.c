@@ -313,6 +313,16 @@ bool round_write(struct round *r, unsigned i, unsigned n, bool sync)
     return good;
 }
 
+void round_meddle(struct round *r, unsigned i)
+{
+    if (!chunked() || !r->g[i].pid || round_draw(r, 3))
+        return;
+    uint64_t id = BLOCK_ID(r->number, 8 + i, r->next_id + 1);
+    r->next_id += LENT;
+    process_send(r, i, "%s %llu", round_draw(r, 2) ? "spoil" : "seize", (unsigned long long)id);
+    (void)answered(r, i, "writing the lender"); /* it may be the other's */
+}
+
 void round_contest(struct round *r, unsigned steps)
 {
     for (unsigned s = 0; s < steps; s++) {
@@ -333,6 +343,7 @@ void round_contest(struct round *r, unsigned steps)
         unsigned reader = (unsigned)round_draw(r, 10);
         if (reader < 2 && round_serves(r, reader))
             r->g[reader].at = read_tape(r, reader, false);
+        round_meddle(r, (unsigned)(s % 2));
     }
 }
 
@@ -398,9 +409,10 @@ static void write_config(const struct round *r, unsigned i)
     FILE *f = fopen(path, "we");
     if (!f ||
         fprintf(f,
-                "[library]\nname = twins\nstate_dir = %s/%u\nslots = 4\ndrives = 1\n[store]\npath = %s/store\n"
-                "[spool]\nsegment_size = 1M\ncache_size = %s\nidle_seal = 1h\ndurability = %s\n",
-                r->root, i, r->root, r->number & 16 ? "0" : "8M", r->number % 5 == 4 ? "local" : "remote") < 0 ||
+                "[library]\nname = twins\nstate_dir = %s/%u\nslots = 4\ndrives = %d\n[store]\npath = %s/store\n"
+                "[spool]\nsegment_size = 1M\ncache_size = %s\nidle_seal = 1h\ndurability = %s\n%s",
+                r->root, i, chunked() ? 2 : 1, r->root, r->number & 16 ? "0" : "8M",
+                r->number % 5 == 4 ? "local" : "remote", chunked() ? CHUNKED_CONFIG : "") < 0 ||
         fclose(f)) {
         perror(path);
         exit(2);
@@ -458,6 +470,12 @@ static void look(struct round *r)
         round_load(r, LOOKER);
     if (r->g[LOOKER].out)
         round_fault(r, FAULT_DAMAGE, "the tape cannot be read from the bucket");
+    if (chunked() && r->g[LOOKER].pid) {
+        int rc = ask(r, LOOKER, "readlender");
+        if (rc)
+            round_fault(r, rc == GATEWAY_WRONG_BYTES ? FAULT_WRONG : FAULT_DAMAGE, "the lender: read: %d %.200s", rc,
+                        reply);
+    }
     round_close(r, LOOKER);
     (void)snprintf(conf, sizeof(conf), "%s/2.conf", r->root);
     (void)snprintf(log, sizeof(log), "%s/verify.log", r->root);
@@ -473,6 +491,17 @@ static void look(struct round *r)
         (void)fclose(f);
 }
 
+static void count_leans(struct round *r)
+{
+    for (unsigned i = 0; i < GATEWAYS; i++) {
+        char state[PATH_ROOM];
+        (void)snprintf(state, sizeof(state), "%s/%u", r->root, i);
+        struct leaning l = leaning_of(state);
+        r->leaning.leans += l.leans;
+        r->leaning.kept += l.kept;
+    }
+}
+
 /* What each state gives at its next start. */
 static void look_again(struct round *r, unsigned i)
 {
@@ -486,10 +515,11 @@ void round_end(struct round *r, bool keep)
     char path[PATH_ROOM];
     settle(r);
     look(r);
+    count_leans(r);
     if (round_draw(r, 2))
         look_again(r, (unsigned)round_draw(r, 2));
     char *rm[] = {"rm", "-rf", r->root, NULL};
     (void)snprintf(path, sizeof(path), "%s/rm.log", r->work);
-    if (!keep)
+    if (!keep && !(r->faults && getenv("KEEP")))
         (void)process_run(path, rm);
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "tests/lib/leaning.h"
 #include "tests/twins/history.h"
 #include "tests/twins/store.h"
 
@@ -35,6 +36,7 @@ struct round {
     char text[4000];  /* what was wrong, in lines */
     struct gateway g[GATEWAYS];
     struct history h;
+    struct leaning leaning; /* at the end, of all three */
 };
 
 uint64_t round_draw(struct round *r, uint64_t below);
@@ -42,7 +44,7 @@ void round_fault(struct round *r, enum fault f, const char *fmt, ...) __attribut
 
 /* A new bucket with one blank tape and the state of gateway 0. list_ms: the most that a LIST is held up. */
 void round_begin(struct round *r, unsigned list_ms);
-/* Checks what all must come to in the end, and clears up. */
+/* Checks what all must come to in the end, and clears up. With $KEEP what was wrong stays. */
 void round_end(struct round *r, bool keep);
 
 /* Gateway i begins to serve, made from the bucket alone if rebuild. False: it refused. */
@@ -67,6 +69,8 @@ bool round_take(struct round *r, unsigned i);
 bool round_write(struct round *r, unsigned i, unsigned n, bool sync);
 /* Gateways 0 and 1 write and sync at the same time, steps times. */
 void round_contest(struct round *r, unsigned steps);
+/* With [dedup]: gateway i may write the lender over, or take that over first. */
+void round_meddle(struct round *r, unsigned i);
 void round_hook(struct round *r, unsigned i, enum store_hook what, const char *part, unsigned nth);
 /* Waits until gateway i stopped at its hook; if it does not, it is stopped where it is. */
 void round_await_stop(struct round *r, unsigned i);

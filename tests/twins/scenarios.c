@@ -13,6 +13,7 @@ static void serve(struct round *r)
     if (round_start(r, 0, false))
         round_load(r, 0);
     (void)round_write(r, 0, some(r, 8), true);
+    round_meddle(r, 0);
 }
 
 static void copy_begins(struct round *r)
@@ -36,6 +37,7 @@ static void commits(struct round *r, unsigned i, unsigned n)
         round_send_write(r, i, overwrite);
         if (round_take(r, i))
             (void)round_write(r, i, (unsigned)round_draw(r, 3), true);
+        round_meddle(r, i);
     }
 }
 
@@ -58,9 +60,11 @@ static void revert(struct round *r)
     (void)round_write(r, 0, some(r, 4), false);
     round_copy(r, 0, 1);
     (void)round_write(r, 0, some(r, 4), true);
+    round_meddle(r, 0);
     end(r, 0);
     copy_begins(r);
     (void)round_write(r, 1, some(r, 3), true);
+    round_meddle(r, 1);
     (void)round_write(r, 1, some(r, 3), round_draw(r, 2));
 }
 
@@ -86,9 +90,11 @@ static void erased(struct round *r)
         round_send_write(r, 0, true);
     (void)round_take(r, 0);
     (void)round_write(r, 0, 0, true);
+    round_meddle(r, 0);
     if (round_draw(r, 2))
         end(r, 0);
     copy_begins(r);
+    round_meddle(r, 1);
     (void)round_write(r, 1, some(r, 3), true);
 }
 
@@ -126,7 +132,9 @@ static void paused(struct round *r)
     round_await_stop(r, 0);
     (void)round_start(r, 1, honest);
     round_claim(r, 1);
+    round_meddle(r, 1);
     (void)round_write(r, 1, some(r, 3), true);
+    round_meddle(r, 1);
     round_continue(r, 0);
     (void)round_take(r, 0);
     (void)round_write(r, 1, some(r, 2), true);
@@ -155,8 +163,10 @@ static void late_put(struct round *r)
     if (lands == 2)
         round_land_late(r);
     (void)round_write(r, 1, some(r, 3), true);
+    round_meddle(r, 1);
     round_land_late(r);
     (void)round_write(r, 1, some(r, 2), true);
+    round_meddle(r, 0);
     (void)round_write(r, 0, some(r, 2), true);
 }
 

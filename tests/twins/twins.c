@@ -12,12 +12,14 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "tests/twins/block.h"
 #include "tests/twins/gateway.h"
 #include "tests/twins/scenarios.h"
 
 struct tally {
     unsigned rounds, failed, by_fault[FAULTS];
     uint64_t ms;
+    struct leaning leaning;
     char text[6000]; /* of the first that failed */
 };
 
@@ -39,6 +41,8 @@ static void play(const char *work, uint64_t seed, uint64_t number, bool keep, st
     t->rounds++;
     t->ms += clock_ms() - began;
     t->failed += r.faults != 0;
+    t->leaning.leans += r.leaning.leans;
+    t->leaning.kept += r.leaning.kept;
     for (unsigned f = 0; f < FAULTS; f++)
         t->by_fault[f] += r.faults >> f & 1;
     if (r.faults && (!t->text[0] || keep))
@@ -54,6 +58,8 @@ static void add(struct tally *sum, const struct tally *t)
     sum->rounds += t->rounds;
     sum->failed += t->failed;
     sum->ms += t->ms;
+    sum->leaning.leans += t->leaning.leans;
+    sum->leaning.kept += t->leaning.kept;
     for (unsigned f = 0; f < FAULTS; f++)
         sum->by_fault[f] += t->by_fault[f];
     if (!sum->text[0])
@@ -62,8 +68,8 @@ static void add(struct tally *sum, const struct tally *t)
 
 static bool report(const struct scenario *s, const struct tally *t)
 {
-    printf("%sok - %s: %s (%u rounds of %" PRIu64 " ms", t->failed ? "not " : "", s->name, s->what, t->rounds,
-           t->ms / t->rounds);
+    printf("%sok - %s%s: %s (%u rounds of %" PRIu64 " ms", t->failed ? "not " : "", s->name,
+           chunked() ? ", with dedup" : "", s->what, t->rounds, t->ms / t->rounds);
     if (t->failed)
         printf("; %u failed", t->failed);
     for (unsigned f = 0; f < FAULTS; f++)
@@ -96,10 +102,26 @@ static bool play_all(char **argv, unsigned jobs, struct tally *tally)
     return good;
 }
 
+/* No copies, nothing shown. */
+static bool tapes_lean(const struct tally *tally)
+{
+    struct leaning l = {.leans = 0};
+    for (unsigned i = 0; i < SCENARIOS; i++) {
+        l.leans += tally[i].leaning.leans;
+        l.kept += tally[i].leaning.kept;
+    }
+    printf("%sok - meanwhile the tape copies from another one, which is written over (%" PRIu64 " leans, %" PRIu64
+           " on what its tape had no more)\n",
+           l.leans && l.kept ? "" : "not ", l.leans, l.kept);
+    return l.leans && l.kept;
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 5 && !strcmp(argv[1], "--gateway"))
         return gateway_main(argv[2], !strcmp(argv[3], "rebuild"), atoi(argv[4]));
+    if (argc == 3 && !strcmp(argv[1], "--fill"))
+        return gateway_fill(argv[2]);
     if (argc < 5)
         return 2;
     unsigned jobs = (unsigned)atoi(argv[4]), passed = 0, failed = 0;
@@ -121,6 +143,8 @@ int main(int argc, char **argv)
         if (tally[i].rounds)
             *(report(&scenarios[i], &tally[i]) ? &passed : &failed) += 1;
     }
+    if (chunked() && argc <= 5)
+        *(tapes_lean(tally) ? &passed : &failed) += 1;
     printf("twins: %u passed, %u failed\n", passed, failed);
     return failed != 0;
 }

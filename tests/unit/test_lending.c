@@ -714,7 +714,8 @@ static void a_first_copy_that_is_refused_leaves_no_empty_segment(void **state)
     struct library *lib = two_tapes(c);
     const struct seg_source s = source(lib, 0);
     const struct seg_make make = {.sources = &s, .n_sources = 1};
-    const struct seg_packed b = {.r = {.type = SEG_BLOCK, .length = 8, .stored_len = 8}, .payload = "a block", .make = &make};
+    const struct seg_packed b = {
+        .r = {.type = SEG_BLOCK, .length = 8, .stored_len = 8}, .payload = "a block", .make = &make};
     struct cartridge *new = tape(lib, NEW);
     assert_int_equal(cartridge_write(new, &b), -ESTALE);
     assert_int_equal(cartridge_flush(new), 0);
