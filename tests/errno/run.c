@@ -14,6 +14,8 @@
 
 #include "base/clock.h"
 #include "tests/crash/stray.h"
+#include "tests/lib/chunked.h"
+#include "tests/lib/leaning.h"
 
 #define STEP_MS 4000 /* then a host gives up */
 #define DRIVE ELEMENT_FIRST_DRIVE
@@ -476,6 +478,13 @@ static bool begin_part(struct host *h, struct run *r, const char *root)
     return h->c && !pthread_create(&thread, NULL, watch, NULL);
 }
 
+static void count_leans(struct host *h)
+{
+    begin_step(h);
+    for (unsigned t = 0; chunked() && h->lib && t < TAPES; t++)
+        h->r->leans += (unsigned)leaning_now(h->lib, lib_barcode(t));
+}
+
 bool run_first(struct run *r, const char *root)
 {
     struct host *h = &host;
@@ -516,6 +525,7 @@ bool run_first(struct run *r, const char *root)
         sync_tape(h);
         put_blocks(h, 1);
     }
+    count_leans(h);
     return !h->bad; /* and the process ends */
 }
 
@@ -538,6 +548,7 @@ bool run_second(struct run *r, const char *root)
         put_blocks(h, 2);
         write_object(h, true);
     }
+    count_leans(h);
     begin_step(h);
     if (h->lib)
         call(h, json_pack("{s:s}", "op", "status"), "status", NULL);

@@ -27,6 +27,7 @@ struct run {
     bool patient;      /* what lasts is healed only before the check, not after a step */
     bool made;         /* init was acknowledged */
     unsigned failures; /* operations that said that they failed */
+    unsigned leans;    /* with $TEST_DEDUP: segments that tapes copied from */
     unsigned lasted;   /* steps with a fault that lasts */
     uint64_t next;
     struct tape tape[TAPES];
