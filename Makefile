@@ -199,7 +199,7 @@ test:
 test-faults:
 	scripts/deps
 	CRASH_SEEDS="1 2 3 4 5 6 7 8" CRASH_OPERATIONS=1000 CRASH_POINTS=500 RACE_ROUNDS=1000 TWINS_ROUNDS=1000 MODEL=full OUTAGE_SECONDS=3600 SUITE_LIMIT=10800 \
-		ERRNO_ALL=1 scripts/test-all build crash errno race twins mutants faults model
+		ERRNO_ALL=1 CRASH_DEDUP_SEEDS="1 2 3 4 5 6 7 8" FAULT_DEDUP="0 1" scripts/test-all build crash errno race twins mutants faults model
 # One gateway in use for SOAK_SECONDS while its store fails, it is killed, and the operator works on it.
 .PHONY: soak
 soak:

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* faults.c: a library on a real S3 server behind proxy.py: every operation with every fault. Either it succeeds in the
  * end, or the initiator is told; never is a byte wrong, nor one lost that was acknowledged (I1, I3, I6). faults
- * PROXY_DIR WORK_DIR [PART OF]    the store by its environment: S3_BUCKET, S3_CREDENTIALS */
+ * PROXY_DIR WORK_DIR [PART OF]    the store by its environment: S3_BUCKET, S3_CREDENTIALS
+ * With dedup, every other one of them or what $FAULT_DEDUP says (0: none, 1: all), the tape copies from a second one, which
+ * is written over during the fault. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +14,8 @@
 
 #include "tests/crash/ops.h"
 #include "tests/faults/rig.h"
+#include "tests/lib/chunked.h"
+#include "tests/lib/leaning.h"
 
 /* What must come of a fault while it lasts. */
 enum outcome {
@@ -50,12 +54,15 @@ static const struct fault faults[] = {
     {"any", "any", "500", 0, IS_TOLD},   {"any", "any", "slow=80", 0, HEALS},
 };
 
+/* The second tape's blocks. */
+enum { LENT = 1000, N_LENT = 12 };
+
 static struct vtl_config *config(const struct rig *rig, const char *name, unsigned number)
 {
     char prefix[60];
     (void)snprintf(prefix, sizeof(prefix), "faults/%d/%u", (int)getppid(), number);
     return rig_config(rig, name, prefix,
-                      "max_dirty = 64M\nidle_seal = 1h\ndurability = remote\n[library]\ndrives = 1\n");
+                      "max_dirty = 64M\nidle_seal = 1h\ndurability = remote\n[library]\ndrives = 2\n");
 }
 
 /* ---- operations with an end: after so many seconds they are cancelled, as an initiator would ---- */
@@ -71,16 +78,22 @@ static void *cancel_later(void *arg)
     return NULL;
 }
 
-static enum tape_result write_blocks(struct library *lib, uint64_t from, uint64_t to, const atomic_bool *stop)
+static enum tape_result write_to(struct library *lib, unsigned drive, uint64_t from, uint64_t to,
+                                 const atomic_bool *stop)
 {
     static uint8_t block[MAX_BLOCK];
-    void *d = library_drive(lib, 0);
+    void *d = library_drive(lib, drive);
     enum tape_result r = TAPE_OK;
     for (uint64_t id = from; !r && id <= to; id++) {
         block_fill(id, block);
         r = library_drive_ops()->write(d, block, block_length(id), false, NULL, stop);
     }
     return r;
+}
+
+static enum tape_result write_blocks(struct library *lib, uint64_t from, uint64_t to, const atomic_bool *stop)
+{
+    return write_to(lib, 0, from, to, stop);
 }
 
 static enum tape_result sync_tape(struct library *lib, const atomic_bool *stop)
@@ -133,16 +146,44 @@ static void expect_in_bucket(const struct rig *rig, unsigned number, uint64_t la
     rig_close(lib);
 }
 
+/* ---- the tape that it copies from, in a drive of its own ---- */
+
+static void lend(struct library *lib)
+{
+    rig_load(lib, 1);
+    must(write_to(lib, 1, LENT, LENT + N_LENT - 1, &never), "the lender's first write", NULL);
+    must(library_drive_ops()->write_filemarks(library_drive(lib, 1), 0, false, &never), "its sync", NULL);
+}
+
+static void expect_leaning(struct library *lib)
+{
+    if (leaning_now(lib, "FLT001L8"))
+        return;
+    fprintf(stderr, "the tape copies from no other\n");
+    _exit(1);
+}
+
+/* What was copied is nobody's any more but of the tape that has it. */
+static void write_over(struct library *lib)
+{
+    must(library_drive_ops()->rewind(library_drive(lib, 1), &never), "the lender's rewind", NULL);
+    must(write_to(lib, 1, 2 * LENT, 2 * LENT + 1, &never), "the lender, written over", NULL);
+}
+
 /* ---- one fault ---- */
 
 static void run(const struct rig *rig, const struct fault *f, unsigned number)
 {
     char rule[100];
     rig_rule(rig, "-");
-    struct library *lib = rig_make(config(rig, "lib", number), 1);
+    struct library *lib = rig_make(config(rig, "lib", number), chunked() ? 2 : 1);
+    if (chunked())
+        lend(lib);
     rig_load(lib, 0);
     must(write_blocks(lib, 1, 40, &never), "the first write", NULL);
     must(sync_tape(lib, &never), "the first sync", NULL);
+    if (chunked())
+        expect_leaning(lib);
     /* What is on the tape from 20 on is written over, so that there is something to delete. */
     must(library_drive_ops()->locate_object(library_drive(lib, 0), 0, 20, &never), "locate", NULL);
 
@@ -153,6 +194,8 @@ static void run(const struct rig *rig, const struct fault *f, unsigned number)
     if (f->outcome == IS_TOLD)
         must(pthread_create(&timer, NULL, cancel_later, lib), "thread", NULL);
     const uint64_t last = 60;
+    if (chunked())
+        write_over(lib);
     enum tape_result wrote = write_blocks(lib, 21, last, &cancel), synced = sync_tape(lib, &cancel);
     uint64_t n = 0;
     enum tape_result read = read_blocks(lib, last, &n, &cancel);
@@ -180,9 +223,17 @@ static void run(const struct rig *rig, const struct fault *f, unsigned number)
 
 /* ---- all of them, each in a process of its own ---- */
 
+/* Every other one, and each time other ones. */
+static bool dedups(unsigned number)
+{
+    const char *text = getenv("FAULT_DEDUP");
+    return text && *text >= '0' && *text <= '9' ? *text != '0' : (number + (unsigned)getppid()) % 2 != 0;
+}
+
 static bool one(const struct rig *rig, const struct fault *f, unsigned number)
 {
     char log[4200], line[600];
+    bool dedup = dedups(number); /* of this process's parent: asked here */
     rig_clean(rig);
     (void)snprintf(log, sizeof(log), "%s/log", rig->work);
     time_t began = time(NULL);
@@ -192,13 +243,15 @@ static bool one(const struct rig *rig, const struct fault *f, unsigned number)
             _exit(2);
         setvbuf(stderr, NULL, _IONBF, 0);
         alarm(150);
+        if (dedup)
+            (void)setenv("TEST_DEDUP", "1", 1);
         run(rig, f, number);
         _exit(0);
     }
     int status = 0;
     bool good = waitpid(pid, &status, 0) == pid && !status;
-    printf("%s - %s %s: %s %s: %s (%d s)\n", good ? "ok" : "not ok", f->operation, f->kind, f->what,
-           f->times ? "twice" : "until it is mended",
+    printf("%s - %s %s: %s %s%s: %s (%d s)\n", good ? "ok" : "not ok", f->operation, f->kind, f->what,
+           f->times ? "twice" : "until it is mended", dedup ? ", with dedup" : "",
            f->outcome == HEALS ? "heals by itself" : "is told, and nothing is wrong or lost",
            (int)(time(NULL) - began));
     FILE *in = good ? NULL : fopen(log, "r");

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/lib/chunked.h"
+
 #define PATH_ROOM 4200
 
 const atomic_bool never = false;
@@ -63,8 +65,9 @@ struct vtl_config *rig_config(const struct rig *r, const char *name, const char 
     f = opened(path, "w");
     fprintf(f,
             "[library]\nname = %s\nstate_dir = %s/%s\nslots = 2\n[store]\ntype = s3\nurl = http://127.0.0.1:%s\n"
-            "bucket = %s\nprefix = %s\ncredentials_file = %s\n[spool]\nsegment_size = 1M\ncache_size = 0\n%s",
-            name, r->work, name, port, getenv("S3_BUCKET"), prefix, getenv("S3_CREDENTIALS"), more);
+            "bucket = %s\nprefix = %s\ncredentials_file = %s\n[spool]\nsegment_size = 1M\ncache_size = 0\n%s%s",
+            name, r->work, name, port, getenv("S3_BUCKET"), prefix, getenv("S3_CREDENTIALS"), more,
+            chunked() ? CHUNKED_CONFIG : "");
     must(fclose(f), path, NULL);
     must(config_load(path, &c, &err), "configuration", &err);
     return c;

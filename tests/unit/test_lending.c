@@ -705,6 +705,44 @@ static void one_that_is_being_written_over_lists_nobody(void **state)
     config_free(c);
 }
 
+/* A drive that writes must not wait for a store that is down, nor again right after it waited in vain (I6). */
+static void nobody_waits_to_copy_while_the_store_is_down(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = source(lib, 0);
+    struct cartridge *new = tape(lib, NEW);
+    uint64_t began = clock_ms();
+    struct head h;
+    move(lib, SLOT + 1, DRIVE);
+    assert_int_equal(write_id(library_drive(lib, 0), 500), TAPE_OK);
+    atomic_store(&lib->eng.unwell, true);
+    assert_false(library_may_copy(lib, new, &s));
+    atomic_store(&lib->eng.unwell, false);
+    assert_int_equal(lend(lib), 0); /* it was asked for, and is there when somebody asks again */
+    read_head(lib, OLD, &h);
+    assert_int_equal(h.n_leaners, 1);
+    head_free(&h);
+    assert_true(library_may_copy(lib, new, &s));
+    move(lib, DRIVE, SLOT + 1);
+    flush_remote(lib); /* at rest: it is to be listed anew */
+    move(lib, SLOT + 1, DRIVE);
+    assert_int_equal(library_drive_ops()->space_end_of_data(library_drive(lib, 0), &never), TAPE_OK);
+    assert_int_equal(write_id(library_drive(lib, 0), 501), TAPE_OK);
+    atomic_store(&lib->lend_hasty_until, clock_ms() + 60000);
+    lock_take(&tape(lib, OLD)->lock);
+    library_cartridge(lib, OLD)->heads_taken = true; /* nobody gets to put a head */
+    lock_release(&library_cartridge(lib, OLD)->lock);
+    (void)library_may_copy(lib, new, &s);
+    assert_true(clock_ms() - began < 8000);
+    lock_take(&library_cartridge(lib, OLD)->lock);
+    library_cartridge(lib, OLD)->heads_taken = false;
+    lock_release(&library_cartridge(lib, OLD)->lock);
+    close_library(lib);
+    config_free(c);
+}
+
 /* The first block of a segment copies from what is no source: the segment that was begun for it has nothing, and could
  * neither be sealed nor could the tape be unloaded. */
 static void a_first_copy_that_is_refused_leaves_no_empty_segment(void **state)
@@ -735,6 +773,7 @@ int main(void)
         T(a_head_says_what_its_segments_lean_on_and_that_it_is_at_rest),
         T(a_source_that_is_being_written_lists_a_tape_at_once),
         T(one_that_is_being_written_over_lists_nobody),
+        T(nobody_waits_to_copy_while_the_store_is_down),
         T(a_first_copy_that_is_refused_leaves_no_empty_segment),
         T(behind_a_head_at_rest_it_is_listed_anew_before_it_leans),
         T(many_leans_go_into_a_map),
