@@ -136,7 +136,7 @@ $(B)/faults/%: $(call obj,tests/faults/%.c tests/faults/rig.c tests/crash/ops.c 
 	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 # Two drives in use while everything around them breaks.
-$(B)/soak/soak: $(call obj,$(wildcard tests/soak/*.c) $(DEDUP_HELP))
+$(B)/soak/soak: $(call obj,$(wildcard tests/soak/*.c) tests/lib/chunked.c)
 	@mkdir -p $(@D)
 	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $^ -liscsi -pthread
 

@@ -11,8 +11,9 @@
 #define MAX_BLOCK (1u << 20)
 #define MAX_STEPS 4096u /* since the last sync */
 
-/* A block tells which it is: its first 8 bytes are its id (never 0), and length and every byte follow from it. An
- * object of a model is a block's id, or 0 for a filemark. */
+/* A block tells which it is: length and every byte follow from its id (never 0, below 2^56), which can be read from it. With
+ * $TEST_DEDUP it is one of tests/lib/chunked.h. An object of a model is a block's id, or 0 for a filemark. */
+uint64_t block_id(const uint8_t *block, uint32_t len);
 uint32_t block_length(uint64_t id);
 void block_fill(uint64_t id, uint8_t *block);
 bool block_is_right(uint64_t id, const uint8_t *block, uint32_t len);

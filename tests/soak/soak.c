@@ -284,7 +284,7 @@ static int read_object(struct worker *w, uint64_t *object)
         return 1;
     if (!good(w, "READ", a))
         return -1;
-    memcpy(object, block, 8);
+    *object = block_id(block, a.got);
     if (a.got < 8 || !block_is_right(*object, block, a.got)) {
         loss(w, "what is read says to be block %" PRIx64 ", and is not (%" PRIu32 " bytes)", *object, a.got);
         return -1;
