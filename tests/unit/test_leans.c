@@ -256,6 +256,17 @@ static void open_own(struct two *t)
     must(t, db_segment_open(t->db, &t->b, &(struct seg_ref){.id = own}));
 }
 
+/* A head that does not list it any more is the last one now. */
+static void who_is_in_the_last_head_no_more_leans_no_more(void **state)
+{
+    struct two *t = *state;
+    struct seg_source s = source(t, 0), next = source(t, 1);
+    list(t, 5);
+    must(t, lean_on(t, &s));
+    must(t, db_lend_no_more(t->db, t->a.rowid));
+    assert_int_equal(lean_on(t, &next), -ESTALE);
+}
+
 static void a_lean_lasts_until_the_object_that_leans_is_gone(void **state)
 {
     struct two *t = *state;
@@ -416,6 +427,7 @@ int main(void)
         T(only_the_segment_that_is_meant_is_a_source),
         T(no_lean_of_or_on_who_is_fenced),
         T(nothing_leans_on_garbage),
+        T(who_is_in_the_last_head_no_more_leans_no_more),
         T(a_lean_lasts_until_the_object_that_leans_is_gone),
         T(a_lean_of_an_open_segment_goes_with_it),
         T(a_lean_follows_the_name_of_its_segment),

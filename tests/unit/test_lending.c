@@ -129,7 +129,7 @@ static uint64_t gc(struct library *lib, const char *barcode)
 {
     json_t *request = json_pack("{s:s, s:s}", "op", "tape-gc", "barcode", barcode), *r = NULL;
     struct errtext err = {""};
-    for (int i = 0; !r && i < 200; i++) {
+    for (uint64_t until = clock_ms() + 20000; !r && clock_ms() < until;) { /* a count would pass in no time */
         uint64_t seen = progress_now(&lib->eng.progress);
         r = library_call(lib, request, &err);
         if (!r && !strstr(err.text, "not looked at now"))
@@ -699,8 +699,14 @@ static void one_that_is_being_written_over_lists_nobody(void **state)
     move(lib, SLOT + 1, DRIVE);
     assert_int_equal(write_id(library_drive(lib, 0), 500), TAPE_OK);
     assert_int_equal(lend(lib), -EBUSY);
-    move(lib, DRIVE + 1, SLOT); /* now it is written */
-    assert_int_equal(lend(lib), 0);
+    move(lib, DRIVE + 1, SLOT); /* now it is written, and soon stored */
+    int rc = -EBUSY;
+    for (int i = 0; rc == -EBUSY && i < 200; i++) {
+        uint64_t seen = progress_now(&lib->eng.progress);
+        if ((rc = lend(lib)) == -EBUSY)
+            progress_wait(&lib->eng.progress, seen, 100);
+    }
+    assert_int_equal(rc, 0);
     close_library(lib);
     config_free(c);
 }
@@ -765,6 +771,78 @@ static void a_first_copy_that_is_refused_leaves_no_empty_segment(void **state)
     config_free(c);
 }
 
+/* What is there until a claim of the leaner's next run: what waits in its spool, which a head of that run tells. */
+static void what_waits_in_another_gateway_s_spool_is_kept(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "16M"), *two = config("two", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = make_lean(lib, 2), other = source(lib, 0);
+    struct errtext err = {""};
+    lock_take(&tape(lib, NEW)->lock);
+    library_cartridge(lib, NEW)->backoff_until = UINT64_MAX; /* nothing of it is stored */
+    lock_release(&library_cartridge(lib, NEW)->lock);
+    move(lib, DRIVE, SLOT + 1);
+    (void)library_close(lib, &err);                                                 /* it says what is left */
+    if (library_open(c, 0, &lib, &err) || commit_claim(tape(lib, NEW), NULL, &err)) /* without workers */
+        fail_msg("%s", err.text);
+    rebuild_library(two);
+    struct library *second = open_library(two);
+    claim(second, OLD);
+    write_blocks(second, SLOT, 1000, 2);
+    (void)gc(second, OLD);
+    assert_true(is_there(&s));
+    assert_false(is_there(&other));
+    close_library(second);
+    close_library(lib);
+    config_free(two);
+    config_free(c);
+}
+
+/* Its heads are lost; its segments are not, and a deep rebuild finds what they lean on. */
+static void what_a_tape_without_a_head_may_lean_on_is_kept(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M"), *two = config("two", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = make_lean(lib, 1);
+    char command[300];
+    unload(lib);
+    close_library(lib);
+    (void)snprintf(command, sizeof(command), "rm -rf %s/store/tapes/" NEW "/head", dir);
+    assert_int_equal(system(command), 0);
+    struct errtext err = {""};
+    json_t *report = NULL;
+    assert_int_equal(library_rebuild(two, NULL, &report, &err), 0); /* without that one */
+    json_decref(report);
+    lib = open_library(two);
+    write_blocks(lib, SLOT, 1000, 2);
+    (void)gc(lib, OLD);
+    assert_true(is_there(&s));
+    close_library(lib);
+    config_free(two);
+    config_free(c);
+}
+
+/* The leaners were asked, and the segments are about to be deleted: too late for a lean. */
+static void nobody_leans_on_a_tape_that_is_being_removed(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = make_lean(lib, 1), other = source(lib, 0);
+    struct kept *kept = NULL;
+    struct errtext err = {""};
+    if (commit_leave_place(tape(lib, OLD), &kept, NULL, &err))
+        fail_msg("%s", err.text);
+    kept_free(kept);
+    assert_int_equal(lean(lib, &other), -ESTALE);
+    assert_true(is_there(&s));
+    move(lib, DRIVE, SLOT + 1);
+    (void)library_close(lib, &err);
+    config_free(c);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -791,6 +869,9 @@ int main(void)
         T(another_gateway_deletes_nothing_while_somebody_may_be_copying),
         T(what_a_fenced_gateway_copied_holds_nothing_up),
         T(a_leaner_whose_head_is_damaged_is_waited_for),
+        T(what_waits_in_another_gateway_s_spool_is_kept),
+        T(what_a_tape_without_a_head_may_lean_on_is_kept),
+        T(nobody_leans_on_a_tape_that_is_being_removed),
     };
     return cmocka_run_group_tests_name("lending", tests, NULL, NULL);
 }
