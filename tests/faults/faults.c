@@ -190,7 +190,7 @@ static void run(const struct rig *rig, const struct fault *f, unsigned number)
     long before = rig_hits(rig);
     (void)snprintf(rule, sizeof(rule), "%s %s %s %u", f->operation, f->kind, f->what, f->times);
     rig_rule(rig, rule);
-    pthread_t timer;
+    pthread_t timer = pthread_self();
     if (f->outcome == IS_TOLD)
         must(pthread_create(&timer, NULL, cancel_later, lib), "thread", NULL);
     const uint64_t last = 60;

@@ -42,7 +42,8 @@ void round_fault(struct round *r, enum fault f, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(r->text + used, sizeof(r->text) - used - 1, fmt, ap);
     va_end(ap);
-    strcat(r->text, "\n");
+    used = strlen(r->text);
+    (void)snprintf(r->text + used, sizeof(r->text) - used, "\n");
 }
 
 static void make_dir(const struct round *r, const char *name)
