@@ -175,6 +175,17 @@ static size_t read_tape(struct round *r, unsigned i, bool loaded)
     return v;
 }
 
+/* The thread that finds it out says so when it has let go of the tape, which may be read by then. */
+static bool complains_soon(const struct round *r, unsigned i)
+{
+    for (unsigned ms = 0; ms < 2000; ms += 10) {
+        if (process_complained(r, i))
+            return true;
+        (void)usleep(10000);
+    }
+    return false;
+}
+
 void round_load(struct round *r, unsigned i)
 {
     struct gateway *g = &r->g[i];
@@ -187,7 +198,7 @@ void round_load(struct round *r, unsigned i)
     } else {
         g->at = read_tape(r, i, true);
     }
-    if (old && g->pid && !process_complained(r, i))
+    if (old && g->pid && !complains_soon(r, i))
         round_fault(r, FAULT_SILENT, "gateway %u is older than the bucket, and does not say so", i);
 }
 
