@@ -83,6 +83,12 @@ int planner_push(struct planner *p, void *handle, uint64_t object, const void *d
     return 0;
 }
 
+void planner_pass(struct planner *p, const void *data, uint32_t len)
+{
+    INVARIANT(!p->head);
+    pbs_stream_block(&p->stream, data, len);
+}
+
 void planner_reset(struct planner *p)
 {
     pbs_stream_reset(&p->stream);

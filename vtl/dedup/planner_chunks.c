@@ -128,8 +128,8 @@ static void on_bytes(void *arg, uint32_t offset, const uint8_t *data, uint32_t l
     struct chunk *c = p->open;
     if (!c || c->state != CHUNK_OPEN)
         return; /* out of memory, or decided already */
-    if (chunk_hash_bytes(p->hash, data, len) || !add_span(p->fed, c, offset, len))
-        c->state = CHUNK_NONE;
+    if (!p->fed || chunk_hash_bytes(p->hash, data, len) || !add_span(p->fed, c, offset, len))
+        c->state = CHUNK_NONE; /* also if some of it is in a block that was only passed */
     c->length += len;
 }
 

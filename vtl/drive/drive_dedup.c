@@ -17,12 +17,7 @@
 static void find(void *arg, const uint8_t id[SEG_CHUNK_ID], uint32_t length, bool again, struct chunk_places *out)
 {
     const struct drive *d = arg;
-    unsigned n = 0;
     chunk_index_find(d->eng->chunks, id, length, again, out);
-    for (unsigned i = 0; i < out->n; i++) /* a tape does not lean on itself */
-        if (memcmp(out->place[i].source.cartridge, cartridge_id(d->c), sizeof(out->place[i].source.cartridge)) != 0)
-            out->place[n++] = out->place[i];
-    out->n = n;
 }
 
 static bool may_use(void *arg, const struct seg_source *s)
@@ -33,12 +28,18 @@ static bool may_use(void *arg, const struct seg_source *s)
 
 /* ---- what the queue asks ---- */
 
+/* Since the queue was empty there is one key, or none. */
+static void set_key(struct drive *d, const struct seg_key *key)
+{
+    if (!d->planner_keyed)
+        (void)planner_key(d->planner, key ? key->key : NULL);
+    d->planner_keyed = true;
+}
+
 bool drive_plan(void *arg, struct behind_block *b, const struct seg_key *key)
 {
     struct drive *d = arg;
-    if (!d->planner_keyed) /* since the queue was empty there is one key, or none */
-        (void)planner_key(d->planner, key ? key->key : NULL);
-    d->planner_keyed = true;
+    set_key(d, key);
     return !planner_push(d->planner, b, b->object, b->data, b->len);
 }
 
@@ -98,14 +99,27 @@ uint64_t drive_dedup_room(const struct drive *d)
     return d->eng->chunks ? config.window : 0;
 }
 
+void drive_dedup_passed(struct drive *d, const void *block, uint32_t len, const struct seg_key *key)
+{
+    if (!d->streaming || !d->planner || !drive_dedups(d))
+        return;
+    set_key(d, key);
+    planner_pass(d->planner, block, len);
+}
+
 bool drive_dedup_begin(struct drive *d)
 {
     static const struct planner_ops ops = {.find = find, .may_use = may_use};
     const struct planner_config config = PLANNER_DEFAULTS;
     if (!drive_dedups(d))
         return false;
+    if (d->planner && d->planner_mount != d->medium_changes) {
+        planner_free(d->planner);
+        d->planner = NULL;
+    }
     if (!d->planner)
         d->planner = planner_new(&config, &ops, d);
+    d->planner_mount = d->medium_changes;
     if (d->planner)
         planner_reset(d->planner);
     d->planner_keyed = false;

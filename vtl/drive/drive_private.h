@@ -34,6 +34,7 @@ struct drive {
     struct seg_packer *packer;  /* made when it is first used, as is behind */
     struct planner *planner;    /* likewise; used by the queue's threads, and by others while it is empty */
     bool planner_keyed;         /* likewise: it knows the key of what is queued */
+    uint64_t planner_mount;     /* likewise: its medium_changes: what it knows of sources is for one cartridge only */
     uint64_t ask_again_at;      /* ticks; the queue's threads' */
     bool streaming;             /* the last operation was a WRITE: the next block may be queued */
     struct tape_usage streamed; /* since then; not counted yet */
@@ -148,6 +149,8 @@ int drive_put_block(struct drive *d, const struct seg_packed *b, const atomic_bo
 bool drive_dedups(const struct drive *d);
 /* The queue is empty, and what comes next does not follow what was written. Are its blocks planned? */
 bool drive_dedup_begin(struct drive *d);
+/* A block was written through, and blocks that follow it are planned: they can be read only with it. */
+void drive_dedup_passed(struct drive *d, const void *block, uint32_t len, const struct seg_key *key);
 /* Bytes of blocks that are held back by it, at most. */
 uint64_t drive_dedup_room(const struct drive *d);
 bool drive_plan(void *self, struct behind_block *b, const struct seg_key *key); /* struct behind_ops */

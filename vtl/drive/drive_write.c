@@ -90,6 +90,7 @@ static enum tape_result write_through(struct drive *d, const void *block, uint32
     if (result != TAPE_OK && result != TAPE_EARLY_WARNING)
         return nothing_cut(d, used, result);
     drive_stream_begin(d);
+    drive_dedup_passed(d, block, len, encrypt ? &key : NULL);
     return result;
 }
 
