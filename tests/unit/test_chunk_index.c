@@ -201,6 +201,27 @@ static void a_chunk_on_several_tapes_is_found_on_all(void **state)
     assert_int_equal(places(r->x, 7, false), 2);
 }
 
+/* What nobody may copy from hides nothing: the same chunks of another tape are found. */
+static void what_is_avoided_is_looked_for_elsewhere(void **state)
+{
+    struct rig *r = *state;
+    put(r->x, 1, 3);
+    assert_int_equal(places(r->x, 3 * PER_SEGMENT, false), 1);
+    put(r->x, 2, 3); /* which is on disk only */
+    struct seg_source s = source(1, 3);
+    chunk_index_avoid(r->x, &s, 60000);
+    assert_int_equal(places(r->x, 3 * PER_SEGMENT, false), 1);
+    struct chunk_places p = {0};
+    uint8_t id[SEG_CHUNK_ID];
+    id_of(3 * PER_SEGMENT + 1, id);
+    chunk_index_find(r->x, id, LENGTH, false, &p);
+    assert_int_equal(p.n, 1);
+    assert_int_equal(p.place[0].source.cartridge[0], 2);
+    chunk_places_free(&p);
+    chunk_index_avoid(r->x, &s, 0);
+    assert_int_equal(places(r->x, 3 * PER_SEGMENT + 1, false), 2);
+}
+
 static void what_is_dropped_is_not_found(void **state)
 {
     struct rig *r = *state;
@@ -438,6 +459,7 @@ int main(void)
         TEST(one_lookup_brings_its_neighbours),
         TEST(a_chunk_on_several_tapes_is_found_on_all),
         TEST(what_is_dropped_is_not_found),
+        TEST(what_is_avoided_is_looked_for_elsewhere),
         TEST(a_segment_that_is_put_again_is_replaced),
         TEST(a_segment_without_chunks_is_known),
         TEST(hooks_are_few_and_enough),

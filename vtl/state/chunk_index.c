@@ -195,6 +195,13 @@ int chunk_index_drop_cartridge(struct chunk_index *x, const uint8_t cartridge[16
     return rc;
 }
 
+void chunk_index_avoid(struct chunk_index *x, const struct seg_source *s, unsigned ms)
+{
+    lock_take(&x->lock);
+    chunk_memory_avoid(x->memory, s, clock_ms() + ms);
+    lock_release(&x->lock);
+}
+
 /* ---- lookups ---- */
 
 /* Into memory: a segment by its row, or (row 0) by its name. */

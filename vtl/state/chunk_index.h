@@ -38,6 +38,9 @@ int chunk_index_drop(struct chunk_index *x, const uint8_t cartridge[16], const s
 /* All segments of the cartridge; a thousand at a time, between which others get their turn. */
 int chunk_index_drop_cartridge(struct chunk_index *x, const uint8_t cartridge[16]);
 
+/* Nothing can be copied from that segment now: for so long nothing is found in it, and what it has is looked for elsewhere. */
+void chunk_index_avoid(struct chunk_index *x, const struct seg_source *s, unsigned ms);
+
 /* Adds to *out where the chunk of this id and length, or parts of it, are. in_memory: looks at the lists in memory only.
  * What cannot be read is not found. */
 void chunk_index_find(struct chunk_index *x, const uint8_t id[SEG_CHUNK_ID], uint32_t length, bool in_memory,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/le.h"
 
 #define ROW_BUCKETS 4096u
@@ -22,7 +23,8 @@ struct list {
     struct list *newer, *older; /* use */
     struct chunk_row row;       /* list: this one's */
     uint64_t size;
-    bool was_found; /* something in it */
+    bool was_found;       /* something in it */
+    uint64_t avoid_until; /* clock_ms(); 0: it is not avoided */
     size_t n;
     struct ref refs[];
 };
@@ -193,6 +195,8 @@ void chunk_memory_find(struct chunk_memory *m, const uint8_t id[SEG_CHUNK_ID], u
         struct list *l = r->list;
         struct chunk_entry e;
         size_t at = r->at;
+        if (l->avoid_until && clock_ms() < l->avoid_until)
+            continue;
         if (memcmp((const uint8_t *)l->row.list + at, id, SEG_CHUNK_ID) != 0 ||
             chunk_list_next(l->row.list, l->row.len, &at, &e) <= 0 || e.chunk_length != length)
             continue;
@@ -204,6 +208,14 @@ void chunk_memory_find(struct chunk_memory *m, const uint8_t id[SEG_CHUNK_ID], u
             *fresh = &l->row;
         }
     }
+}
+
+/* Rare: whoever is refused a source remembers it himself. */
+void chunk_memory_avoid(struct chunk_memory *m, const struct seg_source *s, uint64_t until_ms)
+{
+    for (struct list *l = m->newest; l; l = l->older)
+        if (seg_source_same(&l->row.s, s))
+            l->avoid_until = until_ms;
 }
 
 uint64_t chunk_memory_bytes(const struct chunk_memory *m)

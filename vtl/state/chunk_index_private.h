@@ -29,6 +29,8 @@ bool chunk_memory_has(const struct chunk_memory *m, int64_t row);
  * NULL at the call, and stays so if there is none; with fresh NULL it is not asked for. */
 void chunk_memory_find(struct chunk_memory *m, const uint8_t id[SEG_CHUNK_ID], uint32_t length,
                        struct chunk_places *out, const struct chunk_row **fresh);
+/* Nothing is found in that segment's list, if it is in memory, before clock_ms() is that. */
+void chunk_memory_avoid(struct chunk_memory *m, const struct seg_source *s, uint64_t until_ms);
 uint64_t chunk_memory_bytes(const struct chunk_memory *m);
 
 /* ---- chunk_index_rows.c: the tables; the lock is held. 0 or a negative errno; -EUCLEAN: the file is damaged ---- */
