@@ -237,8 +237,8 @@ static void no_lean_of_or_on_who_is_fenced(void **state)
     assert_int_equal(lean_on(t, &s), -ESTALE);
 }
 
-/* Whoever deletes looks behind the transaction that made it garbage. */
-static void nothing_leans_on_garbage(void **state)
+/* Whoever deletes looks behind the transaction that made it garbage: what nobody leans on then is deleted. */
+static void nobody_is_the_first_to_lean_on_garbage(void **state)
 {
     struct two *t = *state;
     struct seg_source s = source(t, 1);
@@ -247,6 +247,32 @@ static void nothing_leans_on_garbage(void **state)
     assert_int_equal(lean_on(t, &s), -ESTALE);
     s = source(t, 0);
     must(t, lean_on(t, &s));
+}
+
+static int lean_of(struct two *t, int64_t leaner, uint64_t number, const struct seg_source *s)
+{
+    return db_lean_add(t->db, leaner, &(struct seg_id){9, WRITER, number}, 0, s);
+}
+
+/* It stays for the first, and so it does for the second, which may be the tape that had it. */
+static void who_leans_on_garbage_already_is_followed_by_others(void **state)
+{
+    struct two *t = *state;
+    struct seg_source s = source(t, 1), other = s;
+    list(t, 5);
+    must(t, lean_on(t, &s));
+    must(t, db_change(t->db, &t->a, &(struct db_change){.truncate = true, .object = 10}));
+    assert_int_equal(db_is_source(t->db, &s), 0);
+    other.crc++; /* another object than the one that is leaned on */
+    assert_int_equal(lean_of(t, t->b.rowid, 2, &other), -ESTALE);
+    must(t, lean_of(t, t->b.rowid, 2, &s));
+    must(t, lean_of(t, t->a.rowid, 3, &s));
+    t->b.fenced = DB_FENCED_STALE; /* what it had does not count */
+    must(t, db_cartridge_update(t->db, &t->b));
+    assert_int_equal(lean_of(t, t->a.rowid, 4, &s), 0); /* but that of the tape itself does */
+    t->a.fenced = DB_FENCED_STALE;
+    must(t, db_cartridge_update(t->db, &t->a));
+    assert_int_equal(lean_of(t, t->a.rowid, 5, &s), -ESTALE);
 }
 
 /* ---- lasting ---- */
@@ -362,7 +388,7 @@ static void what_is_leaned_on_is_told_once(void **state)
     list(t, 5);
     must(t, lean_on(t, &s));
     must(t, db_lean_add(t->db, t->b.rowid, &(struct seg_id){9, WRITER, 2}, 0, &s)); /* by two segments */
-    must(t, db_leaned_on(t->db, "OLD001L8", found_id, &f));
+    must(t, db_leaned_on(t->db, "OLD001L8", 0, found_id, &f));
     assert_int_equal(f.n, 1);
     assert_int_equal(seg_id_compare(&f.last, &s.id), 0);
     f.n = 0;
@@ -388,7 +414,7 @@ static void what_a_fenced_cartridge_had_holds_nothing_up(void **state)
     must(t, lean_on(t, &s));
     t->b.fenced = DB_FENCED_STALE;
     must(t, db_cartridge_update(t->db, &t->b));
-    must(t, db_leaned_on(t->db, "OLD001L8", found_id, &f));
+    must(t, db_leaned_on(t->db, "OLD001L8", 0, found_id, &f));
     assert_int_equal(f.n, 0);
 }
 
@@ -426,7 +452,8 @@ int main(void)
         T(only_what_the_head_names_is_a_source),
         T(only_the_segment_that_is_meant_is_a_source),
         T(no_lean_of_or_on_who_is_fenced),
-        T(nothing_leans_on_garbage),
+        T(nobody_is_the_first_to_lean_on_garbage),
+        T(who_leans_on_garbage_already_is_followed_by_others),
         T(who_is_in_the_last_head_no_more_leans_no_more),
         T(a_lean_lasts_until_the_object_that_leans_is_gone),
         T(a_lean_of_an_open_segment_goes_with_it),

@@ -374,6 +374,77 @@ static void an_overwrite_leaves_what_is_leaned_on(void **state)
     config_free(c);
 }
 
+/* Written over, it copies out of what it had; that stays as long as it is needed, for itself and after a rebuild, and is none of
+ * a tape that is removed. */
+static void a_tape_leans_on_what_it_had_before_it_was_written_over(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct errtext err = {""};
+    struct seg_source had = source(lib, 1), other = source(lib, 0);
+    struct cartridge *a = tape(lib, OLD);
+    move(lib, SLOT, DRIVE);
+    assert_int_equal(library_drive_ops()->space_end_of_data(library_drive(lib, 0), &never), TAPE_OK);
+    assert_int_equal(write_id(library_drive(lib, 0), 600), TAPE_OK);
+    assert_int_equal(cartridge_lend(a, a, &err), 0);
+    lock_take(&a->lock);
+    assert_int_equal(cartridge_lean(a, &had), -ESTALE); /* never on what it holds */
+    lock_release(&a->lock);
+    move(lib, DRIVE, SLOT);
+    flush_remote(lib);
+    move(lib, SLOT, DRIVE);
+    assert_true(cartridge_holds(a, &had.id));
+    assert_int_equal(write_id(library_drive(lib, 0), 700), TAPE_OK); /* over all of it */
+    assert_false(cartridge_holds(a, &had.id));
+    assert_int_equal(cartridge_lend(a, a, &err), 0);
+    lock_take(&a->lock);
+    assert_int_equal(cartridge_lean(a, &had), 0);
+    lock_release(&a->lock);
+    assert_int_equal(write_id(library_drive(lib, 0), 701), TAPE_OK);
+    move(lib, DRIVE, SLOT);
+    flush_remote(lib);
+    (void)gc(lib, OLD);
+    assert_true(is_there(&had));
+    assert_false(is_there(&other));
+    close_library(lib);
+    struct vtl_config *two = config("two", "remote", "16M"); /* with nothing but the bucket */
+    rebuild_library(two);
+    lib = open_library(two);
+    (void)gc(lib, OLD);
+    assert_true(is_there(&had));
+    write_blocks(lib, SLOT, 800, 2); /* over that, too */
+    (void)gc(lib, OLD);
+    (void)gc(lib, OLD);
+    assert_false(is_there(&had));
+    close_library(lib);
+    config_free(two);
+    config_free(c);
+}
+
+static void a_tape_that_leans_on_itself_is_removed_without_a_trace(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct errtext err = {""};
+    struct seg_source had = source(lib, 1);
+    struct cartridge *a = tape(lib, OLD);
+    move(lib, SLOT, DRIVE);
+    assert_int_equal(write_id(library_drive(lib, 0), 700), TAPE_OK);
+    assert_int_equal(cartridge_lend(a, a, &err), 0);
+    lock_take(&a->lock);
+    assert_int_equal(cartridge_lean(a, &had), 0);
+    lock_release(&a->lock);
+    assert_int_equal(write_id(library_drive(lib, 0), 701), TAPE_OK);
+    move(lib, DRIVE, SLOT);
+    flush_remote(lib);
+    json_decref(call(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-remove", "barcode", OLD, "force", 1)));
+    assert_int_equal(segments_of(OLD), 0);
+    close_library(lib);
+    config_free(c);
+}
+
 static void who_leans_no_more_is_not_listed_in_the_next_head(void **state)
 {
     (void)state;
@@ -895,6 +966,8 @@ int main(void)
         T(the_independent_reader_finds_leans_and_leaners),
         T(what_waits_in_the_spool_is_pending_in_the_first_head_of_the_next_run),
         T(an_overwrite_leaves_what_is_leaned_on),
+        T(a_tape_leans_on_what_it_had_before_it_was_written_over),
+        T(a_tape_that_leans_on_itself_is_removed_without_a_trace),
         T(who_leans_no_more_is_not_listed_in_the_next_head),
         T(a_rebuilt_state_knows_what_leans),
         T(verify_s_result_names_each_tape_that_a_bad_object_hurts),

@@ -152,6 +152,8 @@ uint64_t cartridge_bytes_before(struct cartridge *c, uint64_t object);
 int cartridge_segment_of(struct cartridge *c, uint64_t object, struct seg_ref *ref, size_t *number);
 /* By number; ref->size 0: it is open. False: there are not so many. */
 bool cartridge_segment(struct cartridge *c, size_t number, struct seg_ref *ref);
+/* Is it one of the tape's as it is now? */
+bool cartridge_holds(struct cartridge *c, const struct seg_id *id);
 /* Is its object in the store? */
 bool cartridge_is_stored(struct cartridge *c, const struct seg_id *id);
 /* The record of an object of the open segment, read from its file to *buf, which grows (realloc). -ENOENT: it is not
@@ -183,7 +185,7 @@ enum cartridge_owner cartridge_want_claim(struct cartridge *c, bool *failing);
 
 /* The leaner may copy out of the source, once this returned 0: a committed head of the source lists it. -EAGAIN: the workers
  * are at it, or at the claim of one of the two; ask again when the engine progressed. -EROFS: one of them is fenced.
- * -EBUSY: the source is being written over. -ESTALE: they are the same. *err: where it is none of these. Asked again for
+ * -EBUSY: the source is being written over. They may be the same: of itself, only what it had before it was written over can be leaned on. *err: where it is none of these. Asked again for
  * each mount of the leaner, and when cartridge_lean says -ESTALE. */
 int cartridge_lend(struct cartridge *source, struct cartridge *leaner, struct errtext *err);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* commit.c: a cartridge's state into a head, and what no head names out of the store. */
 #include "vtl/cartridge/commit_private.h"
+#include "vtl/state/chunk_index.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -333,6 +334,17 @@ static int ask_kept(struct cartridge *c, const struct obj_call *call, struct err
     return rc;
 }
 
+/* What is deleted is no source any more. The index is a cache: what of it cannot be dropped is refused when it is found. */
+static void drop_chunks(struct cartridge *c, const char *const *keys, size_t n)
+{
+    for (size_t i = 0; c->eng->chunks && i < n; i++) {
+        const char *name = strstr(keys[i], "/seg/");
+        struct seg_id id;
+        if (name && seg_id_parse(name + strlen("/seg/"), &id))
+            (void)chunk_index_drop(c->eng->chunks, c->row.id, &id);
+    }
+}
+
 int commit_garbage(struct cartridge *c, const struct obj_call *call, struct errtext *err)
 {
     const char *keys[GARBAGE_BATCH];
@@ -349,6 +361,8 @@ int commit_garbage(struct cartridge *c, const struct obj_call *call, struct errt
         rc = c->eng->store->ops->del(c->eng->store, keys, del, call, err);
     if (del && !rc && (rc = db_garbage_done(c->eng->db, c->row.rowid, keys, del)))
         errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
+    if (!rc)
+        drop_chunks(c, keys, del);
     lock_take(&c->lock);
     if (!rc)
         c->doomed_next += n;

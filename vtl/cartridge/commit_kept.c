@@ -3,8 +3,9 @@
  * commit_kept.c: which of a cartridge's segments others lean on, so that they stay though no head of its own names them.
  *
  * Asked at the moment of deletion, and nowhere else. What is to be deleted is garbage by then: its row went, with a
- * transaction of the state, before the leans are looked at, and a lean is added only to what has a row (db_lean_add). So no
- * lean on it can come later, and those that are there are all there will be. That goes for the cartridges of this state.
+ * transaction of the state, before the leans are looked at, and a lean is added only to what has a row, or is leaned on
+ * already (db_lean_add). So what nobody leans on then, nobody will. A tape may lean on what it had itself before it was written
+ * over. That goes for the cartridges of this state.
  * Others lean on what a head of this cartridge named when this gateway took it over, if that head, or one below, listed
  * them: of these the bucket is asked.
  */
@@ -184,7 +185,7 @@ static int ask(struct cartridge *c, struct kept *k, const struct head_leaner *l,
 }
 
 /* Those that need something stay in v, at its front. */
-int commit_kept_by(struct cartridge *c, struct head_leaner *v, size_t *n, struct kept **out,
+int commit_kept_by(struct cartridge *c, bool goes, struct head_leaner *v, size_t *n, struct kept **out,
                    const struct obj_call *call, struct errtext *err)
 {
     struct kept *k = calloc(1, sizeof(*k));
@@ -195,7 +196,7 @@ int commit_kept_by(struct cartridge *c, struct head_leaner *v, size_t *n, struct
     lock_take(&c->lock);
     k->mine = c->row.head;
     lock_release(&c->lock);
-    int rc = db_leaned_on(c->eng->db, c->row.barcode, add_id, k);
+    int rc = db_leaned_on(c->eng->db, c->row.barcode, goes ? c->row.rowid : 0, add_id, k);
     if (rc)
         errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
     for (size_t i = 0; !rc && i < *n; i++) {
@@ -254,7 +255,7 @@ int commit_kept(struct cartridge *c, bool tidy, struct kept **out, const struct 
     int state = commit_fill_leaners(c, &all);
     if (!state)
         state = commit_fill_leaners(c, &asked);
-    int rc = state ? state : commit_kept_by(c, asked.leaners, &asked.n_leaners, &k, call, err);
+    int rc = state ? state : commit_kept_by(c, false, asked.leaners, &asked.n_leaners, &k, call, err);
     if (!rc && tidy)
         rc = state = drop_others(c, &all, asked.leaners, asked.n_leaners);
     if (state)

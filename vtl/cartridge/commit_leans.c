@@ -91,9 +91,30 @@ int commit_fill_rest(struct cartridge *c, bool whole, struct head *h)
 
 /* ---- and when it comes to lean ---- */
 
+static bool holds(const struct cartridge *c, const struct seg_id *id)
+{
+    lock_assert_held(&c->lock);
+    for (size_t i = c->live.n_segs; i--;)
+        if (!seg_id_compare(&c->live.segs[i].id, id))
+            return true;
+    return false;
+}
+
+bool cartridge_holds(struct cartridge *c, const struct seg_id *id)
+{
+    lock_take(&c->lock);
+    bool is = holds(c, id);
+    lock_release(&c->lock);
+    return is;
+}
+
+/* A tape may lean on what it had before it was written over, though the state still has that until this segment is synced: it
+ * is garbage then, and kept for this lean. Never on what it holds: its segments would have to outlive each other. */
 int cartridge_lean(struct cartridge *c, const struct seg_source *s)
 {
     lock_assert_held(&c->lock);
+    if (!memcmp(s->cartridge, c->row.id, sizeof(s->cartridge)) && holds(c, &s->id))
+        return -ESTALE;
     if (c->open.state != OPEN_DIRTY && c->open.state != OPEN_SYNCED)
         return -EINVAL;
     return db_lean_add(c->eng->db, c->row.rowid, &c->open.id, c->rested, s);

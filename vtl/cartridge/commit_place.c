@@ -64,7 +64,7 @@ int commit_leave_place(struct cartridge *c, struct kept **out, const struct obj_
     if (rc)
         errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
     if (!rc)
-        rc = commit_kept_by(c, h.leaners, &h.n_leaners, &k, call, err);
+        rc = commit_kept_by(c, true, h.leaners, &h.n_leaners, &k, call, err);
     if (!rc && (k->n || k->all_before))
         rc = list_kept(c, k, &h, call, err);
     if (!rc && h.n_kept)
@@ -116,7 +116,7 @@ int commit_look_at_place(struct engine *e, struct head *h, bool tidy, bool *free
     int rc = c ? 0 : errtext_set(err, -ENOMEM, "%s: out of memory", h->barcode);
     if (c) {
         c->row.head = (struct seg_id){.epoch = 0}; /* all of it was written before */
-        rc = commit_kept_by(c, h->leaners, &h->n_leaners, &k, call, err);
+        rc = commit_kept_by(c, true, h->leaners, &h->n_leaners, &k, call, err);
     }
     *free_now = !rc && !k->n && !k->all_before;
     if (*free_now && tidy)

@@ -56,8 +56,9 @@ struct kept {
 /* Asks the state and, of cartridges that this gateway does not write, the bucket. Without the lock. tidy: who needs nothing
  * any more is not listed in the next head. kept_free. */
 int commit_kept(struct cartridge *c, bool tidy, struct kept **out, const struct obj_call *call, struct errtext *err);
-/* The same of those in v, whatever the state lists. Those that need something stay in v, *n of them. */
-int commit_kept_by(struct cartridge *c, struct head_leaner *v, size_t *n, struct kept **out,
+/* The same of those in v, whatever the state lists. Those that need something stay in v, *n of them. goes: the cartridge is
+ * removed, so what it leans on itself does not count. */
+int commit_kept_by(struct cartridge *c, bool goes, struct head_leaner *v, size_t *n, struct kept **out,
                    const struct obj_call *call, struct errtext *err);
 bool kept_has(const struct kept *k, const struct seg_id *id);
 

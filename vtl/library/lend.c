@@ -14,6 +14,7 @@
  * a while nobody waits again: a store that does not answer must not slow down who writes (I6). */
 #define LEND_MS 10000
 #define HASTE_MS 60000
+#define AVOID_MS 60000 /* what cannot be copied from is not looked at so long */
 #define PATH_SIZE 4200
 
 static int count(void *arg, const char *barcode)
@@ -49,8 +50,10 @@ static int try_once(struct library *lib, struct cartridge *c, const struct seg_s
     struct cartridge *source = library_cartridge(lib, s->barcode);
     lock_release(&lib->lock);
     int rc = -ESTALE;
-    if (source && source != c && !memcmp(cartridge_id(source), s->cartridge, sizeof(s->cartridge)) &&
-        is_whole(source) && !has_enough(lib, s))
+    if (source == c && (cartridge_holds(c, &s->id) || db_is_source(lib->eng.db, s)))
+        source = NULL; /* of itself, only what it had before it was written over */
+    if (source && !memcmp(cartridge_id(source), s->cartridge, sizeof(s->cartridge)) && is_whole(source) &&
+        !has_enough(lib, s))
         rc = cartridge_lend(source, c, &err);
     rwlock_release(&lib->tapes_lock);
     return rc;
@@ -67,6 +70,8 @@ bool library_may_copy(void *arg, struct cartridge *c, const struct seg_source *s
         bool over = clock_ms() >= until;
         if (rc == -EAGAIN && over)
             atomic_store(&lib->lend_hasty_until, clock_ms() + HASTE_MS);
+        if (rc && rc != -EAGAIN && lib->eng.chunks) /* the same chunks may be elsewhere, too */
+            chunk_index_avoid(lib->eng.chunks, s, AVOID_MS);
         if (rc != -EAGAIN || over || hasty || atomic_load(&lib->stop) || atomic_load(&lib->no_waiting))
             return !rc;
         progress_wait(&lib->eng.progress, seen, 200);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* tapes.c: making and removing cartridges. */
 #include "vtl/library/tapes.h"
+#include "vtl/state/chunk_index.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -434,6 +435,8 @@ json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext 
     lock_release(&lib->lock);
     library_drop_cartridge(lib, c);
     cartridge_drop_backlog(c);
+    if (lib->eng.chunks)
+        (void)chunk_index_drop_cartridge(lib->eng.chunks, cartridge_id(c)); /* a cache */
     spool_remove_all(lib->eng.spool, barcode);
     json_t *answer = json_pack("{s:s, s:b}", "removed", barcode, "kept", (int)kept);
     cartridge_free(c);

@@ -157,17 +157,21 @@ int db_garbage_done(struct db *db, int64_t cartridge, const char *const *keys, s
 
 /* Segment, of the cartridge with that rowid, is about to copy out of the source. In the state when this returns 0, also
  * if it was before. -ESTALE: not this source, or not now: it must be a live STORED row, among those that its cartridge's
- * last committed head names, of the same size and CRC; neither cartridge is fenced; and that head lists the leaner, as of
- * this run of its gateway, with n not below rested: the last head that the leaner tried to put at rest in this run (0:
- * none), behind which it may not copy before it is listed anew. The leaner's segment needs no row yet. */
+ * last committed head names, of the same size and CRC; or garbage that a cartridge leans on already. Neither cartridge is fenced; and that head lists the leaner, if it is another one, as of this run of
+ * its gateway, with n not below rested: the last head that the leaner tried to put at rest in this run (0: none), behind
+ * which it may not copy before it is listed anew. The leaner's segment needs no row yet. */
 int db_lean_add(struct db *db, int64_t leaner, const struct seg_id *segment, uint64_t rested,
                 const struct seg_source *s);
+/* Is it such a segment, whoever may lean on it? 0, or -ESTALE. */
+int db_is_source(struct db *db, const struct seg_source *s);
 typedef int (*db_lean_fn)(void *arg, const struct seg_id *segment, const struct seg_source *s);
 /* What a cartridge leans on, in order of its segments' names. segment: only this one's; NULL: all. */
 int db_leans(struct db *db, int64_t cartridge, const struct seg_id *segment, db_lean_fn fn, void *arg);
 int db_has_leans(struct db *db, int64_t cartridge, bool *has);
-/* Segments below that barcode's keys that cartridges of this state lean on which are not fenced; in order of their names. */
-int db_leaned_on(struct db *db, const char *barcode, int (*fn)(void *arg, const struct seg_id *id), void *arg);
+/* Segments below that barcode's keys that cartridges of this state lean on which are not fenced, but for the one with the
+ * rowid but (0: all); in order of their names. */
+int db_leaned_on(struct db *db, const char *barcode, int64_t but, int (*fn)(void *arg, const struct seg_id *id),
+                 void *arg);
 /* Which cartridges of this state lean on a segment: their barcodes. */
 int db_leaners_of(struct db *db, const char *barcode, const struct seg_id *id,
                   int (*fn)(void *arg, const char *barcode), void *arg);

@@ -4,8 +4,9 @@
  *
  *  1. A lean row is there before the first copy is in a file, and goes with the last of what could name the segment that
  *     leans: its row, and the garbage row of its object, which the last head may still name.
- *  2. A lean is added only to a segment with a live STORED row, never to garbage. So whoever deletes garbage, and looks at
- *     the leans behind the transaction that made it garbage, sees all there will ever be.
+ *  2. A lean is added only to a segment with a live STORED row, or to garbage that somebody leans on already. So whoever
+ *     deletes garbage, and looks at the leans behind the transaction that made it garbage, deletes only what nobody will
+ *     ever lean on: without a first lean there is no second.
  *  3. Rows of a fenced cartridge tell what this gateway had, and hold nothing up: its leans are those of its heads.
  */
 #include <errno.h>
@@ -93,9 +94,8 @@ static int read_leaner(struct db *db, int64_t rowid, struct leaner *l)
     return !rc && sqlite3_column_int(st, 5) ? -ESTALE : rc;
 }
 
-/* The cartridge that is leaned on, and how many of its segments its head names. Not the leaner itself: its own segments
- * would have to outlive each other. */
-static int find_source(struct db *db, int64_t leaner, const struct seg_source *s, int64_t *rowid, uint64_t *named)
+/* The cartridge that is leaned on, and how many of its segments its head names. */
+static int find_source(struct db *db, const struct seg_source *s, int64_t *rowid, uint64_t *named)
 {
     DB_STMT st = db_prepare_summed(
         db, DB_CARTRIDGE, "SELECT rowid, commit_segs, fenced, sum IS %s FROM cartridge WHERE barcode=? AND id=?");
@@ -107,7 +107,7 @@ static int find_source(struct db *db, int64_t leaner, const struct seg_source *s
     *rowid = sqlite3_column_int64(st, 0);
     *named = number_at(st, 1);
     rc = db_check_row(db, st, 3, DB_CARTRIDGE, s->barcode);
-    return !rc && (sqlite3_column_int(st, 2) || *rowid == leaner) ? -ESTALE : rc;
+    return !rc && sqlite3_column_int(st, 2) ? -ESTALE : rc;
 }
 
 /* Does the last committed head of the source list the leaner, in this run of its gateway, and since it was last at rest? */
@@ -152,6 +152,57 @@ static int check_segment(struct db *db, int64_t source, uint64_t named, const st
     return rc ? rc : is ? 0 : -ESTALE;
 }
 
+/* What a fenced cartridge's rows say does not count. */
+#define COUNTS " NOT EXISTS (SELECT 1 FROM cartridge f WHERE f.rowid=l.cartridge AND f.fenced<>0)"
+
+static int check_leaned_on(struct db *db, const struct seg_source *s, const char *name)
+{
+    DB_STMT st = db_prepare_summed(db, DB_LEAN,
+                                   "SELECT sum IS %s FROM lean l WHERE s_barcode=? AND s_cartridge=? AND s_epoch=? AND "
+                                   "s_writer=? AND s_number=? AND size=? AND crc=? AND" COUNTS " LIMIT 1");
+    if (st) {
+        bind_whose(st, 1, s->barcode, s->cartridge);
+        bind_id(st, 3, &s->id);
+        sqlite3_bind_int64(st, 6, (int64_t)s->size);
+        sqlite3_bind_int64(st, 7, s->crc);
+    }
+    int rc = db_row(db, st);
+    return rc <= 0 ? rc ? rc : -ESTALE : db_check_row(db, st, 0, DB_LEAN, name);
+}
+
+/* What was cut or written over, and stays as somebody leans on it: so it does for one more. */
+static int check_kept(struct db *db, int64_t source, const struct seg_source *s)
+{
+    char name[SEG_NAME_SIZE], key[DB_KEY_SIZE];
+    seg_id_format(&s->id, name);
+    (void)snprintf(key, sizeof(key), "tapes/%s/seg/%s", s->barcode, name);
+    DB_STMT st = db_prepare_summed(db, DB_GARBAGE, "SELECT sum IS %s FROM garbage WHERE cartridge=? AND key=?");
+    if (st) {
+        sqlite3_bind_int64(st, 1, source);
+        sqlite3_bind_text(st, 2, key, -1, SQLITE_STATIC);
+    }
+    int rc = db_row(db, st);
+    if (rc <= 0)
+        return rc ? rc : -ESTALE;
+    rc = db_check_row(db, st, 0, DB_GARBAGE, key);
+    return rc ? rc : check_leaned_on(db, s, name);
+}
+
+static int check_usable(struct db *db, int64_t source, uint64_t named, const struct seg_source *s)
+{
+    int rc = check_segment(db, source, named, s);
+    return rc == -ESTALE ? check_kept(db, source, s) : rc;
+}
+
+int db_is_source(struct db *db, const struct seg_source *s)
+{
+    int64_t source = 0;
+    uint64_t named = 0;
+    db_enter(db);
+    int rc = find_source(db, s, &source, &named);
+    return db_leave(db, rc ? rc : check_usable(db, source, named, s));
+}
+
 int db_lean_insert(struct db *db, int64_t cartridge, const struct seg_id *segment, const struct seg_source *s)
 {
     DB_STMT st = db_prepare(db, "INSERT OR IGNORE INTO lean(cartridge, epoch, writer, number, s_barcode, s_cartridge,"
@@ -178,11 +229,11 @@ int db_lean_add(struct db *db, int64_t leaner, const struct seg_id *segment, uin
         return rc;
     rc = read_leaner(db, leaner, &l);
     if (!rc)
-        rc = find_source(db, leaner, s, &source, &named);
-    if (!rc)
+        rc = find_source(db, s, &source, &named);
+    if (!rc && source != leaner) /* whoever takes a tape over knows what it leans on itself */
         rc = check_listed(db, source, &l, rested);
     if (!rc)
-        rc = check_segment(db, source, named, s);
+        rc = check_usable(db, source, named, s);
     if (!rc)
         rc = db_lean_insert(db, leaner, segment, s);
     return db_end(db, rc);
@@ -275,19 +326,19 @@ int db_has_leans(struct db *db, int64_t cartridge, bool *has)
     return db_leave(db, db_any_lean(db, cartridge, has));
 }
 
-/* What a fenced cartridge's rows say does not count. */
-#define COUNTS " NOT EXISTS (SELECT 1 FROM cartridge f WHERE f.rowid=l.cartridge AND f.fenced<>0)"
-
-static int each_leaned_on(struct db *db, const char *barcode, int (*fn)(void *arg, const struct seg_id *id), void *arg)
+static int each_leaned_on(struct db *db, const char *barcode, int64_t but,
+                          int (*fn)(void *arg, const struct seg_id *id), void *arg)
 {
-    DB_STMT st =
-        db_prepare_summed(db, DB_LEAN,
-                          "SELECT s_epoch, s_writer, s_number, sum IS %s FROM lean l WHERE s_barcode=? AND" COUNTS
-                          " ORDER BY s_epoch, s_writer, s_number");
+    DB_STMT st = db_prepare_summed(
+        db, DB_LEAN,
+        "SELECT s_epoch, s_writer, s_number, sum IS %s FROM lean l WHERE s_barcode=? AND cartridge<>? AND" COUNTS
+        " ORDER BY s_epoch, s_writer, s_number");
     struct seg_id last = {.epoch = 0};
     int rc;
-    if (st)
+    if (st) {
         sqlite3_bind_text(st, 1, barcode, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(st, 2, but);
+    }
     while ((rc = db_row(db, st)) > 0) {
         struct seg_id id = id_at(st, 0);
         char name[SEG_NAME_SIZE];
@@ -302,10 +353,11 @@ static int each_leaned_on(struct db *db, const char *barcode, int (*fn)(void *ar
     return rc;
 }
 
-int db_leaned_on(struct db *db, const char *barcode, int (*fn)(void *arg, const struct seg_id *id), void *arg)
+int db_leaned_on(struct db *db, const char *barcode, int64_t but, int (*fn)(void *arg, const struct seg_id *id),
+                 void *arg)
 {
     db_enter(db);
-    return db_leave(db, each_leaned_on(db, barcode, fn, arg));
+    return db_leave(db, each_leaned_on(db, barcode, but, fn, arg));
 }
 
 static int each_leaner_of(struct db *db, const char *barcode, const struct seg_id *id,
