@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* speed.c: one timed run over iSCSI, one command at a time: writing and reading, the same for a tape and for a disk;
  * and what else of a library is timed. */
+#include <dirent.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <iscsi/iscsi.h>
 #include <iscsi/scsi-lowlevel.h>
@@ -19,6 +24,7 @@ static const char usage[] =
     "       speed PORTAL TARGET LUN elements TIMES\n"
     "       speed PORTAL TARGET LUN locate FILE [BLOCK]\n"
     "       speed PORTAL TARGET LUN tape|disk write|encrypt|read noise|text TOTAL BLOCK [TRACE]\n"
+    "       speed PORTAL TARGET LUN tape|disk write|read files DIRECTORY BLOCK [TRACE]\n"
     "move: MOVE MEDIUM from one element address to another; prints the milliseconds until it ended and, with "
     "DRIVE_LUN,\n"
     "that drive is ready.\n"
@@ -30,7 +36,10 @@ static const char usage[] =
     "(10^6 bytes a second; a write ends when the target says that it is safe), the median, 99.9th percentile and\n"
     "maximum of the time of one command in microseconds, and the times of the clock. encrypt: the same as write, with "
     "a\n"
-    "key set. TRACE: a file for lines \"BEGIN END BYTES\".\n";
+    "key set. TRACE: a file for lines \"BEGIN END BYTES\". files: the directory's, in order, each as a file on tape; "
+    "what is "
+    "read\n"
+    "must be the same.\n";
 
 enum { DISK_SECTOR = 512, TIMEOUT_S = 300 };
 enum way { NO_DATA, FROM_TARGET, TO_TARGET };
@@ -39,6 +48,11 @@ struct run {
     struct iscsi_context *iscsi;
     int lun;
     bool tape, write, text, encrypt;
+    struct source {
+        uint8_t *data;
+        size_t size;
+    } * files; /* NULL: made-up data */
+    size_t n_files;
     FILE *trace; /* or NULL */
     uint64_t total;
     uint32_t block;
@@ -180,6 +194,76 @@ static void trace(struct run *r, size_t done, bool last)
         fprintf(r->trace, "%.6f %.6f %zu\n", from, t, (done - at) * r->block);
     from = t;
     at = done;
+}
+
+static int no_dots(const struct dirent *e)
+{
+    return e->d_name[0] != '.';
+}
+
+/* All of them, in memory before the clock runs. total: of whole blocks. */
+static void map_files(struct run *r, const char *dir)
+{
+    struct dirent **names;
+    int n = scandir(dir, &names, no_dots, alphasort);
+    if (n <= 0 || !(r->files = calloc((size_t)n, sizeof(*r->files))))
+        fail(dir, "no files there");
+    for (int i = 0; i < n; i++) {
+        char path[4200];
+        struct stat st;
+        (void)snprintf(path, sizeof(path), "%s/%s", dir, names[i]->d_name);
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0 || fstat(fd, &st) || !st.st_size || (size_t)st.st_size % r->block)
+            fail(path, "must be a file of whole blocks");
+        void *data = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+        if (data == MAP_FAILED)
+            fail(path, "cannot be mapped");
+        r->files[r->n_files++] = (struct source){data, (size_t)st.st_size};
+        r->total += (uint64_t)st.st_size;
+        close(fd);
+        free(names[i]);
+    }
+    free(names);
+}
+
+/* Between files on tape: writes a filemark, which nobody waits for, or reads over one. */
+static void next_file(struct run *r, uint8_t *buf)
+{
+    const uint8_t filemark[6] = {0x10, 1, 0, 0, 1};
+    uint8_t read[6] = {0x08};
+    int key = 0;
+    put_be24(read + 2, r->block);
+    if (r->tape && r->write)
+        must(r, "WRITE FILEMARKS", filemark, 6, NO_DATA, NULL, 0);
+    else if (r->tape && (command(r, "READ", read, 6, FROM_TARGET, buf, r->block, &key) || key != SCSI_SENSE_NO_SENSE))
+        fail("READ", "there should be a filemark");
+}
+
+static void timed_files(struct run *r)
+{
+    uint8_t *buf = malloc(r->block);
+    uint64_t at = 0;
+    if (!buf)
+        fail("memory", "not enough");
+    ready(r);
+    to_start(r);
+    trace(r, 0, false);
+    double clock = now(CLOCK_REALTIME), began = now(CLOCK_MONOTONIC);
+    for (size_t f = 0; f < r->n_files; f++) {
+        for (size_t i = 0; i < r->files[f].size; i += r->block, at += r->block) {
+            transfer(r, at, r->write ? r->files[f].data + i : buf);
+            if (!r->write && r->tape && memcmp(buf, r->files[f].data + i, r->block) != 0)
+                fail("READ", "other bytes than those that were written");
+            trace(r, at / r->block + 1, false);
+        }
+        next_file(r, buf);
+    }
+    if (r->write)
+        finish_write(r);
+    double seconds = now(CLOCK_MONOTONIC) - began;
+    trace(r, at / r->block, true);
+    printf("%.1f 0 0 0 %.6f %.6f\n", (double)at / 1e6 / seconds, clock, clock + seconds);
+    free(buf);
 }
 
 static void timed_run(struct run *r)
@@ -330,15 +414,19 @@ static bool first_of(const char *a, const char *first, const char *second)
     return !strcmp(a, first);
 }
 
-/* tape|disk write|encrypt|read noise|text TOTAL BLOCK [TRACE] */
+/* tape|disk write|encrypt|read noise|text TOTAL BLOCK [TRACE], or files DIRECTORY BLOCK [TRACE] */
 static void take_run(struct run *r, int argc, char **a)
 {
     r->tape = first_of(a[0], "tape", "disk");
     r->encrypt = !strcmp(a[1], "encrypt");
     r->write = r->encrypt || first_of(a[1], "write", "read");
-    r->text = first_of(a[2], "text", "noise");
     r->block = (uint32_t)number(a[4], DISK_SECTOR, 8u << 20);
-    r->total = number(a[3], r->block, 1ull << 40);
+    if (!strcmp(a[2], "files") && !r->encrypt) {
+        map_files(r, a[3]);
+    } else {
+        r->text = first_of(a[2], "text", "noise");
+        r->total = number(a[3], r->block, 1ull << 40);
+    }
     if (r->block % DISK_SECTOR)
         fail(a[4], "must be a multiple of 512");
     if (argc == 6 && !(r->trace = fopen(a[5], "w")))
@@ -374,7 +462,7 @@ int main(int argc, char **argv)
         locate(&r, argv[5], argc > 6 ? argv[6] : NULL);
         break;
     default:
-        timed_run(&r);
+        r.files ? timed_files(&r) : timed_run(&r);
     }
     iscsi_logout_sync(r.iscsi);
     iscsi_destroy_context(r.iscsi);
