@@ -37,6 +37,8 @@ static const struct event_described table[EVENT_COUNT] = {
                           "look at the disk; repeat the job"},
     [EVENT_FENCED] = {"fenced", LOG_LEVEL_ERROR, "another gateway owns a cartridge, or a copy of this one does",
                       "s3vtl-tape-claim(1)"},
+    [EVENT_LOCK_BYPASSED] = {"lock-bypassed", LOG_LEVEL_WARNING,
+                             "somebody shortened a cartridge's governance lock, or took it off", "ask who"},
     [EVENT_COPY_SEEN] = {"copy-seen", LOG_LEVEL_WARNING, "another library, or a copy of this one, uses the same prefix",
                          "s3vtl-tape-claim(1)"},
     [EVENT_TAKEN_OVER] = {"taken-over", LOG_LEVEL_ERROR,

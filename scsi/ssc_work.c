@@ -24,7 +24,7 @@ void ssc_work_do(struct ssc_lun *ssc, struct scsi_request *rq, bool immed, enum 
     ssc_status(ssc, &st);
     if (st.write_protected) {
         ssc_end(rq, TAPE_WRITE_PROTECTED, 0);
-    } else if (st.worm && !ssc_at_end(&st)) {
+    } else if ((st.worm || st.locked) && !ssc_at_end(&st)) {
         ssc_end(rq, TAPE_WORM_OVERWRITE, 0);
     } else {
         ssc->work.run = run;

@@ -70,6 +70,7 @@ struct tape_status {
     uint8_t density; /* of the cartridge; 0 without one */
     bool write_protected;
     bool worm;
+    bool locked; /* only appending is allowed for now, as on a WORM medium */
     uint32_t partition;
     uint64_t object; /* host-visible position, buffered blocks included */
     uint64_t file;

@@ -110,7 +110,7 @@ class Head:
         what = f"head {name}"
         j = open_json(data, what)
         version = j.get("version")
-        need(version in (1, 2, 3), f"{what}: format version {version!r}; this reader knows versions 1 to 3")
+        need(version in (1, 2, 3, 4), f"{what}: format version {version!r}; this reader knows versions 1 to 4")
         crcs = min(version - 1, 1)  # how many of them a row has
         inside = format_name(j["epoch"], int(j["writer"], 16), j["n"])
         need(inside == name and j["barcode"] == barcode, f"{what}: says of itself that it is {inside} of {j['barcode']}")
@@ -133,7 +133,10 @@ class Head:
             self.segments.append(Segment(row[0], *values[:5], *values[6:]))
         self.filemarks = [tuple(numbers(row, 2, what)) for row in j["filemarks"]]
         self.leaners, self.removed, self.kept = [], False, []
-        if version == 3:
+        if version == 4:
+            lock = j["retention"]
+            need(lock["mode"] in ("governance", "compliance") and lock["until"] > 0, f"{what}: retention")
+        if version >= 3:
             self.take_leans(j, what)
 
     def take_leans(self, j, what):

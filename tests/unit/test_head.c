@@ -475,9 +475,9 @@ static void a_head_of_version_1_is_read(void **state)
 }
 
 /* Whatever else it holds. */
-static void make_version_4(json_t *j, size_t i)
+static void make_version_5(json_t *j, size_t i)
 {
-    json_object_set_new(j, "version", json_integer(4));
+    json_object_set_new(j, "version", json_integer(5));
     if (i)
         json_object_del(j, "segments");
 }
@@ -494,10 +494,10 @@ static void a_head_of_a_later_version_is_no_damage(void **state)
     json_t *j = json_open(buf, len, NULL);
     for (size_t i = 0; i < 2; i++) {
         free(i ? changed : NULL);
-        make_version_4(j, i);
+        make_version_5(j, i);
         assert_int_equal(json_seal(j, &changed, &len), 0);
         assert_int_equal(head_decode(changed, len, &back, &err), -EPROTONOSUPPORT);
-        assert_string_equal(err.text, "this head is of format version 4; this s3vtl reads 1 to 3");
+        assert_string_equal(err.text, "this head is of format version 5; this s3vtl reads 1 to 4");
     }
     changed[10] ^= 1; /* that is damage */
     assert_int_equal(head_decode(changed, len, &back, &err), -EBADMSG);
@@ -573,6 +573,34 @@ static void make_leaning_head(struct head *h)
     assert_int_equal(leans_add(&h->inl.leans, 0, &source_b), 0);
     assert_int_equal(leans_add(&h->inl.leans, 1, &source_a), 0);
     assert_int_equal(leans_add(&h->pending, 0, &source_b), 0);
+}
+
+/* Only a locked one is of the version that an older s3vtl refuses. */
+static void a_lock_makes_it_a_head_that_older_ones_refuse(void **state)
+{
+    (void)state;
+    struct head h, back;
+    char *buf;
+    size_t len;
+    struct errtext err = {""};
+    make_head(&h);
+    h.retention = (struct retention){RETENTION_COMPLIANCE, 1900000000};
+    encode(&h, &buf, &len);
+    assert_non_null(strstr(buf, "\"version\":4"));
+    if (head_decode(buf, len, &back, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(back.retention.mode, RETENTION_COMPLIANCE);
+    assert_int_equal(back.retention.until, 1900000000);
+    assert_int_equal(back.n_leaners, 0);
+    head_free(&back);
+    free(buf);
+    h.retention.until = 0; /* until never */
+    assert_int_equal(head_encode(&h, &buf, &len), -EINVAL);
+    h.retention = (struct retention){RETENTION_NONE, 0};
+    encode(&h, &buf, &len);
+    assert_non_null(strstr(buf, "\"version\":2"));
+    free(buf);
+    head_free(&h);
 }
 
 static void a_head_with_leans_round_trip(void **state)
@@ -787,6 +815,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_head_of_version_1_is_read),
+        cmocka_unit_test(a_lock_makes_it_a_head_that_older_ones_refuse),
         cmocka_unit_test(a_head_with_leans_round_trip),
         cmocka_unit_test(a_head_without_leans_is_of_version_2),
         cmocka_unit_test(the_head_of_a_removed_cartridge_keeps_its_place),

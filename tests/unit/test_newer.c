@@ -12,7 +12,8 @@
 #include "vtl/scrub/verify.h"
 
 #define TAPE "NEW001L8"
-#define HEAD_4 "of format version 4; this s3vtl reads 1 to 3"
+#define HEAD_5 "of format version 5; this s3vtl reads 1 to 4"
+#define PART_4 "of format version 4; this s3vtl reads 1 to 3" /* maps and segments */
 
 static void path_of(char path[300], const char *kind)
 {
@@ -38,7 +39,7 @@ static void put_newer_head(const char *name)
     char path[300], *buf = NULL;
     size_t len = 0;
     path_of(path, name);
-    json_t *j = json_pack("{s:i, s:s}", "version", 4, "tape", "in other words");
+    json_t *j = json_pack("{s:i, s:s}", "version", 5, "tape", "in other words");
     assert_int_equal(json_seal(j, &buf, &len), 0);
     FILE *f = fopen(path, "w");
     assert_non_null(f);
@@ -95,7 +96,7 @@ static void a_later_head_fences_and_is_named(void **state)
     struct library *lib = with_a_newer_head(c);
     move(lib, SLOT, DRIVE);
     assert_int_equal(write_id(library_drive(lib, 0), 2), TAPE_NOT_OWNED);
-    assert_true(has_trouble(lib, HEAD_4));
+    assert_true(has_trouble(lib, HEAD_5));
     move(lib, DRIVE, SLOT);
     assert_int_equal(objects_of("head"), 2); /* and no claim */
     close_library(lib);
@@ -108,9 +109,9 @@ static void nothing_that_mends_touches_a_later_head(void **state)
     struct vtl_config *c = config("one", "remote", "16M");
     struct library *lib = with_a_newer_head(c);
     unsigned segments = objects_of("seg");
-    refused(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-claim", "barcode", TAPE, "force", 1), HEAD_4);
-    refused(lib, json_pack("{s:s, s:s}", "op", "tape-gc", "barcode", TAPE), HEAD_4);
-    refused(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-remove", "barcode", TAPE, "force", 1), HEAD_4);
+    refused(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-claim", "barcode", TAPE, "force", 1), HEAD_5);
+    refused(lib, json_pack("{s:s, s:s}", "op", "tape-gc", "barcode", TAPE), HEAD_5);
+    refused(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-remove", "barcode", TAPE, "force", 1), HEAD_5);
     assert_true(exists(NEWER));
     assert_int_equal(objects_of("head"), 2);
     assert_int_equal(objects_of("aside"), 0);
@@ -128,7 +129,7 @@ static void junk_above_a_later_head_goes_aside_alone(void **state)
     struct library *lib = with_a_newer_head(c);
     path_of(path, "head/99999999-00000001-0000000001");
     fclose(fopen(path, "w"));
-    refused(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-claim", "barcode", TAPE, "force", 1), HEAD_4);
+    refused(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-claim", "barcode", TAPE, "force", 1), HEAD_5);
     assert_true(exists(NEWER));
     assert_int_equal(objects_of("aside"), 1);
     close_library(lib);
@@ -144,7 +145,7 @@ static void verify_names_the_version(void **state)
     struct errtext err = {""};
     const struct verify_options o = {.parallel = 1};
     assert_int_equal(verify_cartridge(lib->eng.store, TAPE, &o, &r, &err), -EPROTONOSUPPORT);
-    assert_non_null(strstr(err.text, HEAD_4));
+    assert_non_null(strstr(err.text, HEAD_5));
     close_library(lib);
     config_free(c);
 }
@@ -173,8 +174,8 @@ static void a_rebuild_names_the_version_and_makes_no_other_head(void **state)
     (void)state;
     struct vtl_config *c = config("one", "remote", "16M");
     close_library(with_a_newer_head(c));
-    rebuild_fails("two", false, HEAD_4);
-    rebuild_fails("two", true, HEAD_4);
+    rebuild_fails("two", false, HEAD_5);
+    rebuild_fails("two", true, HEAD_5);
     assert_true(exists(NEWER));
     assert_int_equal(objects_of("head"), 2);
     config_free(c);
@@ -194,7 +195,7 @@ static void a_later_head_in_no_library_is_named(void **state)
     r = call(lib, json_pack("{s:s}", "op", "strangers"));
     const json_t *s = json_array_get(json_object_get(r, "strangers"), 0);
     assert_string_equal(json_string_value(json_object_get(s, "barcode")), TAPE);
-    assert_non_null(strstr(json_string_value(json_object_get(s, "error")), HEAD_4));
+    assert_non_null(strstr(json_string_value(json_object_get(s, "error")), HEAD_5));
     json_decref(r);
     close_library(lib);
     config_free(two);
@@ -259,12 +260,12 @@ static void a_map_of_a_later_version_is_named(void **state)
     assert_int_equal(commit_read_index(lib->eng.store, &h, &x, NULL, &err), 0);
     put_head_with_map(lib, &h, &x);
     assert_int_equal(verify_cartridge(lib->eng.store, TAPE, &o, &r, &err), -EPROTONOSUPPORT);
-    assert_non_null(strstr(err.text, "this map is " HEAD_4));
+    assert_non_null(strstr(err.text, "this map is " PART_4));
     tape_index_free(&x);
     head_free(&h);
     close_library(lib);
-    rebuild_fails("two", false, "this map is " HEAD_4);
-    rebuild_fails("two", true, "this map is " HEAD_4);
+    rebuild_fails("two", false, "this map is " PART_4);
+    rebuild_fails("two", true, "this map is " PART_4);
     assert_int_equal(objects_of("map"), 1);
     config_free(c);
 }
@@ -294,7 +295,7 @@ static void a_deep_rebuild_passes_over_no_later_segment(void **state)
     fclose(f);
     path_of(path, name);
     change_version(path, 188);
-    rebuild_fails("two", true, "this segment is " HEAD_4);
+    rebuild_fails("two", true, "this segment is " PART_4);
     assert_int_equal(objects_of("head"), 0);
     config_free(c);
 }

@@ -69,6 +69,7 @@ struct cartridge_brief {
     bool looking; /* whether the bucket's head is the one that this state knows is being found out */
     bool stale;   /* it is not, and what is here must not be read */
     bool write_protected, worm;
+    bool locked; /* by its retention: only appending is allowed */
     uint64_t capacity;
     uint64_t file; /* filemarks before the object that was asked for */
     bool filemark; /* that object is one */
@@ -126,6 +127,8 @@ void cartridge_health_end(struct cartridge *c, bool answered);
 /* For people and programs that list cartridges. */
 struct cartridge_view {
     bool loaded, held, write_protected, worm;
+    struct retention retention;
+    bool locked; /* it holds now */
     uint64_t capacity, used_bytes;
     uint64_t segments, end_file, end_object; /* loaded only */
     uint64_t created, modified;
@@ -197,6 +200,9 @@ void cartridge_get_mam(struct cartridge *c, struct tape_mam *mam);
 /* The cartridge holds proportion 65535ths of what it was made with, from now on; *capacity is how much that is. */
 int cartridge_set_capacity(struct cartridge *c, uint16_t proportion, uint64_t *capacity);
 /* The write protect tab. -EBUSY: it is in a drive. */
+/* Locks or unlocks it; what holds is only ever lengthened, unless it is governance and bypass. -EPERM: that, or another
+ * gateway owns it; -EBUSY: it is in a drive. */
+int cartridge_set_retention(struct cartridge *c, const struct retention *r, bool bypass, struct errtext *err);
 int cartridge_set_write_protected(struct cartridge *c, bool on, struct errtext *err);
 /* What a scrub found: up to which object, how many of these cannot be read back, the first of them. *ours: a head of
  * this gateway comes to hold it; else another gateway's own scrub tells it. */

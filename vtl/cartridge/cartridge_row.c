@@ -103,6 +103,40 @@ int cartridge_set_write_protected(struct cartridge *c, bool on, struct errtext *
     return rc;
 }
 
+/* Never shorter than what is in force, nor of a weaker mode. */
+static bool weakens(const struct retention *was, const struct retention *is)
+{
+    return is->until < was->until || is->mode < was->mode;
+}
+
+static int may_retain(const struct cartridge *c, const struct retention *r, bool bypass, struct errtext *err)
+{
+    const struct retention *was = &c->row.retention;
+    if (c->users) /* what a drive is about to write over must not come to be locked */
+        return errtext_set(err, -EBUSY, "%s: it is in a drive: move it to a slot first", c->row.barcode);
+    if (c->owner == CARTRIDGE_FENCED || c->row.fenced)
+        return errtext_set(err, -EPERM, "%s: another gateway owns it, and locks it", c->row.barcode);
+    if (!retention_holds(was, engine_time()) || !weakens(was, r))
+        return 0;
+    if (was->mode == RETENTION_COMPLIANCE)
+        return errtext_set(err, -EPERM, "%s: its compliance lock can only be lengthened, by anybody", c->row.barcode);
+    return bypass ? 0
+                  : errtext_set(err, -EPERM, "%s: its governance lock is shortened by --bypass-governance only",
+                                c->row.barcode);
+}
+
+int cartridge_set_retention(struct cartridge *c, const struct retention *r, bool bypass, struct errtext *err)
+{
+    lock_take(&c->lock);
+    struct db_cartridge row = c->row;
+    int rc = may_retain(c, r, bypass, err);
+    row.retention = *r;
+    if (!rc && (rc = cartridge_change_row(c, &row)))
+        errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
+    lock_release(&c->lock);
+    return rc;
+}
+
 int cartridge_set_verified(struct cartridge *c, uint64_t objects, uint64_t lost, uint64_t from, bool *ours)
 {
     lock_take(&c->lock);

@@ -183,6 +183,7 @@ void commit_fill_identity(const struct cartridge *c, struct head *h)
     h->full_capacity = c->row.full_capacity;
     h->worm = c->row.worm;
     h->write_protected = c->row.write_protected;
+    h->retention = c->row.retention;
     h->created = c->row.created;
     h->modified = c->row.modified;
     h->next_segment = c->row.next_segment;

@@ -291,6 +291,7 @@ void commit_row_of_head(const struct head *h, const struct tape_index *x, struct
                                  .full_capacity = h->full_capacity,
                                  .worm = h->worm,
                                  .write_protected = h->write_protected,
+                                 .retention = h->retention,
                                  .created = h->created,
                                  .modified = h->modified,
                                  .next_segment = h->next_segment,

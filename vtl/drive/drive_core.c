@@ -87,6 +87,7 @@ void drive_publish(struct drive *d, enum tape_activity activity)
         cartridge_brief(c, d->pos, &b);
         st.write_protected = b.write_protected;
         st.worm = b.worm;
+        st.locked = b.locked;
         st.capacity = b.capacity;
         st.object = d->pos;
         st.file = b.file;

@@ -8,7 +8,7 @@
 #include "base/lock.h"
 #include "vtl/drive/drive_private.h"
 
-/* A WORM medium lets filemarks before its end be overwritten, as LTO does (mode page 1Dh says so): programs end a tape
+/* A WORM medium, and one that retention locks, lets filemarks before its end be overwritten, as LTO does (mode page 1Dh says so): programs end a tape
  * with two and append at the second. But never the one closest to BOP, nor a block. b: of the position. */
 static bool worm_allows(const struct drive *d, const struct cartridge_brief *b)
 {
@@ -28,7 +28,7 @@ static enum tape_result may_write(struct drive *d, const atomic_bool *cancel)
 {
     struct cartridge_brief b;
     cartridge_brief(d->c, d->pos, &b);
-    bool worm_stops = b.worm && !worm_allows(d, &b);
+    bool worm_stops = (b.worm || b.locked) && !worm_allows(d, &b);
     if (b.write_protected || worm_stops)
         drive_alert(d, b.write_protected ? ALERT_WRITE_PROTECT : ALERT_WORM_OVERWRITE);
     if (b.write_protected)

@@ -100,7 +100,9 @@ const char *head_wrong(const struct head *h)
         return "created, modified";
     if (h->next_segment > SEG_MAX_SEQUENCE + 1 || h->next_map > SEG_MAX_SEQUENCE + 1)
         return "next_segment, next_map";
-    const char *wrong = maps_wrong(h);
+    const char *wrong = retention_wrong(&h->retention);
+    if (!wrong)
+        wrong = maps_wrong(h);
     if (!wrong)
         wrong = segments_wrong(h);
     return wrong ? wrong : head_leans_wrong(h);
@@ -186,10 +188,17 @@ static bool put_id(json_t *j, const char *key, uint32_t id)
     return put(j, key, json_string(text));
 }
 
+/* The lowest that has all of it, so that what an older s3vtl can keep it can also read. */
+static int version_of(const struct head *h)
+{
+    if (h->claim)
+        return HEAD_VERSION_2;
+    return h->retention.mode ? HEAD_VERSION : head_has_leans(h) ? HEAD_VERSION_3 : HEAD_VERSION_2;
+}
+
 static bool put_identity(json_t *j, const struct head *h)
 {
-    int version = !h->claim && head_has_leans(h) ? HEAD_VERSION : HEAD_VERSION_2;
-    return put_number(j, "version", (uint64_t)version) && put_number(j, "epoch", h->id.epoch) &&
+    return put_number(j, "version", (uint64_t)version_of(h)) && put_number(j, "epoch", h->id.epoch) &&
            put_id(j, "writer", h->id.writer) && put_number(j, "n", h->id.number) &&
            put(j, "claim", json_boolean(h->claim)) && put(j, "barcode", json_string(h->barcode)) &&
            put_hex(j, "cartridge", h->cartridge, sizeof(h->cartridge)) &&
@@ -207,7 +216,9 @@ static bool put_state(json_t *j, const struct head *h)
            (!h->mam || put(j, "mam", json_incref(h->mam))) &&
            (!h->counters || put(j, "counters", json_incref(h->counters))) &&
            put_number(j, "end_object", h->end_object) && put_number(j, "end_file", h->end_file) && put_maps(j, h) &&
-           put_segments(j, &h->inl) && put_filemarks(j, &h->inl) && (!head_has_leans(h) || head_put_leans(j, h));
+           put_segments(j, &h->inl) && put_filemarks(j, &h->inl) &&
+           (version_of(h) < HEAD_VERSION_3 || head_put_leans(j, h)) &&
+           (version_of(h) < HEAD_VERSION || retention_put(j, &h->retention));
 }
 
 int head_encode(const struct head *h, char **buf, size_t *len)

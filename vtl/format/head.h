@@ -17,6 +17,21 @@ struct map_ref {
     uint32_t crc;          /* its own, the last four bytes; 0: not known */
 };
 
+/* Until when nothing that is on the tape may be written over or removed. */
+enum retention_mode {
+    RETENTION_NONE,
+    RETENTION_GOVERNANCE, /* who says so by name may shorten it or take it off */
+    RETENTION_COMPLIANCE, /* nobody may */
+};
+struct retention {
+    enum retention_mode mode;
+    uint64_t until; /* seconds since 1970; 0 only without a mode */
+};
+bool retention_holds(const struct retention *r, uint64_t now);
+/* "governance", "compliance", or "" for none; the other way false: neither of the two. */
+const char *retention_name(enum retention_mode mode);
+bool retention_parse(const char *name, enum retention_mode *mode);
+
 struct head {
     struct seg_id id; /* epoch, writer, n; also in the key, and checked against it */
     bool claim;       /* only announces a new writer (ARCHITECTURE.md, "Fencing"); without tape state */
@@ -31,6 +46,7 @@ struct head {
     uint64_t full_capacity; /* capacity at creation, if SET CAPACITY changed it; else 0 */
     bool worm;
     bool write_protected;
+    struct retention retention; /* with a mode it makes it a head of version 4 */
     uint64_t created, modified; /* seconds since 1970 */
     uint64_t next_segment;      /* sequence number that no segment of this cartridge has had yet */
     uint64_t next_map;
@@ -42,7 +58,7 @@ struct head {
     size_t n_maps;
     struct tape_index inl; /* the newest segments and their filemarks; unlike a full index, may begin at any object */
     uint64_t end_object, end_file; /* end of data */
-    /* All that follows makes it a head of version 3, and so does inl.leans. */
+    /* All that follows makes it a head of version 3 at least, and so does inl.leans. */
     struct head_leaner *leaners; /* who may lean on this cartridge */
     size_t n_leaners;
     bool at_rest;         /* nothing was open or waited to be stored: it leans on nothing but what this head names */
@@ -55,7 +71,7 @@ struct head {
 void head_init(struct head *h);
 void head_free(struct head *h);
 
-/* As version 3 if there is anything that only that has, else as version 2. *buf is malloc'd; the caller frees it. 0, -ENOMEM, -EINVAL. */
+/* As version 4 if it is locked, 3 if there is anything that only that has, else as version 2. *buf is malloc'd; the caller frees it. 0, -ENOMEM, -EINVAL. */
 int head_encode(const struct head *h, char **buf, size_t *len);
 /* Checks the CRC line, the types, every count and range. Initialises out, which is empty on failure, with *err:
  * -EBADMSG; or -EPROTONOSUPPORT when it is whole, and of a later version: no damage, but nothing that this program

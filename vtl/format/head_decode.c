@@ -251,6 +251,9 @@ static int decode(const json_t *j, struct head *h, const char **what)
         rc = version > HEAD_VERSION_2 ? head_get_leans(j, h) : 0;
         if (rc)
             return rc;
+        *what = "retention";
+        if (version > HEAD_VERSION_3 && !retention_get(j, &h->retention))
+            return -EBADMSG;
     }
     *what = head_wrong(h);
     return *what ? -EBADMSG : 0;

@@ -9,12 +9,18 @@
 
 #define HEAD_VERSION_1 1 /* its rows have no CRCs */
 #define HEAD_VERSION_2 2 /* nothing of it leans, and nobody on it */
-#define HEAD_VERSION 3
+#define HEAD_VERSION_3 3 /* no retention */
+#define HEAD_VERSION 4
 #define MAP_MAX_SEGS 10000000u
 #define MAP_MAX_SIZE (UINT64_C(1) << 30)
 
 /* Names the fields that break a rule of the format, or NULL. */
 const char *head_wrong(const struct head *h);
+
+/* ---- retention.c: what only version 4 has ---- */
+const char *retention_wrong(const struct retention *r);
+bool retention_put(json_t *j, const struct retention *r); /* false: out of memory */
+bool retention_get(const json_t *j, struct retention *r);
 
 /* ---- head_leans.c: what only version 3 has ---- */
 bool head_has_leans(const struct head *h);

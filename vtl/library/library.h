@@ -58,6 +58,7 @@ const struct changer_ops *library_changer_ops(void); /* self is the struct libra
  *   {"op":"status"}                                -> {"elements":[...],"drives":[...],"cartridges":[...], ...}
  *   {"op":"tape-list"} {"op":"tape-show","barcode":B} {"op":"tape-create","barcodes":[..],"capacity":N,"worm":false}
  *   {"op":"tape-remove","barcode":B,"force":false} {"op":"tape-protect","barcode":B,"on":true}
+ *   {"op":"tape-lock","barcode":B,"mode":"compliance","until":N,"bypass":false}
  *   {"op":"tape-verified","barcode":B,"cartridge":ID,"objects":N,"lost":N,"from":N}
  *   {"op":"tape-move","barcode":B,"address":N}
  *   {"op":"vanished"}                              -> {"vanished":[{"barcode","state","inventory","head","error"}]}: what the

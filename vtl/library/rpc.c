@@ -136,6 +136,9 @@ static json_t *cartridge_json(struct library *lib, struct cartridge *c, bool det
         json_object_set_new(j, "fenced", json_boolean(v.backlog.fenced));
         json_object_set_new(j, "lost", json_boolean(v.backlog.spool_lost));
         json_object_set_new(j, "created", integer(v.created));
+        json_object_set_new(j, "retention", text_or_null(retention_name(v.retention.mode)));
+        json_object_set_new(j, "retain_until", integer(v.retention.until));
+        json_object_set_new(j, "locked", json_boolean(v.locked));
     }
     if (j && v.backlog.since)
         json_object_set_new(j, "backlog_since", integer(v.backlog.since));
@@ -452,6 +455,7 @@ static const struct {
     {"flush", op_flush, .waits = true},
     {"tape-create", tapes_create, .changes = true, .waits = true},
     {"tape-remove", tapes_remove, .changes = true, .waits = true},
+    {"tape-lock", tapes_lock, .changes = true, .waits = true},
     {"tape-protect", tapes_protect, .changes = true, .waits = true},
     {"tape-export", tapes_export, .changes = true, .waits = true},
     {"tape-import", tapes_import, .changes = true, .waits = true},

@@ -370,6 +370,18 @@ static int delete_objects(struct library *lib, const char *barcode, const struct
     return rc;
 }
 
+/* Whoever asks, and by whatever switch. */
+static int locked(struct cartridge *c, struct errtext *err)
+{
+    struct cartridge_view v;
+    char day[TAPES_DAY_SIZE];
+    cartridge_view(c, &v);
+    return v.locked
+               ? errtext_set(err, -EPERM, "%s: it is locked (%s) until %s, and nothing removes it before",
+                             cartridge_barcode(c), retention_name(v.retention.mode), tapes_day(v.retention.until, day))
+               : 0;
+}
+
 static int may_remove(struct cartridge *c, bool force, struct errtext *err)
 {
     struct cartridge_view v;
@@ -380,7 +392,7 @@ static int may_remove(struct cartridge *c, bool force, struct errtext *err)
     if ((v.used_bytes || (!v.loaded && v.unstored_rows)) && !force)
         return errtext_set(err, -ENOTEMPTY, "%s: it holds %s of data: --force removes it with them",
                            cartridge_barcode(c), human_size(v.used_bytes, size));
-    return 0;
+    return locked(c, err);
 }
 
 /* Only the owner removes (I7). What has no head is nobody's: by force it goes, too. */
@@ -389,7 +401,8 @@ static int claim_to_remove(struct cartridge *c, bool force, struct kept **kept, 
     int rc = commit_claim(c, &impatient, err);
     if (rc)
         return rc == -ENOENT && force ? 0 : rc;
-    return commit_leave_place(c, kept, &impatient, err);
+    rc = locked(c, err); /* by the head that the claim found */
+    return rc ? rc : commit_leave_place(c, kept, &impatient, err);
 }
 
 static int remove_objects(struct library *lib, struct cartridge *c, bool force, bool *kept_some, struct errtext *err)

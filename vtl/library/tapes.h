@@ -17,6 +17,14 @@ json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext 
  * drive. */
 json_t *tapes_protect(struct library *lib, const json_t *request, struct errtext *err);
 
+/* {"barcode":B,"mode":"governance"|"compliance"|"","until":TIME,"bypass":BOOL} ->
+ * {"barcode","retention","retain_until","committed"}: locks it until then (seconds since 1970), or "" unlocks it. What holds is
+ * only ever lengthened, unless it is governance and bypass is true. Refuses a cartridge in a drive. */
+json_t *tapes_lock(struct library *lib, const json_t *request, struct errtext *err);
+/* A moment as people write it, in UTC: buf. */
+#define TAPES_DAY_SIZE 40
+const char *tapes_day(uint64_t seconds, char buf[TAPES_DAY_SIZE]);
+
 /* {"barcode":B,"force":BOOL} -> {"barcode","from","other","used_bytes","kept_bytes"}: the cartridge becomes what its
  * winning head, which from says the writer of, says, and this gateway its writer; also one that is in the bucket only. force: although another gateway
  * wrote it last. tapes_lock written and move_lock held. */

@@ -101,10 +101,19 @@ static int add_sums(struct db *db)
     return rc ? rc : db_sums_make(db);
 }
 
+/* Until when a cartridge is locked. */
+static int add_retention(struct db *db)
+{
+    int rc = add_column(db, "cartridge", "retention", "INTEGER NOT NULL DEFAULT 0");
+    if (!rc)
+        rc = add_column(db, "cartridge", "retain_until", "INTEGER NOT NULL DEFAULT 0");
+    return rc ? rc : db_sums_make(db);
+}
+
 /* steps[n] makes version n + 1 of version n. To change the state, add one; never change those that are there.
  * One that adds a column to a table with sums ends by db_sums_make. */
-static int (*const steps[])(struct db *db) = {make_tables, add_columns,       add_identity,   add_crcs,
-                                              add_sums,    db_history_tables, db_leans_tables};
+static int (*const steps[])(struct db *db) = {make_tables, add_columns,       add_identity,    add_crcs,
+                                              add_sums,    db_history_tables, db_leans_tables, add_retention};
 #define STATE_VERSION (sizeof(steps) / sizeof(steps[0]))
 
 /* A step and its stamp are one transaction: after a crash the state is of the version that it says. Another process may
@@ -373,6 +382,8 @@ static int read_cartridge(sqlite3_stmt *st, struct db_cartridge *c)
     c->tried = (struct seg_id){(uint64_t)sqlite3_column_int64(st, 26), (uint32_t)sqlite3_column_int64(st, 27),
                                (uint64_t)sqlite3_column_int64(st, 28)};
     c->fenced = (enum db_fence)sqlite3_column_int(st, 29);
+    c->retention =
+        (struct retention){(enum retention_mode)sqlite3_column_int(st, 32), (uint64_t)sqlite3_column_int64(st, 33)};
     c->damaged = !sqlite3_column_int(st, 30) || sqlite3_column_int64(st, 31);
     c->unstored_rows += c->damaged; /* nothing of it is known to be stored */
     return column_text(st, 1, c->barcode, sizeof(c->barcode));
@@ -392,8 +403,8 @@ static int each_cartridge(struct db *db, int (*fn)(void *arg, const struct db_ca
         " (SELECT count(*) FROM segment s WHERE s.cartridge=c.rowid AND state<>2), full_capacity, rebuilt,"
         " (SELECT count(*) FROM garbage g WHERE g.cartridge=c.rowid), tried_epoch, tried_writer, tried_n, fenced,"
         " sum IS %s AND content=" DB_CONTENT ","
-        " (SELECT count(*) FROM segment s WHERE s.cartridge=c.rowid AND s.sum IS NOT %s)"
-        " FROM cartridge c ORDER BY barcode");
+        " (SELECT count(*) FROM segment s WHERE s.cartridge=c.rowid AND s.sum IS NOT %s), retention,"
+        " retain_until FROM cartridge c ORDER BY barcode");
     int rc;
     while ((rc = db_row(db, st)) > 0) {
         struct db_cartridge c;
@@ -435,16 +446,19 @@ static int bind_cartridge(sqlite3_stmt *st, int p, const struct db_cartridge *c)
     sqlite3_bind_int64(st, p++, c->tried.writer);
     sqlite3_bind_int64(st, p++, (int64_t)c->tried.number);
     sqlite3_bind_int(st, p++, (int)c->fenced);
+    sqlite3_bind_int(st, p++, (int)c->retention.mode);
+    sqlite3_bind_int64(st, p++, (int64_t)c->retention.until);
     return p;
 }
 
 int db_cartridge_insert(struct db *db, struct db_cartridge *c, uint16_t address)
 {
-    DB_STMT st = db_prepare(
-        db, "INSERT INTO cartridge(barcode, id, generation, capacity, worm, write_protected, created,"
-            " modified, next_segment, next_map, head_epoch, head_writer, head_n, commit_segs, floor,"
-            " dirty, mam, counters, full_capacity, rebuilt, tried_epoch, tried_writer, tried_n, fenced, rowid)"
-            " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+    DB_STMT st =
+        db_prepare(db, "INSERT INTO cartridge(barcode, id, generation, capacity, worm, write_protected, created,"
+                       " modified, next_segment, next_map, head_epoch, head_writer, head_n, commit_segs, floor,"
+                       " dirty, mam, counters, full_capacity, rebuilt, tried_epoch, tried_writer, tried_n, fenced,"
+                       " retention, retain_until, rowid)"
+                       " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
     if (st) {
         sqlite3_bind_text(st, 1, c->barcode, -1, SQLITE_STATIC);
         sqlite3_bind_blob(st, 2, c->id, 16, SQLITE_STATIC);
@@ -476,7 +490,7 @@ int db_cartridge_write(struct db *db, const struct db_cartridge *c)
         db_prepare(db, "UPDATE cartridge SET generation=?, capacity=?, worm=?, write_protected=?, created=?,"
                        " modified=?, next_segment=?, next_map=?, head_epoch=?, head_writer=?, head_n=?,"
                        " commit_segs=?, floor=?, dirty=?, mam=?, counters=?, full_capacity=?, rebuilt=?, tried_epoch=?,"
-                       " tried_writer=?, tried_n=?, fenced=? WHERE rowid=?");
+                       " tried_writer=?, tried_n=?, fenced=?, retention=?, retain_until=? WHERE rowid=?");
     if (st)
         sqlite3_bind_int64(st, bind_cartridge(st, 1, c), c->rowid);
     int rc = db_step(db, st);

@@ -55,6 +55,7 @@ struct db_cartridge {
     uint64_t capacity;      /* available: SET CAPACITY may have made it less */
     uint64_t full_capacity; /* then what it was made with; else 0 */
     bool write_protected;
+    struct retention retention;
     uint64_t next_segment, next_map;
     struct seg_id head;  /* the last head that this gateway committed or adopted; epoch 0: none */
     struct seg_id tried; /* the head that it was about to put last: it may have landed, whatever was answered */

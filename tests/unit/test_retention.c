@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test_retention.c: what a retention lock refuses, to whom, and what it outlives. */
+#include "library_rig.h"
+
+#include <time.h>
+
+#define DAY 86400
+static int64_t clock_moved; /* seconds */
+
+/* In place of libc's: the library's clock, which a test sets. */
+time_t time(time_t *out)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    time_t t = now.tv_sec + clock_moved;
+    if (out)
+        *out = t;
+    return t;
+}
+
+static json_t *lock_request(const char *mode, int64_t days, bool bypass)
+{
+    return json_pack("{s:s, s:s, s:s, s:I, s:b}", "op", "tape-lock", "barcode", "RET001L8", "mode", mode, "until",
+                     days ? (json_int_t)time(NULL) + days * DAY : 0, "bypass", (int)bypass);
+}
+
+static void lock_it(struct library *lib, const char *mode, int64_t days, bool bypass)
+{
+    json_decref(call(lib, lock_request(mode, days, bypass)));
+}
+
+static void refused(struct library *lib, json_t *request, const char *why)
+{
+    struct errtext err = {""};
+    json_t *r = library_call(lib, request, &err);
+    json_decref(request);
+    assert_null(r);
+    if (!strstr(err.text, why))
+        fail_msg("%s", err.text);
+}
+
+static void cannot_be_removed(struct library *lib)
+{
+    refused(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-remove", "barcode", "RET001L8", "force", 1),
+            "nothing removes it before");
+}
+
+/* A library with a tape of two blocks, in its slot. */
+static struct library *with_tape(const struct vtl_config *c)
+{
+    struct library *lib = new_library(c, "RET001L8");
+    move(lib, SLOT, DRIVE);
+    void *d = library_drive(lib, 0);
+    assert_int_equal(write_id(d, 1), TAPE_OK);
+    assert_int_equal(write_id(d, 2), TAPE_OK);
+    move(lib, DRIVE, SLOT);
+    return lib;
+}
+
+/* In the drive, at BOP: nothing is written over, by whatever command; and all is still there. */
+static void holds_in_drive(struct library *lib, uint64_t blocks)
+{
+    move(lib, SLOT, DRIVE);
+    void *d = library_drive(lib, 0);
+    const struct tape_ops *ops = library_drive_ops();
+    assert_true(status(d).locked);
+    assert_int_equal(write_id(d, 9), TAPE_WORM_OVERWRITE);
+    assert_int_equal(ops->erase(d, true, &never), TAPE_WORM_OVERWRITE);
+    assert_int_equal(ops->format(d, &never), TAPE_WORM_OVERWRITE);
+    assert_int_equal(ops->set_capacity(d, 1000, &never), TAPE_WORM_OVERWRITE);
+    assert_int_equal(ops->write_filemarks(d, 1, false, &never), TAPE_WORM_OVERWRITE);
+    for (uint64_t i = 1; i <= blocks; i++)
+        expect_id(d, i);
+    assert_int_equal(status(d).end_object, blocks);
+    assert_int_equal(write_id(d, blocks + 1), TAPE_OK); /* appending stays possible */
+    move(lib, DRIVE, SLOT);
+}
+
+static void what_is_locked_is_neither_overwritten_nor_removed(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "64M");
+    struct library *lib = with_tape(c);
+    lock_it(lib, "governance", 30, false);
+    holds_in_drive(lib, 2);
+    cannot_be_removed(lib);
+    clock_moved = 31 * DAY; /* it ends by itself */
+    json_decref(call(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-remove", "barcode", "RET001L8", "force", 1)));
+    clock_moved = 0;
+    close_library(lib);
+    config_free(c);
+}
+
+static void a_clock_set_back_ends_no_lock(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "64M");
+    struct library *lib = with_tape(c);
+    lock_it(lib, "compliance", 30, false);
+    clock_moved = -3650 * DAY;
+    holds_in_drive(lib, 2);
+    cannot_be_removed(lib);
+    close_library(lib);
+    lib = open_library(c);
+    cannot_be_removed(lib);
+    refused(lib, lock_request("compliance", 30, true), "can only be lengthened"); /* 30 days of that clock */
+    clock_moved = 0;
+    close_library(lib);
+    config_free(c);
+}
+
+static void nobody_shortens_compliance(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "64M");
+    struct library *lib = with_tape(c);
+    lock_it(lib, "compliance", 30, false);
+    refused(lib, lock_request("compliance", 29, true), "can only be lengthened");
+    refused(lib, lock_request("governance", 60, true), "can only be lengthened");
+    refused(lib, lock_request("", 0, true), "can only be lengthened");
+    lock_it(lib, "compliance", 60, false);
+    clock_moved = 40 * DAY;
+    cannot_be_removed(lib);
+    clock_moved = 0;
+    close_library(lib);
+    config_free(c);
+}
+
+static void governance_is_shortened_by_a_named_switch_only(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "64M");
+    struct library *lib = with_tape(c);
+    lock_it(lib, "governance", 30, false);
+    refused(lib, lock_request("", 0, false), "--bypass-governance");
+    refused(lib, lock_request("governance", 3, false), "--bypass-governance");
+    move(lib, SLOT, DRIVE);
+    refused(lib, lock_request("governance", 60, false), "it is in a drive");
+    move(lib, DRIVE, SLOT);
+    lock_it(lib, "", 0, true);
+    move(lib, SLOT, DRIVE);
+    assert_false(status(library_drive(lib, 0)).locked);
+    assert_int_equal(library_drive_ops()->erase(library_drive(lib, 0), false, &never), TAPE_OK);
+    close_library(lib);
+    config_free(c);
+}
+
+/* The bucket is enough: the head has the lock. */
+static void a_lock_survives_a_restart_and_the_loss_of_the_state(void **state)
+{
+    (void)state;
+    char path[120];
+    struct vtl_config *c = config("one", "remote", "64M");
+    struct library *lib = with_tape(c);
+    lock_it(lib, "compliance", 30, false);
+    flush_remote(lib);
+    close_library(lib);
+    lib = open_library(c);
+    cannot_be_removed(lib);
+    close_library(lib);
+    (void)snprintf(path, sizeof(path), "%s/one", dir);
+    remove_tree(path);
+    rebuild_library(c);
+    lib = open_library(c);
+    cannot_be_removed(lib);
+    close_library(lib);
+    config_free(c);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(what_is_locked_is_neither_overwritten_nor_removed),
+        T(a_clock_set_back_ends_no_lock),
+        T(nobody_shortens_compliance),
+        T(governance_is_shortened_by_a_named_switch_only),
+        T(a_lock_survives_a_restart_and_the_loss_of_the_state),
+    };
+    return cmocka_run_group_tests_name("retention", tests, NULL, NULL);
+}
