@@ -72,6 +72,10 @@ static const struct subcommand table[] = {
     {"tape", "show", "BARCODE", "show everything about one cartridge", cmd_tape_show},
     {"tape", "protect", "BARCODE on|off", "set the write protect tab of a cartridge that is in no drive",
      cmd_tape_protect},
+    {"tape", "lock", "BARCODE governance|compliance|off [UNTIL] [--bypass-governance]",
+     "let a cartridge that is in no drive only be appended to, until the end of a day (2031-12-31, UTC) or for so many "
+     "days (400d)" OPTION("--bypass-governance", "shorten a governance lock that holds, or take it off"),
+     cmd_tape_lock},
     {"tape", "move", "BARCODE slot|drive|import/export NUMBER",
      "move a cartridge as an initiator would; drives count from 0, as in \"status\"", cmd_tape_move},
     {"tape", "export", "BARCODE...|--all",

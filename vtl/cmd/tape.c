@@ -66,10 +66,11 @@ static void print_cartridges(const json_t *list)
            "ONLY ON THIS DISK");
     json_array_foreach(list, i, t)
     {
-        printf("%-*s %-17s %-10s %s  %17s%s%s%s%s\n", width, json_words(t, "barcode"),
+        printf("%-*s %-17s %-10s %s  %17s%s%s%s%s%s\n", width, json_words(t, "barcode"),
                element_name((uint16_t)json_number(t, "address"), where), type_of(t, type), used_of_cartridge(t, used),
                json_size(t, "local_only_bytes", local),
                json_is_true(json_object_get(t, "write_protected")) ? " write protected" : "",
+               json_is_true(json_object_get(t, "locked")) ? " locked" : "",
                json_is_true(json_object_get(t, "fenced")) ? " FENCED" : "",
                json_number(t, "lost_objects") ? " DAMAGED" : "", json_number(t, "weak_objects") ? " WEAK" : "");
         if (json_is_string(json_object_get(t, "trouble")))
