@@ -167,6 +167,28 @@ static void a_lock_survives_a_restart_and_the_loss_of_the_state(void **state)
     config_free(c);
 }
 
+/* Another gateway, with a state of its own, takes the cartridge by force: the lock comes with it, and binds it. */
+static void a_lock_binds_another_gateway(void **state)
+{
+    (void)state;
+    struct vtl_config *one = config("one", "remote", "64M"), *two = config("two", "remote", "64M");
+    struct library *lib = with_tape(one);
+    lock_it(lib, "compliance", 30, false);
+    flush_remote(lib);
+    close_library(lib);
+    rebuild_library(two);
+    lib = open_library(two);
+    cannot_be_removed(lib);
+    json_decref(call(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-claim", "barcode", "RET001L8", "force", 1)));
+    cannot_be_removed(lib);
+    refused(lib, lock_request("", 0, true), "can only be lengthened");
+    lock_it(lib, "compliance", 31, false);
+    holds_in_drive(lib, 2);
+    close_library(lib);
+    config_free(one);
+    config_free(two);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -176,6 +198,7 @@ int main(void)
         T(nobody_shortens_compliance),
         T(governance_is_shortened_by_a_named_switch_only),
         T(a_lock_survives_a_restart_and_the_loss_of_the_state),
+        T(a_lock_binds_another_gateway),
     };
     return cmocka_run_group_tests_name("retention", tests, NULL, NULL);
 }
