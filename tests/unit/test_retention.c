@@ -189,6 +189,30 @@ static void a_lock_binds_another_gateway(void **state)
     config_free(two);
 }
 
+/* Heads from before the lock are put back, and taken by force. */
+static void an_older_head_ends_no_compliance(void **state)
+{
+    (void)state;
+    char command[500];
+    struct vtl_config *c = config("one", "remote", "64M");
+    struct library *lib = with_tape(c);
+    flush_remote(lib);
+    (void)snprintf(command, sizeof(command), "cp -a %s/store %s/before", dir, dir);
+    assert_int_equal(system(command), 0);
+    lock_it(lib, "compliance", 30, false);
+    flush_remote(lib);
+    close_library(lib);
+    (void)snprintf(command, sizeof(command), "chmod -R u+w %s/store && rm -r %s/store && mv %s/before %s/store", dir,
+                   dir, dir, dir);
+    assert_int_equal(system(command), 0);
+    lib = open_library(c);
+    json_decref(call(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-claim", "barcode", "RET001L8", "force", 1)));
+    cannot_be_removed(lib);
+    holds_in_drive(lib, 2);
+    close_library(lib);
+    config_free(c);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -199,6 +223,7 @@ int main(void)
         T(governance_is_shortened_by_a_named_switch_only),
         T(a_lock_survives_a_restart_and_the_loss_of_the_state),
         T(a_lock_binds_another_gateway),
+        T(an_older_head_ends_no_compliance),
     };
     return cmocka_run_group_tests_name("retention", tests, NULL, NULL);
 }

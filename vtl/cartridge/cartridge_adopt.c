@@ -73,15 +73,6 @@ static void take_row(struct cartridge *c, struct db_cartridge *row)
     c->usage_changed = false;
 }
 
-/* A head that has not got it yet, or was put back from elsewhere, ends no lock that nobody may end. */
-static void keep_compliance(const struct cartridge *c, struct db_cartridge *row)
-{
-    const struct retention *ours = &c->row.retention;
-    bool shorter = row->retention.mode != RETENTION_COMPLIANCE || row->retention.until < ours->until;
-    if (ours->mode == RETENTION_COMPLIANCE && shorter && !memcmp(row->id, c->row.id, sizeof(row->id)))
-        row->retention = *ours;
-}
-
 int cartridge_adopt(struct cartridge *c, const struct head *h, struct tape_index *x, uint64_t *kept)
 {
     struct db_cartridge row;
@@ -93,7 +84,8 @@ int cartridge_adopt(struct cartridge *c, const struct head *h, struct tape_index
     row.rowid = c->row.rowid;
     row.fenced = DB_FENCED_READER;
     row.rebuilt = false;
-    keep_compliance(c, &row);
+    if (!memcmp(row.id, c->row.id, sizeof(row.id)))
+        retention_keep_compliance(&c->row.retention, &row.retention);
     int rc = db_cartridge_adopt(c->eng->db, &row, x, h);
     if (rc) {
         free(row.mam);

@@ -28,6 +28,8 @@ struct retention {
     uint64_t until; /* seconds since 1970; 0 only without a mode */
 };
 bool retention_holds(const struct retention *r, uint64_t now);
+/* A head that has not got it yet, or was put back from elsewhere, ends no compliance of ours: r is then what ours is. */
+void retention_keep_compliance(const struct retention *ours, struct retention *r);
 /* "governance", "compliance", or "" for none; the other way false: neither of the two. */
 const char *retention_name(enum retention_mode mode);
 bool retention_parse(const char *name, enum retention_mode *mode);

@@ -11,6 +11,12 @@ bool retention_holds(const struct retention *r, uint64_t now)
     return r->mode && now < r->until;
 }
 
+void retention_keep_compliance(const struct retention *ours, struct retention *r)
+{
+    if (ours->mode == RETENTION_COMPLIANCE && (r->mode != RETENTION_COMPLIANCE || r->until < ours->until))
+        *r = *ours;
+}
+
 const char *retention_name(enum retention_mode mode)
 {
     return names[mode];

@@ -77,6 +77,15 @@ static int make_cartridge(struct takeover *t, struct db_cartridge *row, struct e
 
 /* Replaces the cartridge by that of the bucket, in the state in one transaction. Rows first: what no head names is
  * neither merged (I7) nor deleted, but its files are set aside only once no row names them. */
+/* What this state knows of the very cartridge. */
+static void keep_lock(struct cartridge *c, struct head *h)
+{
+    struct cartridge_view v;
+    cartridge_view(c, &v);
+    if (!memcmp(cartridge_id(c), h->cartridge, sizeof(h->cartridge)))
+        retention_keep_compliance(&v.retention, &h->retention);
+}
+
 static int take(struct takeover *t, struct errtext *err)
 {
     struct library *lib = t->lib;
@@ -88,6 +97,8 @@ static int take(struct takeover *t, struct errtext *err)
     workers_forget(lib->eng.workers, old);
     /* A claim that came to nothing is forgotten with it, and must not be put again with other words (I2). */
     int rc = old ? unmade_keep_epoch(lib, old, err) : 0;
+    if (!rc && old)
+        keep_lock(old, &t->head);
     if (!rc)
         rc = rebuild_row(lib, old ? cartridge_rowid(old) : 0, &t->head, &t->index, address, &row, err);
     if (rc && old)
