@@ -113,6 +113,12 @@ static void what_cannot_be_is_told_before_the_answer(void **state)
         assert_sense(7, 0x2700);
         tape.write_protected = false;
     }
+    tape.locked = true;
+    COMMAND(FORMAT_IMMED);
+    assert_sense(7, 0x300C);
+    COMMAND(ERASE_IMMED);
+    assert_sense(7, 0x300C);
+    tape.locked = false;
     tape.worm = true;
     COMMAND(FORMAT_IMMED);
     assert_sense(7, 0x300C);
