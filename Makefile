@@ -31,7 +31,7 @@ LIBS     = $(PKG_LIBS) -linih -pthread
 CMD_LIBS := $(shell pkg-config --libs libmicrohttpd 2>/dev/null)
 
 TARGET_SRC := $(addprefix vtl/target/,guard.c order.c port.c target.c target_preload.c)
-ROOMS      := base s3backend scsi $(addprefix vtl/,format dedup config escrow state cartridge scrub drive library target)
+ROOMS      := base s3backend scsi $(addprefix vtl/,format dedup config escrow state cartridge scrub drive library target web)
 LIB_SRC    := $(filter-out $(TARGET_SRC),$(wildcard $(addsuffix /*.c,$(ROOMS))))
 CMD_SRC    := $(wildcard vtl/cmd/*.c)
 UNIT_SRC   := $(wildcard tests/unit/test_*.c)
@@ -58,6 +58,9 @@ $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC    $@"
 	$(if $(V),,@)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# The page is in the program.
+$(call obj,vtl/web/web_page.c): $(wildcard vtl/web/page/*)
 
 $(B)/tests/%: $(B)/obj/tests/unit/%.o $(call obj,$(UNIT_HELP)) $(B)/libs3vtl.a
 	@mkdir -p $(@D)

@@ -529,13 +529,13 @@ static void an_unknown_section_is_named_with_the_nearest_known(void **state)
 {
     bad(*state, "[libary]\nname = x\n",
         ":2: [libary]: unknown section; did you mean [library]? Sections are library, iscsi, store, spool, metrics, "
-        "log, notify, escrow, dedup, quota and verify");
+        "web, log, notify, escrow, dedup, quota and verify");
 }
 
 static void a_key_before_any_section_is_refused(void **state)
 {
     bad(*state, "name = x\n",
-        ":1: name: key before any section; must follow [library], [iscsi], [store], [spool], [metrics], [log], "
+        ":1: name: key before any section; must follow [library], [iscsi], [store], [spool], [metrics], [web], [log], "
         "[notify], [escrow], [dedup], [quota] or [verify]");
 }
 
@@ -645,6 +645,7 @@ static void a_value_out_of_range_says_what_would_be_right(void **state)
         {"[notify]\nrepeat = 30s", "[notify] repeat = 30s: must be a time from 1m to 365d, such as 24h"},
         {"[notify]\nbacklog_age = 24", "[notify] backlog_age = 24: must be a time from 1m to 365d, such as 24h"},
         {"[notify]\ndisk_free = much", "[notify] disk_free = much: must be a size, such as 2G; 0: never"},
+        {"[web]\nlisten = 0.0.0.0:8098", "[web] listen = 0.0.0.0:8098: must be a port on loopback"},
         {"[metrics]\nlisten = 127.x:9117", "[metrics] listen = 127.x:9117: must be a port on loopback"},
     };
     for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
@@ -658,6 +659,8 @@ static void a_value_out_of_range_says_what_would_be_right(void **state)
 static void keys_without_a_default_are_demanded(void **state)
 {
     bad(*state, "", ": [library] state_dir is not set: must be a directory for the library's state and spool");
+    bad(*state, DIR_STORE "[web]\nlisten = 127.0.0.1:8098\n", ": [web] token_file is not set: required with listen");
+    bad(*state, DIR_STORE "[web]\ntoken_file = /srv/t\n", ": [web] listen is not set: required with token_file");
     bad(*state, "[library]\nstate_dir = /s\n",
         ": [store] path is not set: type is not set either, and is dir by default");
     bad(*state, "[library]\nstate_dir = /s\n[store]\ntype = dir\n",

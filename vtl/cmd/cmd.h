@@ -49,6 +49,7 @@ int cmd_reload(const struct command_line *cl);
 int cmd_handover(const struct command_line *cl);
 int cmd_takeover(const struct command_line *cl);
 int cmd_flush(const struct command_line *cl);
+int cmd_web(const struct command_line *cl);
 int cmd_setup(const struct command_line *cl);
 int cmd_serve(const struct command_line *cl);
 int cmd_doctor(const struct command_line *cl);

@@ -46,6 +46,10 @@ static const struct subcommand table[] = {
      "have the serving library read its configuration and keys again; sessions go on, and either all is taken or "
      "nothing",
      cmd_reload},
+    {NULL, "web", "",
+     "show the library in a browser, at [web] listen: a process of its own in the foreground, which asks the one that "
+     "serves over its control socket and has no other rights",
+     cmd_web},
     {NULL, "setup", "[--answers FILE]",
      "on a new host: ask for the store and its keys, write the configuration, try everything, make the library and ten "
      "cartridges, and serve" OPTION("--answers FILE", "of mode 0600, instead of questions; see s3vtl-setup(1)"),

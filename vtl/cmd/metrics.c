@@ -4,20 +4,18 @@
 
 #include <errno.h>
 #include <microhttpd.h>
-#include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/thread.h"
 #include "vtl/cmd/ask.h"
 #include "vtl/cmd/metrics_text.h"
-#include "vtl/cmd/port_holder.h"
+#include "vtl/cmd/port_listen.h"
 
 enum { MOST_CLIENTS = 16, CLIENT_SILENCE_S = 10 };
 
@@ -109,34 +107,12 @@ static void *metrics_thread(void *arg)
 
 /* ---- start and stop ---- */
 
-/* A descriptor, or a negative errno. */
-static int listen_on(const struct vtl_config *cfg, struct errtext *err)
-{
-    char host[256], port[16];
-    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM}, *a = NULL;
-    portal_split(cfg->metrics.listen, host, sizeof(host), port, sizeof(port));
-    int bad = getaddrinfo(host, port, &hints, &a), on = 1, rc = 0;
-    if (bad)
-        return errtext_set(err, -EINVAL, "%s: [metrics] listen = %s: %s", cfg->file, cfg->metrics.listen,
-                           gai_strerror(bad));
-    int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) || bind(fd, a->ai_addr, a->ai_addrlen) ||
-        listen(fd, MOST_CLIENTS))
-        rc = errtext_set(err, -errno, "%s: [metrics] listen = %s: %s", cfg->file, cfg->metrics.listen, strerror(errno));
-    freeaddrinfo(a);
-    if (!rc)
-        return fd;
-    if (fd >= 0)
-        close(fd);
-    return rc;
-}
-
 int metrics_start(const struct vtl_config *cfg, struct escrower *escrower, struct metrics **out, struct errtext *err)
 {
     *out = NULL;
     if (!cfg->metrics.listen[0])
         return 0;
-    int fd = listen_on(cfg, err);
+    int fd = port_listen(cfg, "metrics", cfg->metrics.listen, MOST_CLIENTS, err);
     if (fd < 0)
         return fd;
     struct metrics *m = calloc(1, sizeof(*m));

@@ -89,12 +89,12 @@ static void unknown_section(struct loader *l, const char *section, const char *n
     if (!section[0])
         errtext_set(l->err, 0,
                     "%s:%d: %s: key before any section; must follow [library], [iscsi], [store], [spool], [metrics], "
-                    "[log], [notify], [escrow], [dedup], [quota] or [verify]",
+                    "[web], [log], [notify], [escrow], [dedup], [quota] or [verify]",
                     l->c->file, l->line, name);
     else
         errtext_set(l->err, 0,
                     "%s:%d: [%s]: unknown section; did you mean [%s]? Sections are library, iscsi, store, spool, "
-                    "metrics, log, notify, escrow, dedup, quota and verify",
+                    "metrics, web, log, notify, escrow, dedup, quota and verify",
                     l->c->file, l->line, section, nearest);
 }
 
@@ -234,6 +234,16 @@ static int no_path(struct loader *l)
                         "url, bucket and credentials_file");
     return complain(l, "store", c->store.url[0] ? "url" : "bucket",
                     "needs type = s3 in [store]: type is not set, and is dir by default");
+}
+
+static int check_web(struct loader *l)
+{
+    const struct vtl_config *c = l->c;
+    if (c->web.listen[0] && !c->web.token_file[0])
+        return complain(l, "web", "token_file", "required with listen: a file with what a browser must know");
+    if (!c->web.listen[0] && c->web.token_file[0])
+        return complain(l, "web", "listen", "required with token_file, such as 127.0.0.1:8098");
+    return c->web.listen[0] ? check_secret(l, "web", "token_file", c->web.token_file, c->web.token_path) : 0;
 }
 
 /* Only what has a name has names below it. */
@@ -419,6 +429,8 @@ static int check_whole(struct loader *l)
         rc = check_access(l);
     if (!rc)
         rc = check_escrow(l);
+    if (!rc)
+        rc = check_web(l);
     if (!rc && c->spool.segment_size > 1ull << 30)
         rc = complain(l, "spool", "segment_size", "must be a size from 1M to 1G, such as 40M");
     if (!rc && c->spool.write_buffer > 1ull << 30)
@@ -496,6 +508,8 @@ static int make_paths(struct vtl_config *c)
         rc = resolve(c->escrow.proxy_password_file, &c->escrow.proxy_password_path);
     if (!rc)
         rc = resolve(c->iscsi.chap_password_file, &c->iscsi.chap_password_path);
+    if (!rc)
+        rc = resolve(c->web.token_file, &c->web.token_path);
     return rc ? rc : resolve(c->iscsi.mutual_password_file, &c->iscsi.mutual_password_path);
 }
 
@@ -622,6 +636,9 @@ void config_free(struct vtl_config *c)
         c->quota.pools,
         c->verify.window,
         c->metrics.listen,
+        c->web.listen,
+        c->web.token_file,
+        c->web.token_path,
         c->notify.command,
         c->notify.url,
     };

@@ -91,6 +91,11 @@ struct vtl_config {
         char *listen; /* [""] = off: address:port on loopback */
     } metrics;
     struct {
+        char *listen;     /* [""] = off: address:port on loopback */
+        char *token_file; /* [""] */
+        char *token_path; /* where that is */
+    } web;
+    struct {
         char *command;        /* [""] = none: an absolute path */
         char *url;            /* [""] = none */
         uint64_t repeat;      /* [24h] in milliseconds, as the next one */

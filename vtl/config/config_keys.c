@@ -477,14 +477,30 @@ static const char *set_spool_idle_seal(struct vtl_config *c, const char *value)
 
 /* ---- [metrics] ---- */
 
+static bool on_loopback(const char *value)
+{
+    bool v4 = !strncmp(value, "127.", 4) && strspn(value, "0123456789.") == strcspn(value, ":");
+    return (v4 || !strncmp(value, "[::1]:", 6)) && host_ok(value, true);
+}
+
 /* On loopback, as it asks nobody who he is. */
 TEXT(metrics, listen)
 {
-    bool v4 = !strncmp(value, "127.", 4) && strspn(value, "0123456789.") == strcspn(value, ":");
-    bool loopback = v4 || !strncmp(value, "[::1]:", 6);
-    return !value[0] || (loopback && host_ok(value, true))
-               ? set_text(&c->metrics.listen, value)
-               : "must be a port on loopback, such as 127.0.0.1:9117 or [::1]:9117";
+    return !value[0] || on_loopback(value) ? set_text(&c->metrics.listen, value)
+                                           : "must be a port on loopback, such as 127.0.0.1:9117 or [::1]:9117";
+}
+
+/* ---- [web] ---- */
+
+/* On loopback, as nothing encrypts what is said there. */
+TEXT(web, listen)
+{
+    return !value[0] || on_loopback(value) ? set_text(&c->web.listen, value)
+                                           : "must be a port on loopback, such as 127.0.0.1:8098 or [::1]:8098";
+}
+TEXT(web, token_file)
+{
+    return secret_file(&c->web.token_file, value);
 }
 
 /* ---- [notify] ---- */
@@ -836,6 +852,11 @@ const struct config_key config_keys[] = {
     KEY(spool, idle_seal, "30s", NULL, "upload after this time without a write, even without a sync"),
     KEY(metrics, listen, "", "unset: off",
         "port on loopback, such as `127.0.0.1:9117`, where Prometheus finds `/metrics` (docs/monitoring.md)"),
+    KEY(web, listen, "", "unset: off",
+        "port on loopback, such as `127.0.0.1:8098`, where `s3vtl web` has the console (docs/web.md)"),
+    KEY(web, token_file, "", "unset",
+        "what a browser must know: 32 to 128 characters, the only line of a file with mode 0600 that belongs to the "
+        "user that serves; or `systemd:NAME`. Required with `listen`"),
     KEY(notify, command, "", "unset", "program to run when there is trouble, and when it is over (docs/monitoring.md)"),
     KEY(notify, url, "", "unset",
         "webhook: where to POST the same as JSON. Part of it may be a secret: the file's mode is yours to choose"),

@@ -48,6 +48,7 @@ const char *live_settings_refuse(const struct vtl_config *was, const struct vtl_
         {"library", NULL, "hosts know the library by it"},
         {"log", "level", NULL},
         {"metrics", NULL, "its port is open"},
+        {"web", NULL, NULL}, /* serve has nothing of it */
         {"notify", NULL, "what is being watched has it"},
         {"escrow", NULL, NULL},
         {"quota", NULL, NULL},

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* web_http.c: which URL is what, who may, and the headers of every answer. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/strbuf.h"
+#include "vtl/web/web_private.h"
+
+#define MOST_BODY 65536
+#define ACTIONS "/api/actions/"
+
+/* Nothing is loaded from elsewhere, nothing may frame the page, and no page elsewhere may read an answer. */
+static const char *const headers[][2] = {
+    {"Content-Security-Policy", "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
+    {"X-Content-Type-Options", "nosniff"},
+    {"Referrer-Policy", "no-referrer"},
+    {"Cross-Origin-Resource-Policy", "same-origin"},
+    {"Cache-Control", "no-store"},
+};
+
+enum MHD_Result web_respond(struct MHD_Connection *c, unsigned code, const char *type, struct MHD_Response *r)
+{
+    if (!r)
+        return MHD_NO;
+    for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++)
+        (void)MHD_add_response_header(r, headers[i][0], headers[i][1]);
+    (void)MHD_add_response_header(r, "Content-Type", type);
+    if (code == MHD_HTTP_UNAUTHORIZED)
+        (void)MHD_add_response_header(r, "WWW-Authenticate", "Bearer");
+    enum MHD_Result queued = MHD_queue_response(c, code, r);
+    MHD_destroy_response(r);
+    return queued;
+}
+
+enum MHD_Result web_respond_json(struct MHD_Connection *c, unsigned code, json_t *j)
+{
+    char *text = j ? json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
+    json_decref(j);
+    if (!text)
+        return MHD_NO;
+    return web_respond(c, code, "application/json",
+                       MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE));
+}
+
+enum MHD_Result web_respond_error(struct MHD_Connection *c, unsigned code, const char *text)
+{
+    return web_respond_json(c, code, json_pack("{s:s}", "error", text));
+}
+
+/* By the header only: no other site's page can send it, so there is nothing to forge. All bytes are compared, however
+ * early they differ. */
+static bool has_token(const struct web *w, struct MHD_Connection *c)
+{
+    static const char scheme[] = "Bearer ";
+    const char *said = MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
+    if (!said || strncmp(said, scheme, sizeof(scheme) - 1) != 0)
+        return false;
+    said += sizeof(scheme) - 1;
+    size_t n = strlen(w->token);
+    unsigned differ = strlen(said) != n;
+    for (size_t i = 0; !differ && i < n; i++)
+        differ |= (unsigned)(said[i] ^ w->token[i]) << 8;
+    return !differ;
+}
+
+static enum MHD_Result api(const struct web *w, struct MHD_Connection *c, const char *url, bool get,
+                           const struct strbuf *body)
+{
+    if (!has_token(w, c))
+        return web_respond_error(c, MHD_HTTP_UNAUTHORIZED, "the token of [web] token_file is missing or wrong");
+    if (get && !strcmp(url, "/api/status"))
+        return web_status(w, c);
+    if (get && !strcmp(url, "/api/events"))
+        return web_events(w, c);
+    if (!get && !strncmp(url, ACTIONS, strlen(ACTIONS)))
+        return web_action(w, c, url + strlen(ACTIONS), strbuf_str(body), body->len);
+    return web_respond_error(c, MHD_HTTP_NOT_FOUND, "nothing is here; see /openapi.json");
+}
+
+static enum MHD_Result route(const struct web *w, struct MHD_Connection *c, const char *url, const char *method,
+                             const struct strbuf *body)
+{
+    bool get = !strcmp(method, "GET"), post = !strcmp(method, "POST");
+    if (!get && !post)
+        return web_respond_error(c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and POST are here");
+    if (body->overflow)
+        return web_respond_error(c, MHD_HTTP_CONTENT_TOO_LARGE, "the request has more than 64 KiB");
+    if (!strncmp(url, "/api/", 5))
+        return api(w, c, url, get, body);
+    const struct web_file *f = get ? web_file(url) : NULL;
+    if (!f)
+        return web_respond_error(c, MHD_HTTP_NOT_FOUND, "nothing is here; see /openapi.json");
+    return web_respond(c, MHD_HTTP_OK, f->type,
+                       MHD_create_response_from_buffer((size_t)(f->end - f->begin), (void *)(uintptr_t)f->begin,
+                                                       MHD_RESPMEM_PERSISTENT));
+}
+
+enum MHD_Result web_request(void *arg, struct MHD_Connection *c, const char *url, const char *method,
+                            const char *version, const char *upload, size_t *upload_size, void **context)
+{
+    (void)version;
+    struct strbuf *body = *context;
+    if (!body) { /* its header is there, and perhaps a body comes */
+        *context = body = calloc(1, sizeof(*body));
+        if (!body)
+            return MHD_NO;
+        body->limit = MOST_BODY;
+        return MHD_YES;
+    }
+    if (*upload_size) {
+        strbuf_add(body, upload, *upload_size);
+        *upload_size = 0;
+        return MHD_YES;
+    }
+    return route(arg, c, url, method, body);
+}
+
+void web_request_ended(void *arg, struct MHD_Connection *c, void **context, enum MHD_RequestTerminationCode why)
+{
+    (void)arg;
+    (void)c;
+    (void)why;
+    if (*context)
+        strbuf_free(*context);
+    free(*context);
+    *context = NULL;
+}
