@@ -23,6 +23,8 @@ struct web {
 enum MHD_Result web_request(void *arg, struct MHD_Connection *c, const char *url, const char *method,
                             const char *version, const char *upload, size_t *upload_size, void **context);
 void web_request_ended(void *arg, struct MHD_Connection *c, void **context, enum MHD_RequestTerminationCode why);
+
+/* ---- web_answer.c ---- */
 /* Answers with r, under the headers that every answer has; r is used up. NULL: MHD_NO. */
 enum MHD_Result web_respond(struct MHD_Connection *c, unsigned code, const char *type, struct MHD_Response *r);
 /* The same with j, which is used up. */

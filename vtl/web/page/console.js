@@ -31,6 +31,8 @@ function take(change) {
     for (const [key, value] of Object.entries(change)) {
         if (value === null) delete status[key]; else status[key] = value;
     }
+    if (change.elements) status.elements = change.elements.filter((e) => e.type !== "transport"); // nothing rests there
+    for (const e of status.elements || []) e.type = e.type.replace("_", "/");
     if (Object.keys(change).length) draw();
 }
 
