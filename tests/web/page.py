@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
 url, times = sys.argv[1:3]
@@ -15,6 +16,11 @@ def s3vtl(*words):
     subprocess.run(["build/s3vtl", "-c", os.environ["CONFIG"], "-q", *words], check=True)
 
 
+def accessible(page, where):
+    found = Axe().run(page)
+    assert found.violations_count == 0, f"{where}: {found.generate_report()}"
+
+
 def run(browser):
     page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
     asked, complaints = [], []
@@ -23,6 +29,7 @@ def run(browser):
     page.on("pageerror", lambda e: complaints.append(str(e)))
     page.goto(url)
     page.screenshot(path=f"{pictures}/console-login.png")
+    accessible(page, "sign in")
     page.keyboard.press("Tab")
     page.keyboard.type(os.environ["TOKEN"])
     page.keyboard.press("Enter")  # by keyboard alone
@@ -42,7 +49,9 @@ def run(browser):
     page.locator("#tapes tr", has_text="WEB003L8").get_by_text("import/export 1").wait_for(timeout=5000)
     page.screenshot(path=f"{pictures}/console.png", full_page=True)
 
+    accessible(page, "by day")
     page.get_by_role("button", name="Export").click()
+    accessible(page, "dialog")
     page.get_by_role("dialog").get_by_role("button", name="Export").click()
     page.locator("#legend", has_text="import/export: 0 of").wait_for(timeout=5000)
 
@@ -54,6 +63,8 @@ def run(browser):
     page.set_viewport_size({"width": 1281, "height": 900})
     page.wait_for_timeout(100)
     page.screenshot(path=f"{pictures}/console-dark.png", full_page=True)
+
+    accessible(page, "by night")
 
     assert all(u.startswith(url) for u in asked), asked
     assert not complaints, complaints
