@@ -81,7 +81,7 @@ function place(address) {
 function drawSafe() {
     const store = status.store || {}, rows = [["Only on this disk", size(status.local_only_bytes)]];
     if (status.accepted_bytes !== undefined) rows.push(["Accepted by the store", size(status.accepted_bytes)]);
-    if (status.not_offsite_bytes !== undefined) rows.push(["Not off-site", size(status.not_offsite_bytes)]);
+    if (status.offsite_bytes !== undefined) rows.push(["Off-site", size(status.offsite_bytes)]);
     const rate = status.spool?.upload_rate;
     rows.push(["Upload rate", rate ? `${size(rate)}/s` : "-"], ["Durability", status.spool?.durability ?? "-"],
         ["Store", store.trouble || "no trouble"]);
