@@ -233,7 +233,9 @@ static void each_key_that_may_change_is_one_that_is_read_live(void **state)
                                        "quota.pools",
                                        "verify.every",
                                        "verify.window",
-                                       "verify.budget"}; /* by each command, and each of serve's */
+                                       "verify.budget",
+                                       "web.listen",
+                                       "web.token_file"}; /* by each command, and each of serve's */
     struct vtl_config *c = config("one", "local", "64M");
     struct config_shown k;
     size_t n = 0;
