@@ -11,6 +11,9 @@
  * its state says of both tapes, and a copy in the spool that no head names yet. It goes on from a head that it knows, else (a
  * claim by force) it takes what the bucket has.
  *
+ * Not in it: a second tape that leans on what is garbage already, which it may where a first one does. Whoever deletes asks for leans
+ * when it is garbage; if there is none then, there is no first one ever after (vtl/state/db_leans.c).
+ *
  * BREAK=n leaves one of the orders out; each must be found (tests/model/run):
  *   1  a copy is made before the head of A that lists B is seen as the highest
  *   2  garbage is deleted without asking who leans on it
