@@ -5,7 +5,7 @@
 #include <time.h>
 
 #define DAY 86400
-static int64_t clock_moved; /* seconds */
+static _Atomic int64_t clock_moved; /* seconds */
 
 /* In place of libc's: the library's clock, which a test sets. */
 time_t time(time_t *out)
