@@ -259,6 +259,22 @@ static void add_quotas(struct strbuf *out, const json_t *list, uint64_t now)
         add_columns(out, list, "cartridges", &columns[i], now);
 }
 
+/* Without [dedup] there is none of it. */
+static void add_dedup(struct strbuf *out, const json_t *d)
+{
+    if (!d)
+        return;
+    one(out, "dedup_host_bytes", "What hosts wrote on all cartridges.", number(d, "host_bytes"));
+    one(out, "dedup_own_bytes", "What of that is kept for it, in the store or still on this disk.",
+        number(d, "own_bytes"));
+    one(out, "dedup_index_bytes", "Size of dedup.db.", number(d, "index_bytes"));
+    one(out, "dedup_listed_segments", "Segments whose chunks are in it.", number(d, "listed_segments"));
+    family(out, "dedup_chunks_found_total", "counter", "Chunks that were looked for, and are in other segments.");
+    sample(out, "dedup_chunks_found_total", number(d, "chunks_found"));
+    family(out, "dedup_lists_loaded_total", "counter", "Lists of chunks that were read from this disk for that.");
+    sample(out, "dedup_lists_loaded_total", number(d, "lists_loaded"));
+}
+
 static void add_status(struct strbuf *out, const json_t *s, uint64_t now)
 {
     one(out, "library_warning", "1 if status warns of something that concerns the whole library.",
@@ -271,6 +287,7 @@ static void add_status(struct strbuf *out, const json_t *s, uint64_t now)
         (double)json_array_size(json_object_get(s, "cartridges")));
     add_cartridges(out, json_object_get(s, "cartridges"), now);
     add_quotas(out, json_object_get(s, "quotas"), now);
+    add_dedup(out, json_object_get(s, "dedup"));
 }
 
 static void add_escrow(struct strbuf *out, const struct metrics_seen *s)

@@ -151,7 +151,8 @@ struct rebuild_reading {
 struct rebuild_reading *rebuild_read(struct objstore *store, const char *barcode, const atomic_bool *cancel);
 void rebuild_reading_free(struct rebuild_reading *c); /* NULL is fine */
 /* ---- shares.c ---- */
-/* shares.c: adds "dedup", {"host_bytes","own_bytes","listed_segments","index_bytes"}, with [dedup] only. tapes_lock held. */
+/* shares.c: adds "dedup", {"host_bytes","own_bytes","listed_segments","index_bytes","chunks_found","lists_loaded"}, with [dedup]
+ * only; the last two since the start. tapes_lock held. */
 void shares_add_sums(struct library *lib, json_t *j);
 /* Adds "lends_to" and "leans_on", [{"barcode","segments","bytes"}...], and "kept_for_now", why nothing is deleted; each only if
  * there is any. */

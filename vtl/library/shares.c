@@ -40,8 +40,10 @@ void shares_add_sums(struct library *lib, json_t *j)
     }
     chunk_index_figures(lib->eng.chunks, &f);
     json_object_set_new(j, "dedup",
-                        json_pack("{s:I, s:I, s:I, s:I}", "host_bytes", (json_int_t)host, "own_bytes", (json_int_t)own,
-                                  "listed_segments", (json_int_t)f.segments, "index_bytes", (json_int_t)f.disk));
+                        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "host_bytes", (json_int_t)host, "own_bytes",
+                                  (json_int_t)own, "listed_segments", (json_int_t)f.segments, "index_bytes",
+                                  (json_int_t)f.disk, "chunks_found", (json_int_t)f.found, "lists_loaded",
+                                  (json_int_t)f.loaded));
 }
 
 int shares_add(struct library *lib, struct cartridge *c, json_t *j, struct errtext *err)
