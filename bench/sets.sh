@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # what bench/lib.sh and scripts/bench set
-# sets.sh: S2 to S8: what a second media set of one datastore costs with [dedup], in the line, in the store, in time and in reading.
+# sets.sh: S2 to S9: what a second media set of one datastore costs with [dedup], in the line, in the store, in time and in reading.
 # Sourced by scripts/bench.
 #   BENCH_SETS_MB=2400        megabytes of the made-up datastore (tests/dedup/pbs_set.c)     BENCH_SETS_CHANGED=20   per mille of its chunks
 #   BENCH_SETS_LINE=20@125    milliseconds of round trip before the store, @megabytes a second
