@@ -223,7 +223,7 @@ build/bench/%: build/obj/bench/%.o build/libs3vtl.a
 bench-programs: $(patsubst bench/%.c,build/bench/%,$(wildcard bench/*.c))
 bench:
 	scripts/deps bench
-	$(MAKE) VARIANT=plain all bench-programs
+	$(MAKE) VARIANT=plain all bench-programs build/dedup/pbs_set
 	scripts/bench
 
 # Manual pages, completions and the example configuration, from the command's own tables and docs/commands/.

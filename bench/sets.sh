@@ -40,7 +40,6 @@ print(sum(c["stored_bytes"] for c in json.load(sys.stdin)["cartridges"] if len(s
 }
 
 sent_by() { # bytes that the relay sent to the store
-    build/s3vtl -c "$serving/s3vtl.conf" --json status >/dev/null
     curl -sf "http://$sets_metrics/metrics" | awk '/^s3vtl_store_sent_bytes_total/ { n += $2 } END { printf "%.0f", n }'
 }
 
