@@ -188,8 +188,8 @@ enum cartridge_owner cartridge_want_claim(struct cartridge *c, bool *failing);
 
 /* The leaner may copy out of the source, once this returned 0: a committed head of the source lists it. -EAGAIN: the workers
  * are at it, or at the claim of one of the two; ask again when the engine progressed. -EROFS: one of them is fenced.
- * -EBUSY: the source is being written over. They may be the same: of itself, only what it had before it was written over can be leaned on. *err: where it is none of these. Asked again for
- * each mount of the leaner, and when cartridge_lean says -ESTALE. */
+ * -EBUSY: the source is being written over. They may be the same: a tape may lean on what it had before it was written over.
+ * *err: where it is none of these. Asked again for each mount of the leaner, and when cartridge_lean says -ESTALE. */
 int cartridge_lend(struct cartridge *source, struct cartridge *leaner, struct errtext *err);
 
 /* ---- what is kept with it: in the state when these return 0, and in a head soon ---- */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* quota.h: how much the store may hold for all cartridges, and for those of a pattern: a limit that ends tapes before the store says no. */
+/* quota.h: how much the store may hold, for all cartridges or those of a pattern: it ends tapes before the store says no. */
 #ifndef S3VTL_QUOTA_H
 #define S3VTL_QUOTA_H
 

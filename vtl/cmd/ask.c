@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "vtl/library/control.h"
+#include "vtl/cmd/members.h"
 
 /* While an answer is due, nothing more is asked: each question takes one of the library's places. */
 static bool owes_an_answer(struct ask *a)
@@ -56,6 +57,23 @@ void ask_end(struct ask *a)
     if (a->owing_fd >= 0)
         close(a->owing_fd);
     a->owing_fd = -1;
+}
+
+int ask_reload(struct ask *a, const json_t *figures, uint64_t *reloads, struct vtl_config **cfg, struct errtext *err)
+{
+    struct vtl_config *next = NULL;
+    uint64_t n = member_number(figures, "reloads");
+    if (n == *reloads)
+        return 0;
+    *reloads = n;
+    int rc = config_load((*cfg)->file, &next, err);
+    if (rc)
+        return rc;
+    ask_end(a);
+    config_free(*cfg);
+    *cfg = next;
+    a->cfg = next;
+    return 1;
 }
 
 void ask_disk(const char *dir, uint64_t *available, uint64_t *size)

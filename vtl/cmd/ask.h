@@ -18,6 +18,9 @@ enum { ASK_MS = 2000 };
  * cartridges. New references. */
 void ask_all(struct ask *a, json_t **figures, json_t **status);
 void ask_end(struct ask *a);
+/* Exchanges *cfg, which a uses, for the file as it is now, if the figures tell of another reload than *reloads, which is
+ * then theirs. One that was broken since is passed over until the next: a negative errno with *err. 1: it was exchanged. */
+int ask_reload(struct ask *a, const json_t *figures, uint64_t *reloads, struct vtl_config **cfg, struct errtext *err);
 /* Of the file system of that directory; both 0: not known. */
 void ask_disk(const char *dir, uint64_t *available, uint64_t *size);
 

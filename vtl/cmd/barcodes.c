@@ -51,11 +51,10 @@ json_t *barcodes_given(int argc, char *const argv[])
     return NULL;
 }
 
-/* LTO's media identifier, the last two characters of eight, names the generation: L8; LY is WORM. */
+/* As LTO's barcodes are, of six characters and the media identifier; of others the end may mean anything. */
 static int generation_of(const char *barcode)
 {
-    size_t n = strlen(barcode);
-    return n == 8 && barcode[6] == 'L' && isdigit((unsigned char)barcode[7]) ? barcode[7] - '0' : 0;
+    return strlen(barcode) == 8 ? barcode_generation(barcode) : 0;
 }
 
 static bool has_lower_case(const char *s)

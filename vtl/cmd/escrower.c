@@ -52,23 +52,11 @@ static void set_view(struct escrower *e, const struct escrow_view *v)
     lock_release(&e->lock);
 }
 
-/* A reload was taken: the file is what it took. One that was broken since is passed over until the next. */
 static void heed_reload(struct escrower *e, const json_t *figures)
 {
-    struct vtl_config *next = NULL;
     struct errtext err;
-    uint64_t reloads = member_number(figures, "reloads");
-    if (reloads == e->reloads)
-        return;
-    e->reloads = reloads;
-    if (config_load(e->cfg->file, &next, &err)) {
+    if (ask_reload(&e->ask, figures, &e->reloads, &e->cfg, &err) < 0)
         log_err("escrow: goes on as before: %s", err.text);
-        return;
-    }
-    ask_end(&e->ask);
-    config_free(e->cfg);
-    e->cfg = next;
-    e->ask.cfg = next;
 }
 
 static void look_at_age(struct escrower *e, const struct escrow_last *last, uint32_t content)

@@ -46,23 +46,6 @@ struct verifier {
     bool told_to_end;
 };
 
-/* A reload was taken: the file is what it took. One that was broken since is passed over until the next. */
-static void heed_reload(struct verifier *v, const json_t *figures)
-{
-    struct vtl_config *next = NULL;
-    uint64_t reloads = member_number(figures, "reloads");
-    if (reloads == v->reloads)
-        return;
-    v->reloads = reloads;
-    if (config_load(v->cfg->file, &next, NULL))
-        return;
-    ask_end(&v->ask);
-    config_free(v->cfg);
-    v->cfg = next;
-    v->ask.cfg = next;
-    v->not_before = 0;
-}
-
 /* Seconds. */
 static uint64_t every_of(const struct verifier *v)
 {
@@ -143,8 +126,8 @@ static void look(struct verifier *v)
     json_t *figures, *status;
     uint64_t rate;
     ask_all(&v->ask, &figures, &status);
-    if (figures)
-        heed_reload(v, figures);
+    if (figures && ask_reload(&v->ask, figures, &v->reloads, &v->cfg, NULL) > 0)
+        v->not_before = 0;
     bool open = v->cfg->verify.every && in_window(v->cfg, &rate);
     if (v->pid && (!open || rate != v->rate))
         tell_to_end(v);

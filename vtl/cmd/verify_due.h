@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* verify_due.h: which cartridges are to be verified next, when all are to be in a given time; and what of a day's budget is spent. */
+/* verify_due.h: which cartridges are verified next, so that all are in time; and what of a day's budget is spent. */
 #ifndef S3VTL_VERIFY_DUE_H
 #define S3VTL_VERIFY_DUE_H
 

@@ -8,8 +8,9 @@
 #include "base/lock.h"
 #include "vtl/drive/drive_private.h"
 
-/* A WORM medium, and one that retention locks, lets filemarks before its end be overwritten, as LTO does (mode page 1Dh says so): programs end a tape
- * with two and append at the second. But never the one closest to BOP, nor a block. b: of the position. */
+/* A WORM medium, and one that retention locks, lets filemarks before its end be overwritten, as LTO does (mode page 1Dh
+ * says so): programs end a tape with two and append at the second. But never the one closest to BOP, nor a block. b: of
+ * the position. */
 static bool worm_allows(const struct drive *d, const struct cartridge_brief *b)
 {
     return d->pos == b->end_object || (b->file > 0 && b->end_object - d->pos == b->end_file - b->file);

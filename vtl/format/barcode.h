@@ -25,6 +25,14 @@ static inline bool barcode_is_cleaning(const char *s)
     return !strncmp(s, "CLN", 3);
 }
 
+/* LTO's media identifier, L5 .. L9 at the end, names the generation; 0: it says none. */
+static inline int barcode_generation(const char *s)
+{
+    size_t n = strlen(s);
+    bool says = n >= 2 && s[n - 2] == 'L' && s[n - 1] >= '5' && s[n - 1] <= '9';
+    return says ? s[n - 1] - '0' : 0;
+}
+
 #define BARCODE_RULE "barcode \"%s\": must be 2 to 32 of A-Z a-z 0-9 . _ -, beginning with a letter, digit or _"
 
 #endif

@@ -73,7 +73,8 @@ struct head {
 void head_init(struct head *h);
 void head_free(struct head *h);
 
-/* As version 4 if it is locked, 3 if there is anything that only that has, else as version 2. *buf is malloc'd; the caller frees it. 0, -ENOMEM, -EINVAL. */
+/* As version 4 if it is locked, 3 if there is anything that only that has, else as version 2. *buf is malloc'd; the caller
+ * frees it. 0, -ENOMEM, -EINVAL. */
 int head_encode(const struct head *h, char **buf, size_t *len);
 /* Checks the CRC line, the types, every count and range. Initialises out, which is empty on failure, with *err:
  * -EBADMSG; or -EPROTONOSUPPORT when it is whole, and of a later version: no damage, but nothing that this program

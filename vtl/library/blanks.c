@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/jsontext.h"
 #include "base/log.h"
 #include "base/thread.h"
@@ -19,10 +18,12 @@ static bool is_free(struct library *lib, struct cartridge *c)
 {
     struct cartridge_view v;
     cartridge_view(c, &v);
+    if (v.write_protected || v.worm || !v.capacity || v.used_bytes > LABEL_BYTES || v.backlog.fenced)
+        return false;
     lock_take(&lib->lock);
     bool in = library_place(lib, cartridge_barcode(c)) != NULL;
     lock_release(&lib->lock);
-    return in && !v.write_protected && !v.worm && v.capacity && v.used_bytes <= LABEL_BYTES && !v.backlog.fenced;
+    return in;
 }
 
 static unsigned count_free(struct library *lib, const struct name_range *names)
@@ -105,12 +106,7 @@ static void *blanks_thread(void *arg)
         unsigned reloads = atomic_load(&lib->n_reloads);
         for (unsigned i = 0; i < rules_now(b) && !atomic_load(&b->stop); i++)
             well = look(lib, i) && well;
-        uint64_t until = clock_ms() + (well ? LOOK_MS : AGAIN_MS), now;
-        while (!atomic_load(&b->stop) && atomic_load(&lib->n_reloads) == reloads && (now = clock_ms()) < until) {
-            uint64_t seen = progress_now(&lib->eng.progress);
-            if (!atomic_load(&b->stop))
-                progress_wait(&lib->eng.progress, seen, (unsigned)(until - now));
-        }
+        library_pause(lib, &b->stop, reloads, well ? LOOK_MS : AGAIN_MS);
     }
     return NULL;
 }

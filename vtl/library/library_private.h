@@ -218,6 +218,9 @@ void store_health_soon(struct library *lib);
 json_t *store_health_json(struct library *lib);
 void store_health_of(const struct cartridge *c, json_t *j);
 
+/* pause.c: until so many ms are over, *stop is set or n_reloads is another than reloads, as it was before the last look: for threads
+ * that look at the library now and then. Whoever sets stop posts progress. */
+void library_pause(struct library *lib, const atomic_bool *stop, unsigned reloads, unsigned ms);
 /* blanks.c: keeps as many blank cartridges as the configuration wants. */
 void blanks_init(struct library *lib);
 int blanks_start(struct library *lib, struct errtext *err);

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/jsontext.h"
 #include "base/log.h"
 #include "base/thread.h"
@@ -124,17 +123,13 @@ static void *quota_thread(void *arg)
     struct library *lib = arg;
     uint64_t noted = 0;
     while (!atomic_load(&lib->quota_stop)) {
+        unsigned reloads = atomic_load(&lib->n_reloads);
         count(lib);
         if (engine_time() / DAY != noted && atomic_load(&lib->eng.quota.n)) {
             note_days(lib);
             noted = engine_time() / DAY;
         }
-        uint64_t until = clock_ms() + LOOK_MS, now;
-        while (!atomic_load(&lib->quota_stop) && (now = clock_ms()) < until) {
-            uint64_t seen = progress_now(&lib->eng.progress);
-            if (!atomic_load(&lib->quota_stop))
-                progress_wait(&lib->eng.progress, seen, (unsigned)(until - now));
-        }
+        library_pause(lib, &lib->quota_stop, reloads, LOOK_MS);
     }
     return NULL;
 }

@@ -7,15 +7,15 @@
 #include "base/lto.h"
 #include "scsi/lun.h"
 #include "vtl/cartridge/commit.h"
+#include "vtl/format/barcode.h"
 #include "vtl/scrub/deep.h"
 #include "vtl/library/library_private.h"
 
-/* L5 .. L9 at the end of the barcode, else what the drives are. */
+/* What the barcode says, else what the drives are. */
 static int generation_of(const char *barcode, const struct vtl_config *cfg)
 {
-    size_t n = strlen(barcode);
-    bool says = n >= 2 && barcode[n - 2] == 'L' && barcode[n - 1] >= '5' && barcode[n - 1] <= '9';
-    return says ? barcode[n - 1] - '0' : cfg->library.generation;
+    int says = barcode_generation(barcode);
+    return says ? says : cfg->library.generation;
 }
 
 /* What only a head knows is guessed, and the tape is write protected until somebody has looked at it. */

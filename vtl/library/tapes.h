@@ -8,7 +8,8 @@
 /* {"barcodes":[...],"capacity":BYTES or 0,"worm":BOOL} -> {"created":[{"barcode","address"}...]}: into the first free
  * slots, each with its first head in the store; all or none. tapes_lock written and move_lock held. */
 json_t *tapes_create(struct library *lib, const json_t *request, struct errtext *err);
-/* The same of one, with the capacity of its kind. -EEXIST: there is one of that barcode, here or in the bucket. The same locks. */
+/* The same of one, with the capacity of its kind. -EEXIST: there is one of that barcode, here or in the bucket. The same
+ * locks. */
 int tapes_make(struct library *lib, const char *barcode, struct errtext *err);
 /* {"barcode":B,"force":BOOL} -> {"removed":B,"kept":BOOL}: with its objects, but for what others lean on (kept). Refuses a
  * cartridge in a drive, and one that holds data unless force. */

@@ -158,9 +158,10 @@ int db_garbage_done(struct db *db, int64_t cartridge, const char *const *keys, s
 
 /* Segment, of the cartridge with that rowid, is about to copy out of the source. In the state when this returns 0, also
  * if it was before. -ESTALE: not this source, or not now: it must be a live STORED row, among those that its cartridge's
- * last committed head names, of the same size and CRC; or garbage that a cartridge leans on already. Neither cartridge is fenced; and that head lists the leaner, if it is another one, as of this run of
- * its gateway, with n not below rested: the last head that the leaner tried to put at rest in this run (0: none), behind
- * which it may not copy before it is listed anew. The leaner's segment needs no row yet. */
+ * last committed head names, of the same size and CRC; or garbage that a cartridge leans on already. Neither cartridge is
+ * fenced; and that head lists the leaner, if it is another one, as of this run of its gateway, with n not below rested: the
+ * last head that the leaner tried to put at rest in this run (0: none), behind which it may not copy before it is listed
+ * anew. The leaner's segment needs no row yet. */
 int db_lean_add(struct db *db, int64_t leaner, const struct seg_id *segment, uint64_t rested,
                 const struct seg_source *s);
 /* Is it such a segment, whoever may lean on it? 0, or -ESTALE. */
