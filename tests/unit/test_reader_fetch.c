@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test_reader_fetch.c: reading on from the store: a segment is read while it arrives, and what breaks on the way is
  * never data. */
+#include "tests/lib/chunked.h"
 #include "tests/unit/impostor.h"
 #include "tests/unit/library_rig.h"
 
@@ -591,6 +592,83 @@ static void what_was_dropped_can_be_wanted_again(void **state)
     end(&r);
 }
 
+/* ---- a tape that copies from another one ---- */
+
+enum { CHUNKED = 250 };
+
+/* Each has a chunk of its own. */
+static uint64_t chunked_of(unsigned i)
+{
+    return (uint64_t)(i + 1) << 56 | i;
+}
+
+static void write_chunked(struct library *lib, uint16_t slot)
+{
+    move(lib, slot, DRIVE);
+    for (unsigned i = 0; i < CHUNKED; i++) {
+        chunked_fill(chunked_of(i), block);
+        assert_int_equal(
+            library_drive_ops()->write(library_drive(lib, 0), block, chunked_length(chunked_of(i)), true, NULL, &never),
+            TAPE_OK);
+    }
+    move(lib, DRIVE, slot);
+    flush_remote(lib);
+}
+
+static void read_chunked(void *drive, unsigned from, unsigned to)
+{
+    for (unsigned i = from; i < to; i++) {
+        uint32_t len = sizeof(back);
+        assert_int_equal(library_drive_ops()->read(drive, back, &len, NULL, &never), TAPE_OK);
+        chunked_fill(chunked_of(i), block);
+        assert_int_equal(len, chunked_length(chunked_of(i)));
+        assert_memory_equal(back, block, len);
+    }
+}
+
+/* Of the first tape's segment: its first block, and only the store has it from now on. */
+static unsigned only_in_the_store(struct library *lib, size_t segment)
+{
+    struct cartridge *c = library_cartridge(lib, BARCODE);
+    struct errtext err = {""};
+    struct seg_ref ref;
+    assert_int_equal(cartridge_load(c, &err), 0);
+    assert_true(cartridge_segment(c, segment, &ref));
+    spool_remove(lib->eng.spool, BARCODE, &ref.id);
+    return (unsigned)ref.first_object;
+}
+
+static bool two_are_held(void)
+{
+    return hook.n_held == 2;
+}
+
+/* Between two that must be fetched there are many that are here. */
+static void what_it_copies_from_is_fetched_ahead(void **state)
+{
+    (void)state;
+    struct vtl_config *cfg = config_more("one", "local", "64M", "[dedup]\ntapes = *\n");
+    cfg->store.parallel = 4;
+    struct library *lib = new_library(cfg, BARCODE);
+    json_decref(call(lib, json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", "FET002L8", "capacity", 0)));
+    write_chunked(lib, SLOT);
+    write_chunked(lib, SLOT + 1);
+    hook_in(lib);
+    set(&hook.hold_at, 0);
+    unsigned first = only_in_the_store(lib, 8);
+    assert_true(only_in_the_store(lib, 12) > first);
+    move(lib, SLOT + 1, DRIVE);
+    read_chunked(library_drive(lib, 0), 0, first - 20);
+    await(two_are_held);
+    set(&hook.hold_at, UINT64_MAX);
+    read_chunked(library_drive(lib, 0), first - 20, CHUNKED);
+    assert_int_equal(count(&hook.n_streams), 2);
+    assert_int_equal(count(&hook.gets), 0);
+    assert_false(hook.gave_up);
+    close_library(lib);
+    config_free(cfg);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -609,6 +687,7 @@ int main(void)
         T(reading_from_the_middle_begins_there),
         T(without_a_cache_a_window_serves_many_blocks),
         T(what_was_dropped_can_be_wanted_again),
+        T(what_it_copies_from_is_fetched_ahead),
     };
     return cmocka_run_group_tests_name("reader_fetch", tests, NULL, NULL);
 }

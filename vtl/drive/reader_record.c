@@ -104,7 +104,7 @@ int reader_deliver(struct reader *r, const struct read_job *job, const struct se
     if (!job->area)
         *job->len = r->encrypted && r->raw ? (uint32_t)(SEG_RECORD_SIZE + d.ext_len + d.stored_len) : d.length;
     r->fetched += size;
-    r->run += size;
+    r->run += d.flags & SEG_PIECES ? d.length : size; /* what it copies must come from somewhere, too */
     return 0;
 }
 

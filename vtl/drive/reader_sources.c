@@ -12,7 +12,8 @@
 #include <string.h>
 
 #define OPEN_SOURCES 6
-#define LOOK_AHEAD 2048 /* records of the own segment in which the next sources are looked for */
+#define LOOK_EVERY 8    /* blocks after which the next sources are looked for again */
+#define LOOK_AHEAD 2048 /* records of the own segment in which they are */
 
 struct slot {
     struct reader at; /* of the source; at.c: the cartridge that copies */
@@ -23,11 +24,19 @@ struct slot {
     uint64_t used; /* when, in blocks */
 };
 
+/* One that was asked for. */
+struct coming {
+    struct seg_source source;
+    uint64_t until; /* the last block known to copy from it */
+};
+
 struct reader_sources {
     struct slot slots[OPEN_SOURCES];
     uint64_t blocks;
-    struct seg_source asked[FETCH_AHEAD_MOST]; /* by the last prefetch, in the order in which they are needed */
-    size_t n_asked;
+    struct coming coming[FETCH_AHEAD_MOST];
+    size_t n_coming;
+    uint64_t looked; /* the block at which they were looked for last */
+    uint64_t known;  /* the sources of the records before this one are in coming */
 };
 
 void reader_sources_close(struct reader *r)
@@ -75,34 +84,60 @@ static struct seg_ref ref_of(const struct seg_source *s, uint64_t object)
 
 /* ---- the prefetch ---- */
 
-/* Where in the last prefetch it is; n_asked: nowhere. */
-static size_t place_in(const struct reader_sources *a, const struct seg_source *s)
+static struct coming *find_coming(struct reader_sources *a, const struct seg_source *s)
 {
-    size_t i = 0;
-    while (i < a->n_asked && !seg_source_same(&a->asked[i], s))
-        i++;
-    return i;
+    for (size_t i = 0; i < a->n_coming; i++)
+        if (seg_source_same(&a->coming[i].source, s))
+            return &a->coming[i];
+    return NULL;
 }
 
-static void ask(struct reader *r, const struct seg_source *s, uint64_t object)
+static void forget_passed(struct reader_sources *a, uint64_t block)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < a->n_coming; i++)
+        if (a->coming[i].until >= block)
+            a->coming[n++] = a->coming[i];
+    a->n_coming = n;
+}
+
+static bool is_missing(const struct reader *r, const struct seg_source *s)
+{
+    return !spool_has(r->eng->spool, s->barcode, &s->id);
+}
+
+static size_t count_missing(const struct reader *r)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < r->sources->n_coming; i++)
+        n += is_missing(r, &r->sources->coming[i].source);
+    return n;
+}
+
+/* For the block, by whose place a seek drops what is of no use any more. ahead: 0 is needed first. */
+static void ask(struct reader *r, const struct seg_source *s, uint64_t block, unsigned ahead)
 {
     struct reader_sources *a = r->sources;
-    if (place_in(a, s) < a->n_asked)
+    struct coming *c = find_coming(a, s);
+    if (c) {
+        c->until = c->until > block ? c->until : block;
         return;
-    const struct seg_ref ref = ref_of(s, object);
-    workers_fetch(r->eng->workers, r->c, s->barcode, &ref, 0, (unsigned)a->n_asked);
-    a->asked[a->n_asked++] = *s;
+    }
+    const struct seg_ref ref = ref_of(s, block);
+    workers_fetch(r->eng->workers, r->c, s->barcode, &ref, 0, ahead);
+    c = &a->coming[a->n_coming < FETCH_AHEAD_MOST ? a->n_coming++ : FETCH_AHEAD_MOST - 1];
+    *c = (struct coming){*s, block};
 }
 
 /* The sources of one record of the own segment. False: it cannot be had now. */
-static bool ask_for_record(struct reader *r, size_t most, struct seg_scratch *scratch, uint64_t object)
+static bool ask_for_record(struct reader *r, struct seg_scratch *scratch, uint64_t block, size_t *missing)
 {
     struct seg_record d;
     struct seg_pieced p;
     uint64_t offset = 0;
     uint32_t size = 0;
     uint8_t rec[READER_PEEK];
-    if (seg_index_find(r->index, object, &offset, &size))
+    if (seg_index_find(r->index, block, &offset, &size))
         return false;
     if (size > sizeof(rec))
         return true; /* mostly its own bytes, or a filemark */
@@ -111,28 +146,33 @@ static bool ask_for_record(struct reader *r, size_t most, struct seg_scratch *sc
     if (d.type != SEG_BLOCK || !(d.flags & SEG_PIECES) ||
         seg_pieces_open(&d, rec, r->cartridge, r->key, scratch, &p, NULL))
         return true;
-    for (uint32_t i = 0; i < p.n_sources && r->sources->n_asked < most; i++) {
+    for (uint32_t i = 0; i < p.n_sources; i++) {
         struct seg_source s;
         seg_pieced_source(&p, i, &s);
-        ask(r, &s, object);
+        *missing += !find_coming(r->sources, &s) && is_missing(r, &s);
+        ask(r, &s, block, (unsigned)r->sources->n_coming + 1);
     }
     return true;
 }
 
-/* A sequential read has come to the second half of what was asked for: now those that follow, as the records behind this
- * one name them. The own segment is a file then: it is small, and fetched whole. */
-static void fetch_ahead(struct reader *r, const struct seg_source *now, uint64_t object)
+/* Of a sequential read: the sources of the blocks that follow, as their records name them, until so many are on their way
+ * as would be of the own segments. The one that is here already counts for nothing: between two that are missing there may
+ * be many of it. The own segment is a file then: it is small, and fetched whole. */
+static void fetch_ahead(struct reader *r, const struct seg_source *now, uint64_t block)
 {
+    struct reader_sources *a = r->sources;
     struct seg_scratch scratch = {0};
-    size_t most = (size_t)reader_ahead_now(r) + 1;
-    if (2 * place_in(r->sources, now) < r->sources->n_asked)
+    if (find_coming(a, now) && block - a->looked < LOOK_EVERY)
         return;
-    most = most > FETCH_AHEAD_MOST ? FETCH_AHEAD_MOST : most;
-    r->sources->n_asked = 0;
-    ask(r, now, object);
-    for (uint64_t i = 1; r->index && r->fd >= 0 && r->sources->n_asked < most && i < LOOK_AHEAD; i++)
-        if (!ask_for_record(r, most, &scratch, object + i))
-            break;
+    a->looked = block;
+    forget_passed(a, block);
+    ask(r, now, block, 0);
+    if (a->known <= block)
+        a->known = block + 1;
+    size_t missing = count_missing(r), most = (size_t)reader_ahead_now(r) + 1;
+    while (r->index && r->fd >= 0 && missing < most && a->n_coming < FETCH_AHEAD_MOST &&
+           a->known < block + LOOK_AHEAD && ask_for_record(r, &scratch, a->known, &missing))
+        a->known++;
     seg_scratch_free(&scratch);
 }
 
