@@ -556,6 +556,9 @@ static void tape_show_says_who_leans_on_whom(void **state)
         assert_int_equal(json_integer_value(json_object_get(one, "segments")), 1);
         assert_int_equal(json_integer_value(json_object_get(one, "bytes")), s.size);
         assert_null(json_object_get(r, expect[!i][1]));
+        assert_int_equal(json_integer_value(json_object_get(r, "needed_by_others_bytes")), i ? 0 : s.size);
+        assert_int_equal(json_integer_value(json_object_get(r, "freed_by_removal_bytes")),
+                         json_integer_value(json_object_get(r, "stored_bytes")) - (json_int_t)(i ? 0 : s.size));
         json_decref(r);
     }
     close_library(lib);
@@ -570,7 +573,11 @@ static void a_removed_tape_leaves_what_is_leaned_on_and_no_more(void **state)
     struct seg_source s = make_lean(lib, 1);
     struct head h;
     unload(lib);
-    remove_tape(lib, OLD);
+    json_t *told = call(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-remove", "barcode", OLD, "force", 1));
+    assert_true(json_integer_value(json_object_get(told, "freed_by_removal_bytes")) > 0);
+    assert_int_equal(json_integer_value(json_object_get(told, "needed_by_others_bytes")), s.size);
+    assert_int_equal(json_array_size(json_object_get(told, "lends_to")), 1);
+    json_decref(told);
     assert_null(library_cartridge(lib, OLD));
     assert_true(is_there(&s));
     assert_int_equal(segments_of(OLD), 1);

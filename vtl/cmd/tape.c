@@ -47,6 +47,8 @@ int cmd_tape_create(const struct command_line *given)
     return r ? EXIT_DONE : EXIT_FAILED;
 }
 
+enum { OWN_ROOM = HUMAN_ROOM + 16 };
+
 static const char *type_of(const json_t *t, char buf[32])
 {
     if (json_object_get(t, "cleanings_left"))
@@ -56,19 +58,30 @@ static const char *type_of(const json_t *t, char buf[32])
     return buf;
 }
 
-static void print_cartridges(const json_t *list)
+/* Of its own, on this disk and in the store, and how many times as much hosts wrote. */
+static const char *own_of_cartridge(const json_t *t, char text[OWN_ROOM])
 {
-    char where[ELEMENT_NAME_SIZE], type[32], used[USED_ROOM], local[HUMAN_ROOM];
+    char size[HUMAN_ROOM];
+    double used = (double)json_number(t, "used_bytes"),
+           own = (double)json_number(t, "local_only_bytes") + (double)json_number(t, "stored_bytes");
+    (void)snprintf(text, OWN_ROOM, own > 0 ? "%s %5.1f:1" : "%s", human_size((uint64_t)own, size), used / own);
+    return text;
+}
+
+/* dedup: with a column for what is stored of each. */
+static void print_cartridges(const json_t *list, bool dedup)
+{
+    char own[OWN_ROOM] = "", where[ELEMENT_NAME_SIZE], type[32], used[USED_ROOM], local[HUMAN_ROOM];
     int width = column_width(list, "barcode", 7);
     size_t i;
     json_t *t;
-    printf("%-*s %-17s %-10s %21s  %17s\n", width, "BARCODE", "WHERE", "TYPE", "USED             ",
-           "ONLY ON THIS DISK");
+    printf("%-*s %-17s %-10s %21s  %17s%s\n", width, "BARCODE", "WHERE", "TYPE", "USED             ",
+           "ONLY ON THIS DISK", dedup ? "              STORED" : "");
     json_array_foreach(list, i, t)
     {
-        printf("%-*s %-17s %-10s %s  %17s%s%s%s%s%s\n", width, json_words(t, "barcode"),
+        printf("%-*s %-17s %-10s %s  %17s%*s%s%s%s%s%s\n", width, json_words(t, "barcode"),
                element_name((uint16_t)json_number(t, "address"), where), type_of(t, type), used_of_cartridge(t, used),
-               json_size(t, "local_only_bytes", local),
+               json_size(t, "local_only_bytes", local), dedup ? 20 : 0, dedup ? own_of_cartridge(t, own) : "",
                json_is_true(json_object_get(t, "write_protected")) ? " write protected" : "",
                json_is_true(json_object_get(t, "locked")) ? " locked" : "",
                json_is_true(json_object_get(t, "fenced")) ? " FENCED" : "",
@@ -89,7 +102,7 @@ int cmd_tape_list(const struct command_line *cl)
     if (r && cl->json) {
         print_json(r);
     } else if (r) {
-        print_cartridges(json_object_get(r, "cartridges"));
+        print_cartridges(json_object_get(r, "cartridges"), json_is_true(json_object_get(r, "dedup")));
     }
     json_decref(r);
     config_free(cfg);
@@ -181,6 +194,23 @@ int cmd_tape_claim(const struct command_line *given)
     return r ? EXIT_DONE : EXIT_FAILED;
 }
 
+/* And what that freed, and what not. */
+static void print_removed(const json_t *r)
+{
+    char size[HUMAN_ROOM];
+    size_t i;
+    json_t *t;
+    printf("%s removed", json_words(r, "removed"));
+    if (json_number(r, "freed_by_removal_bytes"))
+        printf(": %s freed", json_size(r, "freed_by_removal_bytes", size));
+    if (json_number(r, "needed_by_others_bytes"))
+        printf("; %s stay in the store, for", json_size(r, "needed_by_others_bytes", size));
+    else if (json_is_true(json_object_get(r, "kept")))
+        printf("; what other cartridges copy from stays in the store");
+    json_array_foreach(json_object_get(r, "lends_to"), i, t) printf("%s %s", i ? "," : "", json_words(t, "barcode"));
+    printf("\n");
+}
+
 int cmd_tape_remove(const struct command_line *given)
 {
     struct command_line cl = *given;
@@ -195,8 +225,7 @@ int cmd_tape_remove(const struct command_line *given)
     if (r && cl.json)
         print_json(r);
     else if (r && !cl.quiet)
-        printf("%s removed%s\n", cl.argv[0],
-               json_is_true(json_object_get(r, "kept")) ? "; what other tapes lean on stays in the store" : "");
+        print_removed(r);
     json_decref(r);
     config_free(cfg);
     return r ? EXIT_DONE : EXIT_FAILED;

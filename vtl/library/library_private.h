@@ -150,12 +150,14 @@ struct rebuild_reading {
 };
 struct rebuild_reading *rebuild_read(struct objstore *store, const char *barcode, const atomic_bool *cancel);
 void rebuild_reading_free(struct rebuild_reading *c); /* NULL is fine */
-/* ---- shares.c ---- */
-/* shares.c: adds "dedup", {"host_bytes","own_bytes","listed_segments","index_bytes","chunks_found","lists_loaded"}, with [dedup]
+/* ---- shares.c: who copies from whom ---- */
+/* Adds "dedup", {"host_bytes","own_bytes","listed_segments","index_bytes","chunks_found","lists_loaded"}, with [dedup]
  * only; the last two since the start. tapes_lock held. */
 void shares_add_sums(struct library *lib, json_t *j);
-/* Adds "lends_to" and "leans_on", [{"barcode","segments","bytes"}...], and "kept_for_now", why nothing is deleted; each only if
- * there is any. */
+/* What its removal would free: adds "freed_by_removal_bytes" and "needed_by_others_bytes", which stay in the store; and
+ * "lends_to", [{"barcode","segments","bytes"}...], for whom, if there is any. */
+int shares_after_removal(struct library *lib, struct cartridge *c, json_t *j, struct errtext *err);
+/* That, and "leans_on", likewise, and "kept_for_now", why nothing is deleted; each only if there is any. */
 int shares_add(struct library *lib, struct cartridge *c, json_t *j, struct errtext *err);
 
 /* ---- place.c: what a cartridge leaves that is removed while others lean on it ---- */

@@ -279,7 +279,7 @@ static json_t *op_tape_list(struct library *lib, const json_t *request, struct e
     json_t *list = json_array();
     for (size_t i = 0; i < lib->n_cartridges; i++)
         json_array_append_new(list, cartridge_json(lib, lib->cartridges[i], true));
-    return json_pack("{s:o}", "cartridges", list);
+    return json_pack("{s:o, s:b}", "cartridges", list, "dedup", lib->eng.chunks != NULL);
 }
 
 static json_t *op_tape_show(struct library *lib, const json_t *request, struct errtext *err)

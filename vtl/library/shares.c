@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* shares.c: for "tape show": on whom a cartridge leans, and who leans on it; for status: what that saves. */
+/* shares.c: for "tape show": on whom a cartridge leans, who leans on it, and what its removal frees; for status: what that
+ * saves. */
 #include <errno.h>
 #include <string.h>
 
@@ -26,6 +27,26 @@ static int add_shares(struct library *lib, const char *barcode, bool lent, json_
     return rc;
 }
 
+static uint64_t own_bytes(struct cartridge *c)
+{
+    struct cartridge_view v;
+    cartridge_view(c, &v);
+    return v.backlog.amounts.local + v.backlog.amounts.accepted + v.backlog.amounts.offsite;
+}
+
+int shares_after_removal(struct library *lib, struct cartridge *c, json_t *j, struct errtext *err)
+{
+    uint64_t own = own_bytes(c), live = 0, kept = 0;
+    int rc = add_shares(lib, cartridge_barcode(c), true, j);
+    if (!rc)
+        rc = db_needed_by_others(lib->eng.db, cartridge_rowid(c), cartridge_barcode(c), &live, &kept);
+    if (rc)
+        return errtext_set(err, rc, "%s: state: %s", cartridge_barcode(c), db_error(lib->eng.db));
+    json_object_set_new(j, "freed_by_removal_bytes", json_integer((json_int_t)(live < own ? own - live : 0)));
+    json_object_set_new(j, "needed_by_others_bytes", json_integer((json_int_t)kept));
+    return 0;
+}
+
 void shares_add_sums(struct library *lib, json_t *j)
 {
     struct chunk_index_figures f;
@@ -36,7 +57,7 @@ void shares_add_sums(struct library *lib, json_t *j)
         struct cartridge_view v;
         cartridge_view(lib->cartridges[i], &v);
         host += v.used_bytes;
-        own += v.backlog.amounts.local + v.backlog.amounts.accepted + v.backlog.amounts.offsite;
+        own += own_bytes(lib->cartridges[i]);
     }
     chunk_index_figures(lib->eng.chunks, &f);
     json_object_set_new(j, "dedup",
@@ -49,10 +70,10 @@ void shares_add_sums(struct library *lib, json_t *j)
 int shares_add(struct library *lib, struct cartridge *c, json_t *j, struct errtext *err)
 {
     char why[CARTRIDGE_WHY_SIZE];
-    int rc = add_shares(lib, cartridge_barcode(c), true, j);
-    if (!rc)
-        rc = add_shares(lib, cartridge_barcode(c), false, j);
+    int rc = shares_after_removal(lib, c, j, err);
     if (rc)
+        return rc;
+    if ((rc = add_shares(lib, cartridge_barcode(c), false, j)))
         return errtext_set(err, rc, "%s: state: %s", cartridge_barcode(c), db_error(lib->eng.db));
     cartridge_kept_why(c, why);
     if (why[0])

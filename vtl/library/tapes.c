@@ -418,29 +418,29 @@ static int remove_objects(struct library *lib, struct cartridge *c, bool force, 
     return rc;
 }
 
-json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext *err)
+/* Of the store and of the state. */
+static int remove_stored(struct library *lib, struct cartridge *c, bool force, json_t *answer, struct errtext *err)
 {
-    const char *barcode = json_string_value(json_object_get(request, "barcode"));
-    struct cartridge *c = barcode ? library_cartridge(lib, barcode) : NULL;
-    if (!c) {
-        errtext_set(err, -ENOENT, "%s: no such cartridge in this library", barcode ? barcode : "(no barcode)");
-        return NULL;
-    }
-    if (may_remove(c, json_is_true(json_object_get(request, "force")), err))
-        return NULL;
     bool kept = false;
+    int rc = shares_after_removal(lib, c, answer, err);
+    if (rc)
+        return rc;
     workers_forget(lib->eng.workers, c);
-    if (remove_objects(lib, c, json_is_true(json_object_get(request, "force")), &kept, err)) {
-        cartridge_poke(c);
-        return NULL;
-    }
-    int rc = db_cartridge_remove(lib->eng.db, cartridge_rowid(c), barcode);
+    rc = remove_objects(lib, c, force, &kept, err);
     if (rc) {
-        errtext_set(err, rc, "%s: state: %s", barcode, db_error(lib->eng.db));
-        return NULL;
+        cartridge_poke(c);
+        return rc;
     }
+    json_object_set_new(answer, "kept", json_boolean(kept));
+    rc = db_cartridge_remove(lib->eng.db, cartridge_rowid(c), cartridge_barcode(c));
+    return rc ? errtext_set(err, rc, "%s: state: %s", cartridge_barcode(c), db_error(lib->eng.db)) : 0;
+}
+
+/* Of memory and of the disk. */
+static void forget(struct library *lib, struct cartridge *c)
+{
     lock_take(&lib->lock);
-    struct element *e = library_place(lib, barcode);
+    struct element *e = library_place(lib, cartridge_barcode(c));
     if (e) {
         e->barcode[0] = '\0';
         e->source = 0;
@@ -450,9 +450,27 @@ json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext 
     cartridge_drop_backlog(c);
     if (lib->eng.chunks)
         (void)chunk_index_drop_cartridge(lib->eng.chunks, cartridge_id(c)); /* a cache */
-    spool_remove_all(lib->eng.spool, barcode);
-    json_t *answer = json_pack("{s:s, s:b}", "removed", barcode, "kept", (int)kept);
+    spool_remove_all(lib->eng.spool, cartridge_barcode(c));
     cartridge_free(c);
+}
+
+json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext *err)
+{
+    const char *barcode = json_string_value(json_object_get(request, "barcode"));
+    bool force = json_is_true(json_object_get(request, "force"));
+    struct cartridge *c = barcode ? library_cartridge(lib, barcode) : NULL;
+    if (!c) {
+        errtext_set(err, -ENOENT, "%s: no such cartridge in this library", barcode ? barcode : "(no barcode)");
+        return NULL;
+    }
+    if (may_remove(c, force, err))
+        return NULL;
+    json_t *answer = json_pack("{s:s}", "removed", barcode);
+    if (!answer || remove_stored(lib, c, force, answer, err)) {
+        json_decref(answer);
+        return NULL;
+    }
+    forget(lib, c);
     tapes_put_inventory(lib);
     return answer;
 }

@@ -182,8 +182,12 @@ struct db_share {
     char barcode[33]; /* of the other */
     uint64_t segments, bytes;
 };
-/* lent: for each that leans on the cartridge; else for each that it leans on. */
+/* lent: for each other one that leans on the cartridge; else for each that it leans on. */
 int db_shares(struct db *db, const char *barcode, bool lent, int (*fn)(void *arg, const struct db_share *s), void *arg);
+
+/* Bytes of the segments below that barcode's keys that others of this state lean on: *all, and *live those of the
+ * cartridge's live ones. */
+int db_needed_by_others(struct db *db, int64_t cartridge, const char *barcode, uint64_t *live, uint64_t *all);
 
 /* Who may lean on a cartridge. */
 struct db_leaner {

@@ -406,12 +406,39 @@ int db_shares(struct db *db, const char *barcode, bool lent, int (*fn)(void *arg
 {
     static const char lent_to[] =
         "SELECT barcode, count(*), total(size) FROM (SELECT DISTINCT c.barcode, s_epoch, s_writer, s_number, size"
-        " FROM lean l JOIN cartridge c ON c.rowid=l.cartridge WHERE s_barcode=?) GROUP BY barcode ORDER BY barcode";
+        " FROM lean l JOIN cartridge c ON c.rowid=l.cartridge WHERE s_barcode=? AND c.barcode<>s_barcode) GROUP BY "
+        "barcode"
+        " ORDER BY barcode";
     static const char leans_on[] =
         "SELECT s_barcode, count(*), total(size) FROM (SELECT DISTINCT s_barcode, s_epoch, s_writer, s_number, size"
         " FROM lean l JOIN cartridge c ON c.rowid=l.cartridge WHERE c.barcode=?) GROUP BY s_barcode ORDER BY s_barcode";
     db_enter(db);
     return db_leave(db, each_share(db, lent ? lent_to : leans_on, barcode, fn, arg));
+}
+
+static int sum_needed(struct db *db, const char *sql, int64_t cartridge, const char *barcode, uint64_t *bytes)
+{
+    DB_STMT st = db_prepare(db, sql);
+    if (st) {
+        sqlite3_bind_int64(st, 1, cartridge);
+        sqlite3_bind_text(st, 2, barcode, -1, SQLITE_STATIC);
+    }
+    int rc = db_row(db, st);
+    *bytes = rc > 0 ? number_at(st, 0) : 0;
+    return rc < 0 ? rc : 0;
+}
+
+int db_needed_by_others(struct db *db, int64_t cartridge, const char *barcode, uint64_t *live, uint64_t *all)
+{
+    static const char of_live[] =
+        "SELECT total(size) FROM segment s WHERE cartridge=? AND EXISTS (SELECT 1 FROM lean l WHERE s_barcode=?"
+        " AND s_epoch=s.epoch AND s_writer=s.writer AND s_number=s.number AND l.cartridge<>s.cartridge AND" COUNTS ")";
+    static const char of_all[] =
+        "SELECT total(size) FROM (SELECT DISTINCT s_epoch, s_writer, s_number, size FROM lean l WHERE l.cartridge<>?"
+        " AND s_barcode=? AND" COUNTS ")";
+    db_enter(db);
+    int rc = sum_needed(db, of_live, cartridge, barcode, live);
+    return db_leave(db, rc ? rc : sum_needed(db, of_all, cartridge, barcode, all));
 }
 
 /* ---- who is listed ---- */
