@@ -27,11 +27,12 @@ PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 ALL_CFLAGS = $(CFLAGS) $(OPT_$(VARIANT)) $(SAN_$(VARIANT)) -std=gnu17 -D_GNU_SOURCE -fPIC -pthread -fno-omit-frame-pointer -I. $(WARN) $(PKG_CFLAGS) $(CPPFLAGS)
 LIBS     = $(PKG_LIBS) -linih -pthread
-# Only the command serves /metrics: tgtd has no use for it.
-CMD_LIBS := $(shell pkg-config --libs libmicrohttpd 2>/dev/null)
+# Only the command serves /metrics and reads tapes of others: tgtd has no use for what that takes.
+FOREIGN_LIBS := -llzo2 -lz
+CMD_LIBS := $(shell pkg-config --libs libmicrohttpd 2>/dev/null) $(FOREIGN_LIBS)
 
 TARGET_SRC := $(addprefix vtl/target/,guard.c order.c port.c target.c target_preload.c)
-ROOMS      := base s3backend scsi $(addprefix vtl/,format dedup config escrow state cartridge scrub drive library target web)
+ROOMS      := base s3backend scsi $(addprefix vtl/,format dedup config escrow state cartridge scrub drive library foreign target web)
 LIB_SRC    := $(filter-out $(TARGET_SRC),$(wildcard $(addsuffix /*.c,$(ROOMS))))
 CMD_SRC    := $(wildcard vtl/cmd/*.c)
 UNIT_SRC   := $(wildcard tests/unit/test_*.c)
@@ -72,6 +73,7 @@ $(B)/tests/test_reader_fetch: $(call obj,tests/lib/chunked.c)
 $(B)/dedup/pbs_set: $(B)/obj/tests/dedup/pbs_set.o
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^
+$(B)/tests/test_foreign $(B)/fuzz_foreign: LIBS += $(FOREIGN_LIBS)
 $(B)/tests/test_secret: $(call obj,vtl/cmd/password.c)
 $(B)/tests/test_display: $(call obj,vtl/cmd/progress.c)
 $(B)/tests/test_watch: $(call obj,vtl/cmd/watch.c vtl/cmd/verify_due.c)

@@ -41,6 +41,8 @@ int cmd_tape_claim(const struct command_line *cl);
 int cmd_tape_move(const struct command_line *cl);
 int cmd_tape_export(const struct command_line *cl);
 int cmd_tape_import(const struct command_line *cl);
+int cmd_tape_import_file(const struct command_line *cl);
+int cmd_tape_export_file(const struct command_line *cl);
 int cmd_tape_lock(const struct command_line *cl);
 int cmd_tape_protect(const struct command_line *cl);
 int cmd_tape_remove(const struct command_line *cl);

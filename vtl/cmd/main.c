@@ -88,6 +88,16 @@ static const struct subcommand table[] = {
      cmd_tape_export},
     {"tape", "import", "BARCODE...", "move cartridges from the shelf into free import/export elements",
      cmd_tape_import},
+    {"tape", "import-file", "BARCODE FILE... [--create] [--block SIZE] [--keep-errors]",
+     "write another program's tape onto a blank cartridge, all of it or nothing, while the library is not served: a "
+     ".tap "
+     "of SIMH's, a directory of mhVTL's, or plain files" OPTION("--create     ", "make the cartridge first")
+         OPTION("--block SIZE ", "plain files, each a file of the tape: cut into blocks of SIZE, such as 256K")
+             OPTION("--keep-errors", "take records of a .tap that were read with an error for good ones"),
+     cmd_tape_import_file},
+    {"tape", "export-file", "BARCODE FILE.tap",
+     "write all of a cartridge to a new file, as a .tap of SIMH's, while the library is not served",
+     cmd_tape_export_file},
     {"tape", "claim", "BARCODE [--force]",
      "take over a cartridge as the bucket has it" OPTION("--force", "even from another gateway, which must be gone"),
      cmd_tape_claim},
