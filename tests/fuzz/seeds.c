@@ -28,6 +28,7 @@ int main(int argc, char **argv)
     seeds_scsi();
     seeds_stored();
     seeds_text();
+    seeds_foreign();
 
     return 0;
 }

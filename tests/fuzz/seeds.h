@@ -11,5 +11,6 @@ void seed_write(const char *fuzzer, const char *name, const void *data, size_t l
 void seeds_scsi(void);
 void seeds_stored(void);
 void seeds_text(void);
+void seeds_foreign(void);
 
 #endif

@@ -71,14 +71,13 @@ static int thread(struct carry *c, struct errtext *err)
     return 0;
 }
 
+/* A move flushes, and waits for the store no longer than the library may. */
 static void put_back(struct carry *c, int *rc, struct errtext *err)
 {
     struct errtext why = {""};
-    enum tape_result r = c->ops->unload(c->drive, &never);
-    if (r && !*rc)
-        *rc = errtext_set(err, -EIO, "%s: what was written is not safe yet: the drive cannot be unloaded (%d)",
-                          c->barcode, r);
-    if (c->from && move(c, c->from, &why) && !*rc)
+    if (!c->from)
+        (void)c->ops->rewind(c->drive, &never);
+    else if (move(c, c->from, &why) && !*rc)
         *rc = errtext_set(err, -EIO, "%.500s", why.text);
 }
 
@@ -215,8 +214,6 @@ static void blank_again(struct carry *c, struct errtext *err)
     enum tape_result r = c->ops->rewind(c->drive, &never);
     if (!r)
         r = c->ops->erase(c->drive, false, &never);
-    if (!r)
-        r = c->ops->write_filemarks(c->drive, 0, false, &never);
     c->ops->status(c->drive, &st);
     if (r || st.end_object)
         errtext_set(err, 0, "%.400s. %s could not be made blank again: %" PRIu64 " objects stay on it", why.text,
@@ -236,6 +233,8 @@ int foreign_import(struct library *lib, const char *barcode, struct foreign_sour
     if (!rc) {
         c.ops->written_by(c.drive, WRITER, "");
         rc = write_all(&c, s, totals, err);
+        if (rc == -ECANCELED) /* whoever is impatient does not wait for a store that is away, either */
+            library_stop_waiting(lib);
         if (rc)
             blank_again(&c, err);
     }
