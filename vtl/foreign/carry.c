@@ -8,6 +8,7 @@
 
 #include "base/human.h"
 #include "scsi/tape_ops.h"
+#include "vtl/format/barcode.h"
 #include "vtl/foreign/source.h"
 #include "vtl/library/element.h"
 
@@ -62,10 +63,6 @@ static int find_drive(struct carry *c, uint16_t *drive, struct errtext *err)
 
 static int thread(struct carry *c, struct errtext *err)
 {
-    struct tape_status st;
-    c->ops->status(c->drive, &st);
-    if (st.medium == TAPE_MEDIUM_CLEANING)
-        return errtext_set(err, -EINVAL, "%s: it is a cleaning cartridge", c->barcode);
     if (c->ops->load(c->drive, c->watch->cancel))
         return errtext_set(err, -EIO, "%s: it cannot be loaded: see above", c->barcode);
     return 0;
@@ -92,6 +89,8 @@ static int begin(struct carry *c, struct library *lib, const char *barcode, cons
 {
     uint16_t drive = 0;
     *c = (struct carry){.lib = lib, .barcode = barcode, .ops = library_drive_ops(), .watch = w};
+    if (barcode_is_cleaning(barcode)) /* which a drive would use up */
+        return errtext_set(err, -EINVAL, "%s: it is a cleaning cartridge", barcode);
     int rc = find_drive(c, &drive, err);
     if (rc)
         return rc;
