@@ -269,7 +269,7 @@ int foreign_export(struct library *lib, const char *barcode, int fd, const char 
                    struct foreign_totals *totals, struct errtext *err)
 {
     struct carry c;
-    struct simh_out o;
+    struct simh_out o = {.f = NULL};
     int rc = begin(&c, lib, barcode, w, err);
     if (rc)
         return rc;
