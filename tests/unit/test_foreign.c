@@ -426,7 +426,7 @@ static void what_is_cut_of_it_is_missed(void **state)
 {
     struct mhvtl *m = new_tape();
     (void)state;
-    for (size_t n = 0; n < m->indx.n; n += n < 600 ? 1 : 101) {
+    for (size_t n = 0; n < m->indx.n; n += n < 640 ? 1 : 128) {
         save_mhvtl(m, ".0", 0);
         save("indx.0", m->indx.b, n);
         refuses(dir, &plainly, -EBADMSG,
@@ -460,7 +460,11 @@ static void what_is_damaged_in_its_blocks_is_found(void **state)
     save_mhvtl(m, ".0", 0);
     refuses(dir, &plainly, -EBADMSG, "block 3 cannot be unpacked (zlib)");
     m->data.b[16] ^= 0xFF;
-    put_le32(m->indx.b + (size_t)4 * 512 + 20, 400); /* it says more than it gives */
+    put_le32(m->indx.b + (size_t)3 * 512 + 20, 400); /* it says more than it gives */
+    save_mhvtl(m, ".0", 0);
+    refuses(dir, &plainly, -EBADMSG, "block 3 cannot be unpacked (zlib)");
+    put_le32(m->indx.b + (size_t)3 * 512 + 20, (uint32_t)strlen(TEXT));
+    put_le32(m->indx.b + (size_t)4 * 512 + 20, 400);
     save_mhvtl(m, ".0", 0);
     refuses(dir, &plainly, -EBADMSG, "block 4 cannot be unpacked (LZO)");
     put_le32(m->indx.b + (size_t)4 * 512 + 20, 3); /* or less */
@@ -498,6 +502,19 @@ static void hostile_headers_are_refused(void **state)
     }
 }
 
+/* It would not fit where it is read to. */
+static void a_compressed_block_that_is_longer_than_any_can_be_is_refused(void **state)
+{
+    struct mhvtl *m = new_tape();
+    (void)state;
+    put_le32(m->indx.b + 12, 1);
+    put_le32(m->indx.b + 24, FOREIGN_PACKED + 1);
+    save_mhvtl(m, ".0", 0);
+    assert_int_equal(truncate(in_dir("data.0"), FOREIGN_PACKED + 1), 0);
+    refuses(dir, &plainly, -EBADMSG, "block 0 has 5 bytes, and cannot be 8912964 bytes in data");
+    free(m);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -517,6 +534,7 @@ int main(void)
         TEST(what_is_cut_of_it_is_missed),
         TEST(what_is_damaged_in_its_blocks_is_found),
         TEST(hostile_headers_are_refused),
+        TEST(a_compressed_block_that_is_longer_than_any_can_be_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
