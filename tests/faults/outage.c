@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* outage.c: the store is gone for a long time while two drives write. They go on until the spool is full and then wait;
- * nothing fails, and everything drains by itself when the store is back (I1, I6). outage PROXY_DIR WORK_DIR SECONDS */
+ * nothing fails, and everything drains by itself when the store is back (I1, I6). With TEST_DEDUP the second tape copies from
+ * the first one, also while the store is gone. outage PROXY_DIR WORK_DIR SECONDS */
 #include <ftw.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -13,6 +14,8 @@
 
 #include "tests/crash/ops.h"
 #include "tests/faults/rig.h"
+#include "tests/lib/chunked.h"
+#include "tests/lib/leaning.h"
 
 #define DRIVES 2
 #define BEFORE 60      /* blocks that are in the store when it goes */
@@ -39,7 +42,7 @@ static unsigned bad;
 
 static void expect(bool good, const char *name)
 {
-    printf("%s - an outage: %s\n", good ? "ok" : "not ok", name);
+    printf("%s - an outage%s: %s\n", good ? "ok" : "not ok", chunked() ? ", with dedup" : "", name);
     fflush(stdout);
     bad += !good;
 }
@@ -59,10 +62,12 @@ static void pause_ms(long ms)
 
 /* ---- the tapes ---- */
 
-/* Every block tells which it is, also on which cartridge. */
+/* Every block tells which it is, also on which cartridge. With dedup its highest byte says which few chunks it is of: the
+ * second tape has those of the first one's beginning again: half of them before the store is gone, all of them after. */
 static uint64_t number_of(unsigned drive, uint64_t i)
 {
-    return drive * UINT64_C(1000000) + i;
+    uint64_t id = drive * UINT64_C(1000000) + i, like = !drive ? i : i > BEFORE ? i - BEFORE : i / 2;
+    return chunked() ? (1 + like / 6) << 56 | id : id;
 }
 
 static enum tape_result write_one(struct writer *w, uint64_t i)
@@ -281,13 +286,19 @@ int main(int argc, char **argv)
         pthread_join(w[i].thread, NULL);
         must(atomic_load(&w[i].result), "the first writes", NULL);
         atomic_store(&w[i].ended, false);
+        must(!flush_remote(lib), "the first flush", NULL);
     }
-    must(!flush_remote(lib), "the first flush", NULL);
+    uint64_t leaned = leaning_now(lib, "FLT002L8");
     rig_rule(&rig, "any any refuse 0");
     for (unsigned i = 0; i < DRIVES; i++)
         start(&w[i], lib, i, BEFORE + 1, BLOCKS);
     during(&rig, lib, w, duration);
     after(&rig, lib, w);
+    if (chunked()) {
+        uint64_t now = leaning_now(lib, "FLT002L8");
+        printf("# the second tape copies from %" PRIu64 " segments, then from %" PRIu64 "\n", leaned, now);
+        expect(leaned && now > leaned, "the second tape copied from the first one, before and meanwhile");
+    }
     bool good = true;
     uint64_t began = seconds();
     for (unsigned i = 0; i < DRIVES; i++)
