@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* clock.h: the one clock for intervals: it only moves forward, whatever the host's time does. */
+/* clock.h: the clocks for intervals: they only move forward, whatever the host's time does. */
 #ifndef S3VTL_CLOCK_H
 #define S3VTL_CLOCK_H
 
@@ -23,6 +23,14 @@ static inline uint64_t clock_us(void)
 static inline uint64_t clock_ms(void)
 {
     return clock_ns() / 1000000;
+}
+
+/* Seconds since the host was booted, those that it slept included. Any thread. */
+static inline int64_t clock_boot_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    return (int64_t)t.tv_sec;
 }
 
 /* ms milliseconds from now, for cond_wait_until. */

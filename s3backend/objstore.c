@@ -141,6 +141,12 @@ void objstore_set_limits(struct objstore *s, const struct objstore_config *cfg)
         s->ops->set_limits(s, cfg);
 }
 
+int objstore_time(struct objstore *s, uint64_t *now)
+{
+    *now = 0;
+    return s->ops->time ? s->ops->time(s, now) : -ENOTSUP;
+}
+
 uint64_t objstore_upload_limit(struct objstore *s)
 {
     return s->ops->upload_limit ? s->ops->upload_limit(s) : 0;

@@ -227,6 +227,9 @@ struct objstore_ops {
     void (*swap_access)(struct objstore *s, struct objstore *other);
     /* Takes parallel, upload and download of cfg, and nothing else. Any thread; NULL: it has no such limits. */
     void (*set_limits)(struct objstore *s, const struct objstore_config *cfg);
+    /* The time by the store's own clock, in seconds since 1970: as its last good answer told, and what has gone by since.
+     * -EAGAIN: none told yet; NULL, or -ENOTSUP: it has no clock. Any thread, at once. */
+    int (*time)(struct objstore *s, uint64_t *now);
     /* What holds now, in bytes a second; 0: no limit. NULL: never any. Any thread, at once. */
     uint64_t (*upload_limit)(struct objstore *s);
     uint64_t (*download_limit)(struct objstore *s);
@@ -302,6 +305,7 @@ bool objstore_same_keys(struct objstore *s, struct objstore *other);
 bool objstore_same_proxy(struct objstore *s, struct objstore *other);
 void objstore_swap_access(struct objstore *s, struct objstore *other);
 void objstore_set_limits(struct objstore *s, const struct objstore_config *cfg);
+int objstore_time(struct objstore *s, uint64_t *now);
 uint64_t objstore_upload_limit(struct objstore *s);
 uint64_t objstore_download_limit(struct objstore *s);
 /* All zero where nothing is counted. */

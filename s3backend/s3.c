@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/lock.h"
 
 /* Exchanges at a time for each of the `parallel` big bodies: a commit's few short requests need not wait for one of
@@ -78,6 +79,13 @@ static void s3_set_limits(struct objstore *o, const struct objstore_config *cfg)
     s3_rate_set(&s->download, cfg->download);
 }
 
+static int s3_time(struct objstore *o, uint64_t *now)
+{
+    int64_t clock = atomic_load(&((struct s3_store *)o)->clock);
+    *now = clock ? (uint64_t)(clock + clock_boot_s()) : 0;
+    return clock ? 0 : -EAGAIN;
+}
+
 static uint64_t s3_upload_limit(struct objstore *o)
 {
     return s3_rate_now(&((struct s3_store *)o)->upload);
@@ -113,6 +121,7 @@ static const struct objstore_ops s3_ops = {
     .same_proxy = s3_same_proxy,
     .swap_access = s3_swap_access,
     .set_limits = s3_set_limits,
+    .time = s3_time,
     .upload_limit = s3_upload_limit,
     .download_limit = s3_download_limit,
     .look = s3_look,

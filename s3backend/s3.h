@@ -64,6 +64,7 @@ struct s3_store {
     atomic_int create;            /* enum s3_create */
     atomic_bool singly;           /* it has no DeleteObjects */
     atomic_int versioned, locked; /* enum obj_known */
+    _Atomic int64_t clock; /* the store's time, as its last good answer told, minus clock_boot_s(); 0: none did */
     struct s3_health health;
     struct s3_counters counters;
     struct s3_admin admin;

@@ -201,6 +201,13 @@ static void tell_end(const struct watched *w, const struct http_response *r, con
     s3_health_ended(&w->s->health, s3_kind(w->q), w->stuck, end, text.text, !v->retry || v->retry_after_ms >= 2000);
 }
 
+/* An answer that failed may be somebody else's on the way. */
+static void note_time(struct s3_store *s, const struct http_response *r, const struct s3_verdict *v)
+{
+    if (v->code == 0 && r->date)
+        atomic_store(&s->clock, (int64_t)r->date - clock_boot_s());
+}
+
 /* How much longer the caller waits for a store that answers nothing. */
 static uint64_t patience_left(struct s3_store *s, const struct obj_call *c)
 {
@@ -280,6 +287,7 @@ static void exchange(struct s3_store *s, const struct s3_request *q, const struc
         s3_judge(r, time(NULL), v);
         if (v->code == 0 && q->inspect)
             q->inspect(q->arg, r, v);
+        note_time(s, r, v);
         tell_end(&watched, r, v);
     }
     s3_proxy_release(proxy);

@@ -2,10 +2,16 @@
 /* test_retention.c: what a retention lock refuses, to whom, and what it outlives. */
 #include "library_rig.h"
 
+#include <errno.h>
 #include <time.h>
+
+#include "base/clock.h"
+#include "vtl/library/library_private.h"
 
 #define DAY 86400
 static _Atomic int64_t clock_moved; /* seconds */
+static _Atomic int64_t store_moved; /* what the store's clock is ahead of ours, */
+static atomic_bool store_tells;     /* once it tells */
 
 /* In place of libc's: the library's clock, which a test sets. */
 time_t time(time_t *out)
@@ -16,6 +22,34 @@ time_t time(time_t *out)
     if (out)
         *out = t;
     return t;
+}
+
+static int store_time(struct objstore *s, uint64_t *now)
+{
+    struct timespec real;
+    (void)s;
+    (void)clock_gettime(CLOCK_REALTIME, &real);
+    *now = store_tells ? (uint64_t)(real.tv_sec + store_moved) : 0;
+    return store_tells ? 0 : -EAGAIN;
+}
+
+static int tell_at_check(struct objstore *s, const struct obj_call *c, struct errtext *err)
+{
+    (void)s;
+    (void)c;
+    (void)err;
+    store_tells = true;
+    return 0;
+}
+
+/* From now on the library's store has a clock, as S3 has one. */
+static struct objstore_ops with_clock;
+static void give_store_a_clock(struct library *lib)
+{
+    with_clock = *lib->eng.store->ops;
+    with_clock.time = store_time;
+    with_clock.check = tell_at_check;
+    lib->eng.store->ops = &with_clock;
 }
 
 static json_t *lock_request(const char *mode, int64_t days, bool bypass)
@@ -43,6 +77,11 @@ static void cannot_be_removed(struct library *lib)
 {
     refused(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-remove", "barcode", "RET001L8", "force", 1),
             "nothing removes it before");
+}
+
+static void can_be_removed(struct library *lib)
+{
+    json_decref(call(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-remove", "barcode", "RET001L8", "force", 1)));
 }
 
 /* A library with a tape of two blocks, in its slot. */
@@ -84,9 +123,69 @@ static void what_is_locked_is_neither_overwritten_nor_removed(void **state)
     lock_it(lib, "governance", 30, false);
     holds_in_drive(lib, 2);
     cannot_be_removed(lib);
+    close_library(lib);
     clock_moved = 31 * DAY; /* it ends by itself */
-    json_decref(call(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-remove", "barcode", "RET001L8", "force", 1)));
+    lib = open_library(c);
+    can_be_removed(lib);
     clock_moved = 0;
+    close_library(lib);
+    config_free(c);
+}
+
+/* On a store without a clock of its own, while the library is open. */
+static void a_clock_set_forward_ends_no_lock(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "64M");
+    struct library *lib = with_tape(c);
+    lock_it(lib, "governance", 30, false);
+    clock_moved = 3650 * DAY;
+    cannot_be_removed(lib);
+    refused(lib, lock_request("", 0, false), "--bypass-governance");
+    holds_in_drive(lib, 2);
+    clock_moved = 0;
+    close_library(lib);
+    config_free(c);
+}
+
+static void a_lock_ends_when_the_store_says_so_too(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "64M");
+    struct library *lib = with_tape(c);
+    lock_it(lib, "compliance", 30, false);
+    close_library(lib);
+    clock_moved = 31 * DAY;
+    lib = open_library(c);
+    give_store_a_clock(lib);
+    store_tells = false;
+    store_moved = 29 * DAY;
+    holds_in_drive(lib, 2); /* as long as nothing is known */
+    cannot_be_removed(lib); /* which asks the store */
+    assert_true(store_tells);
+    refused(lib, lock_request("", 0, true), "can only be lengthened");
+    holds_in_drive(lib, 3);
+    store_moved = 31 * DAY;
+    clock_moved = 29 * DAY;
+    cannot_be_removed(lib);
+    clock_moved = 31 * DAY;
+    can_be_removed(lib);
+    clock_moved = store_moved = 0;
+    close_library(lib);
+    config_free(c);
+}
+
+/* A time that has come by the store's clock is none to come. */
+static void a_lock_begins_at_the_latest_clock(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "64M");
+    struct library *lib = with_tape(c);
+    give_store_a_clock(lib);
+    store_tells = true;
+    store_moved = 100 * DAY;
+    refused(lib, lock_request("governance", 30, false), "a time to come");
+    store_moved = 0;
     close_library(lib);
     config_free(c);
 }
@@ -119,7 +218,9 @@ static void nobody_shortens_compliance(void **state)
     refused(lib, lock_request("governance", 60, true), "can only be lengthened");
     refused(lib, lock_request("", 0, true), "can only be lengthened");
     lock_it(lib, "compliance", 60, false);
+    close_library(lib);
     clock_moved = 40 * DAY;
+    lib = open_library(c);
     cannot_be_removed(lib);
     clock_moved = 0;
     close_library(lib);
@@ -219,6 +320,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(what_is_locked_is_neither_overwritten_nor_removed),
         T(a_clock_set_back_ends_no_lock),
+        T(a_clock_set_forward_ends_no_lock),
+        T(a_lock_ends_when_the_store_says_so_too),
+        T(a_lock_begins_at_the_latest_clock),
         T(nobody_shortens_compliance),
         T(governance_is_shortened_by_a_named_switch_only),
         T(a_lock_survives_a_restart_and_the_loss_of_the_state),

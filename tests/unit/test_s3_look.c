@@ -92,6 +92,35 @@ static void its_clock_is_compared(void **state)
     assert_false(p.has_clock);
 }
 
+/* Of an answer that is good: others may be somebody else's. */
+static void its_time_is_kept(void **state)
+{
+    char date[100];
+    struct tm tm;
+    time_t then = time(NULL) + 3000, later = then + 3000;
+    struct stand_in_answer answers[] = {{.expect = "HEAD /", .status = 200},
+                                        {.expect = "HEAD /", .status = 200, .headers = date},
+                                        {.expect = "GET /bkt/pre/k ", .status = 403, .headers = date}};
+    struct errtext err;
+    uint64_t now;
+    char byte;
+    (void)state;
+    assert_true(strftime(date, sizeof(date), "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", gmtime_r(&then, &tm)) > 0);
+    struct stand_in *si = stand_in_start(answers, 3);
+    struct objstore *s = stand_in_store(si, NULL, 0);
+    assert_int_equal(s->ops->check(s, NULL, &err), 0);
+    assert_int_equal(objstore_time(s, &now), -EAGAIN);
+    assert_int_equal(s->ops->check(s, NULL, &err), 0);
+    assert_int_equal(objstore_time(s, &now), 0);
+    assert_in_range(now, then, then + 20);
+    assert_true(strftime(date, sizeof(date), "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", gmtime_r(&later, &tm)) > 0);
+    assert_int_equal(s->ops->get(s, "k", 0, 1, &byte, NULL, &err), -EACCES);
+    assert_int_equal(objstore_time(s, &now), 0);
+    assert_in_range(now, then, then + 20);
+    s->ops->close(s);
+    stand_in_stop(si);
+}
+
 /* Whatever comes, the look ends in an answer or says at which stage it failed. */
 static void nobody_there_is_told_by_stage(void **state)
 {
@@ -119,6 +148,7 @@ int main(void)
         cmocka_unit_test(a_question_for_a_password_is_none),
         cmocka_unit_test(a_web_page_is_none),
         cmocka_unit_test(its_clock_is_compared),
+        cmocka_unit_test(its_time_is_kept),
         cmocka_unit_test(nobody_there_is_told_by_stage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -116,7 +116,7 @@ static int may_retain(const struct cartridge *c, const struct retention *r, bool
         return errtext_set(err, -EBUSY, "%s: it is in a drive: move it to a slot first", c->row.barcode);
     if (c->owner == CARTRIDGE_FENCED || c->row.fenced)
         return errtext_set(err, -EPERM, "%s: another gateway owns it, and locks it", c->row.barcode);
-    if (!retention_holds(was, engine_time()) || !weakens(was, r))
+    if (!retention_holds(was, engine_earliest_time(c->eng)) || !weakens(was, r))
         return 0;
     if (was->mode == RETENTION_COMPLIANCE)
         return errtext_set(err, -EPERM, "%s: its compliance lock can only be lengthened, by anybody", c->row.barcode);

@@ -2,6 +2,7 @@
 /* engine.c: news of progress, and how much may wait for the store. */
 #include "vtl/cartridge/engine.h"
 
+#include <errno.h>
 #include <string.h>
 #include <time.h>
 
@@ -113,6 +114,30 @@ void engine_set_host(struct engine *e, const char *name)
 uint64_t engine_time(void)
 {
     return (uint64_t)time(NULL);
+}
+
+void engine_begin_time(struct engine *e)
+{
+    e->clock = (int64_t)engine_time() - clock_boot_s();
+}
+
+/* 0: not known yet. */
+static uint64_t second_clock(struct engine *e)
+{
+    uint64_t now;
+    return objstore_time(e->store, &now) == -ENOTSUP ? (uint64_t)(e->clock + clock_boot_s()) : now;
+}
+
+uint64_t engine_earliest_time(struct engine *e)
+{
+    uint64_t ours = engine_time(), other = second_clock(e);
+    return other < ours ? other : ours;
+}
+
+uint64_t engine_latest_time(struct engine *e)
+{
+    uint64_t ours = engine_time(), other = second_clock(e);
+    return other > ours ? other : ours;
 }
 
 void engine_poke(struct engine *e, struct cartridge *c)

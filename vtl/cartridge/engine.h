@@ -58,6 +58,7 @@ struct engine {
     _Atomic unsigned failing; /* cartridges whose last job of some kind failed */
     atomic_uint fences;       /* goes up with each cartridge that is fenced */
     atomic_bool unwell;       /* one failed since the store last took a head */
+    int64_t clock;            /* engine_time() at the begin, minus clock_boot_s() */
 };
 /* Does a sync wait for that, or for more? */
 bool engine_waits_for(struct engine *e, enum durability d);
@@ -81,7 +82,14 @@ void engine_set_host(struct engine *e, const char *name);
 /* There is work for the cartridge: the workers, if there are any, look at it soon. Any thread; c's lock may be held. */
 void engine_poke(struct engine *e, struct cartridge *c);
 
-/* Seconds since 1970. */
+/* Seconds since 1970, by this host's clock, which somebody may set. */
 uint64_t engine_time(void);
+/* The clocks that a lock goes by: this host's, and one that nobody sets here: the store's, or, where it has none, this
+ * host's as it was when the library was opened, and what has gone by since. A lock is over when both say so: earliest;
+ * 0: the store has told none yet, and nothing is over. A new one begins at the latest. Any thread, at once. */
+uint64_t engine_earliest_time(struct engine *e);
+uint64_t engine_latest_time(struct engine *e);
+/* The library was opened now. */
+void engine_begin_time(struct engine *e);
 
 #endif

@@ -173,6 +173,11 @@ static void gate_set_limits(struct objstore *s, const struct objstore_config *cf
     objstore_set_limits(gate_of(s)->inner, cfg);
 }
 
+static int gate_time(struct objstore *s, uint64_t *now)
+{
+    return objstore_time(gate_of(s)->inner, now);
+}
+
 static uint64_t gate_upload_limit(struct objstore *s)
 {
     return objstore_upload_limit(gate_of(s)->inner);
@@ -219,6 +224,7 @@ static const struct objstore_ops gate_ops = {
     .same_proxy = gate_same_proxy,
     .swap_access = gate_swap_access,
     .set_limits = gate_set_limits,
+    .time = gate_time,
     .upload_limit = gate_upload_limit,
     .download_limit = gate_download_limit,
     .stats = gate_stats,

@@ -273,6 +273,7 @@ static int load_state(struct library *lib, struct errtext *err)
 {
     struct loading l = {lib, err};
     err->text[0] = '\0';
+    engine_begin_time(&lib->eng);
     int rc = make_elements(lib);
     if (!rc)
         rc = db_cartridges(lib->eng.db, load_cartridge, lib);

@@ -17,18 +17,45 @@ const char *tapes_day(uint64_t seconds, char buf[TAPES_DAY_SIZE])
 }
 
 /* A lock is for a time that is not over: who asks for another one has a clock, or a calendar, that is wrong. */
-static int wanted(const json_t *request, const char *barcode, struct retention *r, struct errtext *err)
+static int wanted(struct library *lib, const json_t *request, const char *barcode, struct retention *r,
+                  struct errtext *err)
 {
     const char *mode = json_string_value(json_object_get(request, "mode"));
     json_int_t until = json_integer_value(json_object_get(request, "until"));
     *r = (struct retention){.mode = RETENTION_NONE};
     if (mode && !mode[0])
         return 0;
-    if (!retention_parse(mode, &r->mode) || until <= (json_int_t)engine_time() || until > (json_int_t)UINT32_MAX * 64)
+    if (!retention_parse(mode, &r->mode) || until <= (json_int_t)engine_latest_time(&lib->eng) ||
+        until > (json_int_t)UINT32_MAX * 64)
         return errtext_set(err, -EINVAL, "%s: tape-lock: mode (governance or compliance) and a time to come are needed",
                            barcode);
     r->until = (uint64_t)until;
     return 0;
+}
+
+static const struct obj_call impatient = {.max_tries = 1};
+
+/* Who asks may be the first in this run to go to the store, which then has told no time yet. */
+static void view_at_known_time(struct library *lib, struct cartridge *c, struct cartridge_view *v)
+{
+    struct errtext why = {""};
+    struct objstore *store = lib->eng.store;
+    cartridge_view(c, v);
+    if (!v->locked || engine_earliest_time(&lib->eng) || store->ops->check(store, &impatient, &why))
+        return;
+    cartridge_view(c, v);
+}
+
+int tapes_check_unlocked(struct library *lib, struct cartridge *c, struct errtext *err)
+{
+    struct cartridge_view v;
+    char day[TAPES_DAY_SIZE];
+    view_at_known_time(lib, c, &v);
+    if (!v.locked)
+        return 0;
+    const char *by = v.retention.until > engine_time() ? "" : ", which the store's clock has not reached";
+    return errtext_set(err, -EPERM, "%s: it is locked (%s) until %s%s, and nothing removes it before",
+                       cartridge_barcode(c), retention_name(v.retention.mode), tapes_day(v.retention.until, day), by);
 }
 
 json_t *tapes_lock(struct library *lib, const json_t *request, struct errtext *err)
@@ -41,9 +68,11 @@ json_t *tapes_lock(struct library *lib, const json_t *request, struct errtext *e
     char day[TAPES_DAY_SIZE];
     if (!c)
         errtext_set(err, -ENOENT, "%s: no such cartridge in this library", barcode ? barcode : "(no barcode)");
-    if (!c || wanted(request, barcode, &r, err) || cartridge_load(c, err))
+    if (!c || cartridge_load(c, err))
         return NULL;
-    cartridge_view(c, &was);
+    view_at_known_time(lib, c, &was);
+    if (wanted(lib, request, barcode, &r, err))
+        return NULL;
     if (cartridge_set_retention(c, &r, bypass, err))
         return NULL;
     tapes_commit_row(c);

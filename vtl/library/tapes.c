@@ -370,19 +370,7 @@ static int delete_objects(struct library *lib, const char *barcode, const struct
     return rc;
 }
 
-/* Whoever asks, and by whatever switch. */
-static int locked(struct cartridge *c, struct errtext *err)
-{
-    struct cartridge_view v;
-    char day[TAPES_DAY_SIZE];
-    cartridge_view(c, &v);
-    return v.locked
-               ? errtext_set(err, -EPERM, "%s: it is locked (%s) until %s, and nothing removes it before",
-                             cartridge_barcode(c), retention_name(v.retention.mode), tapes_day(v.retention.until, day))
-               : 0;
-}
-
-static int may_remove(struct cartridge *c, bool force, struct errtext *err)
+static int may_remove(struct library *lib, struct cartridge *c, bool force, struct errtext *err)
 {
     struct cartridge_view v;
     char size[HUMAN_ROOM];
@@ -392,23 +380,24 @@ static int may_remove(struct cartridge *c, bool force, struct errtext *err)
     if ((v.used_bytes || (!v.loaded && v.unstored_rows)) && !force)
         return errtext_set(err, -ENOTEMPTY, "%s: it holds %s of data: --force removes it with them",
                            cartridge_barcode(c), human_size(v.used_bytes, size));
-    return locked(c, err);
+    return tapes_check_unlocked(lib, c, err);
 }
 
 /* Only the owner removes (I7). What has no head is nobody's: by force it goes, too. */
-static int claim_to_remove(struct cartridge *c, bool force, struct kept **kept, struct errtext *err)
+static int claim_to_remove(struct library *lib, struct cartridge *c, bool force, struct kept **kept,
+                           struct errtext *err)
 {
     int rc = commit_claim(c, &impatient, err);
     if (rc)
         return rc == -ENOENT && force ? 0 : rc;
-    rc = locked(c, err); /* by the head that the claim found */
+    rc = tapes_check_unlocked(lib, c, err); /* by the head that the claim found */
     return rc ? rc : commit_leave_place(c, kept, &impatient, err);
 }
 
 static int remove_objects(struct library *lib, struct cartridge *c, bool force, bool *kept_some, struct errtext *err)
 {
     struct kept *kept = NULL;
-    int rc = claim_to_remove(c, force, &kept, err);
+    int rc = claim_to_remove(lib, c, force, &kept, err);
     if (!rc)
         rc = unmade_keep_epoch(lib, c, err);
     if (!rc)
@@ -463,7 +452,7 @@ json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext 
         errtext_set(err, -ENOENT, "%s: no such cartridge in this library", barcode ? barcode : "(no barcode)");
         return NULL;
     }
-    if (may_remove(c, force, err))
+    if (may_remove(lib, c, force, err))
         return NULL;
     json_t *answer = json_pack("{s:s}", "removed", barcode);
     if (!answer || remove_stored(lib, c, force, answer, err)) {

@@ -22,6 +22,8 @@ json_t *tapes_protect(struct library *lib, const json_t *request, struct errtext
  * {"barcode","retention","retain_until","committed"}: locks it until then (seconds since 1970), or "" unlocks it. What holds is
  * only ever lengthened, unless it is governance and bypass is true. Refuses a cartridge in a drive. */
 json_t *tapes_lock(struct library *lib, const json_t *request, struct errtext *err);
+/* 0, or -EPERM with *err: it is locked, and nobody removes it, by whatever switch. May ask the store for its time. */
+int tapes_check_unlocked(struct library *lib, struct cartridge *c, struct errtext *err);
 /* A moment as people write it, in UTC: buf. */
 #define TAPES_DAY_SIZE 40
 const char *tapes_day(uint64_t seconds, char buf[TAPES_DAY_SIZE]);
