@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* test_worm.c: cartridges that may be written once, and cartridges whose write protect tab is set. */
+/* test_worm.c: cartridges that may be written once, that retention locks, and whose write protect tab is set. */
 #include "tests/iscsi/library.h"
 
 #include <stdio.h>
@@ -141,6 +141,61 @@ static void what_is_on_a_worm_tape_stays(void **state)
     session_close(s);
 }
 
+static void write_files(struct session *s, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        fill(label, LABEL, i);
+        write_block(s, D, label, LABEL);
+        filemarks(s, D, 1);
+    }
+}
+
+static void refuse_all_overwrites(struct session *s)
+{
+    struct reply r;
+    static const uint8_t before[] = {0, 1, 2, 4};
+    for (size_t i = 0; i < sizeof(before); i++) {
+        command(s, D, CDB(0x92, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, before[i], 0, 0, 0, 0), NO_DATA, NULL, 0, &r);
+        assert_good(&r);
+        refuse_write(s, 0x300C);
+        refuse(s, CDB(0x10, 0, 0, 0, 1, 0), 7, 0x300C);
+        refuse(s, CDB(0x19, 0, 0, 0, 0, 0), 7, 0x300C);
+        refuse(s, CDB(0x19, 1, 0, 0, 0, 0), 7, 0x300C);
+    }
+    rewind_tape(s, D);
+    refuse(s, CDB(0x19, 2, 0, 0, 0, 0), 7, 0x300C); /* IMMED: before the answer */
+    refuse(s, CDB(0x04, 0, 0, 0, 0, 0), 7, 0x300C);
+    refuse(s, CDB(0x04, 1, 0, 0, 0, 0), 7, 0x300C);
+    refuse(s, CDB(0x0B, 0, 0, 0x80, 0, 0), 7, 0x300C);
+}
+
+/* Retention makes an ordinary tape one that is appended to only, and the drive does not call it WORM. */
+static void a_locked_tape_is_appended_to_only(void **state)
+{
+    (void)state;
+    struct session *s = open_with("LOCK01L8");
+    struct reply r;
+    uint8_t b[4096];
+    mode_page(s, 0x1D, b);
+    assert_int_equal(b[18], 0x00);
+    assert_int_equal(b[3], 0x10);
+    write_files(s, 3);
+    refuse_all_overwrites(s);
+    to_end(s);
+    assert_position(s, D, 6, 3);
+    write_block(s, D, label, LABEL);
+    rewind_tape(s, D);
+    for (unsigned i = 0; i < 3; i++) {
+        fill(label, LABEL, i);
+        read_block(s, D, back, LABEL, &r);
+        assert_good(&r);
+        assert_memory_equal(label, back, LABEL);
+        command(s, D, CDB(0x11, 1, 0, 0, 1, 0), NO_DATA, NULL, 0, &r);
+        assert_good(&r);
+    }
+    session_close(s);
+}
+
 static void filemarks_at_its_end_may_be_written_over(void **state)
 {
     (void)state;
@@ -241,9 +296,13 @@ static void a_blank_protected_tape_cannot_be_labelled(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(a_worm_tape_says_what_it_is),   T(a_worm_tape_is_labelled_and_appended_to),
-        T(what_is_on_a_worm_tape_stays),  T(filemarks_at_its_end_may_be_written_over),
-        T(a_protected_tape_is_read_only), T(a_blank_protected_tape_cannot_be_labelled),
+        T(a_worm_tape_says_what_it_is),
+        T(a_worm_tape_is_labelled_and_appended_to),
+        T(what_is_on_a_worm_tape_stays),
+        T(filemarks_at_its_end_may_be_written_over),
+        T(a_locked_tape_is_appended_to_only),
+        T(a_protected_tape_is_read_only),
+        T(a_blank_protected_tape_cannot_be_labelled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

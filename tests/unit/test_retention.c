@@ -277,17 +277,116 @@ static void a_lock_binds_another_gateway(void **state)
     lock_it(lib, "compliance", 30, false);
     flush_remote(lib);
     close_library(lib);
+    clock_moved = -3650 * DAY;
     rebuild_library(two);
     lib = open_library(two);
     cannot_be_removed(lib);
     json_decref(call(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-claim", "barcode", "RET001L8", "force", 1)));
     cannot_be_removed(lib);
     refused(lib, lock_request("", 0, true), "can only be lengthened");
-    lock_it(lib, "compliance", 31, false);
+    lock_it(lib, "compliance", 3681, false);
     holds_in_drive(lib, 2);
+    clock_moved = 0;
     close_library(lib);
     config_free(one);
     config_free(two);
+}
+
+#define DOOR ELEMENT_FIRST_IMPORT_EXPORT
+
+static void through_the_door(struct library *lib, const char *op)
+{
+    json_decref(call(lib, json_pack("{s:s, s:[s]}", "op", op, "barcodes", "RET001L8")));
+}
+
+static void a_lock_goes_out_of_the_door_and_back(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "64M");
+    struct library *lib = with_tape(c);
+    lock_it(lib, "compliance", 30, false);
+    clock_moved = -3650 * DAY;
+    move(lib, SLOT, DOOR);
+    cannot_be_removed(lib);
+    through_the_door(lib, "tape-export");
+    cannot_be_removed(lib); /* from the shelf */
+    refused(lib, lock_request("", 0, true), "can only be lengthened");
+    through_the_door(lib, "tape-import");
+    move(lib, DOOR, SLOT);
+    cannot_be_removed(lib);
+    holds_in_drive(lib, 2);
+    clock_moved = 0;
+    close_library(lib);
+    config_free(c);
+}
+
+/* The whole library, from a gateway that does not answer, and from one that forces it. */
+static void a_lock_binds_who_takes_the_library_over(void **state)
+{
+    (void)state;
+    struct vtl_config *one = config("one", "remote", "64M"), *two = config("two", "remote", "64M");
+    struct library *lib = with_tape(one);
+    struct errtext err = {""};
+    json_t *report = NULL;
+    lock_it(lib, "governance", 30, false);
+    flush_remote(lib);
+    close_library(lib);
+    clock_moved = -3650 * DAY;
+    if (library_take_over(two, &(struct takeover_options){.force = true}, &report, &err))
+        fail_msg("%s", err.text);
+    json_decref(report);
+    lib = open_library(two);
+    cannot_be_removed(lib);
+    refused(lib, lock_request("", 0, false), "--bypass-governance");
+    holds_in_drive(lib, 2);
+    clock_moved = 0;
+    close_library(lib);
+    config_free(one);
+    config_free(two);
+}
+
+/* How many objects of the tape went. What is stored may still be on its way into the head: then once more. */
+static json_int_t gc(struct library *lib)
+{
+    json_t *request = json_pack("{s:s, s:s}", "op", "tape-gc", "barcode", "RET001L8"), *r = NULL;
+    struct errtext err = {""};
+    for (uint64_t until = clock_ms() + 20000; !r && clock_ms() < until;) {
+        uint64_t seen = progress_now(&lib->eng.progress);
+        r = library_call(lib, request, &err);
+        if (!r && !strstr(err.text, "not looked at now"))
+            break;
+        if (!r)
+            progress_wait(&lib->eng.progress, seen, 100);
+    }
+    json_decref(request);
+    if (!r)
+        fail_msg("%s", err.text);
+    json_int_t n = json_integer_value(json_object_get(r, "objects"));
+    json_decref(r);
+    return n;
+}
+
+/* What the lock keeps is no garbage: all of it comes back out of the bucket. */
+static void gc_takes_nothing_of_a_locked_tape(void **state)
+{
+    (void)state;
+    char path[120];
+    struct vtl_config *c = config("one", "remote", "64M");
+    struct library *lib = with_tape(c);
+    lock_it(lib, "compliance", 30, false);
+    flush_remote(lib);
+    clock_moved = -3650 * DAY;
+    assert_int_equal(gc(lib), 0);
+    close_library(lib);
+    (void)snprintf(path, sizeof(path), "%s/one", dir);
+    remove_tree(path);
+    rebuild_library(c);
+    lib = open_library(c);
+    cannot_be_removed(lib);
+    holds_in_drive(lib, 2);
+    clock_moved = 0;
+    close_library(lib);
+    config_free(c);
 }
 
 /* Heads from before the lock are put back, and taken by force. */
@@ -327,6 +426,9 @@ int main(void)
         T(governance_is_shortened_by_a_named_switch_only),
         T(a_lock_survives_a_restart_and_the_loss_of_the_state),
         T(a_lock_binds_another_gateway),
+        T(a_lock_goes_out_of_the_door_and_back),
+        T(a_lock_binds_who_takes_the_library_over),
+        T(gc_takes_nothing_of_a_locked_tape),
         T(an_older_head_ends_no_compliance),
     };
     return cmocka_run_group_tests_name("retention", tests, NULL, NULL);
