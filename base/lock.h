@@ -43,6 +43,7 @@
     X(LOCK_UPLOAD_RATE, "cartridge: upload rate")                                                                      \
     X(LOCK_OFFSITE, "cartridge: what is off-site")                                                                     \
     X(LOCK_QUOTA, "cartridge: quotas")                                                                                 \
+    X(LOCK_RETAIN, "cartridge: rules of retention")                                                                    \
     X(LOCK_STORE_HEALTH, "library: health of the store")                                                               \
     X(LOCK_BLANKS, "library: blank cartridges")                                                                        \
     X(LOCK_PROGRESS, "cartridge: progress")                                                                            \

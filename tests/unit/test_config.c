@@ -405,6 +405,35 @@ static void quotas_say_patterns_and_sizes(void **state)
     bad(*state, DIR_STORE "[quota]\nlibrary = 1M\n", ":6: [quota] library = 1M: must be off, or a size from 16M");
 }
 
+static void retention_says_patterns_modes_and_days(void **state)
+{
+    struct errtext err = {""};
+    struct config_retention all[CONFIG_MAX_RETENTION];
+    struct vtl_config *c =
+        load(*state, DIR_STORE "[retention]\ntapes = PBS*:governance:90d\tYEAR[01]?L8:compliance:36500d\n", &err);
+    assert_non_null(c);
+    assert_int_equal(config_retention(c->retention.tapes, all), 2);
+    assert_string_equal(all[0].pattern, "PBS*");
+    assert_false(all[0].compliance);
+    assert_int_equal(all[0].seconds, 90 * 86400);
+    assert_string_equal(all[1].pattern, "YEAR[01]?L8");
+    assert_true(all[1].compliance);
+    assert_int_equal(all[1].seconds, UINT64_C(36500) * 86400);
+    config_free(c);
+    c = load(*state, DIR_STORE, &err);
+    assert_int_equal(config_retention(c->retention.tapes, all), 0);
+    config_free(c);
+    const char *wrong[] = {"PBS*",          "PBS*:90d",          "PBS*:governance",       ":governance:90d",
+                           "PBS*:worm:90d", "PBS*:governance:",  "PBS*:governance:0d",    "PBS*:governance:-1d",
+                           "PBS*::90d",     "PBS*:governance:9", "PBS*:compliance:36501d"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        char text[200], line[200];
+        (void)snprintf(text, sizeof(text), DIR_STORE "[retention]\ntapes = %s\n", wrong[i]);
+        (void)snprintf(line, sizeof(line), ":6: [retention] tapes = %s: must be patterns of barcodes, with", wrong[i]);
+        bad(*state, text, line);
+    }
+}
+
 static void blanks_say_names_and_how_many(void **state)
 {
     struct errtext err = {""};
@@ -529,14 +558,14 @@ static void an_unknown_section_is_named_with_the_nearest_known(void **state)
 {
     bad(*state, "[libary]\nname = x\n",
         ":2: [libary]: unknown section; did you mean [library]? Sections are library, iscsi, store, spool, metrics, "
-        "web, log, notify, escrow, dedup, quota and verify");
+        "web, log, notify, escrow, dedup, quota, retention and verify");
 }
 
 static void a_key_before_any_section_is_refused(void **state)
 {
     bad(*state, "name = x\n",
         ":1: name: key before any section; must follow [library], [iscsi], [store], [spool], [metrics], [web], [log], "
-        "[notify], [escrow], [dedup], [quota] or [verify]");
+        "[notify], [escrow], [dedup], [quota], [retention] or [verify]");
 }
 
 static void a_line_that_is_neither_key_nor_section_is_refused(void **state)
@@ -907,6 +936,7 @@ int main(void)
         T(keys_may_be_in_the_environment),
         T(a_window_is_times_with_a_rate_or_without),
         T(quotas_say_patterns_and_sizes),
+        T(retention_says_patterns_modes_and_days),
         T(blanks_say_names_and_how_many),
         T(credentials_of_systemd_are_found),
         T(secrets_that_others_may_read_are_refused),

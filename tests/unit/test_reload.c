@@ -231,6 +231,7 @@ static void each_key_that_may_change_is_one_that_is_read_live(void **state)
                                        "library.blanks",
                                        "quota.library",
                                        "quota.pools",
+                                       "retention.tapes",
                                        "verify.every",
                                        "verify.window",
                                        "verify.budget",

@@ -79,6 +79,14 @@ static void cannot_be_removed(struct library *lib)
             "nothing removes it before");
 }
 
+/* [retention], behind all of the file's. */
+static struct vtl_config *config_rule(const char *state, const char *rule)
+{
+    char more[200];
+    (void)snprintf(more, sizeof(more), "[retention]\ntapes = %s\n", rule);
+    return config_more(state, "remote", "64M", more);
+}
+
 static void can_be_removed(struct library *lib)
 {
     json_decref(call(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-remove", "barcode", "RET001L8", "force", 1)));
@@ -413,6 +421,141 @@ static void an_older_head_ends_no_compliance(void **state)
     config_free(c);
 }
 
+/* ---- by the configuration ---- */
+
+static void mark(struct library *lib)
+{
+    assert_int_equal(library_drive_ops()->write_filemarks(library_drive(lib, 0), 1, false, &never), TAPE_OK);
+}
+
+/* In the drive, behind n files of a block each. */
+static struct library *with_files(const struct vtl_config *c, unsigned n)
+{
+    struct library *lib = new_library(c, "RET001L8");
+    move(lib, SLOT, DRIVE);
+    for (unsigned i = 1; i <= n; i++) {
+        assert_int_equal(write_id(library_drive(lib, 0), i), TAPE_OK);
+        mark(lib);
+    }
+    return lib;
+}
+
+static void rewind_it(struct library *lib)
+{
+    assert_int_equal(library_drive_ops()->rewind(library_drive(lib, 0), &never), TAPE_OK);
+}
+
+static json_int_t retained_until(struct library *lib, const char *mode)
+{
+    struct cartridge_view v;
+    cartridge_view(library_cartridge(lib, "RET001L8"), &v);
+    assert_string_equal(retention_name(v.retention.mode), mode);
+    return (json_int_t)v.retention.until;
+}
+
+static void a_pattern_locks_what_is_synced(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config_rule("one", "PBS*:compliance:9d RET*:governance:30d *:compliance:9d");
+    struct library *lib = with_files(c, 2);
+    void *d = library_drive(lib, 0);
+    assert_false(status(d).locked); /* labels only: they may be written anew */
+    rewind_it(lib);
+    assert_int_equal(write_id(d, 1), TAPE_OK);
+    for (unsigned i = 2; i <= 3; i++) {
+        mark(lib);
+        assert_int_equal(write_id(d, i), TAPE_OK);
+    }
+    assert_false(status(d).locked);
+    mark(lib);
+    assert_true(status(d).locked);
+    rewind_it(lib);
+    assert_int_equal(write_id(d, 9), TAPE_WORM_OVERWRITE);
+    assert_in_range(retained_until(lib, "governance") - time(NULL), 30 * DAY, 30 * DAY + 3600);
+    move(lib, DRIVE, SLOT);
+    cannot_be_removed(lib);
+    close_library(lib);
+    config_free(c);
+}
+
+static void a_tape_without_files_is_locked_by_what_it_holds(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config_rule("one", "RET*:governance:30d");
+    struct library *lib = with_files(c, 1);
+    void *d = library_drive(lib, 0);
+    while (!status(d).locked && status(d).object < 5000) {
+        assert_int_equal(write_id(d, status(d).object), TAPE_OK);
+        if (status(d).object % 16 == 0)
+            assert_int_equal(library_drive_ops()->write_filemarks(d, 0, false, &never), TAPE_OK);
+    }
+    assert_true(status(d).locked);
+    close_library(lib);
+    config_free(c);
+}
+
+static void each_write_moves_the_end_and_other_gateways_keep_it(void **state)
+{
+    (void)state;
+    char path[120];
+    struct vtl_config *c = config_rule("one", "RET*:compliance:30d");
+    struct library *lib = with_files(c, 3);
+    json_int_t first = retained_until(lib, "compliance");
+    mark(lib);
+    assert_int_equal(retained_until(lib, "compliance"), first); /* not with each sync */
+    clock_moved = 20 * DAY;
+    mark(lib);
+    assert_in_range(retained_until(lib, "compliance") - time(NULL), 30 * DAY, 30 * DAY + 3600);
+    clock_moved = 0;
+    mark(lib);
+    assert_true(retained_until(lib, "compliance") > first + 19 * DAY); /* never earlier */
+    move(lib, DRIVE, SLOT);
+    flush_remote(lib);
+    close_library(lib);
+    (void)snprintf(path, sizeof(path), "%s/one", dir);
+    remove_tree(path);
+    struct vtl_config *two = config("two", "remote", "64M"); /* which has no such rule */
+    rebuild_library(two);
+    lib = open_library(two);
+    assert_true(retained_until(lib, "compliance") > first + 19 * DAY);
+    cannot_be_removed(lib);
+    close_library(lib);
+    config_free(c);
+    config_free(two);
+}
+
+/* What was locked by hand, longer or more strongly, stays so. */
+static void a_pattern_weakens_nothing(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config_rule("one", "RET*:governance:30d");
+    struct library *lib = with_files(c, 2);
+    move(lib, DRIVE, SLOT);
+    lock_it(lib, "compliance", 60, false);
+    json_int_t until = retained_until(lib, "compliance");
+    move(lib, SLOT, DRIVE);
+    assert_int_equal(library_drive_ops()->space_end_of_data(library_drive(lib, 0), &never), TAPE_OK);
+    mark(lib);
+    assert_int_equal(retained_until(lib, "compliance"), until);
+    close_library(lib);
+    config_free(c);
+}
+
+static void a_reload_takes_the_patterns(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "64M");
+    struct library *lib = with_files(c, 4);
+    assert_false(status(library_drive(lib, 0)).locked);
+    config_free(config_rule("one", "RET*:governance:30d")); /* the same file */
+    json_decref(call(lib, json_pack("{s:s}", "op", "reload")));
+    assert_false(status(library_drive(lib, 0)).locked);
+    mark(lib);
+    assert_true(status(library_drive(lib, 0)).locked);
+    close_library(lib);
+    config_free(c);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -430,6 +573,11 @@ int main(void)
         T(a_lock_binds_who_takes_the_library_over),
         T(gc_takes_nothing_of_a_locked_tape),
         T(an_older_head_ends_no_compliance),
+        T(a_pattern_locks_what_is_synced),
+        T(a_tape_without_files_is_locked_by_what_it_holds),
+        T(each_write_moves_the_end_and_other_gateways_keep_it),
+        T(a_pattern_weakens_nothing),
+        T(a_reload_takes_the_patterns),
     };
     return cmocka_run_group_tests_name("retention", tests, NULL, NULL);
 }

@@ -490,6 +490,8 @@ static int acknowledge(struct cartridge *c, int (*how)(struct cartridge *c))
     if (c->unsynced)
         c->written.synced = engine_time();
     int rc = db_settle_doubt(c->eng->db);
+    if (!rc && c->appended != c->retained)
+        rc = cartridge_retain(c);
     if (!rc)
         rc = how(c);
     if (rc)

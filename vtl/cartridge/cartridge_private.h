@@ -111,6 +111,7 @@ struct cartridge {
     bool in_use;                  /* a drive works on live as it is: it is not exchanged now */
     atomic_bool fenced_flag;      /* owner is FENCED, for who may not take the lock */
     _Atomic uint64_t quota_rules; /* quota_rules()' */
+    uint64_t retained;            /* appended, when cartridge_retain last looked */
     atomic_bool lost_flag;        /* a pending segment is lost and not dead; the same */
     uint64_t accepted_ms;         /* clock_ms(): when the store took the last head, or this was made: see offsite.h */
     size_t offsite_segs;          /* leading segments of live that were off-site before that */
@@ -186,6 +187,8 @@ static inline void cartridge_count_change(struct cartridge *c)
 
 /* Writes a changed row to the state and takes it over; a head will hold it soon. */
 int cartridge_change_row(struct cartridge *c, struct db_cartridge *row);
+/* What was written since the last sync locks the cartridge where [retention] says so: longer or more strongly, never less. */
+int cartridge_retain(struct cartridge *c);
 /* row.counters tell the usage of now. */
 void cartridge_refresh_counters(struct cartridge *c);
 /* Cuts live at object, and with it pending segments, maps and what the last head still holds. */

@@ -137,6 +137,39 @@ int cartridge_set_retention(struct cartridge *c, const struct retention *r, bool
     return rc;
 }
 
+/* PBS writes its second label, the set's, anew as the first job begins: behind it is what is worth a lock. Programs that know
+ * no labels of their own files are told by how much there is. */
+#define LABEL_FILES 2
+#define LABEL_BYTES (4u << 20)
+/* So a long backup changes the row once an hour, and a lock is never shorter than it is to be. */
+#define RETAIN_STEP_S 3600
+
+static bool holds_labels_only(const struct cartridge *c)
+{
+    return tape_index_end_file(&c->live) <= LABEL_FILES && tape_index_plain_bytes(&c->live) <= LABEL_BYTES;
+}
+
+int cartridge_retain(struct cartridge *c)
+{
+    struct config_retention rule;
+    lock_assert_held(&c->lock);
+    if (!retain_rule(&c->eng->retain, c->row.barcode, &rule) || holds_labels_only(c))
+        return 0;
+    enum retention_mode mode = rule.compliance ? RETENTION_COMPLIANCE : RETENTION_GOVERNANCE;
+    uint64_t least = engine_latest_time(c->eng) + rule.seconds;
+    struct db_cartridge row = c->row;
+    struct retention *r = &row.retention;
+    if (!retention_holds(r, engine_earliest_time(c->eng)))
+        *r = (struct retention){.mode = mode};
+    bool enough = r->mode >= mode && r->until >= least;
+    r->mode = r->mode < mode ? mode : r->mode;
+    r->until = r->until < least ? least + RETAIN_STEP_S : r->until;
+    int rc = enough ? 0 : cartridge_change_row(c, &row);
+    if (!rc)
+        c->retained = c->appended;
+    return rc;
+}
+
 int cartridge_set_verified(struct cartridge *c, uint64_t objects, uint64_t lost, uint64_t from, bool *ours)
 {
     lock_take(&c->lock);

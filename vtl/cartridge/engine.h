@@ -14,6 +14,7 @@
 #include "vtl/state/spool.h"
 #include "vtl/cartridge/offsite.h"
 #include "vtl/cartridge/quota.h"
+#include "vtl/cartridge/retain.h"
 #include "vtl/cartridge/upload_rate.h"
 
 /* Anything that waits looks at its condition, and again whenever the count moved. */
@@ -55,6 +56,7 @@ struct engine {
     struct upload_rate upload_rate;
     struct offsite offsite;
     struct quota quota;
+    struct retain retain;
     _Atomic unsigned failing; /* cartridges whose last job of some kind failed */
     atomic_uint fences;       /* goes up with each cartridge that is fenced */
     atomic_bool unwell;       /* one failed since the store last took a head */

@@ -89,12 +89,12 @@ static void unknown_section(struct loader *l, const char *section, const char *n
     if (!section[0])
         errtext_set(l->err, 0,
                     "%s:%d: %s: key before any section; must follow [library], [iscsi], [store], [spool], [metrics], "
-                    "[web], [log], [notify], [escrow], [dedup], [quota] or [verify]",
+                    "[web], [log], [notify], [escrow], [dedup], [quota], [retention] or [verify]",
                     l->c->file, l->line, name);
     else
         errtext_set(l->err, 0,
                     "%s:%d: [%s]: unknown section; did you mean [%s]? Sections are library, iscsi, store, spool, "
-                    "metrics, web, log, notify, escrow, dedup, quota and verify",
+                    "metrics, web, log, notify, escrow, dedup, quota, retention and verify",
                     l->c->file, l->line, section, nearest);
 }
 
@@ -634,6 +634,7 @@ void config_free(struct vtl_config *c)
         c->iscsi.addresses,
         c->dedup.tapes,
         c->quota.pools,
+        c->retention.tapes,
         c->verify.window,
         c->metrics.listen,
         c->web.listen,

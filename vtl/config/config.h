@@ -88,6 +88,9 @@ struct vtl_config {
         char *pools;      /* [""] = none: config_quotas */
     } quota;
     struct {
+        char *tapes; /* [""] = none: config_retention */
+    } retention;
+    struct {
         char *listen; /* [""] = off: address:port on loopback */
     } metrics;
     struct {
@@ -141,6 +144,16 @@ struct config_quota {
 /* What [quota] library and pools say, that of the library first: how many are put to out; -1 if pools says nothing that can
  * be. */
 int config_quotas(uint64_t library, const char *pools, struct config_quota out[CONFIG_MAX_QUOTAS]);
+
+/* Cartridges whose barcodes match are locked so long after each write. */
+struct config_retention {
+    char pattern[64];
+    bool compliance; /* else governance */
+    uint64_t seconds;
+};
+#define CONFIG_MAX_RETENTION 16
+/* What [retention] tapes says: how many are put to out; -1 if it says nothing that can be. */
+int config_retention(const char *tapes, struct config_retention out[CONFIG_MAX_RETENTION]);
 
 /* So many cartridges of these names are to be kept that hold nothing yet. */
 struct config_blanks {

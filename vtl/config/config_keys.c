@@ -735,6 +735,14 @@ static const char *set_quota_library(struct vtl_config *c, const char *value)
     return off ? NULL
                : set_size(&c->quota.library, value, CONFIG_MIN_QUOTA, "must be off, or a size from 16M, such as 20T");
 }
+TEXT(retention, tapes)
+{
+    struct config_retention all[CONFIG_MAX_RETENTION];
+    return config_retention(value, all) >= 0
+               ? set_text(&c->retention.tapes, value)
+               : "must be patterns of barcodes, with governance or compliance and days for each, separated by blanks, "
+                 "such as PBS*:governance:90d YEAR*:compliance:3650d";
+}
 TEXT(quota, pools)
 {
     struct config_quota all[CONFIG_MAX_QUOTAS];
@@ -907,6 +915,9 @@ const struct config_key config_keys[] = {
         "how much all cartridges may take in the store; behind it tapes are full (docs/pbs.md). From 16M, such as "
         "`20T`"),
     KEY(quota, pools, "", "none", "the same for the cartridges of a pattern: `PBS*:15T WEEK*:5T`"),
+    KEY(retention, tapes, "", "none",
+        "cartridges that each write locks for so many days, and how: `PBS*:governance:90d YEAR*:compliance:3650d`; the "
+        "first pattern that matches counts (docs/retention.md)"),
 };
 const size_t config_n_keys = sizeof(config_keys) / sizeof(config_keys[0]);
 _Static_assert(sizeof(config_keys) / sizeof(config_keys[0]) <= CONFIG_MAX_KEYS, "CONFIG_MAX_KEYS is too small");

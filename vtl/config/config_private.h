@@ -25,6 +25,9 @@ const char *config_parse_rates(const char *value, struct obj_rates *out);
 /* The same, but a time without a rate is any rate then, and what is in none of them is none at all. */
 const char *config_parse_window(const char *value, struct obj_rates *out);
 
+/* A pattern of barcodes. False: it has what no barcode has, or no room. */
+bool config_copy_pattern(const char *word, char *out, size_t room);
+
 extern const struct config_key config_keys[];
 extern const size_t config_n_keys;
 

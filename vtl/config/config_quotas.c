@@ -7,6 +7,12 @@
 
 #define TEXT_ROOM 4200
 
+bool config_copy_pattern(const char *word, char *out, size_t room)
+{
+    return (size_t)snprintf(out, room, "%s", word) < room &&
+           !word[strspn(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-*?[]!")];
+}
+
 /* PATTERN:SIZE */
 static bool parse_one(char *word, struct config_quota *q)
 {
@@ -14,8 +20,7 @@ static bool parse_one(char *word, struct config_quota *q)
     if (!colon || colon == word || !config_parse_size(colon + 1, &q->bytes) || q->bytes < CONFIG_MIN_QUOTA)
         return false;
     *colon = '\0';
-    return (size_t)snprintf(q->pattern, sizeof(q->pattern), "%s", word) < sizeof(q->pattern) &&
-           !word[strspn(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-*?[]!")];
+    return config_copy_pattern(word, q->pattern, sizeof(q->pattern));
 }
 
 int config_quotas(uint64_t library, const char *pools, struct config_quota out[CONFIG_MAX_QUOTAS])

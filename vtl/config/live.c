@@ -52,6 +52,7 @@ const char *live_settings_refuse(const struct vtl_config *was, const struct vtl_
         {"notify", NULL, "what is being watched has it"},
         {"escrow", NULL, NULL},
         {"quota", NULL, NULL},
+        {"retention", NULL, NULL},
         {"verify", NULL, NULL},
         {"dedup", NULL, "what is being written has it"},
         {"iscsi", NULL, "tgtd was started with it"},

@@ -366,6 +366,7 @@ static void free_library(struct library *lib)
     upload_rate_fini(&lib->eng.upload_rate);
     offsite_fini(&lib->eng.offsite);
     quota_fini(&lib->eng.quota);
+    retain_fini(&lib->eng.retain);
     store_health_fini(&lib->health);
     lock_fini(&lib->lock);
     lock_fini(&lib->move_lock);
@@ -403,6 +404,17 @@ static int start_watching(struct library *lib, struct errtext *err)
     return rc;
 }
 
+static void init_engine(struct engine *e, const struct vtl_config *cfg)
+{
+    e->cfg = cfg;
+    live_settings_take(&e->live, cfg);
+    progress_init(&e->progress);
+    upload_rate_init(&e->upload_rate);
+    offsite_init(&e->offsite);
+    quota_init(&e->quota, cfg);
+    retain_init(&e->retain, cfg);
+}
+
 int library_open(const struct vtl_config *cfg, unsigned flags, struct library **out, struct errtext *err)
 {
     struct errtext own = {""};
@@ -411,13 +423,9 @@ int library_open(const struct vtl_config *cfg, unsigned flags, struct library **
     struct library *lib = calloc(1, sizeof(*lib));
     if (!lib)
         return errtext_set(err, -ENOMEM, "library: out of memory");
-    lib->cfg = lib->eng.cfg = cfg;
-    live_settings_take(&lib->eng.live, cfg);
+    lib->cfg = cfg;
     lib->lock_fd = -1;
-    progress_init(&lib->eng.progress);
-    upload_rate_init(&lib->eng.upload_rate);
-    offsite_init(&lib->eng.offsite);
-    quota_init(&lib->eng.quota, cfg);
+    init_engine(&lib->eng, cfg);
     store_health_init(&lib->health);
     blanks_init(lib);
     lock_init(&lib->lock, LOCK_LIBRARY);
