@@ -259,6 +259,13 @@ static void add_quotas(struct strbuf *out, const json_t *list, uint64_t now)
         add_columns(out, list, "cartridges", &columns[i], now);
 }
 
+static void add_locks(struct strbuf *out, const json_t *locks)
+{
+    one(out, "cartridges_locked", "Those of them that retention locks.", number(locks, "locked"));
+    one(out, "next_unlock_timestamp_seconds", "When the first of these locks ends; 0: there is none.",
+        number(locks, "next_end"));
+}
+
 /* Without [dedup] there is none of it. */
 static void add_dedup(struct strbuf *out, const json_t *d)
 {
@@ -286,6 +293,7 @@ static void add_status(struct strbuf *out, const json_t *s, uint64_t now)
     one(out, "cartridges", "Cartridges, in elements and on the shelf.",
         (double)json_array_size(json_object_get(s, "cartridges")));
     add_cartridges(out, json_object_get(s, "cartridges"), now);
+    add_locks(out, json_object_get(s, "locks"));
     add_quotas(out, json_object_get(s, "quotas"), now);
     add_dedup(out, json_object_get(s, "dedup"));
 }

@@ -186,6 +186,15 @@ static void print_quotas(const json_t *quotas)
     }
 }
 
+static void print_locks(const json_t *locks)
+{
+    char day[HUMAN_ROOM];
+    json_int_t n = json_number(locks, "locked");
+    if (n)
+        printf("locked                 %lld cartridge%s; the %s ends on %s\n", (long long)n, n == 1 ? "" : "s",
+               n == 1 ? "lock" : "first lock", human_time((uint64_t)json_number(locks, "next_end"), day));
+}
+
 /* NULL: the configuration has none. */
 static void print_escrow(const json_t *escrow)
 {
@@ -214,6 +223,7 @@ static void print_summary(const json_t *s)
     print_dedup(json_object_get(s, "dedup"));
     print_blanks(json_object_get(s, "blanks"));
     print_quotas(json_object_get(s, "quotas"));
+    print_locks(json_object_get(s, "locks"));
     print_verified(s);
     if (json_is_true(json_object_get(s, "serving"))) {
         bool waits = !strcmp(json_words(spool, "durability"), "offsite") && json_number(spool, "offsite_waiting_bytes");

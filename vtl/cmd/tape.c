@@ -58,6 +58,14 @@ static const char *type_of(const json_t *t, char buf[32])
     return buf;
 }
 
+/* " locked until ...", or "". */
+static const char *lock_of(const json_t *t, char buf[HUMAN_ROOM + 16])
+{
+    char day[HUMAN_ROOM];
+    (void)snprintf(buf, HUMAN_ROOM + 16, " locked until %s", human_time((uint64_t)json_number(t, "retain_until"), day));
+    return json_is_true(json_object_get(t, "locked")) ? buf : "";
+}
+
 /* Of its own, on this disk and in the store, and how many times as much hosts wrote. */
 static const char *own_of_cartridge(const json_t *t, char text[OWN_ROOM])
 {
@@ -71,7 +79,8 @@ static const char *own_of_cartridge(const json_t *t, char text[OWN_ROOM])
 /* dedup: with a column for what is stored of each. */
 static void print_cartridges(const json_t *list, bool dedup)
 {
-    char own[OWN_ROOM] = "", where[ELEMENT_NAME_SIZE], type[32], used[USED_ROOM], local[HUMAN_ROOM];
+    char own[OWN_ROOM] = "", where[ELEMENT_NAME_SIZE], type[32], used[USED_ROOM], local[HUMAN_ROOM],
+         lock[HUMAN_ROOM + 16];
     int width = column_width(list, "barcode", 7);
     size_t i;
     json_t *t;
@@ -82,8 +91,7 @@ static void print_cartridges(const json_t *list, bool dedup)
         printf("%-*s %-17s %-10s %s  %17s%*s%s%s%s%s%s\n", width, json_words(t, "barcode"),
                element_name((uint16_t)json_number(t, "address"), where), type_of(t, type), used_of_cartridge(t, used),
                json_size(t, "local_only_bytes", local), dedup ? 20 : 0, dedup ? own_of_cartridge(t, own) : "",
-               json_is_true(json_object_get(t, "write_protected")) ? " write protected" : "",
-               json_is_true(json_object_get(t, "locked")) ? " locked" : "",
+               json_is_true(json_object_get(t, "write_protected")) ? " write protected" : "", lock_of(t, lock),
                json_is_true(json_object_get(t, "fenced")) ? " FENCED" : "",
                json_number(t, "lost_objects") ? " DAMAGED" : "", json_number(t, "weak_objects") ? " WEAK" : "");
         if (json_is_string(json_object_get(t, "trouble")))
@@ -112,7 +120,7 @@ int cmd_tape_list(const struct command_line *cl)
 /* A member for people: the figures that are dates and sizes as such. */
 static void print_pair(const char *group, const char *key, const json_t *v)
 {
-    static const char *const dates[] = {"created", "modified", "last_written", "verified"};
+    static const char *const dates[] = {"created", "modified", "last_written", "verified", "retain_until"};
     char name[64], shown[HUMAN_ROOM], *s = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
     const char *text = json_is_string(v) ? json_string_value(v) : s;
     size_t n = strlen(key);

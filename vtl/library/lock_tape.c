@@ -84,3 +84,16 @@ json_t *tapes_lock(struct library *lib, const json_t *request, struct errtext *e
     return json_pack("{s:s, s:s, s:I, s:b}", "barcode", barcode, "retention", retention_name(v.retention.mode),
                      "retain_until", (json_int_t)v.retention.until, "committed", (int)v.backlog.remote);
 }
+
+json_t *locks_json(struct library *lib)
+{
+    struct cartridge_view v;
+    uint64_t next = UINT64_MAX;
+    int n = 0;
+    for (size_t i = 0; i < lib->n_cartridges; i++) {
+        cartridge_view(lib->cartridges[i], &v);
+        n += v.locked;
+        next = v.locked && v.retention.until < next ? v.retention.until : next;
+    }
+    return json_pack("{s:i, s:o}", "locked", n, "next_end", n ? json_integer((json_int_t)next) : json_null());
+}

@@ -137,7 +137,7 @@ static json_t *cartridge_json(struct library *lib, struct cartridge *c, bool det
         json_object_set_new(j, "lost", json_boolean(v.backlog.spool_lost));
         json_object_set_new(j, "created", integer(v.created));
         json_object_set_new(j, "retention", text_or_null(retention_name(v.retention.mode)));
-        json_object_set_new(j, "retain_until", integer(v.retention.until));
+        json_object_set_new(j, "retain_until", v.retention.mode ? integer(v.retention.until) : json_null());
         json_object_set_new(j, "locked", json_boolean(v.locked));
     }
     if (j && v.backlog.since)
@@ -240,6 +240,7 @@ static json_t *op_status(struct library *lib, const json_t *request, struct errt
         uint64_t every = atomic_load(&lib->eng.live.verify_every);
         if (every)
             json_object_set_new(j, "verify_every", integer(every));
+        json_object_set_new(j, "locks", locks_json(lib));
         json_t *quotas = quotas_json(lib);
         if (quotas)
             json_object_set_new(j, "quotas", quotas);

@@ -24,6 +24,8 @@ json_t *tapes_protect(struct library *lib, const json_t *request, struct errtext
 json_t *tapes_lock(struct library *lib, const json_t *request, struct errtext *err);
 /* 0, or -EPERM with *err: it is locked, and nobody removes it, by whatever switch. May ask the store for its time. */
 int tapes_check_unlocked(struct library *lib, struct cartridge *c, struct errtext *err);
+/* {"locked":N,"next_end":TIME or null}: cartridges whose lock holds, and when the first of them ends. tapes_lock read. */
+json_t *locks_json(struct library *lib);
 /* A moment as people write it, in UTC: buf. */
 #define TAPES_DAY_SIZE 40
 const char *tapes_day(uint64_t seconds, char buf[TAPES_DAY_SIZE]);
