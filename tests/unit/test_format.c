@@ -174,6 +174,8 @@ static void heads_of_the_document(void **state)
     h.leaners = &leaner;
     h.n_leaners = 1;
     compare("```json head of version 3", encoded(&h));
+    h.retention = (struct retention){RETENTION_COMPLIANCE, 1924992000};
+    compare("```json head of version 4", encoded(&h));
     h.leaners = NULL;
     head_free(&h);
 }
