@@ -353,8 +353,47 @@ static bool a_worm_tape_is_neither_formatted_nor_overwritten(struct site *s)
     return job_restore_set(s, 0, m->set) && job_unload(s, 0);
 }
 
+/* ---- a tape that [retention] locks as it is written ---- */
+
+/* barcode-label labelled it for another pool: that alone locks nothing. */
+static bool a_labelled_tape_is_formatted_and_labelled_anew(struct site *s)
+{
+    struct medium *m = inventory_find(&s->inventory, "LOCK01L8");
+    EXPECT(m && !m->n && strcmp(m->pool, "locked"));
+    TRY(job_format(s, 0, "LOCK01L8", true));
+    (void)strcpy(m->label, "-"); /* label-media refuses what the inventory knows */
+    return job_label(s, 0, "LOCK01L8", "locked");
+}
+
+static bool a_job_begins_on_a_tape_that_it_locks(struct site *s)
+{
+    struct backup b = {.pool = "locked", .tapes = TAPES("LOCK01L8"), .new_set = true, .snapshots = 1, .chunks = 4};
+    TRY(job_backup(s, &b));
+    b.new_set = false;
+    return job_backup(s, &b) && job_restore_set(s, 0, b.set);
+}
+
+static bool a_job_on_a_locked_tape_fails_as_on_worm(struct site *s)
+{
+    EXPECT(!job_format(s, 0, "LOCK01L8", true) && strstr(problem_text(), "7/30/0c"));
+    struct medium *m = inventory_find(&s->inventory, "LOCK01L8");
+    struct medium before = *m; /* a new set would forget its archives */
+    m->entry = NULL;
+    m->n = 0;
+    struct backup b = {.pool = "locked", .tapes = TAPES("LOCK01L8"), .new_set = true, .snapshots = 1, .chunks = 4};
+    bool written = job_backup(s, &b);
+    bool refused = strstr(problem_text(), "7/30/0c");
+    medium_clear(m);
+    *m = before;
+    EXPECT(!written && refused);
+    return job_restore_set(s, 0, m->set) && job_unload(s, 0);
+}
+
 const struct test worm_tests[] = {
     {"a WORM tape is labelled, filled and appended to", a_worm_tape_is_labelled_filled_and_appended},
     {"a WORM tape is neither formatted nor overwritten", a_worm_tape_is_neither_formatted_nor_overwritten},
+    {"a labelled tape that will be locked is formatted", a_labelled_tape_is_formatted_and_labelled_anew},
+    {"a job begins on a tape that it locks", a_job_begins_on_a_tape_that_it_locks},
+    {"a job on a locked tape fails as on WORM", a_job_on_a_locked_tape_fails_as_on_worm},
     {NULL, NULL},
 };

@@ -137,8 +137,8 @@ int cartridge_set_retention(struct cartridge *c, const struct retention *r, bool
     return rc;
 }
 
-/* PBS writes its second label, the set's, anew as the first job begins: behind it is what is worth a lock. Programs that know
- * no labels of their own files are told by how much there is. */
+/* A tape that is only labelled, as PBS does by a label and a set's label in files of their own, may be labelled anew. For
+ * programs whose labels are in no file of their own, it is how much there is that tells. */
 #define LABEL_FILES 2
 #define LABEL_BYTES (4u << 20)
 /* So a long backup changes the row once an hour, and a lock is never shorter than it is to be. */
