@@ -3,7 +3,8 @@
 """An S3 service in memory whose behaviour is a file's content: s3.py PORTFILE MODEFILE.
 
 The mode is read at each request: "ok"; "403", "503": answered to everything; "hang": nothing is answered; "refused": nobody listens; "slow": a PUT takes a second;
-"flip": ok, and a byte of each segment that is read is wrong; "phantom": ok, and a list of tapes/ shows a directory that holds nothing, as SeaweedFS does. Signatures are not looked at.
+"flip": ok, and a byte of each segment that is read is wrong; "phantom": ok, and a list of tapes/ shows a directory that holds nothing, as SeaweedFS does;
+"ahead": ok, and its clock is a thousand days ahead. Signatures are not looked at.
 """
 import hashlib
 import os
@@ -28,6 +29,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *args):
         pass
+
+    def date_time_string(self, timestamp=None):
+        return super().date_time_string(time.time() + 1000 * 86400 if mode() == "ahead" else timestamp)
 
     def answer(self, status, body=b"", **headers):
         self.send_response(status)

@@ -27,7 +27,9 @@ static int wanted(struct library *lib, const json_t *request, const char *barcod
         return 0;
     if (!retention_parse(mode, &r->mode) || until <= (json_int_t)engine_latest_time(&lib->eng) ||
         until > (json_int_t)UINT32_MAX * 64)
-        return errtext_set(err, -EINVAL, "%s: tape-lock: mode (governance or compliance) and a time to come are needed",
+        return errtext_set(err, -EINVAL,
+                           "%s: tape-lock: mode (governance or compliance) and a time to come, by the clock of the "
+                           "store too, are needed",
                            barcode);
     r->until = (uint64_t)until;
     return 0;
