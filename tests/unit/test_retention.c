@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "vtl/library/library_private.h"
+#include "vtl/library/tapes.h"
 
 #define DAY 86400
 static _Atomic int64_t clock_moved; /* seconds */
@@ -421,6 +422,34 @@ static void an_older_head_ends_no_compliance(void **state)
     config_free(c);
 }
 
+/* The workers unload a clean cartridge at any moment, also between a command's look at it and its change. */
+static void a_lock_reaches_the_head_of_a_tape_that_was_unloaded(void **state)
+{
+    (void)state;
+    struct vtl_config *cfg = config("one", "remote", "64M");
+    struct library *lib = with_tape(cfg);
+    struct cartridge *c = library_cartridge(lib, "RET001L8");
+    struct cartridge_view v = {.loaded = true};
+    struct errtext err = {""};
+    flush_remote(lib);
+    for (uint64_t until = clock_ms() + 20000; v.loaded && clock_ms() < until;) {
+        uint64_t seen = progress_now(&lib->eng.progress);
+        cartridge_unload_if_clean(c);
+        cartridge_view(c, &v);
+        if (v.loaded)
+            progress_wait(&lib->eng.progress, seen, 100);
+    }
+    assert_false(v.loaded);
+    const struct retention r = {RETENTION_COMPLIANCE, (uint64_t)time(NULL) + 30 * DAY};
+    assert_int_equal(cartridge_set_retention(c, &r, false, &err), 0);
+    tapes_commit_row(c);
+    json_t *flushed = call(lib, json_pack("{s:s, s:b, s:i}", "op", "flush", "remote", 1, "timeout_ms", 10000));
+    assert_true(json_is_true(json_object_get(flushed, "remote")));
+    json_decref(flushed);
+    close_library(lib);
+    config_free(cfg);
+}
+
 /* ---- by the configuration ---- */
 
 static void mark(struct library *lib)
@@ -573,6 +602,7 @@ int main(void)
         T(a_lock_binds_who_takes_the_library_over),
         T(gc_takes_nothing_of_a_locked_tape),
         T(an_older_head_ends_no_compliance),
+        T(a_lock_reaches_the_head_of_a_tape_that_was_unloaded),
         T(a_pattern_locks_what_is_synced),
         T(a_tape_without_files_is_locked_by_what_it_holds),
         T(each_write_moves_the_end_and_other_gateways_keep_it),

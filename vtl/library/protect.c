@@ -12,11 +12,12 @@ static const struct obj_call impatient = {.max_tries = 3, .patience_ms = OBJ_PAT
 void tapes_commit_row(struct cartridge *c)
 {
     struct errtext err = {""};
-    if (cartridge_engine(c)->workers) {
+    int rc = cartridge_load(c, &err); /* the workers may have unloaded it just before it was changed */
+    if (!rc && cartridge_engine(c)->workers) {
         cartridge_poke(c);
         return;
     }
-    int rc = commit_head(c, &impatient, &err);
+    rc = rc ? rc : commit_head(c, &impatient, &err);
     if (rc && rc != -EAGAIN)
         log_warn("%s", err.text);
 }
