@@ -674,7 +674,9 @@ static void a_value_out_of_range_says_what_would_be_right(void **state)
         {"[notify]\nrepeat = 30s", "[notify] repeat = 30s: must be a time from 1m to 365d, such as 24h"},
         {"[notify]\nbacklog_age = 24", "[notify] backlog_age = 24: must be a time from 1m to 365d, such as 24h"},
         {"[notify]\ndisk_free = much", "[notify] disk_free = much: must be a size, such as 2G; 0: never"},
-        {"[web]\nlisten = 0.0.0.0:8098", "[web] listen = 0.0.0.0:8098: must be a port on loopback"},
+        {"[web]\nlisten = console:8098", "[web] listen = console:8098: must be address:port"},
+        {"[web]\nlisten = 127.0.0.1", "[web] listen = 127.0.0.1: must be address:port"},
+        {"[web]\ntls_key = key.pem", "[web] tls_key = key.pem: must be an absolute path"},
         {"[metrics]\nlisten = 127.x:9117", "[metrics] listen = 127.x:9117: must be a port on loopback"},
     };
     for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
@@ -690,6 +692,8 @@ static void keys_without_a_default_are_demanded(void **state)
     bad(*state, "", ": [library] state_dir is not set: must be a directory for the library's state and spool");
     bad(*state, DIR_STORE "[web]\nlisten = 127.0.0.1:8098\n", ": [web] token_file is not set: required with listen");
     bad(*state, DIR_STORE "[web]\ntoken_file = /srv/t\n", ": [web] listen is not set: required with token_file");
+    bad(*state, DIR_STORE "[web]\ntls_key = /srv/t\n", ": [web] tls_certificate is not set: required with tls_key");
+    bad(*state, DIR_STORE "[web]\ntls_certificate = /srv/t\n", ": [web] tls_key is not set: required with");
     bad(*state, "[library]\nstate_dir = /s\n",
         ": [store] path is not set: type is not set either, and is dir by default");
     bad(*state, "[library]\nstate_dir = /s\n[store]\ntype = dir\n",

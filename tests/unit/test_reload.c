@@ -236,6 +236,8 @@ static void each_key_that_may_change_is_one_that_is_read_live(void **state)
                                        "verify.window",
                                        "verify.budget",
                                        "web.listen",
+                                       "web.tls_certificate",
+                                       "web.tls_key",
                                        "web.token_file"}; /* by each command, and each of serve's */
     struct vtl_config *c = config("one", "local", "64M");
     struct config_shown k;

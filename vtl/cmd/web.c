@@ -9,7 +9,7 @@
 
 static void ready(const struct vtl_config *cfg)
 {
-    printf("ready: the console is on http://%s/\n", cfg->web.listen);
+    printf("ready: the console is on %s://%s/\n", cfg->web.tls_certificate[0] ? "https" : "http", cfg->web.listen);
     (void)fflush(stdout);
 }
 

@@ -236,6 +236,23 @@ static int no_path(struct loader *l)
                     "needs type = s3 in [store]: type is not set, and is dir by default");
 }
 
+static int check_web_tls(struct loader *l)
+{
+    const struct vtl_config *c = l->c;
+    bool certificate = c->web.tls_certificate[0], key = c->web.tls_key[0];
+    if (certificate && !key)
+        return complain(l, "web", "tls_key", "required with tls_certificate: a file with its key");
+    if (key && !certificate)
+        return complain(l, "web", "tls_certificate", "required with tls_key: a file with the certificate of that key");
+    if (c->web.listen[0] && !config_on_loopback(c->web.listen) && !certificate)
+        return complain(l, "web", "listen",
+                        "is not on loopback, so that the token could be read on its way: set tls_certificate and "
+                        "tls_key, or listen on 127.0.0.1");
+    if (certificate && access(c->web.tls_certificate, F_OK)) /* who serves need not be able to read it */
+        return complain(l, "web", "tls_certificate", strerror(errno));
+    return key ? check_secret(l, "web", "tls_key", c->web.tls_key, c->web.tls_key_path) : 0;
+}
+
 static int check_web(struct loader *l)
 {
     const struct vtl_config *c = l->c;
@@ -243,7 +260,8 @@ static int check_web(struct loader *l)
         return complain(l, "web", "token_file", "required with listen: a file with what a browser must know");
     if (!c->web.listen[0] && c->web.token_file[0])
         return complain(l, "web", "listen", "required with token_file, such as 127.0.0.1:8098");
-    return c->web.listen[0] ? check_secret(l, "web", "token_file", c->web.token_file, c->web.token_path) : 0;
+    int rc = c->web.listen[0] ? check_secret(l, "web", "token_file", c->web.token_file, c->web.token_path) : 0;
+    return rc ? rc : check_web_tls(l);
 }
 
 /* Only what has a name has names below it. */
@@ -510,6 +528,8 @@ static int make_paths(struct vtl_config *c)
         rc = resolve(c->iscsi.chap_password_file, &c->iscsi.chap_password_path);
     if (!rc)
         rc = resolve(c->web.token_file, &c->web.token_path);
+    if (!rc)
+        rc = resolve(c->web.tls_key, &c->web.tls_key_path);
     return rc ? rc : resolve(c->iscsi.mutual_password_file, &c->iscsi.mutual_password_path);
 }
 
@@ -638,6 +658,9 @@ void config_free(struct vtl_config *c)
         c->verify.window,
         c->metrics.listen,
         c->web.listen,
+        c->web.tls_certificate,
+        c->web.tls_key,
+        c->web.tls_key_path,
         c->web.token_file,
         c->web.token_path,
         c->notify.command,

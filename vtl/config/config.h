@@ -94,9 +94,12 @@ struct vtl_config {
         char *listen; /* [""] = off: address:port on loopback */
     } metrics;
     struct {
-        char *listen;     /* [""] = off: address:port on loopback */
-        char *token_file; /* [""] */
-        char *token_path; /* where that is */
+        char *listen;          /* [""] = off: address:port; elsewhere than on loopback with the next two */
+        char *tls_certificate; /* [""] = none: a file, PEM */
+        char *tls_key;         /* [""] */
+        char *tls_key_path;    /* where that is */
+        char *token_file;      /* [""] */
+        char *token_path;      /* where that is */
     } web;
     struct {
         char *command;        /* [""] = none: an absolute path */

@@ -477,7 +477,7 @@ static const char *set_spool_idle_seal(struct vtl_config *c, const char *value)
 
 /* ---- [metrics] ---- */
 
-static bool on_loopback(const char *value)
+bool config_on_loopback(const char *value)
 {
     bool v4 = !strncmp(value, "127.", 4) && strspn(value, "0123456789.") == strcspn(value, ":");
     return (v4 || !strncmp(value, "[::1]:", 6)) && host_ok(value, true);
@@ -486,17 +486,33 @@ static bool on_loopback(const char *value)
 /* On loopback, as it asks nobody who he is. */
 TEXT(metrics, listen)
 {
-    return !value[0] || on_loopback(value) ? set_text(&c->metrics.listen, value)
-                                           : "must be a port on loopback, such as 127.0.0.1:9117 or [::1]:9117";
+    return !value[0] || config_on_loopback(value) ? set_text(&c->metrics.listen, value)
+                                                  : "must be a port on loopback, such as 127.0.0.1:9117 or [::1]:9117";
 }
 
 /* ---- [web] ---- */
 
-/* On loopback, as nothing encrypts what is said there. */
+/* A name may be several addresses. */
+static bool is_address(const char *value)
+{
+    char v4[16] = "";
+    struct in_addr a;
+    (void)snprintf(v4, sizeof(v4), "%.*s", (int)strcspn(value, ":"), value);
+    return host_ok(value, true) && (value[0] == '[' || inet_pton(AF_INET, v4, &a) == 1);
+}
+
 TEXT(web, listen)
 {
-    return !value[0] || on_loopback(value) ? set_text(&c->web.listen, value)
-                                           : "must be a port on loopback, such as 127.0.0.1:8098 or [::1]:8098";
+    return !value[0] || is_address(value) ? set_text(&c->web.listen, value)
+                                          : "must be address:port or [v6-address]:port, such as 127.0.0.1:8098";
+}
+TEXT(web, tls_certificate)
+{
+    return optional_path(&c->web.tls_certificate, value);
+}
+TEXT(web, tls_key)
+{
+    return secret_file(&c->web.tls_key, value);
 }
 TEXT(web, token_file)
 {
@@ -861,10 +877,15 @@ const struct config_key config_keys[] = {
     KEY(metrics, listen, "", "unset: off",
         "port on loopback, such as `127.0.0.1:9117`, where Prometheus finds `/metrics` (docs/monitoring.md)"),
     KEY(web, listen, "", "unset: off",
-        "port on loopback, such as `127.0.0.1:8098`, where `s3vtl web` has the console (docs/web.md)"),
+        "address:port, such as `127.0.0.1:8098`, where `s3vtl web` has the console (docs/web.md). Elsewhere than on "
+        "loopback with `tls_certificate` and `tls_key`"),
+    KEY(web, tls_certificate, "", "unset: no TLS", "PEM: the console's certificate, and those between it and its CA"),
+    KEY(web, tls_key, "", "unset",
+        "PEM without a passphrase: the key of `tls_certificate`, in a file with mode 0600 that belongs to the "
+        "console's user; or `systemd:NAME`"),
     KEY(web, token_file, "", "unset",
         "what a browser must know: 32 to 128 characters, the only line of a file with mode 0600 that belongs to the "
-        "user that serves; or `systemd:NAME`. Required with `listen`"),
+        "console's user; or `systemd:NAME`. Required with `listen`"),
     KEY(notify, command, "", "unset", "program to run when there is trouble, and when it is over (docs/monitoring.md)"),
     KEY(notify, url, "", "unset",
         "webhook: where to POST the same as JSON. Part of it may be a secret: the file's mode is yours to choose"),

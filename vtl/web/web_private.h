@@ -14,9 +14,15 @@ enum { WEB_TOKEN_MIN = 32, WEB_TOKEN_MAX = 128, WEB_ASK_MS = 5000, WEB_ACTION_MS
 /* Nothing in it changes while MHD's threads run. */
 struct web {
     const struct vtl_config *cfg;
-    char *token; /* secret_new(WEB_TOKEN_MAX + 1) */
-    int stop_fd; /* an eventfd: readable once the process is to end */
+    char *token;       /* secret_new */
+    char *certificate; /* PEM; NULL: no TLS, */
+    char *key;         /* and no key. secret_new; the TLS library copies it */
+    int stop_fd;       /* an eventfd: readable once the process is to end */
 };
+
+/* ---- web_tls.c ---- */
+/* Do certificate and key belong together, and hold today? -EINVAL with what is wrong. */
+int web_tls_check(const struct web *w, struct errtext *err);
 
 /* ---- web_http.c ---- */
 /* A request came in, or more of its body: MHD's access handler; arg is the struct web. On the connection's thread. */
