@@ -247,6 +247,7 @@ install: all manual
 	ln -sfn ../lib/s3vtl/s3vtl $(DESTDIR)$(PREFIX)/bin/s3vtl
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/sbin scripts/pbs-attach
 	sed 's|/usr/local|$(PREFIX)|g' packaging/s3vtl.service >$(DESTDIR)$(SYSTEMD)/s3vtl.service
+	sed 's|/usr/local|$(PREFIX)|g' packaging/s3vtl-web.service >$(DESTDIR)$(SYSTEMD)/s3vtl-web.service
 	sed 's|/usr/local|$(PREFIX)|g' packaging/tgt.service.conf >$(DESTDIR)$(SYSTEMD)/tgt.service.d/s3vtl.conf
 	install -d $(DESTDIR)$(PREFIX)/lib/ocf/resource.d/s3vtl
 	sed 's|/usr/bin|$(PREFIX)/bin|g' packaging/pacemaker/library >$(DESTDIR)$(PREFIX)/lib/ocf/resource.d/s3vtl/library
@@ -266,9 +267,9 @@ uninstall:
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/s3vtl sbin/pbs-attach lib/sysusers.d/s3vtl.conf lib/tmpfiles.d/s3vtl.conf \
 		share/bash-completion/completions/s3vtl share/zsh/vendor-completions/_s3vtl share/man/man8/pbs-attach.8 \
 		share/man/man1/s3vtl.1 share/man/man1/s3vtl-*.1 share/man/man5/s3vtl.conf.5) \
-		$(DESTDIR)$(SYSTEMD)/s3vtl.service $(DESTDIR)$(SYSTEMD)/tgt.service.d/s3vtl.conf
+		$(DESTDIR)$(SYSTEMD)/s3vtl.service $(DESTDIR)$(SYSTEMD)/s3vtl-web.service $(DESTDIR)$(SYSTEMD)/tgt.service.d/s3vtl.conf
 	@echo "s3vtl: what is stored stays: the bucket, and each state_dir (/var/lib/s3vtl), which may hold what is in no bucket yet"
-	@echo "s3vtl: so do /etc/s3vtl, the user s3vtl, and a service that runs (systemctl disable --now s3vtl)"
+	@echo "s3vtl: so do /etc/s3vtl, the users s3vtl and s3vtl-web, and services that run (systemctl disable --now s3vtl s3vtl-web)"
 
 # The Debian package of this release, in build/deb, from a copy of the tree.
 .PHONY: deb

@@ -2,6 +2,7 @@
 /* web.c: s3vtl web: the console, a process of its own beside the one that serves. */
 #include <errno.h>
 #include <stdio.h>
+#include <systemd/sd-daemon.h>
 
 #include "vtl/cmd/cmd.h"
 #include "vtl/cmd/port_listen.h"
@@ -11,6 +12,7 @@ static void ready(const struct vtl_config *cfg)
 {
     printf("ready: the console is on %s://%s/\n", cfg->web.tls_certificate[0] ? "https" : "http", cfg->web.listen);
     (void)fflush(stdout);
+    (void)sd_notify(0, "READY=1");
 }
 
 int cmd_web(const struct command_line *cl)
