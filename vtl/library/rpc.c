@@ -75,14 +75,18 @@ static json_t *drives_json(struct library *lib)
         drive_tape_ops.status(lib->drives[i], &st);
         bool in = st.medium != TAPE_MEDIUM_NONE;
         uint64_t left = drive_flush_left(lib->drives[i]);
+        struct tape_statistics sums;
+        drive_tape_ops.statistics(lib->drives[i], &sums);
         struct element e = element_of_drive(lib, i);
         bool asleep = !lib->eng.workers && e.barcode[0]; /* nobody serves: it is in the drive, and not threaded */
         json_array_append_new(
-            list, json_pack("{s:i, s:s, s:o, s:s, s:o, s:o, s:o, s:o}", "lun", (int)i + 2, "serial",
-                            drive_serial(lib->drives[i]), "barcode", text_or_null(asleep ? e.barcode : st.barcode),
-                            "state", asleep ? "unloaded" : state_name(&st, left), "file",
-                            in ? integer(st.file) : json_null(), "block", in ? integer(st.object) : json_null(),
-                            "unsynced_bytes", integer(st.bytes_in_buffer), "flush_left_bytes", integer(left)));
+            list,
+            json_pack("{s:i, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "lun", (int)i + 2, "serial",
+                      drive_serial(lib->drives[i]), "barcode", text_or_null(asleep ? e.barcode : st.barcode), "state",
+                      asleep ? "unloaded" : state_name(&st, left), "file", in ? integer(st.file) : json_null(), "block",
+                      in ? integer(st.object) : json_null(), "unsynced_bytes", integer(st.bytes_in_buffer),
+                      "flush_left_bytes", integer(left), "written_bytes", integer(sums.drive.written_bytes),
+                      "read_bytes", integer(sums.drive.read_bytes)));
     }
     return list;
 }
