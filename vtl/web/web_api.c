@@ -2,24 +2,48 @@
 /* web_api.c: what the page asks of the library, and which operations it may have done. */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "vtl/library/control.h"
 #include "vtl/web/web_private.h"
 
-json_t *web_ask_status(const struct vtl_config *cfg)
+enum { WEEK_S = 7 * 24 * 3600 };
+
+/* NULL with *err. */
+static json_t *ask(const struct vtl_config *cfg, json_t *request, struct errtext *err)
+{
+    json_t *said = NULL;
+    int rc = request ? control_call(cfg, request, WEB_ASK_MS, &said, err) : -ENOMEM;
+    json_decref(request);
+    return rc ? NULL : said;
+}
+
+json_t *web_ask_happenings(const struct vtl_config *cfg)
 {
     struct errtext err = {""};
-    json_t *request = json_pack("{s:s}", "op", "status"), *status = NULL;
-    int rc = control_call(cfg, request, WEB_ASK_MS, &status, &err);
-    json_decref(request);
-    if (!rc)
-        return status;
-    return json_pack("{s:b, s:s}", "serving", 0, "error", err.text[0] ? err.text : "no library answers");
+    json_t *said =
+        ask(cfg, json_pack("{s:s, s:I}", "op", "happenings", "since", (json_int_t)(time(NULL) - WEEK_S)), &err);
+    json_t *list = json_incref(json_object_get(said, "happenings"));
+    json_decref(said);
+    return list;
+}
+
+json_t *web_ask_status(const struct vtl_config *cfg, json_t *happenings)
+{
+    struct errtext err = {""};
+    json_t *status = ask(cfg, json_pack("{s:s}", "op", "status"), &err);
+    if (!status)
+        return json_pack("{s:b, s:s}", "serving", 0, "error", err.text[0] ? err.text : "no library answers");
+    if (happenings)
+        json_object_set(status, "happenings", happenings);
+    return status;
 }
 
 enum MHD_Result web_status(const struct web *w, struct MHD_Connection *c)
 {
-    return web_respond_json(c, MHD_HTTP_OK, web_ask_status(w->cfg));
+    json_t *happenings = web_ask_happenings(w->cfg), *status = web_ask_status(w->cfg, happenings);
+    json_decref(happenings);
+    return web_respond_json(c, MHD_HTTP_OK, status);
 }
 
 /* What the page may have done: what can be undone. Removing and claiming stay with the command. */

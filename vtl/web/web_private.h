@@ -43,8 +43,10 @@ enum MHD_Result web_status(const struct web *w, struct MHD_Connection *c);
 /* name: what follows /api/actions/; body: its JSON, of len bytes. */
 enum MHD_Result web_action(const struct web *w, struct MHD_Connection *c, const char *name, const char *body,
                            size_t len);
-/* The status of a library, or {"serving": false, "error": text} where none answers. A new reference. */
-json_t *web_ask_status(const struct vtl_config *cfg);
+/* The trouble of the last week: a list, and a new reference; NULL where none is to be had. */
+json_t *web_ask_happenings(const struct vtl_config *cfg);
+/* The status of a library, with those, or {"serving": false, "error": text} where none answers. A new reference. */
+json_t *web_ask_status(const struct vtl_config *cfg, json_t *happenings);
 
 /* ---- web_events.c ---- */
 enum MHD_Result web_events(const struct web *w, struct MHD_Connection *c);
