@@ -61,7 +61,7 @@ $(B)/obj/%.o: %.c
 	$(if $(V),,@)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # The page is in the program.
-$(call obj,vtl/web/web_page.c): $(wildcard vtl/web/page/*)
+$(call obj,vtl/web/web_page.c): $(wildcard vtl/web/page/* vtl/web/page/uplot/*)
 
 $(B)/tests/%: $(B)/obj/tests/unit/%.o $(call obj,$(UNIT_HELP)) $(B)/libs3vtl.a
 	@mkdir -p $(@D)
@@ -260,6 +260,8 @@ install: all manual
 	install -D -m 0644 build/manual/s3vtl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/s3vtl
 	install -D -m 0644 build/manual/_s3vtl $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_s3vtl
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/s3vtl README.md LICENSE docs/*.md vtl/FORMAT.md
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/s3vtl/pictures docs/pictures/*.png
+	install -D -m 0644 vtl/web/page/uplot/LICENSE $(DESTDIR)$(PREFIX)/share/doc/s3vtl/LICENSE.uPlot
 	install -D -m 0644 build/manual/s3vtl.conf.example $(DESTDIR)$(PREFIX)/share/doc/s3vtl/examples/s3vtl.conf
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/s3vtl/examples packaging/prometheus/s3vtl.rules.yml packaging/prometheus/s3vtl.dashboard.json packaging/pacemaker/standby.conf
 uninstall:

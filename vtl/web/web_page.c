@@ -13,6 +13,9 @@
 INCLUDE(web_html, "index.html");
 INCLUDE(web_css, "console.css");
 INCLUDE(web_js, "console.js");
+INCLUDE(web_uplot, "uplot/uPlot.esm.js");
+INCLUDE(web_uplot_css, "uplot/uPlot.min.css");
+INCLUDE(web_uplot_licence, "uplot/LICENSE");
 INCLUDE(web_icon, "icon.svg");
 INCLUDE(web_openapi, "openapi.json");
 
@@ -20,6 +23,9 @@ static const struct web_file files[] = {
     {"/", "text/html; charset=utf-8", web_html_begin, web_html_end},
     {"/console.css", "text/css; charset=utf-8", web_css_begin, web_css_end},
     {"/console.js", "text/javascript; charset=utf-8", web_js_begin, web_js_end},
+    {"/uplot/uPlot.esm.js", "text/javascript; charset=utf-8", web_uplot_begin, web_uplot_end},
+    {"/uplot/uPlot.min.css", "text/css; charset=utf-8", web_uplot_css_begin, web_uplot_css_end},
+    {"/uplot/LICENSE", "text/plain; charset=utf-8", web_uplot_licence_begin, web_uplot_licence_end},
     {"/icon.svg", "image/svg+xml", web_icon_begin, web_icon_end},
     {"/openapi.json", "application/json", web_openapi_begin, web_openapi_end},
 };
