@@ -50,7 +50,7 @@ def at_work(page):
     alert, events = page.locator("#alert"), page.locator("#events")
     try:
         busy(page, barcodes)
-        page.wait_for_function("() => [...document.querySelectorAll('.plot')].filter((p) => / now [0-9.]+ [kMG]B\\/s written/.test(p.ariaLabel)).length === 2")
+        page.wait_for_function("() => [...document.querySelectorAll('.plot')].filter((p) => / now [0-9.]+ [kMG]B\\/s written/.test(p.getAttribute('aria-label'))).length === 2")
         page.wait_for_timeout(6000)  # a curve to be looked at
         rule("any any 503 0")
         page.locator("#alert", has_text="503").wait_for(timeout=20000)
@@ -72,6 +72,31 @@ def at_work(page):
             w.wait()
     for i, b in enumerate(barcodes):
         s3vtl("tape", "move", b, "slot", str(10 + i))
+
+
+def keyboard(page):
+    """A cartridge is chosen and moved without a mouse; what changes meanwhile takes the focus from nobody."""
+    chosen = page.get_by_role("button", name="WEB006L8")
+    page.get_by_label("Search", exact=True).focus()
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        if page.evaluate("() => document.activeElement.dataset.barcode") == "WEB006L8":
+            break
+    page.keyboard.press("Enter")
+    page.locator("[data-barcode=WEB006L8][aria-pressed=true]").wait_for()
+    s3vtl("tape", "move", "WEB005L8", "slot", "1001")
+    page.locator("#tapes tr", has_text="WEB005L8").get_by_text("slot 1001").wait_for(timeout=5000)
+    assert chosen.evaluate("(b) => b === document.activeElement")
+    page.get_by_role("button", name="Move").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.type("slot 1002")
+    page.keyboard.press("Escape")  # not after all
+    page.get_by_role("dialog").wait_for(state="hidden")
+    page.keyboard.press("Enter")  # the button has the focus again
+    page.keyboard.type("slot 1003")
+    page.keyboard.press("Enter")
+    page.locator("#tapes tr", has_text="WEB006L8").get_by_text("slot 1003").wait_for(timeout=5000)
+    page.get_by_role("button", name="WEB003L8").click()
 
 
 def run(browser):
@@ -107,6 +132,7 @@ def run(browser):
     s3vtl("tape", "lock", "WEB004L8", "governance", "30d")
     page.locator("#tapes tr", has_text="WEB004L8").get_by_text(re.compile(r"governance lock until \d{4}-")).wait_for(timeout=5000)
 
+    keyboard(page)
     accessible(page, "by day")
     page.get_by_role("button", name="Export").click()
     accessible(page, "dialog")
@@ -142,5 +168,9 @@ with sync_playwright() as p:
     browser = p.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox", "--no-proxy-server"])
     try:
         run(browser)
+    except Exception:
+        for page in [page for context in browser.contexts for page in context.pages]:
+            page.screenshot(path=f"{pictures}/console-failed.png", full_page=True)
+        raise
     finally:
         browser.close()

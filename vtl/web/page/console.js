@@ -32,6 +32,7 @@ const day = (s) => { const d = new Date(s * 1000); return `${d.getFullYear()}-${
 const moment = (s) => { const d = new Date(s * 1000); return `${day(s)} ${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}`; };
 const say = (node, text) => { text = String(text ?? "-"); if (node.textContent !== text) node.textContent = text; };
 const show = (id, text) => say($(id), text);
+const aria = (node, name, text) => { if (node.getAttribute(`aria-${name}`) !== text) node.setAttribute(`aria-${name}`, text); };
 const make = (name, props = {}, ...inside) => { const n = Object.assign(document.createElement(name), props); n.append(...inside); return n; };
 
 // ---- what is drawn, and when ----
@@ -265,8 +266,7 @@ function drawPlots() {
         if (!c.plot) Object.assign(c, newPlot(i, width));
         if (c.width !== width) c.plot.setSize({ width: c.width = width, height: PLOT_HEIGHT });
         c.plot.setData([c.at, c.written, c.read]);
-        const label = `Drive ${i}, the last five minutes: now ${rateOf(c.written)} written, ${rateOf(c.read)} read`;
-        if (c.label !== label) c.box.setAttribute("aria-label", c.label = label);
+        aria(c.box, "label", `Drive ${i}, the last five minutes: now ${rateOf(c.written)} written, ${rateOf(c.read)} read`);
     });
 }
 
@@ -319,7 +319,7 @@ function drawPicture() {
     const words = kinds.map((k) => `${k.name}: ${k.of.filter((e) => e.barcode).length} of ${k.of.length} full`);
     words.push(`shelf: ${(status.cartridges || []).filter((c) => !places.has(c.barcode)).length}`);
     show("legend", words.join("; "));
-    if (canvas.ariaLabel !== words.join("; ")) canvas.ariaLabel = `Elements of the library: ${words.join("; ")}`;
+    aria(canvas, "label", `Elements of the library: ${words.join("; ")}`);
 }
 
 // ---- cartridges: only the rows that can be seen are there ----
@@ -328,8 +328,8 @@ const rows = new Map(); // by barcode: { tr, cells, button }
 let scrolled = 0;
 
 function space() {
-    const tr = make("tr", { className: "space", ariaHidden: "true" }, make("td", { colSpan: 8 }));
-    tr.setAttribute("aria-hidden", "true");
+    const tr = make("tr", { className: "space" }, make("td", { colSpan: 8 }));
+    aria(tr, "hidden", "true");
     return tr;
 }
 const above = space(), below = space();
@@ -351,11 +351,9 @@ const verifiedWords = (c) => (c.verified ? `${day(c.verified)}${c.lost_objects ?
 const protection = (c) => [c.worm && "WORM", c.write_protected && "write-protected", c.locked && `${c.retention} lock until ${day(c.retain_until)}`].filter(Boolean).join(", ") || "-";
 
 function fillRow(row, c) {
-    const on = c.barcode === selected, pressed = String(on);
-    if (row.button.ariaPressed !== pressed) {
-        row.button.ariaPressed = pressed;
-        row.tr.className = on ? "selected" : "";
-    }
+    const name = c.barcode === selected ? "selected" : "";
+    aria(row.button, "pressed", String(Boolean(name)));
+    if (row.tr.className !== name) row.tr.className = name;
     [places.get(c.barcode) || "shelf", size(c.used_bytes), size(c.capacity_bytes), size(c.local_only_bytes), verifiedWords(c), protection(c), c.trouble]
         .forEach((text, i) => say(row.cells[i], text));
 }
@@ -394,7 +392,10 @@ function select(barcode) {
 
 // ---- what the user does ----
 
+let answer = () => {}; // whom the dialog answers
+
 function confirmed(title, text, label = "", value = "") {
+    answer(null);
     show("dialog-title", title);
     show("dialog-text", text);
     show("dialog-label", label);
@@ -404,8 +405,12 @@ function confirmed(title, text, label = "", value = "") {
     $("dialog-value").value = value;
     $("dialog").returnValue = "no";
     $("dialog").showModal();
-    return new Promise((done) => $("dialog").addEventListener("close", () => done($("dialog").returnValue === "yes" ? $("dialog-value").value.trim() || true : null), { once: true }));
+    return new Promise((done) => { answer = done; });
 }
+$("dialog").addEventListener("close", () => {
+    if ($("dialog").open) return; // it comes late, and there is another question already
+    answer($("dialog").returnValue === "yes" ? $("dialog-value").value.trim() || true : null);
+});
 
 const actions = {
     async create() {
