@@ -28,6 +28,7 @@ static void make_head(struct head *h)
     h->capacity = 6000000000000;
     h->full_capacity = 12000000000000;
     h->worm = true;
+    h->no_dedup = true;
     h->created = 1700000000;
     h->modified = 1700000100;
     h->next_segment = 602;
@@ -82,6 +83,7 @@ static void head_round_trip(void **state)
     assert_int_equal(back.capacity, h.capacity);
     assert_int_equal(back.full_capacity, h.full_capacity);
     assert_true(back.worm);
+    assert_true(back.no_dedup);
     assert_false(back.write_protected);
     assert_true(json_equal(back.mam, h.mam));
     assert_true(json_equal(back.counters, h.counters));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test_lending.c: a tape that others lean on: who is listed in its head, and that nothing goes that somebody needs. */
+#include "tests/lib/chunked.h"
 #include "tests/unit/library_rig.h"
 
 #include <errno.h>
@@ -959,6 +960,62 @@ static void nobody_leans_on_a_tape_that_is_being_removed(void **state)
     config_free(c);
 }
 
+/* ---- a tape that is to share nothing ---- */
+
+enum { CHUNKED = 60 };
+
+static void write_chunked(struct library *lib, uint16_t slot)
+{
+    move(lib, slot, DRIVE);
+    for (uint64_t i = 0; i < CHUNKED; i++) {
+        uint64_t id = (i + 1) << 56 | i; /* each with a chunk of its own */
+        chunked_fill(id, block);
+        assert_int_equal(
+            library_drive_ops()->write(library_drive(lib, 0), block, chunked_length(id), true, NULL, &never), TAPE_OK);
+    }
+    move(lib, DRIVE, slot);
+    flush_remote(lib);
+}
+
+static void expect_sharing(struct library *lib, const char *barcode, bool dedups, const char *leans_on)
+{
+    json_t *r = call(lib, json_pack("{s:s, s:s}", "op", "tape-show", "barcode", barcode));
+    const json_t *on = json_object_get(r, "leans_on");
+    assert_int_equal(json_is_true(json_object_get(r, "dedup")), dedups);
+    assert_int_equal(json_array_size(on), leans_on != NULL);
+    if (leans_on)
+        assert_string_equal(json_string_value(json_object_get(json_array_get(on, 0), "barcode")), leans_on);
+    json_decref(r);
+}
+
+static void a_tape_made_to_share_nothing_copies_from_none_and_none_from_it(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config_more("one", "remote", "16M", "[dedup]\ntapes = *\n");
+    struct library *lib = new_library(c, "ALONE1L8");
+    remove_tape(lib, "ALONE1L8");
+    json_decref(call(lib, json_pack("{s:s, s:[s], s:i, s:b}", "op", "tape-create", "barcodes", "ALONE1L8", "capacity",
+                                    0, "no_dedup", 1)));
+    json_decref(call(lib, json_pack("{s:s, s:[s,s], s:i}", "op", "tape-create", "barcodes", OLD, NEW, "capacity", 0)));
+    write_chunked(lib, SLOT);
+    write_chunked(lib, SLOT + 1);
+    expect_sharing(lib, OLD, true, NULL); /* the same was on the one that is alone, and on no other */
+    write_chunked(lib, SLOT + 2);
+    expect_sharing(lib, NEW, true, OLD);
+    write_chunked(lib, SLOT);
+    expect_sharing(lib, "ALONE1L8", false, NULL);
+    close_library(lib);
+    char path[100];
+    (void)snprintf(path, sizeof(path), "%s/one", dir);
+    remove_tree(path);
+    rebuild_library(c);
+    lib = open_library(c);
+    expect_sharing(lib, "ALONE1L8", false, NULL);
+    expect_sharing(lib, NEW, true, OLD);
+    close_library(lib);
+    config_free(c);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -991,6 +1048,7 @@ int main(void)
         T(what_a_tape_without_a_head_may_lean_on_is_kept),
         T(a_segment_that_a_crash_left_says_what_it_leans_on),
         T(nobody_leans_on_a_tape_that_is_being_removed),
+        T(a_tape_made_to_share_nothing_copies_from_none_and_none_from_it),
     };
     return cmocka_run_group_tests_name("lending", tests, NULL, NULL);
 }

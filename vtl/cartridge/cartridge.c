@@ -341,7 +341,7 @@ static void start_writeback(struct cartridge *c)
 
 bool cartridge_dedups(const struct cartridge *c)
 {
-    return c->eng->chunks && config_dedups(c->eng->cfg, c->row.barcode);
+    return c->eng->chunks && !c->row.no_dedup && config_dedups(c->eng->cfg, c->row.barcode);
 }
 
 static bool leans_on(const struct open_segment *o, const struct seg_source *s)

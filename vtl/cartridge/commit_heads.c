@@ -182,6 +182,7 @@ void commit_fill_identity(const struct cartridge *c, struct head *h)
     h->capacity = c->row.capacity;
     h->full_capacity = c->row.full_capacity;
     h->worm = c->row.worm;
+    h->no_dedup = c->row.no_dedup;
     h->write_protected = c->row.write_protected;
     h->retention = c->row.retention;
     h->created = c->row.created;

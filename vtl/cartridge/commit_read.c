@@ -290,6 +290,7 @@ void commit_row_of_head(const struct head *h, const struct tape_index *x, struct
                                  .capacity = h->capacity,
                                  .full_capacity = h->full_capacity,
                                  .worm = h->worm,
+                                 .no_dedup = h->no_dedup,
                                  .write_protected = h->write_protected,
                                  .retention = h->retention,
                                  .created = h->created,

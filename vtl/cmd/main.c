@@ -67,10 +67,11 @@ static const struct subcommand table[] = {
      "delete objects that no head names, and list what is in the bucket but not in this library" OPTION(
          "--dry-run", "only list what would be deleted"),
      cmd_library_gc},
-    {"tape", "create", "BARCODE... [--capacity SIZE] [--worm]",
+    {"tape", "create", "BARCODE... [--capacity SIZE] [--worm] [--no-dedup]",
      "create cartridges in the first free slots, all or none; PBS{001..100}L8 is a hundred" OPTION(
          "--capacity SIZE", "such as 2TB; default: that of the drive type")
-         OPTION("--worm         ", "can be appended to, but neither overwritten nor erased"),
+         OPTION("--worm         ", "can be appended to, but neither overwritten nor erased")
+             OPTION("--no-dedup     ", "a copy of its own: shares nothing with others, whatever [dedup] says"),
      cmd_tape_create},
     {"tape", "list", "", "list all cartridges", cmd_tape_list},
     {"tape", "show", "BARCODE", "show everything about one cartridge", cmd_tape_show},

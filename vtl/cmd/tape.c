@@ -13,9 +13,9 @@ int cmd_tape_create(const struct command_line *given)
     struct command_line cl = *given;
     const char *capacity = NULL;
     uint64_t bytes = 0;
-    bool worm = take_flag(&cl, "--worm");
+    bool worm = take_flag(&cl, "--worm"), no_dedup = take_flag(&cl, "--no-dedup");
     if (!take_value(&cl, "--capacity", &capacity) ||
-        !check_arguments(&cl, 1, true, "tape create BARCODE... [--capacity SIZE] [--worm]"))
+        !check_arguments(&cl, 1, true, "tape create BARCODE... [--capacity SIZE] [--worm] [--no-dedup]"))
         return EXIT_USAGE;
     if (capacity && (!config_parse_size(capacity, &bytes) || bytes < 1 << 20 || bytes > 1ull << 60))
         return usage_error("--capacity %s: must be a size of at least 1M, such as 12TB", capacity);
@@ -28,8 +28,9 @@ int cmd_tape_create(const struct command_line *given)
         return EXIT_FAILED;
     }
     barcodes_warn(barcodes, cfg->library.generation);
-    json_t *r = call_library(cfg, json_pack("{s:s, s:o, s:I, s:b}", "op", "tape-create", "barcodes", barcodes,
-                                            "capacity", (json_int_t)bytes, "worm", (int)worm));
+    json_t *r =
+        call_library(cfg, json_pack("{s:s, s:o, s:I, s:b, s:b}", "op", "tape-create", "barcodes", barcodes, "capacity",
+                                    (json_int_t)bytes, "worm", (int)worm, "no_dedup", (int)no_dedup));
     if (r && cl.json) {
         print_json(r);
     } else if (r && !cl.quiet) {

@@ -211,9 +211,9 @@ static bool put_state(json_t *j, const struct head *h)
     return put_number(j, "generation", (uint64_t)h->generation) && put_number(j, "capacity", h->capacity) &&
            (!h->full_capacity || put_number(j, "full_capacity", h->full_capacity)) &&
            put(j, "worm", json_boolean(h->worm)) && put(j, "write_protected", json_boolean(h->write_protected)) &&
-           put_number(j, "created", h->created) && put_number(j, "modified", h->modified) &&
-           put_number(j, "next_segment", h->next_segment) && put_number(j, "next_map", h->next_map) &&
-           (!h->mam || put(j, "mam", json_incref(h->mam))) &&
+           (!h->no_dedup || put(j, "dedup", json_false())) && put_number(j, "created", h->created) &&
+           put_number(j, "modified", h->modified) && put_number(j, "next_segment", h->next_segment) &&
+           put_number(j, "next_map", h->next_map) && (!h->mam || put(j, "mam", json_incref(h->mam))) &&
            (!h->counters || put(j, "counters", json_incref(h->counters))) &&
            put_number(j, "end_object", h->end_object) && put_number(j, "end_file", h->end_file) && put_maps(j, h) &&
            put_segments(j, &h->inl) && put_filemarks(j, &h->inl) &&

@@ -47,6 +47,7 @@ struct head {
     uint64_t capacity;      /* usable bytes */
     uint64_t full_capacity; /* capacity at creation, if SET CAPACITY changed it; else 0 */
     bool worm;
+    bool no_dedup; /* all of it is its own, and nobody copies from it */
     bool write_protected;
     struct retention retention; /* with a mode it makes it a head of version 4 */
     uint64_t created, modified; /* seconds since 1970 */

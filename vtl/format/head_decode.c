@@ -216,6 +216,11 @@ static bool get_state(const json_t *j, struct head *h, const char **what)
     *what = "worm, write_protected";
     if (!get_flag(j, "worm", &h->worm) || !get_flag(j, "write_protected", &h->write_protected))
         return false;
+    *what = "dedup";
+    bool dedup = true;
+    if (json_object_get(j, "dedup") && !get_flag(j, "dedup", &dedup))
+        return false;
+    h->no_dedup = !dedup;
     *what = "created, modified, next_segment, next_map";
     if (!get_number(j, "created", SEG_MAX_NUMBER, &h->created) ||
         !get_number(j, "modified", SEG_MAX_NUMBER, &h->modified) ||

@@ -56,7 +56,7 @@ const struct changer_ops *library_changer_ops(void); /* self is the struct libra
  * One operation of the command, asked in JSON and answered in JSON, whether over the control socket or in the same
  * process:
  *   {"op":"status"}                                -> {"elements":[...],"drives":[...],"cartridges":[...], ...}
- *   {"op":"tape-list"} {"op":"tape-show","barcode":B} {"op":"tape-create","barcodes":[..],"capacity":N,"worm":false}
+ *   {"op":"tape-list"} {"op":"tape-show","barcode":B} {"op":"tape-create","barcodes":[..],"capacity":N,"worm":false,"no_dedup":false}
  *   {"op":"tape-remove","barcode":B,"force":false} {"op":"tape-protect","barcode":B,"on":true}
  *   {"op":"tape-lock","barcode":B,"mode":"compliance","until":N,"bypass":false}
  *   {"op":"tape-verified","barcode":B,"cartridge":ID,"objects":N,"lost":N,"from":N}

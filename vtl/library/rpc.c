@@ -140,6 +140,7 @@ static json_t *cartridge_json(struct library *lib, struct cartridge *c, bool det
         json_object_set_new(j, "fenced", json_boolean(v.backlog.fenced));
         json_object_set_new(j, "lost", json_boolean(v.backlog.spool_lost));
         json_object_set_new(j, "created", integer(v.created));
+        json_object_set_new(j, "dedup", json_boolean(cartridge_dedups(c)));
         json_object_set_new(j, "retention", text_or_null(retention_name(v.retention.mode)));
         json_object_set_new(j, "retain_until", v.retention.mode ? integer(v.retention.until) : json_null());
         json_object_set_new(j, "locked", json_boolean(v.locked));

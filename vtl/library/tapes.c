@@ -79,16 +79,23 @@ static int add_row(struct library *lib, struct db_cartridge *row, uint16_t addre
     return rc ? errtext_set(err, rc, "%s: state: %s", row->barcode, db_error(lib->eng.db)) : 0;
 }
 
+/* What a new cartridge is to be. */
+struct wanted {
+    uint64_t capacity; /* bytes; 0: that of the drive type */
+    bool worm, no_dedup;
+};
+
 /* Makes its row in the state, and puts it in its element there. */
-static int create_row(struct library *lib, const char *barcode, uint64_t capacity, bool worm, uint16_t address,
+static int create_row(struct library *lib, const char *barcode, const struct wanted *w, uint16_t address,
                       struct db_cartridge *row, struct errtext *err)
 {
     const struct lto_generation *g = lto_generation(lib->cfg->library.generation);
     *row = (struct db_cartridge){.generation = g->generation,
-                                 .capacity = capacity                       ? capacity
+                                 .capacity = w->capacity                    ? w->capacity
                                              : barcode_is_cleaning(barcode) ? 0
                                                                             : g->capacity,
-                                 .worm = worm,
+                                 .worm = w->worm,
+                                 .no_dedup = w->no_dedup,
                                  .created = engine_time(),
                                  .modified = engine_time(),
                                  .next_segment = 1,
@@ -151,12 +158,12 @@ static int create_cartridge(struct library *lib, const struct db_cartridge *row,
     return rc;
 }
 
-static int create_one(struct library *lib, const char *barcode, uint64_t capacity, bool worm, json_t *created,
+static int create_one(struct library *lib, const char *barcode, const struct wanted *w, json_t *created,
                       struct errtext *err)
 {
     struct db_cartridge row;
     uint16_t address = library_free_slot(lib); /* there is one: check_room, under the same lock */
-    int rc = create_row(lib, barcode, capacity, worm, address, &row, err);
+    int rc = create_row(lib, barcode, w, address, &row, err);
     if (!rc)
         rc = create_cartridge(lib, &row, address, err);
     if (rc)
@@ -196,7 +203,9 @@ static int check_data(const json_t *barcodes, struct errtext *err)
     for (size_t i = 0; i < json_array_size(barcodes); i++) {
         const char *barcode = json_string_value(json_array_get(barcodes, i));
         if (barcode && barcode_is_cleaning(barcode))
-            return errtext_set(err, -EINVAL, "%s: a cleaning cartridge (CLN...) has no capacity, and is no WORM",
+            return errtext_set(err, -EINVAL,
+                               "%s: a cleaning cartridge (CLN...) has no data: --capacity, --worm and "
+                               "--no-dedup are for others",
                                barcode);
     }
     return 0;
@@ -280,12 +289,13 @@ static void take_all_back(struct library *lib, const json_t *created, struct err
 
 int tapes_make(struct library *lib, const char *barcode, struct errtext *err)
 {
+    const struct wanted as_usual = {.capacity = 0};
     json_t *created = json_array();
     int rc = check_new(lib, barcode, err);
     if (!rc)
         rc = check_room(lib, 1, err);
     if (!rc)
-        rc = create_one(lib, barcode, 0, false, created, err);
+        rc = create_one(lib, barcode, &as_usual, created, err);
     json_decref(created);
     if (!rc)
         tapes_put_inventory(lib);
@@ -296,19 +306,21 @@ json_t *tapes_create(struct library *lib, const json_t *request, struct errtext 
 {
     const json_t *barcodes = json_object_get(request, "barcodes");
     json_int_t capacity = json_integer_value(json_object_get(request, "capacity"));
-    bool worm = json_is_true(json_object_get(request, "worm"));
+    const struct wanted w = {.capacity = capacity > 0 ? (uint64_t)capacity : 0,
+                             .worm = json_is_true(json_object_get(request, "worm")),
+                             .no_dedup = json_is_true(json_object_get(request, "no_dedup"))};
     if (!json_is_array(barcodes) || !json_array_size(barcodes) || capacity < 0) {
         errtext_set(err, -EINVAL, "tape-create: barcodes (a list) and capacity (0 or more bytes) are needed");
         return NULL;
     }
     json_t *created = json_array();
     int rc = tapes_check_named(barcodes, err);
-    if (!rc && (capacity || worm))
+    if (!rc && (w.capacity || w.worm || w.no_dedup))
         rc = check_data(barcodes, err);
     if (!rc)
         rc = check_all_new(lib, barcodes, err);
     for (size_t i = 0; !rc && i < json_array_size(barcodes); i++)
-        rc = create_one(lib, json_string_value(json_array_get(barcodes, i)), (uint64_t)capacity, worm, created, err);
+        rc = create_one(lib, json_string_value(json_array_get(barcodes, i)), &w, created, err);
     if (json_array_size(created))
         tapes_put_inventory(lib);
     if (rc) {

@@ -5,7 +5,7 @@
 
 #include "vtl/library/library_private.h"
 
-/* {"barcodes":[...],"capacity":BYTES or 0,"worm":BOOL} -> {"created":[{"barcode","address"}...]}: into the first free
+/* {"barcodes":[...],"capacity":BYTES or 0,"worm":BOOL,"no_dedup":BOOL} -> {"created":[{"barcode","address"}...]}: into the first free
  * slots, each with its first head in the store; all or none. tapes_lock written and move_lock held. */
 json_t *tapes_create(struct library *lib, const json_t *request, struct errtext *err);
 /* The same of one, with the capacity of its kind. -EEXIST: there is one of that barcode, here or in the bucket. The same

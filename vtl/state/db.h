@@ -51,6 +51,7 @@ struct db_cartridge {
     uint8_t id[16];
     int generation;
     bool worm;
+    bool no_dedup; /* it neither copies from others nor do others copy from it */
     uint64_t created, modified;
     uint64_t capacity;      /* available: SET CAPACITY may have made it less */
     uint64_t full_capacity; /* then what it was made with; else 0 */
