@@ -648,11 +648,15 @@ static void what_it_copies_from_is_fetched_ahead(void **state)
 {
     (void)state;
     struct vtl_config *cfg = config_more("one", "local", "64M", "[dedup]\ntapes = *\n");
-    cfg->store.parallel = 4;
     struct library *lib = new_library(cfg, BARCODE);
     json_decref(call(lib, json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", "FET002L8", "capacity", 0)));
     write_chunked(lib, SLOT);
     write_chunked(lib, SLOT + 1);
+    close_library(lib);
+    config_free(cfg);
+    cfg = config("one", "local", "64M"); /* without [dedup] nothing but reads uses the store from now on */
+    cfg->store.parallel = 4;
+    lib = open_library(cfg);
     hook_in(lib);
     set(&hook.hold_at, 0);
     unsigned first = only_in_the_store(lib, 8);

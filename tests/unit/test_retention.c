@@ -43,10 +43,11 @@ static int tell_at_check(struct objstore *s, const struct obj_call *c, struct er
     return 0;
 }
 
-/* From now on the library's store has a clock, as S3 has one. */
+/* From now on the store of the library, which has just been opened, has a clock, as S3 has one. */
 static struct objstore_ops with_clock;
 static void give_store_a_clock(struct library *lib)
 {
+    inventory_stop(lib); /* which uses the store, now and then */
     with_clock = *lib->eng.store->ops;
     with_clock.time = store_time;
     with_clock.check = tell_at_check;
@@ -163,6 +164,7 @@ static void a_lock_ends_when_the_store_says_so_too(void **state)
     struct vtl_config *c = config("one", "remote", "64M");
     struct library *lib = with_tape(c);
     lock_it(lib, "compliance", 30, false);
+    flush_remote(lib);
     close_library(lib);
     clock_moved = 31 * DAY;
     lib = open_library(c);
@@ -190,6 +192,9 @@ static void a_lock_begins_at_the_latest_clock(void **state)
     (void)state;
     struct vtl_config *c = config("one", "remote", "64M");
     struct library *lib = with_tape(c);
+    flush_remote(lib);
+    close_library(lib);
+    lib = open_library(c);
     give_store_a_clock(lib);
     store_tells = true;
     store_moved = 100 * DAY;
