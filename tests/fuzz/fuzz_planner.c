@@ -157,6 +157,17 @@ static void any_block(void)
     push(b, n);
 }
 
+/* As of another program: long enough to be cut. */
+static void long_block(void)
+{
+    uint32_t x = take8(&f.in) % 4 + 1u, n = 40000 + take8(&f.in) * 100u;
+    uint8_t *b = exactly(n);
+    for (uint32_t i = 0; i < n; i++)
+        b[i] = (uint8_t)((x = x * 1664525 + 1013904223) >> 24);
+    push(b, n);
+    free(b);
+}
+
 static void order(void)
 {
     switch (take8(&f.in) % 12) {
@@ -181,6 +192,8 @@ static void order(void)
     case 8:
         take(true);
         return begin_segment(f.expected);
+    case 9:
+        return long_block();
     default:
         return entry(false);
     }
@@ -191,8 +204,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const struct planner_ops ops = {find, may_use};
     memset(&f, 0, sizeof(f));
     f.in = (struct input){data, size};
-    const struct planner_config c = {
-        .window = 1000 + take16(&f.in), .sight = 1 + take8(&f.in) % 8, .fair = take8(&f.in) % 100};
+    struct planner_config c = {.window = 1000 + take16(&f.in), .sight = 1 + take8(&f.in) % 8};
+    uint8_t fair = take8(&f.in);
+    c.fair = fair % 100;
+    c.cut = fair >= 200;
+    c.window += c.cut ? 1u << 20 : 0;
     f.buf = exactly(32768);
     f.p = planner_new(&c, &ops, NULL);
     must(f.p);

@@ -480,6 +480,7 @@ static void dedup_is_for_cartridges_of_the_patterns(void **state)
         config_free(c);
     }
     bad(*state, DIR_STORE "[dedup]\ntapes = PBS*,WEEK*\n", ":6: [dedup] tapes = PBS*,WEEK*: must be off, or patterns");
+    bad(*state, DIR_STORE "[dedup]\ncut = TAR*,X\n", ":6: [dedup] cut = TAR*,X: must be off, or patterns");
     bad(*state, DIR_STORE "[dedup]\nmemory = 5\n", ":6: [dedup] memory = 5: must be a size from 1M to 4G");
     bad(*state, DIR_STORE "[dedup]\nsets = 0\n", ":6: [dedup] sets = 0: must be a number from 1 to 1000");
 }

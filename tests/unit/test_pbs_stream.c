@@ -76,7 +76,7 @@ static void on_block(void *arg, const uint8_t *data, uint32_t len)
 
 static int begin(void **state)
 {
-    static const struct pbs_events events = {on_begin, on_bytes, on_end, on_abandon};
+    static const struct chunk_events events = {on_begin, on_bytes, on_end, on_abandon};
     struct seen *x = calloc(1, sizeof(*x));
     x->bytes = malloc(ROOM);
     x->t = (struct pbs_tape){.block_size = 262144, .block = on_block, .arg = x};

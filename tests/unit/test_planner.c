@@ -12,6 +12,7 @@
 #include "base/le.h"
 #include "tests/unit/pbs_tape.h"
 #include "vtl/dedup/chunk_hash.h"
+#include "vtl/dedup/cut_stream.h"
 #include "vtl/dedup/planner.h"
 
 enum { MOST_SEGMENTS = 400, MOST_BLOCKS = 40000 };
@@ -256,6 +257,15 @@ static int begin(void **state)
     rng = 88172645463325252u;
     *state = m;
     return 0;
+}
+
+static void write_blocks(struct model *m, const uint8_t *data, size_t n, uint32_t block_size)
+{
+    for (size_t at = 0; at < n; at += block_size)
+        push(m, data + at, n - at < block_size ? (uint32_t)(n - at) : block_size);
+    take(m, true);
+    planner_reset(m->p);
+    seal(m);
 }
 
 static int end(void **state)
@@ -660,6 +670,80 @@ static void pieces_are_the_block_whatever_is_written(void **state)
     assert_true(m->blocks_in_pieces > 100);
 }
 
+/* ---- what is not PBS's ---- */
+
+enum { OTHER = 24 << 20 };
+
+/* Of noise, with room before it. */
+static uint8_t *other_stream(void)
+{
+    uint8_t *data = malloc(OTHER + 4096);
+    assert_non_null(data);
+    pbs_tape_noise(77, data, 4096);
+    pbs_tape_noise(78, data + 4096, OTHER);
+    return data;
+}
+
+static void cut_others(struct model *m, bool cut)
+{
+    static const struct planner_ops ops = {find, may_use};
+    planner_free(m->p);
+    m->config.window = 8 << 20;
+    m->config.cut = cut;
+    m->segment_size = 8 << 20;
+    m->p = planner_new(&m->config, &ops, m);
+    assert_non_null(m->p);
+}
+
+static void with_cut_another_stream_is_copied_wherever_it_begins(void **state)
+{
+    struct model *m = *state;
+    uint8_t *data = other_stream();
+    cut_others(m, true);
+    write_blocks(m, data + 4096, OTHER, 65536);
+    assert_int_equal(m->copied, 0);
+    count_from_here(m);
+    write_blocks(m, data + 4096 - 1234, OTHER + 1234, 65536);
+    assert_true(m->copied >=
+                OTHER - 2 * CUT_MAX); /* but for the first chunk, and the last, whose end is the stream's */
+    count_from_here(m);
+    write_blocks(m, data + 4096, OTHER, 10240); /* as tar's blocks */
+    assert_true(m->copied >= OTHER - 2 * CUT_MAX);
+    free(data);
+}
+
+static void without_cut_another_stream_is_literal_at_once(void **state)
+{
+    struct model *m = *state;
+    uint8_t *data = other_stream();
+    cut_others(m, false);
+    for (unsigned i = 0; i < 2; i++) {
+        push(m, data, 65536);
+        assert_int_equal(planner_held(m->p), 0);
+        write_blocks(m, data + 65536, OTHER - 65536, 65536);
+    }
+    assert_int_equal(m->copied, 0);
+    assert_int_equal(m->asked, 0);
+    free(data);
+}
+
+static void with_cut_pbs_s_chunks_are_found_as_ever(void **state)
+{
+    struct model *m = *state;
+    uint64_t chunk[300];
+    uint8_t *data = other_stream();
+    cut_others(m, true);
+    in_order(chunk, 300, 1);
+    write_blocks(m, data, 100000, 65536);
+    write_set(m, 65536, chunk, 300);
+    count_from_here(m);
+    for (size_t at = 0; at < 1 << 20; at += 65536) /* no filemark between them */
+        push(m, data + 3000 + at, 65536);
+    write_set(m, 65536, chunk, 300);
+    assert_int_equal(m->copied, bytes_of(chunk, 300));
+    free(data);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -681,6 +765,9 @@ int main(void)
         TEST(the_digest_in_the_stream_is_not_believed),
         cmocka_unit_test(ids_are_those_of_the_standards),
         TEST(pieces_are_the_block_whatever_is_written),
+        TEST(with_cut_another_stream_is_copied_wherever_it_begins),
+        TEST(without_cut_another_stream_is_literal_at_once),
+        TEST(with_cut_pbs_s_chunks_are_found_as_ever),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

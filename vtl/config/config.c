@@ -653,6 +653,7 @@ void config_free(struct vtl_config *c)
         c->iscsi.initiators,
         c->iscsi.addresses,
         c->dedup.tapes,
+        c->dedup.cut,
         c->quota.pools,
         c->retention.tapes,
         c->verify.window,
@@ -672,17 +673,28 @@ void config_free(struct vtl_config *c)
     free(c);
 }
 
-bool config_dedups(const struct vtl_config *c, const char *barcode)
+/* Off, or patterns, the last one that matches counts. */
+static bool is_among(const char *patterns, const char *barcode)
 {
     char words[CONFIG_MAX_PATTERNS], *save = NULL;
-    (void)snprintf(words, sizeof(words), "%s", c->dedup.tapes);
-    bool dedups = false;
+    (void)snprintf(words, sizeof(words), "%s", patterns);
+    bool among = false;
     for (char *w = strtok_r(words, " ", &save); w; w = strtok_r(NULL, " ", &save)) {
         bool not = w[0] == '!';
         if (strcmp(w, "off") != 0 && !fnmatch(w + not, barcode, 0))
-            dedups = !not ;
+            among = !not ;
     }
-    return dedups;
+    return among;
+}
+
+bool config_dedups(const struct vtl_config *c, const char *barcode)
+{
+    return is_among(c->dedup.tapes, barcode);
+}
+
+bool config_cuts(const struct vtl_config *c, const char *barcode)
+{
+    return is_among(c->dedup.cut, barcode);
 }
 
 void config_store(const struct vtl_config *c, struct objstore_config *out)

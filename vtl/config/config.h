@@ -74,6 +74,7 @@ struct vtl_config {
     } spool;
     struct {
         char *tapes;     /* [off] off, or patterns of barcodes separated by blanks: * for all */
+        char *cut;       /* [off] the same: of which of these what is not PBS's is cut into chunks by its content */
         unsigned sets;   /* [12] 1..1000: how many cartridges may copy from one segment */
         uint64_t memory; /* [64M] 1M..4G of the index of chunks */
     } dedup;
@@ -137,6 +138,8 @@ void config_escrow(const struct vtl_config *c, struct objstore_config *out);
 bool config_has_escrow(const struct vtl_config *c);
 /* Is what is written to this cartridge to be stored without what others hold already? */
 bool config_dedups(const struct vtl_config *c, const char *barcode);
+/* Of such a one: is what is not PBS's to be cut into chunks by its content? */
+bool config_cuts(const struct vtl_config *c, const char *barcode);
 /* How much the cartridges whose barcodes match may take in the store. */
 struct config_quota {
     char pattern[64];

@@ -680,13 +680,22 @@ static const char *set_escrow_every(struct vtl_config *c, const char *value)
 
 /* ---- [dedup] ---- */
 
-TEXT(dedup, tapes)
+static const char *set_patterns(char **field, const char *value)
 {
     bool off = !strcmp(value, "off");
     return off || only(value, "!*?[]-_. ", 1, CONFIG_MAX_PATTERNS - 1)
-               ? set_text(&c->dedup.tapes, value)
+               ? set_text(field, value)
                : "must be off, or patterns of barcodes separated by blanks, such as PBS*; * for all cartridges, !PBSX* "
                  "for not these";
+}
+
+TEXT(dedup, tapes)
+{
+    return set_patterns(&c->dedup.tapes, value);
+}
+TEXT(dedup, cut)
+{
+    return set_patterns(&c->dedup.cut, value);
 }
 NUMBER(dedup, sets, 1, 1000, "must be a number from 1 to 1000")
 SIZE(dedup, memory, 1, "must be a size from 1M to 4G, such as 64M")
@@ -923,6 +932,10 @@ const struct config_key config_keys[] = {
     KEY(dedup, tapes, "off", NULL,
         "`off`, or which cartridges are stored without what others of the library hold already: patterns of barcodes, "
         "separated by blanks, such as `PBS*`; `*` for all, and `!WEEK*` behind it for not these (docs/dedup.md)"),
+    KEY(dedup, cut, "off", NULL,
+        "the same for what is not PBS's, such as tar's: on which of these it is cut into chunks by its content, which "
+        "takes "
+        "a core for some 0.7 GB/s. `off`: it is stored as it comes"),
     KEY(dedup, sets, "12", NULL, "how many cartridges may copy from one stored object; then it is stored afresh"),
     KEY(dedup, memory, "64M", NULL, "memory for looking up what is stored already, 1M to 4G"),
     KEY(verify, every, "off", NULL,

@@ -18,7 +18,7 @@ _Static_assert(sizeof(((struct pbs_stream *)0)->head) >= STREAM_HEADER &&
                    sizeof(((struct pbs_stream *)0)->head) >= PBS_ENTRY_HEAD,
                "room for both heads");
 
-void pbs_stream_init(struct pbs_stream *s, const struct pbs_events *events, void *arg)
+void pbs_stream_init(struct pbs_stream *s, const struct chunk_events *events, void *arg)
 {
     *s = (struct pbs_stream){.events = events, .arg = arg, .state = PBS_LOST};
 }
@@ -122,10 +122,15 @@ static void take_payload(struct pbs_stream *s, const uint8_t *block, uint32_t at
     }
 }
 
+bool pbs_is_block(const uint8_t *data, uint32_t len)
+{
+    return len >= BLOCK_HEADER && !memcmp(data, block_magic, sizeof(block_magic));
+}
+
 void pbs_stream_block(struct pbs_stream *s, const uint8_t *data, uint32_t len)
 {
-    uint32_t size = len >= BLOCK_HEADER ? get_le32(data + AT_FLAGS) >> 8 & SIZE_MASK : 0;
-    if (len < BLOCK_HEADER || memcmp(data, block_magic, sizeof(block_magic)) != 0 || size > len - BLOCK_HEADER) {
+    uint32_t size = pbs_is_block(data, len) ? get_le32(data + AT_FLAGS) >> 8 & SIZE_MASK : 0;
+    if (!pbs_is_block(data, len) || size > len - BLOCK_HEADER) {
         enter(s, PBS_LOST);
         return;
     }

@@ -5,7 +5,8 @@
 #define S3VTL_PBS_STREAM_H
 
 #include <stdbool.h>
-#include <stdint.h>
+
+#include "vtl/dedup/chunk_events.h"
 
 /*
  * A file on tape is blocks: a header of 16 bytes (magic, flags, size of the payload, number of the block in the file),
@@ -21,19 +22,11 @@
 #define PBS_MIN_CHUNK 4096u
 #define PBS_MAX_CHUNK ((16u << 20) + 4096u)
 
-/* What is told of a block while pbs_stream_block has it. The bytes of a chunk come in order. */
-struct pbs_events {
-    void (*begin)(void *arg);                                                  /* a chunk, perhaps */
-    void (*bytes)(void *arg, uint32_t offset, const uint8_t *p, uint32_t len); /* of it: where in the block */
-    void (*end)(void *arg);                                                    /* it was one, and is complete */
-    void (*abandon)(void *arg);                                                /* it was none, or its end never comes */
-};
-
 enum pbs_state { PBS_LOST, PBS_HEADER, PBS_JSON, PBS_ENTRY, PBS_BLOB, PBS_SKIP };
 
 /* Begun by pbs_stream_init. One thread at a time. */
 struct pbs_stream {
-    const struct pbs_events *events;
+    const struct chunk_events *events;
     void *arg;
     enum pbs_state state;
     uint32_t number;  /* of the next block */
@@ -42,7 +35,9 @@ struct pbs_stream {
     uint8_t head[48]; /* of the stream, or of an entry */
 };
 
-void pbs_stream_init(struct pbs_stream *s, const struct pbs_events *events, void *arg);
+void pbs_stream_init(struct pbs_stream *s, const struct chunk_events *events, void *arg);
+/* Does it begin as PBS's blocks do? */
+bool pbs_is_block(const uint8_t *data, uint32_t len);
 /* The next block that is written. */
 void pbs_stream_block(struct pbs_stream *s, const uint8_t *data, uint32_t len);
 /* What is written next does not follow what was: filemarks, or another place. */

@@ -21,13 +21,32 @@ struct planner *planner_new(const struct planner_config *config, const struct pl
     p->hash = chunk_hash_new();
     p->pieces = calloc(SEG_MAX_PIECES, sizeof(*p->pieces));
     p->out_sources = calloc(SEG_MAX_SOURCES, sizeof(*p->out_sources));
-    pbs_stream_init(&p->stream, &planner_chunk_events, p);
+    pbs_stream_init(&p->pbs, &planner_chunk_events, p);
+    cut_stream_init(&p->other, &planner_chunk_events, p);
     p->sources.most = config->sight;
     p->sources.fair = config->fair;
     if (p->hash && p->pieces && p->out_sources)
         return p;
     planner_free(p);
     return NULL;
+}
+
+/* What comes next does not follow what was. */
+static void forget_stream(struct planner *p)
+{
+    pbs_stream_reset(&p->pbs);
+    cut_stream_reset(&p->other);
+}
+
+static void read_block(struct planner *p, const void *data, uint32_t len)
+{
+    if (p->config.cut && !pbs_is_block(data, len)) {
+        pbs_stream_reset(&p->pbs);
+        cut_stream_block(&p->other, data, len);
+    } else {
+        cut_stream_reset(&p->other);
+        pbs_stream_block(&p->pbs, data, len);
+    }
 }
 
 static void free_block(struct planner *p, struct block *b)
@@ -42,7 +61,7 @@ void planner_free(struct planner *p)
 {
     if (!p)
         return;
-    pbs_stream_reset(&p->stream);
+    forget_stream(p);
     while (p->head)
         planner_pop(p);
     INVARIANT(!p->first_chunk && !p->open);
@@ -57,7 +76,7 @@ void planner_free(struct planner *p)
 int planner_key(struct planner *p, const uint8_t *key)
 {
     INVARIANT(!p->head);
-    pbs_stream_reset(&p->stream);
+    forget_stream(p);
     return chunk_hash_key(p->hash, key);
 }
 
@@ -70,7 +89,7 @@ int planner_push(struct planner *p, void *handle, uint64_t object, const void *d
 {
     struct block *b = calloc(1, sizeof(*b));
     if (!b) {
-        pbs_stream_reset(&p->stream); /* the stream lacks this one */
+        forget_stream(p); /* the stream lacks this one */
         return -ENOMEM;
     }
     *b = (struct block){.handle = handle, .object = object, .data = data, .len = len};
@@ -78,7 +97,7 @@ int planner_push(struct planner *p, void *handle, uint64_t object, const void *d
     p->tail = &b->next;
     p->held += cost(b);
     p->fed = b;
-    pbs_stream_block(&p->stream, data, len);
+    read_block(p, data, len);
     p->fed = NULL;
     return 0;
 }
@@ -86,12 +105,12 @@ int planner_push(struct planner *p, void *handle, uint64_t object, const void *d
 void planner_pass(struct planner *p, const void *data, uint32_t len)
 {
     INVARIANT(!p->head);
-    pbs_stream_block(&p->stream, data, len);
+    read_block(p, data, len);
 }
 
 void planner_reset(struct planner *p)
 {
-    pbs_stream_reset(&p->stream);
+    forget_stream(p);
 }
 
 /* Is there nothing to wait for? */

@@ -25,6 +25,7 @@ struct planner_config {
     uint64_t window;
     unsigned sight; /* how many sources are in sight */
     unsigned fair;  /* percent of a source's size that must be copied from it */
+    bool cut;       /* what is not PBS's is cut into chunks by its content; else it is literal */
 };
 /*
  * A source is used only once what could be copied from it, while it is in sight, is a fair part of it, or that is so of the

@@ -149,7 +149,7 @@ static void on_end(void *arg)
     close_chunk(p, CHUNK_WHOLE);
 }
 
-const struct pbs_events planner_chunk_events = {on_begin, on_bytes, on_end, on_abandon};
+const struct chunk_events planner_chunk_events = {on_begin, on_bytes, on_end, on_abandon};
 
 /* ---- from where they are copied ---- */
 

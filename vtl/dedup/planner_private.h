@@ -4,6 +4,7 @@
 #define S3VTL_PLANNER_PRIVATE_H
 
 #include "vtl/dedup/chunk_hash.h"
+#include "vtl/dedup/cut_stream.h"
 #include "vtl/dedup/pbs_stream.h"
 #include "vtl/dedup/planner.h"
 
@@ -79,7 +80,8 @@ struct planner {
     struct planner_config config;
     const struct planner_ops *ops;
     void *arg;
-    struct pbs_stream stream;
+    struct pbs_stream pbs;
+    struct cut_stream other; /* what is not PBS's; with config.cut only */
     struct chunk_hash *hash;
     struct sources sources;
     struct block *head, **tail, *fed; /* fed: the one whose bytes the stream has now */
@@ -95,7 +97,7 @@ struct planner {
     uint32_t literals, copies;
     bool too_many;
 };
-extern const struct pbs_events planner_chunk_events; /* arg: the planner */
+extern const struct chunk_events planner_chunk_events; /* arg: the planner */
 void planner_chunk_put(struct planner *p, struct chunk *c);
 /* Which bytes of the chunk are copied, from which place; decided once. */
 void planner_chunk_plan(struct planner *p, struct chunk *c);

@@ -110,13 +110,14 @@ void drive_dedup_passed(struct drive *d, const void *block, uint32_t len, const 
 bool drive_dedup_begin(struct drive *d)
 {
     static const struct planner_ops ops = {.find = find, .may_use = may_use};
-    const struct planner_config config = PLANNER_DEFAULTS;
+    struct planner_config config = PLANNER_DEFAULTS;
     if (!drive_dedups(d))
         return false;
     if (d->planner && d->planner_mount != d->medium_changes) {
         planner_free(d->planner);
         d->planner = NULL;
     }
+    config.cut = config_cuts(d->eng->cfg, cartridge_barcode(d->c));
     if (!d->planner)
         d->planner = planner_new(&config, &ops, d);
     d->planner_mount = d->medium_changes;
