@@ -66,6 +66,7 @@ listen = $sets_metrics"
     note "sets: the second set, $fresh bytes of it new"
     load_tape 2
     sent=$(store_bytes sent)
+    warm "$sets_mb"
     ours=$(on_tape "$work/set2" write) || exit 1
     unload_tape 2
     settle
@@ -86,6 +87,7 @@ listen = $sets_metrics"
     # What the spool alone takes for it.
     sets_library "$work/lib" 1 off
     load_tape 1
+    warm "$sets_mb"
     spool=$(on_tape "$work/set2" write) || exit 1
     unload_tape 1
     end_library
