@@ -87,10 +87,10 @@ static int serve(struct web *w, int fd, void (*ready)(const struct vtl_config *c
         web_request, w, MHD_OPTION_NOTIFY_COMPLETED, web_request_ended, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)WEB_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SILENCE_S,
         MHD_OPTION_ARRAY, w->key ? tls : &tls[3], MHD_OPTION_END);
-    if (!d)
+    if (!d) {
         close(fd);
-    if (!d)
         return errtext_set(err, -EIO, "[web] listen = %s: cannot start", w->cfg->web.listen);
+    }
     ready(w->cfg);
     (void)sigwait(&ends, &which);
     (void)eventfd_write(w->stop_fd, 1);
