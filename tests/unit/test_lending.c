@@ -70,13 +70,19 @@ static struct seg_source source(struct library *lib, size_t number)
     return s;
 }
 
-/* The open segment of the second tape, which is in the drive. */
+/* The open segment of the second tape, which is in the drive; it is there as soon as the drive's queue has begun it. */
 static int lean(struct library *lib, const struct seg_source *s)
 {
     struct cartridge *b = tape(lib, NEW);
-    lock_take(&b->lock);
-    int rc = cartridge_lean(b, s);
-    lock_release(&b->lock);
+    int rc = -EINVAL;
+    for (uint64_t until = clock_ms() + 20000; rc == -EINVAL && clock_ms() < until;) {
+        uint64_t seen = progress_now(&lib->eng.progress);
+        lock_take(&b->lock);
+        rc = cartridge_lean(b, s);
+        lock_release(&b->lock);
+        if (rc == -EINVAL)
+            progress_wait(&lib->eng.progress, seen, 20);
+    }
     return rc;
 }
 
