@@ -63,7 +63,12 @@ static struct seg_source source(struct library *lib, size_t number)
 {
     struct cartridge *a = tape(lib, OLD);
     struct seg_ref ref;
-    assert_true(cartridge_segment(a, number, &ref));
+    bool there = cartridge_segment(a, number, &ref);
+    for (int i = 0; !there && i < 1000; i++) { /* a worker may have unloaded it since */
+        a = tape(lib, OLD);
+        there = cartridge_segment(a, number, &ref);
+    }
+    assert_true(there);
     struct seg_source s = {.id = ref.id, .size = ref.size, .crc = ref.crc};
     (void)snprintf(s.barcode, sizeof(s.barcode), OLD);
     memcpy(s.cartridge, cartridge_id(a), sizeof(s.cartridge));
