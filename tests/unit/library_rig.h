@@ -18,8 +18,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "vtl/drive/drive.h"
-#include "vtl/library/library.h"
+#include "vtl/library/library_private.h"
 
 #define SLOT ELEMENT_FIRST_STORAGE
 #define DRIVE ELEMENT_FIRST_DRIVE
@@ -143,6 +144,27 @@ static inline void flush_remote(struct library *lib)
         json_decref(r);
     }
     assert_true(remote);
+}
+
+/* How many objects of the tape went. What is stored may still be on its way into the head: then once more. */
+static inline uint64_t gc_of(struct library *lib, const char *barcode)
+{
+    json_t *request = json_pack("{s:s, s:s}", "op", "tape-gc", "barcode", barcode), *r = NULL;
+    struct errtext err = {""};
+    for (uint64_t until = clock_ms() + 20000; !r && clock_ms() < until;) { /* a count would pass in no time */
+        uint64_t seen = progress_now(&lib->eng.progress);
+        r = library_call(lib, request, &err);
+        if (!r && !strstr(err.text, "not looked at now"))
+            break;
+        if (!r)
+            progress_wait(&lib->eng.progress, seen, 100);
+    }
+    json_decref(request);
+    if (!r)
+        fail_msg("%s", err.text);
+    uint64_t n = (uint64_t)json_integer_value(json_object_get(r, "objects"));
+    json_decref(r);
+    return n;
 }
 
 static inline void move(struct library *lib, uint16_t from, uint16_t to)

@@ -136,32 +136,11 @@ static unsigned segments_of(const char *barcode)
     return n;
 }
 
-/* What is stored may still be on its way into the head: then once more. */
-static uint64_t gc(struct library *lib, const char *barcode)
-{
-    json_t *request = json_pack("{s:s, s:s}", "op", "tape-gc", "barcode", barcode), *r = NULL;
-    struct errtext err = {""};
-    for (uint64_t until = clock_ms() + 20000; !r && clock_ms() < until;) { /* a count would pass in no time */
-        uint64_t seen = progress_now(&lib->eng.progress);
-        r = library_call(lib, request, &err);
-        if (!r && !strstr(err.text, "not looked at now"))
-            break;
-        if (!r)
-            progress_wait(&lib->eng.progress, seen, 100);
-    }
-    json_decref(request);
-    if (!r)
-        fail_msg("%s", err.text);
-    uint64_t n = (uint64_t)json_integer_value(json_object_get(r, "objects"));
-    json_decref(r);
-    return n;
-}
-
 /* What leans is gone when this returns, and not only on its way. */
 static void overwrite_leaner(struct library *lib)
 {
     write_blocks(lib, SLOT + 1, 2000, 2);
-    (void)gc(lib, NEW);
+    (void)gc_of(lib, NEW);
 }
 
 /* ---- what heads say ---- */
@@ -373,13 +352,13 @@ static void an_overwrite_leaves_what_is_leaned_on(void **state)
     struct seg_source s = make_lean(lib, 1), other = source(lib, 0);
     unload(lib);
     write_blocks(lib, SLOT, 1000, 2); /* over all of it */
-    assert_int_equal(gc(lib, OLD), 0);
+    assert_int_equal(gc_of(lib, OLD), 0);
     assert_true(is_there(&s));
     assert_false(is_there(&other));
     assert_int_equal(segments_of(OLD), 2);
     overwrite_leaner(lib);
     assert_int_equal(segments_of(NEW), 1);
-    (void)gc(lib, OLD);
+    (void)gc_of(lib, OLD);
     assert_false(is_there(&s));
     assert_int_equal(segments_of(OLD), 1);
     close_library(lib);
@@ -416,18 +395,18 @@ static void a_tape_leans_on_what_it_had_before_it_was_written_over(void **state)
     assert_int_equal(write_id(library_drive(lib, 0), 701), TAPE_OK);
     move(lib, DRIVE, SLOT);
     flush_remote(lib);
-    (void)gc(lib, OLD);
+    (void)gc_of(lib, OLD);
     assert_true(is_there(&had));
     assert_false(is_there(&other));
     close_library(lib);
     struct vtl_config *two = config("two", "remote", "16M"); /* with nothing but the bucket */
     rebuild_library(two);
     lib = open_library(two);
-    (void)gc(lib, OLD);
+    (void)gc_of(lib, OLD);
     assert_true(is_there(&had));
     write_blocks(lib, SLOT, 800, 2); /* over that, too */
-    (void)gc(lib, OLD);
-    (void)gc(lib, OLD);
+    (void)gc_of(lib, OLD);
+    (void)gc_of(lib, OLD);
     assert_false(is_there(&had));
     close_library(lib);
     config_free(two);
@@ -467,7 +446,7 @@ static void who_leans_no_more_is_not_listed_in_the_next_head(void **state)
     unload(lib);
     overwrite_leaner(lib);
     write_blocks(lib, SLOT, 1000, 2);
-    (void)gc(lib, OLD);
+    (void)gc_of(lib, OLD);
     write_blocks(lib, SLOT, 1100, 2);
     read_head(lib, OLD, &h);
     assert_int_equal(h.n_leaners, 0);
@@ -488,13 +467,13 @@ static void a_rebuilt_state_knows_what_leans(void **state)
     close_library(lib);
     rebuild_library(two);
     lib = open_library(two);
-    assert_int_equal(gc(lib, OLD), 0);
-    assert_int_equal(gc(lib, NEW), 0);
+    assert_int_equal(gc_of(lib, OLD), 0);
+    assert_int_equal(gc_of(lib, NEW), 0);
     write_blocks(lib, SLOT, 1200, 2);
-    assert_int_equal(gc(lib, OLD), 0);
+    assert_int_equal(gc_of(lib, OLD), 0);
     assert_true(is_there(&s));
     overwrite_leaner(lib);
-    (void)gc(lib, OLD);
+    (void)gc_of(lib, OLD);
     assert_false(is_there(&s));
     close_library(lib);
     config_free(two);
@@ -664,10 +643,10 @@ static void a_new_tape_at_such_a_place_goes_on_from_it(void **state)
     head_free(&was);
     head_free(&is);
     write_blocks(lib, SLOT, 3000, 3);
-    assert_int_equal(gc(lib, OLD), 0);
+    assert_int_equal(gc_of(lib, OLD), 0);
     assert_true(is_there(&s));
     overwrite_leaner(lib);
-    (void)gc(lib, OLD);
+    (void)gc_of(lib, OLD);
     assert_false(is_there(&s));
     close_library(lib);
     config_free(c);
@@ -700,12 +679,12 @@ static void another_gateway_deletes_nothing_while_somebody_may_be_copying(void *
     struct library *second = open_library(two);
     claim(second, OLD);
     write_blocks(second, SLOT, 1000, 2);
-    (void)gc(second, OLD);
+    (void)gc_of(second, OLD);
     assert_true(is_there(&s));
     assert_true(is_there(&other));
     assert_true(waits_for_other(second));
     unload(lib); /* now it tells all */
-    (void)gc(second, OLD);
+    (void)gc_of(second, OLD);
     assert_true(is_there(&s));
     assert_false(is_there(&other));
     assert_false(waits_for_other(second));
@@ -727,7 +706,7 @@ static void what_a_fenced_gateway_copied_holds_nothing_up(void **state)
     claim(second, OLD);
     claim(second, NEW); /* without what the first has not stored */
     write_blocks(second, SLOT, 1000, 2);
-    (void)gc(second, OLD);
+    (void)gc_of(second, OLD);
     assert_false(is_there(&s));
     close_library(second);
     (void)library_close(lib, &err);
@@ -750,7 +729,7 @@ static void a_leaner_whose_head_is_damaged_is_waited_for(void **state)
                    "cd %s/store/tapes/" NEW "/head && for f in *; do chmod u+w $f; echo >>$f; done", dir);
     assert_int_equal(system(command), 0);
     write_blocks(lib, SLOT, 1000, 2);
-    (void)gc(lib, OLD);
+    (void)gc_of(lib, OLD);
     assert_true(is_there(&s));
     close_library(lib);
     config_free(two);
@@ -880,7 +859,7 @@ static void what_waits_in_another_gateway_s_spool_is_kept(void **state)
     struct library *second = open_library(two);
     claim(second, OLD);
     write_blocks(second, SLOT, 1000, 2);
-    (void)gc(second, OLD);
+    (void)gc_of(second, OLD);
     assert_true(is_there(&s));
     assert_false(is_there(&other));
     close_library(second);
@@ -907,7 +886,7 @@ static void what_a_tape_without_a_head_may_lean_on_is_kept(void **state)
     json_decref(report);
     lib = open_library(two);
     write_blocks(lib, SLOT, 1000, 2);
-    (void)gc(lib, OLD);
+    (void)gc_of(lib, OLD);
     assert_true(is_there(&s));
     close_library(lib);
     config_free(two);

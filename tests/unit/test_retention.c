@@ -359,27 +359,6 @@ static void a_lock_binds_who_takes_the_library_over(void **state)
     config_free(two);
 }
 
-/* How many objects of the tape went. What is stored may still be on its way into the head: then once more. */
-static json_int_t gc(struct library *lib)
-{
-    json_t *request = json_pack("{s:s, s:s}", "op", "tape-gc", "barcode", "RET001L8"), *r = NULL;
-    struct errtext err = {""};
-    for (uint64_t until = clock_ms() + 20000; !r && clock_ms() < until;) {
-        uint64_t seen = progress_now(&lib->eng.progress);
-        r = library_call(lib, request, &err);
-        if (!r && !strstr(err.text, "not looked at now"))
-            break;
-        if (!r)
-            progress_wait(&lib->eng.progress, seen, 100);
-    }
-    json_decref(request);
-    if (!r)
-        fail_msg("%s", err.text);
-    json_int_t n = json_integer_value(json_object_get(r, "objects"));
-    json_decref(r);
-    return n;
-}
-
 /* What the lock keeps is no garbage: all of it comes back out of the bucket. */
 static void gc_takes_nothing_of_a_locked_tape(void **state)
 {
@@ -390,7 +369,7 @@ static void gc_takes_nothing_of_a_locked_tape(void **state)
     lock_it(lib, "compliance", 30, false);
     flush_remote(lib);
     clock_moved = -3650 * DAY;
-    assert_int_equal(gc(lib), 0);
+    assert_int_equal(gc_of(lib, "RET001L8"), 0);
     close_library(lib);
     (void)snprintf(path, sizeof(path), "%s/one", dir);
     remove_tree(path);
