@@ -182,6 +182,18 @@ const char *obj_failure_name(enum obj_failure f)
     return names[f];
 }
 
+bool objstore_lockable(struct objstore *s)
+{
+    return s->ops->lockable && s->ops->lockable(s);
+}
+
+int objstore_lock(struct objstore *s, const char *key, const struct obj_lock *l, const struct obj_call *c,
+                  struct errtext *err)
+{
+    return s->ops->lock ? s->ops->lock(s, key, l, c, err)
+                        : errtext_set(err, -ENOTSUP, "lock %s: a store of type %s locks no objects", key, s->ops->type);
+}
+
 int objstore_look(struct objstore *s, struct obj_peer *out, const struct obj_call *c, struct errtext *err)
 {
     *out = (struct obj_peer){.kind = OBJ_PEER_SERVICE};

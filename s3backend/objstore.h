@@ -51,6 +51,13 @@ struct obj_sink {
 /* How long a command that somebody waits for at a terminal waits for a store that answers nothing. */
 #define OBJ_PATIENCE_MS 60000
 
+/* S3's Object Lock on one object: nobody deletes that version of it before, whoever has the bucket's keys. Without
+ * compliance those may that have a right of its own (s3:BypassGovernanceRetention). */
+struct obj_lock {
+    bool compliance;
+    uint64_t until; /* seconds since 1970; 0: none */
+};
+
 /* One call's options; NULL or all zero is the default. */
 struct obj_call {
     const atomic_bool *cancel; /* polled at least every 200 ms */
@@ -60,6 +67,7 @@ struct obj_call {
         patience_ms;    /* 0: the store's. Else the call ends with -EIO once the store is in trouble and has answered no
                              call well for that long: somebody waits at a terminal */
     bool if_none_match; /* put: -EEXIST, and nothing changed, if an object with other content is there; see facts */
+    struct obj_lock lock; /* put: the new object is locked so, where lockable says that it can be */
 };
 
 /* What service a store is, which decides what its "stored" is worth. Sia's two keep what they accepted on their own disk
@@ -81,6 +89,7 @@ struct obj_facts {
     enum obj_known creates;   /* put with if_none_match never overwrites. OBJ_NO: the service ignores it (trap 9) */
     enum obj_known versioned; /* what is deleted stays as an old version, and costs */
     enum obj_known locked;    /* new objects can't be deleted before some date */
+    enum obj_known lockable;  /* the bucket has Object Lock: put with a lock, and lock, do what they say */
     enum obj_known compares; /* the service compares a body with the CRC32C sent along; known after a put of some MiB */
     char credentials[300];   /* where the keys come from, in words; "": there are none */
 };
@@ -212,6 +221,12 @@ struct objstore_ops {
                 const struct obj_call *c, struct errtext *err);
     /* Deletes n keys; a missing one is no error. Tries them all, then returns the first failure. */
     int (*del)(struct objstore *s, const char *const *keys, size_t n, const struct obj_call *c, struct errtext *err);
+    /* Can objects be locked until a date? What is known so far (learn). Any thread, at once. NULL: no. */
+    bool (*lockable)(struct objstore *s);
+    /* Locks an object that is there, at least so long and so strongly: what it has already is neither shortened nor
+     * weakened. -ENOENT: there is none of that name; -ENOTSUP: not lockable. NULL: the same. */
+    int (*lock)(struct objstore *s, const char *key, const struct obj_lock *l, const struct obj_call *c,
+                struct errtext *err);
     /* Is the store there, are the keys right, does the bucket exist? One clear line if not. */
     int (*check)(struct objstore *s, const struct obj_call *c, struct errtext *err);
     /* What is known so far, without a word to the store; all that can be known is after learn. NULL: nothing. */
@@ -295,6 +310,9 @@ int objstore_open(const struct objstore_config *cfg, struct objstore **out, stru
 /* The operations of these names, for any store. */
 void objstore_facts(struct objstore *s, struct obj_facts *out);
 int objstore_learn(struct objstore *s, const struct obj_call *c, struct errtext *err);
+bool objstore_lockable(struct objstore *s);
+int objstore_lock(struct objstore *s, const char *key, const struct obj_lock *l, const struct obj_call *c,
+                  struct errtext *err);
 int objstore_look(struct objstore *s, struct obj_peer *out, const struct obj_call *c, struct errtext *err);
 void objstore_health(struct objstore *s, struct obj_health *out);
 int objstore_offsite(struct objstore *s, struct obj_offsite *out, const struct obj_call *c, struct errtext *err);

@@ -63,6 +63,7 @@ static void s3_facts(struct objstore *o, struct obj_facts *out)
     *out = (struct obj_facts){.creates = known(atomic_load(&s->create), S3_CREATE_HONOURED, S3_CREATE_IGNORED),
                               .versioned = (enum obj_known)atomic_load(&s->versioned),
                               .locked = (enum obj_known)atomic_load(&s->locked),
+                              .lockable = (enum obj_known)atomic_load(&s->lockable),
                               .compares = known(atomic_load(&s->checksum), S3_CHECKSUM_COMPARED, S3_CHECKSUM_UNUSED)};
     s3_admin_facts(s, out);
     lock_take(&s->keys_lock);
@@ -114,6 +115,8 @@ static const struct objstore_ops s3_ops = {
     .head = s3_head,
     .list = s3_list,
     .del = s3_delete,
+    .lockable = s3_lockable,
+    .lock = s3_lock,
     .check = s3_check,
     .facts = s3_facts,
     .learn = s3_learn,

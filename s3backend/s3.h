@@ -63,7 +63,7 @@ struct s3_store {
     atomic_int checksum;          /* enum s3_checksum */
     atomic_int create;            /* enum s3_create */
     atomic_bool singly;           /* it has no DeleteObjects */
-    atomic_int versioned, locked; /* enum obj_known */
+    atomic_int versioned, locked, lockable; /* enum obj_known */
     _Atomic int64_t clock; /* the store's time, as its last good answer told, minus clock_boot_s(); 0: none did */
     struct s3_health health;
     struct s3_counters counters;
@@ -192,6 +192,19 @@ bool s3_create_refused(struct s3_store *s, const struct http_response *r);
 int s3_create_compare(struct s3_store *s, const char *key, struct s3_body *b, struct errtext *err);
 /* Finds out by itself, if need be. 0, or a negative errno: it could not be asked. */
 int s3_create_probe(struct s3_store *s, const struct obj_call *c, struct errtext *err);
+/* ---- s3_lock.c ---- */
+enum { S3_DATE_SIZE = 32, S3_LOCK_HEADERS = 2 };
+struct s3_lock_text {
+    char until[S3_DATE_SIZE];
+};
+/* What a put of this call carries to lock the object: up to S3_LOCK_HEADERS, with their text in t; returns how many. */
+size_t s3_lock_headers(const struct s3_store *s, const struct obj_call *c, struct s3_lock_text *t,
+                       struct sigv4_pair *headers);
+/* Asks whether the bucket has Object Lock. 0, also where nobody may know; or a negative errno: it could not be asked. */
+int s3_lock_learn(struct s3_store *s, const struct obj_call *c, struct errtext *err);
+bool s3_lockable(struct objstore *o);
+int s3_lock(struct objstore *o, const char *key, const struct obj_lock *l, const struct obj_call *c,
+            struct errtext *err);
 /* ---- s3_learn.c ---- */
 int s3_learn(struct objstore *o, const struct obj_call *c, struct errtext *err);
 

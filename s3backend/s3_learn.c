@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* s3_learn.c: finds out what a person is to know of the store: does the bucket keep what is deleted, does the store
- * honour If-None-Match? */
+/* s3_learn.c: finds out what a person is to know of the store: does the bucket keep what is deleted, can it lock
+ * objects, does the store honour If-None-Match? */
 #include "s3backend/s3.h"
 
 #include <errno.h>
@@ -37,8 +37,10 @@ static int ask_versioning(struct s3_store *s, const struct obj_call *c, struct e
     bool answered = r.outcome == HTTP_ANSWERED && r.status < 500;
     if (rc == 0) {
         atomic_store(&s->versioned, enabled ? OBJ_YES : OBJ_NO);
-        if (!enabled)
+        if (!enabled) { /* only what keeps versions locks objects */
             atomic_store(&s->locked, OBJ_NO);
+            atomic_store(&s->lockable, OBJ_NO);
+        }
     } else if (answered || r.status == 501) {
         rc = rc == -ECANCELED ? rc : 0;
     }
@@ -50,5 +52,7 @@ int s3_learn(struct objstore *o, const struct obj_call *c, struct errtext *err)
 {
     struct s3_store *s = (struct s3_store *)o;
     int rc = atomic_load(&s->versioned) == OBJ_UNKNOWN ? ask_versioning(s, c, err) : 0;
+    if (!rc && atomic_load(&s->versioned) == OBJ_YES && atomic_load(&s->lockable) == OBJ_UNKNOWN)
+        rc = s3_lock_learn(s, c, err);
     return rc ? rc : s3_create_probe(s, c, err);
 }

@@ -65,7 +65,9 @@ static void inspect_create(void *arg, const struct http_response *r, struct s3_v
 static int begin_upload(struct upload *u)
 {
     const struct sigv4_pair query[] = {{"uploads", ""}};
-    const struct sigv4_pair headers[] = {{"Content-Type", "application/octet-stream"}};
+    struct sigv4_pair headers[1 + S3_LOCK_HEADERS] = {{"Content-Type", "application/octet-stream"}};
+    struct s3_lock_text lock;
+    size_t n_headers = 1 + s3_lock_headers(u->s, u->c, &lock, headers + 1);
     const struct obj_source nothing = {.mem = "", .fd = -1};
     const struct s3_request q = {.op = "put",
                                  .what = u->key,
@@ -74,7 +76,7 @@ static int begin_upload(struct upload *u)
                                  .query = query,
                                  .n_query = 1,
                                  .headers = headers,
-                                 .n_headers = 1,
+                                 .n_headers = n_headers,
                                  .body = &nothing,
                                  .inspect = inspect_create,
                                  .arg = u};

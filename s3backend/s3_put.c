@@ -8,7 +8,8 @@
 /* Sends it, with the checksum and the condition if it has them. *refused: the store does not want one of these. */
 static int send_once(struct s3_store *s, const char *key, struct s3_body *b, bool *refused, struct errtext *err)
 {
-    struct sigv4_pair headers[4] = {{"Content-Type", "application/octet-stream"}};
+    struct sigv4_pair headers[4 + S3_LOCK_HEADERS] = {{"Content-Type", "application/octet-stream"}};
+    struct s3_lock_text lock;
     size_t n = 1;
     if (b->has_md5)
         headers[n++] = (struct sigv4_pair){"Content-MD5", b->md5_base64};
@@ -16,6 +17,7 @@ static int send_once(struct s3_store *s, const char *key, struct s3_body *b, boo
         headers[n++] = (struct sigv4_pair){"x-amz-checksum-crc32c", b->crc};
     if (b->create)
         headers[n++] = (struct sigv4_pair){"If-None-Match", "*"};
+    n += s3_lock_headers(s, b->c, &lock, headers + n);
     const struct s3_request q = {.op = "put",
                                  .what = key,
                                  .method = "PUT",

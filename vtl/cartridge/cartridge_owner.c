@@ -206,7 +206,7 @@ void cartridge_try_again(struct cartridge *c)
 {
     lock_take(&c->lock);
     c->failures = 0;
-    c->backoff_until = 0;
+    c->backoff_until = c->lock_again = 0;
     lock_release(&c->lock);
 }
 

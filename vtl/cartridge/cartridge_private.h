@@ -112,6 +112,11 @@ struct cartridge {
     atomic_bool fenced_flag;      /* owner is FENCED, for who may not take the lock */
     _Atomic uint64_t quota_rules; /* quota_rules()' */
     uint64_t retained;            /* appended, when cartridge_retain last looked */
+    struct obj_lock locking;      /* how the store is being told to lock its objects: see object_lock.h */
+    size_t locked_segs;           /* so many leading segments of live are, */
+    struct seg_source locked_source; /* and of those that they lean on all up to that one */
+    uint64_t lock_again;             /* ticks: it failed, try again then; 0: it did not */
+    char lock_trouble[600];          /* why; "": it did not */
     atomic_bool lost_flag;        /* a pending segment is lost and not dead; the same */
     uint64_t accepted_ms;         /* clock_ms(): when the store took the last head, or this was made: see offsite.h */
     size_t offsite_segs;          /* leading segments of live that were off-site before that */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* cartridge_view.c: what a cartridge looks like from outside: snapshots, places on the tape, segments. */
-#include "vtl/cartridge/cartridge_private.h"
+#include "vtl/cartridge/object_lock.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -128,6 +128,8 @@ void cartridge_view(struct cartridge *c, struct cartridge_view *out)
                                    .worm = c->row.worm,
                                    .retention = c->row.retention,
                                    .locked = retention_holds(&c->row.retention, engine_earliest_time(c->eng)),
+                                   .object_lock = c->row.object_lock,
+                                   .object_lock_due = object_lock_due(c),
                                    .capacity = c->row.capacity,
                                    .used_bytes = c->row.used_bytes,
                                    .created = c->row.created,
@@ -141,6 +143,7 @@ void cartridge_view(struct cartridge *c, struct cartridge_view *out)
         out->end_file = tape_index_end_file(&c->live);
         out->end_object = tape_index_end_object(&c->live);
     }
+    memcpy(out->object_lock_trouble, c->lock_trouble, sizeof(out->object_lock_trouble));
     fill_backlog(c, &out->backlog);
     lock_release(&c->lock);
 }

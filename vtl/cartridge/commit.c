@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* commit.c: a cartridge's state into a head, and what no head names out of the store. */
 #include "vtl/cartridge/commit_private.h"
+#include "vtl/cartridge/object_lock.h"
 #include "vtl/state/chunk_index.h"
 
 #include <errno.h>
@@ -177,7 +178,10 @@ static int take_snapshot(struct cartridge *c, struct snapshot *s)
     s->changes = c->changes;
     s->taken_at = engine_time();
     uint64_t mapped = 0;
-    int rc = plan_maps(c, s, &mapped);
+    struct obj_lock lock;
+    int rc = object_lock_before_put(c, &lock);
+    if (!rc)
+        rc = plan_maps(c, s, &mapped);
     INVARIANT(rc || (mapped <= s->segs && c->row.commit_segs <= s->segs));
     if (!rc)
         rc = tape_index_slice(&s->head.inl, &c->live, mapped, s->segs - mapped);
@@ -275,7 +279,7 @@ int commit_head(struct cartridge *c, const struct obj_call *call, struct errtext
     if (rc && rc != -EAGAIN)
         errtext_set(err, rc, "%s: commit: %s", c->row.barcode, strerror(-rc));
     for (size_t i = 0; !rc && i < s.n_puts; i++)
-        rc = commit_put(c->eng, s.puts[i].key, s.puts[i].buf, s.puts[i].len, call, err);
+        rc = commit_put(c->eng, s.puts[i].key, s.puts[i].buf, s.puts[i].len, &s.head.retention, call, err);
     if (!rc)
         rc = commit_note_try(c, &s.head.id, err);
     if (!rc)

@@ -7,13 +7,15 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "vtl/cartridge/object_lock.h"
 
-int commit_put(struct engine *e, const char *key, const void *buf, size_t len, const struct obj_call *call,
-               struct errtext *err)
+int commit_put(struct engine *e, const char *key, const void *buf, size_t len, const struct retention *r,
+               const struct obj_call *call, struct errtext *err)
 {
     struct obj_source src = {.mem = buf, .fd = -1, .len = len};
     struct obj_call create = call ? *call : (struct obj_call){0};
     create.if_none_match = true; /* I2; where the store knows the condition */
+    create.lock = object_lock_wanted(e, r);
     return e->store->ops->put(e->store, key, &src, &create, err);
 }
 
@@ -24,7 +26,7 @@ int commit_put_head(struct engine *e, const struct head *h, const struct obj_cal
     object_key(key, h->barcode, "head", &h->id);
     int rc = head_encode(h, &buf, &len);
     rc = rc ? errtext_set(err, rc, "%s: cannot be encoded: %s", key, strerror(-rc))
-            : commit_put(e, key, buf, len, call, err);
+            : commit_put(e, key, buf, len, &h->retention, call, err);
     free(buf);
     return rc;
 }
@@ -185,6 +187,8 @@ void commit_fill_identity(const struct cartridge *c, struct head *h)
     h->no_dedup = c->row.no_dedup;
     h->write_protected = c->row.write_protected;
     h->retention = c->row.retention;
+    if (h->retention.mode)
+        h->object_lock = c->row.object_lock;
     h->created = c->row.created;
     h->modified = c->row.modified;
     h->next_segment = c->row.next_segment;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "vtl/cartridge/commit_private.h"
+#include "vtl/cartridge/object_lock.h"
 
 /* ---- what a head says ---- */
 
@@ -117,5 +118,6 @@ int cartridge_lean(struct cartridge *c, const struct seg_source *s)
         return -ESTALE;
     if (c->open.state != OPEN_DIRTY && c->open.state != OPEN_SYNCED)
         return -EINVAL;
-    return db_lean_add(c->eng->db, c->row.rowid, &c->open.id, c->rested, s);
+    int rc = object_lock_before_lean(c);
+    return rc ? rc : db_lean_add(c->eng->db, c->row.rowid, &c->open.id, c->rested, s);
 }

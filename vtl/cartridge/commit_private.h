@@ -7,8 +7,9 @@
 #include "vtl/cartridge/commit.h"
 
 /* ---- commit_heads.c; without the lock ---- */
-int commit_put(struct engine *e, const char *key, const void *buf, size_t len, const struct obj_call *call,
-               struct errtext *err);
+/* Of a cartridge with that retention. */
+int commit_put(struct engine *e, const char *key, const void *buf, size_t len, const struct retention *r,
+               const struct obj_call *call, struct errtext *err);
 int commit_put_head(struct engine *e, const struct head *h, const struct obj_call *call, struct errtext *err);
 /* The state knows that this head is about to be put: if its answer is lost, it is known for this state's own at the
  * next start. */

@@ -293,6 +293,7 @@ void commit_row_of_head(const struct head *h, const struct tape_index *x, struct
                                  .no_dedup = h->no_dedup,
                                  .write_protected = h->write_protected,
                                  .retention = h->retention,
+                                 .object_lock = h->object_lock,
                                  .created = h->created,
                                  .modified = h->modified,
                                  .next_segment = h->next_segment,

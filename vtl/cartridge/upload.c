@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/crc32c.h"
 #include "base/log.h"
+#include "vtl/cartridge/object_lock.h"
 #include "vtl/format/segment_check.h"
 
 #define CHUNK (UINT64_C(1) << 20)
@@ -192,6 +193,11 @@ static int send(const struct look *l, const char *key, const struct obj_call *ca
     struct obj_call counted = *call;
     counted.sent = &u.sent;
     counted.if_none_match = true;
+    lock_take(&l->c->lock);
+    int locked = object_lock_before_put(l->c, &counted.lock);
+    lock_release(&l->c->lock);
+    if (locked)
+        return errtext_set(err, locked, "%s: state: %s", key, db_error(e->db));
     upload_rate_begin(&e->upload_rate, &u, clock_ms());
     int rc = e->store->ops->put(e->store, key, &src, &counted, err);
     upload_rate_end(&e->upload_rate, &u, rc ? 0 : l->seg->size, clock_ms());

@@ -11,6 +11,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "vtl/cartridge/object_lock.h"
 
 #define COMMIT_EVERY_MS 60000 /* a long backup is committed on the way */
 #define COMMIT_EVERY_SEGS 64
@@ -93,7 +94,7 @@ static void release(struct workers *w, struct cartridge *c, bool done, uint64_t 
 
 /* ---- which job is next ---- */
 
-enum job_kind { JOB_NONE, JOB_LOOK, JOB_CLAIM, JOB_COMMIT, JOB_UPLOAD, JOB_SWEEP, JOB_GARBAGE, JOB_RELEASE };
+enum job_kind { JOB_NONE, JOB_LOOK, JOB_CLAIM, JOB_COMMIT, JOB_UPLOAD, JOB_SWEEP, JOB_GARBAGE, JOB_RELEASE, JOB_LOCK };
 struct job {
     enum job_kind kind;
     struct cartridge *c;
@@ -129,7 +130,9 @@ static enum job_kind last_head_job(const struct cartridge *c, bool all_stored)
         return JOB_GARBAGE;
     if (all_stored && (c->due & (DUE_GARBAGE | DUE_SWEEP)))
         return JOB_SWEEP;
-    return all_stored && c->release ? JOB_RELEASE : JOB_NONE;
+    if (all_stored && c->release)
+        return JOB_RELEASE;
+    return all_stored && object_lock_may_try(c) ? JOB_LOCK : JOB_NONE;
 }
 
 /* *idle: there is nothing more to do for it. A job on the heads takes them. */
@@ -140,7 +143,8 @@ static enum job_kind choose(struct cartridge *c, struct job *job, bool *idle)
     bool all_stored = !c->n_pending && cartridge_is_committed(c);
     bool clean_up = (c->due & DUE_GARBAGE) || ((c->due & DUE_SWEEP) && owned);
     bool look = c->due & DUE_LOOK,
-         work = !all_stored || c->doomed || ((c->due & DUE_CLAIM) && !owned) || clean_up || c->release;
+         work = !all_stored || c->doomed || ((c->due & DUE_CLAIM) && !owned) || clean_up || c->release ||
+                object_lock_due(c);
     *idle = !look && (fenced || (!work && !c->users && c->open.state == OPEN_CLOSED));
     if (!c->loaded || (!look && (fenced || !work)) || c->backoff_until > clock_ms())
         return JOB_NONE;
@@ -224,6 +228,9 @@ static void run_job(struct workers *w, struct job *job)
         break;
     case JOB_SWEEP:
         rc = sweep(c, &call, &err);
+        break;
+    case JOB_LOCK:
+        object_lock_some(c, &call);
         break;
     case JOB_NONE:
         break;

@@ -262,6 +262,8 @@ static void add_quotas(struct strbuf *out, const json_t *list, uint64_t now)
 static void add_locks(struct strbuf *out, const json_t *locks)
 {
     one(out, "cartridges_locked", "Those of them that retention locks.", number(locks, "locked"));
+    one(out, "cartridges_object_lock_waiting", "Those of them whose objects the store is still to lock.",
+        number(locks, "object_lock_waiting"));
     one(out, "next_unlock_timestamp_seconds", "When the first of these locks ends; 0: there is none.",
         number(locks, "next_end"));
 }

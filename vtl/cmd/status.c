@@ -189,10 +189,19 @@ static void print_quotas(const json_t *quotas)
 static void print_locks(const json_t *locks)
 {
     char day[HUMAN_ROOM];
-    json_int_t n = json_number(locks, "locked");
+    json_int_t n = json_number(locks, "locked"), waiting = json_number(locks, "object_lock_waiting");
     if (n)
-        printf("locked                 %lld cartridge%s; the %s ends on %s\n", (long long)n, n == 1 ? "" : "s",
+        printf("locked                 %lld cartridge%s; the %s ends on %s", (long long)n, n == 1 ? "" : "s",
                n == 1 ? "lock" : "first lock", human_time((uint64_t)json_number(locks, "next_end"), day));
+    if (n && json_is_true(json_object_get(locks, "object_lock")) && !waiting)
+        printf("; the store locks %s too", n == 1 ? "it" : "them");
+    if (waiting)
+        printf("; the store is still to lock %lld", (long long)waiting);
+    if (n)
+        putchar('\n');
+    if (json_is_string(json_object_get(locks, "object_lock_trouble")))
+        printf("WARNING: the store does not lock what is to be locked: %s\n",
+               json_words(locks, "object_lock_trouble"));
 }
 
 /* NULL: the configuration has none. */

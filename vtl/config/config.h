@@ -89,7 +89,8 @@ struct vtl_config {
         char *pools;      /* [""] = none: config_quotas */
     } quota;
     struct {
-        char *tapes; /* [""] = none: config_retention */
+        char *tapes;      /* [""] = none: config_retention */
+        bool object_lock; /* [on] the store locks the objects of a locked cartridge too, where it can */
     } retention;
     struct {
         char *listen; /* [""] = off: address:port on loopback */

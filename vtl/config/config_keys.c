@@ -768,6 +768,15 @@ TEXT(retention, tapes)
                : "must be patterns of barcodes, with governance or compliance and days for each, separated by blanks, "
                  "such as PBS*:governance:90d YEAR*:compliance:3650d";
 }
+static void show_retention_object_lock(const struct vtl_config *c, char *buf, size_t room)
+{
+    (void)snprintf(buf, room, "%s", c->retention.object_lock ? "on" : "off");
+}
+static const char *set_retention_object_lock(struct vtl_config *c, const char *value)
+{
+    c->retention.object_lock = !strcmp(value, "on");
+    return c->retention.object_lock || !strcmp(value, "off") ? NULL : "must be on or off";
+}
 TEXT(quota, pools)
 {
     struct config_quota all[CONFIG_MAX_QUOTAS];
@@ -952,6 +961,9 @@ const struct config_key config_keys[] = {
     KEY(retention, tapes, "", "none",
         "cartridges that each write locks for so many days, and how: `PBS*:governance:90d YEAR*:compliance:3650d`; the "
         "first pattern that matches counts (docs/retention.md)"),
+    KEY(retention, object_lock, "on", NULL,
+        "the store locks a locked cartridge's objects as well, where the bucket has S3 Object Lock "
+        "(docs/retention.md#in-the-store); `off`: s3vtl alone keeps the lock"),
 };
 const size_t config_n_keys = sizeof(config_keys) / sizeof(config_keys[0]);
 _Static_assert(sizeof(config_keys) / sizeof(config_keys[0]) <= CONFIG_MAX_KEYS, "CONFIG_MAX_KEYS is too small");

@@ -15,6 +15,7 @@ void live_settings_take(struct live_settings *l, const struct vtl_config *c)
     atomic_store(&l->health_warning, (int)c->store.health_warning);
     atomic_store(&l->verify_every, c->verify.every / 1000);
     atomic_store(&l->log_level, (int)c->log.level);
+    atomic_store(&l->object_lock, c->retention.object_lock);
 }
 
 const char *live_settings_refuse(const struct vtl_config *was, const struct vtl_config *now, const char *section,

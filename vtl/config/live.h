@@ -19,6 +19,7 @@ struct live_settings {
     atomic_int health_warning;     /* thousandths */
     _Atomic uint64_t verify_every; /* seconds; 0: off */
     atomic_int log_level;          /* enum log_level */
+    atomic_bool object_lock;
 };
 
 void live_settings_take(struct live_settings *l, const struct vtl_config *c);

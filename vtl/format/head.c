@@ -101,6 +101,8 @@ const char *head_wrong(const struct head *h)
     if (h->next_segment > SEG_MAX_SEQUENCE + 1 || h->next_map > SEG_MAX_SEQUENCE + 1)
         return "next_segment, next_map";
     const char *wrong = retention_wrong(&h->retention);
+    if (!wrong && (retention_wrong(&h->object_lock) || (h->object_lock.mode && !h->retention.mode)))
+        wrong = "object_lock";
     if (!wrong)
         wrong = maps_wrong(h);
     if (!wrong)
@@ -218,7 +220,8 @@ static bool put_state(json_t *j, const struct head *h)
            put_number(j, "end_object", h->end_object) && put_number(j, "end_file", h->end_file) && put_maps(j, h) &&
            put_segments(j, &h->inl) && put_filemarks(j, &h->inl) &&
            (version_of(h) < HEAD_VERSION_3 || head_put_leans(j, h)) &&
-           (version_of(h) < HEAD_VERSION || retention_put(j, &h->retention));
+           (version_of(h) < HEAD_VERSION || retention_put(j, "retention", &h->retention)) &&
+           (!h->object_lock.mode || retention_put(j, "object_lock", &h->object_lock));
 }
 
 int head_encode(const struct head *h, char **buf, size_t *len)

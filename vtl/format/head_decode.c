@@ -257,7 +257,11 @@ static int decode(const json_t *j, struct head *h, const char **what)
         if (rc)
             return rc;
         *what = "retention";
-        if (version > HEAD_VERSION_3 && !retention_get(j, &h->retention))
+        if (version > HEAD_VERSION_3 && !retention_get(j, "retention", &h->retention))
+            return -EBADMSG;
+        *what = "object_lock";
+        if (version > HEAD_VERSION_3 && json_object_get(j, "object_lock") &&
+            !retention_get(j, "object_lock", &h->object_lock))
             return -EBADMSG;
     }
     *what = head_wrong(h);

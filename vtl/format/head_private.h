@@ -19,8 +19,8 @@ const char *head_wrong(const struct head *h);
 
 /* ---- retention.c: what only version 4 has ---- */
 const char *retention_wrong(const struct retention *r);
-bool retention_put(json_t *j, const struct retention *r); /* false: out of memory */
-bool retention_get(const json_t *j, struct retention *r);
+bool retention_put(json_t *j, const char *name, const struct retention *r); /* false: out of memory */
+bool retention_get(const json_t *j, const char *name, struct retention *r);
 
 /* ---- head_leans.c: what only version 3 has ---- */
 bool head_has_leans(const struct head *h);

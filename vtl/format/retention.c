@@ -38,15 +38,15 @@ const char *retention_wrong(const struct retention *r)
     return possible ? NULL : "retention";
 }
 
-bool retention_put(json_t *j, const struct retention *r)
+bool retention_put(json_t *j, const char *name, const struct retention *r)
 {
-    return !json_object_set_new(j, "retention",
+    return !json_object_set_new(j, name,
                                 json_pack("{s:s, s:I}", "mode", names[r->mode], "until", (json_int_t)r->until));
 }
 
-bool retention_get(const json_t *j, struct retention *r)
+bool retention_get(const json_t *j, const char *name, struct retention *r)
 {
-    const json_t *o = json_object_get(j, "retention"), *until = json_object_get(o, "until");
+    const json_t *o = json_object_get(j, name), *until = json_object_get(o, "until");
     if (!retention_parse(json_string_value(json_object_get(o, "mode")), &r->mode) || !json_is_integer(until) ||
         json_integer_value(until) <= 0)
         return false;

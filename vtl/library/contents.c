@@ -68,6 +68,7 @@ int library_add_cartridge(struct library *lib, struct cartridge *c)
         memmove(&lib->cartridges[i + 1], &lib->cartridges[i], (lib->n_cartridges - i) * sizeof(*lib->cartridges));
         lib->cartridges[i] = c;
         lib->n_cartridges++;
+        atomic_store(&lib->locks_seen, false);
     }
     lock_release(&lib->lock);
     return rc;

@@ -82,7 +82,20 @@ static int gate_del(struct objstore *s, const char *const *keys, size_t n, const
     return rc ? rc : g->inner->ops->del(g->inner, keys, n, c, err);
 }
 
+static int gate_lock(struct objstore *s, const char *key, const struct obj_lock *l, const struct obj_call *c,
+                     struct errtext *err)
+{
+    struct gate *g = gate_of(s);
+    int rc = admit(g, c, err);
+    return rc ? rc : objstore_lock(g->inner, key, l, c, err);
+}
+
 /* ---- what passes ---- */
+
+static bool gate_lockable(struct objstore *s)
+{
+    return objstore_lockable(gate_of(s)->inner);
+}
 
 static int gate_get(struct objstore *s, const char *key, uint64_t offset, uint64_t len, void *buf,
                     const struct obj_call *c, struct errtext *err)
@@ -214,6 +227,8 @@ static const struct objstore_ops gate_ops = {
     .head = gate_head,
     .list = gate_list,
     .del = gate_del,
+    .lockable = gate_lockable,
+    .lock = gate_lock,
     .check = gate_check,
     .facts = gate_facts,
     .learn = gate_learn,

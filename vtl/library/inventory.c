@@ -13,6 +13,7 @@
 #include "base/thread.h"
 #include "vtl/library/gate.h"
 #include "vtl/library/library_private.h"
+#include "vtl/library/tapes.h"
 #include "vtl/library/turn.h"
 
 #define RETRY_MS 5000
@@ -241,6 +242,8 @@ static void *inventory_thread(void *arg)
         struct errtext err = {""};
         if (looked)
             turn_watch(lib);
+        if (objstore_lockable(lib->eng.store) && !atomic_exchange(&lib->locks_seen, true))
+            locks_look(lib);
         if (!is_dirty(lib) || clock_ms() < not_before) {
             progress_wait(&lib->eng.progress, seen, 1000);
             continue;

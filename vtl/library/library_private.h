@@ -100,6 +100,7 @@ struct library {
     _Atomic uint64_t lend_hasty_until; /* lend.c: ticks */
     atomic_bool chunks_stop;
     atomic_bool stop;
+    atomic_bool locks_seen; /* cartridges were looked at for what the store is to lock */
     atomic_bool no_waiting; /* library_stop_waiting */
 
     library_event_fn listener;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* lock_tape.c: the retention lock of a cartridge. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -83,19 +84,56 @@ json_t *tapes_lock(struct library *lib, const json_t *request, struct errtext *e
     if (was.locked && (r.until < was.retention.until || r.mode < was.retention.mode))
         log_event(EVENT_LOCK_BYPASSED, "%s: its governance lock, until %s, is taken off or shortened", barcode,
                   tapes_day(was.retention.until, day));
-    return json_pack("{s:s, s:s, s:I, s:b}", "barcode", barcode, "retention", retention_name(v.retention.mode),
-                     "retain_until", (json_int_t)v.retention.until, "committed", (int)v.backlog.remote);
+    return json_pack("{s:s, s:s, s:I, s:b, s:b, s:b}", "barcode", barcode, "retention",
+                     retention_name(v.retention.mode), "retain_until", (json_int_t)v.retention.until, "committed",
+                     (int)v.backlog.remote, "object_lock", (int)(v.object_lock_due || v.object_lock.mode),
+                     "object_lock_due", (int)v.object_lock_due);
+}
+
+static void look_at(struct library *lib, const char *barcode)
+{
+    struct cartridge_view v;
+    struct errtext err = {""};
+    rwlock_read(&lib->tapes_lock);
+    lock_take(&lib->lock);
+    struct cartridge *c = library_cartridge(lib, barcode);
+    lock_release(&lib->lock);
+    if (c)
+        cartridge_view(c, &v);
+    if (c && v.object_lock_due && cartridge_load(c, &err)) /* which has it worked on */
+        log_err("%s", err.text);
+    rwlock_release(&lib->tapes_lock);
+}
+
+void locks_look(struct library *lib)
+{
+    size_t n = 0;
+    lock_take(&lib->lock);
+    char(*barcodes)[33] = calloc(lib->n_cartridges + 1, sizeof(*barcodes));
+    for (; barcodes && n < lib->n_cartridges; n++)
+        memcpy(barcodes[n], cartridge_barcode(lib->cartridges[n]), sizeof(barcodes[n]));
+    lock_release(&lib->lock);
+    for (size_t i = 0; i < n && !atomic_load(&lib->stop); i++)
+        look_at(lib, barcodes[i]);
+    free(barcodes);
 }
 
 json_t *locks_json(struct library *lib)
 {
     struct cartridge_view v;
     uint64_t next = UINT64_MAX;
-    int n = 0;
+    int n = 0, waiting = 0;
+    json_t *trouble = json_null();
     for (size_t i = 0; i < lib->n_cartridges; i++) {
         cartridge_view(lib->cartridges[i], &v);
         n += v.locked;
+        waiting += v.object_lock_due;
+        if (v.object_lock_trouble[0] && json_is_null(trouble))
+            trouble = json_string(v.object_lock_trouble);
         next = v.locked && v.retention.until < next ? v.retention.until : next;
     }
-    return json_pack("{s:i, s:o}", "locked", n, "next_end", n ? json_integer((json_int_t)next) : json_null());
+    return json_pack("{s:i, s:o, s:b, s:i, s:o}", "locked", n, "next_end",
+                     n ? json_integer((json_int_t)next) : json_null(), "object_lock",
+                     (int)(atomic_load(&lib->eng.live.object_lock) && objstore_lockable(lib->eng.store)),
+                     "object_lock_waiting", waiting, "object_lock_trouble", trouble);
 }

@@ -26,6 +26,8 @@ json_t *tapes_lock(struct library *lib, const json_t *request, struct errtext *e
 int tapes_check_unlocked(struct library *lib, struct cartridge *c, struct errtext *err);
 /* {"locked":N,"next_end":TIME or null}: cartridges whose lock holds, and when the first of them ends. tapes_lock read. */
 json_t *locks_json(struct library *lib);
+/* Cartridges whose objects the store is still to lock come to be worked on. For the inventory's thread. */
+void locks_look(struct library *lib);
 /* A moment as people write it, in UTC: buf. */
 #define TAPES_DAY_SIZE 40
 const char *tapes_day(uint64_t seconds, char buf[TAPES_DAY_SIZE]);

@@ -57,6 +57,7 @@ struct db_cartridge {
     uint64_t full_capacity; /* then what it was made with; else 0 */
     bool write_protected;
     struct retention retention;
+    struct retention object_lock; /* how the store locks all objects of it, and those that it leans on, at least */
     uint64_t next_segment, next_map;
     struct seg_id head;  /* the last head that this gateway committed or adopted; epoch 0: none */
     struct seg_id tried; /* the head that it was about to put last: it may have landed, whatever was answered */
@@ -165,6 +166,10 @@ int db_garbage_done(struct db *db, int64_t cartridge, const char *const *keys, s
  * anew. The leaner's segment needs no row yet. */
 int db_lean_add(struct db *db, int64_t leaner, const struct seg_id *segment, uint64_t rested,
                 const struct seg_source *s);
+/* The segments of whatever cartridges that this one's lean on, each once, in order of barcode and name, from the one
+ * behind after on (NULL: the first). */
+int db_sources(struct db *db, int64_t cartridge, const struct seg_source *after,
+               int (*fn)(void *arg, const struct seg_source *s), void *arg);
 /* Is it such a segment, whoever may lean on it? 0, or -ESTALE. */
 int db_is_source(struct db *db, const struct seg_source *s);
 typedef int (*db_lean_fn)(void *arg, const struct seg_id *segment, const struct seg_source *s);

@@ -310,6 +310,36 @@ int db_leans(struct db *db, int64_t cartridge, const struct seg_id *segment, db_
     return db_leave(db, each_lean(db, cartridge, segment, fn, arg));
 }
 
+static int each_source(struct db *db, int64_t cartridge, const struct seg_source *after,
+                       int (*fn)(void *arg, const struct seg_source *s), void *arg)
+{
+    static const struct seg_source first = {.barcode = ""};
+    DB_STMT st = db_prepare(db, "SELECT s_barcode, s_cartridge, s_epoch, s_writer, s_number FROM lean WHERE cartridge=?"
+                                " AND (s_barcode, s_epoch, s_writer, s_number) > (?,?,?,?)"
+                                " GROUP BY s_barcode, s_epoch, s_writer, s_number"
+                                " ORDER BY s_barcode, s_epoch, s_writer, s_number");
+    int rc;
+    after = after ? after : &first;
+    if (st) {
+        sqlite3_bind_int64(st, 1, cartridge);
+        sqlite3_bind_text(st, 2, after->barcode, -1, SQLITE_STATIC);
+        bind_id(st, 3, &after->id);
+    }
+    while ((rc = db_row(db, st)) > 0) {
+        struct seg_source s = {.id = id_at(st, 2)};
+        if ((rc = whose_at(st, 0, s.barcode, s.cartridge)) || (rc = fn(arg, &s)))
+            break;
+    }
+    return rc;
+}
+
+int db_sources(struct db *db, int64_t cartridge, const struct seg_source *after,
+               int (*fn)(void *arg, const struct seg_source *s), void *arg)
+{
+    db_enter(db);
+    return db_leave(db, each_source(db, cartridge, after, fn, arg));
+}
+
 int db_any_lean(struct db *db, int64_t cartridge, bool *any)
 {
     DB_STMT st = db_prepare(db, "SELECT 1 FROM lean WHERE cartridge=? LIMIT 1");

@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test_object_lock.c: the objects of a locked cartridge are locked in the store, all that it needs, and long enough. The
+ * store here is a directory that notes which object was locked how; real ones are in tests/s3. */
+#include "library_rig.h"
+
+#include <errno.h>
+
+#include "vtl/library/tapes.h"
+
+#define DAY 86400
+#define MOST 400
+
+/* ---- a store that locks ---- */
+
+struct locked {
+    char key[DB_KEY_SIZE];
+    struct obj_lock lock;
+};
+
+static struct objstore_ops ops, inner;
+static pthread_mutex_t notes = PTHREAD_MUTEX_INITIALIZER; /* guards the rest */
+static struct locked all[MOST];
+static size_t n_all, n_calls;
+static bool can_lock, refuses;
+
+static struct locked *find(const char *key)
+{
+    for (size_t i = 0; i < n_all; i++)
+        if (!strcmp(all[i].key, key))
+            return &all[i];
+    assert_true(n_all < MOST);
+    (void)snprintf(all[n_all].key, sizeof(all[0].key), "%s", key);
+    return &all[n_all++];
+}
+
+/* As S3 does: never for a shorter time, nor more weakly. */
+static void keep(const char *key, const struct obj_lock *l)
+{
+    struct locked *o = find(key);
+    o->lock.compliance = o->lock.compliance || l->compliance;
+    o->lock.until = l->until > o->lock.until ? l->until : o->lock.until;
+}
+
+static bool lockable(struct objstore *s)
+{
+    (void)s;
+    (void)pthread_mutex_lock(&notes);
+    bool can = can_lock;
+    (void)pthread_mutex_unlock(&notes);
+    return can;
+}
+
+static int lock_object(struct objstore *s, const char *key, const struct obj_lock *l, const struct obj_call *c,
+                       struct errtext *err)
+{
+    uint64_t size;
+    int rc = inner.head(s, key, &size, c, err);
+    (void)pthread_mutex_lock(&notes);
+    n_calls++;
+    if (!rc && refuses)
+        rc = errtext_set(err, -EACCES, "lock %s: AccessDenied", key);
+    if (!rc)
+        keep(key, l);
+    (void)pthread_mutex_unlock(&notes);
+    return rc;
+}
+
+static int put_object(struct objstore *s, const char *key, const struct obj_source *src, const struct obj_call *c,
+                      struct errtext *err)
+{
+    int rc = inner.put(s, key, src, c, err);
+    (void)pthread_mutex_lock(&notes);
+    if (!rc && c && c->lock.until)
+        keep(key, &c->lock);
+    (void)pthread_mutex_unlock(&notes);
+    return rc;
+}
+
+static void set(bool *flag, bool on)
+{
+    (void)pthread_mutex_lock(&notes);
+    *flag = on;
+    (void)pthread_mutex_unlock(&notes);
+}
+
+static size_t calls(void)
+{
+    (void)pthread_mutex_lock(&notes);
+    size_t n = n_calls;
+    (void)pthread_mutex_unlock(&notes);
+    return n;
+}
+
+/* The library's store from now on; nobody uses it now. */
+static void give_locks(struct library *lib)
+{
+    inventory_stop(lib);
+    atomic_store(&lib->stop, false);
+    flush_remote(lib);
+    if (!inner.put)
+        inner = *lib->eng.store->ops;
+    ops = inner;
+    ops.lockable = lockable;
+    ops.lock = lock_object;
+    ops.put = put_object;
+    lib->eng.store->ops = &ops;
+    set(&can_lock, true);
+}
+
+static int begin(void **state)
+{
+    n_all = n_calls = 0;
+    can_lock = refuses = false;
+    inner.put = NULL;
+    return setup(state);
+}
+
+/* ---- what is to be locked ---- */
+
+struct looking {
+    uint64_t least;
+    bool compliance;
+    size_t found;
+    char bad[DB_KEY_SIZE + 40];
+};
+
+static int look(void *arg, const struct obj_entry *e)
+{
+    struct looking *l = arg;
+    (void)pthread_mutex_lock(&notes);
+    const struct locked *o = find(e->key);
+    l->found++;
+    if (o->lock.until < l->least || o->lock.compliance < l->compliance)
+        (void)snprintf(l->bad, sizeof(l->bad), "%s is locked until %llu", e->key, (unsigned long long)o->lock.until);
+    (void)pthread_mutex_unlock(&notes);
+    return 0;
+}
+
+/* All objects of that kind of a tape. */
+static size_t all_locked(struct library *lib, const char *barcode, const char *kind, bool compliance, uint64_t least)
+{
+    char prefix[80];
+    struct errtext err = {""};
+    struct looking l = {.least = least, .compliance = compliance};
+    (void)snprintf(prefix, sizeof(prefix), "tapes/%s/%s/", barcode, kind);
+    assert_int_equal(inner.list(lib->eng.store, prefix, NULL, false, look, &l, NULL, &err), 0);
+    if (l.bad[0])
+        fail_msg("%s", l.bad);
+    return l.found;
+}
+
+static struct cartridge_view view(struct library *lib, const char *barcode)
+{
+    struct cartridge_view v;
+    cartridge_view(library_cartridge(lib, barcode), &v);
+    return v;
+}
+
+/* Until the store has locked what it is to lock, and a head says so. */
+static void await_locked(struct library *lib, const char *barcode)
+{
+    for (uint64_t until = clock_ms() + 20000; clock_ms() < until;) {
+        uint64_t seen = progress_now(&lib->eng.progress);
+        struct cartridge_view v = view(lib, barcode);
+        if (!v.object_lock_due && v.backlog.remote)
+            return;
+        progress_wait(&lib->eng.progress, seen, 100);
+    }
+    fail_msg("%s: %s", barcode, view(lib, barcode).object_lock_trouble);
+}
+
+static void lock_tape(struct library *lib, const char *barcode, const char *mode, uint64_t days, bool bypass)
+{
+    json_decref(call(lib, json_pack("{s:s, s:s, s:s, s:I, s:b}", "op", "tape-lock", "barcode", barcode, "mode", mode,
+                                    "until", days ? (json_int_t)(engine_time() + days * DAY) : 0, "bypass",
+                                    (int)bypass)));
+}
+
+static void append(struct library *lib, uint16_t slot, uint64_t from, uint64_t to)
+{
+    move(lib, slot, DRIVE);
+    void *d = library_drive(lib, 0);
+    assert_int_equal(library_drive_ops()->space_end_of_data(d, &never), TAPE_OK);
+    for (uint64_t i = from; i <= to; i++)
+        assert_int_equal(write_id(d, i), TAPE_OK);
+    move(lib, DRIVE, slot);
+}
+
+/* ---- tests ---- */
+
+static void what_is_there_is_locked_with_the_tape(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "64M");
+    struct library *lib = new_library(c, "LCK001L8");
+    append(lib, SLOT, 1, 40);
+    give_locks(lib);
+    assert_int_equal(calls(), 0);
+    lock_tape(lib, "LCK001L8", "compliance", 30, false);
+    await_locked(lib, "LCK001L8");
+    uint64_t until = view(lib, "LCK001L8").retention.until;
+    assert_true(all_locked(lib, "LCK001L8", "seg", true, until) > 3);
+    assert_true(all_locked(lib, "LCK001L8", "head", true, until) > 0);
+    struct retention told = view(lib, "LCK001L8").object_lock;
+    assert_int_equal(told.mode, RETENTION_COMPLIANCE);
+    assert_int_equal(told.until % DAY, 0);
+    assert_true(told.until >= until && told.until < until + DAY);
+    close_library(lib);
+    config_free(c);
+}
+
+static void what_comes_after_it_is_locked_as_it_is_put(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "64M");
+    struct library *lib = new_library(c, "LCK001L8");
+    give_locks(lib);
+    lock_tape(lib, "LCK001L8", "governance", 30, false);
+    await_locked(lib, "LCK001L8");
+    size_t before = calls();
+    append(lib, SLOT, 1, 40);
+    flush_remote(lib);
+    assert_int_equal(calls(), before); /* by no other request than its PUT */
+    assert_true(all_locked(lib, "LCK001L8", "seg", false, view(lib, "LCK001L8").retention.until) > 3);
+    close_library(lib);
+    config_free(c);
+}
+
+static void a_longer_lock_reaches_all_objects(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "64M");
+    struct library *lib = new_library(c, "LCK001L8");
+    give_locks(lib);
+    lock_tape(lib, "LCK001L8", "governance", 3, false);
+    append(lib, SLOT, 1, 40);
+    await_locked(lib, "LCK001L8");
+    lock_tape(lib, "LCK001L8", "compliance", 60, false);
+    await_locked(lib, "LCK001L8");
+    assert_true(all_locked(lib, "LCK001L8", "seg", true, view(lib, "LCK001L8").retention.until) > 3);
+    close_library(lib);
+    config_free(c);
+}
+
+static size_t random_block(uint64_t id)
+{
+    const size_t len = 600000; /* of which only one fits into a segment of 1 MiB */
+    uint64_t x = id * 0x9E3779B97F4A7C15u + 1;
+    for (size_t i = 0; i + 8 <= len; i += 8) {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        memcpy(block + i, &x, 8);
+    }
+    return len;
+}
+
+/* More than a batch, and maps. */
+static void a_tape_of_many_segments_is_locked_to_the_last(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "64M");
+    struct library *lib = new_library(c, "LCK001L8");
+    move(lib, SLOT, DRIVE);
+    void *d = library_drive(lib, 0);
+    for (uint64_t i = 1; i <= 270; i++)
+        assert_int_equal(library_drive_ops()->write(d, block, (uint32_t)random_block(i), true, NULL, &never), TAPE_OK);
+    move(lib, DRIVE, SLOT);
+    give_locks(lib);
+    lock_tape(lib, "LCK001L8", "governance", 30, false);
+    await_locked(lib, "LCK001L8");
+    uint64_t until = view(lib, "LCK001L8").retention.until;
+    assert_true(all_locked(lib, "LCK001L8", "seg", false, until) > 256);
+    assert_true(all_locked(lib, "LCK001L8", "map", false, until) > 0);
+    close_library(lib);
+    config_free(c);
+}
+
+static void whoever_starts_later_goes_on_with_it(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "64M");
+    struct library *lib = new_library(c, "LCK001L8");
+    append(lib, SLOT, 1, 40);
+    lock_tape(lib, "LCK001L8", "governance", 30, false); /* which this store cannot */
+    flush_remote(lib);
+    assert_false(view(lib, "LCK001L8").object_lock_due);
+    close_library(lib);
+    lib = open_library(c);
+    give_locks(lib);
+    assert_true(view(lib, "LCK001L8").object_lock_due);
+    locks_look(lib); /* as the inventory's thread does, which does not run here */
+    await_locked(lib, "LCK001L8");
+    assert_true(all_locked(lib, "LCK001L8", "seg", false, view(lib, "LCK001L8").retention.until) > 3);
+    close_library(lib);
+    config_free(c);
+}
+
+/* The head says what is locked, so that nothing is asked again. */
+static void a_rebuilt_library_knows_what_is_locked(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "64M"), *other = config("two", "remote", "64M");
+    struct library *lib = new_library(c, "LCK001L8");
+    append(lib, SLOT, 1, 40);
+    give_locks(lib);
+    lock_tape(lib, "LCK001L8", "governance", 30, false);
+    await_locked(lib, "LCK001L8");
+    struct retention before = view(lib, "LCK001L8").object_lock;
+    close_library(lib);
+    rebuild_library(other);
+    inner.put = NULL;
+    lib = open_library(other);
+    give_locks(lib);
+    struct retention after = view(lib, "LCK001L8").object_lock;
+    assert_int_equal(after.until, before.until);
+    assert_int_equal(after.mode, before.mode);
+    assert_false(view(lib, "LCK001L8").object_lock_due);
+    close_library(lib);
+    config_free(c);
+    config_free(other);
+}
+
+/* What was put without a lock, while it was off or the store could not, is locked once it can. */
+static void what_was_put_without_it_is_locked_later(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "64M");
+    struct library *lib = new_library(c, "LCK001L8");
+    give_locks(lib);
+    append(lib, SLOT, 1, 10);
+    lock_tape(lib, "LCK001L8", "governance", 30, false);
+    await_locked(lib, "LCK001L8");
+    atomic_store(&lib->eng.live.object_lock, false);
+    append(lib, SLOT, 11, 40);
+    flush_remote(lib);
+    assert_int_equal(view(lib, "LCK001L8").object_lock.mode, RETENTION_NONE);
+    close_library(lib); /* so the state says it, too */
+    inner.put = NULL;
+    lib = open_library(c);
+    give_locks(lib);
+    assert_true(view(lib, "LCK001L8").object_lock_due);
+    locks_look(lib);
+    await_locked(lib, "LCK001L8");
+    assert_true(all_locked(lib, "LCK001L8", "seg", false, view(lib, "LCK001L8").retention.until) > 3);
+    close_library(lib);
+    config_free(c);
+}
+
+static void a_store_that_refuses_holds_up_nothing_and_is_told(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "64M");
+    struct library *lib = new_library(c, "LCK001L8");
+    append(lib, SLOT, 1, 40);
+    give_locks(lib);
+    set(&refuses, true);
+    lock_tape(lib, "LCK001L8", "governance", 30, false);
+    for (uint64_t until = clock_ms() + 20000; !view(lib, "LCK001L8").object_lock_trouble[0] && clock_ms() < until;)
+        progress_wait(&lib->eng.progress, progress_now(&lib->eng.progress), 100);
+    assert_non_null(strstr(view(lib, "LCK001L8").object_lock_trouble, "AccessDenied"));
+    assert_true(view(lib, "LCK001L8").object_lock_due);
+    append(lib, SLOT, 41, 80);
+    flush_remote(lib);
+    json_t *r = call(lib, json_pack("{s:s}", "op", "status"));
+    const json_t *locks = json_object_get(r, "locks");
+    assert_int_equal(json_integer_value(json_object_get(locks, "object_lock_waiting")), 1);
+    assert_non_null(strstr(json_string_value(json_object_get(locks, "object_lock_trouble")), "AccessDenied"));
+    json_decref(r);
+    set(&refuses, false);
+    workers_try_again(lib->eng.workers);
+    await_locked(lib, "LCK001L8");
+    assert_string_equal(view(lib, "LCK001L8").object_lock_trouble, "");
+    assert_true(all_locked(lib, "LCK001L8", "seg", false, view(lib, "LCK001L8").retention.until) > 3);
+    close_library(lib);
+    config_free(c);
+}
+
+static int take_first(void *arg, const struct obj_entry *e)
+{
+    (void)snprintf(arg, DB_KEY_SIZE, "%s", e->key);
+    return 1;
+}
+
+/* One that is gone cannot be locked; the others are. */
+static void an_object_that_is_gone_holds_up_no_other(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "64M");
+    struct library *lib = new_library(c, "LCK001L8");
+    append(lib, SLOT, 1, 40);
+    give_locks(lib);
+    char first[DB_KEY_SIZE] = "";
+    const char *key = first;
+    struct errtext err = {""};
+    assert_int_equal(inner.list(lib->eng.store, "tapes/LCK001L8/seg/", NULL, false, take_first, first, NULL, &err), 1);
+    assert_int_equal(inner.del(lib->eng.store, &key, 1, NULL, &err), 0);
+    lock_tape(lib, "LCK001L8", "governance", 30, false);
+    await_locked(lib, "LCK001L8");
+    assert_true(all_locked(lib, "LCK001L8", "seg", false, view(lib, "LCK001L8").retention.until) > 3);
+    close_library(lib);
+    config_free(c);
+}
+
+/* Taken off by name, the store keeps what it has; what comes then is not locked, and nobody says that it is. */
+static void a_lock_that_is_taken_off_is_claimed_no_more(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "64M");
+    struct library *lib = new_library(c, "LCK001L8");
+    give_locks(lib);
+    append(lib, SLOT, 1, 10);
+    lock_tape(lib, "LCK001L8", "governance", 300, false);
+    await_locked(lib, "LCK001L8");
+    lock_tape(lib, "LCK001L8", "", 0, true);
+    append(lib, SLOT, 11, 40);
+    flush_remote(lib);
+    assert_int_equal(view(lib, "LCK001L8").object_lock.mode, RETENTION_NONE);
+    lock_tape(lib, "LCK001L8", "governance", 30, false);
+    await_locked(lib, "LCK001L8");
+    assert_true(all_locked(lib, "LCK001L8", "seg", false, view(lib, "LCK001L8").retention.until) > 3);
+    close_library(lib);
+    config_free(c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_is_there_is_locked_with_the_tape, begin, teardown),
+        cmocka_unit_test_setup_teardown(what_comes_after_it_is_locked_as_it_is_put, begin, teardown),
+        cmocka_unit_test_setup_teardown(a_longer_lock_reaches_all_objects, begin, teardown),
+        cmocka_unit_test_setup_teardown(a_tape_of_many_segments_is_locked_to_the_last, begin, teardown),
+        cmocka_unit_test_setup_teardown(whoever_starts_later_goes_on_with_it, begin, teardown),
+        cmocka_unit_test_setup_teardown(a_rebuilt_library_knows_what_is_locked, begin, teardown),
+        cmocka_unit_test_setup_teardown(what_was_put_without_it_is_locked_later, begin, teardown),
+        cmocka_unit_test_setup_teardown(a_store_that_refuses_holds_up_nothing_and_is_told, begin, teardown),
+        cmocka_unit_test_setup_teardown(an_object_that_is_gone_holds_up_no_other, begin, teardown),
+        cmocka_unit_test_setup_teardown(a_lock_that_is_taken_off_is_claimed_no_more, begin, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
