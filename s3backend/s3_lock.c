@@ -95,7 +95,8 @@ size_t s3_lock_headers(const struct s3_store *s, const struct obj_call *c, struc
 
 /* ---- one that is there ---- */
 
-static int put_retention(struct s3_store *s, const char *key, const struct obj_lock *l, bool *refused,
+/* bypass: it may be of another mode than what the object has. */
+static int put_retention(struct s3_store *s, const char *key, const struct obj_lock *l, bool bypass, bool *refused,
                          const struct obj_call *c, struct errtext *err)
 {
     struct strbuf body = {0};
@@ -111,7 +112,9 @@ static int put_retention(struct s3_store *s, const char *key, const struct obj_l
     *refused = false;
     if (!rc) {
         const struct sigv4_pair query[] = {{"retention", ""}};
-        const struct sigv4_pair headers[] = {{"Content-Type", "application/xml"}, {"Content-MD5", b.md5_base64}};
+        const struct sigv4_pair headers[] = {{"Content-Type", "application/xml"},
+                                             {"Content-MD5", b.md5_base64},
+                                             {"x-amz-bypass-governance-retention", "true"}};
         const struct s3_request q = {.op = "lock",
                                      .what = key,
                                      .method = "PUT",
@@ -119,7 +122,7 @@ static int put_retention(struct s3_store *s, const char *key, const struct obj_l
                                      .query = query,
                                      .n_query = 1,
                                      .headers = headers,
-                                     .n_headers = 2,
+                                     .n_headers = bypass ? 3 : 2,
                                      .body = &src,
                                      .payload_hash = b.payload};
         struct http_response r = {0};
@@ -132,18 +135,19 @@ static int put_retention(struct s3_store *s, const char *key, const struct obj_l
     return rc;
 }
 
+/* The root is Retention, and of versitygw ObjectLockRetention. */
 static void take_retention(void *arg, const struct xml_element *x)
 {
     struct obj_lock *l = arg;
-    if (xml_is_leaf(x, "Retention", "Mode"))
+    if (xml_is_leaf(x, x->parent, "Mode"))
         l->compliance = !strcmp(x->text, "COMPLIANCE");
-    else if (xml_is_leaf(x, "Retention", "RetainUntilDate"))
+    else if (xml_is_leaf(x, x->parent, "RetainUntilDate"))
         l->until = read_date(x->text);
 }
 
 static void inspect_retention(void *arg, const struct http_response *r, struct s3_verdict *v)
 {
-    if (!xml_read(&r->text, "Retention", take_retention, arg))
+    if (!xml_read(&r->text, "", take_retention, arg))
         *v = (struct s3_verdict){.code = -EIO, .reason = "the answer tells of no retention"};
 }
 
@@ -181,12 +185,14 @@ int s3_lock(struct objstore *o, const char *key, const struct obj_lock *l, const
         return rc;
     if (!s3_lockable(o))
         return errtext_set(err, -ENOTSUP, "lock %s: bucket %s at %s: it has no Object Lock", key, s->bucket, s->host);
-    rc = put_retention(s, key, l, &refused, c, err);
+    rc = put_retention(s, key, l, false, &refused, c, err);
     if (!refused || get_retention(s, key, &has, c, NULL) || !has.until)
         return rc;
     struct obj_lock both = join(&has, l);
-    if (both.compliance == has.compliance && both.until == has.until)
+    bool stronger = both.compliance && !has.compliance; /* a right of its own, though it takes nothing off */
+    if (!stronger && both.until == has.until)
         return 0; /* it has more already */
-    return both.compliance == l->compliance && both.until == l->until ? rc
-                                                                      : put_retention(s, key, &both, &refused, c, err);
+    if (!stronger && both.compliance == l->compliance && both.until == l->until)
+        return rc;
+    return put_retention(s, key, &both, stronger, &refused, c, err);
 }

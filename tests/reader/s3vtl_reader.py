@@ -134,8 +134,8 @@ class Head:
         self.filemarks = [tuple(numbers(row, 2, what)) for row in j["filemarks"]]
         self.leaners, self.removed, self.kept = [], False, []
         if version == 4:
-            lock = j["retention"]
-            need(lock["mode"] in ("governance", "compliance") and lock["until"] > 0, f"{what}: retention")
+            for lock in (j["retention"], j.get("object_lock", j["retention"])):
+                need(lock["mode"] in ("governance", "compliance") and lock["until"] > 0, f"{what}: retention")
         if version >= 3:
             self.take_leans(j, what)
 

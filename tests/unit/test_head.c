@@ -605,6 +605,36 @@ static void a_lock_makes_it_a_head_that_older_ones_refuse(void **state)
     head_free(&h);
 }
 
+static void how_the_store_locks_it_is_told_beside_its_own_lock(void **state)
+{
+    (void)state;
+    struct head h, back;
+    char *buf;
+    size_t len;
+    struct errtext err = {""};
+    make_head(&h);
+    h.retention = (struct retention){RETENTION_GOVERNANCE, 1900000000};
+    h.object_lock = (struct retention){RETENTION_COMPLIANCE, 1900800000};
+    encode(&h, &buf, &len);
+    if (head_decode(buf, len, &back, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(back.object_lock.mode, RETENTION_COMPLIANCE);
+    assert_int_equal(back.object_lock.until, 1900800000);
+    assert_int_equal(back.retention.mode, RETENTION_GOVERNANCE);
+    head_free(&back);
+    free(buf);
+    h.retention = (struct retention){RETENTION_NONE, 0}; /* by itself it says nothing */
+    assert_int_equal(head_encode(&h, &buf, &len), -EINVAL);
+    h.retention = (struct retention){RETENTION_GOVERNANCE, 1900000000};
+    h.object_lock.until = 0;
+    assert_int_equal(head_encode(&h, &buf, &len), -EINVAL);
+    h.object_lock = (struct retention){RETENTION_NONE, 0};
+    encode(&h, &buf, &len);
+    assert_null(strstr(buf, "object_lock"));
+    free(buf);
+    head_free(&h);
+}
+
 static void a_head_with_leans_round_trip(void **state)
 {
     (void)state;
@@ -818,6 +848,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_head_of_version_1_is_read),
         cmocka_unit_test(a_lock_makes_it_a_head_that_older_ones_refuse),
+        cmocka_unit_test(how_the_store_locks_it_is_told_beside_its_own_lock),
         cmocka_unit_test(a_head_with_leans_round_trip),
         cmocka_unit_test(a_head_without_leans_is_of_version_2),
         cmocka_unit_test(the_head_of_a_removed_cartridge_keeps_its_place),

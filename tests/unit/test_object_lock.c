@@ -5,6 +5,7 @@
 
 #include <errno.h>
 
+#include "vtl/cartridge/cartridge_private.h"
 #include "vtl/library/tapes.h"
 
 #define DAY 86400
@@ -29,6 +30,7 @@ static struct locked *find(const char *key)
         if (!strcmp(all[i].key, key))
             return &all[i];
     assert_true(n_all < MOST);
+    all[n_all].lock = (struct obj_lock){.until = 0};
     (void)snprintf(all[n_all].key, sizeof(all[0].key), "%s", key);
     return &all[n_all++];
 }
@@ -423,6 +425,85 @@ static void a_lock_that_is_taken_off_is_claimed_no_more(void **state)
     config_free(c);
 }
 
+/* ---- what it leans on ---- */
+
+static struct seg_source source(struct library *lib, size_t number)
+{
+    struct cartridge *a = library_cartridge(lib, "LCK001L8");
+    struct seg_ref ref;
+    struct errtext err = {""};
+    bool there = false;
+    for (int i = 0; !there && i < 1000; i++) { /* a worker may unload it */
+        assert_int_equal(cartridge_load(a, &err), 0);
+        there = cartridge_segment(a, number, &ref);
+    }
+    assert_true(there);
+    struct seg_source s = {.id = ref.id, .size = ref.size, .crc = ref.crc};
+    (void)snprintf(s.barcode, sizeof(s.barcode), "LCK001L8");
+    memcpy(s.cartridge, cartridge_id(a), sizeof(s.cartridge));
+    return s;
+}
+
+/* The second tape, which is in a drive, leans on a segment of the first as soon as it may. */
+static struct seg_source lean_on(struct library *lib, size_t number, uint64_t id)
+{
+    struct seg_source s = source(lib, number);
+    struct cartridge *a = library_cartridge(lib, "LCK001L8"), *b = library_cartridge(lib, "LCK002L8");
+    struct errtext err = {""};
+    int rc = -EAGAIN;
+    assert_int_equal(write_id(library_drive(lib, 0), id), TAPE_OK);
+    for (uint64_t until = clock_ms() + 20000; rc && clock_ms() < until;) {
+        uint64_t seen = progress_now(&lib->eng.progress);
+        rc = cartridge_lend(a, b, &err);
+        lock_take(&b->lock);
+        rc = rc ? rc : cartridge_lean(b, &s);
+        lock_release(&b->lock);
+        if (rc)
+            progress_wait(&lib->eng.progress, seen, 20);
+    }
+    assert_int_equal(rc, 0);
+    return s;
+}
+
+static struct obj_lock lock_of(const struct seg_source *s)
+{
+    char key[DB_KEY_SIZE];
+    object_key(key, s->barcode, "seg", &s->id);
+    (void)pthread_mutex_lock(&notes);
+    struct obj_lock l = find(key)->lock;
+    (void)pthread_mutex_unlock(&notes);
+    return l;
+}
+
+static void what_a_locked_tape_leans_on_is_locked_too(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "64M");
+    struct library *lib = new_library(c, "LCK001L8");
+    json_decref(call(lib, json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", "LCK002L8", "capacity", 0)));
+    append(lib, SLOT, 1, 40);
+    give_locks(lib);
+    struct seg_source other = source(lib, 1);
+    move(lib, SLOT + 1, DRIVE);
+    struct seg_source first = lean_on(lib, 2, 500);
+    move(lib, DRIVE, SLOT + 1);
+    flush_remote(lib);
+    lock_tape(lib, "LCK002L8", "compliance", 30, false);
+    await_locked(lib, "LCK002L8");
+    uint64_t until = view(lib, "LCK002L8").retention.until;
+    assert_true(lock_of(&first).until >= until && lock_of(&first).compliance);
+    move(lib, SLOT + 1, DRIVE); /* locked already, and it comes to lean on more: on what is before the other, too */
+    assert_int_equal(library_drive_ops()->space_end_of_data(library_drive(lib, 0), &never), TAPE_OK);
+    struct seg_source second = lean_on(lib, 0, 501);
+    move(lib, DRIVE, SLOT + 1);
+    flush_remote(lib);
+    await_locked(lib, "LCK002L8");
+    assert_true(lock_of(&second).until >= until && lock_of(&second).compliance);
+    assert_int_equal(lock_of(&other).until, 0);
+    close_library(lib);
+    config_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -436,6 +517,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_store_that_refuses_holds_up_nothing_and_is_told, begin, teardown),
         cmocka_unit_test_setup_teardown(an_object_that_is_gone_holds_up_no_other, begin, teardown),
         cmocka_unit_test_setup_teardown(a_lock_that_is_taken_off_is_claimed_no_more, begin, teardown),
+        cmocka_unit_test_setup_teardown(what_a_locked_tape_leans_on_is_locked_too, begin, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

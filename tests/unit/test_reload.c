@@ -232,6 +232,7 @@ static void each_key_that_may_change_is_one_that_is_read_live(void **state)
                                        "quota.library",
                                        "quota.pools",
                                        "retention.tapes",
+                                       "retention.object_lock",
                                        "verify.every",
                                        "verify.window",
                                        "verify.budget",

@@ -178,7 +178,12 @@ static void one_that_has_a_longer_or_stronger_lock_keeps_it(void **state)
 {
     (void)state;
     struct rig g = start_lockable(SCRIPT({PUT_LOCK, DENIED}, {GET_LOCK, HAS("COMPLIANCE", "2031-01-01T00:00:00Z")},
-                                         {PUT_LOCK, DENIED}, {GET_LOCK, HAS("GOVERNANCE", "2031-01-01T00:00:00.000Z")}));
+                                         {PUT_LOCK, DENIED}, {GET_LOCK, HAS("GOVERNANCE", "2031-01-01T00:00:00.000Z")},
+                                         {PUT_LOCK, DENIED}, /* as versitygw has it */
+                                         {GET_LOCK, GOOD,
+                                          .body = "<ObjectLockRetention><Mode>GOVERNANCE</Mode><RetainUntilDate>"
+                                                  "2031-01-01T00:00:00Z</RetainUntilDate></ObjectLockRetention>"}));
+    assert_int_equal(lock(&g, false, Y2030), 0);
     assert_int_equal(lock(&g, false, Y2030), 0);
     assert_int_equal(lock(&g, false, Y2030), 0);
     stop(&g);
@@ -193,8 +198,11 @@ static void of_two_locks_the_later_end_and_the_stronger_mode_hold(void **state)
                                          {GET_LOCK, HAS("GOVERNANCE", "2031-01-01T00:00:00Z")}, {PUT_LOCK, GOOD}));
     assert_int_equal(lock(&g, false, Y2031), 0);
     assert_has(stand_in_body(g.si, 2), "<Mode>COMPLIANCE</Mode><RetainUntilDate>2031-01-01T00:00:00Z");
+    assert_null(strstr(stand_in_head(g.si, 2), "bypass"));
     assert_int_equal(lock(&g, true, Y2030), 0);
     assert_has(stand_in_body(g.si, 5), "<Mode>COMPLIANCE</Mode><RetainUntilDate>2031-01-01T00:00:00Z");
+    assert_null(strstr(stand_in_head(g.si, 3), "bypass"));
+    assert_has(stand_in_head(g.si, 5), "\r\nx-amz-bypass-governance-retention: true\r\n");
     stop(&g);
 }
 

@@ -256,6 +256,9 @@ static void say_facts(struct objects *o)
     objstore_facts(o->store, &f);
     if (f.creates == OBJ_YES)
         doctor_say(o->d, FINDING_GOOD, "conditional", NULL, "the store honours If-None-Match: no PUT overwrites");
+    if (f.lockable == OBJ_YES)
+        doctor_say(o->d, FINDING_GOOD, "object lock", NULL,
+                   "the bucket has S3 Object Lock: the store locks the objects of locked cartridges too");
     if (f.compares != OBJ_UNKNOWN)
         doctor_say(o->d, FINDING_GOOD, "checksum", NULL, "%s",
                    f.compares == OBJ_YES
