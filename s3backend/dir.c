@@ -422,8 +422,10 @@ static int dir_check(struct objstore *s, const struct obj_call *c, struct errtex
 
 static void dir_facts(struct objstore *s, struct obj_facts *out)
 {
-    *out = (struct obj_facts){
-        .creates = atomic_load(&store_of(s)->two_steps) ? OBJ_NO : OBJ_YES, .versioned = OBJ_NO, .locked = OBJ_NO, .lockable = OBJ_NO};
+    *out = (struct obj_facts){.creates = atomic_load(&store_of(s)->two_steps) ? OBJ_NO : OBJ_YES,
+                              .versioned = OBJ_NO,
+                              .locked = OBJ_NO,
+                              .lockable = OBJ_NO};
 }
 
 static void dir_close(struct objstore *s)

@@ -182,6 +182,13 @@ const char *obj_failure_name(enum obj_failure f)
     return names[f];
 }
 
+int objstore_versions(struct objstore *s, const char *prefix, obj_version_fn fn, void *arg, const struct obj_call *c,
+                      struct errtext *err)
+{
+    return s->ops->versions ? s->ops->versions(s, prefix, fn, arg, c, err)
+                            : errtext_set(err, -ENOTSUP, "a store of type %s keeps no versions", s->ops->type);
+}
+
 bool objstore_lockable(struct objstore *s)
 {
     return s->ops->lockable && s->ops->lockable(s);

@@ -188,6 +188,14 @@ struct obj_entry {
 /* Return non-zero to end the list early (that value is returned by list). */
 typedef int (*obj_list_fn)(void *arg, const struct obj_entry *e);
 
+/* A version that a bucket keeps of an object, or what hides the others: a delete marker. */
+struct obj_version {
+    const char *key, *version; /* relative to the store's prefix; its id */
+    bool marker, latest;
+    uint64_t put_ms; /* when it was put, by the store's clock: since 1970 */
+};
+typedef int (*obj_version_fn)(void *arg, const struct obj_version *v);
+
 /* Keys of the objects that hurry puts begin so, and nobody else's do. They hold nothing. */
 #define OBJ_FILL "fill/"
 
@@ -221,6 +229,13 @@ struct objstore_ops {
                 const struct obj_call *c, struct errtext *err);
     /* Deletes n keys; a missing one is no error. Tries them all, then returns the first failure. */
     int (*del)(struct objstore *s, const char *const *keys, size_t n, const struct obj_call *c, struct errtext *err);
+    /* What a bucket that keeps versions (facts, once learnt) has of keys that begin with prefix: those of one key together,
+     * the newest first. Not 0 from fn ends it, and is returned. -ENOTSUP: it keeps none. NULL: the same. */
+    int (*versions)(struct objstore *s, const char *prefix, obj_version_fn fn, void *arg, const struct obj_call *c,
+                    struct errtext *err);
+    /* Deletes that version for good; one that is gone is no error. */
+    int (*drop_version)(struct objstore *s, const char *key, const char *version, const struct obj_call *c,
+                        struct errtext *err);
     /* Can objects be locked until a date? What is known so far (learn). Any thread, at once. NULL: no. */
     bool (*lockable)(struct objstore *s);
     /* Locks an object that is there, at least so long and so strongly: what it has already is neither shortened nor
@@ -310,6 +325,8 @@ int objstore_open(const struct objstore_config *cfg, struct objstore **out, stru
 /* The operations of these names, for any store. */
 void objstore_facts(struct objstore *s, struct obj_facts *out);
 int objstore_learn(struct objstore *s, const struct obj_call *c, struct errtext *err);
+int objstore_versions(struct objstore *s, const char *prefix, obj_version_fn fn, void *arg, const struct obj_call *c,
+                      struct errtext *err);
 bool objstore_lockable(struct objstore *s);
 int objstore_lock(struct objstore *s, const char *key, const struct obj_lock *l, const struct obj_call *c,
                   struct errtext *err);

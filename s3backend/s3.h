@@ -59,10 +59,10 @@ struct s3_store {
     struct s3_tuning tuning;
     unsigned patience_ms; /* objstore_config's */
     bool tls, virtual_style;
-    bool loopback;                /* the store is on this host, by an address that leads nowhere else */
-    atomic_int checksum;          /* enum s3_checksum */
-    atomic_int create;            /* enum s3_create */
-    atomic_bool singly;           /* it has no DeleteObjects */
+    bool loopback;                          /* the store is on this host, by an address that leads nowhere else */
+    atomic_int checksum;                    /* enum s3_checksum */
+    atomic_int create;                      /* enum s3_create */
+    atomic_bool singly;                     /* it has no DeleteObjects */
     atomic_int versioned, locked, lockable; /* enum obj_known */
     _Atomic int64_t clock; /* the store's time, as its last good answer told, minus clock_boot_s(); 0: none did */
     struct s3_health health;
@@ -100,6 +100,7 @@ struct s3_request {
     unsigned answer_ms;           /* 0: tuning.reply_ms */
     bool progress;                /* the call's sent is to be kept up to date */
     bool once;                    /* sent once a try, also if the connection breaks */
+    bool may_refuse;              /* a refusal is an answer, and no trouble of the store */
     void (*meanwhile)(void *arg); /* NULL, or run by the calling thread while the request is under way */
     /* Looks at a 2xx answer; may set v->code (and retry, reason) when it isn't what it should be. NULL: any will do. */
     void (*inspect)(void *arg, const struct http_response *r, struct s3_verdict *v);
@@ -203,8 +204,15 @@ size_t s3_lock_headers(const struct s3_store *s, const struct obj_call *c, struc
 /* Asks whether the bucket has Object Lock. 0, also where nobody may know; or a negative errno: it could not be asked. */
 int s3_lock_learn(struct s3_store *s, const struct obj_call *c, struct errtext *err);
 bool s3_lockable(struct objstore *o);
+/* A put with a lock was refused: adds what that may be for. */
+void s3_lock_hint(struct errtext *err);
 int s3_lock(struct objstore *o, const char *key, const struct obj_lock *l, const struct obj_call *c,
             struct errtext *err);
+/* ---- s3_versions.c ---- */
+int s3_versions(struct objstore *o, const char *prefix, obj_version_fn fn, void *arg, const struct obj_call *c,
+                struct errtext *err);
+int s3_drop_version(struct objstore *o, const char *key, const char *version, const struct obj_call *c,
+                    struct errtext *err);
 /* ---- s3_learn.c ---- */
 int s3_learn(struct objstore *o, const struct obj_call *c, struct errtext *err);
 

@@ -30,6 +30,7 @@ static int ask_versioning(struct s3_store *s, const struct obj_call *c, struct e
                                  .method = "GET",
                                  .query = query,
                                  .n_query = 1,
+                                 .may_refuse = true,
                                  .inspect = inspect_versioning,
                                  .arg = &enabled};
     struct http_response r = {0};

@@ -63,6 +63,7 @@ int s3_lock_learn(struct s3_store *s, const struct obj_call *c, struct errtext *
                                  .method = "GET",
                                  .query = query,
                                  .n_query = 1,
+                                 .may_refuse = true,
                                  .inspect = inspect_configuration,
                                  .arg = &enabled};
     struct http_response r = {0};
@@ -91,6 +92,17 @@ size_t s3_lock_headers(const struct s3_store *s, const struct obj_call *c, struc
     headers[0] = (struct sigv4_pair){"x-amz-object-lock-mode", mode_name(c->lock.compliance)};
     headers[1] = (struct sigv4_pair){"x-amz-object-lock-retain-until-date", t->until};
     return 2;
+}
+
+void s3_lock_hint(struct errtext *err)
+{
+    if (!err)
+        return;
+    size_t n = strlen(err->text);
+    (void)snprintf(
+        err->text + n, sizeof(err->text) - n,
+        "; it was to be locked (S3 Object Lock), for which the key needs s3:PutObjectRetention, or [retention] "
+        "object_lock = off");
 }
 
 /* ---- one that is there ---- */
@@ -124,11 +136,12 @@ static int put_retention(struct s3_store *s, const char *key, const struct obj_l
                                      .headers = headers,
                                      .n_headers = bypass ? 3 : 2,
                                      .body = &src,
-                                     .payload_hash = b.payload};
+                                     .payload_hash = b.payload,
+                                     .may_refuse = true};
         struct http_response r = {0};
         rc = s3_call(s, &q, c, &r, err);
-        *refused = rc && rc != -ENOENT && rc != -ECANCELED && r.outcome == HTTP_ANSWERED && r.status >= 400 &&
-                   r.status < 500;
+        *refused =
+            rc && rc != -ENOENT && rc != -ECANCELED && r.outcome == HTTP_ANSWERED && r.status >= 400 && r.status < 500;
         strbuf_free(&r.text);
     }
     strbuf_free(&body);
@@ -161,6 +174,7 @@ static int get_retention(struct s3_store *s, const char *key, struct obj_lock *l
                                  .key = key,
                                  .query = query,
                                  .n_query = 1,
+                                 .may_refuse = true,
                                  .inspect = inspect_retention,
                                  .arg = l};
     *l = (struct obj_lock){.until = 0};

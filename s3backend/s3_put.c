@@ -91,6 +91,8 @@ int s3_put(struct objstore *o, const char *key, const struct obj_source *src, co
         return rc;
     b.create = create;
     rc = put_body(s, key, &b, err);
+    if (rc == -EACCES && b.c && b.c->lock.until && s3_lockable(o))
+        s3_lock_hint(err);
     /* NoSuchKey can't be the answer to a PUT; whatever said so, the object isn't stored. */
     return rc == -ENOENT ? -EIO : rc;
 }

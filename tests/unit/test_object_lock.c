@@ -173,9 +173,9 @@ static void await_locked(struct library *lib, const char *barcode)
 
 static void lock_tape(struct library *lib, const char *barcode, const char *mode, uint64_t days, bool bypass)
 {
-    json_decref(call(lib, json_pack("{s:s, s:s, s:s, s:I, s:b}", "op", "tape-lock", "barcode", barcode, "mode", mode,
-                                    "until", days ? (json_int_t)(engine_time() + days * DAY) : 0, "bypass",
-                                    (int)bypass)));
+    json_decref(
+        call(lib, json_pack("{s:s, s:s, s:s, s:I, s:b}", "op", "tape-lock", "barcode", barcode, "mode", mode, "until",
+                            days ? (json_int_t)(engine_time() + days * DAY) : 0, "bypass", (int)bypass)));
 }
 
 static void append(struct library *lib, uint16_t slot, uint64_t from, uint64_t to)

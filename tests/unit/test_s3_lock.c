@@ -21,8 +21,7 @@
         .body = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"                          \
     }
 #define ASK_LOCK .expect = "GET /bkt?object-lock= HTTP"
-#define HAS_LOCK                                                                                                       \
-    "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>"
+#define HAS_LOCK "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>"
 #define PROBE_REFUSED                                                                                                  \
     {                                                                                                                  \
         .expect = "PUT /bkt/pre/create-probe-", .status = 501                                                          \
@@ -164,12 +163,36 @@ static void where_the_bucket_is_not_known_to_have_it_nothing_of_it_is_sent(void 
     stop(&g);
 }
 
+static void a_put_that_is_refused_says_what_right_it_may_lack(void **state)
+{
+    (void)state;
+    struct rig g = start_lockable(SCRIPT({DENIED}, {DENIED}));
+    assert_int_equal(put(&g, false, Y2030), -EACCES);
+    assert_has(g.err.text, "s3:PutObjectRetention");
+    assert_int_equal(put(&g, false, 0), -EACCES);
+    assert_null(strstr(g.err.text, "s3:PutObjectRetention"));
+    stop(&g);
+}
+
+/* A refusal is an answer: most are of objects that have more already. */
+static void a_refusal_is_no_trouble_of_the_store(void **state)
+{
+    (void)state;
+    struct rig g = start_lockable(SCRIPT({PUT_LOCK, DENIED}, {GET_LOCK, DENIED}));
+    struct obj_health h;
+    assert_int_equal(lock(&g, false, Y2030), -EACCES);
+    objstore_health(g.s, &h);
+    assert_string_equal(h.text, "");
+    stop(&g);
+}
+
 static void an_object_that_is_there_is_locked(void **state)
 {
     (void)state;
     struct rig g = start_lockable(SCRIPT({PUT_LOCK, GOOD}));
     assert_int_equal(lock(&g, false, Y2030), 0);
-    assert_has(stand_in_body(g.si, 0), "<Mode>GOVERNANCE</Mode><RetainUntilDate>2030-01-01T00:00:00Z</RetainUntilDate>");
+    assert_has(stand_in_body(g.si, 0),
+               "<Mode>GOVERNANCE</Mode><RetainUntilDate>2030-01-01T00:00:00Z</RetainUntilDate>");
     assert_has(stand_in_head(g.si, 0), "\r\nContent-MD5: ");
     stop(&g);
 }
@@ -236,6 +259,8 @@ int main(void)
         cmocka_unit_test(a_new_object_is_locked_by_its_put),
         cmocka_unit_test(where_the_bucket_is_not_known_to_have_it_nothing_of_it_is_sent),
         cmocka_unit_test(an_object_that_is_there_is_locked),
+        cmocka_unit_test(a_put_that_is_refused_says_what_right_it_may_lack),
+        cmocka_unit_test(a_refusal_is_no_trouble_of_the_store),
         cmocka_unit_test(one_that_has_a_longer_or_stronger_lock_keeps_it),
         cmocka_unit_test(of_two_locks_the_later_end_and_the_stronger_mode_hold),
         cmocka_unit_test(whoever_may_not_lock_is_told_so),

@@ -128,10 +128,10 @@ void cartridge_health_end(struct cartridge *c, bool answered);
 struct cartridge_view {
     bool loaded, held, write_protected, worm;
     struct retention retention;
-    bool locked; /* it holds now */
-    struct retention object_lock;    /* how the store locks all its objects, at least */
-    bool object_lock_due;            /* it is to lock them for longer, or more strongly */
-    char object_lock_trouble[600];   /* why it does not; "": it did not fail */
+    bool locked;                   /* it holds now */
+    struct retention object_lock;  /* how the store locks all its objects, at least */
+    bool object_lock_due;          /* it is to lock them for longer, or more strongly */
+    char object_lock_trouble[600]; /* why it does not; "": it did not fail */
     uint64_t capacity, used_bytes;
     uint64_t segments, end_file, end_object; /* loaded only */
     uint64_t created, modified;

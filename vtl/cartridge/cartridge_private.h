@@ -101,27 +101,27 @@ struct cartridge {
 
     /* commit: see commit.h */
     enum cartridge_owner owner;
-    unsigned due;                 /* enum due */
-    uint64_t claimed;             /* seconds since 1970: when this run put its claim; 0: not yet */
-    char winner[300];             /* who owns it, once FENCED; "": not known in this run */
-    bool release;                 /* it is to be given up, by its next head that holds all */
-    bool heads_taken;             /* somebody works on the heads */
-    bool look_failed;             /* the store did not answer the last look */
-    struct seg_id junk;           /* an object in head/ that is no head, told already */
-    bool in_use;                  /* a drive works on live as it is: it is not exchanged now */
-    atomic_bool fenced_flag;      /* owner is FENCED, for who may not take the lock */
-    _Atomic uint64_t quota_rules; /* quota_rules()' */
-    uint64_t retained;            /* appended, when cartridge_retain last looked */
-    struct obj_lock locking;      /* how the store is being told to lock its objects: see object_lock.h */
-    size_t locked_segs;           /* so many leading segments of live are, */
+    unsigned due;                    /* enum due */
+    uint64_t claimed;                /* seconds since 1970: when this run put its claim; 0: not yet */
+    char winner[300];                /* who owns it, once FENCED; "": not known in this run */
+    bool release;                    /* it is to be given up, by its next head that holds all */
+    bool heads_taken;                /* somebody works on the heads */
+    bool look_failed;                /* the store did not answer the last look */
+    struct seg_id junk;              /* an object in head/ that is no head, told already */
+    bool in_use;                     /* a drive works on live as it is: it is not exchanged now */
+    atomic_bool fenced_flag;         /* owner is FENCED, for who may not take the lock */
+    _Atomic uint64_t quota_rules;    /* quota_rules()' */
+    uint64_t retained;               /* appended, when cartridge_retain last looked */
+    struct obj_lock locking;         /* how the store is being told to lock its objects: see object_lock.h */
+    size_t locked_segs;              /* so many leading segments of live are, */
     struct seg_source locked_source; /* and of those that they lean on all up to that one */
     uint64_t lock_again;             /* ticks: it failed, try again then; 0: it did not */
     char lock_trouble[600];          /* why; "": it did not */
-    atomic_bool lost_flag;        /* a pending segment is lost and not dead; the same */
-    uint64_t accepted_ms;         /* clock_ms(): when the store took the last head, or this was made: see offsite.h */
-    size_t offsite_segs;          /* leading segments of live that were off-site before that */
-    uint64_t offsite_bytes;       /* of them */
-    size_t cut_low;               /* fewest segments that live was cut to since the commit's snapshot */
+    atomic_bool lost_flag;           /* a pending segment is lost and not dead; the same */
+    uint64_t accepted_ms;   /* clock_ms(): when the store took the last head, or this was made: see offsite.h */
+    size_t offsite_segs;    /* leading segments of live that were off-site before that */
+    uint64_t offsite_bytes; /* of them */
+    size_t cut_low;         /* fewest segments that live was cut to since the commit's snapshot */
     char **doomed; /* garbage known at the last commit's snapshot: no head names it; NULL-terminated, or NULL */
     size_t doomed_next;
     struct kept *kept;                 /* what of it stays, as others lean on it; NULL: not asked yet */

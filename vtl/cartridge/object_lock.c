@@ -26,9 +26,7 @@ struct obj_lock object_lock_wanted(struct engine *e, const struct retention *r)
 
 static struct retention as_retention(const struct obj_lock *l)
 {
-    enum retention_mode mode = !l->until       ? RETENTION_NONE
-                               : l->compliance ? RETENTION_COMPLIANCE
-                                               : RETENTION_GOVERNANCE;
+    enum retention_mode mode = !l->until ? RETENTION_NONE : l->compliance ? RETENTION_COMPLIANCE : RETENTION_GOVERNANCE;
     return (struct retention){mode, l->until};
 }
 
@@ -190,11 +188,8 @@ static int lock_batch(struct batch *b)
     int rc = 0;
     if (!begin(b, &rc))
         return rc ? errtext_set(b->err, rc, "%s: object lock: %s", c->row.barcode, strerror(-rc)) : 0;
-    const struct many m = {.n = b->n,
-                           .parallel = atomic_load(&c->eng->live.parallel),
-                           .work = lock_item,
-                           .done = take_item,
-                           .arg = b};
+    const struct many m = {
+        .n = b->n, .parallel = atomic_load(&c->eng->live.parallel), .work = lock_item, .done = take_item, .arg = b};
     rc = many_run(&m);
     lock_take(&c->lock);
     int state = rc ? 0 : note(b);

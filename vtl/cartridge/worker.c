@@ -142,9 +142,8 @@ static enum job_kind choose(struct cartridge *c, struct job *job, bool *idle)
     bool owned = c->owner == CARTRIDGE_OWNED, fenced = c->owner == CARTRIDGE_FENCED;
     bool all_stored = !c->n_pending && cartridge_is_committed(c);
     bool clean_up = (c->due & DUE_GARBAGE) || ((c->due & DUE_SWEEP) && owned);
-    bool look = c->due & DUE_LOOK,
-         work = !all_stored || c->doomed || ((c->due & DUE_CLAIM) && !owned) || clean_up || c->release ||
-                object_lock_due(c);
+    bool look = c->due & DUE_LOOK, work = !all_stored || c->doomed || ((c->due & DUE_CLAIM) && !owned) || clean_up ||
+                                          c->release || object_lock_due(c);
     *idle = !look && (fenced || (!work && !c->users && c->open.state == OPEN_CLOSED));
     if (!c->loaded || (!look && (fenced || !work)) || c->backoff_until > clock_ms())
         return JOB_NONE;

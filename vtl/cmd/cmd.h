@@ -30,6 +30,7 @@ int cmd_config_check(const struct command_line *cl);
 int cmd_library_init(const struct command_line *cl);
 int cmd_library_gc(const struct command_line *cl);
 int cmd_library_rebuild(const struct command_line *cl);
+int cmd_library_undelete(const struct command_line *cl);
 /* barcodes.c: the barcodes of arguments, of which each may be a range, as a list; NULL, told: one is wrong, or there twice. */
 json_t *barcodes_given(int argc, char *const argv[]);
 /* Tells what may surprise: another generation's suffix, lower case. */

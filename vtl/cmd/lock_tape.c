@@ -43,9 +43,10 @@ int cmd_tape_lock(const struct command_line *given)
     else if (r && !cl.quiet)
         printf("%s is %s%s%s%s\n", cl.argv[0], off ? "not locked" : "locked: ", off ? "" : mode,
                json_is_true(json_object_get(r, "committed")) ? "" : "; its head in the store does not say so yet",
-               json_is_true(json_object_get(r, "object_lock_due"))        ? "; the store is to lock its objects too"
-               : off && json_is_true(json_object_get(r, "object_lock")) ? "; the store locks what it has as long as before"
-                                                                        : "");
+               json_is_true(json_object_get(r, "object_lock_due")) ? "; the store is to lock its objects too"
+               : off && json_is_true(json_object_get(r, "object_lock"))
+                   ? "; the store locks what it has as long as before"
+                   : "");
     json_decref(r);
     config_free(cfg);
     return r ? EXIT_DONE : EXIT_FAILED;

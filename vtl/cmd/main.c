@@ -63,6 +63,12 @@ static const struct subcommand table[] = {
                  "--shelf  ", "put every cartridge on the shelf, which this gateway shares with one of another name")
                  OPTION("--dry-run", "only report what would be found"),
      cmd_library_rebuild},
+    {"library", "undelete", "--since TIME [--newer-heads] [--dry-run]",
+     "bring back what somebody deleted or wrote over since then, in a bucket that keeps versions" OPTION(
+         "--since TIME", "3h, or 2026-11-20T14:30 (UTC): the bucket as it was then")
+         OPTION("--newer-heads", "delete heads that came since then: cartridges go back to that time")
+             OPTION("--dry-run", "only count"),
+     cmd_library_undelete},
     {"library", "gc", "[--dry-run]",
      "delete objects that no head names, and list what is in the bucket but not in this library" OPTION(
          "--dry-run", "only list what would be deleted"),

@@ -200,8 +200,7 @@ static void print_locks(const json_t *locks)
     if (n)
         putchar('\n');
     if (json_is_string(json_object_get(locks, "object_lock_trouble")))
-        printf("WARNING: the store does not lock what is to be locked: %s\n",
-               json_words(locks, "object_lock_trouble"));
+        printf("WARNING: the store does not lock what is to be locked: %s\n", json_words(locks, "object_lock_trouble"));
 }
 
 /* NULL: the configuration has none. */

@@ -50,7 +50,8 @@ struct head {
     bool no_dedup; /* all of it is its own, and nobody copies from it */
     bool write_protected;
     struct retention retention; /* with a mode it makes it a head of version 4 */
-    struct retention object_lock; /* how the store itself locks all that this names (S3 Object Lock); only with retention */
+    struct retention
+        object_lock; /* how the store itself locks all that this names (S3 Object Lock); only with retention */
     uint64_t created, modified; /* seconds since 1970 */
     uint64_t next_segment;      /* sequence number that no segment of this cartridge has had yet */
     uint64_t next_map;

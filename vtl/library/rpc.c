@@ -145,8 +145,7 @@ static json_t *cartridge_json(struct library *lib, struct cartridge *c, bool det
         json_object_set_new(j, "retain_until", v.retention.mode ? integer(v.retention.until) : json_null());
         json_object_set_new(j, "locked", json_boolean(v.locked));
         json_object_set_new(j, "object_lock", text_or_null(retention_name(v.object_lock.mode)));
-        json_object_set_new(j, "object_lock_until",
-                            v.object_lock.mode ? integer(v.object_lock.until) : json_null());
+        json_object_set_new(j, "object_lock_until", v.object_lock.mode ? integer(v.object_lock.until) : json_null());
         json_object_set_new(j, "object_lock_due", json_boolean(v.object_lock_due));
     }
     if (j && v.backlog.since)

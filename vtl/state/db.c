@@ -128,9 +128,9 @@ static int add_object_lock(struct db *db)
 
 /* steps[n] makes version n + 1 of version n. To change the state, add one; never change those that are there.
  * One that adds a column to a table with sums ends by db_sums_make. */
-static int (*const steps[])(struct db *db) = {make_tables,       add_columns,     add_identity,  add_crcs,    add_sums,
-                                              db_history_tables, db_leans_tables, add_retention, add_no_dedup,
-                                              add_object_lock};
+static int (*const steps[])(struct db *db) = {make_tables,  add_columns,       add_identity,    add_crcs,
+                                              add_sums,     db_history_tables, db_leans_tables, add_retention,
+                                              add_no_dedup, add_object_lock};
 #define STATE_VERSION (sizeof(steps) / sizeof(steps[0]))
 
 /* A step and its stamp are one transaction: after a crash the state is of the version that it says. Another process may
