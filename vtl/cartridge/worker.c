@@ -200,6 +200,29 @@ static int commit(struct cartridge *c, bool release, const struct obj_call *call
     return rc == -EAGAIN ? 0 : rc;
 }
 
+/* What came of it. put: the store took a head. */
+static void end_job(struct workers *w, const struct job *job, int rc, bool put, const struct errtext *err)
+{
+    struct cartridge *c = job->c;
+    lock_take(&c->lock);
+    if (job->kind == JOB_LOOK)
+        c->look_failed = rc && rc != -EPERM;
+    if (job->kind != JOB_UPLOAD)
+        c->heads_taken = false;
+    if (cartridge_is_committed(c))
+        c->due &= ~(unsigned)(DUE_COMMIT | DUE_LIST);
+    lock_release(&c->lock);
+    if (!rc)
+        cartridge_note_success(c, 1u << job->kind);
+    else if (rc == -EPERM) /* fenced: no failure of the store, and nothing to try again */
+        cartridge_tell(c, err);
+    else if (rc != -ECANCELED && rc != -ENODATA) /* a lost file: told already, and no reason to wait with the rest */
+        cartridge_note_failure(c, 1u << job->kind, err);
+    if (put)
+        engine_took_head(w->eng);
+    progress_post(&w->eng->progress);
+}
+
 static void run_job(struct workers *w, struct job *job)
 {
     struct cartridge *c = job->c;
@@ -234,23 +257,7 @@ static void run_job(struct workers *w, struct job *job)
     case JOB_NONE:
         break;
     }
-    lock_take(&c->lock);
-    if (job->kind == JOB_LOOK)
-        c->look_failed = rc && rc != -EPERM;
-    if (job->kind != JOB_UPLOAD)
-        c->heads_taken = false;
-    if (cartridge_is_committed(c))
-        c->due &= ~(unsigned)(DUE_COMMIT | DUE_LIST);
-    lock_release(&c->lock);
-    if (!rc)
-        cartridge_note_success(c, 1u << job->kind);
-    else if (rc == -EPERM) /* fenced: no failure of the store, and nothing to try again */
-        cartridge_tell(c, &err);
-    else if (rc != -ECANCELED && rc != -ENODATA) /* a lost file: told already, and no reason to wait with the rest */
-        cartridge_note_failure(c, 1u << job->kind, &err);
-    if (put)
-        engine_took_head(w->eng);
-    progress_post(&w->eng->progress);
+    end_job(w, job, rc, put, &err);
 }
 
 static void *upload_thread(void *arg)
