@@ -17,6 +17,7 @@
 #define OLD_S 3600 /* what another run left is deleted after this */
 #define MOST_OLD 16
 #define KEY_ROOM 80
+#define LOCK_S 60
 
 enum { KEY_SMALL, KEY_BIG, KEYS };
 
@@ -175,6 +176,19 @@ static int learn(void *arg)
     return objstore_learn(o->store, &c, &o->err);
 }
 
+/* For a minute. What is deleted then stays as long as a version. */
+static int lock_small(void *arg)
+{
+    struct objects *o = arg;
+    const struct obj_call c = once(o);
+    struct obj_lock l = {.until = (uint64_t)time(NULL)};
+    uint64_t now;
+    if (!objstore_time(o->store, &now))
+        l.until = now;
+    l.until += LOCK_S;
+    return objstore_lock(o->store, o->keys[KEY_SMALL], &l, &c, &o->err);
+}
+
 /* Ours, whether or not a PUT is known to have ended well, and what is old. Then none of ours may be there. */
 static int delete_all(void *arg)
 {
@@ -256,9 +270,6 @@ static void say_facts(struct objects *o)
     objstore_facts(o->store, &f);
     if (f.creates == OBJ_YES)
         doctor_say(o->d, FINDING_GOOD, "conditional", NULL, "the store honours If-None-Match: no PUT overwrites");
-    if (f.lockable == OBJ_YES)
-        doctor_say(o->d, FINDING_GOOD, "object lock", NULL,
-                   "the bucket has S3 Object Lock: the store locks the objects of locked cartridges too");
     if (f.compares != OBJ_UNKNOWN)
         doctor_say(o->d, FINDING_GOOD, "checksum", NULL, "%s",
                    f.compares == OBJ_YES
@@ -302,6 +313,9 @@ static void examine(struct objects *o)
         rates(o);
     if (!o->d->interrupted && does(o, "conditional", "PutObject", learn, NULL))
         say_facts(o);
+    if (!o->d->interrupted && o->d->cfg->retention.object_lock && objstore_lockable(o->store))
+        (void)does(o, "object lock", "PutObjectRetention", lock_small,
+                   "the bucket has S3 Object Lock: the store locks what belongs to locked cartridges");
 }
 
 /* Neither zeros nor anything that compresses. */
