@@ -22,6 +22,7 @@ static struct objstore_ops ops, inner;
 static pthread_mutex_t notes = PTHREAD_MUTEX_INITIALIZER; /* guards the rest */
 static struct locked all[MOST];
 static size_t n_all, n_calls;
+static size_t refuses_after; /* so many calls; 0: never */
 static bool can_lock, refuses;
 
 static struct locked *find(const char *key)
@@ -59,7 +60,7 @@ static int lock_object(struct objstore *s, const char *key, const struct obj_loc
     int rc = inner.head(s, key, &size, c, err);
     (void)pthread_mutex_lock(&notes);
     n_calls++;
-    if (!rc && refuses)
+    if (!rc && (refuses || (refuses_after && n_calls > refuses_after)))
         rc = errtext_set(err, -EACCES, "lock %s: AccessDenied", key);
     if (!rc)
         keep(key, l);
@@ -111,7 +112,7 @@ static void give_locks(struct library *lib)
 
 static int begin(void **state)
 {
-    n_all = n_calls = 0;
+    n_all = n_calls = refuses_after = 0;
     can_lock = refuses = false;
     inner.put = NULL;
     return setup(state);
@@ -404,6 +405,40 @@ static void an_object_that_is_gone_holds_up_no_other(void **state)
     config_free(c);
 }
 
+/* In the middle of it the lock is taken off, the tape is written over, and locked again: from its beginning. */
+static void what_is_written_over_meanwhile_is_locked_from_its_beginning(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "64M");
+    struct library *lib = new_library(c, "LCK001L8");
+    move(lib, SLOT, DRIVE);
+    void *d = library_drive(lib, 0);
+    for (uint64_t i = 1; i <= 150; i++)
+        assert_int_equal(library_drive_ops()->write(d, block, (uint32_t)random_block(i), true, NULL, &never), TAPE_OK);
+    move(lib, DRIVE, SLOT);
+    give_locks(lib);
+    (void)pthread_mutex_lock(&notes);
+    refuses_after = 100;
+    (void)pthread_mutex_unlock(&notes);
+    lock_tape(lib, "LCK001L8", "governance", 30, false);
+    for (uint64_t until = clock_ms() + 20000; !view(lib, "LCK001L8").object_lock_trouble[0] && clock_ms() < until;)
+        progress_wait(&lib->eng.progress, progress_now(&lib->eng.progress), 100);
+    assert_true(calls() > 100);
+    lock_tape(lib, "LCK001L8", "", 0, true);
+    move(lib, SLOT, DRIVE);
+    assert_int_equal(write_id(d, 1), TAPE_OK); /* at its beginning */
+    move(lib, DRIVE, SLOT);
+    (void)pthread_mutex_lock(&notes);
+    refuses_after = 0;
+    (void)pthread_mutex_unlock(&notes);
+    lock_tape(lib, "LCK001L8", "governance", 30, false);
+    workers_try_again(lib->eng.workers);
+    await_locked(lib, "LCK001L8");
+    assert_true(all_locked(lib, "LCK001L8", "seg", false, view(lib, "LCK001L8").retention.until) > 0);
+    close_library(lib);
+    config_free(c);
+}
+
 /* Taken off by name, the store keeps what it has; what comes then is not locked, and nobody says that it is. */
 static void a_lock_that_is_taken_off_is_claimed_no_more(void **state)
 {
@@ -516,6 +551,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_was_put_without_it_is_locked_later, begin, teardown),
         cmocka_unit_test_setup_teardown(a_store_that_refuses_holds_up_nothing_and_is_told, begin, teardown),
         cmocka_unit_test_setup_teardown(an_object_that_is_gone_holds_up_no_other, begin, teardown),
+        cmocka_unit_test_setup_teardown(what_is_written_over_meanwhile_is_locked_from_its_beginning, begin, teardown),
         cmocka_unit_test_setup_teardown(a_lock_that_is_taken_off_is_claimed_no_more, begin, teardown),
         cmocka_unit_test_setup_teardown(what_a_locked_tape_leans_on_is_locked_too, begin, teardown),
     };

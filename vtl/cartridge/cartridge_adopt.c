@@ -100,6 +100,7 @@ int cartridge_adopt(struct cartridge *c, const struct head *h, struct tape_index
     take_row(c, &row);
     tape_index_free(&c->live);
     c->live = *x;
+    c->locking.until = 0;
     leans_free(&c->live.leans); /* the state has them */
     tape_index_init(x);
     free(c->maps);
