@@ -324,6 +324,32 @@ static void a_rebuilt_library_knows_what_is_locked(void **state)
     config_free(other);
 }
 
+/* Whoever wrote it last locks it: to do so in its place would take it from them. */
+static void what_another_gateway_wrote_last_is_not_claimed_for_it(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "64M"), *other = config("two", "remote", "64M");
+    struct library *lib = new_library(c, "LCK001L8");
+    append(lib, SLOT, 1, 10);
+    lock_tape(lib, "LCK001L8", "governance", 30, false);
+    flush_remote(lib);
+    close_library(lib);
+    rebuild_library(other);
+    lib = open_library(other);
+    give_locks(lib);
+    struct seg_id before = view(lib, "LCK001L8").head;
+    assert_false(view(lib, "LCK001L8").object_lock_due);
+    locks_look(lib);
+    append(lib, SLOT, 11, 20); /* now it is this one's */
+    flush_remote(lib);
+    await_locked(lib, "LCK001L8");
+    assert_int_equal(before.epoch + 1, view(lib, "LCK001L8").head.epoch);
+    assert_true(all_locked(lib, "LCK001L8", "seg", false, view(lib, "LCK001L8").retention.until) > 1);
+    close_library(lib);
+    config_free(c);
+    config_free(other);
+}
+
 /* What was put without a lock, while it was off or the store could not, is locked once it can. */
 static void what_was_put_without_it_is_locked_later(void **state)
 {
@@ -548,6 +574,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_tape_of_many_segments_is_locked_to_the_last, begin, teardown),
         cmocka_unit_test_setup_teardown(whoever_starts_later_goes_on_with_it, begin, teardown),
         cmocka_unit_test_setup_teardown(a_rebuilt_library_knows_what_is_locked, begin, teardown),
+        cmocka_unit_test_setup_teardown(what_another_gateway_wrote_last_is_not_claimed_for_it, begin, teardown),
         cmocka_unit_test_setup_teardown(what_was_put_without_it_is_locked_later, begin, teardown),
         cmocka_unit_test_setup_teardown(a_store_that_refuses_holds_up_nothing_and_is_told, begin, teardown),
         cmocka_unit_test_setup_teardown(an_object_that_is_gone_holds_up_no_other, begin, teardown),

@@ -176,7 +176,7 @@ int cartridge_load(struct cartridge *c, struct errtext *err)
     else if (!c->loaded)
         c->due |= c->row.head.epoch ? DUE_LOOK : 0; /* before anything is claimed, as the state may be a copy's */
     c->loaded = c->loaded || !rc;
-    bool work = !rc && (c->n_pending || !cartridge_is_committed(c) || (c->due & DUE_GARBAGE) || object_lock_due(c));
+    bool work = !rc && (c->n_pending || !cartridge_is_committed(c) || (c->due & DUE_GARBAGE) || object_lock_is_work(c));
     lock_release(&c->lock);
     if (work)
         engine_poke(c->eng, c);
@@ -188,7 +188,7 @@ void cartridge_unload_if_clean(struct cartridge *c)
     lock_take(&c->lock);
     bool stored = c->open.state == OPEN_CLOSED && !c->n_pending && cartridge_is_committed(c);
     if (c->loaded && !c->users && !c->release && stored && !c->heads_taken && !c->doomed && !(c->due & DUE_GARBAGE) &&
-        !object_lock_due(c)) {
+        !object_lock_is_work(c)) {
         c->row.used_bytes = tape_index_plain_bytes(&c->live);
         c->row.accepted_bytes = 0;
         for (size_t i = 0; i < c->live.n_segs; i++)

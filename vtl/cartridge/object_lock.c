@@ -65,13 +65,19 @@ bool object_lock_due(const struct cartridge *c)
 {
     const struct obj_lock l = object_lock_wanted(c->eng, &c->row.retention);
     const struct retention r = as_retention(&l), *has = &c->row.object_lock;
+    bool others = c->owner == CARTRIDGE_FENCED || (c->owner == CARTRIDGE_UNCLAIMED && c->row.rebuilt);
     lock_assert_held(&c->lock);
-    return r.mode && (has->mode < r.mode || has->until < r.until);
+    return !others && r.mode && (has->mode < r.mode || has->until < r.until);
+}
+
+bool object_lock_is_work(const struct cartridge *c)
+{
+    return c->owner == CARTRIDGE_OWNED && object_lock_due(c);
 }
 
 bool object_lock_may_try(const struct cartridge *c)
 {
-    return object_lock_due(c) && clock_ms() >= c->lock_again;
+    return object_lock_is_work(c) && clock_ms() >= c->lock_again;
 }
 
 /* ---- some at a time ---- */

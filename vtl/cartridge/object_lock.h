@@ -20,8 +20,10 @@ struct obj_lock object_lock_wanted(struct engine *e, const struct retention *r);
 int object_lock_before_put(struct cartridge *c, struct obj_lock *out);
 /* The cartridge is about to lean on something that it may not have leaned on before. With the lock. 0, or the same. */
 int object_lock_before_lean(struct cartridge *c);
-/* Is there something to lock? With the lock. */
+/* Is there something to lock? Not of a cartridge that another gateway writes, or wrote last: that one does. With the lock. */
 bool object_lock_due(const struct cartridge *c);
+/* Is it this gateway's to do now? It claims nothing for that. With the lock. */
+bool object_lock_is_work(const struct cartridge *c);
 /* And did it not fail a moment ago? With the lock. */
 bool object_lock_may_try(const struct cartridge *c);
 /* Locks some more, and notes it when all are. What fails is told, tried again after a while, and holds up nothing else of

@@ -130,9 +130,9 @@ static enum job_kind last_head_job(const struct cartridge *c, bool all_stored)
         return JOB_GARBAGE;
     if (all_stored && (c->due & (DUE_GARBAGE | DUE_SWEEP)))
         return JOB_SWEEP;
-    if (all_stored && c->release)
-        return JOB_RELEASE;
-    return all_stored && object_lock_may_try(c) ? JOB_LOCK : JOB_NONE;
+    if (all_stored && object_lock_may_try(c)) /* before it is given up: later it may not */
+        return JOB_LOCK;
+    return all_stored && c->release ? JOB_RELEASE : JOB_NONE;
 }
 
 /* *idle: there is nothing more to do for it. A job on the heads takes them. */
@@ -143,7 +143,7 @@ static enum job_kind choose(struct cartridge *c, struct job *job, bool *idle)
     bool all_stored = !c->n_pending && cartridge_is_committed(c);
     bool clean_up = (c->due & DUE_GARBAGE) || ((c->due & DUE_SWEEP) && owned);
     bool look = c->due & DUE_LOOK, work = !all_stored || c->doomed || ((c->due & DUE_CLAIM) && !owned) || clean_up ||
-                                          c->release || object_lock_due(c);
+                                          c->release || object_lock_is_work(c);
     *idle = !look && (fenced || (!work && !c->users && c->open.state == OPEN_CLOSED));
     if (!c->loaded || (!look && (fenced || !work)) || c->backoff_until > clock_ms())
         return JOB_NONE;

@@ -90,18 +90,24 @@ json_t *tapes_lock(struct library *lib, const json_t *request, struct errtext *e
                      "object_lock_due", (int)v.object_lock_due);
 }
 
+/* One on the shelf may be a neighbour's by now, and is not claimed for this. */
 static void look_at(struct library *lib, const char *barcode)
 {
-    struct cartridge_view v;
+    struct cartridge_view v = {.object_lock_due = false};
     struct errtext err = {""};
+    bool failing;
     rwlock_read(&lib->tapes_lock);
     lock_take(&lib->lock);
-    struct cartridge *c = library_cartridge(lib, barcode);
+    struct cartridge *c = library_place(lib, barcode) ? library_cartridge(lib, barcode) : NULL;
     lock_release(&lib->lock);
     if (c)
         cartridge_view(c, &v);
-    if (c && v.object_lock_due && cartridge_load(c, &err)) /* which has it worked on */
+    if (v.object_lock_due && cartridge_load(c, &err)) {
         log_err("%s", err.text);
+    } else if (v.object_lock_due) {
+        (void)cartridge_want_claim(c, &failing);
+        cartridge_poke(c);
+    }
     rwlock_release(&lib->tapes_lock);
 }
 
