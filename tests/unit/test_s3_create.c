@@ -175,7 +175,12 @@ static void a_bucket_that_keeps_and_locks_is_told(void **state)
 {
     (void)state;
     struct obj_facts f;
-    struct rig g = start(SCRIPT(VERSIONED("<Status>Enabled</Status>"), {PROBE, .status = 200, .etag = 1},
+    struct rig g = start(SCRIPT(VERSIONED("<Status>Enabled</Status>"),
+                                {.expect = "GET /bkt?object-lock= HTTP",
+                                 .status = 200,
+                                 .body = "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled>"
+                                         "</ObjectLockConfiguration>"},
+                                {PROBE, .status = 200, .etag = 1},
                                 {.expect = "HEAD /bkt/pre/create-probe-",
                                  .status = 200,
                                  .headers = "x-amz-object-lock-mode: GOVERNANCE\r\nContent-Length: 99\r\n"},

@@ -64,11 +64,11 @@ static int list(struct rig *g)
 static void of_one_key_the_newest_comes_first(void **state)
 {
     (void)state;
-    struct rig g = start(SCRIPT(
-        {FIRST,
-         .body = LIST(ENTRY("DeleteMarker", "pre/t/a", "a3", "true", "00:00:03.500Z") ENTRY(
-             "Version", "pre/t/a", "a1", "false", "00:00:01Z") ENTRY("Version", "pre/t/b", "b1", "true", "00:00:09Z")
-                          ENTRY("Version", "pre/t/a", "a2", "false", "00:00:02Z"))}));
+    struct rig g =
+        start(SCRIPT({FIRST, .body = LIST(ENTRY("DeleteMarker", "pre/t/a", "a3", "true", "00:00:03.500Z")
+                                              ENTRY("Version", "pre/t/a", "a1", "false", "00:00:01Z")
+                                                  ENTRY("Version", "pre/t/b", "b1", "true", "00:00:09Z")
+                                                      ENTRY("Version", "pre/t/a", "a2", "false", "00:00:02Z"))}));
     assert_int_equal(list(&g), 0);
     assert_string_equal(g.told, "t/a=a3-*@3500 t/a=a2@2000 t/a=a1@1000 t/b=b1*@9000 ");
     stop(&g);
@@ -80,8 +80,9 @@ static void pages_are_followed_in_the_middle_of_a_key(void **state)
     struct rig g = start(SCRIPT(
         {FIRST, .body = LIST("<IsTruncated>true</IsTruncated><NextKeyMarker>pre/t/a</NextKeyMarker>"
                              "<NextVersionIdMarker>a2</NextVersionIdMarker>" ENTRY("Version", "pre/t/a", "a2", "true",
-                                                                                  "00:00:02Z"))},
-        {.expect = "GET /bkt?key-marker=pre%2Ft%2Fa&max-keys=1000&prefix=pre%2Ft%2F&version-id-marker=a2&versions= HTTP",
+                                                                                   "00:00:02Z"))},
+        {.expect =
+             "GET /bkt?key-marker=pre%2Ft%2Fa&max-keys=1000&prefix=pre%2Ft%2F&version-id-marker=a2&versions= HTTP",
          .status = 200,
          .body = LIST("<IsTruncated>false</IsTruncated>" ENTRY("Version", "pre/t/a", "a1", "false", "00:00:01Z"))}));
     assert_int_equal(list(&g), 0);
@@ -129,7 +130,8 @@ static void a_version_is_dropped_by_its_id(void **state)
     const struct obj_call once = {.max_tries = 1};
     assert_int_equal(g.s->ops->drop_version(g.s, "t/a", "a/3", &once, &g.err), 0);
     assert_int_equal(g.s->ops->drop_version(g.s, "t/a", "x", &once, &g.err), 0); /* gone already */
-    assert_int_equal(g.s->ops->drop_version(g.s, "t/a", "", &once, &g.err), -ENOTSUP); /* that would delete the object */
+    assert_int_equal(g.s->ops->drop_version(g.s, "t/a", "", &once, &g.err),
+                     -ENOTSUP); /* that would delete the object */
     stop(&g);
 }
 
