@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "vtl/cartridge/cartridge_private.h"
 #include "vtl/cartridge/commit.h"
+#include "vtl/drive/drive_private.h"
 #include "vtl/library/library_private.h"
 #include "vtl/state/db_private.h"
 
@@ -1006,6 +1007,61 @@ static void a_tape_made_to_share_nothing_copies_from_none_and_none_from_it(void 
     config_free(c);
 }
 
+static void write_with(struct library *lib, uint64_t id, const struct tape_crypt *crypt)
+{
+    chunked_fill(id, block);
+    assert_int_equal(
+        library_drive_ops()->write(library_drive(lib, 0), block, chunked_length(id), true, crypt, &never), TAPE_OK);
+}
+
+static void expect_with(struct library *lib, uint64_t id, const struct tape_crypt *crypt)
+{
+    uint32_t len = sizeof(back);
+    assert_int_equal(library_drive_ops()->read(library_drive(lib, 0), back, &len, crypt, &never), TAPE_OK);
+    chunked_fill(id, block);
+    assert_int_equal(len, chunked_length(id));
+    assert_memory_equal(back, block, len);
+}
+
+/* Nobody tells a drive that the host has changed the key: nor that nothing is encrypted any more. */
+static void with_another_key_nothing_is_copied_though_nothing_waits_when_it_comes(void **state)
+{
+    (void)state;
+    uint8_t keys[2][TAPE_KEY_SIZE] = {{1}, {2}};
+    const struct tape_crypt first = {.key = keys[0], .encrypt = true, .decrypt = true},
+                            second = {.key = keys[1], .encrypt = true, .decrypt = true}, none = {.key = NULL};
+    const struct tape_crypt *const then[] = {&second, &none};
+    struct vtl_config *c = config_more("one", "remote", "16M", "[dedup]\ntapes = *\n");
+    struct library *lib = new_library(c, OLD);
+    json_decref(call(lib, json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", NEW, "capacity", 0)));
+    move(lib, SLOT, DRIVE);
+    for (uint64_t i = 1; i <= CHUNKED; i++)
+        write_with(lib, i << 56, &first);
+    move(lib, DRIVE, SLOT);
+    flush_remote(lib);
+    for (uint64_t k = 0; k < 2; k++) {
+        const struct drive *d = library_drive(lib, 0);
+        move(lib, SLOT + 1, DRIVE);
+        write_with(lib, (200 + k) << 56, &first);
+        write_with(lib, (210 + k) << 56, &first);
+        for (uint64_t until = clock_ms() + 20000; behind_bytes(d->behind) && clock_ms() < until;)
+            progress_wait(&lib->eng.progress, progress_now(&lib->eng.progress), 20);
+        assert_int_equal(behind_bytes(d->behind), 0);
+        for (uint64_t i = 1; i <= CHUNKED; i++)
+            write_with(lib, i << 56, then[k]);
+        assert_int_equal(library_drive_ops()->rewind(library_drive(lib, 0), &never), TAPE_OK);
+        expect_with(lib, (200 + k) << 56, &first);
+        expect_with(lib, (210 + k) << 56, &first);
+        for (uint64_t i = 1; i <= CHUNKED; i++)
+            expect_with(lib, i << 56, then[k]);
+        move(lib, DRIVE, SLOT + 1);
+        flush_remote(lib);
+        expect_sharing(lib, NEW, true, NULL);
+    }
+    close_library(lib);
+    config_free(c);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -1039,6 +1095,7 @@ int main(void)
         T(a_segment_that_a_crash_left_says_what_it_leans_on),
         T(nobody_leans_on_a_tape_that_is_being_removed),
         T(a_tape_made_to_share_nothing_copies_from_none_and_none_from_it),
+        T(with_another_key_nothing_is_copied_though_nothing_waits_when_it_comes),
     };
     return cmocka_run_group_tests_name("lending", tests, NULL, NULL);
 }
