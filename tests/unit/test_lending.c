@@ -457,6 +457,64 @@ static void who_leans_no_more_is_not_listed_in_the_next_head(void **state)
 }
 
 /* A rebuild takes it from the heads, and so do gc and sweep there. */
+/* The store, which does something when it is asked for the heads of the second tape. */
+static struct objstore_ops asked_ops;
+static const struct objstore_ops *usual_ops;
+static struct library *asked_library;
+static struct seg_source asked_source;
+static atomic_bool asked;
+static atomic_int asked_leans;
+
+static int list_asked(struct objstore *store, const char *prefix, const char *after, bool dirs, obj_list_fn fn,
+                      void *arg, const struct obj_call *call_, struct errtext *err)
+{
+    if (!strcmp(prefix, "tapes/" NEW "/head/") && !atomic_exchange(&asked, true))
+        atomic_store(&asked_leans, lean(asked_library, &asked_source));
+    return usual_ops->list(store, prefix, after, dirs, fn, arg, call_, err);
+}
+
+static void who_comes_to_lean_while_the_store_is_asked_stays_listed(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct head h;
+    asked_source = source(lib, 0);
+    asked_library = lib;
+    atomic_store(&asked, true);
+    move(lib, SLOT + 1, DRIVE);
+    assert_int_equal(write_id(library_drive(lib, 0), 500), TAPE_OK);
+    assert_int_equal(lend(lib), 0);
+    assert_int_equal(write_id(library_drive(lib, 0), 501), TAPE_OK);
+    move(lib, SLOT, DRIVE + 1);
+    void *d = library_drive(lib, 1);
+    assert_int_equal(library_drive_ops()->locate_object(d, 0, BLOCKS - 5, &never), TAPE_OK);
+    usual_ops = lib->eng.store->ops;
+    asked_ops = *usual_ops;
+    asked_ops.list = list_asked;
+    lib->eng.store->ops = &asked_ops;
+    atomic_store(&asked, false);
+    assert_int_equal(write_id(d, 700), TAPE_OK); /* what it cuts off is garbage */
+    for (unsigned i = 0; i < 2; i++) {           /* the second one's head knows what the first one found */
+        assert_int_equal(library_drive_ops()->write_filemarks(d, 1, false, &never), TAPE_OK);
+        for (uint64_t until = clock_ms() + 20000; !atomic_load(&asked) && clock_ms() < until;)
+            progress_wait(&lib->eng.progress, progress_now(&lib->eng.progress), 20);
+        assert_true(atomic_load(&asked));
+        assert_int_equal(atomic_load(&asked_leans), 0);
+        (void)gc_of(lib, OLD);
+    }
+    lib->eng.store->ops = usual_ops;
+    read_head(lib, OLD, &h);
+    assert_int_equal(h.n_leaners, 1);
+    assert_string_equal(h.leaners[0].barcode, NEW);
+    head_free(&h);
+    move(lib, DRIVE + 1, SLOT);
+    unload(lib);
+    assert_true(is_there(&asked_source));
+    close_library(lib);
+    config_free(c);
+}
+
 static void a_rebuilt_state_knows_what_leans(void **state)
 {
     (void)state;
@@ -1080,6 +1138,7 @@ int main(void)
         T(a_tape_leans_on_what_it_had_before_it_was_written_over),
         T(a_tape_that_leans_on_itself_is_removed_without_a_trace),
         T(who_leans_no_more_is_not_listed_in_the_next_head),
+        T(who_comes_to_lean_while_the_store_is_asked_stays_listed),
         T(a_rebuilt_state_knows_what_leans),
         T(verify_s_result_names_each_tape_that_a_bad_object_hurts),
         T(tape_show_says_who_leans_on_whom),

@@ -561,10 +561,13 @@ int db_leaner_here(struct db *db, const struct head_leaner *l, const char *barco
     return db_leave(db, rc);
 }
 
-/* Not only marked: a head that is made without it now may be committed after it was listed anew. */
+/* Not only marked: a head that is made without it now may be committed after it was listed anew. Nor if it has come to lean
+ * since it was asked for. */
 static int leaner_drop(struct db *db, int64_t source, const struct head_leaner *l)
 {
-    DB_STMT st = db_prepare(db, "DELETE FROM leaner WHERE cartridge=? AND barcode=? AND id=?");
+    DB_STMT st = db_prepare(db, "DELETE FROM leaner WHERE cartridge=?1 AND barcode=?2 AND id=?3 AND NOT EXISTS"
+                                " (SELECT 1 FROM cartridge a, cartridge b, lean l WHERE a.rowid=?1 AND b.barcode=?2 AND"
+                                " b.id=?3 AND b.fenced=0 AND l.cartridge=b.rowid AND l.s_barcode=a.barcode)");
     if (st) {
         sqlite3_bind_int64(st, 1, source);
         bind_whose(st, 2, l->barcode, l->cartridge);
