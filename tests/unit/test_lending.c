@@ -1065,6 +1065,41 @@ static void a_tape_made_to_share_nothing_copies_from_none_and_none_from_it(void 
     config_free(c);
 }
 
+static void rebuild_on_shelf(const struct vtl_config *c)
+{
+    const struct rebuild_options o = {.shelf = true};
+    struct errtext err = {""};
+    json_t *r = NULL;
+    if (library_rebuild(c, &o, &r, &err))
+        fail_msg("%s", err.text);
+    json_decref(r);
+}
+
+/* A neighbour's state knows the cartridges of both libraries. */
+static void a_neighbour_s_tape_is_not_claimed_to_copy_from_it(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config_more("one", "local", "16M", "[dedup]\ntapes = *\n"),
+                      *two = config_more("two", "local", "16M", "[dedup]\ntapes = *\n");
+    struct library *lib = new_library(c, OLD);
+    write_chunked(lib, SLOT);
+    rebuild_on_shelf(two);
+    struct library *neighbour = open_library(two);
+    json_decref(call(neighbour, json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", NEW, "capacity", 0)));
+    pthread_join(neighbour->chunks_thread, NULL); /* what is stored already is known */
+    neighbour->chunks_run = false;
+    write_chunked(neighbour, SLOT);
+    move(lib, SLOT, DRIVE);
+    assert_int_equal(library_drive_ops()->locate_object(library_drive(lib, 0), 0, CHUNKED, &never), TAPE_OK);
+    assert_int_equal(write_id(library_drive(lib, 0), 1), TAPE_OK);
+    move(lib, DRIVE, SLOT);
+    flush_remote(lib);
+    close_library(neighbour);
+    close_library(lib);
+    config_free(two);
+    config_free(c);
+}
+
 static void write_with(struct library *lib, uint64_t id, const struct tape_crypt *crypt)
 {
     chunked_fill(id, block);
@@ -1154,6 +1189,7 @@ int main(void)
         T(a_segment_that_a_crash_left_says_what_it_leans_on),
         T(nobody_leans_on_a_tape_that_is_being_removed),
         T(a_tape_made_to_share_nothing_copies_from_none_and_none_from_it),
+        T(a_neighbour_s_tape_is_not_claimed_to_copy_from_it),
         T(with_another_key_nothing_is_copied_though_nothing_waits_when_it_comes),
     };
     return cmocka_run_group_tests_name("lending", tests, NULL, NULL);
