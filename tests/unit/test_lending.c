@@ -1065,6 +1065,41 @@ static void a_tape_made_to_share_nothing_copies_from_none_and_none_from_it(void 
     config_free(c);
 }
 
+/* Its own heads knew who leans on it; the others' say so, too. */
+static void a_deep_rebuild_lists_who_leans(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M"), *two = config("two", "remote", "16M");
+    const struct rebuild_options o = {.deep = true};
+    struct library *lib = two_tapes(c);
+    struct errtext err = {""};
+    struct head h;
+    char path[300];
+    json_t *r = NULL;
+    struct seg_source s = make_lean(lib, 1);
+    unload(lib);
+    read_head(lib, NEW, &h);
+    struct seg_id leaner = h.id;
+    head_free(&h);
+    close_library(lib);
+    (void)snprintf(path, sizeof(path), "%s/store/tapes/%s/head", dir, OLD);
+    remove_tree(path);
+    if (library_rebuild(two, &o, &r, &err))
+        fail_msg("%s", err.text);
+    json_decref(r);
+    lib = open_library(two);
+    flush_remote(lib);
+    read_head(lib, OLD, &h);
+    assert_int_equal(h.n_leaners, 1);
+    assert_string_equal(h.leaners[0].barcode, NEW);
+    assert_int_equal(seg_id_compare(&h.leaners[0].head, &leaner), 0);
+    head_free(&h);
+    assert_true(is_there(&s));
+    close_library(lib);
+    config_free(two);
+    config_free(c);
+}
+
 static void rebuild_on_shelf(const struct vtl_config *c)
 {
     const struct rebuild_options o = {.shelf = true};
@@ -1103,8 +1138,8 @@ static void a_neighbour_s_tape_is_not_claimed_to_copy_from_it(void **state)
 static void write_with(struct library *lib, uint64_t id, const struct tape_crypt *crypt)
 {
     chunked_fill(id, block);
-    assert_int_equal(
-        library_drive_ops()->write(library_drive(lib, 0), block, chunked_length(id), true, crypt, &never), TAPE_OK);
+    assert_int_equal(library_drive_ops()->write(library_drive(lib, 0), block, chunked_length(id), true, crypt, &never),
+                     TAPE_OK);
 }
 
 static void expect_with(struct library *lib, uint64_t id, const struct tape_crypt *crypt)
@@ -1189,6 +1224,7 @@ int main(void)
         T(a_segment_that_a_crash_left_says_what_it_leans_on),
         T(nobody_leans_on_a_tape_that_is_being_removed),
         T(a_tape_made_to_share_nothing_copies_from_none_and_none_from_it),
+        T(a_deep_rebuild_lists_who_leans),
         T(a_neighbour_s_tape_is_not_claimed_to_copy_from_it),
         T(with_another_key_nothing_is_copied_though_nothing_waits_when_it_comes),
     };
