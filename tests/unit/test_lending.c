@@ -1135,6 +1135,60 @@ static void a_neighbour_s_tape_is_not_claimed_to_copy_from_it(void **state)
     config_free(c);
 }
 
+static bool wants_release(struct cartridge *c)
+{
+    lock_take(&c->lock);
+    bool wants = c->release;
+    lock_release(&c->lock);
+    return wants;
+}
+
+static bool is_loaded(struct cartridge *c)
+{
+    lock_take(&c->lock);
+    bool loaded = c->loaded;
+    lock_release(&c->lock);
+    return loaded;
+}
+
+static void await_end_of(struct library *lib, bool (*is)(struct cartridge *c), struct cartridge *c)
+{
+    for (uint64_t until = clock_ms() + 20000; is(c) && clock_ms() < until;)
+        progress_wait(&lib->eng.progress, progress_now(&lib->eng.progress), 100);
+    assert_false(is(c));
+}
+
+static void expect_released(struct library *lib, const struct seg_source *s)
+{
+    struct head h;
+    read_head(lib, OLD, &h);
+    assert_true(h.released);
+    assert_int_equal(h.n_leaners, 1);
+    head_free(&h);
+    assert_true(is_there(s));
+}
+
+/* What stays for others is garbage of whoever takes it over, too. */
+static void a_tape_of_which_others_need_something_is_given_up(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = make_lean(lib, 1);
+    unload(lib);
+    write_blocks(lib, SLOT, 1000, 2);
+    cartridge_want_release(library_cartridge(lib, OLD), true);
+    await_end_of(lib, wants_release, tape(lib, OLD));
+    expect_released(lib, &s);
+    close_library(lib);
+    lib = open_library(c);
+    cartridge_poke(tape(lib, OLD)); /* whoever looks at it does not take it back */
+    await_end_of(lib, is_loaded, library_cartridge(lib, OLD));
+    expect_released(lib, &s);
+    close_library(lib);
+    config_free(c);
+}
+
 static void write_with(struct library *lib, uint64_t id, const struct tape_crypt *crypt)
 {
     chunked_fill(id, block);
@@ -1224,6 +1278,7 @@ int main(void)
         T(a_segment_that_a_crash_left_says_what_it_leans_on),
         T(nobody_leans_on_a_tape_that_is_being_removed),
         T(a_tape_made_to_share_nothing_copies_from_none_and_none_from_it),
+        T(a_tape_of_which_others_need_something_is_given_up),
         T(a_deep_rebuild_lists_who_leans),
         T(a_neighbour_s_tape_is_not_claimed_to_copy_from_it),
         T(with_another_key_nothing_is_copied_though_nothing_waits_when_it_comes),
