@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "vtl/drive/behind.h"
@@ -70,6 +71,23 @@ static int put(void *arg, const struct seg_packed *b)
     r->object[r->n] = b->r.object;
     r->made[r->n++] = b->make != NULL;
     return 0;
+}
+
+/* The same, but the last one that it is asked for takes it long to say there is none. */
+static _Atomic int asked; /* 1: it is to take long, 2: it does, 3: it did */
+static struct behind *_Atomic asked_queue;
+
+static struct behind_block *planned_slowly(void *arg, bool drain)
+{
+    struct behind_block *b = planned(arg, drain);
+    if (b || !drain || atomic_load(&asked) != 1)
+        return b;
+    atomic_store(&asked, 2);
+    while (behind_bytes(asked_queue)) /* others write what there is */
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL); /* and whoever waits for that wakes up */
+    atomic_store(&asked, 3);
+    return NULL;
 }
 
 static const struct behind_ops ops = {.pack = pack, .put = put, .plan = plan, .planned = planned};
@@ -216,6 +234,43 @@ static void planning_can_be_off(void **state)
     behind_free(q);
 }
 
+static atomic_bool first_packed;
+/* The first block keeps its thread busy, so that the other one plans those behind it. */
+static int pack_first_late(void *arg, struct seg_packer *p, const struct behind_block *b, const struct seg_key *key,
+                           struct seg_packed *out)
+{
+    if (!b->object)
+        atomic_store(&first_packed, true);
+    while (!b->object && atomic_load(&asked) < 2)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    return pack(arg, p, b, key, out);
+}
+
+/* Whoever drained it uses the planner, or frees it. */
+static void the_planner_is_at_rest_once_the_queue_is_drained(void **state)
+{
+    (void)state;
+    static struct rig r;
+    static const struct behind_ops slow = {
+        .pack = pack_first_late, .put = put, .plan = plan, .planned = planned_slowly};
+    if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+        skip(); /* one thread does all */
+    r = (struct rig){.hold = 4, .refuses = UINT64_MAX, .stale = UINT64_MAX};
+    struct behind *q = behind_new(1 << 20, &total, &slow, &r);
+    assert_non_null(q);
+    atomic_store(&asked_queue, q);
+    atomic_store(&asked, 1);
+    behind_set_planning(q, true);
+    for (uint64_t i = 0; i < 5; i++)
+        assert_int_equal(push(q, i, NULL), BEHIND_TAKEN);
+    while (!atomic_load(&first_packed))
+        behind_wait_room(q, 1 << 20);
+    drain(q, 0);
+    assert_int_equal(atomic_load(&asked), 3);
+    check(&r, 5);
+    behind_free(q);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +281,7 @@ int main(void)
         cmocka_unit_test(what_copies_from_something_gone_is_written_as_it_is),
         cmocka_unit_test(blocks_with_and_without_a_key_are_not_planned_together),
         cmocka_unit_test(planning_can_be_off),
+        cmocka_unit_test(the_planner_is_at_rest_once_the_queue_is_drained),
     };
     return cmocka_run_group_tests_name("behind_plan", tests, NULL, NULL);
 }

@@ -192,6 +192,26 @@ static void no_lean_by_who_is_dropped(void **state)
     must(t, lean_on(t, &s));
 }
 
+/* It was asked before whether it leans, and may have come to since. */
+static void who_leans_is_not_dropped(void **state)
+{
+    struct two *t = *state;
+    struct seg_source s = source(t, 0), other = source(t, 1);
+    bool listed = false;
+    list(t, 5);
+    must(t, lean_on(t, &s));
+    must(t, db_leaner_drop(t->db, t->a.rowid, &t->leaner));
+    must(t, db_lend(t->db, t->a.rowid, &t->leaner, t->leaner.head.number, &listed));
+    assert_true(listed);
+    must(t, lean_on(t, &other));
+    /* Once another gateway has taken it over, its heads tell and not these rows. */
+    t->b.fenced = DB_FENCED_READER;
+    must(t, db_cartridge_update(t->db, &t->b));
+    must(t, db_leaner_drop(t->db, t->a.rowid, &t->leaner));
+    must(t, db_lend(t->db, t->a.rowid, &t->leaner, t->leaner.head.number, &listed));
+    assert_false(listed);
+}
+
 static void only_what_the_head_names_is_a_source(void **state)
 {
     struct two *t = *state;
@@ -449,6 +469,7 @@ int main(void)
         T(no_lean_by_what_another_run_was_listed_for),
         T(no_lean_behind_a_head_at_rest_before_it_is_listed_anew),
         T(no_lean_by_who_is_dropped),
+        T(who_leans_is_not_dropped),
         T(only_what_the_head_names_is_a_source),
         T(only_the_segment_that_is_meant_is_a_source),
         T(no_lean_of_or_on_who_is_fenced),

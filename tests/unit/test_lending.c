@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "vtl/cartridge/cartridge_private.h"
 #include "vtl/cartridge/commit.h"
+#include "vtl/drive/drive_private.h"
 #include "vtl/library/library_private.h"
 #include "vtl/state/db_private.h"
 
@@ -456,6 +457,64 @@ static void who_leans_no_more_is_not_listed_in_the_next_head(void **state)
 }
 
 /* A rebuild takes it from the heads, and so do gc and sweep there. */
+/* The store, which does something when it is asked for the heads of the second tape. */
+static struct objstore_ops asked_ops;
+static const struct objstore_ops *usual_ops;
+static struct library *asked_library;
+static struct seg_source asked_source;
+static atomic_bool asked;
+static atomic_int asked_leans;
+
+static int list_asked(struct objstore *store, const char *prefix, const char *after, bool dirs, obj_list_fn fn,
+                      void *arg, const struct obj_call *call_, struct errtext *err)
+{
+    if (!strcmp(prefix, "tapes/" NEW "/head/") && !atomic_exchange(&asked, true))
+        atomic_store(&asked_leans, lean(asked_library, &asked_source));
+    return usual_ops->list(store, prefix, after, dirs, fn, arg, call_, err);
+}
+
+static void who_comes_to_lean_while_the_store_is_asked_stays_listed(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct head h;
+    asked_source = source(lib, 0);
+    asked_library = lib;
+    atomic_store(&asked, true);
+    move(lib, SLOT + 1, DRIVE);
+    assert_int_equal(write_id(library_drive(lib, 0), 500), TAPE_OK);
+    assert_int_equal(lend(lib), 0);
+    assert_int_equal(write_id(library_drive(lib, 0), 501), TAPE_OK);
+    move(lib, SLOT, DRIVE + 1);
+    void *d = library_drive(lib, 1);
+    assert_int_equal(library_drive_ops()->locate_object(d, 0, BLOCKS - 5, &never), TAPE_OK);
+    usual_ops = lib->eng.store->ops;
+    asked_ops = *usual_ops;
+    asked_ops.list = list_asked;
+    lib->eng.store->ops = &asked_ops;
+    atomic_store(&asked, false);
+    assert_int_equal(write_id(d, 700), TAPE_OK); /* what it cuts off is garbage */
+    for (unsigned i = 0; i < 2; i++) {           /* the second one's head knows what the first one found */
+        assert_int_equal(library_drive_ops()->write_filemarks(d, 1, false, &never), TAPE_OK);
+        for (uint64_t until = clock_ms() + 20000; !atomic_load(&asked) && clock_ms() < until;)
+            progress_wait(&lib->eng.progress, progress_now(&lib->eng.progress), 20);
+        assert_true(atomic_load(&asked));
+        assert_int_equal(atomic_load(&asked_leans), 0);
+        (void)gc_of(lib, OLD);
+    }
+    lib->eng.store->ops = usual_ops;
+    read_head(lib, OLD, &h);
+    assert_int_equal(h.n_leaners, 1);
+    assert_string_equal(h.leaners[0].barcode, NEW);
+    head_free(&h);
+    move(lib, DRIVE + 1, SLOT);
+    unload(lib);
+    assert_true(is_there(&asked_source));
+    close_library(lib);
+    config_free(c);
+}
+
 static void a_rebuilt_state_knows_what_leans(void **state)
 {
     (void)state;
@@ -1006,6 +1065,185 @@ static void a_tape_made_to_share_nothing_copies_from_none_and_none_from_it(void 
     config_free(c);
 }
 
+/* Its own heads knew who leans on it; the others' say so, too. */
+static void a_deep_rebuild_lists_who_leans(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M"), *two = config("two", "remote", "16M");
+    const struct rebuild_options o = {.deep = true};
+    struct library *lib = two_tapes(c);
+    struct errtext err = {""};
+    struct head h;
+    char path[300];
+    json_t *r = NULL;
+    struct seg_source s = make_lean(lib, 1);
+    unload(lib);
+    read_head(lib, NEW, &h);
+    struct seg_id leaner = h.id;
+    head_free(&h);
+    close_library(lib);
+    (void)snprintf(path, sizeof(path), "%s/store/tapes/%s/head", dir, OLD);
+    remove_tree(path);
+    if (library_rebuild(two, &o, &r, &err))
+        fail_msg("%s", err.text);
+    json_decref(r);
+    lib = open_library(two);
+    flush_remote(lib);
+    read_head(lib, OLD, &h);
+    assert_int_equal(h.n_leaners, 1);
+    assert_string_equal(h.leaners[0].barcode, NEW);
+    assert_int_equal(seg_id_compare(&h.leaners[0].head, &leaner), 0);
+    head_free(&h);
+    assert_true(is_there(&s));
+    close_library(lib);
+    config_free(two);
+    config_free(c);
+}
+
+static void rebuild_on_shelf(const struct vtl_config *c)
+{
+    const struct rebuild_options o = {.shelf = true};
+    struct errtext err = {""};
+    json_t *r = NULL;
+    if (library_rebuild(c, &o, &r, &err))
+        fail_msg("%s", err.text);
+    json_decref(r);
+}
+
+/* A neighbour's state knows the cartridges of both libraries. */
+static void a_neighbour_s_tape_is_not_claimed_to_copy_from_it(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config_more("one", "local", "16M", "[dedup]\ntapes = *\n"),
+                      *two = config_more("two", "local", "16M", "[dedup]\ntapes = *\n");
+    struct library *lib = new_library(c, OLD);
+    write_chunked(lib, SLOT);
+    rebuild_on_shelf(two);
+    struct library *neighbour = open_library(two);
+    json_decref(call(neighbour, json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", NEW, "capacity", 0)));
+    pthread_join(neighbour->chunks_thread, NULL); /* what is stored already is known */
+    neighbour->chunks_run = false;
+    write_chunked(neighbour, SLOT);
+    move(lib, SLOT, DRIVE);
+    assert_int_equal(library_drive_ops()->locate_object(library_drive(lib, 0), 0, CHUNKED, &never), TAPE_OK);
+    assert_int_equal(write_id(library_drive(lib, 0), 1), TAPE_OK);
+    move(lib, DRIVE, SLOT);
+    flush_remote(lib);
+    close_library(neighbour);
+    close_library(lib);
+    config_free(two);
+    config_free(c);
+}
+
+static bool wants_release(struct cartridge *c)
+{
+    lock_take(&c->lock);
+    bool wants = c->release;
+    lock_release(&c->lock);
+    return wants;
+}
+
+static bool is_loaded(struct cartridge *c)
+{
+    lock_take(&c->lock);
+    bool loaded = c->loaded;
+    lock_release(&c->lock);
+    return loaded;
+}
+
+static void await_end_of(struct library *lib, bool (*is)(struct cartridge *c), struct cartridge *c)
+{
+    for (uint64_t until = clock_ms() + 20000; is(c) && clock_ms() < until;)
+        progress_wait(&lib->eng.progress, progress_now(&lib->eng.progress), 100);
+    assert_false(is(c));
+}
+
+static void expect_released(struct library *lib, const struct seg_source *s)
+{
+    struct head h;
+    read_head(lib, OLD, &h);
+    assert_true(h.released);
+    assert_int_equal(h.n_leaners, 1);
+    head_free(&h);
+    assert_true(is_there(s));
+}
+
+/* What stays for others is garbage of whoever takes it over, too. */
+static void a_tape_of_which_others_need_something_is_given_up(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = make_lean(lib, 1);
+    unload(lib);
+    write_blocks(lib, SLOT, 1000, 2);
+    cartridge_want_release(library_cartridge(lib, OLD), true);
+    await_end_of(lib, wants_release, tape(lib, OLD));
+    expect_released(lib, &s);
+    close_library(lib);
+    lib = open_library(c);
+    cartridge_poke(tape(lib, OLD)); /* whoever looks at it does not take it back */
+    await_end_of(lib, is_loaded, library_cartridge(lib, OLD));
+    expect_released(lib, &s);
+    close_library(lib);
+    config_free(c);
+}
+
+static void write_with(struct library *lib, uint64_t id, const struct tape_crypt *crypt)
+{
+    chunked_fill(id, block);
+    assert_int_equal(library_drive_ops()->write(library_drive(lib, 0), block, chunked_length(id), true, crypt, &never),
+                     TAPE_OK);
+}
+
+static void expect_with(struct library *lib, uint64_t id, const struct tape_crypt *crypt)
+{
+    uint32_t len = sizeof(back);
+    assert_int_equal(library_drive_ops()->read(library_drive(lib, 0), back, &len, crypt, &never), TAPE_OK);
+    chunked_fill(id, block);
+    assert_int_equal(len, chunked_length(id));
+    assert_memory_equal(back, block, len);
+}
+
+/* Nobody tells a drive that the host has changed the key: nor that nothing is encrypted any more. */
+static void with_another_key_nothing_is_copied_though_nothing_waits_when_it_comes(void **state)
+{
+    (void)state;
+    uint8_t keys[2][TAPE_KEY_SIZE] = {{1}, {2}};
+    const struct tape_crypt first = {.key = keys[0], .encrypt = true, .decrypt = true},
+                            second = {.key = keys[1], .encrypt = true, .decrypt = true}, none = {.key = NULL};
+    const struct tape_crypt *const then[] = {&second, &none};
+    struct vtl_config *c = config_more("one", "remote", "16M", "[dedup]\ntapes = *\n");
+    struct library *lib = new_library(c, OLD);
+    json_decref(call(lib, json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", NEW, "capacity", 0)));
+    move(lib, SLOT, DRIVE);
+    for (uint64_t i = 1; i <= CHUNKED; i++)
+        write_with(lib, i << 56, &first);
+    move(lib, DRIVE, SLOT);
+    flush_remote(lib);
+    for (uint64_t k = 0; k < 2; k++) {
+        const struct drive *d = library_drive(lib, 0);
+        move(lib, SLOT + 1, DRIVE);
+        write_with(lib, (200 + k) << 56, &first);
+        write_with(lib, (210 + k) << 56, &first);
+        for (uint64_t until = clock_ms() + 20000; behind_bytes(d->behind) && clock_ms() < until;)
+            progress_wait(&lib->eng.progress, progress_now(&lib->eng.progress), 20);
+        assert_int_equal(behind_bytes(d->behind), 0);
+        for (uint64_t i = 1; i <= CHUNKED; i++)
+            write_with(lib, i << 56, then[k]);
+        assert_int_equal(library_drive_ops()->rewind(library_drive(lib, 0), &never), TAPE_OK);
+        expect_with(lib, (200 + k) << 56, &first);
+        expect_with(lib, (210 + k) << 56, &first);
+        for (uint64_t i = 1; i <= CHUNKED; i++)
+            expect_with(lib, i << 56, then[k]);
+        move(lib, DRIVE, SLOT + 1);
+        flush_remote(lib);
+        expect_sharing(lib, NEW, true, NULL);
+    }
+    close_library(lib);
+    config_free(c);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -1024,6 +1262,7 @@ int main(void)
         T(a_tape_leans_on_what_it_had_before_it_was_written_over),
         T(a_tape_that_leans_on_itself_is_removed_without_a_trace),
         T(who_leans_no_more_is_not_listed_in_the_next_head),
+        T(who_comes_to_lean_while_the_store_is_asked_stays_listed),
         T(a_rebuilt_state_knows_what_leans),
         T(verify_s_result_names_each_tape_that_a_bad_object_hurts),
         T(tape_show_says_who_leans_on_whom),
@@ -1039,6 +1278,10 @@ int main(void)
         T(a_segment_that_a_crash_left_says_what_it_leans_on),
         T(nobody_leans_on_a_tape_that_is_being_removed),
         T(a_tape_made_to_share_nothing_copies_from_none_and_none_from_it),
+        T(a_tape_of_which_others_need_something_is_given_up),
+        T(a_deep_rebuild_lists_who_leans),
+        T(a_neighbour_s_tape_is_not_claimed_to_copy_from_it),
+        T(with_another_key_nothing_is_copied_though_nothing_waits_when_it_comes),
     };
     return cmocka_run_group_tests_name("lending", tests, NULL, NULL);
 }

@@ -563,6 +563,59 @@ static void keys_know_only_their_own(void **state)
     assert_int_equal(m->copied, bytes_of(chunk, 100));
 }
 
+static uint64_t began_at; /* object */
+static void push_empty(void *arg, const uint8_t *data, uint32_t len)
+{
+    struct model *m = arg;
+    if ((m->object - began_at) % 8 == 0)
+        take(m, true);
+    push(arg, data, len);
+}
+
+static void push_empty_telling(void *arg, const uint8_t *data, uint32_t len)
+{
+    struct model *m = arg;
+    if ((m->object - began_at) % 8 == 0)
+        take(m, true);
+    if (!planner_held(m->p))
+        assert_int_equal(planner_key(m->p, m->key), 0);
+    push(arg, data, len);
+}
+
+/* Whoever does not know whether the key is another one tells it before each block. */
+static void the_same_key_again_forgets_nothing(void **state)
+{
+    struct model *m = *state;
+    uint8_t key[2][TAPE_KEY_SIZE] = {{1}, {2}};
+    const uint8_t *const turns[] = {NULL, key[0], key[1], NULL, key[0]};
+    struct chunk_hash *h = chunk_hash_new();
+    for (size_t i = 0; i < 5; i++) {
+        assert_int_equal(chunk_hash_key(h, turns[i]), 0);
+        for (size_t k = 0; k < 5; k++)
+            assert_int_equal(chunk_hash_has(h, turns[k]), turns[i] == turns[k]);
+    }
+    chunk_hash_free(h);
+    uint64_t chunk[100], copied[2];
+    in_order(chunk, 100, 1);
+    assert_int_equal(planner_key(m->p, key[0]), 0);
+    write_set(m, 65536, chunk, 100);
+    for (int tells = 0; tells < 2; tells++) {
+        struct pbs_tape t = {.block_size = 65536, .block = tells ? push_empty_telling : push_empty, .arg = m};
+        m->key = key[0];
+        count_from_here(m);
+        began_at = m->object;
+        pbs_tape_begin(&t, content);
+        write_chunks(m, &t, chunk, 100);
+        pbs_tape_end(&t);
+        free(t.buf);
+        take(m, true);
+        planner_reset(m->p);
+        copied[tells] = m->copied;
+    }
+    assert_true(copied[0] > bytes_of(chunk, 100) / 10);
+    assert_true(copied[1] >= copied[0]);
+}
+
 static void the_digest_in_the_stream_is_not_believed(void **state)
 {
     struct model *m = *state;
@@ -762,6 +815,7 @@ int main(void)
         TEST(a_chunk_without_an_end_is_literal_and_not_listed),
         TEST(the_window_is_a_bound),
         TEST(keys_know_only_their_own),
+        TEST(the_same_key_again_forgets_nothing),
         TEST(the_digest_in_the_stream_is_not_believed),
         cmocka_unit_test(ids_are_those_of_the_standards),
         TEST(pieces_are_the_block_whatever_is_written),

@@ -512,6 +512,59 @@ static void a_chunk_in_many_blocks_is_one_entry(void **state)
     close(fd);
 }
 
+/* Its end could not be written, as the disk was full, and it grew on: what is copied from by then is listed, too. */
+static void what_comes_to_be_a_source_behind_the_list_is_in_another_one(void **state)
+{
+    (void)state;
+    struct seg_packer *packer = seg_packer_new();
+    struct seg_writer *w = NULL;
+    struct seg_header h = some_header(0, 0);
+    struct made m;
+    h.version = SEG_VERSION_PIECES;
+    int fd = new_file();
+    make_block(&m, RANDOM);
+    assert_int_equal(seg_writer_create(fd, &h, &w), 0);
+    for (size_t i = 0; i < 2; i++) {
+        const struct seg_block b = {
+            .object = i, .data = m.block, .len = LEN, .crc_plain = crc32c(0, m.block, LEN), .make = &m.make};
+        struct seg_packed packed;
+        assert_int_equal(seg_pack(packer, h.cartridge, &b, NULL, &packed), 0);
+        assert_int_equal(seg_writer_packed(w, &packed), 0);
+        assert_int_equal(seg_writer_sources(w, m.sources, i + 1), 0);
+        assert_int_equal(seg_writer_sources(w, m.sources, i + 1), 0);
+    }
+    assert_int_equal(seg_writer_seal(w), 0);
+    seg_writer_free(w);
+    seg_packer_free(packer);
+    size_t all = 0, n = 0;
+    uint64_t need = 0, offset = 0;
+    uint32_t size = 0, len = 0;
+    struct seg_index *x = NULL;
+    uint8_t *p = read_file(fd, &all);
+    assert_int_equal(seg_index_decode(p, all, all, &x, &need, NULL), 0);
+    for (size_t i = 0; seg_index_list(x, SEG_SOURCES, i, &offset, &size); i++) {
+        const void *list = NULL;
+        struct seg_source s;
+        bool good = false;
+        assert_int_equal(seg_index_open_list(x, SEG_SOURCES, i, p + offset, size, &list, &len, NULL), 0);
+        for (size_t k = 0; seg_sources_next(list, len, k, &s, &good); k++, n++) {
+            assert_true(n < 2 && good);
+            assert_true(seg_source_same(&s, &m.sources[1 - n])); /* the last list is the first */
+        }
+    }
+    assert_int_equal(n, 2);
+    for (uint64_t object = 0; object < 2; object++) {
+        struct seg_record r;
+        assert_int_equal(seg_index_find(x, object, &offset, &size), 0);
+        assert_int_equal(seg_record_decode(p + offset, size, &r, NULL), 0);
+        assert_int_equal(r.object, object);
+        assert_int_equal(r.type, SEG_BLOCK);
+    }
+    seg_index_free(x);
+    free(p);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -526,6 +579,7 @@ int main(void)
         cmocka_unit_test(its_records_alone_make_the_same_index),
         cmocka_unit_test(a_torn_segment_is_taken_up),
         cmocka_unit_test(a_list_that_is_not_what_was_written_is_cut_off),
+        cmocka_unit_test(what_comes_to_be_a_source_behind_the_list_is_in_another_one),
     };
     return cmocka_run_group_tests_name("segment_pieces", tests, NULL, NULL);
 }

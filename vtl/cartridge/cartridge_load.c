@@ -43,7 +43,7 @@ void cartridge_free_doomed(struct cartridge *c)
         free(c->doomed[i]);
     free(c->doomed);
     c->doomed = NULL;
-    c->doomed_next = 0;
+    c->doomed_next = c->doomed_kept = 0;
     kept_free(c->kept);
     c->kept = NULL;
 }

@@ -124,6 +124,8 @@ struct cartridge {
     size_t cut_low;         /* fewest segments that live was cut to since the commit's snapshot */
     char **doomed; /* garbage known at the last commit's snapshot: no head names it; NULL-terminated, or NULL */
     size_t doomed_next;
+    size_t doomed_kept;                /* of those before it, how many stay */
+    size_t garbage_kept;               /* when all garbage was gone through last: how much stayed, and is still there */
     struct kept *kept;                 /* what of it stays, as others lean on it; NULL: not asked yet */
     char kept_why[CARTRIDGE_WHY_SIZE]; /* who may lean on all of it, at the last look; "": nobody */
     bool leaning;                      /* in this run it was listed as a leaner */

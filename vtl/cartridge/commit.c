@@ -166,6 +166,17 @@ int commit_collect(struct cartridge *c)
     return rc;
 }
 
+/* What is garbage this gateway deletes first: later it may not. What others need of it stays in any case, and is garbage of
+ * whoever takes the cartridge over. */
+static bool is_tidy(const struct cartridge *c)
+{
+    size_t n = 0;
+    lock_assert_held(&c->lock);
+    while (c->doomed && c->doomed[n])
+        n++;
+    return n == c->garbage_kept;
+}
+
 static int take_snapshot(struct cartridge *c, struct snapshot *s)
 {
     cartridge_refresh_counters(c);
@@ -196,8 +207,7 @@ static int take_snapshot(struct cartridge *c, struct snapshot *s)
     if (rc)
         return rc;
     commit_fill_identity(c, &s->head);
-    /* What is garbage this gateway deletes first: later it may not. */
-    s->head.released = c->release && s->whole && !c->doomed;
+    s->head.released = c->release && s->whole && is_tidy(c);
     const struct seg_ref *last = s->segs ? &c->live.segs[s->segs - 1] : NULL;
     s->head.end_object = last ? last->first_object + last->objects : 0;
     s->head.end_file = last ? last->first_file + last->filemarks : 0;
@@ -207,6 +217,20 @@ static int take_snapshot(struct cartridge *c, struct snapshot *s)
     s->head.n_maps = s->n_maps;
     c->cut_low = s->segs;
     return commit_fill_rest(c, s->whole, &s->head);
+}
+
+/* Given up: the garbage that stays is no more this gateway's, which would claim the cartridge to delete it one day. */
+static void forget_garbage(struct cartridge *c)
+{
+    size_t n = 0;
+    lock_assert_held(&c->lock);
+    while (c->doomed && c->doomed[n])
+        n++;
+    if (n && db_garbage_done(c->eng->db, c->row.rowid, (const char *const *)c->doomed, n))
+        log_event(EVENT_STATE_FAILED, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
+    cartridge_free_doomed(c);
+    c->garbage_kept = 0;
+    c->due &= ~(unsigned)DUE_GARBAGE;
 }
 
 /* The head is the highest: the state follows. */
@@ -243,6 +267,7 @@ static int record(struct cartridge *c, struct snapshot *s)
             c->release = false;
             c->due &= ~(unsigned)DUE_CLAIM; /* of a drive that has it no more */
             c->owner = CARTRIDGE_UNCLAIMED; /* to write again, it is claimed as any */
+            forget_garbage(c);
         }
         c->committed_at = clock_ms();
         c->changed_since = s->taken_at;
@@ -368,11 +393,15 @@ int commit_garbage(struct cartridge *c, const struct obj_call *call, struct errt
     if (!rc)
         drop_chunks(c, keys, del);
     lock_take(&c->lock);
-    if (!rc)
+    if (!rc) {
         c->doomed_next += n;
+        c->doomed_kept += n - del;
+    }
     bool more = c->doomed && c->doomed[c->doomed_next];
-    if (!rc && !more)
+    if (!rc && !more) {
+        c->garbage_kept = c->doomed_kept;
         cartridge_free_doomed(c);
+    }
     lock_release(&c->lock);
     return rc ? rc : more;
 }

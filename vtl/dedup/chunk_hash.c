@@ -3,11 +3,11 @@
 #include "vtl/dedup/chunk_hash.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 
@@ -17,7 +17,7 @@ struct chunk_hash {
     EVP_MD *sha256;
     EVP_MD_CTX *plain; /* reused: making one for each chunk costs more than a small chunk's hash */
     EVP_MAC_CTX *keyed;
-    uint8_t *derived; /* SEG_CHUNK_ID bytes, in locked memory */
+    uint8_t *derived; /* SEG_CHUNK_ID bytes, and as many to derive another key into; in locked memory */
     bool has_key, failed;
 };
 
@@ -43,7 +43,7 @@ struct chunk_hash *chunk_hash_new(void)
         return NULL;
     h->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
     h->plain = EVP_MD_CTX_new();
-    h->derived = secret_new(SEG_CHUNK_ID);
+    h->derived = secret_new(2 * SEG_CHUNK_ID);
     if (h->sha256 && h->plain && h->derived)
         return h;
     chunk_hash_free(h);
@@ -57,7 +57,7 @@ void chunk_hash_free(struct chunk_hash *h)
     EVP_MD_free(h->sha256);
     EVP_MD_CTX_free(h->plain);
     EVP_MAC_CTX_free(h->keyed);
-    secret_free(h->derived, SEG_CHUNK_ID);
+    secret_free(h->derived, 2 * SEG_CHUNK_ID);
     free(h);
 }
 
@@ -91,6 +91,16 @@ int chunk_hash_key(struct chunk_hash *h, const uint8_t *key)
             !h->keyed || !derive(key, h->derived) || EVP_MAC_init(h->keyed, h->derived, SEG_CHUNK_ID, NULL) != 1;
     }
     return h->failed ? -EIO : 0;
+}
+
+bool chunk_hash_has(struct chunk_hash *h, const uint8_t *key)
+{
+    uint8_t *other = h->derived + SEG_CHUNK_ID;
+    if (!key || !h->has_key || h->failed)
+        return !key && !h->has_key;
+    bool same = derive(key, other) && !CRYPTO_memcmp(other, h->derived, SEG_CHUNK_ID);
+    explicit_bzero(other, SEG_CHUNK_ID);
+    return same;
 }
 
 int chunk_hash_begin(struct chunk_hash *h)

@@ -4,6 +4,7 @@
 #ifndef S3VTL_CHUNK_HASH_H
 #define S3VTL_CHUNK_HASH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,8 @@ void chunk_hash_free(struct chunk_hash *h);
  * -EIO: OpenSSL cannot, and no chunk gets an id until it is called again.
  */
 int chunk_hash_key(struct chunk_hash *h, const uint8_t *key);
+/* Is it the one of the last chunk_hash_key? */
+bool chunk_hash_has(struct chunk_hash *h, const uint8_t *key);
 /* A chunk: begin, its bytes, end. 0 or -EIO. */
 int chunk_hash_begin(struct chunk_hash *h);
 int chunk_hash_bytes(struct chunk_hash *h, const void *p, size_t n);

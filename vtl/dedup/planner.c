@@ -76,6 +76,8 @@ void planner_free(struct planner *p)
 int planner_key(struct planner *p, const uint8_t *key)
 {
     INVARIANT(!p->head);
+    if (chunk_hash_has(p->hash, key))
+        return 0;
     forget_stream(p);
     return chunk_hash_key(p->hash, key);
 }

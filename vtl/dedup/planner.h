@@ -58,7 +58,8 @@ struct planner *planner_new(const struct planner_config *config, const struct pl
 void planner_free(struct planner *p); /* blocks in it are the caller's, as ever */
 
 /* The drive's key from now on, of TAPE_KEY_SIZE bytes, or NULL: none. No copy of it is kept. Only when no block is in it.
- * 0, or -EIO: nothing is copied nor listed under this key. */
+ * With another one than before, what is pushed next does not follow what was. 0, or -EIO: nothing is copied nor listed under
+ * this key. */
 int planner_key(struct planner *p, const uint8_t *key);
 
 /* The next block. data stays as it is until the block is popped. handle is the caller's. 0, or -ENOMEM: it is not taken,

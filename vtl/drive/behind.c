@@ -112,6 +112,7 @@ static void plan(struct behind *q, bool quiet)
     }
     q->planning = false;
     cond_broadcast(&q->work);
+    cond_broadcast(&q->less);
 }
 
 /* The next block to pack; it stays in the list until it is written. NULL: time to end. */
@@ -383,7 +384,7 @@ void behind_drain(struct behind *q, struct behind_loss *loss)
     lock_take(&q->lock);
     q->draining++;
     cond_broadcast(&q->work);
-    while (q->head)
+    while (q->head || q->planning) /* its last block may be written while its thread still asks the planner for more */
         wait_less(q);
     q->draining--;
     *loss = q->loss;

@@ -68,7 +68,7 @@ enum behind_push behind_push(struct behind *q, void *data, uint32_t len, uint64_
                              const struct tape_crypt *crypt);
 /* Waits for room for len bytes, but not long: the caller pushes again. */
 void behind_wait_room(struct behind *q, uint32_t len);
-/* Waits until the queue is empty; *loss reports, once, what could not be written. */
+/* Waits until the queue is empty, and nobody plans; *loss reports, once, what could not be written. */
 void behind_drain(struct behind *q, struct behind_loss *loss);
 
 /* While it is false blocks are not planned. Only when nothing is queued. */

@@ -28,12 +28,11 @@ static bool may_use(void *arg, const struct seg_source *s)
 
 /* ---- what the queue asks ---- */
 
-/* Since the queue was empty there is one key, or none. */
+/* What waits is of one key, or of none; behind it, while the drive streams on, the next block may be of another. */
 static void set_key(struct drive *d, const struct seg_key *key)
 {
-    if (!d->planner_keyed)
+    if (!planner_held(d->planner))
         (void)planner_key(d->planner, key ? key->key : NULL);
-    d->planner_keyed = true;
 }
 
 bool drive_plan(void *arg, struct behind_block *b, const struct seg_key *key)
@@ -123,6 +122,5 @@ bool drive_dedup_begin(struct drive *d)
     d->planner_mount = d->medium_changes;
     if (d->planner)
         planner_reset(d->planner);
-    d->planner_keyed = false;
     return d->planner != NULL;
 }

@@ -33,7 +33,6 @@ struct drive {
     uint64_t unsynced_blocks, unsynced_bytes;
     struct seg_packer *packer;  /* made when it is first used, as is behind */
     struct planner *planner;    /* likewise; used by the queue's threads, and by others while it is empty */
-    bool planner_keyed;         /* likewise: it knows the key of what is queued */
     uint64_t planner_mount;     /* likewise: its medium_changes: what it knows of sources is for one cartridge only */
     uint64_t ask_again_at;      /* ticks; the queue's threads' */
     bool streaming;             /* the last operation was a WRITE: the next block may be queued */

@@ -107,11 +107,12 @@ struct seg_writer {
     struct seg_runs runs;
     uint64_t end; /* where the next record goes; the object's size once sealed */
     bool sealed;
-    uint32_t crc;                   /* then: of the footer */
-    bool broken;                    /* a failed append could not be cut off: nothing may be appended any more */
-    struct seg_packer *packer;      /* created once the writer has to pack by itself */
-    struct chunk_list *chunks;      /* in the literal areas of its blocks; NULL: none so far */
-    bool chunks_done, sources_done; /* these lists are records of it */
+    uint32_t crc;              /* then: of the footer */
+    bool broken;               /* a failed append could not be cut off: nothing may be appended any more */
+    struct seg_packer *packer; /* created once the writer has to pack by itself */
+    struct chunk_list *chunks; /* in the literal areas of its blocks; NULL: none so far */
+    bool chunks_done;          /* this list is a record of it */
+    size_t sources_done;       /* so many sources are in records of it */
 };
 struct seg_writer *seg_writer_new(int fd, const struct seg_header *h);
 int seg_write_at(int fd, const void *buf, size_t len, uint64_t offset); /* all of it, or a negative errno */

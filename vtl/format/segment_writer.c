@@ -231,12 +231,14 @@ int seg_writer_sources(struct seg_writer *w, const struct seg_source *sources, s
 {
     size_t len = 0;
     uint8_t *list = NULL;
-    if (!n || w->sources_done)
+    if (n <= w->sources_done)
         return 0;
-    int rc = seg_sources_encode(sources, n, &list, &len);
+    const size_t more = n - w->sources_done; /* should the seal fail, it may grow on, and copy from others */
+    int rc = seg_sources_encode(sources + w->sources_done, more, &list, &len);
     if (!rc)
-        rc = append_list(w, SEG_SOURCES, list, len, (uint32_t)n);
-    w->sources_done = !rc; /* and not again, should the seal fail */
+        rc = append_list(w, SEG_SOURCES, list, len, (uint32_t)more);
+    if (!rc)
+        w->sources_done = n;
     free(list);
     return rc;
 }

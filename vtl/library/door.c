@@ -166,10 +166,10 @@ static void give_up(struct library *lib, const json_t *exported)
     {
         struct cartridge *c = library_cartridge(lib, json_string_value(json_object_get(e, "barcode")));
         struct errtext why = {""};
-        int rc = cartridge_load(c, &why);
-        if (!rc && lib->eng.workers)
+        if (lib->eng.workers) /* first, so that no worker unloads it again before it is done */
             cartridge_want_release(c, true);
-        else if (!rc)
+        int rc = cartridge_load(c, &why);
+        if (!rc && !lib->eng.workers)
             rc = commit_release(c, &impatient, &why);
         if (rc)
             log_warn("%s", why.text);

@@ -39,6 +39,14 @@ static bool is_whole(struct cartridge *source)
     return !b.usage.lost_objects;
 }
 
+/* To list who leans on it, it is claimed: which must not take it from a neighbour, whose cartridges this state may know, too. So
+ * it is one in an element of this library; or of those on a shelf that nobody shares one that this gateway wrote. */
+static bool may_be_claimed(const struct library *lib, struct cartridge *source, bool has_place)
+{
+    struct seg_id head;
+    return has_place || (!atomic_load(&lib->shared) && cartridge_is_ours(source, &head));
+}
+
 /* -EAGAIN: not yet. Any other error: no. */
 static int try_once(struct library *lib, struct cartridge *c, const struct seg_source *s)
 {
@@ -48,12 +56,13 @@ static int try_once(struct library *lib, struct cartridge *c, const struct seg_s
         return -EAGAIN;
     lock_take(&lib->lock);
     struct cartridge *source = library_cartridge(lib, s->barcode);
+    bool has_place = library_place(lib, s->barcode) != NULL;
     lock_release(&lib->lock);
     int rc = -ESTALE;
     if (source == c && (cartridge_holds(c, &s->id) || db_is_source(lib->eng.db, s)))
         source = NULL; /* of itself, only what it had before it was written over */
-    if (source && !memcmp(cartridge_id(source), s->cartridge, sizeof(s->cartridge)) && is_whole(source) &&
-        !has_enough(lib, s))
+    if (source && !memcmp(cartridge_id(source), s->cartridge, sizeof(s->cartridge)) &&
+        may_be_claimed(lib, source, has_place) && is_whole(source) && !has_enough(lib, s))
         rc = cartridge_lend(source, c, &err);
     rwlock_release(&lib->tapes_lock);
     return rc;

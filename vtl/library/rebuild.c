@@ -452,6 +452,8 @@ static int rebuild_from(const struct vtl_config *cfg, struct objstore *store, co
     int rc = make_state(cfg, s->id, true, &r.lib, err);
     if (!rc) {
         rc = rebuild_all(&r, s->inventory, s->barcodes);
+        if (!rc && o->deep && (rc = db_leaners_complete(r.lib->eng.db, r.lib->eng.writer)))
+            errtext_set(err, rc, "%s/state.db: %s", cfg->library.state_dir, db_error(r.lib->eng.db));
         if (!rc)
             rc = go_on_as(r.lib, s->inventory, err);
         if (!rc && o->shelf && !o->dry_run) /* its neighbours are to know of it */

@@ -210,7 +210,11 @@ int db_lend_no_more(struct db *db, int64_t source);
  * (epoch 0: none, or no such cartridge), and *leans whether it leans on segments below that barcode's keys. The rows of all
  * that it leans on are checked. */
 int db_leaner_here(struct db *db, const struct head_leaner *l, const char *barcode, struct seg_id *tried, bool *leans);
-/* The next head is not to list it; from now on, until one lists it anew, it adds no lean. */
+/* Who leans, as the leans of this state say, on cartridges of which that run put the last head, is listed by their next one: a
+ * head that is made where all others are lost knows nobody. */
+int db_leaners_complete(struct db *db, uint32_t writer);
+/* The next head is not to list it; from now on, until one lists it anew, it adds no lean. One that leans, as a cartridge of this
+ * state which no other gateway owns, stays listed. */
 int db_leaner_drop(struct db *db, int64_t source, const struct head_leaner *l);
 
 /* ---- what was written, and what trouble there was: for the report ---- */

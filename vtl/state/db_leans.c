@@ -511,6 +511,37 @@ static int leaner_put(struct db *db, int64_t source, const struct head_leaner *l
     return db_step(db, st);
 }
 
+/* Pairs of cartridges of this state: b leans on a, of which that run put the last head, and a does not list it. */
+#define UNLISTED                                                                                                       \
+    " FROM lean l, cartridge a, cartridge b WHERE b.rowid=l.cartridge AND a.barcode=l.s_barcode AND "                  \
+    "a.id=l.s_cartridge"                                                                                               \
+    " AND a.rowid<>b.rowid AND a.head_writer=? AND NOT EXISTS (SELECT 1 FROM leaner x WHERE x.cartridge=a.rowid AND"   \
+    " x.barcode=b.barcode AND x.id=b.id)"
+
+static int run_of(struct db *db, const char *sql, uint32_t writer)
+{
+    DB_STMT st = db_prepare(db, sql);
+    if (st)
+        sqlite3_bind_int64(st, 1, writer);
+    return db_step(db, st);
+}
+
+/* Each is listed as of its head, as if it had come to lean just then: what it may be copying is kept, too. */
+int db_leaners_complete(struct db *db, uint32_t writer)
+{
+    int rc = db_begin(db);
+    if (rc)
+        return rc;
+    rc = run_of(db, "UPDATE cartridge SET dirty=1 WHERE rowid IN (SELECT a.rowid" UNLISTED ")", writer);
+    if (!rc)
+        rc =
+            run_of(db,
+                   "INSERT INTO leaner(cartridge, barcode, id, epoch, writer, n, named_epoch, named_writer, named_n)"
+                   " SELECT DISTINCT a.rowid, b.barcode, b.id, b.head_epoch, b.head_writer, b.head_n, 0, 0, 0" UNLISTED,
+                   writer);
+    return db_end(db, rc);
+}
+
 struct finding {
     const struct head_leaner *wanted;
     uint64_t least;
@@ -591,10 +622,13 @@ int db_leaner_here(struct db *db, const struct head_leaner *l, const char *barco
     return db_leave(db, rc);
 }
 
-/* Not only marked: a head that is made without it now may be committed after it was listed anew. */
+/* Not only marked: a head that is made without it now may be committed after it was listed anew. Nor if it has come to lean
+ * since it was asked for. */
 static int leaner_drop(struct db *db, int64_t source, const struct head_leaner *l)
 {
-    DB_STMT st = db_prepare(db, "DELETE FROM leaner WHERE cartridge=? AND barcode=? AND id=?");
+    DB_STMT st = db_prepare(db, "DELETE FROM leaner WHERE cartridge=?1 AND barcode=?2 AND id=?3 AND NOT EXISTS"
+                                " (SELECT 1 FROM cartridge a, cartridge b, lean l WHERE a.rowid=?1 AND b.barcode=?2 AND"
+                                " b.id=?3 AND b.fenced=0 AND l.cartridge=b.rowid AND l.s_barcode=a.barcode)");
     if (st) {
         sqlite3_bind_int64(st, 1, source);
         bind_whose(st, 2, l->barcode, l->cartridge);
