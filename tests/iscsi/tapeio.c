@@ -27,6 +27,7 @@ static const char usage[] =
     "  'weof N' 'weofi N'      N filemarks, with and without waiting (IMMED)\n"
     "  sync rewind eod eject erase format\n"
     "  'fsf N' 'bsf N' 'seek FILE'\n"
+    "  'key LETTER'            blocks are encrypted from now on, by a key of 32 such letters; '-': they are not\n"
     "  position                prints file and object\n"
     "  alerts                  prints the drive's TapeAlert flags\n"
     "  'elements'              prints each full element and its barcode\n";
@@ -414,6 +415,24 @@ static void cmd_format(char **a)
     six("FORMAT MEDIUM", 0x04, 0, 0);
 }
 
+/* Set Data Encryption as Proxmox Backup Server sends it: for all nexuses, encrypt and mixed. */
+static void cmd_key(char **a)
+{
+    const bool on = a[1][0] != '-';
+    uint8_t list[52] = {0, 0x10, 0, 0, 2 << 5, 0, 0, 0, 1};
+    const uint8_t len = on ? 52 : 20;
+    list[3] = (uint8_t)(len - 4);
+    if (on) {
+        list[6] = 2;
+        list[7] = 3;
+        list[19] = 32;
+        memset(list + 20, a[1][0], 32);
+    }
+    const uint8_t cdb[12] = {0xB5, 0x20, 0, 0x10, 0, 0, 0, 0, 0, len};
+    struct sense s;
+    must("SECURITY PROTOCOL OUT", command(lun, "SECURITY PROTOCOL OUT", cdb, 12, OUT, list, len, NULL, &s), &s);
+}
+
 static void cmd_position(char **a)
 {
     (void)a;
@@ -449,6 +468,7 @@ static const struct {
     {"weofi", 1, cmd_weofi}, {"sync", 0, cmd_sync},     {"fsf", 1, cmd_fsf},           {"bsf", 1, cmd_bsf},
     {"eod", 0, cmd_eod},     {"seek", 1, cmd_seek},     {"rewind", 0, cmd_rewind},     {"eject", 0, cmd_eject},
     {"erase", 0, cmd_erase}, {"format", 0, cmd_format}, {"position", 0, cmd_position}, {"alerts", 0, cmd_alerts},
+    {"key", 1, cmd_key},
 };
 
 static void run(char *line)
