@@ -54,7 +54,8 @@ static void take_renewed(struct web_listener *l, struct renewal *r)
     int rc = web_tls_read(cfg, &tls, &err);
     uint64_t holds = rc ? 0 : web_tls_until(&tls);
     if (!rc && (rc = web_listen(l, &tls)) != 0)
-        errtext_set(&err, rc, "[web] tls_certificate = %s: the TLS library refuses it", cfg->web.tls_certificate);
+        errtext_set(&err, rc, "[web] tls_certificate = %s: %s", cfg->web.tls_certificate,
+                    rc == -EIO ? "the TLS library refuses it" : strerror(-rc));
     if (rc)
         log_event(EVENT_CERTIFICATE_REFUSED, "web: the certificate stays the one of before: %s", err.text);
     else
