@@ -86,6 +86,12 @@ static const struct event_described table[EVENT_COUNT] = {
                            "a cartridge was not read back from the store within `[verify] every`",
                            "longer hours, a higher rate or budget; `s3vtl verify --older`"},
     [EVENT_VERIFY_OVER] = {"verify-over", LOG_LEVEL_NOTICE, "all were", ""},
+    [EVENT_CERTIFICATE_TAKEN] = {"certificate-taken", LOG_LEVEL_NOTICE,
+                                 "of `s3vtl web`: a renewed certificate is shown to new connections", ""},
+    [EVENT_CERTIFICATE_REFUSED] = {"certificate-refused", LOG_LEVEL_ERROR,
+                                   "of `s3vtl web`: the renewed certificate or key cannot be used; the one of before "
+                                   "stays",
+                                   "the line says why; docs/web.md"},
     [EVENT_ESCROW_OVER] = {"escrow-over", LOG_LEVEL_NOTICE, "there is one that is good enough again", ""},
 };
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 # guest.sh: shell functions in the guest, for each command of tests/systemd/life.
-portal=127.0.0.1:3260 target=iqn.2026-11.s3vtl:office tape=/dev/nst0
+portal=127.0.0.1:3260 web=s3vtl-web.service target=iqn.2026-11.s3vtl:office tape=/dev/nst0
 
 of() { systemctl show -P "$1" "${2:-s3vtl.service}"; } # PROPERTY [UNIT]
 is() { # PROPERTY VALUE [UNIT]
@@ -32,3 +32,16 @@ set_key() { sed -i "s|^$1 = .*|$1 = $2|" /etc/s3vtl/s3vtl.conf; }
 reads() { # N FILE
     mt -f $tape rewind && mt -f $tape fsf "$1" && dd if=$tape bs=64k of=/tmp/back 2>/tmp/dd && cmp /tmp/back "$2"
 }
+
+# The console, as docs/web.md sets it up.
+certificate() { # a new one
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 825 -subj /CN=guest -addext subjectAltName=DNS:guest -keyout /tmp/web.key -out /tmp/web.pem &&
+        install -m 600 -o s3vtl-web /tmp/web.key /etc/s3vtl/web.key && install -m 644 /tmp/web.pem /etc/s3vtl/web.pem
+}
+asks() { # PATH [TOKEN]: its answer, header included
+    printf 'GET %s HTTP/1.1\r\nHost: guest\r\nAuthorization: Bearer %s\r\nConnection: close\r\n\r\n' "$1" "${2:-}" | openssl s_client -quiet -connect 10.0.2.15:8098 2>/dev/null
+}
+shows() { # who connects now sees the certificate of /tmp/web.pem
+    openssl s_client -connect 10.0.2.15:8098 </dev/null 2>/dev/null | openssl x509 -noout -fingerprint | diff - <(openssl x509 -in /tmp/web.pem -noout -fingerprint)
+}
+console_answers() { asks / | grep "<title>s3vtl" && asks /api/status "$(cat /etc/s3vtl/web-token)" | grep -o '"barcode":"PKG001L8"'; }

@@ -99,6 +99,25 @@ def keyboard(page):
     page.get_by_role("button", name="WEB003L8").click()
 
 
+def rules(page):
+    """Shown as they are in force, figures included; a reload is told."""
+    def shown(name, *texts):
+        for text in texts:
+            page.locator(f"#rules dt:text-is('{name}') + dd", has_text=text).wait_for(timeout=40000)
+    shown("Retention", "KEEP*: each write locks it for 90 days (governance)", "YEAR*: each write locks it for 3650 days (compliance)",
+          re.compile(r"1 cartridge locked now; the lock ends on \d{4}-\d\d-\d\d"))
+    shown("Quotas", re.compile(r"all cartridges: .* of 22.0 TB"), re.compile(r"WEB\*: .* of 16.5 TB"))
+    shown("Blank cartridges", re.compile(r"WEB001L8 to WEB040L8: \d+ there, 2 wanted"))
+    shown("Upload", "16M 00:00-24:00, 8M; now 16.8 MB/s")
+    shown("Download", "unlimited")
+    shown("Verification", "not by itself")
+    with open(os.environ["CONFIG"], "a") as f:
+        f.write("[verify]\nevery = 30d\nwindow = 20M 01:00-06:00, sat-sun\nbudget = 200GB\n[store]\ndownload_limit = 50MB 00:00-24:00\n")
+    s3vtl("reload")
+    shown("Verification", "each cartridge every 30 days, 20M 01:00-06:00, sat-sun; at most 200 GB a day")
+    shown("Download", "50MB 00:00-24:00; now 50.0 MB/s")
+
+
 def run(browser):
     page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
     asked, complaints = [], []
@@ -131,6 +150,7 @@ def run(browser):
     page.locator("#tapes tr", has_text="WEB003L8").get_by_text("write-protected").wait_for(timeout=5000)
     s3vtl("tape", "lock", "WEB004L8", "governance", "30d")
     page.locator("#tapes tr", has_text="WEB004L8").get_by_text(re.compile(r"governance lock until \d{4}-")).wait_for(timeout=5000)
+    rules(page)
 
     keyboard(page)
     accessible(page, "by day")

@@ -48,7 +48,8 @@ static const struct subcommand table[] = {
      cmd_reload},
     {NULL, "web", "",
      "show the library in a browser, at [web] listen: a process of its own in the foreground, which asks the one that "
-     "serves over its control socket and has no other rights",
+     "serves over its control socket and has no other rights. A renewed certificate is taken within seconds, by SIGHUP "
+     "at once",
      cmd_web},
     {NULL, "setup", "[--answers FILE]",
      "on a new host: ask for the store and its keys, write the configuration, try everything, make the library and ten "

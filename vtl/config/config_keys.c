@@ -897,7 +897,8 @@ const struct config_key config_keys[] = {
     KEY(web, listen, "", "unset: off",
         "address:port, such as `127.0.0.1:8098`, where `s3vtl web` has the console (docs/web.md). Elsewhere than on "
         "loopback with `tls_certificate` and `tls_key`"),
-    KEY(web, tls_certificate, "", "unset: no TLS", "PEM: the console's certificate, and those between it and its CA"),
+    KEY(web, tls_certificate, "", "unset: no TLS",
+        "PEM: the console's certificate, and those between it and its CA. Renewed, it is taken without a restart"),
     KEY(web, tls_key, "", "unset",
         "PEM without a passphrase: the key of `tls_certificate`, in a file with mode 0600 that belongs to the "
         "console's user; or `systemd:NAME`"),

@@ -352,6 +352,7 @@ static void free_library(struct library *lib)
         cartridge_free(lib->cartridges[i]);
     config_free(lib->taken);
     json_decref(lib->inventories_seen);
+    json_decref(lib->rules);
     free(lib->cartridges);
     free(lib->drives);
     free(lib->elements);
@@ -429,6 +430,7 @@ int library_open(const struct vtl_config *cfg, unsigned flags, struct library **
     store_health_init(&lib->health);
     blanks_init(lib);
     lock_init(&lib->lock, LOCK_LIBRARY);
+    rules_take(lib, cfg);
     lock_init(&lib->reload_lock, LOCK_RELOAD);
     lock_init(&lib->move_lock, LOCK_MOVE);
     rwlock_init(&lib->tapes_lock, LOCK_TAPES);

@@ -71,6 +71,7 @@ struct library {
 
     bool inventory_dirty;     /* guarded by lock */
     bool inventory_put;       /* likewise: one is being put */
+    json_t *rules;            /* likewise: rules.c */
     struct errtext warning;   /* likewise: what an admin must know of the whole library; "": nothing */
     atomic_bool hand_over;    /* asked for: the flush at the end of serve says so */
     uint64_t turn;            /* turn.h; set before anybody knows the library, or without serving */
@@ -238,6 +239,11 @@ int quota_watch_start(struct library *lib, struct errtext *err);
 void quota_watch_stop(struct library *lib);
 /* [{"cartridges","limit_bytes","used_bytes","left_bytes","near","full_on"}...]; NULL: there are none, or nobody has counted. */
 json_t *quotas_json(struct library *lib);
+/* rules.c: from now on these hold. Not with lock held, as the next. */
+void rules_take(struct library *lib, const struct vtl_config *c);
+/* {"retention": [{"cartridges","mode","seconds"}], "upload_limit","download_limit","verify_window": as the configuration has
+ * them, "verify_budget": bytes a day, 0: any}. A new reference. */
+json_t *rules_json(struct library *lib);
 
 /* turn.c: an operation: {"op":"handover"} -> {"serve":PID}. */
 json_t *library_begin_handover(struct library *lib, const json_t *request, struct errtext *err);

@@ -143,6 +143,7 @@ static void take(struct library *lib, struct vtl_config *next, struct objstore *
     quota_take(&lib->eng.quota, next);
     retain_take(&lib->eng.retain, next);
     atomic_store(&lib->locks_seen, false);
+    rules_take(lib, next);
     spool_set_cache_size(lib->eng.spool, next->spool.cache_size);
     config_store(next, &oc);
     objstore_set_limits(lib->eng.store, &oc);

@@ -249,6 +249,7 @@ static json_t *op_status(struct library *lib, const json_t *request, struct errt
         if (every)
             json_object_set_new(j, "verify_every", integer(every));
         json_object_set_new(j, "locks", locks_json(lib));
+        json_object_set_new(j, "rules", rules_json(lib));
         json_t *quotas = quotas_json(lib);
         if (quotas)
             json_object_set_new(j, "quotas", quotas);

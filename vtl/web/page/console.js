@@ -11,6 +11,7 @@ const PLOT_SECONDS = 300, PLOT_HEIGHT = 130;
 const MOST_EVENTS = 100;
 const KEEP = "s3vtl-token"; // of this tab only
 const KEYS = { elements: "address", cartridges: "barcode" };
+const RULES = ["rules", "locks", "quotas", "blanks", "store", "verify_every"]; // members of the status that rules are shown from
 const $ = (id) => document.getElementById(id);
 let status = {};
 let token = sessionStorage.getItem(KEEP) || "";
@@ -42,7 +43,7 @@ function later(...parts) {
     if (!dirty.size) requestAnimationFrame(draw);
     for (const p of parts) dirty.add(p);
 }
-const ALL = ["state", "safe", "events", "drives", "plots", "picture", "tapes", "grid"];
+const ALL = ["state", "safe", "events", "drives", "plots", "rules", "picture", "tapes", "grid"];
 
 function draw() {
     const now = new Set(dirty);
@@ -53,6 +54,7 @@ function draw() {
     if (now.has("events")) drawEvents();
     if (now.has("drives")) drawDrives();
     if (now.has("plots")) drawPlots();
+    if (now.has("rules")) drawRules();
     if (now.has("picture")) drawPicture();
     if (now.has("tapes")) sift();
     if (now.has("tapes") || now.has("grid")) drawGrid();
@@ -130,6 +132,7 @@ function take({ rows = {}, ...whole }) {
     if (changed.has("cartridges")) later("tapes", "safe", "picture");
     if (changed.has("drives")) later("drives");
     if (changed.has("happenings")) later("events");
+    if (RULES.some((name) => changed.has(name))) later("rules");
     if (changed.size) later("state", "safe");
     measure();
 }
@@ -187,6 +190,12 @@ function verifyState() {
     return `${done.length} of ${written.length} written cartridges${oldest}${lost ? `; ${lost} with objects that are lost` : ""}`;
 }
 
+function fill(list, rows) { // a dl of [name, text]
+    while (list.children.length > 2 * rows.length) list.lastChild.remove();
+    while (list.children.length < 2 * rows.length) list.append(make("dt"), make("dd"));
+    rows.flat().forEach((text, i) => say(list.children[i], text));
+}
+
 function drawSafe() {
     const store = status.store || {}, rows = [["Only on this disk", size(status.local_only_bytes)]];
     if (status.accepted_bytes !== undefined) rows.push(["Accepted by the store", size(status.accepted_bytes)]);
@@ -194,10 +203,7 @@ function drawSafe() {
     const rate = status.spool?.upload_rate;
     rows.push(["Upload rate", rate ? `${size(rate)}/s` : "-"], ["Durability", status.spool?.durability ?? "-"],
         ["Store", store.trouble || "no trouble"], ["Verified", verifyState()]);
-    const list = $("safe");
-    while (list.children.length > 2 * rows.length) list.lastChild.remove();
-    while (list.children.length < 2 * rows.length) list.append(make("dt"), make("dd"));
-    rows.flat().forEach((text, i) => say(list.children[i], text));
+    fill($("safe"), rows);
 }
 
 let eventsShown = "";
@@ -209,6 +215,36 @@ function drawEvents() {
     $("events").replaceChildren(...(all.length ? all.map((e) => make("li", { className: e.open ? "open" : "" },
         make("time", { dateTime: new Date(e.at * 1000).toISOString(), textContent: moment(e.at) }), ` ${e.text}`))
         : [make("li", { textContent: "none in the last week" })]));
+}
+
+// ---- what the library does by itself ----
+
+const many = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
+function span(s) {
+    const [unit, what] = [[86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]].find(([n]) => s % n === 0);
+    return many(s / unit, what);
+}
+const lines = (list, otherwise) => (list?.length ? list.join("\n") : otherwise);
+const limit = (text, now) => text + (text === "unlimited" ? "" : `; now ${now ? `${size(now)}/s` : "unlimited"}`);
+
+const quotaLine = (q) => `${q.cartridges === "*" ? "all cartridges" : q.cartridges}: ${size(q.used_bytes)} of ${size(q.limit_bytes)}${q.full_on ? `; as it grows, all of it on ${day(q.full_on)}` : ""}${q.near ? "; full: what is left is for jobs that run to end in" : ""}`;
+const blanksLine = (b) => `${b.first} to ${b.last}: ${b.free} there, ${b.keep} wanted${b.free < b.keep && b.trouble ? `; no more can be made: ${b.trouble}` : ""}`;
+const retentionLine = (r) => `${r.cartridges}: each write locks it for ${span(r.seconds)} (${r.mode})`;
+
+function verifyRule(r) {
+    if (!status.verify_every) return "not by itself";
+    return `each cartridge every ${span(status.verify_every)}, ${r.verify_window === "unlimited" ? "at any time" : r.verify_window}${r.verify_budget ? `; at most ${size(r.verify_budget)} a day` : ""}`;
+}
+
+function drawRules() {
+    const r = status.rules, locks = status.locks;
+    if (!r) return;
+    const locked = locks?.locked ? [`${many(locks.locked, "cartridge")} locked now; the ${locks.locked === 1 ? "lock" : "first lock"} ends on ${day(locks.next_end)}`] : [];
+    fill($("rules"), [["Retention", lines([...r.retention.map(retentionLine), ...locked], "no write locks")],
+        ["Quotas", lines(status.quotas?.map(quotaLine), "none")],
+        ["Blank cartridges", lines(status.blanks?.map(blanksLine), "none are made by themselves")],
+        ["Upload", limit(r.upload_limit, status.store?.upload_limit)], ["Download", limit(r.download_limit, status.store?.download_limit)],
+        ["Verification", verifyRule(r)]]);
 }
 
 // ---- drives, and how fast they are ----
