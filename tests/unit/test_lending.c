@@ -10,6 +10,7 @@
 #include "vtl/cartridge/commit.h"
 #include "vtl/drive/drive_private.h"
 #include "vtl/library/library_private.h"
+#include "vtl/scrub/verify.h"
 #include "vtl/state/db_private.h"
 
 #define OLD "OLD001L8"
@@ -1135,6 +1136,48 @@ static void a_neighbour_s_tape_is_not_claimed_to_copy_from_it(void **state)
     config_free(c);
 }
 
+static uint64_t problems_of(struct library *lib, const char *barcode)
+{
+    const struct verify_options o = {.parallel = 2};
+    struct verify_result r;
+    struct errtext err = {""};
+    if (verify_cartridge(lib->eng.store, barcode, &o, &r, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(r.lost_objects != 0, r.problems != 0);
+    return r.problems;
+}
+
+/* The tape that it is of is verified without it. */
+static void what_no_head_names_is_verified_with_the_tape_that_copies_from_it(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = make_lean(lib, 1);
+    char key[DB_KEY_SIZE], path[300];
+    unload(lib);
+    assert_int_equal(problems_of(lib, NEW), 0);
+    write_blocks(lib, SLOT, 1000, 2);
+    (void)gc_of(lib, OLD);
+    assert_int_equal(problems_of(lib, OLD), 0);
+    assert_int_equal(problems_of(lib, NEW), 0);
+    object_key(key, OLD, "seg", &s.id);
+    (void)snprintf(path, sizeof(path), "%s/store/%s", dir, key);
+    FILE *f = fopen(path, "r+");
+    assert_non_null(f);
+    assert_int_equal(fseek(f, (long)s.size / 2, SEEK_SET), 0);
+    int was = fgetc(f);
+    assert_int_equal(fseek(f, (long)s.size / 2, SEEK_SET), 0);
+    assert_int_equal(fputc(was ^ 1, f), was ^ 1);
+    fclose(f);
+    assert_int_equal(problems_of(lib, OLD), 0);
+    assert_int_equal(problems_of(lib, NEW), 1);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(problems_of(lib, NEW), 1);
+    close_library(lib);
+    config_free(c);
+}
+
 static bool wants_release(struct cartridge *c)
 {
     lock_take(&c->lock);
@@ -1278,6 +1321,7 @@ int main(void)
         T(a_segment_that_a_crash_left_says_what_it_leans_on),
         T(nobody_leans_on_a_tape_that_is_being_removed),
         T(a_tape_made_to_share_nothing_copies_from_none_and_none_from_it),
+        T(what_no_head_names_is_verified_with_the_tape_that_copies_from_it),
         T(a_tape_of_which_others_need_something_is_given_up),
         T(a_deep_rebuild_lists_who_leans),
         T(a_neighbour_s_tape_is_not_claimed_to_copy_from_it),

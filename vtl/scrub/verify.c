@@ -369,6 +369,30 @@ static int look_above(struct objstore *store, const struct head *h, const struct
                        why.text, h->barcode);
 }
 
+static void found_source(void *arg, size_t segment, const char *what)
+{
+    struct round *r = arg;
+    const struct seg_ref *ref = &r->x->segs[segment];
+    lock_take(&r->lock);
+    note(r, segment, ref->first_object, ref->objects, what);
+    lock_release(&r->lock);
+}
+
+static bool sources_gone(void *arg, int rc)
+{
+    return store_is_gone(arg, rc);
+}
+
+/* If the head changes meanwhile, what it leaned on may be gone, and all that was found counts for nothing. */
+static int look_at_sources(struct round *r, struct errtext *err)
+{
+    struct job j = {r, 0};
+    const struct verify_io io = {.store = r->store, .call = {.cancel = r->o->cancel}, .pace = pace, .arg = &j};
+    const struct verify_sources s = {found_source, sources_gone, r};
+    int rc = r->x->leans.n ? verify_sources(&io, r->x, &s, err) : 0;
+    return cancelled(r) ? -ECANCELED : rc ? rc : r->rc;
+}
+
 static int one_round(struct objstore *store, const struct head *h, const struct tape_index *x,
                      const struct verify_options *o, struct verifying *v, bool *newest, struct errtext *err)
 {
@@ -380,6 +404,8 @@ static int one_round(struct objstore *store, const struct head *h, const struct 
         rc = run_threads(&r);
     if (rc)
         errtext_set(err, rc, "%s: %s", h->barcode, r.err.text[0] ? r.err.text : strerror(-rc));
+    if (!rc)
+        rc = look_at_sources(&r, err);
     if (!rc)
         rc = is_newest(store, h, &call, newest, err);
     if (!rc && *newest) {

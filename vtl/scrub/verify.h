@@ -62,7 +62,8 @@ struct verify_result {
 /*
  * Reads the winning head, its maps and all of every segment of a cartridge, and checks keys, headers, the stored CRC of
  * each record, index and footer, and that they fit together. Follows a cartridge that is being written: what its newest
- * head no longer names does not count. Needs only the store, no state, so a library may be running on it. Blocks; any
+ * head no longer names does not count. What it copies from is checked, too, where no head names that any more: else it is
+ * with the cartridge that it is of. Needs only the store, no state, so a library may be running on it. Blocks; any
  * thread but the transport's. 0 even if problems were found (out->problems). -ENOENT: the store has no such cartridge.
  * -EBADMSG: its head or a map is damaged, so nothing can be said about the rest. -EPROTONOSUPPORT: either is of a later
  * format version. -EIO, -EACCES: the store gives nothing more, whatever it is asked for. -ECANCELED.
@@ -83,5 +84,16 @@ struct head;
  * order. 0, or the store's error if the segment cannot be read at all. */
 int verify_segment(const struct verify_io *io, const char *key, const struct seg_ref *ref, const struct head *head,
                    seg_found found, void *arg, uint64_t *blocks, struct errtext *err);
+
+/* ---- verify_sources.c: what no head names, and a cartridge copies from ---- */
+struct verify_sources {
+    void (*found)(void *arg, size_t segment,
+                  const char *what);    /* one that this segment of the cartridge leans on is bad */
+    bool (*is_gone)(void *arg, int rc); /* the store gives nothing at all, be it damaged or not */
+    void *arg;
+};
+/* The sources of the index's leans, but for those that the head of their own cartridge names, which are verified with that. */
+int verify_sources(const struct verify_io *io, const struct tape_index *x, const struct verify_sources *out,
+                   struct errtext *err);
 
 #endif
