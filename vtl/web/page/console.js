@@ -175,7 +175,7 @@ function alarm(text) { refused = text; later("state"); }
 
 function drawState() {
     const down = status.error || (status.serving === false ? "no library serves" : "");
-    const bad = [refused, down, status.warning, status.store?.trouble].filter(Boolean).join("; ");
+    const bad = [refused, down, status.warning, status.store?.trouble, status.locks?.object_lock_trouble].filter(Boolean).join("; ");
     show("name", status.name || "");
     show("state", down ? "not serving" : "serving");
     show("alert", bad);
@@ -231,6 +231,8 @@ const quotaLine = (q) => `${q.cartridges === "*" ? "all cartridges" : q.cartridg
 const blanksLine = (b) => `${b.first} to ${b.last}: ${b.free} there, ${b.keep} wanted${b.free < b.keep && b.trouble ? `; no more can be made: ${b.trouble}` : ""}`;
 const retentionLine = (r) => `${r.cartridges}: each write locks it for ${span(r.seconds)} (${r.mode})`;
 
+const inStore = (l) => l.object_lock_waiting ? `; the store is still to lock ${l.object_lock_waiting}` : l.object_lock ? "; the store locks them too" : "";
+
 function verifyRule(r) {
     if (!status.verify_every) return "not by itself";
     return `each cartridge every ${span(status.verify_every)}, ${r.verify_window === "unlimited" ? "at any time" : r.verify_window}${r.verify_budget ? `; at most ${size(r.verify_budget)} a day` : ""}`;
@@ -239,7 +241,7 @@ function verifyRule(r) {
 function drawRules() {
     const r = status.rules, locks = status.locks;
     if (!r) return;
-    const locked = locks?.locked ? [`${many(locks.locked, "cartridge")} locked now; the ${locks.locked === 1 ? "lock" : "first lock"} ends on ${day(locks.next_end)}`] : [];
+    const locked = locks?.locked ? [`${many(locks.locked, "cartridge")} locked now; the ${locks.locked === 1 ? "lock" : "first lock"} ends on ${day(locks.next_end)}${inStore(locks)}`] : [];
     fill($("rules"), [["Retention", lines([...r.retention.map(retentionLine), ...locked], "no write locks")],
         ["Quotas", lines(status.quotas?.map(quotaLine), "none")],
         ["Blank cartridges", lines(status.blanks?.map(blanksLine), "none are made by themselves")],
@@ -384,7 +386,7 @@ function newRow(barcode) {
 }
 
 const verifiedWords = (c) => (c.verified ? `${day(c.verified)}${c.lost_objects ? `: ${c.lost_objects} lost` : ""}` : "never");
-const protection = (c) => [c.worm && "WORM", c.write_protected && "write-protected", c.locked && `${c.retention} lock until ${day(c.retain_until)}`].filter(Boolean).join(", ") || "-";
+const protection = (c) => [c.worm && "WORM", c.write_protected && "write-protected", c.locked && `${c.retention} lock until ${day(c.retain_until)}${c.object_lock && !c.object_lock_due ? ", in the store too" : ""}`].filter(Boolean).join(", ") || "-";
 
 function fillRow(row, c) {
     const name = c.barcode === selected ? "selected" : "";
