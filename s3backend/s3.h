@@ -204,6 +204,8 @@ size_t s3_lock_headers(const struct s3_store *s, const struct obj_call *c, struc
 /* Asks whether the bucket has Object Lock. 0, also where nobody may know; or a negative errno: it could not be asked. */
 int s3_lock_learn(struct s3_store *s, const struct obj_call *c, struct errtext *err);
 bool s3_lockable(struct objstore *o);
+/* "2031-01-01T00:00:00.123Z", with or without the fraction, in milliseconds since 1970; 0: it is no such date. */
+uint64_t s3_date_ms(const char *text);
 /* A put with a lock was refused: adds what that may be for. */
 void s3_lock_hint(struct errtext *err);
 int s3_lock(struct objstore *o, const char *key, const struct obj_lock *l, const struct obj_call *c,

@@ -10,6 +10,7 @@
 #include "s3backend/s3.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -30,13 +31,13 @@ static void write_date(uint64_t seconds, char out[S3_DATE_SIZE])
         (void)strftime(out, S3_DATE_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm);
 }
 
-/* The same with or without fractions of a second; 0: it is no such date. */
-static uint64_t read_date(const char *text)
+uint64_t s3_date_ms(const char *text)
 {
     struct tm tm = {.tm_isdst = 0};
     const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
     time_t t = end && (*end == 'Z' || *end == '.') ? timegm(&tm) : -1;
-    return t > 0 ? (uint64_t)t : 0;
+    double part = t > 0 && *end == '.' ? strtod(end, NULL) : 0;
+    return t > 0 ? (uint64_t)t * 1000 + (uint64_t)(part * 1000) : 0;
 }
 
 /* ---- does the bucket have it? ---- */
@@ -155,7 +156,7 @@ static void take_retention(void *arg, const struct xml_element *x)
     if (xml_is_leaf(x, x->parent, "Mode"))
         l->compliance = !strcmp(x->text, "COMPLIANCE");
     else if (xml_is_leaf(x, x->parent, "RetainUntilDate"))
-        l->until = read_date(x->text);
+        l->until = s3_date_ms(x->text) / 1000;
 }
 
 static void inspect_retention(void *arg, const struct http_response *r, struct s3_verdict *v)

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { MAX_PAGE = 8 << 20 };
 
@@ -75,16 +74,6 @@ static void keep(char **to, const char *text)
     *to = strdup(text);
 }
 
-/* "2031-01-01T00:00:00.123Z"; 0: it is none. */
-static uint64_t read_ms(const char *text)
-{
-    struct tm tm = {.tm_isdst = 0};
-    const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
-    time_t t = end ? timegm(&tm) : -1;
-    double part = end && *end == '.' ? strtod(end, NULL) : 0;
-    return t > 0 ? (uint64_t)t * 1000 + (uint64_t)(part * 1000) : 0;
-}
-
 static void take_element(void *arg, const struct xml_element *x)
 {
     struct page *p = arg;
@@ -99,7 +88,7 @@ static void take_element(void *arg, const struct xml_element *x)
     else if (inside && !strcmp(x->name, "IsLatest"))
         p->item.latest = !strcmp(x->text, "true");
     else if (inside && !strcmp(x->name, "LastModified"))
-        p->item.ms = read_ms(x->text);
+        p->item.ms = s3_date_ms(x->text);
     else if (x->depth == 1 && !strcmp(x->name, "IsTruncated"))
         p->truncated = !strcmp(x->text, "true");
     else if (x->depth == 1 && !strcmp(x->name, "NextKeyMarker") && *x->text)
