@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "vtl/cartridge/cartridge_private.h"
-#include "vtl/cartridge/commit.h"
+#include "vtl/cartridge/commit_private.h"
 #include "vtl/drive/drive_private.h"
 #include "vtl/library/library_private.h"
 
@@ -452,6 +452,56 @@ static void a_claim_that_came_to_nothing_is_not_put_again_with_other_words(void 
     config_free(c);
 }
 
+/* A store in which another gateway commits between a list of the heads and the look at its own in it. */
+static const struct objstore_ops *usual_ops;
+static struct head other_head;
+static unsigned other_commits;
+
+static int head_meanwhile(struct objstore *store, const char *key, uint64_t *size, const struct obj_call *c,
+                          struct errtext *err)
+{
+    char was[DB_KEY_SIZE];
+    const char *keys[] = {was};
+    struct engine e = {.store = store};
+    object_key(was, other_head.barcode, "head", &other_head.id);
+    if (!strcmp(key, was) && other_commits) {
+        other_commits--;
+        other_head.id.number++;
+        assert_int_equal(commit_put_head(&e, &other_head, c, err), 0);
+        assert_int_equal(usual_ops->del(store, keys, 1, c, err), 0);
+    }
+    return usual_ops->head(store, key, size, c, err);
+}
+
+static void a_head_that_makes_room_for_the_next_one_while_it_is_looked_at_counts(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "64M");
+    struct library *lib = new_library(c, "TWI001L8");
+    struct objstore *store = lib->eng.store;
+    struct errtext err = {""};
+    struct seg_id *heads = NULL;
+    size_t n = 0;
+    assert_int_equal(commit_read_head(store, "TWI001L8", NULL, &other_head, NULL, &err), 0);
+    const struct seg_id mine = other_head.id;
+    const struct head_search search = {.trusted = &mine, .n_trusted = 1};
+    other_head.id = (struct seg_id){mine.epoch + 1, 0x0ddba11, 1};
+    assert_int_equal(commit_put_head(&lib->eng, &other_head, NULL, &err), 0);
+    usual_ops = store->ops;
+    struct objstore_ops ops = *usual_ops;
+    ops.head = head_meanwhile;
+    store->ops = &ops;
+    other_commits = 2;
+    assert_int_equal(commit_real_heads(store, "TWI001L8", &search, &heads, &n, NULL, NULL, &err), 0);
+    assert_true(n > 0);
+    assert_int_equal(seg_id_compare(&heads[n - 1], &other_head.id), 0);
+    free(heads);
+    store->ops = usual_ops;
+    head_free(&other_head);
+    close_library(lib);
+    config_free(c);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -467,6 +517,7 @@ int main(void)
         T(a_head_that_was_put_unheard_is_known_after_another_claim),
         T(a_first_head_that_was_put_unheard_is_known),
         T(a_claim_that_came_to_nothing_is_not_put_again_with_other_words),
+        T(a_head_that_makes_room_for_the_next_one_while_it_is_looked_at_counts),
     };
     return cmocka_run_group_tests_name("twins", tests, NULL, NULL);
 }

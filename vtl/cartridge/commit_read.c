@@ -110,9 +110,36 @@ static bool is_among(const struct seg_id *id, const struct seg_id *v, size_t n)
     return false;
 }
 
+#define MOST_GONE 16
+
+/* Those that were listed, and not there any more when they were looked at. */
+struct gone {
+    struct seg_id v[MOST_GONE];
+    size_t n;
+};
+
+/* A head that is gone made room for the next one of its writer, which was put before: a new list shows that, and must be
+ * looked at, or its writer would be passed over with it. What is listed still was given up. */
+static int list_again(struct objstore *store, const char *barcode, struct gone *g, struct seg_id **heads, size_t *n,
+                      const struct obj_call *call, struct errtext *err)
+{
+    const struct seg_id id = (*heads)[*n - 1];
+    if (is_among(&id, g->v, g->n)) {
+        --*n;
+        return 0;
+    }
+    if (g->n == MOST_GONE)
+        return errtext_set(err, -EIO, "tapes/%s/head/: they change faster than they can be looked at", barcode);
+    g->v[g->n++] = id;
+    free(*heads);
+    *heads = NULL;
+    return commit_list_heads(store, barcode, heads, n, call, err);
+}
+
 int commit_real_heads(struct objstore *store, const char *barcode, const struct head_search *s, struct seg_id **heads,
                       size_t *n, struct seg_id *junk, const struct obj_call *call, struct errtext *err)
 {
+    struct gone gone = {.n = 0};
     int rc = commit_list_heads(store, barcode, heads, n, call, err);
     while (!rc && *n && !is_among(&(*heads)[*n - 1], s->trusted, s->n_trusted)) {
         struct head h;
@@ -124,11 +151,13 @@ int commit_real_heads(struct objstore *store, const char *barcode, const struct 
             return 0;
         if (rc == -EBADMSG && junk)
             *junk = (*heads)[*n - 1];
-        else if (rc != -EBADMSG && rc != -ENOENT) /* gone: its writer has put the next one, or gave it up */
+        else if (rc != -EBADMSG && rc != -ENOENT)
             *err = why;
-        if (rc == -EBADMSG || rc == -ENOENT) {
+        if (rc == -EBADMSG) {
             --*n;
             rc = 0;
+        } else if (rc == -ENOENT) {
+            rc = list_again(store, barcode, &gone, heads, n, call, err);
         }
     }
     if (rc) {

@@ -19,7 +19,7 @@ enum { LOOK_S = 5 };
 static int read_token(struct web *w, struct errtext *err)
 {
     const char *file = w->cfg->web.token_path;
-    struct stat st;
+    struct stat st = {0};
     w->token = secret_new(WEB_TOKEN_MAX + 2);
     if (!w->token)
         return errtext_set(err, -ENOMEM, "%s: it must be in locked memory, and there is none: %s", file,

@@ -93,7 +93,7 @@ int web_read_file(const char *file, char *to, size_t max, struct stat *st, struc
 
 static int read_both(const struct vtl_config *cfg, struct web_tls *t, struct errtext *err)
 {
-    struct stat st;
+    struct stat st = {0};
     if (!t->certificate || !t->key)
         return errtext_set(err, -ENOMEM, "[web] tls_key = %s: it must be in locked memory, and there is none",
                            cfg->web.tls_key);
