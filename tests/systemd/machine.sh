@@ -42,9 +42,10 @@ _machine_up() { # SECONDS
 machine_start() { # IMAGE DIR
     MACHINE_IMAGE=$1 MACHINE_DIR=$2 MACHINE_N=0 MACHINE_PART=
     mkdir -p "$MACHINE_DIR/share"
-    # A KVM that is there may not work: inside of other virtual machines it often does not.
+    # A KVM that is there may not work: inside of other virtual machines it often does not. One without the processor's help (kvm-pvm) emulates,
+    # and in 40 s has not come as far as qemu by itself.
     MACHINE_ACCEL=kvm
-    [ -w /dev/kvm ] && _machine_qemu kvm host && _machine_up 40 && return
+    [ -w /dev/kvm ] && grep -qwE 'vmx|svm' /proc/cpuinfo && _machine_qemu kvm host && _machine_up 40 && return
     machine_stop
     MACHINE_ACCEL=tcg
     _machine_qemu tcg,thread=multi,tb-size=512 Nehalem && _machine_up 180 && return

@@ -98,8 +98,13 @@ static unsigned search(unsigned *kept)
                 continue; /* what is found is here too */
             size_t want = r.to - at < sizeof(page) ? r.to - at : sizeof(page);
             ssize_t n = pread(fileno(mem), page, want, (off_t)at);
-            for (ssize_t i = 0; i + (ssize_t)needle_len <= n && (i < (ssize_t)sizeof(page) - 64); i++)
-                if (is_here(page + i)) {
+            ssize_t places = n - (ssize_t)needle_len + 1;
+            if (places > (ssize_t)sizeof(page) - 64)
+                places = (ssize_t)sizeof(page) - 64;
+            /* Byte by byte, ThreadSanitizer takes two minutes for it. */
+            const unsigned char *p = page, *end = page + (places > 0 ? places : 0);
+            for (; p < end && (p = memchr(p, needle[0] ^ TURN, (size_t)(end - p))); p++)
+                if (is_here(p)) {
                     found++;
                     *kept += r.locked && r.no_dump && r.wiped;
                 }

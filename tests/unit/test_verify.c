@@ -421,6 +421,13 @@ static unsigned read_all(const char *name)
     return bad;
 }
 
+/* What a byte's value changes is no matter of threads: ThreadSanitizer gets some of them, the other builds each. */
+#ifdef __SANITIZE_THREAD__
+#define STEP 21
+#else
+#define STEP 1
+#endif
+
 static void every_byte_of_a_segment_is_checked(void **state)
 {
     (void)state;
@@ -429,7 +436,7 @@ static void every_byte_of_a_segment_is_checked(void **state)
     off_t size = 0;
     make_cartridge();
     int fd = open_only("seg", &size);
-    for (off_t i = 0; i < size; i++) {
+    for (off_t i = 0; i < size; i += STEP) {
         uint8_t mask = (uint8_t)(1u << (i % 8));
         flip(fd, i, mask);
         assert_int_equal(verify(&h, &r), 0);
@@ -460,7 +467,7 @@ static void a_damaged_end_of_a_segment_loses_no_block(void **state)
     assert_int_equal(pread(fd, b, 8, size - SEG_FOOTER_SIZE + 8), 8);
     off_t index = (off_t)get_le64(b);
     assert_true(index > SEG_HEADER_SIZE && index < size - SEG_FOOTER_SIZE);
-    for (off_t i = index; i < size; i++) {
+    for (off_t i = index; i < size; i += STEP) {
         flip(fd, i, 0x11);
         assert_int_equal(verify(&h, &r), 0);
         assert_int_equal(r.problems, 1);
@@ -500,7 +507,7 @@ static void every_byte_of_a_head_is_checked(void **state)
     off_t size = 0;
     make_cartridge();
     int fd = open_only("head", &size);
-    for (off_t i = 0; i < size; i++) {
+    for (off_t i = 0; i < size; i += STEP) {
         flip(fd, i, 1);
         assert_int_equal(verify(&h, &r), -EBADMSG);
         if (i % 40 == 0)
