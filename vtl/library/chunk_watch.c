@@ -154,11 +154,7 @@ static void *chunk_thread(void *arg)
     struct library *lib = arg;
     struct watching w = {.lib = lib};
     size_t n = 0;
-    lock_take(&lib->lock);
-    char(*barcodes)[33] = calloc(lib->n_cartridges + 1, sizeof(*barcodes));
-    for (; barcodes && n < lib->n_cartridges; n++)
-        memcpy(barcodes[n], cartridge_barcode(lib->cartridges[n]), sizeof(barcodes[n]));
-    lock_release(&lib->lock);
+    barcode_text *barcodes = library_barcodes(lib, &n);
     for (size_t i = 0; i < n && !stopped(lib); i++)
         list_cartridge(&w, barcodes[i]);
     free(barcodes);

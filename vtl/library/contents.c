@@ -49,6 +49,17 @@ struct cartridge *library_cartridge(struct library *lib, const char *barcode)
     return i < lib->n_cartridges && !strcmp(cartridge_barcode(lib->cartridges[i]), barcode) ? lib->cartridges[i] : NULL;
 }
 
+barcode_text *library_barcodes(struct library *lib, size_t *n)
+{
+    *n = 0;
+    lock_take(&lib->lock);
+    barcode_text *v = calloc(lib->n_cartridges + 1, sizeof(*v));
+    for (; v && *n < lib->n_cartridges; ++*n)
+        memcpy(v[*n], cartridge_barcode(lib->cartridges[*n]), sizeof(v[*n]));
+    lock_release(&lib->lock);
+    return v;
+}
+
 int library_add_cartridge(struct library *lib, struct cartridge *c)
 {
     int rc = 0;

@@ -125,6 +125,9 @@ void library_add_slots(struct library *lib, unsigned slots);
 size_t library_position(const struct library *lib, const char *barcode);
 /* NULL: unknown. The same. */
 struct cartridge *library_cartridge(struct library *lib, const char *barcode);
+/* The barcodes of all, malloc'd, for who does one after the other without the lock; NULL, and *n 0: out of memory. */
+typedef char barcode_text[33];
+barcode_text *library_barcodes(struct library *lib, size_t *n);
 int library_add_cartridge(struct library *lib, struct cartridge *c);
 void library_drop_cartridge(struct library *lib, struct cartridge *c); /* only from the list */
 void library_inventory_changed(struct library *lib);

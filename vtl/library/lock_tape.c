@@ -114,11 +114,7 @@ static void look_at(struct library *lib, const char *barcode)
 void locks_look(struct library *lib)
 {
     size_t n = 0;
-    lock_take(&lib->lock);
-    char(*barcodes)[33] = calloc(lib->n_cartridges + 1, sizeof(*barcodes));
-    for (; barcodes && n < lib->n_cartridges; n++)
-        memcpy(barcodes[n], cartridge_barcode(lib->cartridges[n]), sizeof(barcodes[n]));
-    lock_release(&lib->lock);
+    barcode_text *barcodes = library_barcodes(lib, &n);
     for (size_t i = 0; i < n && !atomic_load(&lib->stop); i++)
         look_at(lib, barcodes[i]);
     free(barcodes);
