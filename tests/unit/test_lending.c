@@ -480,9 +480,14 @@ static void who_comes_to_lean_while_the_store_is_asked_stays_listed(void **state
     struct vtl_config *c = config("one", "remote", "16M");
     struct library *lib = two_tapes(c);
     struct head h;
+    atomic_store(&asked, true); /* not yet */
+    inventory_stop(lib);        /* nobody uses the store now */
+    usual_ops = lib->eng.store->ops;
+    asked_ops = *usual_ops;
+    asked_ops.list = list_asked;
+    lib->eng.store->ops = &asked_ops;
     asked_source = source(lib, 0);
     asked_library = lib;
-    atomic_store(&asked, true);
     move(lib, SLOT + 1, DRIVE);
     assert_int_equal(write_id(library_drive(lib, 0), 500), TAPE_OK);
     assert_int_equal(lend(lib), 0);
@@ -490,10 +495,6 @@ static void who_comes_to_lean_while_the_store_is_asked_stays_listed(void **state
     move(lib, SLOT, DRIVE + 1);
     void *d = library_drive(lib, 1);
     assert_int_equal(library_drive_ops()->locate_object(d, 0, BLOCKS - 5, &never), TAPE_OK);
-    usual_ops = lib->eng.store->ops;
-    asked_ops = *usual_ops;
-    asked_ops.list = list_asked;
-    lib->eng.store->ops = &asked_ops;
     atomic_store(&asked, false);
     assert_int_equal(write_id(d, 700), TAPE_OK); /* what it cuts off is garbage */
     for (unsigned i = 0; i < 2; i++) {           /* the second one's head knows what the first one found */
@@ -504,7 +505,6 @@ static void who_comes_to_lean_while_the_store_is_asked_stays_listed(void **state
         assert_int_equal(atomic_load(&asked_leans), 0);
         (void)gc_of(lib, OLD);
     }
-    lib->eng.store->ops = usual_ops;
     read_head(lib, OLD, &h);
     assert_int_equal(h.n_leaners, 1);
     assert_string_equal(h.leaners[0].barcode, NEW);

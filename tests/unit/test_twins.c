@@ -481,6 +481,8 @@ static void a_head_that_makes_room_for_the_next_one_while_it_is_looked_at_counts
     struct objstore *store = lib->eng.store;
     struct errtext err = {""};
     struct seg_id *heads = NULL;
+    flush_remote(lib);
+    inventory_stop(lib); /* nobody uses the store now */
     size_t n = 0;
     assert_int_equal(commit_read_head(store, "TWI001L8", NULL, &other_head, NULL, &err), 0);
     const struct seg_id mine = other_head.id;
