@@ -245,7 +245,7 @@ static void aborting_a_move_ends_only_that_one(void **state)
     assert_false(pending_done(first) || pending_done(third));
     clock_gettime(CLOCK_MONOTONIC, &t);
     abort_task(first);
-    assert_true(serve_for(st.s, third, 5000));
+    assert_true(serve_for(st.s, third, 30000));
     if (seconds_since(&t) > 2)
         fail_msg("the abort took %.1f s", seconds_since(&t));
     assert_good(await(third));
@@ -344,7 +344,7 @@ static void an_aborted_write_ends_and_writes_nothing(void **state)
                 response == TMF_NO_TASK); /* tgt says the latter when the task ended for it */
     if (seconds_since(&t) > 2)
         fail_msg("the abort took %.1f s", seconds_since(&t));
-    assert_true(serve_for(st.s, st.waits, 5000));
+    assert_true(serve_for(st.s, st.waits, 30000));
     assert_int_not_equal(await(st.waits)->status, 0);
     pending_free(st.waits);
     assert_position(st.s, D, st.blocks, 0);
@@ -385,7 +385,7 @@ static void a_reset_ends_everything_in_the_unit_and_nothing_else(void **state)
     settle(st.s, LUN_DRIVE1);
     serve_for(st.s, NULL, 300);
     assert_int_equal(reset_lun(st.s, D), TMF_COMPLETE);
-    assert_true(serve_for(st.s, st.waits, 5000));
+    assert_true(serve_for(st.s, st.waits, 30000));
     assert_int_not_equal(await(st.waits)->status, 0);
     pending_free(st.waits);
     for (unsigned i = 0; i < 3; i++) {
