@@ -22,6 +22,7 @@
  *   5  a copy is made of what is garbage
  *   6  a tape that may be copying is not waited for
  *   7  the rows of the state are believed though another gateway has written B since
+ *   8  B is listed no more since it needed nothing when it was asked for, though it copies by now
  */
 #ifndef EPOCHS
 #define EPOCHS 3 /* claims that there can be of A, and of B, with the one that made it */
@@ -107,6 +108,40 @@ inline put(is_b)
 
 #define MAY_COPY own_b && !copy && listed_e == own_b && IN_TIME && IS_SOURCE
 
+/* Does B need X, or may it? */
+inline ask()
+{
+#if BREAK == 2
+    keep = 0;
+#else
+    keep = (copy != 0); /* the state's rows */
+    if
+#if BREAK == 7
+    :: !keep && listed_e && !copy && know_b.e -> skip
+    :: !keep && listed_e && !know_b.e ->
+#else
+    :: !keep && listed_e && b.e == next_b.e -> skip /* all of B is this gateway's */
+    :: !keep && listed_e && b.e != next_b.e ->
+#endif
+        d_step {
+            keep = b.x || b.pending;
+#if BREAK != 6
+            keep = keep || (b.e == listed_e && !(b.rest && b.n > listed_n))
+#endif
+        }
+    :: else
+    fi;
+#endif
+}
+
+inline meanwhile() /* another thread of this gateway */
+{
+    if
+    :: skip
+    :: atomic { MAY_COPY -> copy = WAITS }
+    fi
+}
+
 proctype gateway(byte me)
 {
     /* in memory: the epoch that it owns the tape by, 0: not */
@@ -125,7 +160,7 @@ proctype gateway(byte me)
         d_step {
             if
             :: SAME(a, know_a) || SAME(a, next_a) -> skip
-            :: else -> x = (a.x -> LIVE : 0)
+            :: else -> x = (a.x -> LIVE : (x_gone -> 0 : GARBAGE)) /* what no head names is swept */
             fi;
             cut = !a.x;
             listed_e = a.le; listed_n = a.ln;
@@ -214,6 +249,19 @@ proctype gateway(byte me)
         :: else
         fi
 
+    /* ---- other garbage of A is deleted: B is asked for, and listed no more if it needs nothing ---- */
+    :: own_a && x == LIVE && listed_e ->
+        ask();
+        meanwhile();
+        if
+#if BREAK == 8
+        :: !keep -> d_step { listed_e = 0; listed_n = 0 }
+#else
+        :: !keep && !copy -> d_step { listed_e = 0; listed_n = 0 }
+#endif
+        :: else
+        fi
+
     /* ---- A is overwritten, and what was there deleted ---- */
     :: own_a && x == LIVE -> x = GARBAGE
     :: own_a && x == GARBAGE && !cut && tried_a < HEADS ->
@@ -233,31 +281,8 @@ proctype gateway(byte me)
         :: else
         fi
     :: own_a && x == GARBAGE && cut ->
-#if BREAK == 2
-        keep = 0;
-#else
-        keep = (copy != 0); /* the state's rows */
-        if
-#if BREAK == 7
-        :: !keep && listed_e && !copy && know_b.e -> skip
-        :: !keep && listed_e && !know_b.e ->
-#else
-        :: !keep && listed_e && b.e == next_b.e -> skip /* all of B is this gateway's */
-        :: !keep && listed_e && b.e != next_b.e ->
-#endif
-            d_step {
-                keep = b.x || b.pending;
-#if BREAK != 6
-                keep = keep || (b.e == listed_e && !(b.rest && b.n > listed_n))
-#endif
-            }
-        :: else
-        fi;
-#endif
-        if /* another thread of this gateway, meanwhile */
-        :: skip
-        :: atomic { MAY_COPY -> copy = WAITS }
-        fi;
+        ask();
+        meanwhile();
         if
         :: !keep ->
             atomic {
