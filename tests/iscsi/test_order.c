@@ -517,6 +517,44 @@ static void a_lost_session_leaves_nothing_out_of_order(void **state)
     assert_tape();
 }
 
+/* The unit attention that says so ends the first. */
+static void a_write_that_waits_is_not_written_on_another_tape(void **state)
+{
+    (void)state;
+    struct reply r;
+    blank();
+    struct session *s = session_open(NULL);
+    settle_all(s);
+    load_blank(s, 1, "TEST02L8");
+    write_block(s, LUN_DRIVE1, pattern, 1000);
+    filemarks(s, LUN_DRIVE1, 1);
+    struct pipe p;
+    pipe_open(&p, &(struct raw_options){.name = NULL});
+    struct op *first = send_write(&p, 300000, 0, 0);
+    struct op *second = send_write(&p, 65536, 65536, 0);
+    await_r2t(&p, first);
+    empty_drive(s, 0);
+    move(s, DRIVE + 1, DRIVE, &r);
+    assert_good(&r);
+    raw_data_out(&p.r, D, first->itt, first->ttt, data_of(first), first->offset, first->want);
+    for (unsigned answers = 0; answers < 2;) {
+        assert_true(raw_receive(&p.r, &p.pdu));
+        uint32_t itt = get_be32(p.pdu.bhs + 16);
+        if ((p.pdu.bhs[0] & 0x3f) != PDU_RESPONSE || (itt != first->itt && itt != second->itt))
+            continue;
+        answers++;
+        assert_int_equal(p.pdu.bhs[3], 2);
+        assert_int_equal(get_be16(p.pdu.data + 2 + 12), itt == first->itt ? 0x2800 : 0x3A00);
+    }
+    pipe_close(&p);
+    settle(s, D);
+    tape[0] = (struct object){.len = 1000, .block = 0};
+    tape[1] = (struct object){.len = 0};
+    objects = 2;
+    session_close(s);
+    assert_tape();
+}
+
 /* ---- at random ---- */
 
 static uint32_t random_size(struct pipe *p, uint32_t burst, uint32_t limit)
@@ -640,6 +678,7 @@ int main(void)
         T(a_reset_ends_those_that_wait),
         T(a_reset_by_another_session_ends_a_write_in_the_middle_of_its_data),
         T(a_lost_session_leaves_nothing_out_of_order),
+        T(a_write_that_waits_is_not_written_on_another_tape),
         T(any_queue_keeps_the_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
