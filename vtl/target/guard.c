@@ -3,6 +3,7 @@
 #include "vtl/target/guard.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -373,6 +374,17 @@ static void *padded_buffer(struct iscsi_connection *conn, size_t n)
     return was.alloc_data_buf(conn, n + PADDING);
 }
 
+/* conn->tp->free_data_buf. A key may be in it: run_job wipes that of a command that ran, but others are refused by tgt, aborted,
+ * or end with their session. All buffers come here in the end; a list with a key is a small one. */
+static void wipe_and_free(struct iscsi_connection *conn, void *buf)
+{
+    enum { MOST_WITH_KEY = 4096 };
+    size_t n = buf ? malloc_usable_size(buf) : 0;
+    if (n && n <= MOST_WITH_KEY)
+        explicit_bzero(buf, n);
+    was.free_data_buf(conn, buf);
+}
+
 static size_t forget(struct iscsi_connection *conn)
 {
     struct aside *a = list_empty(&asides) ? NULL : aside_of(conn);
@@ -400,6 +412,7 @@ static int take_place(void)
     t->ep_write_begin = guarded_write;
     t->ep_close = forget;
     t->alloc_data_buf = padded_buffer;
+    t->free_data_buf = wipe_and_free;
     in_place = true;
     return -1;
 }
