@@ -2,6 +2,7 @@
 /* test_encryption.c: a drive's encryption over iSCSI, on real tapes: what is written with a key is read with it only,
  * and is nowhere to be found in the clear; nor is the key. */
 #include "tests/iscsi/library.h"
+#include "tests/iscsi/raw.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -367,6 +368,69 @@ static void a_raw_read_shows_the_record_as_it_is_stored(void **state)
     session_close(s);
 }
 
+static void raw_settle(struct raw *r, struct pdu *p)
+{
+    do
+        assert_true(raw_finish(r, raw_command(r, D, CDB(0, 0, 0, 0, 0, 0), FLAG_FINAL | ATTR_SIMPLE, 0, NULL, 0), NULL,
+                               NULL, 0, p));
+    while (p->bhs[3]);
+}
+
+/* The first PDU about it, whatever else comes before. */
+static void raw_await(struct raw *r, uint32_t itt, struct pdu *p)
+{
+    do
+        assert_true(raw_receive(r, p));
+    while (get_be32(p->bhs + 16) != itt);
+}
+
+/* A reset takes the keys away, and aborts what waits at the drive. The next command tells that there was one; what was
+ * aborted may still wait then. Not buffered, writes are slow enough for that. */
+static void nothing_is_written_in_the_clear_behind_a_reset(void **state)
+{
+    (void)state;
+    enum { WRITES = 120 };
+    struct session *s = open_loaded();
+    struct raw writer, other;
+    struct pdu pdu = {.data = NULL};
+    struct reply r;
+    uint8_t unbuffered[12] = {[3] = 8};
+    unsigned blocks = 0;
+    raw_open_as(&writer, false, "writer", 71);
+    raw_open_as(&other, false, "other", 72);
+    raw_settle(&writer, &pdu);
+    raw_settle(&other, &pdu);
+    command(s, D, CDB(0x15, 0x10, 0, 0, 12, 0), DATA_OUT, unbuffered, sizeof(unbuffered), &r);
+    assert_good(&r);
+    raw_settle(&writer, &pdu);
+    set_key(s, 7, 2, 3);
+    raw_settle(&writer, &pdu);
+    fill(block, sizeof(block), 5);
+    for (unsigned i = 0; i < WRITES; i++)
+        raw_command(&writer, D, CDB(0x0A, 0, 0x01, 0, 0, 0), FLAG_FINAL | FLAG_WRITE | ATTR_SIMPLE, sizeof(block),
+                    block, sizeof(block));
+    /* Answered at once: the writes have all come. */
+    raw_await(&writer,
+              raw_command(&writer, D, CDB(0x12, 0, 0, 0, 36, 0), FLAG_FINAL | FLAG_READ | ATTR_SIMPLE, 36, NULL, 0),
+              &pdu);
+    raw_task_request(&other, TASK_LUN_RESET, D, NO_TAG);
+    raw_await(&other, raw_command(&other, D, CDB(0, 0, 0, 0, 0, 0), FLAG_FINAL | ATTR_SIMPLE, 0, NULL, 0), &pdu);
+    assert_int_equal(pdu.bhs[3], 2);
+    assert_int_equal(get_be16(pdu.data + 2 + 12), 0x2900);
+    raw_close(&writer);
+    raw_close(&other);
+    pdu_free(&pdu);
+    settle(s, D);
+    set_key(s, 7, 2, 2); /* only what is encrypted is read */
+    do_good(s, REWIND);
+    for (read_any(s, &r); !r.status; read_any(s, &r))
+        blocks++;
+    assert_sense(&r, 8, 0x0005);
+    assert_true(blocks > 0);
+    set_key(s, 0, 2, 0);
+    session_close(s);
+}
+
 /* The process that serve started. */
 static long tgtd(void)
 {
@@ -467,6 +531,7 @@ int main(void)
         T(the_independent_reader_opens_it_with_the_key),
         T(neither_text_nor_key_is_on_any_disk),
         T(a_key_that_is_refused_is_nowhere_in_memory),
+        T(nothing_is_written_in_the_clear_behind_a_reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

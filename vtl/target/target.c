@@ -367,11 +367,14 @@ static void allow_removal(struct target_lun *tl, uint64_t nexus)
     tl->unit.prevent(tl->unit.self, any);
 }
 
+static bool cancel_unwanted(struct target_lun *tl);
+
 /* A logical unit reset ends every PREVENT (SPC-5 6.14) and gives parameters their defaults. tgt tells of it by a unit
  * attention for each nexus: those of the others are taken over now, so that it counts once, and not again when they are
- * heard of. */
+ * heard of. What the reset aborted ends first: a WRITE that waits at the executor would be written without its key. */
 static void note_reset(struct target_lun *tl)
 {
+    (void)cancel_unwanted(tl);
     uint64_t ids[SCSI_MAX_NEXUS];
     size_t n = nexus_list(tl->unit.lun, ids);
     for (size_t i = 0; i < n; i++)
