@@ -517,6 +517,54 @@ static void a_lost_session_leaves_nothing_out_of_order(void **state)
     assert_tape();
 }
 
+static void set_buffered(struct session *s, bool on)
+{
+    struct reply r;
+    uint8_t list[12] = {[2] = on ? 0x10 : 0, [3] = 8};
+    command(s, D, CDB(0x15, 0x10, 0, 0, 12, 0), DATA_OUT, list, sizeof(list), &r);
+    assert_good(&r);
+}
+
+static uint64_t position_of(struct pipe *p)
+{
+    uint8_t buf[32];
+    uint32_t itt =
+        raw_command(&p->r, D, CDB(0x34, 6, 0, 0, 0, 0, 0, 0, 0, 0), FLAG_FINAL | FLAG_READ | ATTR_SIMPLE, 32, NULL, 0);
+    assert_true(raw_finish(&p->r, itt, NULL, buf, sizeof(buf), &p->pdu));
+    return get_be64(buf + 8);
+}
+
+/* Its connection is still there: nobody missed it. Not buffered, writes are slow enough to wait. One may be at work. */
+static void what_a_reinstated_session_had_sent_is_over(void **state)
+{
+    (void)state;
+    enum { WRITES = 120, LEN = 262144 };
+    blank();
+    struct session *s = session_open(NULL);
+    settle_all(s);
+    set_buffered(s, false);
+    struct pipe old, new;
+    pipe_open(&old, &(struct raw_options){.name = "twin", .isid = 91});
+    for (unsigned i = 0; i < WRITES; i++)
+        raw_command(&old.r, D, RW6(0x0A, 0, LEN), FLAG_FINAL | FLAG_WRITE | ATTR_SIMPLE, LEN, pattern, LEN);
+    uint32_t itt = raw_command(&old.r, D, CDB(0x12, 0, 0, 0, 36, 0), FLAG_FINAL | FLAG_READ | ATTR_SIMPLE, 36, NULL, 0);
+    do /* it is answered at once: the writes have all come */
+        assert_true(raw_receive(&old.r, &old.pdu));
+    while (get_be32(old.pdu.bhs + 16) != itt);
+    pipe_open(&new, &(struct raw_options){.name = "twin", .isid = 91});
+    uint64_t at = position_of(&new);
+    assert_true(at < WRITES);
+    itt = raw_command(&new.r, D, CDB(0x11, 3, 0, 0, 0, 0), FLAG_FINAL | ATTR_SIMPLE, 0, NULL, 0);
+    assert_true(raw_finish(&new.r, itt, NULL, NULL, 0, &new.pdu));
+    assert_int_equal(new.pdu.bhs[3], 0);
+    assert_in_range(position_of(&new), at, at + 1);
+    pipe_close(&new);
+    pipe_close(&old);
+    settle(s, D);
+    set_buffered(s, true);
+    session_close(s);
+}
+
 /* The unit attention that says so ends the first. */
 static void a_write_that_waits_is_not_written_on_another_tape(void **state)
 {
@@ -678,6 +726,7 @@ int main(void)
         T(a_reset_ends_those_that_wait),
         T(a_reset_by_another_session_ends_a_write_in_the_middle_of_its_data),
         T(a_lost_session_leaves_nothing_out_of_order),
+        T(what_a_reinstated_session_had_sent_is_over),
         T(a_write_that_waits_is_not_written_on_another_tape),
         T(any_queue_keeps_the_order),
     };
