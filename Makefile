@@ -79,6 +79,7 @@ $(B)/dedup/pbs_set: $(B)/obj/tests/dedup/pbs_set.o
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^
 $(B)/tests/test_foreign $(B)/fuzz_foreign: LIBS += $(FOREIGN_LIBS)
+$(B)/tests/test_web_listen: LIBS += $(CMD_LIBS)
 $(B)/tests/test_secret: $(call obj,vtl/cmd/password.c)
 $(B)/tests/test_display: $(call obj,vtl/cmd/progress.c)
 $(B)/tests/test_watch: $(call obj,vtl/cmd/watch.c vtl/cmd/verify_due.c)

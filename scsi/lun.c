@@ -178,6 +178,8 @@ enum scsi_route scsi_lun_route(struct scsi_lun *lun, struct scsi_request *rq, co
     bool other_action = false;
     const struct scsi_command *row = scsi_find_command(lun, rq->cdb[0], rq->cdb[1] & 0x1f, &other_action);
     bool known = row && !(row->flags & CMD_TRANSPORT) && row->cdb_len <= rq->cdb_len;
+    /* Before the unit attention is looked for, which comes after the number has changed. */
+    rq->medium = lun->medium ? lun->medium(lun) : 0;
     if (!row || !(row->flags & CMD_IGNORES_UA)) {
         uint16_t ua = scsi_ua_take(lun, rq->nexus);
         if (ua) {
@@ -225,5 +227,7 @@ void scsi_lun_run(struct scsi_lun *lun, const struct scsi_command *row, struct s
         lun->reset(lun);
     if ((row->flags & CMD_NEEDS_MEDIUM) && lun->medium_ready && !lun->medium_ready(lun, rq))
         return;
+    if (!(row->flags & CMD_IMMEDIATE) && lun->for_medium)
+        lun->for_medium(lun, rq->medium);
     row->run(lun, rq);
 }

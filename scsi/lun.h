@@ -73,6 +73,10 @@ struct scsi_lun {
     uint16_t version_descriptors[8]; /* SPC-5 table 150 */
     /* For CMD_NEEDS_MEDIUM. Makes the sense if it is not. */
     bool (*medium_ready)(struct scsi_lun *lun, struct scsi_request *rq);
+    /* Which medium is in it now, by a number that no other has. Any thread, never blocks. */
+    uint64_t (*medium)(struct scsi_lun *lun);
+    /* What the executor does from now on is for that medium only. On the executor's thread. */
+    void (*for_medium)(struct scsi_lun *lun, uint64_t medium);
     /* Is an operation still at work that was answered before (IMMED)? Makes the sense if so. Any thread. */
     bool (*in_progress)(struct scsi_lun *lun, struct scsi_request *rq);
     /* A logical unit reset: parameters get their defaults (SPC-5 5.14, SAM-6 6.3.3). On the executor's thread. */

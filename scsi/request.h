@@ -45,6 +45,8 @@ struct scsi_request {
 
     bool can_defer; /* the transport answers before it calls after; if not, an IMMED command does its work first */
 
+    uint64_t medium; /* scsi_lun_route's: which medium the command is for */
+
     uint8_t status; /* enum scsi_status */
     uint8_t sense[SCSI_SENSE_LEN];
     uint8_t sense_len;   /* 0 or SCSI_SENSE_LEN */

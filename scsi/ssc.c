@@ -77,6 +77,21 @@ static void reset(struct scsi_lun *lun)
     ssc_keys_reset(ssc->keys);
 }
 
+static uint64_t medium_number(struct scsi_lun *lun)
+{
+    struct tape_status st;
+    ssc_status(ssc_of(lun), &st);
+    return st.medium_changes;
+}
+
+/* A command may wait for long: for the data of the one before it, or until a move out of the drive has flushed. */
+static void for_medium(struct scsi_lun *lun, uint64_t medium_changes)
+{
+    struct ssc_lun *ssc = ssc_of(lun);
+    if (ssc->ops->for_medium)
+        ssc->ops->for_medium(ssc->self, medium_changes);
+}
+
 static void nexus_gone(struct scsi_lun *lun, uint64_t nexus)
 {
     ssc_keys_nexus_gone(ssc_of(lun)->keys, nexus);
@@ -101,6 +116,8 @@ struct scsi_lun *ssc_lun_new(const struct scsi_identity *id, const struct ssc_op
     static const uint16_t versions[] = {0x00A0, 0x0460, 0x0520, 0x0960};
     memcpy(ssc->lun.version_descriptors, versions, sizeof(versions));
     ssc->lun.medium_ready = ssc_medium_ready;
+    ssc->lun.medium = medium_number;
+    ssc->lun.for_medium = for_medium;
     ssc->lun.in_progress = ssc_work_goes_on;
     ssc->lun.at_once = ssc_write_at_once;
     ssc->lun.reset = reset;

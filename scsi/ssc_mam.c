@@ -320,6 +320,10 @@ static bool take(struct scsi_request *rq, const uint8_t *p, unsigned at, struct 
             *h = mam->v[--mam->n];
         return true;
     }
+    if (!h && mam->n == TAPE_MAM_MAX) { /* a head may have some that this version does not know */
+        scsi_check(rq, KEY_ILLEGAL_REQUEST, ASC_AUXILIARY_MEMORY_OUT_OF_SPACE);
+        return false;
+    }
     if (!h)
         h = &mam->v[mam->n++];
     h->id = id;

@@ -108,6 +108,14 @@ static uint8_t position_flags(const struct tape_status *st, bool pews)
     return (uint8_t)((st->object == 0 ? BOP : 0) | (st->past_early_warning ? EOP : 0) | (pews ? BPEW : 0));
 }
 
+/* What is buffered lies just before the position (SSC-5 7.7.2): blocks that wait elsewhere, because the tape was moved since or
+ * they were cut off, are not meant. */
+static void only_before_position(struct tape_status *st)
+{
+    if (st->object != st->end_object || st->object < st->blocks_in_buffer)
+        st->blocks_in_buffer = st->bytes_in_buffer = 0;
+}
+
 static void position_short(struct scsi_request *rq, const struct tape_status *st, bool pews)
 {
     uint8_t b[20] = {0};
@@ -156,6 +164,7 @@ void ssc_read_position(struct scsi_lun *lun, struct scsi_request *rq)
     unsigned form = rq->cdb[1] & 0x1f; /* SERVICE ACTION */
     ssc_status(ssc_of(lun), &st);
     bool pews = ssc_in_pews(ssc_of(lun), &st);
+    only_before_position(&st);
     if (form != 0x08 && alloc) { /* only the extended form has an allocation length: SSC-5 7.7.1 */
         scsi_check_cdb_field(rq, 7, -1);
         return;

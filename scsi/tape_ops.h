@@ -131,7 +131,7 @@ struct tape_write {
 enum tape_next { TAPE_NEXT_NO_BLOCK, TAPE_NEXT_PLAIN, TAPE_NEXT_READABLE, TAPE_NEXT_UNREADABLE };
 
 /*
- * All but the first six may block, run on the drive's executor thread one at a time, poll *cancel, and leave all as
+ * All but the first seven may block, run on the drive's executor thread one at a time, poll *cancel, and leave all as
  * it was when they fail, except where said. self is what ssc_lun_new got.
  */
 struct tape_ops {
@@ -147,6 +147,10 @@ struct tape_ops {
     void (*mam_get)(void *self, struct tape_mam *out);
     /* Wakes an operation that waits, so that it looks at *cancel. Any thread, never blocks. */
     void (*wake)(void *self);
+    /* The operations from now on, but load and unload, are for the medium that was there at that count of medium_changes: with
+     * another one they are NOT_PRESENT, and do nothing to it. 0, as at first: for any. Never blocks; the executor's thread. NULL:
+     * the medium never changes. */
+    void (*for_medium)(void *self, uint64_t medium_changes);
 
     /* Writes one block of len bytes (1 to TAPE_MAX_BLOCK) at the position and cuts off all behind it. OK, EARLY_WARNING
      * (written), or an error (not written, nothing cut). Copies the block. A buffered one (SSC-5 4.2.7) is acknowledged

@@ -153,14 +153,15 @@ static uint32_t names(char *out, size_t size, const char *name)
 
 static uint32_t parameters(char *out, size_t size, const struct raw_options *o)
 {
-    char first_burst[16];
+    char first_burst[16], max_data[16];
     (void)snprintf(first_burst, sizeof(first_burst), "%u", o->first_burst ? o->first_burst : 1048576);
+    (void)snprintf(max_data, sizeof(max_data), "%u", o->max_data ? o->max_data : 262144);
     const char *digest = o->digests ? "CRC32C" : "None";
     const char *const keys[][2] = {{"HeaderDigest", digest},
                                    {"DataDigest", digest},
                                    {"InitialR2T", o->initial_r2t ? "Yes" : "No"},
                                    {"ImmediateData", o->no_immediate_data ? "No" : "Yes"},
-                                   {"MaxRecvDataSegmentLength", "262144"},
+                                   {"MaxRecvDataSegmentLength", max_data},
                                    {"FirstBurstLength", first_burst},
                                    {"MaxBurstLength", "4194304"},
                                    {"MaxOutstandingR2T", "1"},

@@ -46,6 +46,7 @@ struct raw_options {
     uint32_t isid;    /* 0: of the process */
     bool digests, no_immediate_data, initial_r2t;
     uint32_t first_burst; /* 0: 1 MiB */
+    uint32_t max_data;    /* MaxRecvDataSegmentLength; 0: 256 KiB */
 };
 
 /* Logs in (no CHAP). The test fails if the target refuses. A session of this name and ISID that exists is reinstated. */

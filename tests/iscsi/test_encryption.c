@@ -2,6 +2,7 @@
 /* test_encryption.c: a drive's encryption over iSCSI, on real tapes: what is written with a key is read with it only,
  * and is nowhere to be found in the clear; nor is the key. */
 #include "tests/iscsi/library.h"
+#include "tests/iscsi/raw.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,9 +28,8 @@ static void key_of(unsigned n, uint8_t key[32])
 }
 
 /* As PBS sends it; n 0: off. decryption: 2 decrypt, 3 mixed. */
-static void set_key(struct session *s, unsigned n, uint8_t scope, uint8_t decryption)
+static void send_key(struct session *s, unsigned n, uint8_t scope, uint8_t decryption, struct reply *r)
 {
-    struct reply r;
     uint8_t list[52] = {0, 0x10};
     size_t len = n ? 52 : 20;
     put_be16(list + 2, (uint16_t)(len - 4));
@@ -40,7 +40,13 @@ static void set_key(struct session *s, unsigned n, uint8_t scope, uint8_t decryp
     put_be16(list + 18, n ? 32 : 0);
     if (n)
         key_of(n, list + 20);
-    command(s, D, CDB(0xB5, 0x20, 0, 0x10, 0, 0, 0, 0, 0, (uint8_t)len, 0, 0), DATA_OUT, list, len, &r);
+    command(s, D, CDB(0xB5, 0x20, 0, 0x10, 0, 0, 0, 0, 0, (uint8_t)len, 0, 0), DATA_OUT, list, len, r);
+}
+
+static void set_key(struct session *s, unsigned n, uint8_t scope, uint8_t decryption)
+{
+    struct reply r;
+    send_key(s, n, scope, decryption, &r);
     assert_good(&r);
     assert_residual(&r, 0);
 }
@@ -362,6 +368,156 @@ static void a_raw_read_shows_the_record_as_it_is_stored(void **state)
     session_close(s);
 }
 
+static void raw_settle(struct raw *r, struct pdu *p)
+{
+    do
+        assert_true(raw_finish(r, raw_command(r, D, CDB(0, 0, 0, 0, 0, 0), FLAG_FINAL | ATTR_SIMPLE, 0, NULL, 0), NULL,
+                               NULL, 0, p));
+    while (p->bhs[3]);
+}
+
+/* The first PDU about it, whatever else comes before. */
+static void raw_await(struct raw *r, uint32_t itt, struct pdu *p)
+{
+    do
+        assert_true(raw_receive(r, p));
+    while (get_be32(p->bhs + 16) != itt);
+}
+
+/* A reset takes the keys away, and aborts what waits at the drive. The next command tells that there was one; what was
+ * aborted may still wait then. Not buffered, writes are slow enough for that. */
+static void nothing_is_written_in_the_clear_behind_a_reset(void **state)
+{
+    (void)state;
+    enum { WRITES = 120 };
+    struct session *s = open_loaded();
+    struct raw writer, other;
+    struct pdu pdu = {.data = NULL};
+    struct reply r;
+    uint8_t unbuffered[12] = {[3] = 8};
+    unsigned blocks = 0;
+    raw_open_as(&writer, false, "writer", 71);
+    raw_open_as(&other, false, "other", 72);
+    raw_settle(&writer, &pdu);
+    raw_settle(&other, &pdu);
+    command(s, D, CDB(0x15, 0x10, 0, 0, 12, 0), DATA_OUT, unbuffered, sizeof(unbuffered), &r);
+    assert_good(&r);
+    raw_settle(&writer, &pdu);
+    set_key(s, 7, 2, 3);
+    raw_settle(&writer, &pdu);
+    fill(block, sizeof(block), 5);
+    for (unsigned i = 0; i < WRITES; i++)
+        raw_command(&writer, D, CDB(0x0A, 0, 0x01, 0, 0, 0), FLAG_FINAL | FLAG_WRITE | ATTR_SIMPLE, sizeof(block),
+                    block, sizeof(block));
+    /* Answered at once: the writes have all come. */
+    raw_await(&writer,
+              raw_command(&writer, D, CDB(0x12, 0, 0, 0, 36, 0), FLAG_FINAL | FLAG_READ | ATTR_SIMPLE, 36, NULL, 0),
+              &pdu);
+    raw_task_request(&other, TASK_LUN_RESET, D, NO_TAG);
+    raw_await(&other, raw_command(&other, D, CDB(0, 0, 0, 0, 0, 0), FLAG_FINAL | ATTR_SIMPLE, 0, NULL, 0), &pdu);
+    assert_int_equal(pdu.bhs[3], 2);
+    assert_int_equal(get_be16(pdu.data + 2 + 12), 0x2900);
+    raw_close(&writer);
+    raw_close(&other);
+    pdu_free(&pdu);
+    settle(s, D);
+    set_key(s, 7, 2, 2); /* only what is encrypted is read */
+    do_good(s, REWIND);
+    for (read_any(s, &r); !r.status; read_any(s, &r))
+        blocks++;
+    assert_sense(&r, 8, 0x0005);
+    assert_true(blocks > 0);
+    set_key(s, 0, 2, 0);
+    session_close(s);
+}
+
+/* The process that serve started. */
+static long tgtd(void)
+{
+    char path[500];
+    long serve = 0, child = 0;
+    (void)snprintf(path, sizeof(path), "%s/../serve.pid", getenv("S3VTL_TEST_STORE"));
+    FILE *f = fopen(path, "r");
+    assert_true(f && fscanf(f, "%ld", &serve) == 1);
+    fclose(f);
+    (void)snprintf(path, sizeof(path), "/proc/%ld/task/%ld/children", serve, serve);
+    f = fopen(path, "r");
+    assert_true(f && fscanf(f, "%ld", &child) == 1);
+    fclose(f);
+    return child;
+}
+
+static unsigned count_in(const uint8_t *p, size_t len, const uint8_t *what, size_t n)
+{
+    unsigned found = 0;
+    for (const uint8_t *at = p; (at = memmem(at, len - (size_t)(at - p), what, n)); at++)
+        found++;
+    return found;
+}
+
+/* How often the middle of the key is in tgtd's memory. (malloc writes to the beginning of what is free.) */
+static unsigned copies_of_key(unsigned n)
+{
+    char path[60], line[500];
+    uint8_t key[32];
+    unsigned found = 0, regions = 0;
+    unsigned long from, to;
+    key_of(n, key);
+    long pid = tgtd();
+    (void)snprintf(path, sizeof(path), "/proc/%ld/maps", pid);
+    FILE *maps = fopen(path, "r");
+    (void)snprintf(path, sizeof(path), "/proc/%ld/mem", pid);
+    FILE *mem = fopen(path, "r");
+    assert_true(maps && mem);
+    setvbuf(mem, NULL, _IONBF, 0);
+    while (fgets(line, sizeof(line), maps)) {
+        if (sscanf(line, "%lx-%lx rw", &from, &to) != 2 || !strstr(line, " rw") || to - from > 1ul << 30)
+            continue;
+        uint8_t *p = malloc(to - from);
+        assert_non_null(p);
+        size_t n_read = fseek(mem, (long)from, SEEK_SET) ? 0 : fread(p, 1, to - from, mem);
+        regions += n_read != 0;
+        found += count_in(p, n_read, key + 12, 12);
+        free(p);
+    }
+    fclose(maps);
+    fclose(mem);
+    assert_true(regions > 10);
+    return found;
+}
+
+/* tgt itself refuses what another's reservation forbids: no command of ours runs, and the buffer is tgt's. */
+static void a_key_that_is_refused_is_nowhere_in_memory(void **state)
+{
+    (void)state;
+    struct session *s = open_loaded();
+    struct session *holder = session_open(&(struct session_options){.name = "holder", .isid = 31});
+    struct reply r;
+    uint8_t list[24] = {[15] = 9};
+    settle_all(holder);
+    set_key(s, 41, 2, 3);
+    assert_true(copies_of_key(41) > 0); /* where it must be: so the search can find */
+    set_key(s, 0, 2, 0);
+    assert_int_equal(copies_of_key(41), 0);
+    command(holder, D, CDB(0x5F, 0, 0, 0, 0, 0, 0, 0, 24, 0), DATA_OUT, list, 24, &r);
+    assert_good(&r);
+    list[7] = 9;
+    command(holder, D, CDB(0x5F, 1, 3, 0, 0, 0, 0, 0, 24, 0), DATA_OUT, list, 24, &r);
+    assert_good(&r);
+    bool refused = true;
+    for (int i = 0; i < 32; i++) {
+        send_key(s, 42, 2, 3, &r);
+        refused = refused && r.status == 0x18;
+    }
+    unsigned copies = copies_of_key(42);
+    command(holder, D, CDB(0x5F, 3, 0, 0, 0, 0, 0, 0, 24, 0), DATA_OUT, list, 24, &r);
+    assert_good(&r);
+    assert_true(refused);
+    assert_int_equal(copies, 0);
+    session_close(holder);
+    session_close(s);
+}
+
 #define T(f) cmocka_unit_test_teardown(f, sessions_end)
 int main(void)
 {
@@ -374,6 +530,8 @@ int main(void)
         T(a_raw_read_shows_the_record_as_it_is_stored),
         T(the_independent_reader_opens_it_with_the_key),
         T(neither_text_nor_key_is_on_any_disk),
+        T(a_key_that_is_refused_is_nowhere_in_memory),
+        T(nothing_is_written_in_the_clear_behind_a_reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

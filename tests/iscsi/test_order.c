@@ -517,6 +517,92 @@ static void a_lost_session_leaves_nothing_out_of_order(void **state)
     assert_tape();
 }
 
+static void set_buffered(struct session *s, bool on)
+{
+    struct reply r;
+    uint8_t list[12] = {[2] = on ? 0x10 : 0, [3] = 8};
+    command(s, D, CDB(0x15, 0x10, 0, 0, 12, 0), DATA_OUT, list, sizeof(list), &r);
+    assert_good(&r);
+}
+
+static uint64_t position_of(struct pipe *p)
+{
+    uint8_t buf[32];
+    uint32_t itt =
+        raw_command(&p->r, D, CDB(0x34, 6, 0, 0, 0, 0, 0, 0, 0, 0), FLAG_FINAL | FLAG_READ | ATTR_SIMPLE, 32, NULL, 0);
+    assert_true(raw_finish(&p->r, itt, NULL, buf, sizeof(buf), &p->pdu));
+    return get_be64(buf + 8);
+}
+
+/* Its connection is still there: nobody missed it. Not buffered, writes are slow enough to wait. One may be at work. */
+static void what_a_reinstated_session_had_sent_is_over(void **state)
+{
+    (void)state;
+    enum { WRITES = 120, LEN = 262144 };
+    blank();
+    struct session *s = session_open(NULL);
+    settle_all(s);
+    set_buffered(s, false);
+    struct pipe old, new;
+    pipe_open(&old, &(struct raw_options){.name = "twin", .isid = 91});
+    for (unsigned i = 0; i < WRITES; i++)
+        raw_command(&old.r, D, RW6(0x0A, 0, LEN), FLAG_FINAL | FLAG_WRITE | ATTR_SIMPLE, LEN, pattern, LEN);
+    uint32_t itt = raw_command(&old.r, D, CDB(0x12, 0, 0, 0, 36, 0), FLAG_FINAL | FLAG_READ | ATTR_SIMPLE, 36, NULL, 0);
+    do /* it is answered at once: the writes have all come */
+        assert_true(raw_receive(&old.r, &old.pdu));
+    while (get_be32(old.pdu.bhs + 16) != itt);
+    pipe_open(&new, &(struct raw_options){.name = "twin", .isid = 91});
+    uint64_t at = position_of(&new);
+    assert_true(at < WRITES);
+    itt = raw_command(&new.r, D, CDB(0x11, 3, 0, 0, 0, 0), FLAG_FINAL | ATTR_SIMPLE, 0, NULL, 0);
+    assert_true(raw_finish(&new.r, itt, NULL, NULL, 0, &new.pdu));
+    assert_int_equal(new.pdu.bhs[3], 0);
+    assert_in_range(position_of(&new), at, at + 1);
+    pipe_close(&new);
+    pipe_close(&old);
+    settle(s, D);
+    set_buffered(s, true);
+    session_close(s);
+}
+
+/* The unit attention that says so ends the first. */
+static void a_write_that_waits_is_not_written_on_another_tape(void **state)
+{
+    (void)state;
+    struct reply r;
+    blank();
+    struct session *s = session_open(NULL);
+    settle_all(s);
+    load_blank(s, 1, "TEST02L8");
+    write_block(s, LUN_DRIVE1, pattern, 1000);
+    filemarks(s, LUN_DRIVE1, 1);
+    struct pipe p;
+    pipe_open(&p, &(struct raw_options){.name = NULL});
+    struct op *first = send_write(&p, 300000, 0, 0);
+    struct op *second = send_write(&p, 65536, 65536, 0);
+    await_r2t(&p, first);
+    empty_drive(s, 0);
+    move(s, DRIVE + 1, DRIVE, &r);
+    assert_good(&r);
+    raw_data_out(&p.r, D, first->itt, first->ttt, data_of(first), first->offset, first->want);
+    for (unsigned answers = 0; answers < 2;) {
+        assert_true(raw_receive(&p.r, &p.pdu));
+        uint32_t itt = get_be32(p.pdu.bhs + 16);
+        if ((p.pdu.bhs[0] & 0x3f) != PDU_RESPONSE || (itt != first->itt && itt != second->itt))
+            continue;
+        answers++;
+        assert_int_equal(p.pdu.bhs[3], 2);
+        assert_int_equal(get_be16(p.pdu.data + 2 + 12), itt == first->itt ? 0x2800 : 0x3A00);
+    }
+    pipe_close(&p);
+    settle(s, D);
+    tape[0] = (struct object){.len = 1000, .block = 0};
+    tape[1] = (struct object){.len = 0};
+    objects = 2;
+    session_close(s);
+    assert_tape();
+}
+
 /* ---- at random ---- */
 
 static uint32_t random_size(struct pipe *p, uint32_t burst, uint32_t limit)
@@ -640,6 +726,8 @@ int main(void)
         T(a_reset_ends_those_that_wait),
         T(a_reset_by_another_session_ends_a_write_in_the_middle_of_its_data),
         T(a_lost_session_leaves_nothing_out_of_order),
+        T(what_a_reinstated_session_had_sent_is_over),
+        T(a_write_that_waits_is_not_written_on_another_tape),
         T(any_queue_keeps_the_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

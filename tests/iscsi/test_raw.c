@@ -3,6 +3,7 @@
 #include "tests/iscsi/library.h"
 #include "tests/iscsi/raw.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,6 +96,66 @@ static void data_passes_with_header_and_data_digests(void **state)
 {
     (void)state;
     write_and_read_back(true);
+}
+
+/* Reads a block of SIZE bytes in segments of max_data at most. */
+static void read_in_segments(struct raw *r, const uint8_t *want, uint8_t *back, uint32_t max_data)
+{
+    struct pdu p = {.data = NULL};
+    uint32_t got = 0;
+    memset(back, 0, SIZE);
+    uint32_t itt = raw_command(r, D, CDB(1, 0, 0, 0, 0, 0), FLAG_FINAL | ATTR_SIMPLE, 0, NULL, 0);
+    assert_ends(r, itt, NULL, 0, PDU_RESPONSE, 0, 0, 0);
+    raw_command(r, D, RW6(0x08, 2, SIZE), FLAG_FINAL | FLAG_READ | ATTR_SIMPLE, SIZE, NULL, 0);
+    while (got < SIZE) {
+        assert_true(raw_receive(r, &p));
+        assert_int_equal(p.bhs[0], PDU_DATA_IN);
+        assert_int_equal(get_be32(p.bhs + 40), got);
+        assert_true(p.len && p.len <= max_data && p.len <= SIZE - got);
+        memcpy(back + got, p.data, p.len);
+        got += p.len;
+    }
+    assert_int_equal(p.bhs[3], 0);
+    assert_memory_equal(back, want, SIZE);
+    pdu_free(&p);
+}
+
+/* An initiator may take segments of any length, from the login on or by a TEXT request later. */
+static void a_block_in_segments_of_odd_lengths_is_right(void **state)
+{
+    (void)state;
+    static const uint32_t lengths[] = {513, 65535, 100002, 131071};
+    uint8_t *data = malloc(SIZE), *back = malloc(SIZE);
+    assert_true(data && back);
+    fill(data, SIZE, 99);
+    blank();
+    struct session *s = session_open(NULL);
+    settle_all(s);
+    write_block(s, D, data, SIZE);
+    session_close(s);
+    for (unsigned i = 0; i < 8; i++) {
+        uint32_t max_data = lengths[i / 2];
+        struct raw r;
+        struct pdu p = {.data = NULL};
+        raw_open_with(&r, &(struct raw_options){.digests = i == 3, .max_data = i % 2 ? 0 : max_data});
+        raw_settle(&r);
+        if (i % 2) {
+            char text[60];
+            uint8_t bhs[BHS] = {PDU_TEXT, FLAG_FINAL};
+            int n = snprintf(text, sizeof(text), "MaxRecvDataSegmentLength=%u", max_data) + 1;
+            put_be32(bhs + 16, r.itt++);
+            put_be32(bhs + 20, NO_TAG);
+            put_be32(bhs + 24, r.cmdsn++);
+            raw_send(&r, bhs, text, (uint32_t)n);
+            assert_true(raw_receive(&r, &p));
+            assert_int_equal(p.bhs[0], PDU_TEXT_RESPONSE);
+        }
+        read_in_segments(&r, data, back, max_data);
+        raw_close(&r);
+        pdu_free(&p);
+    }
+    free(data);
+    free(back);
 }
 
 static void a_wrong_data_digest_writes_nothing(void **state)
@@ -207,6 +268,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(data_passes_without_digests),
         T(data_passes_with_header_and_data_digests),
+        T(a_block_in_segments_of_odd_lengths_is_right),
         T(a_wrong_data_digest_writes_nothing),
         T(flags_and_residuals),
         T(a_write_that_is_cut_off_writes_nothing),

@@ -152,12 +152,113 @@ static void a_cancelled_command_does_not_wait_for_a_busy_drive(void **state)
     config_free(c);
 }
 
+/* ---- another cartridge ---- */
+
+static enum tape_result change(void *d, unsigned which)
+{
+    const struct tape_ops *ops = library_drive_ops();
+    const struct tape_mam mam = {.n = 1, .v = {{.id = 0x0805, .len = 1}}};
+    switch (which) {
+    case 0:
+        return ops->write_filemarks(d, 1, false, &never);
+    case 1:
+        return ops->erase(d, false, &never);
+    case 2:
+        return ops->format(d, &never);
+    case 3:
+        return ops->set_capacity(d, 1000, &never);
+    case 4:
+        return ops->mam_set(d, &mam, &never);
+    case 5:
+        return ops->space_end_of_data(d, &never);
+    default:
+        return write_id(d, 99);
+    }
+}
+
+static void bring(struct library *lib, const char *barcode, uint16_t to)
+{
+    assert_int_equal(library_move(lib, barcode, to, &never), CHANGER_OK);
+}
+
+/* Commands that were sent to a drive may wait while the changer takes its cartridge out and puts another one in. */
+static void a_command_for_one_cartridge_is_nothing_to_the_next(void **state)
+{
+    (void)state;
+    const struct tape_ops *ops = library_drive_ops();
+    struct vtl_config *c;
+    void *d;
+    struct library *lib = loaded(&c, &d);
+    json_decref(call(lib, json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", "BSY002L8", "capacity", 0)));
+    assert_int_equal(write_id(d, 1), TAPE_OK);
+    assert_int_equal(write_id(d, 2), TAPE_OK);
+    uint64_t capacity = status(d).capacity;
+    bring(lib, "BSY001L8", SLOT + 4);
+    bring(lib, "BSY002L8", DRIVE);
+    assert_string_equal(status(d).barcode, "BSY002L8");
+    ops->for_medium(d, status(d).medium_changes);
+    assert_int_equal(change(d, 0), TAPE_OK); /* for this very one */
+    ops->for_medium(d, status(d).medium_changes);
+    bring(lib, "BSY002L8", SLOT + 5);
+    bring(lib, "BSY001L8", DRIVE);
+    for (unsigned which = 0; which < 7; which++)
+        assert_int_equal(change(d, which), TAPE_NOT_PRESENT);
+    expect_result(d, TAPE_NOT_PRESENT);
+    assert_int_equal(status(d).object, 0);
+    assert_int_equal(status(d).capacity, capacity);
+    ops->for_medium(d, status(d).medium_changes);
+    expect_id(d, 1);
+    expect_id(d, 2);
+    expect_result(d, TAPE_EOD);
+    close_library(lib);
+    config_free(c);
+}
+
+struct told {
+    void *d;
+    unsigned times;
+    bool ready;
+    uint64_t medium;
+};
+
+static void note(void *arg, enum library_event ev, unsigned drive)
+{
+    struct told *t = arg;
+    if (ev != LIBRARY_DRIVE_MEDIUM_CHANGED || drive)
+        return;
+    t->times++;
+    t->ready = status(t->d).medium == TAPE_MEDIUM_LOADED;
+    t->medium = status(t->d).medium_changes;
+}
+
+/* A command that comes in between would otherwise be for the new cartridge, and nobody know that it is one. */
+static void a_new_cartridge_is_told_of_before_it_is_ready(void **state)
+{
+    (void)state;
+    struct vtl_config *c;
+    struct told t = {.times = 0};
+    struct library *lib = loaded(&c, &t.d);
+    library_set_listener(lib, note, &t);
+    bring(lib, "BSY001L8", SLOT + 4);
+    assert_int_equal(t.times, 0);
+    bring(lib, "BSY001L8", DRIVE);
+    assert_int_equal(t.times, 1);
+    assert_false(t.ready);
+    assert_int_equal(status(t.d).medium, TAPE_MEDIUM_LOADED);
+    assert_int_not_equal(status(t.d).medium_changes, t.medium); /* one that came before is not for it */
+    library_set_listener(lib, NULL, NULL);
+    close_library(lib);
+    config_free(c);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(the_status_may_be_asked_while_the_first_write_makes_the_queue),
         T(a_cancelled_command_does_not_wait_for_a_busy_drive),
+        T(a_command_for_one_cartridge_is_nothing_to_the_next),
+        T(a_new_cartridge_is_told_of_before_it_is_ready),
     };
     return cmocka_run_group_tests_name("drive_busy", tests, NULL, NULL);
 }

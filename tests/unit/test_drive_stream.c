@@ -192,6 +192,25 @@ static void writes_slow_down_before_they_have_to_wait(void **state)
     assert_int_equal(drive_pause_us(400, limit, rate, 1000), 500000); /* no longer than half a second at a time */
 }
 
+/* To leave the end of data makes what is before it as safe as a sync does. */
+static void what_leaving_the_end_made_safe_is_not_buffered(void **state)
+{
+    (void)state;
+    struct vtl_config *c;
+    void *d;
+    struct library *lib = loaded(&c, &d);
+    for (uint64_t id = 1; id <= 3; id++)
+        assert_int_equal(write_id(d, id), TAPE_OK);
+    assert_int_equal(status(d).blocks_in_buffer, 3);
+    assert_int_equal(library_drive_ops()->rewind(d, &never), TAPE_OK);
+    assert_int_equal(status(d).blocks_in_buffer, 0);
+    assert_int_equal(status(d).bytes_in_buffer, 0);
+    assert_int_equal(write_id(d, 4), TAPE_OK);
+    assert_int_equal(status(d).blocks_in_buffer, 1);
+    close_library(lib);
+    config_free(c);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -201,6 +220,7 @@ int main(void)
         T(a_flush_by_the_operator_fails_and_the_host_is_still_told),
         T(only_what_goes_on_at_the_end_of_data_is_taken_at_once),
         T(keys_may_change_from_block_to_block),
+        T(what_leaving_the_end_made_safe_is_not_buffered),
         cmocka_unit_test(writes_slow_down_before_they_have_to_wait),
     };
     return cmocka_run_group_tests_name("drive_stream", tests, NULL, NULL);

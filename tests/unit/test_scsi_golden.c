@@ -348,6 +348,37 @@ static void read_position_long_form(void **state)
     assert_int_equal(in[0] & 0x02, 0x02); /* PERR */
 }
 
+static void expect_buffered(uint32_t position, uint32_t last, unsigned blocks, uint32_t bytes)
+{
+    COMMAND(drive, 20, 0x34, 0x00, 0, 0, 0, 0, 0, 0, 0, 0);
+    assert_int_equal(get_be32(in + 4), position);
+    assert_int_equal(get_be32(in + 8), last);
+    assert_int_equal(get_be24(in + 13), blocks);
+    assert_int_equal(get_be32(in + 16), bytes);
+    COMMAND(drive, 32, 0x34, 0x08, 0, 0, 0, 0, 0, 0, 32, 0);
+    assert_int_equal(get_be24(in + 5), blocks);
+    assert_int_equal(get_be64(in + 8), position);
+    assert_int_equal(get_be64(in + 16), last);
+    assert_int_equal(get_be64(in + 24), bytes);
+}
+
+/* Between the last object that is on the medium and the position. */
+static void what_is_buffered_lies_before_the_position(void **state)
+{
+    (void)state;
+    tape.end_object = tape.object = 10;
+    tape.blocks_in_buffer = 3;
+    tape.bytes_in_buffer = 3000;
+    expect_buffered(10, 7, 3, 3000);
+    tape.object = 0; /* LOAD of a loaded tape */
+    expect_buffered(0, 0, 0, 0);
+    tape.object = 5;
+    expect_buffered(5, 5, 0, 0);
+    tape.end_object = tape.object = 1; /* it was written over */
+    tape.blocks_in_buffer = 4;
+    expect_buffered(1, 1, 0, 0);
+}
+
 static void an_empty_drive_answers_at_once(void **state)
 {
     (void)state;
@@ -587,6 +618,7 @@ int main(void)
         T(sense_of_filemark_warning_and_end),
         T(a_short_block_is_good_with_a_residual),
         T(read_position_long_form),
+        T(what_is_buffered_lies_before_the_position),
         T(an_empty_drive_answers_at_once),
         T(what_is_not_there_yet_says_so),
         T(commands_of_explicit_address_mode_are_refused),

@@ -225,6 +225,30 @@ static void what_cannot_be_written_is_refused(void **state)
     assert_sense(KEY_NOT_READY, ASC_MEDIUM_NOT_PRESENT);
 }
 
+/* By attributes that are not known here, of a later version or of who else writes to the bucket. */
+static void a_full_memory_takes_no_more(void **state)
+{
+    (void)state;
+    while (mam.n < TAPE_MAM_MAX) {
+        mam.v[mam.n] = (struct tape_attribute){.id = (uint16_t)(0x0900 + mam.n), .len = 1};
+        mam.n++;
+    }
+    mam.v[3].id = 0x0801;
+    mam.v[3].format = 1;
+    write_one(0x0800, 1, 8, "Proxmox");
+    assert_sense(KEY_ILLEGAL_REQUEST, ASC_AUXILIARY_MEMORY_OUT_OF_SPACE);
+    assert_int_equal(mam.n, TAPE_MAM_MAX);
+    write_one(0x0801, 1, 32, "one that is there"); /* is replaced */
+    assert_good();
+    assert_int_equal(mam.n, TAPE_MAM_MAX);
+    write_one(0x0801, 1, 0, NULL);
+    assert_good();
+    write_one(0x0800, 1, 8, "Proxmox");
+    assert_good();
+    read_sa(0, 0, 32768);
+    expect(0x0800, "Proxmox", 8);
+}
+
 static void the_lists_and_any_allocation_length(void **state)
 {
     (void)state;
@@ -307,6 +331,7 @@ int main(void)
         T(formats_are_the_standards),
         T(counters_saturate),
         T(what_cannot_be_written_is_refused),
+        T(a_full_memory_takes_no_more),
         T(the_lists_and_any_allocation_length),
         T(a_head_keeps_them_and_hostile_ones_are_passed_over),
     };

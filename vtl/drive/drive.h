@@ -26,10 +26,13 @@ uint64_t drive_flush_left(const struct drive *d);
 
 /* ---- for the changer and the library, not on the drive's executor ---- */
 /* Puts a cartridge in and threads it, unless it is one that cleans. Until clock_ms() reaches wait_until it waits for the
- * store to say whether the cartridge is still as this state knows it. 0 or a negative errno with *err; the cartridge is
- * in the drive all the same (unthreaded). */
+ * store to say whether the cartridge is still as this state knows it. tell (NULL: nobody) is called then, before the status
+ * shows a cartridge that is threaded: whoever finds one has been told. 0 or a negative errno with *err; the cartridge is in
+ * the drive all the same (unthreaded). */
 #define DRIVE_LOOK_MS 10000
-int drive_insert(struct drive *d, struct cartridge *c, uint64_t wait_until, struct errtext *err);
+typedef void drive_tell_fn(void *arg, unsigned number);
+int drive_insert(struct drive *d, struct cartridge *c, uint64_t wait_until, drive_tell_fn *tell, void *arg,
+                 struct errtext *err);
 /* The cartridge that was just put in cleans the drive, if it is one for that. */
 void drive_clean(struct drive *d);
 /* Flushes, rewinds, unthreads and releases the cartridge. -EBUSY: removal is prevented; other errors: what was written

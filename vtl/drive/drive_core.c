@@ -148,6 +148,12 @@ void drive_wake(void *self)
     progress_post(&d->eng->progress);
 }
 
+void drive_for_medium(void *self, uint64_t medium_changes)
+{
+    struct drive *d = self;
+    d->for_medium = medium_changes;
+}
+
 void drive_prevent(void *self, bool prevented)
 {
     struct drive *d = self;
@@ -173,7 +179,9 @@ enum tape_result drive_enter(struct drive *d, enum tape_activity activity, const
     enum tape_result result = drive_take(d, cancel);
     if (result)
         return result;
-    if (!d->c || !d->loaded) {
+    /* While it waited for the drive, or for its turn, another cartridge may have come. */
+    bool other = d->for_medium && d->for_medium != d->medium_changes;
+    if (!d->c || !d->loaded || other) {
         enum tape_result why = drive_cleans(d) ? TAPE_CLEANS : TAPE_NOT_PRESENT;
         lock_release(&d->op_lock);
         return why;

@@ -50,7 +50,8 @@ static int thread_tape(struct drive *d, uint64_t wait_until, struct errtext *err
     return 0;
 }
 
-int drive_insert(struct drive *d, struct cartridge *c, uint64_t wait_until, struct errtext *err)
+int drive_insert(struct drive *d, struct cartridge *c, uint64_t wait_until, drive_tell_fn *tell, void *arg,
+                 struct errtext *err)
 {
     lock_take(&d->op_lock);
     d->c = c;
@@ -65,6 +66,9 @@ int drive_insert(struct drive *d, struct cartridge *c, uint64_t wait_until, stru
     } else {
         drive_publish(d, TAPE_LOADING);
         rc = thread_tape(d, wait_until, err);
+        d->medium_changes++; /* what came meanwhile was not for one that is threaded, and was not told */
+        if (tell)
+            tell(arg, d->number);
     }
     drive_publish(d, TAPE_IDLE);
     lock_release(&d->op_lock);

@@ -10,6 +10,7 @@ const struct tape_ops drive_tape_ops = {
     .mam_get = drive_mam_get,
     .mam_set = drive_mam_set,
     .wake = drive_wake,
+    .for_medium = drive_for_medium,
     .write = drive_write,
     .write_at_once = drive_write_at_once,
     .write_filemarks = drive_write_filemarks,

@@ -6,7 +6,11 @@
 static enum tape_result leave_end(struct drive *d)
 {
     int rc = cartridge_flush(d->c);
-    return rc ? drive_write_failed(d, rc) : TAPE_OK;
+    if (rc)
+        return drive_write_failed(d, rc);
+    if (!engine_waits_for(d->eng, DURABILITY_REMOTE)) /* as safe as a sync would make it */
+        d->unsynced_blocks = d->unsynced_bytes = 0;
+    return TAPE_OK;
 }
 
 enum tape_result drive_rewind(void *self, const atomic_bool *cancel)

@@ -20,6 +20,7 @@ struct drive {
     unsigned number;
     char serial[33];
     atomic_bool prevented;
+    uint64_t for_medium;                      /* see struct tape_ops; the executor's thread only */
     uint64_t flush_limit_ms, remove_limit_ms; /* after that a flush, or a MOVE out of the drive, fails */
     _Atomic uint64_t flush_left;              /* bytes that a running flush waits for; 0: none runs */
     _Atomic uint64_t alerts;                  /* TapeAlert flags; the command set sets some at any time */
@@ -120,6 +121,7 @@ uint64_t drive_end_object(struct drive *d);
 bool drive_cleans(const struct drive *d); /* a cleaning cartridge is in it */
 void drive_status(void *self, struct tape_status *out);
 void drive_wake(void *self);
+void drive_for_medium(void *self, uint64_t medium_changes);
 void drive_prevent(void *self, bool prevented);
 
 /* ---- drive_flush.c ---- */

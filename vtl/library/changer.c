@@ -102,17 +102,22 @@ static uint16_t origin(const struct element *from)
     return from->type == ELEMENT_DRIVE ? from->source : from->address;
 }
 
+static void tell_hosts(void *arg, unsigned drive)
+{
+    library_tell(arg, LIBRARY_DRIVE_MEDIUM_CHANGED, drive);
+}
+
 static void into_drive(struct library *lib, struct drive *d, const char *barcode)
 {
     struct errtext err = {""};
     struct cartridge *c = lib->eng.workers ? library_cartridge(lib, barcode) : NULL;
     if (!c)
         return;
-    if (drive_insert(d, c, clock_ms() + DRIVE_LOOK_MS, &err))
+    /* With one that cleans the drive does not become ready. */
+    drive_tell_fn *tell = barcode_is_cleaning(barcode) ? NULL : tell_hosts;
+    if (drive_insert(d, c, clock_ms() + DRIVE_LOOK_MS, tell, lib, &err))
         log_event(EVENT_LOAD_FAILED, "drive %u: %s cannot be loaded: %s", drive_number(d), barcode, err.text);
     drive_clean(d);
-    if (!barcode_is_cleaning(barcode)) /* with which the drive does not become ready */
-        library_tell(lib, LIBRARY_DRIVE_MEDIUM_CHANGED, drive_number(d));
 }
 
 /* A drive takes cartridges of its own generation and of older ones, and any that cleans. */

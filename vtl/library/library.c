@@ -148,7 +148,7 @@ static void resume(struct library *lib)
         if (!d)
             continue;
         struct cartridge *c = e->barcode[0] ? library_cartridge(lib, e->barcode) : NULL;
-        if (c && drive_insert(d, c, until, &err))
+        if (c && drive_insert(d, c, until, NULL, NULL, &err))
             log_event(EVENT_LOAD_FAILED, "drive %u: %s cannot be loaded: %s", drive_number(d), e->barcode, err.text);
     }
 }

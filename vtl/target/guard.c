@@ -3,6 +3,7 @@
 #include "vtl/target/guard.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -167,6 +168,13 @@ static void portal_address(struct iscsi_connection *conn, char *out, size_t room
     (void)snprintf(out, room, strchr(host, ':') ? "[%s]:%s,1" : "%s:%s,1", host, port);
 }
 
+/* iscsid fills what it sends up to a multiple of 4 with zeros, in the buffer itself. Behind a segment of a block that is not the
+ * last one is the next one, which would begin with them. So each is of whole words, whatever more the initiator takes. */
+static void send_whole_words(struct iscsi_connection *conn)
+{
+    conn->session_param[ISCSI_PARAM_MAX_XMIT_DLENGTH].val &= ~3u;
+}
+
 /* What to send back, in out: a text, or (false) the header of the request that is refused. */
 static bool text_of(struct aside *a, uint8_t *out, int *len)
 {
@@ -184,6 +192,7 @@ static bool text_of(struct aside *a, uint8_t *out, int *len)
     }
     if (max_data < transmit->val) /* more than it is, the buffers of a session are not made for */
         transmit->val = max_data;
+    send_whole_words(a->conn);
     return true;
 }
 
@@ -339,6 +348,7 @@ static size_t guarded_read(struct iscsi_connection *conn, void *buf, size_t n)
     const uint8_t *end = (uint8_t *)buf + n, *bhs = (const uint8_t *)&conn->req.bhs;
     if (conn->state != STATE_SCSI)
         return door_is_open() ? was.ep_read(conn, buf, n) : 0; /* as at the end of the stream */
+    send_whole_words(conn);
     struct aside *a = list_empty(&asides) ? NULL : aside_of(conn);
     if (a)
         return aside_go_on(a);
@@ -362,6 +372,17 @@ static void *padded_buffer(struct iscsi_connection *conn, size_t n)
 {
     enum { PADDING = 3 };
     return was.alloc_data_buf(conn, n + PADDING);
+}
+
+/* conn->tp->free_data_buf. A key may be in it: run_job wipes that of a command that ran, but others are refused by tgt, aborted,
+ * or end with their session. All buffers come here in the end; a list with a key is a small one. */
+static void wipe_and_free(struct iscsi_connection *conn, void *buf)
+{
+    enum { MOST_WITH_KEY = 4096 };
+    size_t n = buf ? malloc_usable_size(buf) : 0;
+    if (n && n <= MOST_WITH_KEY)
+        explicit_bzero(buf, n);
+    was.free_data_buf(conn, buf);
 }
 
 static size_t forget(struct iscsi_connection *conn)
@@ -391,6 +412,7 @@ static int take_place(void)
     t->ep_write_begin = guarded_write;
     t->ep_close = forget;
     t->alloc_data_buf = padded_buffer;
+    t->free_data_buf = wipe_and_free;
     in_place = true;
     return -1;
 }

@@ -367,11 +367,14 @@ static void allow_removal(struct target_lun *tl, uint64_t nexus)
     tl->unit.prevent(tl->unit.self, any);
 }
 
+static bool cancel_unwanted(struct target_lun *tl);
+
 /* A logical unit reset ends every PREVENT (SPC-5 6.14) and gives parameters their defaults. tgt tells of it by a unit
  * attention for each nexus: those of the others are taken over now, so that it counts once, and not again when they are
- * heard of. */
+ * heard of. What the reset aborted ends first: a WRITE that waits at the executor would be written without its key. */
 static void note_reset(struct target_lun *tl)
 {
+    (void)cancel_unwanted(tl);
     uint64_t ids[SCSI_MAX_NEXUS];
     size_t n = nexus_list(tl->unit.lun, ids);
     for (size_t i = 0; i < n; i++)
@@ -406,6 +409,16 @@ static void forget_ended_sessions(void)
             forget_lost_nexuses(*place_of(i));
 }
 
+/* A session may take the place of one whose connection nobody missed yet. What that one had sent must not run behind what this
+ * one is told first, such as where the tape is. */
+static void begin_session(struct scsi_cmd *cmd)
+{
+    port_begin_session(cmd, forget_ended_sessions);
+    for (int i = TARGET_CHANGER; i < MAX_DRIVES; i++)
+        if (*place_of(i))
+            (void)cancel_unwanted(*place_of(i));
+}
+
 /*
  * A new nexus begins with POWER ON. It is to warn an initiator that what it knew of the unit may be gone, and PBS 4
  * counts it as a warning of the job that meets it. For a drive it is true: the tape is at its beginning. But a changer
@@ -429,7 +442,7 @@ static void take_unit_attentions(struct target_lun *tl, struct scsi_cmd *cmd)
             (unsigned)cmd->sense_buffer[12] << 8 | cmd->sense_buffer[13]; /* fixed format: sense_format is 0 */
         cmd->sense_len = 0;
         if (!nexus_known(tl->unit.lun, cmd->cmd_itn_id))
-            port_begin_session(cmd, forget_ended_sessions);
+            begin_session(cmd);
         if (begins_unchanged(tl, asc, cmd->cmd_itn_id)) {
             (void)scsi_ua_take(tl->unit.lun, cmd->cmd_itn_id); /* from now on it is known */
             continue;

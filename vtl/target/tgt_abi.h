@@ -216,6 +216,7 @@ ABI_STRUCT(iscsi_transport, 192,
     AT(136, typeof(int (*)(struct iscsi_connection *, char *, int)), ep_show)
     AT(144, typeof(void (*)(struct iscsi_connection *, int)), ep_event_modify)
     AT(152, typeof(void *(*)(struct iscsi_connection *, size_t)), alloc_data_buf)
+    AT(160, typeof(void (*)(struct iscsi_connection *, void *)), free_data_buf)
     AT(168, typeof(int (*)(struct iscsi_connection *, struct sockaddr *, socklen_t *)), ep_getsockname)
 )
 

@@ -11,19 +11,50 @@
 enum { SILENCE_S = 60 };
 #define TLS_VERSIONS "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
-/* A thread for each connection, as each may wait for the library. fd is the daemon's, unless the answer is NULL. */
+struct options {
+    struct MHD_OptionItem v[4];
+};
+
+static struct options tls_options(const struct web_tls *tls)
+{
+    if (!tls)
+        return (struct options){{{MHD_OPTION_END, 0, NULL}}};
+    return (struct options){{{MHD_OPTION_HTTPS_MEM_CERT, 0, tls->certificate},
+                             {MHD_OPTION_HTTPS_MEM_KEY, 0, tls->key},
+                             {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_VERSIONS},
+                             {MHD_OPTION_END, 0, NULL}}};
+}
+
+/* Does the TLS library take them? Asked by a daemon that has no socket: one that it ends in the middle of its start closes
+ * that, in some versions twice, and by the second time the number may be that of a connection. */
+static bool takes(const struct web *w, const struct web_tls *tls)
+{
+    struct options o = tls_options(tls);
+    struct MHD_Daemon *d = MHD_start_daemon(MHD_USE_NO_LISTEN_SOCKET | MHD_USE_TLS, 0, NULL, NULL, web_request,
+                                            (void *)(uintptr_t)w, MHD_OPTION_ARRAY, o.v, MHD_OPTION_END);
+    if (d)
+        MHD_stop_daemon(d);
+    return d != NULL;
+}
+
+/* A thread for each connection, as each may wait for the library. fd is the daemon's from now on; one that does not start
+ * closes it or leaves it. */
 static struct MHD_Daemon *start(const struct web *w, int fd, const struct web_tls *tls)
 {
-    struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
-    struct MHD_OptionItem by_tls[] = {{MHD_OPTION_HTTPS_MEM_CERT, 0, tls ? tls->certificate : NULL},
-                                      {MHD_OPTION_HTTPS_MEM_KEY, 0, tls ? tls->key : NULL},
-                                      {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_VERSIONS},
-                                      {MHD_OPTION_END, 0, NULL}};
+    struct options o = tls_options(tls);
     return MHD_start_daemon(
         MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_ITC | (tls ? MHD_USE_TLS : 0), 0,
         NULL, NULL, web_request, (void *)(uintptr_t)w, MHD_OPTION_NOTIFY_COMPLETED, web_request_ended, NULL,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)WEB_CONNECTIONS,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SILENCE_S, MHD_OPTION_ARRAY, tls ? by_tls : none, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SILENCE_S, MHD_OPTION_ARRAY, o.v, MHD_OPTION_END);
+}
+
+/* fd was a duplicate of listens: unless it is so still, the number is nobody's, or another's. */
+static void close_duplicate(int fd, int listens)
+{
+    struct stat a, b;
+    if (!fstat(fd, &a) && !fstat(listens, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+        close(fd);
 }
 
 static void end_retired(struct web_listener *l, unsigned i)
@@ -47,12 +78,14 @@ static void retire(struct web_listener *l)
 int web_listen(struct web_listener *l, const struct web_tls *tls)
 {
     int flags = fcntl(l->fd, F_GETFL), fd = -1;
+    if (tls && !takes(l->w, tls))
+        return -EIO;
     /* For a moment two daemons accept from it: neither may wait for a connection that the other got. */
     if (flags < 0 || fcntl(l->fd, F_SETFL, flags | O_NONBLOCK) || (fd = fcntl(l->fd, F_DUPFD_CLOEXEC, 0)) < 0)
         return -errno;
     struct MHD_Daemon *d = start(l->w, fd, tls);
     if (!d) {
-        close(fd);
+        close_duplicate(fd, l->fd);
         return -EIO;
     }
     if (l->now)
