@@ -339,19 +339,22 @@ void turn_watch(struct library *lib)
     json_decref(list);
 }
 
-bool turn_is_shared(struct library *lib)
+enum obj_known turn_shared(struct library *lib)
 {
     const struct obj_call few = {.max_tries = 1, .patience_ms = OBJ_PATIENCE_MS};
     struct errtext why = {""};
     struct obj_health health;
     json_t *list = NULL;
     objstore_health(lib->eng.store, &health);
-    if (!atomic_load(&lib->shared) && !health.text[0]) {
-        if (turns_read(lib->eng.store, lib->id, NULL, &list, &few, &why))
-            log_warn("whether another library shares the shelf cannot be found out now: %s", why.text);
-        else
-            atomic_store(&lib->shared, turns_have_neighbour(list, lib->cfg->library.name));
-        json_decref(list);
+    if (atomic_load(&lib->shared))
+        return OBJ_YES;
+    if (health.text[0])
+        return OBJ_UNKNOWN;
+    if (turns_read(lib->eng.store, lib->id, NULL, &list, &few, &why)) {
+        log_warn("whether another library shares the shelf cannot be found out now: %s", why.text);
+        return OBJ_UNKNOWN;
     }
-    return atomic_load(&lib->shared);
+    atomic_store(&lib->shared, turns_have_neighbour(list, lib->cfg->library.name));
+    json_decref(list);
+    return atomic_load(&lib->shared) ? OBJ_YES : OBJ_NO;
 }

@@ -52,6 +52,6 @@ bool turns_have_neighbour(const json_t *list, const char *name);
 /* Looks, every now and then, for a neighbour, and for a gateway that has taken over. The inventory thread's, while the store answers. */
 void turn_watch(struct library *lib);
 /* Does a library of another name share the shelf? Asks the store, unless it is in trouble. */
-bool turn_is_shared(struct library *lib);
+enum obj_known turn_shared(struct library *lib);
 
 #endif
