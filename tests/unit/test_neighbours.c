@@ -111,6 +111,42 @@ static void what_a_neighbour_writes_behind_a_head_that_is_known_is_not_to_be_had
     config_free(two);
 }
 
+static void is_refused(struct library *lib, json_t *q)
+{
+    struct errtext err = {""};
+    assert_null(library_call(lib, q, &err));
+    json_decref(q);
+    if (!strstr(err.text, THEIRS ": owned by gateway"))
+        fail_msg("%s", err.text);
+}
+
+/* Blank, as far as this one knows. */
+static void what_a_neighbour_writes_is_neither_removed_nor_changed(void **state)
+{
+    (void)state;
+    struct vtl_config *one = config("one", "local", "64M"), *two = config("two", "local", "64M");
+    struct library *lib = new_library(one, THEIRS);
+    flush_remote(lib);
+    await_inventory(lib);
+    rebuild_on_shelf(two);
+    struct library *other = open_library(two);
+    move(lib, SLOT, DRIVE);
+    set_backoff(lib, THEIRS, UINT64_MAX);
+    write_one(lib, 1);
+    is_refused(other, json_pack("{s:s, s:s}", "op", "tape-remove", "barcode", THEIRS));
+    is_refused(other, json_pack("{s:s, s:s}", "op", "tape-claim", "barcode", THEIRS)); /* but by force */
+    is_refused(other, json_pack("{s:s, s:s, s:b}", "op", "tape-protect", "barcode", THEIRS, "on", 1));
+    is_refused(other, json_pack("{s:s, s:s, s:s, s:I}", "op", "tape-lock", "barcode", THEIRS, "mode", "governance",
+                                "until", (json_int_t)engine_time() + 86400));
+    set_backoff(lib, THEIRS, 0);
+    move(lib, DRIVE, SLOT);
+    flush_remote(lib);
+    close_library(other);
+    close_library(lib);
+    config_free(one);
+    config_free(two);
+}
+
 static struct objstore_ops silent;
 
 static int no_answer(struct objstore *s, const char *prefix, const char *start_after, bool slash, obj_list_fn fn,
@@ -164,6 +200,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(what_a_neighbour_writes_behind_a_head_that_is_known_is_not_to_be_had),
+        T(what_a_neighbour_writes_is_neither_removed_nor_changed),
         T(what_a_neighbour_wrote_is_not_to_be_had_while_the_store_does_not_answer),
     };
     return cmocka_run_group_tests_name("neighbours", tests, NULL, NULL);
