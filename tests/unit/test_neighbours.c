@@ -7,6 +7,7 @@
 #include "vtl/cartridge/cartridge_private.h"
 
 #define THEIRS "NBR001L8"
+#define LATER "NBR002L8"
 #define OURS "OWN001L8"
 #define DOOR ELEMENT_FIRST_IMPORT_EXPORT
 
@@ -28,6 +29,19 @@ static void rebuild_on_shelf(const struct vtl_config *c)
     if (library_rebuild(c, &o, &r, &err))
         fail_msg("%s", err.text);
     json_decref(r);
+}
+
+/* From a gateway that is gone with all that it had; how many cartridges it claims. */
+static json_int_t take_over(const struct vtl_config *c)
+{
+    struct errtext err = {""};
+    json_t *r = NULL;
+    remove_tree(c->library.state_dir);
+    if (library_take_over(c, &(struct takeover_options){.force = true}, &r, &err))
+        fail_msg("%s", err.text);
+    json_int_t n = json_integer_value(json_object_get(r, "claimed"));
+    json_decref(r);
+    return n;
 }
 
 static json_int_t place_in(struct library *lib, const char *barcode)
@@ -195,6 +209,30 @@ static void what_a_neighbour_wrote_is_not_to_be_had_while_the_store_does_not_ans
     config_free(two);
 }
 
+/* Else the neighbour's cartridge stands in two libraries, and whoever writes to it here takes it from there. */
+static void what_only_a_neighbour_knows_comes_into_no_slot(void **state)
+{
+    (void)state;
+    struct vtl_config *one = config("one", "local", "64M"), *two = config("two", "local", "64M");
+    struct library *lib = new_library(one, THEIRS);
+    await_inventory(lib);
+    rebuild_on_shelf(two);
+    struct library *other = open_library(two);
+    create(other, OURS);
+    close_library(other);
+    create(lib, LATER); /* of which the other has not heard yet */
+    await_inventory(lib);
+    assert_int_equal(take_over(two), 1);
+    other = open_library(two);
+    assert_int_equal(place_in(other, OURS), SLOT);
+    assert_int_equal(place_in(other, THEIRS), 0);
+    assert_int_equal(place_in(other, LATER), 0);
+    close_library(other);
+    close_library(lib);
+    config_free(one);
+    config_free(two);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -202,6 +240,7 @@ int main(void)
         T(what_a_neighbour_writes_behind_a_head_that_is_known_is_not_to_be_had),
         T(what_a_neighbour_writes_is_neither_removed_nor_changed),
         T(what_a_neighbour_wrote_is_not_to_be_had_while_the_store_does_not_answer),
+        T(what_only_a_neighbour_knows_comes_into_no_slot),
     };
     return cmocka_run_group_tests_name("neighbours", tests, NULL, NULL);
 }

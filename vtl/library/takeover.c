@@ -64,29 +64,6 @@ static uint64_t next_turn(const struct takeover *t)
     return (t->turn.number > n ? t->turn.number : n) + 1;
 }
 
-/* Whose cartridges they are: in the elements of a library that shares this prefix under another name. */
-static json_t *neighbours(const struct takeover *t)
-{
-    json_t *theirs = json_object(), *done = json_object(), *entry, *e;
-    size_t i, k;
-    json_array_foreach(t->list, i, entry)
-    {
-        const char *name = json_string_value(json_object_get(json_object_get(entry, "inventory"), "name"));
-        if (!name || !strcmp(name, t->cfg->library.name) || json_object_get(done, name))
-            continue;
-        json_object_set_new(done, name, json_true());
-        const json_t *last = json_object_get(turns_latest(t->list, name), "inventory");
-        json_array_foreach(json_object_get(last, "elements"), k, e)
-        {
-            const char *barcode = json_string_value(json_object_get(e, "barcode"));
-            if (barcode)
-                json_object_set_new(theirs, barcode, json_true());
-        }
-    }
-    json_decref(done);
-    return theirs;
-}
-
 struct claiming {
     struct takeover *t;
     struct library *lib;
@@ -138,7 +115,7 @@ static void tell_claims(void *arg, size_t so_far)
 /* From here on whoever had them can commit nothing. Two passes, as taking one as the bucket has it changes the list. */
 static int claim_all(struct takeover *t, struct library *lib, size_t *claimed)
 {
-    struct claiming a = {.t = t, .lib = lib, .theirs = neighbours(t), .n = lib->n_cartridges};
+    struct claiming a = {.t = t, .lib = lib, .theirs = turns_theirs(t->list, t->cfg->library.name, false), .n = lib->n_cartridges};
     a.rc = calloc(a.n + 1, sizeof(*a.rc));
     a.why = calloc(a.n + 1, sizeof(*a.why));
     int rc = a.rc && a.why ? 0 : errtext_set(t->err, -ENOMEM, "takeover: out of memory");
