@@ -209,6 +209,71 @@ static void what_a_neighbour_wrote_is_not_to_be_had_while_the_store_does_not_ans
     config_free(two);
 }
 
+static void a_takeover_leaves_alone_what_a_neighbour_put_on_the_shelf_and_still_stores(void **state)
+{
+    (void)state;
+    struct vtl_config *one = config("one", "local", "64M"), *two = config("two", "local", "64M");
+    struct library *lib = new_library(one, THEIRS);
+    move(lib, SLOT, DRIVE);
+    write_one(lib, 1);
+    flush_remote(lib);
+    await_inventory(lib);
+    rebuild_on_shelf(two);
+    set_backoff(lib, THEIRS, UINT64_MAX);
+    write_one(lib, 2);
+    move(lib, DRIVE, DOOR);
+    json_decref(call(lib, request("tape-export", THEIRS)));
+    await_inventory(lib);
+    assert_int_equal(take_over(two), 0);
+    set_backoff(lib, THEIRS, 0);
+    flush_remote(lib);
+    close_library(lib);
+    config_free(one);
+    config_free(two);
+}
+
+static void of_a_shared_shelf_a_takeover_claims_what_its_own_library_has_not_given_up(void **state)
+{
+    (void)state;
+    struct vtl_config *one = config("one", "local", "64M"), *two = config("two", "local", "64M");
+    struct library *lib = new_library(one, THEIRS);
+    flush_remote(lib);
+    await_inventory(lib);
+    rebuild_on_shelf(two);
+    struct library *other = open_library(two);
+    create(other, OURS);
+    flush_remote(other);
+    set_backoff(other, OURS, UINT64_MAX);
+    move(other, SLOT, DOOR);
+    json_decref(call(other, request("tape-export", OURS)));
+    close_library(other);
+    assert_int_equal(take_over(two), 1);
+    other = open_library(two);
+    json_decref(call(other, request("tape-import", OURS)));
+    move(other, DOOR, SLOT);
+    move(other, SLOT, DOOR);
+    json_decref(call(other, request("tape-export", OURS)));
+    await_release(other, OURS);
+    close_library(other);
+    assert_int_equal(take_over(two), 0);
+    close_library(lib);
+    config_free(one);
+    config_free(two);
+}
+
+static void without_a_neighbour_a_takeover_claims_the_shelf_too(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "64M");
+    struct library *lib = new_library(c, OURS);
+    create(lib, LATER);
+    move(lib, SLOT, DOOR);
+    json_decref(call(lib, request("tape-export", OURS)));
+    close_library(lib);
+    assert_int_equal(take_over(c), 2);
+    config_free(c);
+}
+
 /* Else the neighbour's cartridge stands in two libraries, and whoever writes to it here takes it from there. */
 static void what_only_a_neighbour_knows_comes_into_no_slot(void **state)
 {
@@ -240,6 +305,9 @@ int main(void)
         T(what_a_neighbour_writes_behind_a_head_that_is_known_is_not_to_be_had),
         T(what_a_neighbour_writes_is_neither_removed_nor_changed),
         T(what_a_neighbour_wrote_is_not_to_be_had_while_the_store_does_not_answer),
+        T(a_takeover_leaves_alone_what_a_neighbour_put_on_the_shelf_and_still_stores),
+        T(of_a_shared_shelf_a_takeover_claims_what_its_own_library_has_not_given_up),
+        T(without_a_neighbour_a_takeover_claims_the_shelf_too),
         T(what_only_a_neighbour_knows_comes_into_no_slot),
     };
     return cmocka_run_group_tests_name("neighbours", tests, NULL, NULL);
