@@ -86,6 +86,8 @@ void cartridge_cut_live(struct cartridge *c, uint64_t object)
         c->offsite_segs = c->live.n_segs;
     if (c->cut_low > c->live.n_segs)
         c->cut_low = c->live.n_segs;
+    if (c->cut_object > object)
+        c->cut_object = object;
     c->locking.until = 0; /* from the beginning again */
     cartridge_cut_maps(c);
 }
