@@ -92,6 +92,8 @@ $(B)/tests/test_rebuild: private LDFLAGS += -Wl,--wrap=rebuild_read
 $(B)/tests/test_tapes: private LDFLAGS += -Wl,--wrap=cartridge_new
 # This one finds no memory.
 $(B)/tests/test_memory: private LDFLAGS += -Wl,--wrap=realloc
+# This one it counts.
+$(B)/tests/test_spool: private LDFLAGS += -Wl,--wrap=fsync
 # And these are a file system's that lacks something.
 $(B)/tests/test_objstore_dir: private LDFLAGS += -Wl,--wrap=renameat2 -Wl,--wrap=linkat
 
