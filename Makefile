@@ -91,6 +91,10 @@ $(B)/tests/test_notify: $(call obj,vtl/cmd/notify_command.c vtl/cmd/notify_post.
 $(B)/tests/test_rebuild: private LDFLAGS += -Wl,--wrap=rebuild_read
 # It makes this one fail.
 $(B)/tests/test_tapes: private LDFLAGS += -Wl,--wrap=cartridge_new
+# This one finds no memory.
+$(B)/tests/test_memory: private LDFLAGS += -Wl,--wrap=realloc
+# This one it counts.
+$(B)/tests/test_spool: private LDFLAGS += -Wl,--wrap=fsync
 # And these are a file system's that lacks something.
 $(B)/tests/test_objstore_dir: private LDFLAGS += -Wl,--wrap=renameat2 -Wl,--wrap=linkat
 

@@ -189,6 +189,16 @@ static struct obj_lock join(const struct obj_lock *has, const struct obj_lock *w
                              .until = has->until > wanted->until ? has->until : wanted->until};
 }
 
+/* A 404 may be of something in between, or of a sub-resource only: what is there, and not locked, must not pass for gone. */
+static int confirm_gone(struct s3_store *s, const char *key, const struct obj_call *c, struct errtext *err)
+{
+    uint64_t size = 0;
+    int rc = s3_head(&s->base, key, &size, c, err);
+    return rc ? rc
+              : errtext_set(err, -EIO, "lock %s: bucket %s at %s: the answer was 404, but the object is there", key,
+                            s->bucket, s->host);
+}
+
 int s3_lock(struct objstore *o, const char *key, const struct obj_lock *l, const struct obj_call *c,
             struct errtext *err)
 {
@@ -201,6 +211,8 @@ int s3_lock(struct objstore *o, const char *key, const struct obj_lock *l, const
     if (!s3_lockable(o))
         return errtext_set(err, -ENOTSUP, "lock %s: bucket %s at %s: it has no Object Lock", key, s->bucket, s->host);
     rc = put_retention(s, key, l, false, &refused, c, err);
+    if (rc == -ENOENT)
+        return confirm_gone(s, key, c, err);
     if (!refused || get_retention(s, key, &has, c, NULL) || !has.until)
         return rc;
     struct obj_lock both = join(&has, l);

@@ -817,6 +817,18 @@ static void a_source_that_is_being_written_lists_a_tape_at_once(void **state)
     config_free(c);
 }
 
+/* Once what it waits for is stored. */
+static int lend_soon(struct library *lib)
+{
+    int rc = -EBUSY;
+    for (int i = 0; rc == -EBUSY && i < 200; i++) {
+        uint64_t seen = progress_now(&lib->eng.progress);
+        if ((rc = lend(lib)) == -EBUSY)
+            progress_wait(&lib->eng.progress, seen, 100);
+    }
+    return rc;
+}
+
 static void one_that_is_being_written_over_lists_nobody(void **state)
 {
     (void)state;
@@ -829,13 +841,93 @@ static void one_that_is_being_written_over_lists_nobody(void **state)
     assert_int_equal(write_id(library_drive(lib, 0), 500), TAPE_OK);
     assert_int_equal(lend(lib), -EBUSY);
     move(lib, DRIVE + 1, SLOT); /* now it is written, and soon stored */
-    int rc = -EBUSY;
-    for (int i = 0; rc == -EBUSY && i < 200; i++) {
-        uint64_t seen = progress_now(&lib->eng.progress);
-        if ((rc = lend(lib)) == -EBUSY)
-            progress_wait(&lib->eng.progress, seen, 100);
-    }
-    assert_int_equal(rc, 0);
+    assert_int_equal(lend_soon(lib), 0);
+    close_library(lib);
+    config_free(c);
+}
+
+/* The PUT of a head of the first tape is held while head_held is 1; 2: it is there. */
+static struct objstore_ops holding;
+static const struct objstore_ops *unheld;
+static atomic_int head_held;
+
+static int hold_head(struct objstore *s, const char *key, const struct obj_source *src, const struct obj_call *c,
+                     struct errtext *err)
+{
+    int wanted = 1;
+    if (strstr(key, OLD "/head/") && atomic_compare_exchange_strong(&head_held, &wanted, 2))
+        while (atomic_load(&head_held))
+            usleep(1000);
+    return unheld->put(s, key, src, c, err);
+}
+
+static void hold_heads(struct library *lib)
+{
+    inventory_stop(lib); /* nobody uses the store now */
+    atomic_store(&lib->stop, false);
+    unheld = lib->eng.store->ops;
+    holding = *unheld;
+    holding.put = hold_head;
+    lib->eng.store->ops = &holding;
+}
+
+static bool is_held(struct cartridge *c)
+{
+    (void)c;
+    return atomic_load(&head_held) == 2;
+}
+
+static bool is_not_held(struct cartridge *c)
+{
+    return !is_held(c);
+}
+
+static bool is_being_put(struct cartridge *c)
+{
+    lock_take(&c->lock);
+    bool is = c->heads_taken;
+    lock_release(&c->lock);
+    return is;
+}
+
+static void await_end_of(struct library *lib, bool (*is)(struct cartridge *c), struct cartridge *c)
+{
+    for (uint64_t until = clock_ms() + 20000; is(c) && clock_ms() < until;)
+        progress_wait(&lib->eng.progress, progress_now(&lib->eng.progress), 100);
+    assert_false(is(c));
+}
+
+/* The overwrite begins, within the last segment, while a head of the whole tape is on its way: that head is not the one that
+ * the overwrite waits for. */
+static void one_that_comes_to_be_written_over_during_a_commit_lists_nobody(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "16M");
+    struct library *lib = two_tapes(c);
+    const struct tape_ops *ops = library_drive_ops();
+    struct cartridge *old = tape(lib, OLD);
+    struct head h;
+    hold_heads(lib);
+    move(lib, SLOT + 1, DRIVE);
+    assert_int_equal(write_id(library_drive(lib, 0), 500), TAPE_OK);
+    move(lib, SLOT, DRIVE + 1);
+    void *d = library_drive(lib, 1);
+    assert_int_equal(ops->space_end_of_data(d, &never), TAPE_OK);
+    assert_int_equal(write_id(d, 3), TAPE_OK); /* two small ones, in one segment */
+    assert_int_equal(write_id(d, 8), TAPE_OK);
+    atomic_store(&head_held, 1);
+    assert_int_equal(ops->rewind(d, &never), TAPE_OK);
+    await_end_of(lib, is_not_held, old);
+    assert_int_equal(ops->locate_object(d, 0, BLOCKS + 1, &never), TAPE_OK);
+    assert_int_equal(write_id(d, 800), TAPE_OK);
+    atomic_store(&head_held, 0);
+    await_end_of(lib, is_being_put, old);
+    assert_int_equal(lend(lib), -EBUSY);
+    read_head(lib, OLD, &h);
+    assert_int_equal(h.end_object, BLOCKS + 2);
+    head_free(&h);
+    move(lib, DRIVE + 1, SLOT);
+    assert_int_equal(lend_soon(lib), 0);
     close_library(lib);
     config_free(c);
 }
@@ -1194,13 +1286,6 @@ static bool is_loaded(struct cartridge *c)
     return loaded;
 }
 
-static void await_end_of(struct library *lib, bool (*is)(struct cartridge *c), struct cartridge *c)
-{
-    for (uint64_t until = clock_ms() + 20000; is(c) && clock_ms() < until;)
-        progress_wait(&lib->eng.progress, progress_now(&lib->eng.progress), 100);
-    assert_false(is(c));
-}
-
 static void expect_released(struct library *lib, const struct seg_source *s)
 {
     struct head h;
@@ -1295,6 +1380,7 @@ int main(void)
         T(a_head_says_what_its_segments_lean_on_and_that_it_is_at_rest),
         T(a_source_that_is_being_written_lists_a_tape_at_once),
         T(one_that_is_being_written_over_lists_nobody),
+        T(one_that_comes_to_be_written_over_during_a_commit_lists_nobody),
         T(nobody_waits_to_copy_while_the_store_is_down),
         T(a_first_copy_that_is_refused_leaves_no_empty_segment),
         T(behind_a_head_at_rest_it_is_listed_anew_before_it_leans),

@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-#include "vtl/cartridge/cartridge_private.h"
+#include "vtl/cartridge/object_lock.h"
 #include "vtl/library/tapes.h"
 
 #define DAY 86400
@@ -24,6 +24,7 @@ static struct locked all[MOST];
 static size_t n_all, n_calls;
 static size_t refuses_after; /* so many calls; 0: never */
 static bool can_lock, refuses;
+static atomic_int put_held; /* 1: the next PUT of a segment waits; 2: one does */
 
 static struct locked *find(const char *key)
 {
@@ -71,6 +72,10 @@ static int lock_object(struct objstore *s, const char *key, const struct obj_loc
 static int put_object(struct objstore *s, const char *key, const struct obj_source *src, const struct obj_call *c,
                       struct errtext *err)
 {
+    int wanted = 1;
+    if (strstr(key, "/seg/") && atomic_compare_exchange_strong(&put_held, &wanted, 2))
+        while (atomic_load(&put_held))
+            usleep(1000);
     int rc = inner.put(s, key, src, c, err);
     (void)pthread_mutex_lock(&notes);
     if (!rc && c && c->lock.until)
@@ -465,6 +470,35 @@ static void what_is_written_over_meanwhile_is_locked_from_its_beginning(void **s
     config_free(c);
 }
 
+/* What was being put when the lock was made longer has the shorter one, and is not there while the others are locked. */
+static void what_is_on_its_way_meanwhile_is_locked_once_it_is_there(void **state)
+{
+    (void)state;
+    const struct obj_call call = {.max_tries = 1};
+    struct vtl_config *c = config("one", "local", "64M");
+    struct library *lib = new_library(c, "LCK001L8");
+    append(lib, SLOT, 1, 4);
+    give_locks(lib);
+    lock_tape(lib, "LCK001L8", "governance", 30, false);
+    await_locked(lib, "LCK001L8");
+    atomic_store(&put_held, 1);
+    append(lib, SLOT, 5, 5);
+    for (uint64_t until = clock_ms() + 20000; atomic_load(&put_held) != 2 && clock_ms() < until;)
+        progress_wait(&lib->eng.progress, progress_now(&lib->eng.progress), 100);
+    assert_int_equal(atomic_load(&put_held), 2);
+    lock_tape(lib, "LCK001L8", "governance", 60, false);
+    struct cartridge *t = library_cartridge(lib, "LCK001L8");
+    assert_true(cartridge_take_heads(t)); /* as the worker that chose it just before */
+    object_lock_some(t, &call);
+    cartridge_give_heads(t);
+    assert_true(view(lib, "LCK001L8").object_lock_due);
+    atomic_store(&put_held, 0);
+    await_locked(lib, "LCK001L8");
+    assert_true(all_locked(lib, "LCK001L8", "seg", false, view(lib, "LCK001L8").retention.until) > 1);
+    close_library(lib);
+    config_free(c);
+}
+
 /* Taken off by name, the store keeps what it has; what comes then is not locked, and nobody says that it is. */
 static void a_lock_that_is_taken_off_is_claimed_no_more(void **state)
 {
@@ -579,6 +613,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_store_that_refuses_holds_up_nothing_and_is_told, begin, teardown),
         cmocka_unit_test_setup_teardown(an_object_that_is_gone_holds_up_no_other, begin, teardown),
         cmocka_unit_test_setup_teardown(what_is_written_over_meanwhile_is_locked_from_its_beginning, begin, teardown),
+        cmocka_unit_test_setup_teardown(what_is_on_its_way_meanwhile_is_locked_once_it_is_there, begin, teardown),
         cmocka_unit_test_setup_teardown(a_lock_that_is_taken_off_is_claimed_no_more, begin, teardown),
         cmocka_unit_test_setup_teardown(what_a_locked_tape_leans_on_is_locked_too, begin, teardown),
     };

@@ -245,8 +245,25 @@ static void one_that_is_not_there_is_told(void **state)
 {
     (void)state;
     struct rig g = start_lockable(
-        SCRIPT({PUT_LOCK, .status = 404, .body = "<Error><Code>NoSuchKey</Code><Message>gone</Message></Error>"}));
+        SCRIPT({PUT_LOCK, .status = 404, .body = "<Error><Code>NoSuchKey</Code><Message>gone</Message></Error>"},
+               {.expect = "HEAD /bkt/pre/k HTTP", .status = 404}, {.expect = "HEAD /bkt HTTP", .status = 200}));
     assert_int_equal(lock(&g, false, Y2030), -ENOENT);
+    stop(&g);
+}
+
+/* Whoever is told that it is gone goes on without it, and holds the tape for locked. */
+static void one_that_is_there_is_not_gone_for_a_404(void **state)
+{
+    (void)state;
+    struct rig g = start_lockable(
+        SCRIPT({PUT_LOCK, .status = 404}, {.expect = "HEAD /bkt/pre/k HTTP", .status = 200, .body = "hello"},
+               {PUT_LOCK, .status = 404, .body = "<Error><Code>NoSuchKey</Code><Message>gone</Message></Error>"},
+               {.expect = "HEAD /bkt/pre/k HTTP", .status = 200, .body = "hello"}));
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(lock(&g, false, Y2030), -EIO);
+        assert_has(g.err.text, "lock k: ");
+        assert_has(g.err.text, "the object is there");
+    }
     stop(&g);
 }
 
@@ -265,6 +282,7 @@ int main(void)
         cmocka_unit_test(of_two_locks_the_later_end_and_the_stronger_mode_hold),
         cmocka_unit_test(whoever_may_not_lock_is_told_so),
         cmocka_unit_test(one_that_is_not_there_is_told),
+        cmocka_unit_test(one_that_is_there_is_not_gone_for_a_404),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

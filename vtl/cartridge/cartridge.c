@@ -86,6 +86,8 @@ void cartridge_cut_live(struct cartridge *c, uint64_t object)
         c->offsite_segs = c->live.n_segs;
     if (c->cut_low > c->live.n_segs)
         c->cut_low = c->live.n_segs;
+    if (c->cut_object > object)
+        c->cut_object = object;
     c->locking.until = 0; /* from the beginning again */
     cartridge_cut_maps(c);
 }
@@ -305,7 +307,8 @@ static int ready_segment(struct cartridge *c, uint64_t object, const struct seg_
     return rc ? rc : start_segment(c, object);
 }
 
-/* The first record of the open segment is written: now live has it. n_objects, of which n_filemarks. */
+/* The first record of the open segment is written: now live has it. n_objects, of which n_filemarks. All or nothing: what is
+ * cut of live cannot be put back. */
 static int adopt_first(struct cartridge *c, uint64_t object, uint32_t len, uint32_t filemarks)
 {
     struct seg_ref r = {.id = c->open.id,
@@ -315,6 +318,9 @@ static int adopt_first(struct cartridge *c, uint64_t object, uint32_t len, uint3
                         .filemarks = filemarks,
                         .plain_bytes = len};
     struct seg_fm_run run = {object, filemarks};
+    int rc = tape_index_reserve(&c->live, 1, 1);
+    if (rc)
+        return rc;
     if (object < tape_index_end_object(&c->live)) {
         cartridge_cut_live(c, object);
         c->row.floor = object + 1;

@@ -122,6 +122,7 @@ struct cartridge {
     size_t offsite_segs;    /* leading segments of live that were off-site before that */
     uint64_t offsite_bytes; /* of them */
     size_t cut_low;         /* fewest segments that live was cut to since the commit's snapshot */
+    uint64_t cut_object;    /* and at the lowest of these objects; UINT64_MAX: it was not */
     char **doomed; /* garbage known at the last commit's snapshot: no head names it; NULL-terminated, or NULL */
     size_t doomed_next;
     size_t doomed_kept;                /* of those before it, how many stay */

@@ -216,6 +216,7 @@ static int take_snapshot(struct cartridge *c, struct snapshot *s)
     s->head.maps = s->maps;
     s->head.n_maps = s->n_maps;
     c->cut_low = s->segs;
+    c->cut_object = UINT64_MAX;
     return commit_fill_rest(c, s->whole, &s->head);
 }
 
@@ -243,7 +244,7 @@ static int record(struct cartridge *c, struct snapshot *s)
     cartridge_note_accepted(c);
     c->row.head = s->head.id;
     c->row.commit_segs = s->segs < c->cut_low ? s->segs : c->cut_low;
-    if (c->cut_low == s->segs && c->row.floor <= s->head.end_object)
+    if (c->cut_object >= s->head.end_object && c->row.floor <= s->head.end_object) /* else it is of what came since */
         c->row.floor = 0;
     c->row.dirty = !(s->whole && s->changes == c->changes);
     c->maps = s->maps;

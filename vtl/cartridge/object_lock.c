@@ -136,12 +136,20 @@ static int choose(struct batch *b)
     return 0;
 }
 
-/* False: there is nothing to lock. */
+/* Something came since the job was chosen, and is on its way with the lock that was wanted then: it is not there yet, and would
+ * pass for gone. */
+static bool is_stored(const struct cartridge *c)
+{
+    lock_assert_held(&c->lock);
+    return !c->n_pending && cartridge_is_committed(c);
+}
+
+/* False: there is nothing to lock now. */
 static bool begin(struct batch *b, int *rc)
 {
     struct cartridge *c = b->c;
     lock_take(&c->lock);
-    bool due = object_lock_due(c);
+    bool due = object_lock_due(c) && is_stored(c);
     b->lock = object_lock_wanted(c->eng, &c->row.retention);
     if (due && (c->locking.until != b->lock.until || c->locking.compliance != b->lock.compliance)) {
         c->locking = b->lock;

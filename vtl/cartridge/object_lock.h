@@ -27,7 +27,7 @@ bool object_lock_is_work(const struct cartridge *c);
 /* And did it not fail a moment ago? With the lock. */
 bool object_lock_may_try(const struct cartridge *c);
 /* Locks some more, and notes it when all are. What fails is told, tried again after a while, and holds up nothing else of
- * the cartridge. The heads are taken, and all is stored. Without the lock. */
+ * the cartridge. Nothing is done while something of it is not stored yet. The heads are taken. Without the lock. */
 void object_lock_some(struct cartridge *c, const struct obj_call *call);
 
 #endif

@@ -59,7 +59,7 @@ static bool ends_well(const struct tape_index *x)
 
 /* ---- growing ---- */
 
-static int reserve(struct tape_index *x, size_t segs, size_t fms)
+int tape_index_reserve(struct tape_index *x, size_t segs, size_t fms)
 {
     if (x->n_segs + segs > x->room_segs) {
         size_t room = x->n_segs + segs + x->room_segs;
@@ -147,7 +147,7 @@ static int add(struct tape_index *x, const struct seg_ref *segs, size_t n, const
 {
     if (!runs_fit(segs, n, fms, n_fms))
         return -EINVAL;
-    int rc = reserve(x, n, n_fms);
+    int rc = tape_index_reserve(x, n, n_fms);
     if (rc)
         return rc;
     uint64_t file = n ? segs[0].first_file : 0;
@@ -187,7 +187,7 @@ int tape_index_build(struct tape_index *x, const struct seg_ref *refs, size_t n,
 int tape_index_copy(struct tape_index *dst, const struct tape_index *src)
 {
     tape_index_init(dst);
-    int rc = reserve(dst, src->n_segs, src->n_fms);
+    int rc = tape_index_reserve(dst, src->n_segs, src->n_fms);
     if (rc) {
         tape_index_free(dst);
         return rc;
@@ -219,7 +219,7 @@ int tape_index_grow_filemarks(struct tape_index *x, uint64_t count)
     uint64_t end = tape_index_end_object(x);
     if (!x->n_segs || !count || count > MAX_NUMBER - end)
         return -EINVAL;
-    int rc = reserve(x, 0, 1);
+    int rc = tape_index_reserve(x, 0, 1);
     if (rc)
         return rc;
     add_fm(x, end, count, tape_index_end_file(x));

@@ -44,6 +44,9 @@ uint64_t tape_index_end_object(const struct tape_index *x);
 uint64_t tape_index_end_file(const struct tape_index *x);
 uint64_t tape_index_plain_bytes(const struct tape_index *x);
 
+/* There is memory for so many more of each: to append them, or to cut and then append, cannot fail for want of it. 0 or
+ * -ENOMEM. */
+int tape_index_reserve(struct tape_index *x, size_t segs, size_t fms);
 /* Appends a segment, which must begin at the end in objects and files (else -EINVAL), with its filemarks (absolute
  * object numbers). -ENOMEM leaves the index as it was. */
 int tape_index_append(struct tape_index *x, const struct seg_ref *ref, const struct seg_fm_run *fms, size_t n_fms);

@@ -10,6 +10,7 @@
 #include "vtl/format/barcode.h"
 #include "vtl/cartridge/commit.h"
 #include "vtl/library/tapes.h"
+#include "vtl/library/turn.h"
 #include "vtl/library/unmade.h"
 
 static const struct obj_call impatient = {.max_tries = 3, .patience_ms = OBJ_PATIENCE_MS};
@@ -43,6 +44,21 @@ static int read_bucket(struct takeover *t, struct errtext *err)
     return rc;
 }
 
+/* A rebuild knows heads that others go on from: who put one may be writing behind it. */
+static bool is_ours(const struct takeover *t)
+{
+    struct seg_id last;
+    return t->c && cartridge_goes_on_from(t->c, &t->head.id) &&
+           (cartridge_is_ours(t->c, &last) || t->head.gateway == t->lib->eng.gateway);
+}
+
+/* Nobody else is at it, as far as this state can know. */
+static bool is_free(const struct takeover *t)
+{
+    return t->c && cartridge_goes_on_from(t->c, &t->head.id) &&
+           (is_ours(t) || t->head.released || library_place(t->lib, t->barcode) || turn_shared(t->lib) == OBJ_NO);
+}
+
 static int may_take(const struct takeover *t, bool force, struct errtext *err)
 {
     uint64_t ago = engine_time() > t->head.modified ? engine_time() - t->head.modified : 0;
@@ -51,7 +67,7 @@ static int may_take(const struct takeover *t, bool force, struct errtext *err)
         cartridge_view(t->c, &v);
     if (v.held)
         return errtext_set(err, -EBUSY, "%s: it is in a drive: move it to a slot first", t->barcode);
-    if (force || (t->c && cartridge_goes_on_from(t->c, &t->head.id)))
+    if (force || is_free(t))
         return 0;
     char who[COMMIT_WHO_SIZE];
     commit_who(&t->lib->eng, &t->head, who);
@@ -208,7 +224,7 @@ static int compare_and_take_released(struct takeover *t, struct errtext *err)
     if (rc)
         return rc;
     rc = read_bucket(t, err);
-    bool ours = !rc && t->c && cartridge_goes_on_from(t->c, &t->head.id);
+    bool ours = !rc && is_ours(t);
     if (!rc && !ours)
         rc = may_take_released(t, err);
     if (t->c)
@@ -219,10 +235,11 @@ static int compare_and_take_released(struct takeover *t, struct errtext *err)
 int tapes_take_released(struct library *lib, const char *barcode, struct errtext *err)
 {
     struct takeover t = {.lib = lib, .barcode = barcode, .to_shelf = true};
+    struct seg_id last;
     head_init(&t.head);
     tape_index_init(&t.index);
     t.c = library_cartridge(lib, barcode);
-    bool known = t.c != NULL;
+    bool known = t.c != NULL, ours = known && cartridge_is_ours(t.c, &last);
     int rc = known ? cartridge_load(t.c, err) : 0;
     if (!rc)
         rc = compare_and_take_released(&t, err);
@@ -230,5 +247,5 @@ int tapes_take_released(struct library *lib, const char *barcode, struct errtext
     head_free(&t.head);
     if (rc == -ENOENT && !known)
         return errtext_set(err, rc, "%s: no such cartridge in this library, nor in the bucket", barcode);
-    return rc == -EIO && known ? 0 : rc; /* the store is away: the look at the next load finds out */
+    return rc == -EIO && ours ? 0 : rc; /* the store is away: the look at the next load finds out */
 }

@@ -159,8 +159,7 @@ static void give_up(struct library *lib, const json_t *exported)
     const struct obj_call impatient = {.max_tries = 3, .patience_ms = OBJ_PATIENCE_MS};
     size_t i;
     json_t *e;
-    bool shared = json_array_size(exported) && turn_is_shared(lib);
-    if (!shared)
+    if (!json_array_size(exported) || turn_shared(lib) != OBJ_YES)
         return;
     json_array_foreach(exported, i, e)
     {
@@ -176,15 +175,31 @@ static void give_up(struct library *lib, const json_t *exported)
     }
 }
 
+/* Of one on the shelf that another gateway wrote last, as far as this state knows, the store is asked whose it is. */
+static int fetch(struct library *lib, const char *barcode, enum obj_known shared, struct errtext *err)
+{
+    struct cartridge *c = library_cartridge(lib, barcode);
+    struct seg_id last;
+    if (!barcode_ok(barcode) || (c && (shared == OBJ_NO || library_place(lib, barcode))))
+        return 0;
+    if (c && shared == OBJ_UNKNOWN)
+        return cartridge_is_ours(c, &last)
+                   ? 0
+                   : errtext_set(err, -EAGAIN,
+                                 "%s: whether another library has it cannot be found out now, as the store does not "
+                                 "answer: try again",
+                                 barcode);
+    return tapes_take_released(lib, barcode, err);
+}
+
 static int fetch_all(struct library *lib, const json_t *barcodes, struct errtext *err)
 {
-    bool shared = json_array_size(barcodes) && turn_is_shared(lib);
+    enum obj_known shared = json_array_size(barcodes) ? turn_shared(lib) : OBJ_NO;
     int rc = 0;
     for (size_t i = 0; !rc && i < json_array_size(barcodes); i++) {
         const char *barcode = json_string_value(json_array_get(barcodes, i));
-        struct cartridge *c = library_cartridge(lib, barcode);
-        if (barcode_ok(barcode) && (!c || (shared && !library_place(lib, barcode))))
-            rc = tapes_take_released(lib, barcode, err);
+        struct cartridge *c;
+        rc = fetch(lib, barcode, shared, err);
         if (!rc && (c = library_cartridge(lib, barcode)))
             cartridge_want_release(c, false);
     }

@@ -71,7 +71,7 @@ json_t *tapes_lock(struct library *lib, const json_t *request, struct errtext *e
     char day[TAPES_DAY_SIZE];
     if (!c)
         errtext_set(err, -ENOENT, "%s: no such cartridge in this library", barcode ? barcode : "(no barcode)");
-    if (!c || cartridge_load(c, err))
+    if (!c || tapes_check_whose(lib, c, err) || cartridge_load(c, err))
         return NULL;
     view_at_known_time(lib, c, &was);
     if (wanted(lib, request, barcode, &r, err))

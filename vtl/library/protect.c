@@ -33,7 +33,8 @@ json_t *tapes_protect(struct library *lib, const json_t *request, struct errtext
                     barcode ? barcode : "(no barcode)");
         return NULL;
     }
-    if (cartridge_load(c, err) || cartridge_set_write_protected(c, json_is_true(on), err))
+    if (tapes_check_whose(lib, c, err) || cartridge_load(c, err) ||
+        cartridge_set_write_protected(c, json_is_true(on), err))
         return NULL;
     tapes_commit_row(c);
     cartridge_unload_if_clean(c);

@@ -188,11 +188,13 @@ static uint16_t place_of(struct rebuild *r, const json_t *places, const char *ba
     return fits ? at->address : 0;
 }
 
-/* The inventory by barcode: its element, or true for the shelf. New reference. */
-static json_t *places_of(const json_t *inventory)
+/* The inventory by barcode: its element, or true for the shelf, where what only neighbours know of goes, too. New reference. */
+static json_t *places_of(const json_t *inventory, json_t *theirs)
 {
     json_t *places = json_object(), *e;
     size_t i;
+    if (theirs)
+        (void)json_object_update(places, theirs);
     json_array_foreach(json_object_get(inventory, "shelf"), i, e) if (json_is_string(e))
         json_object_set_new(places, json_string_value(e), json_true());
     json_array_foreach(json_object_get(inventory, "elements"), i, e)
@@ -318,6 +320,14 @@ static int take_barcode(void *arg, const struct obj_entry *e)
 
 /* ---- all of them: read several at a time, taken in order by one thread ---- */
 
+/* What is rebuilt, and what there is to rebuild it from. */
+struct source {
+    char id[37], name[64];
+    json_t *barcodes, *inventory;
+    json_t *theirs; /* barcodes that libraries of other names have, or know; NULL: there is no inventory of this name */
+    struct vanished *named; /* by the state that there was, and by the inventory */
+};
+
 struct all {
     struct rebuild *r;
     json_t *places;
@@ -377,14 +387,14 @@ static void sort_in(struct all *a, const json_t *barcodes)
     }
 }
 
-static int rebuild_all(struct rebuild *r, const json_t *inventory, const json_t *barcodes)
+static int rebuild_all(struct rebuild *r, const struct source *s)
 {
-    struct all a = {.r = r, .places = places_of(inventory), .n = json_array_size(barcodes)};
+    struct all a = {.r = r, .places = places_of(s->inventory, s->theirs), .n = json_array_size(s->barcodes)};
     a.barcodes = calloc(a.n + 1, sizeof(*a.barcodes));
     a.read = calloc(a.n + 1, sizeof(struct rebuild_reading *));
     int rc = -ENOMEM;
     if (a.barcodes && a.read) {
-        sort_in(&a, barcodes);
+        sort_in(&a, s->barcodes);
         const struct many m = {.n = a.n,
                                .parallel = config_requests(r->lib->cfg),
                                .work = read_one,
@@ -406,12 +416,21 @@ static int rebuild_all(struct rebuild *r, const json_t *inventory, const json_t 
     return rc;
 }
 
-/* What is rebuilt, and what there is to rebuild it from. */
-struct source {
-    char id[37], name[64];
-    json_t *barcodes, *inventory;
-    struct vanished *named; /* by the state that there was, and by the inventory */
-};
+static bool is_of(const json_t *inventory, const char *library)
+{
+    const char *name = json_string_value(json_object_get(inventory, "name"));
+    return name && !strcmp(name, library);
+}
+
+/* A library that was only renamed has its place in the inventory of its old name, which is no neighbour's. */
+static int read_neighbours(const struct vtl_config *cfg, struct objstore *store, struct source *s, struct errtext *err)
+{
+    json_t *list = NULL;
+    int rc = is_of(s->inventory, cfg->library.name) ? turns_read(store, s->id, NULL, &list, NULL, err) : 0;
+    s->theirs = list ? turns_theirs(list, cfg->library.name, true) : NULL;
+    json_decref(list);
+    return rc;
+}
 
 static int read_source(const struct vtl_config *cfg, struct objstore *store, const struct rebuild_options *o,
                        struct source *s, struct errtext *err)
@@ -430,6 +449,8 @@ static int read_source(const struct vtl_config *cfg, struct objstore *store, con
     s->inventory = inventory_newest(store, cfg->library.name, key, err);
     if (!s->inventory && err->text[0] && !o->deep)
         return -EIO;
+    if ((rc = read_neighbours(cfg, store, s, err)))
+        return rc;
     rc = vanished_add_inventory(s->named, s->inventory);
     return rc ? errtext_set(err, rc, "rebuild: out of memory") : 0;
 }
@@ -437,10 +458,9 @@ static int read_source(const struct vtl_config *cfg, struct objstore *store, con
 /* The same turn as whoever put the inventory, so that neither shuts the other out: a rebuild is no takeover. */
 static int go_on_as(struct library *lib, const json_t *inventory, struct errtext *err)
 {
-    const char *name = json_string_value(json_object_get(inventory, "name"));
     struct turn t;
     turn_of(inventory, &t);
-    return name && !strcmp(name, lib->cfg->library.name) ? turn_set(lib, t.number, 0, err) : 0;
+    return is_of(inventory, lib->cfg->library.name) ? turn_set(lib, t.number, 0, err) : 0;
 }
 
 static int rebuild_from(const struct vtl_config *cfg, struct objstore *store, const struct rebuild_options *o,
@@ -451,7 +471,7 @@ static int rebuild_from(const struct vtl_config *cfg, struct objstore *store, co
     json_t *vanished = NULL;
     int rc = make_state(cfg, s->id, true, &r.lib, err);
     if (!rc) {
-        rc = rebuild_all(&r, s->inventory, s->barcodes);
+        rc = rebuild_all(&r, s);
         if (!rc && o->deep && (rc = db_leaners_complete(r.lib->eng.db, r.lib->eng.writer)))
             errtext_set(err, rc, "%s/state.db: %s", cfg->library.state_dir, db_error(r.lib->eng.db));
         if (!rc)
@@ -477,6 +497,7 @@ static int rebuild_state(const struct vtl_config *cfg, struct objstore *store, c
     int rc = read_source(cfg, store, o, &s, err);
     if (!rc)
         rc = rebuild_from(cfg, store, o, &s, report, err);
+    json_decref(s.theirs);
     json_decref(s.inventory);
     json_decref(s.barcodes);
     return rc;

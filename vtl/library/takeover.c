@@ -64,44 +64,41 @@ static uint64_t next_turn(const struct takeover *t)
     return (t->turn.number > n ? t->turn.number : n) + 1;
 }
 
-/* Whose cartridges they are: in the elements of a library that shares this prefix under another name. */
-static json_t *neighbours(const struct takeover *t)
-{
-    json_t *theirs = json_object(), *done = json_object(), *entry, *e;
-    size_t i, k;
-    json_array_foreach(t->list, i, entry)
-    {
-        const char *name = json_string_value(json_object_get(json_object_get(entry, "inventory"), "name"));
-        if (!name || !strcmp(name, t->cfg->library.name) || json_object_get(done, name))
-            continue;
-        json_object_set_new(done, name, json_true());
-        const json_t *last = json_object_get(turns_latest(t->list, name), "inventory");
-        json_array_foreach(json_object_get(last, "elements"), k, e)
-        {
-            const char *barcode = json_string_value(json_object_get(e, "barcode"));
-            if (barcode)
-                json_object_set_new(theirs, barcode, json_true());
-        }
-    }
-    json_decref(done);
-    return theirs;
-}
-
 struct claiming {
     struct takeover *t;
     struct library *lib;
-    json_t *theirs;
-    int *rc; /* of each cartridge */
+    json_t *theirs; /* in elements of libraries that share this prefix under other names */
+    bool shared;    /* there are such */
+    bool *skip;     /* of each cartridge: it is not this library's */
+    int *rc;
     struct errtext *why;
     size_t n, claimed;
 };
+
+/* Whose is it? On a shelf that is shared, that of whoever wrote it last and has not given it up: who exported it may still be
+ * storing it. */
+static int look_whose(struct claiming *a, size_t i, const struct obj_call *call)
+{
+    const char *barcode = cartridge_barcode(a->lib->cartridges[i]);
+    struct head h;
+    a->skip[i] = json_object_get(a->theirs, barcode) != NULL;
+    if (a->skip[i] || !a->shared || library_place(a->lib, barcode))
+        return 0;
+    int rc = commit_read_head(a->lib->eng.store, barcode, NULL, &h, call, &a->why[i]);
+    if (rc)
+        return rc;
+    a->skip[i] = h.released || h.gateway != a->t->turn.gateway;
+    head_free(&h);
+    return 0;
+}
 
 static void claim_one(void *arg, size_t i)
 {
     const struct obj_call call = {.max_tries = 4, .patience_ms = OBJ_PATIENCE_MS};
     struct claiming *a = arg;
     struct cartridge *c = a->lib->cartridges[i];
-    if (json_object_get(a->theirs, cartridge_barcode(c)))
+    a->rc[i] = look_whose(a, i, &call);
+    if (a->rc[i] || a->skip[i])
         return;
     a->rc[i] = cartridge_load(c, &a->why[i]);
     if (!a->rc[i])
@@ -122,9 +119,8 @@ static int claim_again(struct claiming *a, const char *barcode)
 static int take_claim(void *arg, size_t i)
 {
     struct claiming *a = arg;
-    bool theirs = json_object_get(a->theirs, cartridge_barcode(a->lib->cartridges[i])) != NULL;
-    int rc = theirs ? 0 : a->rc[i];
-    a->claimed += !theirs && !rc;
+    int rc = a->rc[i];
+    a->claimed += !a->skip[i] && !rc;
     return rc && rc != -EPERM ? errtext_set(a->t->err, rc, "%s", a->why[i].text) : 0;
 }
 
@@ -138,10 +134,16 @@ static void tell_claims(void *arg, size_t so_far)
 /* From here on whoever had them can commit nothing. Two passes, as taking one as the bucket has it changes the list. */
 static int claim_all(struct takeover *t, struct library *lib, size_t *claimed)
 {
-    struct claiming a = {.t = t, .lib = lib, .theirs = neighbours(t), .n = lib->n_cartridges};
+    const char *name = t->cfg->library.name;
+    struct claiming a = {.t = t,
+                         .lib = lib,
+                         .theirs = turns_theirs(t->list, name, false),
+                         .shared = turns_have_neighbour(t->list, name),
+                         .n = lib->n_cartridges};
+    a.skip = calloc(a.n + 1, sizeof(*a.skip));
     a.rc = calloc(a.n + 1, sizeof(*a.rc));
     a.why = calloc(a.n + 1, sizeof(*a.why));
-    int rc = a.rc && a.why ? 0 : errtext_set(t->err, -ENOMEM, "takeover: out of memory");
+    int rc = a.skip && a.rc && a.why ? 0 : errtext_set(t->err, -ENOMEM, "takeover: out of memory");
     const struct many m = {.n = a.n,
                            .parallel = config_requests(t->cfg),
                            .work = claim_one,
@@ -157,6 +159,7 @@ static int claim_all(struct takeover *t, struct library *lib, size_t *claimed)
             a.claimed++;
     }
     *claimed = a.claimed;
+    free(a.skip);
     free(a.rc);
     free(a.why);
     json_decref(a.theirs);

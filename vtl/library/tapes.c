@@ -464,7 +464,7 @@ json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext 
         errtext_set(err, -ENOENT, "%s: no such cartridge in this library", barcode ? barcode : "(no barcode)");
         return NULL;
     }
-    if (may_remove(lib, c, force, err))
+    if (may_remove(lib, c, force, err) || tapes_check_whose(lib, c, err))
         return NULL;
     json_t *answer = json_pack("{s:s}", "removed", barcode);
     if (!answer || remove_stored(lib, c, force, answer, err)) {

@@ -39,6 +39,9 @@ json_t *tapes_claim(struct library *lib, const json_t *request, struct errtext *
 /* A cartridge as the bucket has it, on the shelf, if another gateway has given it up since this one knew it; without effect
  * on one that this gateway wrote last. 0, -EPERM: another one has it; -ENOENT: there is none. The same locks. */
 int tapes_take_released(struct library *lib, const char *barcode, struct errtext *err);
+/* 0, or -EPERM with *err: it is on a shelf that another library shares, which wrote it last and has not given it up. May ask
+ * the store. move_lock held. */
+int tapes_check_whose(struct library *lib, struct cartridge *c, struct errtext *err);
 /* {"barcode":B,"dry_run":BOOL} -> {"barcode","objects","bytes"}: what no head names of its objects, deleted unless
  * dry_run. Not of a cartridge that another gateway wrote last, nor of one that is being written. tapes_lock read. */
 json_t *tapes_gc(struct library *lib, const json_t *request, struct errtext *err);

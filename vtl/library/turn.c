@@ -131,6 +131,30 @@ bool turns_have_neighbour(const json_t *list, const char *name)
     return false;
 }
 
+static void add_barcode(json_t *set, const json_t *barcode)
+{
+    if (json_is_string(barcode))
+        json_object_set_new(set, json_string_value(barcode), json_true());
+}
+
+json_t *turns_theirs(const json_t *list, const char *name, bool shelf)
+{
+    json_t *theirs = json_object(), *done = json_object(), *entry, *e;
+    size_t i, k;
+    json_array_foreach(list, i, entry)
+    {
+        const char *called = json_string_value(json_object_get(json_object_get(entry, "inventory"), "name"));
+        if (!called || !strcmp(called, name) || json_object_get(done, called))
+            continue;
+        json_object_set_new(done, called, json_true());
+        const json_t *last = json_object_get(turns_latest(list, called), "inventory");
+        json_array_foreach(json_object_get(last, "elements"), k, e) add_barcode(theirs, json_object_get(e, "barcode"));
+        json_array_foreach(shelf ? json_object_get(last, "shelf") : NULL, k, e) add_barcode(theirs, e);
+    }
+    json_decref(done);
+    return theirs;
+}
+
 /* ---- in the state ---- */
 
 static int read_state(struct db *db, struct turn_state *out)
@@ -339,19 +363,22 @@ void turn_watch(struct library *lib)
     json_decref(list);
 }
 
-bool turn_is_shared(struct library *lib)
+enum obj_known turn_shared(struct library *lib)
 {
     const struct obj_call few = {.max_tries = 1, .patience_ms = OBJ_PATIENCE_MS};
     struct errtext why = {""};
     struct obj_health health;
     json_t *list = NULL;
     objstore_health(lib->eng.store, &health);
-    if (!atomic_load(&lib->shared) && !health.text[0]) {
-        if (turns_read(lib->eng.store, lib->id, NULL, &list, &few, &why))
-            log_warn("whether another library shares the shelf cannot be found out now: %s", why.text);
-        else
-            atomic_store(&lib->shared, turns_have_neighbour(list, lib->cfg->library.name));
-        json_decref(list);
+    if (atomic_load(&lib->shared))
+        return OBJ_YES;
+    if (health.text[0])
+        return OBJ_UNKNOWN;
+    if (turns_read(lib->eng.store, lib->id, NULL, &list, &few, &why)) {
+        log_warn("whether another library shares the shelf cannot be found out now: %s", why.text);
+        return OBJ_UNKNOWN;
     }
-    return atomic_load(&lib->shared);
+    atomic_store(&lib->shared, turns_have_neighbour(list, lib->cfg->library.name));
+    json_decref(list);
+    return atomic_load(&lib->shared) ? OBJ_YES : OBJ_NO;
 }

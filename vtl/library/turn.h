@@ -49,9 +49,12 @@ int turn_load(struct library *lib, struct errtext *err);
 int turn_set(struct library *lib, uint64_t number, uint64_t handed_over, struct errtext *err);
 /* Does the list have an inventory of another name? */
 bool turns_have_neighbour(const json_t *list, const char *name);
+/* What libraries of other names have in their elements, and with shelf on the shelf as they know it: an object whose members
+ * are barcodes. New reference. */
+json_t *turns_theirs(const json_t *list, const char *name, bool shelf);
 /* Looks, every now and then, for a neighbour, and for a gateway that has taken over. The inventory thread's, while the store answers. */
 void turn_watch(struct library *lib);
 /* Does a library of another name share the shelf? Asks the store, unless it is in trouble. */
-bool turn_is_shared(struct library *lib);
+enum obj_known turn_shared(struct library *lib);
 
 #endif

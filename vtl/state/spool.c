@@ -289,12 +289,14 @@ static int sync_dir(const char *path)
     return rc;
 }
 
+/* Its entry is safe, too: one that is there already may be a download's of this moment, or of a process that was killed
+ * before it could sync it. */
 static int make_dir(struct spool *s, const char *barcode, char *path, size_t room)
 {
     (void)snprintf(path, room, "%s/%s", s->dir, barcode);
-    if (!mkdir(path, 0700))
-        return sync_dir(s->dir);
-    return errno == EEXIST ? 0 : -errno;
+    if (mkdir(path, 0700) && errno != EEXIST)
+        return -errno;
+    return sync_dir(s->dir);
 }
 
 int spool_create(struct spool *s, const char *barcode, const struct seg_id *id)
