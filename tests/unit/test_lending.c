@@ -861,16 +861,6 @@ static int hold_head(struct objstore *s, const char *key, const struct obj_sourc
     return unheld->put(s, key, src, c, err);
 }
 
-static void hold_heads(struct library *lib)
-{
-    inventory_stop(lib); /* nobody uses the store now */
-    atomic_store(&lib->stop, false);
-    unheld = lib->eng.store->ops;
-    holding = *unheld;
-    holding.put = hold_head;
-    lib->eng.store->ops = &holding;
-}
-
 static bool is_held(struct cartridge *c)
 {
     (void)c;
@@ -895,6 +885,18 @@ static void await_end_of(struct library *lib, bool (*is)(struct cartridge *c), s
     for (uint64_t until = clock_ms() + 20000; is(c) && clock_ms() < until;)
         progress_wait(&lib->eng.progress, progress_now(&lib->eng.progress), 100);
     assert_false(is(c));
+}
+
+static void hold_heads(struct library *lib)
+{
+    inventory_stop(lib);
+    atomic_store(&lib->stop, false);
+    await_end_of(lib, is_being_put, library_cartridge(lib, OLD)); /* nobody uses the store now */
+    await_end_of(lib, is_being_put, library_cartridge(lib, NEW));
+    unheld = lib->eng.store->ops;
+    holding = *unheld;
+    holding.put = hold_head;
+    lib->eng.store->ops = &holding;
 }
 
 /* The overwrite begins, within the last segment, while a head of the whole tape is on its way: that head is not the one that

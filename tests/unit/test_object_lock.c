@@ -99,12 +99,23 @@ static size_t calls(void)
     return n;
 }
 
+/* A commit looks at the heads once more when all is remote. */
+static void await_rest(struct library *lib)
+{
+    for (size_t i = 0; i < lib->n_cartridges; i++) {
+        while (!cartridge_take_heads(lib->cartridges[i]))
+            progress_wait(&lib->eng.progress, progress_now(&lib->eng.progress), 100);
+        cartridge_give_heads(lib->cartridges[i]);
+    }
+}
+
 /* The library's store from now on; nobody uses it now. */
 static void give_locks(struct library *lib)
 {
     inventory_stop(lib);
     atomic_store(&lib->stop, false);
     flush_remote(lib);
+    await_rest(lib);
     if (!inner.put)
         inner = *lib->eng.store->ops;
     ops = inner;
