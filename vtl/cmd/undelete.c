@@ -45,7 +45,10 @@ static void print_report(const json_t *r, bool newer_heads)
     const json_t *heads = json_object_get(r, "heads"), *b;
     size_t i;
     printf("%lld object%s deleted since then, %lld written over: %s\n", (long long)deleted, plural(deleted),
-           (long long)overwritten, json_is_true(json_object_get(r, "dry_run")) ? "nothing was changed" : "back");
+           (long long)overwritten,
+           json_is_true(json_object_get(r, "dry_run")) ? "nothing was changed"
+           : json_number(r, "refused")                 ? "back, but for what follows"
+                                                       : "back");
     if (newer)
         printf("%lld object%s newer\n", (long long)newer, newer == 1 ? " is" : "s are");
     if (json_array_size(heads)) {
@@ -102,6 +105,9 @@ int cmd_library_undelete(const struct command_line *given)
         print_json(r);
     else if (good && !cl.quiet)
         print_report(r, o.newer_heads);
+    if (json_number(r, "refused"))
+        good = !fail("%lld version%s could not be removed, the first: %s", (long long)json_number(r, "refused"),
+                     plural(json_number(r, "refused")), json_words(r, "error"));
     json_decref(r);
     config_free(cfg);
     return good ? EXIT_DONE : EXIT_FAILED;

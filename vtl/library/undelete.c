@@ -9,7 +9,8 @@
 #include "base/many.h"
 #include "vtl/library/library_private.h"
 
-#define BATCH 256 /* versions that are dropped between two looks at the list */
+#define BATCH 256   /* versions that are dropped between two looks at the list */
+#define HOPELESS 64 /* so many refused, and none dropped: the key has not the right */
 
 struct drop {
     char key[DB_KEY_SIZE], *version;
@@ -33,6 +34,8 @@ struct undelete {
     struct drop *drops;
     size_t n_drops, room_drops;
     uint64_t keys, deleted, overwritten, newer, heads_removed;
+    uint64_t dropped, refused; /* versions */
+    struct errtext why;        /* of the first that was refused */
     json_t *heads;
 };
 
@@ -54,7 +57,12 @@ static int take_one(void *arg, size_t i)
 {
     struct undelete *u = arg;
     const struct drop *d = &u->drops[i];
-    return d->rc ? errtext_set(u->err, d->rc, "%s", d->err.text) : 0;
+    u->dropped += !d->rc;
+    u->refused += d->rc != 0;
+    if (d->rc && u->refused == 1)
+        u->why = d->err;
+    /* One that somebody locked is no reason to leave the others. */
+    return u->refused < HOPELESS || u->dropped ? 0 : errtext_set(u->err, d->rc, "%s", u->why.text);
 }
 
 static void forget_drops(struct undelete *u)
@@ -207,9 +215,10 @@ int library_undelete(const struct vtl_config *cfg, const struct undelete_options
     free(u.above);
     free(u.drops);
     if (!rc)
-        *report = json_pack("{s:I, s:I, s:I, s:I, s:O, s:b}", "deleted", (json_int_t)u.deleted, "overwritten",
+        *report = json_pack("{s:I, s:I, s:I, s:I, s:O, s:b, s:I, s:s}", "deleted", (json_int_t)u.deleted, "overwritten",
                             (json_int_t)u.overwritten, "newer", (json_int_t)u.newer, "heads_removed",
-                            (json_int_t)u.heads_removed, "heads", u.heads, "dry_run", (int)o->dry_run);
+                            (json_int_t)u.heads_removed, "heads", u.heads, "dry_run", (int)o->dry_run, "refused",
+                            (json_int_t)u.refused, "error", u.why.text);
     json_decref(u.heads);
     return rc;
 }

@@ -20,9 +20,10 @@ struct undelete_options {
  * right, and all above it is not. What came under new keys stays, but for heads with newer_heads, which are deleted as ever
  * and stay as versions. Needs the right to delete versions.
  *
- * *report: {"deleted","overwritten","newer","heads":[barcode...],"heads_removed"}: objects that were deleted or written over
- * since, and are back (with dry_run: would be); objects that are newer; cartridges with heads that are, each once. New
- * reference. 0 or a negative errno with *err: what was done by then stays done, and *report is NULL; it can be run again.
+ * *report: {"deleted","overwritten","newer","heads":[barcode...],"heads_removed","refused","error"}: objects that were deleted
+ * or written over since, and are back (with dry_run: would be) but for what was refused: so many versions could not be
+ * removed, the first as error says; objects that are newer; cartridges with heads that are, each once. New reference. 0 or a
+ * negative errno with *err: what was done by then stays done, and *report is NULL; it can be run again.
  */
 int library_undelete(const struct vtl_config *cfg, const struct undelete_options *o, json_t **report,
                      struct errtext *err);
