@@ -246,6 +246,11 @@ int s3_head_answer(struct s3_store *s, const char *op, const char *key, struct h
 /* "No such object" was the answer. It is also what renterd says when there is no such bucket (trap 13), and callers do
  * without an object that isn't there: -ENOENT, with the line that *err holds, only if the bucket is there; else -EIO. */
 int s3_confirm_gone(struct s3_store *s, const char *op, const char *key, const struct obj_call *c, struct errtext *err);
+typedef void (*s3_inspect_fn)(void *arg, const struct http_response *r, struct s3_verdict *v);
+/* What is set for the bucket: GET of that sub-resource. *rc as s3_call; true: somebody answered, be it that nobody may know or
+ * that there is none of it. The caller frees r->text. */
+bool s3_ask_bucket(struct s3_store *s, const char *what, s3_inspect_fn inspect, void *arg, struct http_response *r,
+                   const struct obj_call *c, int *rc, struct errtext *err);
 /* As objstore's check, but by default with few and quick retries: a person waits. A missing bucket is -ENOENT here. */
 int s3_check(struct objstore *o, const struct obj_call *c, struct errtext *err);
 /* -EIO with its line when the bucket is missing: an empty list alone does not tell. */

@@ -89,3 +89,19 @@ int s3_check(struct objstore *o, const struct obj_call *c, struct errtext *err)
                                    .max_tries = c && c->max_tries ? c->max_tries : CHECK_TRIES};
     return find_bucket(s, "check", "", &quick, err);
 }
+
+bool s3_ask_bucket(struct s3_store *s, const char *what, s3_inspect_fn inspect, void *arg, struct http_response *r,
+                   const struct obj_call *c, int *rc, struct errtext *err)
+{
+    const struct sigv4_pair query[] = {{what, ""}};
+    const struct s3_request q = {.op = "check",
+                                 .what = "",
+                                 .method = "GET",
+                                 .query = query,
+                                 .n_query = 1,
+                                 .may_refuse = true,
+                                 .inspect = inspect,
+                                 .arg = arg};
+    *rc = s3_call(s, &q, c, r, err);
+    return *rc != -ECANCELED && r->outcome == HTTP_ANSWERED && (r->status < 500 || r->status == 501);
+}

@@ -23,30 +23,19 @@ static void inspect_versioning(void *arg, const struct http_response *r, struct 
  * that does not know, does not get to know: that is no error. */
 static int ask_versioning(struct s3_store *s, const struct obj_call *c, struct errtext *err)
 {
-    const struct sigv4_pair query[] = {{"versioning", ""}};
-    bool enabled = false;
-    const struct s3_request q = {.op = "check",
-                                 .what = "",
-                                 .method = "GET",
-                                 .query = query,
-                                 .n_query = 1,
-                                 .may_refuse = true,
-                                 .inspect = inspect_versioning,
-                                 .arg = &enabled};
     struct http_response r = {0};
-    int rc = s3_call(s, &q, c, &r, err);
-    bool answered = r.outcome == HTTP_ANSWERED && r.status < 500;
+    bool enabled = false;
+    int rc;
+    bool answered = s3_ask_bucket(s, "versioning", inspect_versioning, &enabled, &r, c, &rc, err);
+    strbuf_free(&r.text);
     if (rc == 0) {
         atomic_store(&s->versioned, enabled ? OBJ_YES : OBJ_NO);
         if (!enabled) { /* only what keeps versions locks objects */
             atomic_store(&s->locked, OBJ_NO);
             atomic_store(&s->lockable, OBJ_NO);
         }
-    } else if (answered || r.status == 501) {
-        rc = rc == -ECANCELED ? rc : 0;
     }
-    strbuf_free(&r.text);
-    return rc;
+    return answered ? 0 : rc;
 }
 
 int s3_learn(struct objstore *o, const struct obj_call *c, struct errtext *err)

@@ -57,24 +57,15 @@ static void inspect_configuration(void *arg, const struct http_response *r, stru
 
 int s3_lock_learn(struct s3_store *s, const struct obj_call *c, struct errtext *err)
 {
-    const struct sigv4_pair query[] = {{"object-lock", ""}};
-    bool enabled = false;
-    const struct s3_request q = {.op = "check",
-                                 .what = "",
-                                 .method = "GET",
-                                 .query = query,
-                                 .n_query = 1,
-                                 .may_refuse = true,
-                                 .inspect = inspect_configuration,
-                                 .arg = &enabled};
     struct http_response r = {0};
-    int rc = s3_call(s, &q, c, &r, err);
-    bool refused = r.outcome == HTTP_ANSWERED && (r.status == 401 || r.status == 403);
-    bool answered = r.outcome == HTTP_ANSWERED && (r.status < 500 || r.status == 501);
+    bool enabled = false;
+    int rc;
+    bool answered = s3_ask_bucket(s, "object-lock", inspect_configuration, &enabled, &r, c, &rc, err);
+    bool refused = r.status == 401 || r.status == 403;
     strbuf_free(&r.text);
     if (rc == 0 || (answered && !refused))
         atomic_store(&s->lockable, rc == 0 && enabled ? OBJ_YES : OBJ_NO);
-    return answered && rc != -ECANCELED ? 0 : rc;
+    return answered ? 0 : rc;
 }
 
 bool s3_lockable(struct objstore *o)
