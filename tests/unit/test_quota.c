@@ -36,7 +36,9 @@ static void the_tightest_rule_that_matches_holds(void **state)
     assert_int_equal(quota_left(&q, of_pbs).margin, 100 * MIB / 8);
     assert_int_equal(quota_left(&q, of_week).left, 934ull * MIB);
     assert_int_equal(quota_left(&q, of_week).margin, 0);
-    quota_written(&q, of_pbs, -(int64_t)80 * MIB);
+    quota_cut_begin(&q, of_pbs, 80 * MIB);
+    assert_int_equal(quota_left(&q, of_pbs).left, 90 * MIB);
+    quota_cut_end(&q);
     assert_int_equal(quota_left(&q, of_pbs).left, 90 * MIB);
     quota_fini(&q);
     config_free(c);
@@ -55,20 +57,81 @@ static void a_count_takes_only_what_was_written_before_it(void **state)
     quota_count_begin(&q, &count);
     quota_written(&q, 1, 3 * MIB);
     count.used[0] = 4 * MIB; /* of the five: it was compressed */
-    quota_count_end(&q, &count);
+    assert_true(quota_count_end(&q, &count, true));
     assert_true(quota_get(&q, 0, &r));
     assert_int_equal(r.used, 4 * MIB);
     assert_int_equal(quota_left(&q, 1).left, 1024ull * MIB - 7 * MIB);
     struct vtl_config *more = with("library = 2G\npools = A*:1G");
     quota_count_begin(&q, &count);
     quota_take(&q, more);
-    quota_count_end(&q, &count); /* of other rules: it says nothing */
+    assert_false(quota_count_end(&q, &count, true)); /* of other rules: it says nothing */
     assert_int_equal(quota_left(&q, 1).left, 2048ull * MIB - 7 * MIB);
     assert_true(quota_get(&q, 1, &r));
     assert_false(r.counted);
     assert_false(quota_get(&q, 2, &r));
     quota_fini(&q);
     config_free(more);
+    config_free(c);
+}
+
+/* It may have what is cut, or not: taken twice, a tape that is written over would be full before its first block. */
+static void a_count_beside_a_cut_is_not_taken(void **state)
+{
+    (void)state;
+    struct vtl_config *c = with("library = 1G");
+    struct quota q = {.n = 0};
+    struct quota_count count;
+    quota_init(&q, c);
+    quota_written(&q, 1, 900 * MIB);
+    quota_count_begin(&q, &count);
+    count.used[0] = 900 * MIB;
+    assert_true(quota_count_end(&q, &count, true));
+    for (int begins_before = 0; begins_before < 2; begins_before++) {
+        if (begins_before)
+            quota_count_begin(&q, &count);
+        quota_cut_begin(&q, 1, 100 * MIB);
+        if (!begins_before)
+            quota_count_begin(&q, &count);
+        count.used[0] = 900 * MIB;
+        if (begins_before)
+            quota_cut_end(&q);
+        assert_false(quota_count_end(&q, &count, false));
+        if (!begins_before)
+            quota_cut_end(&q);
+        assert_int_equal(quota_left(&q, 1).left, (224 + 100 * (unsigned)begins_before) * MIB);
+    }
+    quota_count_begin(&q, &count);
+    count.used[0] = 700 * MIB;
+    assert_true(quota_count_end(&q, &count, true));
+    assert_int_equal(quota_left(&q, 1).left, 324 * MIB);
+    quota_fini(&q);
+    config_free(c);
+}
+
+/* What is written beside it counts twice until the next: a little may, and much if drives never pause. */
+static void a_count_beside_much_that_is_written_is_made_again(void **state)
+{
+    (void)state;
+    struct vtl_config *c = with("library = 1G"); /* 128 MiB are kept back */
+    struct quota q = {.n = 0};
+    struct quota_count count;
+    quota_init(&q, c);
+    quota_count_begin(&q, &count);
+    quota_written(&q, 1, 17 * MIB);
+    count.used[0] = 17 * MIB;
+    assert_false(quota_count_end(&q, &count, true));
+    assert_int_equal(quota_left(&q, 1).left, 1007 * MIB);
+    quota_count_begin(&q, &count);
+    quota_written(&q, 1, 16 * MIB);
+    count.used[0] = 17 * MIB;
+    assert_true(quota_count_end(&q, &count, true));
+    assert_int_equal(quota_left(&q, 1).left, 991 * MIB);
+    quota_count_begin(&q, &count);
+    quota_written(&q, 1, 20 * MIB);
+    count.used[0] = 33 * MIB;
+    assert_true(quota_count_end(&q, &count, false));
+    assert_int_equal(quota_left(&q, 1).left, 971 * MIB);
+    quota_fini(&q);
     config_free(c);
 }
 
@@ -236,6 +299,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(the_tightest_rule_that_matches_holds),
         T(a_count_takes_only_what_was_written_before_it),
+        T(a_count_beside_a_cut_is_not_taken),
+        T(a_count_beside_much_that_is_written_is_made_again),
         T(what_is_kept_back_is_never_most_of_a_quota),
         T(a_job_is_warned_and_has_room_to_end_and_no_tape_is_begun_behind_it),
         T(an_overwrite_makes_room_at_once),

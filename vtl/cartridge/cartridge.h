@@ -172,8 +172,10 @@ int cartridge_read_open(struct cartridge *c, uint64_t object, uint8_t **buf, siz
 uint32_t cartridge_quota_rules(struct cartridge *c);
 /* What quotas leave for it. Any thread, at once; T. */
 struct quota_room cartridge_quota_left(struct cartridge *c);
-/* A host wrote so many bytes to it, or cut them off (negative): counts them for its quotas. The same. */
-void cartridge_quota_written(struct cartridge *c, int64_t bytes);
+/* A host wrote so many bytes to it, or is about to cut them off, and did or could not: for its quotas. The same. */
+void cartridge_quota_written(struct cartridge *c, uint64_t bytes);
+void cartridge_quota_cut_begin(struct cartridge *c, uint64_t bytes);
+void cartridge_quota_cut_end(struct cartridge *c);
 
 /* Appends at the object it was packed for (what stood there and behind is gone). -ENOSPC when the disk is full: nothing
  * changed. */

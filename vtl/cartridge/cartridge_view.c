@@ -158,9 +158,19 @@ struct quota_room cartridge_quota_left(struct cartridge *c)
     return quota_left(&c->eng->quota, cartridge_quota_rules(c));
 }
 
-void cartridge_quota_written(struct cartridge *c, int64_t bytes)
+void cartridge_quota_written(struct cartridge *c, uint64_t bytes)
 {
     quota_written(&c->eng->quota, cartridge_quota_rules(c), bytes);
+}
+
+void cartridge_quota_cut_begin(struct cartridge *c, uint64_t bytes)
+{
+    quota_cut_begin(&c->eng->quota, cartridge_quota_rules(c), bytes);
+}
+
+void cartridge_quota_cut_end(struct cartridge *c)
+{
+    quota_cut_end(&c->eng->quota);
 }
 
 void cartridge_kept_why(struct cartridge *c, char out[CARTRIDGE_WHY_SIZE])

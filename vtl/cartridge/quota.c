@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/check.h"
+
 /* PBS writes the catalogs of a set behind early warning, and of all its tapes at the begin of the next: 2 %, at least 1 GiB
  * and at most 16 GiB, but of a small quota no more than an eighth. */
 uint64_t quota_margin(uint64_t bytes)
@@ -95,13 +97,36 @@ struct quota_room quota_left(struct quota *q, uint32_t rules)
     return room;
 }
 
-void quota_written(struct quota *q, uint32_t rules, int64_t bytes)
+static void add(struct quota *q, uint32_t rules, int64_t bytes)
+{
+    lock_assert_held(&q->lock);
+    for (unsigned i = 0; i < atomic_load(&q->n); i++)
+        q->rules[i].fresh += rules >> i & 1 ? bytes : 0;
+}
+
+void quota_written(struct quota *q, uint32_t rules, uint64_t bytes)
 {
     if (!rules)
         return;
     lock_take(&q->lock);
-    for (unsigned i = 0; i < atomic_load(&q->n); i++)
-        q->rules[i].fresh += rules >> i & 1 ? bytes : 0;
+    add(q, rules, (int64_t)bytes);
+    lock_release(&q->lock);
+}
+
+void quota_cut_begin(struct quota *q, uint32_t rules, uint64_t bytes)
+{
+    lock_take(&q->lock);
+    add(q, rules, -(int64_t)bytes);
+    q->cutting++;
+    q->cuts++;
+    lock_release(&q->lock);
+}
+
+void quota_cut_end(struct quota *q)
+{
+    lock_take(&q->lock);
+    INVARIANT(q->cutting);
+    q->cutting--;
     lock_release(&q->lock);
 }
 
@@ -111,20 +136,32 @@ void quota_count_begin(struct quota *q, struct quota_count *c)
     lock_take(&q->lock);
     c->n = atomic_load(&q->n);
     c->taken = atomic_load(&q->taken);
+    c->cuts = q->cuts;
+    c->cutting = q->cutting != 0;
     for (unsigned i = 0; i < c->n; i++)
         c->fresh[i] = q->rules[i].fresh;
     lock_release(&q->lock);
 }
 
-void quota_count_end(struct quota *q, const struct quota_count *c)
+/* Was so little written since the count began that it may count twice? */
+static bool is_exact(const struct quota_rule *r, int64_t fresh_then)
+{
+    return r->fresh - fresh_then <= (int64_t)(quota_margin(r->what.bytes) / 8);
+}
+
+bool quota_count_end(struct quota *q, const struct quota_count *c, bool exact)
 {
     lock_take(&q->lock);
-    for (unsigned i = 0; c->taken == atomic_load(&q->taken) && i < c->n; i++) {
+    bool good = !c->cutting && c->cuts == q->cuts && c->taken == atomic_load(&q->taken);
+    for (unsigned i = 0; exact && good && i < c->n; i++)
+        good = is_exact(&q->rules[i], c->fresh[i]);
+    for (unsigned i = 0; good && i < c->n; i++) {
         q->rules[i].used = c->used[i];
         q->rules[i].fresh -= c->fresh[i];
         q->rules[i].counted = true;
     }
     lock_release(&q->lock);
+    return good;
 }
 
 bool quota_get(struct quota *q, unsigned i, struct quota_rule *out)

@@ -16,6 +16,8 @@ struct quota {
     atomic_uint n;     /* rules; 0: nobody is limited */
     atomic_uint taken; /* goes up with each configuration */
     struct lock lock;  /* a leaf; guards the rest */
+    unsigned cutting;  /* cuts under way */
+    unsigned cuts;     /* goes up with each */
     struct quota_rule {
         struct config_quota what;
         uint64_t used; /* as counted last */
@@ -37,17 +39,24 @@ struct quota_room {
     uint64_t left, margin;
 };
 struct quota_room quota_left(struct quota *q, uint32_t rules);
-/* A host wrote so many bytes; negative: cut them off, as they are free as soon as the next head is stored. At once; T. */
-void quota_written(struct quota *q, uint32_t rules, int64_t bytes);
+/* A host wrote so many bytes. At once; T. */
+void quota_written(struct quota *q, uint32_t rules, uint64_t bytes);
+/* A host cuts so many bytes off. They are free from the begin on, as what takes their place is judged before they are cut;
+ * end: they are, or that failed. At once; T. */
+void quota_cut_begin(struct quota *q, uint32_t rules, uint64_t bytes);
+void quota_cut_end(struct quota *q);
 
-/* By who counts: begin notes what was written up to now, which the count is to hold; end takes used[i] of each rule. */
+/* By who counts: begin notes what was written up to now, which the count is to hold; end takes used[i] of each rule. False:
+ * it is of no use, since nobody knows if it has what was cut meanwhile; or, if exact is asked for, since more than a small
+ * part of what is kept back was written meanwhile, and would count twice until the next count. */
 struct quota_count {
-    unsigned n, taken;
+    unsigned n, taken, cuts;
+    bool cutting;
     int64_t fresh[CONFIG_MAX_QUOTAS];
     uint64_t used[CONFIG_MAX_QUOTAS];
 };
 void quota_count_begin(struct quota *q, struct quota_count *c);
-void quota_count_end(struct quota *q, const struct quota_count *c);
+bool quota_count_end(struct quota *q, const struct quota_count *c, bool exact);
 /* Rule i as it is now; false: there are not so many. */
 bool quota_get(struct quota *q, unsigned i, struct quota_rule *out);
 /* What is kept back of a quota. */

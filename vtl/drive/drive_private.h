@@ -30,6 +30,7 @@ struct drive {
     bool loaded;         /* threaded */
     uint64_t pos;        /* logical object number */
     uint64_t used;       /* bytes of host data before the end of data */
+    bool cutting;        /* used is without what a command is about to cut */
     uint64_t capacity;   /* of the cartridge */
     uint64_t unsynced_blocks, unsynced_bytes;
     struct seg_packer *packer;  /* made when it is first used, as is behind */

@@ -16,11 +16,20 @@ static bool worm_allows(const struct drive *d, const struct cartridge_brief *b)
     return d->pos == b->end_object || (b->file > 0 && b->end_object - d->pos == b->end_file - b->file);
 }
 
-/* Quotas count what is written, and are given back what is cut. */
-static void set_used(struct drive *d, uint64_t used)
+/* What is behind the position counts no longer, neither here nor for a quota: it is to be cut. */
+static void cut_begins(struct drive *d)
 {
-    cartridge_quota_written(d->c, (int64_t)(used - d->used));
+    uint64_t used = cartridge_bytes_before(d->c, d->pos);
+    cartridge_quota_cut_begin(d->c, d->used - used);
     d->used = used;
+    d->cutting = true;
+}
+
+static void cut_ends(struct drive *d)
+{
+    if (d->cutting)
+        cartridge_quota_cut_end(d->c);
+    d->cutting = false;
 }
 
 /* May the tape be written here? A write cuts off what is behind the position: used no longer counts that, until
@@ -38,21 +47,25 @@ static enum tape_result may_write(struct drive *d, const atomic_bool *cancel)
         return TAPE_WORM_OVERWRITE;
     enum tape_result result = drive_claim(d, cancel);
     if (!result && d->pos < b.end_object)
-        set_used(d, cartridge_bytes_before(d->c, d->pos));
+        cut_begins(d);
     return result;
 }
 
 /* The command failed before it cut anything. used: as it was before may_write. */
 static enum tape_result nothing_cut(struct drive *d, uint64_t used, enum tape_result result)
 {
-    set_used(d, used);
+    cartridge_quota_written(d->c, used - d->used);
+    cut_ends(d);
+    d->used = used;
     return result;
 }
 
 static enum tape_result written(struct drive *d, uint64_t objects, uint64_t bytes)
 {
     d->pos += objects;
-    set_used(d, d->used + bytes);
+    cartridge_quota_written(d->c, bytes);
+    cut_ends(d);
+    d->used += bytes;
     d->unsynced_blocks += objects;
     d->unsynced_bytes += bytes;
     struct tape_usage n = {.written_bytes = bytes, .written_blocks = bytes != 0};
@@ -176,7 +189,7 @@ static enum tape_result cut_here(struct drive *d, const atomic_bool *cancel)
     int rc = cartridge_truncate(d->c, d->pos);
     if (rc)
         return nothing_cut(d, used, drive_write_failed(d, rc));
-    set_used(d, cartridge_bytes_before(d->c, d->pos));
+    cut_ends(d);
     return TAPE_OK;
 }
 

@@ -10,6 +10,7 @@
 #include "vtl/library/library_private.h"
 
 #define LOOK_MS 2000
+#define TRIES 3 /* to count while nobody writes */
 #define DAY 86400u
 #define DAYS 31        /* of which it is known how much was used */
 #define FAR_DAYS 3650u /* who grows so slowly is not told a day */
@@ -20,7 +21,8 @@
 
 /* ---- counting ---- */
 
-static void count(struct library *lib)
+/* False: what it counted is of no use (quota.h). */
+static bool count_once(struct library *lib, bool exact)
 {
     struct quota *q = &lib->eng.quota;
     struct quota_count c;
@@ -36,7 +38,15 @@ static void count(struct library *lib)
             c.used[k] += rules >> k & 1 ? b.amounts.local + b.amounts.accepted + b.amounts.offsite : 0;
     }
     rwlock_release(&lib->tapes_lock);
-    quota_count_end(q, &c);
+    return quota_count_end(q, &c, exact);
+}
+
+/* Beside drives that never pause it takes what it gets; beside a cut the last count stays. */
+static void count(struct library *lib)
+{
+    for (int i = 0; i < TRIES; i++)
+        if (count_once(lib, i + 1 < TRIES))
+            return;
 }
 
 /* ---- growth ---- */
