@@ -459,7 +459,6 @@ static void who_leans_no_more_is_not_listed_in_the_next_head(void **state)
 
 /* A rebuild takes it from the heads, and so do gc and sweep there. */
 /* The store, which does something when it is asked for the heads of the second tape. */
-static struct objstore_ops asked_ops;
 static const struct objstore_ops *usual_ops;
 static struct library *asked_library;
 static struct seg_source asked_source;
@@ -481,11 +480,9 @@ static void who_comes_to_lean_while_the_store_is_asked_stays_listed(void **state
     struct library *lib = two_tapes(c);
     struct head h;
     atomic_store(&asked, true); /* not yet */
-    inventory_stop(lib);        /* nobody uses the store now */
-    usual_ops = lib->eng.store->ops;
-    asked_ops = *usual_ops;
+    struct objstore_ops asked_ops = *lib->eng.store->ops;
     asked_ops.list = list_asked;
-    lib->eng.store->ops = &asked_ops;
+    exchange_ops(lib, &asked_ops, &usual_ops);
     asked_source = source(lib, 0);
     asked_library = lib;
     move(lib, SLOT + 1, DRIVE);
@@ -847,7 +844,6 @@ static void one_that_is_being_written_over_lists_nobody(void **state)
 }
 
 /* The PUT of a head of the first tape is held while head_held is 1; 2: it is there. */
-static struct objstore_ops holding;
 static const struct objstore_ops *unheld;
 static atomic_int head_held;
 
@@ -889,14 +885,11 @@ static void await_end_of(struct library *lib, bool (*is)(struct cartridge *c), s
 
 static void hold_heads(struct library *lib)
 {
-    inventory_stop(lib);
-    atomic_store(&lib->stop, false);
-    await_end_of(lib, is_being_put, library_cartridge(lib, OLD)); /* nobody uses the store now */
-    await_end_of(lib, is_being_put, library_cartridge(lib, NEW));
-    unheld = lib->eng.store->ops;
-    holding = *unheld;
+    struct objstore_ops holding = *lib->eng.store->ops;
     holding.put = hold_head;
-    lib->eng.store->ops = &holding;
+    exchange_ops(lib, &holding, &unheld);
+    await_end_of(lib, is_being_put, library_cartridge(lib, OLD)); /* what began before that is over */
+    await_end_of(lib, is_being_put, library_cartridge(lib, NEW));
 }
 
 /* The overwrite begins, within the last segment, while a head of the whole tape is on its way: that head is not the one that

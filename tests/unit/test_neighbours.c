@@ -161,8 +161,6 @@ static void what_a_neighbour_writes_is_neither_removed_nor_changed(void **state)
     config_free(two);
 }
 
-static struct objstore_ops silent;
-
 static int no_answer(struct objstore *s, const char *prefix, const char *start_after, bool slash, obj_list_fn fn,
                      void *arg, const struct obj_call *c, struct errtext *err)
 {
@@ -193,16 +191,16 @@ static void what_a_neighbour_wrote_is_not_to_be_had_while_the_store_does_not_ans
     inventory_stop(other);
     atomic_store(&other->stop, false);
     atomic_store(&other->shared, false);
-    silent = *other->eng.store->ops;
+    const struct objstore_ops *was, *silenced;
+    struct objstore_ops silent = *other->eng.store->ops;
     silent.list = no_answer;
-    const struct objstore_ops *was = other->eng.store->ops;
-    other->eng.store->ops = &silent;
+    exchange_ops(other, &silent, &was);
     json_t *q = request("tape-import", THEIRS);
     assert_null(library_call(other, q, &err));
     json_decref(q);
     assert_non_null(strstr(err.text, "whether another library has it cannot be found out now"));
     json_decref(call(other, request("tape-import", OURS)));
-    other->eng.store->ops = was;
+    exchange_ops(other, was, &silenced);
     close_library(other);
     close_library(lib);
     config_free(one);

@@ -43,15 +43,14 @@ static int tell_at_check(struct objstore *s, const struct obj_call *c, struct er
     return 0;
 }
 
-/* From now on the store of the library, which has just been opened, has a clock, as S3 has one. */
-static struct objstore_ops with_clock;
+/* From now on the store of the library has a clock, as S3 has one. */
 static void give_store_a_clock(struct library *lib)
 {
-    inventory_stop(lib); /* which uses the store, now and then */
-    with_clock = *lib->eng.store->ops;
+    const struct objstore_ops *was;
+    struct objstore_ops with_clock = *lib->eng.store->ops;
     with_clock.time = store_time;
     with_clock.check = tell_at_check;
-    lib->eng.store->ops = &with_clock;
+    exchange_ops(lib, &with_clock, &was);
 }
 
 static json_t *lock_request(const char *mode, int64_t days, bool bypass)

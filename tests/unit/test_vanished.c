@@ -111,7 +111,6 @@ static void a_cartridge_that_was_never_committed_has_not_vanished(void **state)
     config_free(c);
 }
 
-static struct objstore_ops without_inventory;
 static const struct objstore_ops *real;
 
 static int put_no_inventory(struct objstore *s, const char *key, const struct obj_source *src, const struct obj_call *c,
@@ -125,10 +124,9 @@ static void what_was_removed_has_not_vanished_although_an_old_inventory_names_it
     (void)state;
     struct vtl_config *c = config("one", "local", "16M"), *two = config("two", "local", "16M");
     struct library *lib = three_tapes_at_rest(c);
-    real = lib->eng.store->ops;
-    without_inventory = *real;
+    struct objstore_ops without_inventory = *lib->eng.store->ops;
     without_inventory.put = put_no_inventory;
-    lib->eng.store->ops = &without_inventory;
+    exchange_ops(lib, &without_inventory, &real);
     json_decref(call(lib, json_pack("{s:s, s:s}", "op", "tape-remove", "barcode", "VAN001L8")));
     expect_vanished(lib, NULL);
     close_library(lib);
