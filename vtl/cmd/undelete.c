@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* undelete.c: s3vtl library undelete. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/human.h"
 #include "vtl/cmd/cmd.h"
+#include "vtl/library/control.h"
 #include "vtl/library/undelete.h"
+
+#define ASK_MS 2000
 
 #define USAGE "library undelete --since TIME [--newer-heads] [--dry-run]"
 
@@ -60,16 +65,15 @@ static void print_report(const json_t *r, bool newer_heads)
         puts("\"s3vtl library rebuild --force\" makes the library from what is there now");
 }
 
-/* Does nobody serve it here? */
+/* Does nobody serve it here? Whoever listens and does not answer is busy, with this very store, it may be. */
 static bool is_quiet(const struct vtl_config *cfg)
 {
-    char text[PROGRESS_TROUBLE];
-    json_t *answer = ask_trouble(cfg, text);
-    bool served = answer != NULL;
-    json_decref(answer);
-    if (served)
-        fail("the library is served: stop it first (systemctl stop s3vtl), or take --dry-run");
-    return !served;
+    int fd = control_connect(cfg, ASK_MS, NULL);
+    if (fd == -ENOENT || fd == -ECONNREFUSED)
+        return true;
+    if (fd >= 0)
+        close(fd);
+    return !fail("the library is served: stop it first (systemctl stop s3vtl), or take --dry-run");
 }
 
 int cmd_library_undelete(const struct command_line *given)

@@ -18,6 +18,7 @@
 
 #define RETRY_MS 5000
 #define MAX_INVENTORY (32u << 20)
+#define KEY_FORMAT "gateways/%08x/inventory/%010" PRIu64 /* of a run, the how manieth */
 
 static int by_barcode(const void *a, const void *b)
 {
@@ -129,7 +130,7 @@ static int put_and_supersede(struct library *lib, const char *key, const json_t 
 int inventory_put(struct library *lib, const struct obj_call *call, struct errtext *err)
 {
     char key[DB_KEY_SIZE];
-    (void)snprintf(key, sizeof(key), "gateways/%08x/inventory/%010" PRIu64, lib->eng.writer, ++lib->inventory_n);
+    (void)snprintf(key, sizeof(key), KEY_FORMAT, lib->eng.writer, ++lib->inventory_n);
     json_t *j = describe(lib);
     int rc = j ? put_and_supersede(lib, key, j, call, err) : errtext_set(err, -ENOMEM, "%s: out of memory", key);
     json_decref(j);
@@ -139,6 +140,17 @@ int inventory_put(struct library *lib, const struct obj_call *call, struct errte
     lock_release(&lib->lock);
     progress_post(&lib->eng.progress);
     return rc;
+}
+
+bool inventory_is_key(const char *key)
+{
+    unsigned gateway;
+    uint64_t n;
+    char same[DB_KEY_SIZE];
+    if (sscanf(key, "gateways/%8x/inventory/%" SCNu64, &gateway, &n) != 2)
+        return false;
+    (void)snprintf(same, sizeof(same), KEY_FORMAT, gateway, n);
+    return !strcmp(key, same);
 }
 
 /* ---- copies of this gateway ---- */

@@ -254,6 +254,8 @@ json_t *library_begin_handover(struct library *lib, const json_t *request, struc
 /* inventory.c: <prefix>/gateways/<gateway>/inventory/<n>, so that a rebuild finds every cartridge in its element. */
 int inventory_start(struct library *lib, struct errtext *err);
 void inventory_stop(struct library *lib);
+/* Is it the key of one? */
+bool inventory_is_key(const char *key);
 /* The store has it as it is now. */
 bool inventory_is_stored(struct library *lib);
 /* Puts the inventory now. */

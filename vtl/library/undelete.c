@@ -167,11 +167,24 @@ static int add_above(struct undelete *u, const char *version)
     return u->above[u->n_above] ? (u->n_above++, 0) : no_memory(u);
 }
 
+/* A key that this program gives. Somebody else may keep objects below ours. */
+static bool is_ours(const char *key)
+{
+    static const char *const kinds[] = {"/head/", "/map/", "/seg/", "/aside/"};
+    static const char above[] = "tapes/";
+    const char *below = strncmp(key, above, strlen(above)) ? NULL : strchr(key + strlen(above), '/');
+    struct seg_id id;
+    for (size_t i = 0; below && i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        if (object_name_at(below, kinds[i], &id))
+            return strlen(key) < DB_KEY_SIZE;
+    return !strcmp(key, "format") || inventory_is_key(key);
+}
+
 static int take_version(void *arg, const struct obj_version *v)
 {
     struct undelete *u = arg;
     int rc = strcmp(v->key, u->key) ? end_key(u) : 0;
-    if (rc || strlen(v->key) >= sizeof(u->key)) /* that long none of ours is */
+    if (rc || !is_ours(v->key))
         return rc;
     if (!u->key[0])
         u->latest_there = !v->marker;
