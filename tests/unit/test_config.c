@@ -872,6 +872,44 @@ static void credentials_of_systemd_are_found(void **state)
     config_free(c);
 }
 
+#define CONSOLE                                                                                                        \
+    "[web]\nlisten = 127.0.0.1:8098\ntoken_file = %s\ntls_certificate = /nonexistent/c\ntls_key = systemd:webkey\n"
+
+static struct vtl_config *for_console(const struct place *p, const char *text, struct errtext *err)
+{
+    struct vtl_config *c = NULL;
+    config_free(good(p, text));
+    (void)config_load_console(p->conf, &c, err);
+    return c;
+}
+
+/* The library serves without what only the console needs, and the console starts without what only the library needs. */
+static void the_console_s_files_are_the_console_s_affair(void **state)
+{
+    const struct place *p = *state;
+    char path[200], text[900];
+    struct errtext err = {""};
+    (void)snprintf(path, sizeof(path), "%s", p->secret);
+    *strrchr(path, '/') = '\0';
+    assert_int_equal(setenv("CREDENTIALS_DIRECTORY", path, 1), 0);
+    (void)snprintf(text, sizeof(text), DIR_STORE CONSOLE, "/nonexistent/t");
+    assert_null(for_console(p, text, &err));
+    assert_non_null(strstr(err.text, "[web] token_file = /nonexistent/t: No such file or directory"));
+    (void)snprintf(text, sizeof(text), DIR_STORE CONSOLE, p->secret);
+    assert_null(for_console(p, text, &err));
+    assert_non_null(strstr(err.text, "[web] tls_certificate = /nonexistent/c: No such file or directory"));
+    (void)snprintf(text, sizeof(text), DIR_STORE "[web]\nlisten = 127.0.0.1:8098\ntoken_file = systemd:token\n");
+    assert_null(for_console(p, text, &err));
+    assert_non_null(strstr(err.text, "the service's unit needs LoadCredential=token:FILE"));
+    /* systemd gave it to the library's unit, not to the console's */
+    (void)snprintf(text, sizeof(text), SYSTEMD_STORE "[web]\nlisten = 127.0.0.1:8098\ntoken_file = %s\n", p->secret);
+    write_file(p->conf, text, 0600);
+    struct vtl_config *c = NULL;
+    assert_int_equal(config_load_console(p->conf, &c, &err), 0);
+    config_free(c);
+    assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
+}
+
 static void secrets_that_are_missing_or_no_files_are_refused(void **state)
 {
     bad(*state, DIR_STORE "[iscsi]\nchap_user = u\nchap_password_file = /nonexistent/x\n",
@@ -944,6 +982,7 @@ int main(void)
         T(retention_says_patterns_modes_and_days),
         T(blanks_say_names_and_how_many),
         T(credentials_of_systemd_are_found),
+        T(the_console_s_files_are_the_console_s_affair),
         T(secrets_that_others_may_read_are_refused),
         T(secrets_that_are_missing_or_no_files_are_refused),
         T(a_secret_in_the_configuration_is_not_repeated),

@@ -75,6 +75,7 @@ int usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* NULL after a message. The caller frees. If root calls it, the process becomes the library's owner (owner.h). */
 struct vtl_config *load_config(const struct command_line *cl);
+struct vtl_config *load_console_config(const struct command_line *cl); /* by config_load_console */
 /* Asks the running library, or opens it here if none is running. NULL after a message. Takes over request. */
 json_t *call_library(const struct vtl_config *cfg, json_t *request);
 /* The same; *served: a running library answered. */

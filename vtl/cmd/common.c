@@ -38,11 +38,12 @@ int usage_error(const char *fmt, ...)
     return EXIT_USAGE;
 }
 
-struct vtl_config *load_config(const struct command_line *cl)
+static struct vtl_config *load_by(const struct command_line *cl,
+                                  int (*load)(const char *file, struct vtl_config **out, struct errtext *err))
 {
     struct vtl_config *cfg = NULL;
     struct errtext err = {""};
-    if (config_load(cl->config_file, &cfg, &err)) {
+    if (load(cl->config_file, &cfg, &err)) {
         fail("%s", err.text);
     } else if (owner_become(cfg, &err)) {
         fail("%s", err.text);
@@ -51,6 +52,16 @@ struct vtl_config *load_config(const struct command_line *cl)
     }
     secret_no_core_dumps(); /* from here on there may be keys and passwords */
     return cfg;
+}
+
+struct vtl_config *load_config(const struct command_line *cl)
+{
+    return load_by(cl, config_load);
+}
+
+struct vtl_config *load_console_config(const struct command_line *cl)
+{
+    return load_by(cl, config_load_console);
 }
 
 static json_t *call_here(const struct vtl_config *cfg, const json_t *request)

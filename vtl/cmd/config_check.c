@@ -36,6 +36,15 @@ static int check_files(const struct vtl_config *cfg, struct obj_facts *facts)
     return EXIT_DONE;
 }
 
+static int check_console(const struct vtl_config *cfg)
+{
+    struct errtext err = {""};
+    struct vtl_config *same = NULL;
+    int rc = cfg->web.listen[0] ? config_load_console(cfg->file, &same, &err) : 0;
+    config_free(same);
+    return rc ? fail("%s", err.text) : EXIT_DONE;
+}
+
 /* In the format of the configuration file. */
 static void print_text(const struct vtl_config *cfg, const struct obj_facts *facts)
 {
@@ -82,6 +91,8 @@ int cmd_config_check(const struct command_line *given)
         return EXIT_FAILED;
     struct obj_facts facts = {.credentials = ""};
     int status = check_files(cfg, &facts);
+    if (status == EXIT_DONE)
+        status = check_console(cfg);
     if (status == EXIT_DONE) {
         if (cl.json)
             print_object(cfg, &facts);

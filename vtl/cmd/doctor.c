@@ -37,7 +37,12 @@ static struct vtl_config *load(struct doctor *d, const char *file)
         return NULL;
     }
     secret_no_core_dumps();
-    doctor_say(d, FINDING_GOOD, "config", NULL, "%s", file);
+    struct vtl_config *same = NULL;
+    if (cfg->web.listen[0] && config_load_console(file, &same, &err))
+        doctor_say(d, FINDING_WRONG, "config", "correct it; the console does not start before that", "%s", err.text);
+    else
+        doctor_say(d, FINDING_GOOD, "config", NULL, "%s", file);
+    config_free(same);
     return cfg;
 }
 

@@ -19,7 +19,7 @@ int cmd_web(const struct command_line *cl)
 {
     if (!check_arguments(cl, 0, false, "web"))
         return EXIT_USAGE;
-    struct vtl_config *cfg = load_config(cl);
+    struct vtl_config *cfg = load_console_config(cl);
     if (!cfg)
         return EXIT_CONFIG;
     struct errtext err = {""};

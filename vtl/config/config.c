@@ -27,6 +27,7 @@ struct loader {
     char values[CONFIG_MAX_KEYS][256];
     struct errtext *err;
     bool failed;
+    bool console;   /* it reads the files of [web], and those of no other section */
     int read_error; /* errno */
 };
 
@@ -186,6 +187,8 @@ static int check_secret(struct loader *l, const char *section, const char *name,
 {
     struct stat st;
     char right[200];
+    if (l->console != !strcmp(section, "web")) /* it is no affair of whoever reads this */
+        return 0;
     if (!path[0] || (config_is_systemd(value) && (!getenv(CREDENTIALS_DIRECTORY) || !access(path, R_OK))))
         return 0;
     if (config_is_systemd(value))
@@ -248,7 +251,8 @@ static int check_web_tls(struct loader *l)
         return complain(l, "web", "listen",
                         "is not on loopback, so that the token could be read on its way: set tls_certificate and "
                         "tls_key, or listen on 127.0.0.1");
-    if (certificate && access(c->web.tls_certificate, F_OK)) /* who serves need not be able to read it */
+    /* Only the console need be able to read it. */
+    if (l->console && certificate && access(c->web.tls_certificate, F_OK) && errno != EACCES)
         return complain(l, "web", "tls_certificate", strerror(errno));
     return key ? check_secret(l, "web", "tls_key", c->web.tls_key, c->web.tls_key_path) : 0;
 }
@@ -533,7 +537,7 @@ static int make_paths(struct vtl_config *c)
     return rc ? rc : resolve(c->iscsi.mutual_password_file, &c->iscsi.mutual_password_path);
 }
 
-int config_load(const char *file, struct vtl_config **out, struct errtext *err)
+static int load(const char *file, bool console, struct vtl_config **out, struct errtext *err)
 {
     *out = NULL;
     struct errtext own;
@@ -545,6 +549,7 @@ int config_load(const char *file, struct vtl_config **out, struct errtext *err)
         return errtext_set(err, -ENOMEM, "%s: out of memory", file);
     }
     l->c = c;
+    l->console = console;
     l->err = err ? err : &own;
     l->f = fopen(file, "re");
     int rc = l->f ? 0 : errtext_set(err, -errno, "%s: %s", file, strerror(errno));
@@ -570,6 +575,16 @@ int config_load(const char *file, struct vtl_config **out, struct errtext *err)
     }
     *out = c;
     return 0;
+}
+
+int config_load(const char *file, struct vtl_config **out, struct errtext *err)
+{
+    return load(file, false, out, err);
+}
+
+int config_load_console(const char *file, struct vtl_config **out, struct errtext *err)
+{
+    return load(file, true, out, err);
 }
 
 static void free_all(char *const *texts, size_t n)

@@ -132,6 +132,9 @@ struct vtl_config {
  * or stricter. Where they are systemd's ("systemd:NAME"), only a process that has $CREDENTIALS_DIRECTORY needs them to
  * exist. Not while another thread changes the environment. */
 int config_load(const char *file, struct vtl_config **out, struct errtext *err);
+/* The same for the console, which reads the files of [web] and no others. config_load lets [web] name what is not there: the
+ * library serves without a console. */
+int config_load_console(const char *file, struct vtl_config **out, struct errtext *err);
 void config_free(struct vtl_config *c);
 void config_store(const struct vtl_config *c, struct objstore_config *out); /* for objstore_open; borrows c's strings */
 /* The same of the second place for escrows; is there one? */
