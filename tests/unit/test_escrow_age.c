@@ -24,17 +24,20 @@ static json_t *cartridges(const char *barcode, const char *head)
     return json_pack("[{s:s, s:s}]", "barcode", barcode, "head", head);
 }
 
-static void each_commit_is_another_content(void **state)
+static void each_commit_key_and_place_is_another_content(void **state)
 {
     (void)state;
     static const char *const of[][2] = {{"A", "1"}, {"A", "2"}, {"B", "1"}, {"A1", ""}, {"", "A1"}};
     uint32_t sums[5];
-    assert_int_equal(escrow_content_of(NULL), 0);
+    assert_int_equal(escrow_content_of(NULL, "k", "w"), 0);
     for (size_t i = 0; i < 5; i++) {
         json_t *c = cartridges(of[i][0], of[i][1]);
-        sums[i] = escrow_content_of(c);
-        assert_int_equal(escrow_content_of(c), sums[i]);
+        sums[i] = escrow_content_of(c, "k", "w");
+        assert_int_equal(escrow_content_of(c, "k", "w"), sums[i]);
         assert_int_not_equal(sums[i], 0);
+        assert_int_not_equal(escrow_content_of(c, "k2", "w"), sums[i]);
+        assert_int_not_equal(escrow_content_of(c, "k", "w2"), sums[i]);
+        assert_int_not_equal(escrow_content_of(c, "kw", ""), sums[i]);
         for (size_t k = 0; k < i; k++)
             assert_int_not_equal(sums[i], sums[k]);
         json_decref(c);
@@ -129,7 +132,7 @@ static void what_is_wrong_with_the_last_one_is_said(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_commit_is_another_content),
+        cmocka_unit_test(each_commit_key_and_place_is_another_content),
         cmocka_unit_test(one_is_due_when_something_was_committed_and_all_is_offsite),
         cmocka_unit_test(the_first_one_is_due_at_once_unless_there_is_nothing),
         cmocka_unit_test(one_is_not_put_off_for_ever),

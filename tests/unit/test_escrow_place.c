@@ -46,6 +46,12 @@ static struct escrow_entry put(struct rig *r, const char *id, uint64_t created)
     return e;
 }
 
+static int prune(struct rig *r, unsigned keep, const char *but)
+{
+    const struct escrow_prune how = {keep, but};
+    return escrow_prune(r->place, LIBRARY, &how, NULL, &r->err);
+}
+
 static void put_object(struct rig *r, const char *key)
 {
     const struct obj_source src = {.mem = "x", .fd = -1, .len = 1};
@@ -85,7 +91,7 @@ static void the_oldest_go_and_only_those_of_this_library(void **state)
         put(&r, OTHER, 1700000000 + i * 3600);
     }
     assert_int_equal(count(&r, NULL), 10);
-    assert_int_equal(escrow_prune(r.place, LIBRARY, 2, NULL, &r.err), 0);
+    assert_int_equal(prune(&r, 2, ""), 0);
     assert_int_equal(count(&r, LIBRARY), 2);
     assert_int_equal(count(&r, OTHER), 5);
     struct escrow_entry *v;
@@ -94,8 +100,26 @@ static void the_oldest_go_and_only_those_of_this_library(void **state)
     assert_int_equal(v[1].created, 1700000000 + 4 * 3600);
     assert_int_equal(v[1].size, 100);
     free(v);
-    assert_int_equal(escrow_prune(r.place, LIBRARY, 2, NULL, &r.err), 0); /* there is nothing to do */
+    assert_int_equal(prune(&r, 2, ""), 0); /* there is nothing to do */
     assert_int_equal(count(&r, LIBRARY), 2);
+    stop(&r);
+}
+
+/* The clock was ahead when the others were made, or is behind now: by its name the new one is the oldest. */
+static void the_one_that_was_just_made_stays_whatever_its_time(void **state)
+{
+    (void)state;
+    struct rig r = start();
+    struct escrow_entry e, found;
+    for (uint64_t i = 0; i < 3; i++)
+        put(&r, LIBRARY, 1700000000 + i * 3600);
+    e = put(&r, LIBRARY, 1600000000);
+    assert_int_equal(prune(&r, 2, e.key), 0);
+    assert_int_equal(count(&r, LIBRARY), 2);
+    assert_int_equal(escrow_find(r.place, e.key, &found, NULL, &r.err), 0);
+    assert_int_equal(prune(&r, 1, e.key), 0);
+    assert_int_equal(count(&r, LIBRARY), 1);
+    assert_int_equal(escrow_find(r.place, e.key, &found, NULL, &r.err), 0);
     stop(&r);
 }
 
@@ -115,7 +139,7 @@ static void objects_of_other_names_are_passed_over(void **state)
         put_object(&r, keys[i]);
     put(&r, LIBRARY, 1700000000);
     assert_int_equal(count(&r, NULL), 1);
-    assert_int_equal(escrow_prune(r.place, LIBRARY, 1, NULL, &r.err), 0);
+    assert_int_equal(prune(&r, 1, ""), 0);
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         uint64_t size = 0;
         assert_int_equal(r.place->ops->head(r.place, keys[i], &size, NULL, &r.err), 0);
@@ -152,6 +176,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_name_says_library_time_and_sum),
         cmocka_unit_test(the_oldest_go_and_only_those_of_this_library),
+        cmocka_unit_test(the_one_that_was_just_made_stays_whatever_its_time),
         cmocka_unit_test(objects_of_other_names_are_passed_over),
         cmocka_unit_test(one_that_is_not_what_its_name_says_is_damaged),
     };

@@ -32,7 +32,9 @@ bool escrow_is_needless(const struct vtl_config *cfg, const json_t *status);
 /* It is not known yet what the store is: it is still being asked, or does not answer. */
 bool escrow_is_undecided(const struct vtl_config *cfg, const json_t *status);
 #define ESCROW_NEEDLESS "This store keeps the names of its objects itself: no escrow is needed, and none is made."
-/* What is committed, as escrow_content_of. 0, or -EIO after a message. */
+/* escrow_content_of, by the configuration. */
+uint32_t escrow_content_now(const struct vtl_config *cfg, const json_t *cartridges);
+/* The same of what is committed now. 0, or -EIO after a message. */
 int escrow_content(const struct vtl_config *cfg, uint32_t *out);
 void escrow_last_read(const struct vtl_config *cfg, struct escrow_last *out);
 int escrow_last_write(const struct vtl_config *cfg, const struct escrow_last *last, struct errtext *err);
@@ -57,6 +59,7 @@ struct escrow_making {
     uint64_t created;         /* of what is in it */
     uint64_t missing;         /* bytes that were on the service's disk only at that moment */
     bool whole;               /* nothing was */
+    struct errtext unpruned;  /* why an older one could not be deleted; "": those that were too many were */
 };
 /* Brings everything off-site, and copies the store's catalogue to the second place. 0 or a negative errno with *err, which
  * the state has, too. May take minutes. */

@@ -14,12 +14,14 @@ enum {
     PATIENCE_S = 6 * 3600, /* so long a job may keep everything from being off-site */
 };
 
-/* Each commit has a head of its own. */
-uint32_t escrow_content_of(const json_t *cartridges)
+/* Each commit has a head of its own. Nothing written needs no escrow, to whatever key. */
+uint32_t escrow_content_of(const json_t *cartridges, const char *key, const char *where)
 {
     uint32_t sum = 0;
     json_t *c;
     size_t i;
+    if (json_array_size(cartridges))
+        sum = crc32c(crc32c(sum, key, strlen(key) + 1), where, strlen(where) + 1);
     json_array_foreach(cartridges, i, c)
     {
         const char *barcode = member_text(c, "barcode"), *head = member_text(c, "head");
@@ -46,8 +48,9 @@ bool escrow_is_old(const struct escrow_last *last, uint32_t content, uint64_t no
         (void)snprintf(text, room, "no escrow has been made from here yet: \"s3vtl escrow run\" makes one");
     else if (since && now > since + TOO_OLD_S)
         (void)snprintf(text, room,
-                       "the newest escrow is %s old, and cartridges were written since: run \"s3vtl escrow run\"",
-                       human_duration(now - last->created, age));
+                       "the newest escrow is %s old, and cartridges were written since, or its key or place is another "
+                       "one: run \"s3vtl escrow run\"",
+                       human_duration(now > last->created ? now - last->created : 0, age));
     else if (last->created && !last->whole)
         (void)snprintf(text, room, "the newest escrow names %s that were not off-site yet: run \"s3vtl escrow run\"",
                        last->missing ? human_size(last->missing, missing) : "objects");

@@ -17,13 +17,14 @@ struct escrow_last {
     uint64_t created;        /* 0: none */
     uint64_t missing;        /* bytes that it names and that were not off-site */
     bool whole;              /* everything that it names was */
-    uint32_t content;        /* of what */
+    uint32_t content;        /* of what, as escrow_content_of */
     uint64_t changed;        /* when it was first seen that something is committed which it does not know; 0: not yet */
     uint64_t failed;         /* none could be made since then; 0: the last try went well */
     char why[300];           /* why not */
 };
-/* Which commits there are, as a sum: another one is another content. cartridges: of the library's status or list. */
-uint32_t escrow_content_of(const json_t *cartridges);
+/* Which commits there are, and for which public key and place, as a sum: an escrow of another one is none of this. cartridges:
+ * of the library's status or list; 0 if there are none. */
+uint32_t escrow_content_of(const json_t *cartridges, const char *key, const char *where);
 /* Since when something is committed that no escrow knows; 0: nothing is. */
 uint64_t escrow_waits_since(const struct escrow_last *last, uint32_t content);
 /* True: there should be a newer one, and text says why. */

@@ -7,6 +7,7 @@
  * copy is made, and then it is asked again whether something came in between; if so, once more, a few times. What was
  * accepted after the copy is not in it, in any case: that is what the age of an escrow says.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -151,13 +152,46 @@ static int make_copy(struct making *m, struct errtext *err)
     return rc;
 }
 
+#define COPY_END ".sqlite"
+
+/* What a run that was killed left there is not encrypted. Who makes one holds the lock, so none of this library's is in use. */
+static void remove_left(const struct making *m)
+{
+    const char *exchange = m->x->cfg->escrow.exchange;
+    char begin[64];
+    size_t n = (size_t)snprintf(begin, sizeof(begin), "s3vtl-%s-", m->id);
+    DIR *d = opendir(exchange);
+    for (const struct dirent *e; d && (e = readdir(d));) {
+        size_t len = strlen(e->d_name);
+        if (strncmp(e->d_name, begin, n) != 0 || len < n + strlen(COPY_END) ||
+            strcmp(e->d_name + len - strlen(COPY_END), COPY_END) != 0)
+            continue;
+        if (unlinkat(dirfd(d), e->d_name, 0))
+            log_warn("%s/%s, a copy of the store's catalogue that is not encrypted, cannot be removed: %s", exchange,
+                     e->d_name, strerror(errno));
+    }
+    if (d)
+        closedir(d);
+}
+
+/* The older ones: what was just made is good without that. */
+static void prune(struct making *m)
+{
+    const struct escrow_prune how = {.keep = m->x->cfg->escrow.keep, .but = m->x->made.key};
+    if (escrow_prune(m->place, m->id, &how, &m->call, &m->x->unpruned))
+        return;
+    m->x->unpruned.text[0] = '\0';
+}
+
 static int copy_and_keep(struct making *m, struct errtext *err)
 {
     const struct vtl_config *cfg = m->x->cfg;
     uint32_t chance = 0;
     if (getrandom(&chance, sizeof(chance), 0) != sizeof(chance))
         return errtext_set(err, -EIO, "no random name for a file in %s: %s", cfg->escrow.exchange, strerror(errno));
-    (void)snprintf(m->path, sizeof(m->path), "%.4000s/s3vtl-%08x.sqlite", cfg->escrow.exchange, (unsigned)chance);
+    (void)snprintf(m->path, sizeof(m->path), "%.4000s/s3vtl-%s-%08x" COPY_END, cfg->escrow.exchange, m->id,
+                   (unsigned)chance);
+    remove_left(m);
     int rc = make_copy(m, err);
     int fd = rc ? rc : open_copy(m, err);
     rc = fd < 0 ? fd : seal_and_put(m, fd, err);
@@ -167,7 +201,9 @@ static int copy_and_keep(struct making *m, struct errtext *err)
         rc =
             errtext_set(err, -errno, "the escrow is made, but %s cannot be removed: %s; it is not encrypted: remove it",
                         m->path, strerror(errno));
-    return rc ? rc : escrow_prune(m->place, m->id, cfg->escrow.keep, &m->call, err);
+    if (!rc)
+        prune(m);
+    return rc;
 }
 
 static int open_both(struct making *m, struct errtext *err)

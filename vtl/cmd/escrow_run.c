@@ -31,6 +31,8 @@ static void say(const struct command_line *cl, const struct escrow_making *x)
     } else if (!cl->quiet) {
         printf("%s: %s, read back and good\n", x->made.key, human_size(x->made.size, size));
     }
+    if (x->unpruned.text[0])
+        fail("it is made; older ones than [escrow] keep says stay: %s", x->unpruned.text);
     if (!x->whole)
         fail("the store was never quiet: when the catalogue was copied, %s that it names were not off-site yet; run it "
              "again after the backup",
@@ -75,7 +77,9 @@ static int run(const struct command_line *cl, const struct vtl_config *cfg, bool
         return EXIT_FAILED;
     bool done = !needless && !force && has_one(&x);
     if ((needless || done) && !cl->quiet)
-        printf("%s\n", needless ? ESCROW_NEEDLESS : "No cartridge was committed since the last escrow: none is made.");
+        printf("%s\n",
+               needless ? ESCROW_NEEDLESS
+                        : "No cartridge was committed since the last escrow, to this key in this place: none is made.");
     return needless || done ? EXIT_DONE : make_one(cl, &x);
 }
 

@@ -34,12 +34,18 @@ bool escrow_is_undecided(const struct vtl_config *cfg, const json_t *status)
            strcmp(kind, "s3d") != 0;
 }
 
+uint32_t escrow_content_now(const struct vtl_config *cfg, const json_t *cartridges)
+{
+    char where[ESCROW_WHERE];
+    return escrow_content_of(cartridges, cfg->escrow.public_key, escrow_where(cfg, where));
+}
+
 int escrow_content(const struct vtl_config *cfg, uint32_t *out)
 {
     json_t *r = call_library(cfg, json_pack("{s:s}", "op", "tape-list"));
     if (!r)
         return -EIO;
-    *out = escrow_content_of(json_object_get(r, "cartridges"));
+    *out = escrow_content_now(cfg, json_object_get(r, "cartridges"));
     json_decref(r);
     return 0;
 }
@@ -147,7 +153,7 @@ void escrow_add(const struct vtl_config *cfg, json_t *status)
     char text[500];
     if (!config_has_escrow(cfg) || escrow_is_needless(cfg, status))
         return;
-    uint32_t content = escrow_content_of(json_object_get(status, "cartridges"));
+    uint32_t content = escrow_content_now(cfg, json_object_get(status, "cartridges"));
     escrow_last_read(cfg, &last);
     bool old = escrow_is_old(&last, content, (uint64_t)time(NULL), text, sizeof(text));
     json_object_set_new(status, "escrow",

@@ -87,6 +87,8 @@ static void make(struct escrower *e, uint32_t content)
         log_info("escrow: %s: %s, read back and good", x.made.key, human_size(x.made.size, size));
     else if (!told)
         log_event(EVENT_ESCROW_FAILED, "escrow: %s", err.text);
+    if (!rc && x.unpruned.text[0])
+        log_warn("escrow: older ones than [escrow] keep says stay: %s", x.unpruned.text);
     if (!rc && !x.whole)
         log_warn("escrow: the store was never quiet: some of what this one names was not off-site yet");
     escrow_last_read(e->cfg, &last);
@@ -106,7 +108,7 @@ static bool is_needless(struct escrower *e, const json_t *status)
 static void look_at_library(struct escrower *e, const json_t *status)
 {
     struct escrow_last last;
-    uint32_t content = escrow_content_of(json_object_get(status, "cartridges"));
+    uint32_t content = escrow_content_now(e->cfg, json_object_get(status, "cartridges"));
     struct escrow_due due = {.now = (uint64_t)time(NULL),
                              .every = e->cfg->escrow.every / 1000 / e->speed,
                              .not_before = e->not_before,

@@ -135,14 +135,19 @@ int escrow_list(struct objstore *place, const char *id, struct escrow_entry **ou
     return rc;
 }
 
-int escrow_prune(struct objstore *place, const char *id, unsigned keep, const struct obj_call *c, struct errtext *err)
+int escrow_prune(struct objstore *place, const char *id, const struct escrow_prune *how, const struct obj_call *c,
+                 struct errtext *err)
 {
     struct escrow_entry *v;
     size_t n;
     int rc = escrow_list(place, id, &v, &n, c, err);
-    for (size_t i = 0; !rc && i + keep < n; i++) {
+    size_t go = !rc && n > how->keep ? n - how->keep : 0;
+    for (size_t i = 0; !rc && go && i < n; i++) {
         const char *key = v[i].key;
+        if (!strcmp(key, how->but))
+            continue;
         rc = place->ops->del(place, &key, 1, c, err);
+        go--;
     }
     free(v);
     return rc;

@@ -34,8 +34,14 @@ int escrow_put(struct objstore *place, const struct escrow_put *what, struct esc
  * names are none of ours and are passed over. */
 int escrow_list(struct objstore *place, const char *id, struct escrow_entry **out, size_t *n, const struct obj_call *c,
                 struct errtext *err);
-/* Deletes all but the newest `keep`. */
-int escrow_prune(struct objstore *place, const char *id, unsigned keep, const struct obj_call *c, struct errtext *err);
+/* Deletes the oldest, so that `keep` stay; never the one of the key `but` ("": none), which was made just now, by whatever
+ * clock. */
+struct escrow_prune {
+    unsigned keep;
+    const char *but;
+};
+int escrow_prune(struct objstore *place, const char *id, const struct escrow_prune *how, const struct obj_call *c,
+                 struct errtext *err);
 /* The one of that key. -ENOENT: there is none. */
 int escrow_find(struct objstore *place, const char *key, struct escrow_entry *out, const struct obj_call *c,
                 struct errtext *err);
