@@ -209,8 +209,11 @@ int cmd_tape_export_file(const struct command_line *cl)
         return fail("%s: %s", cl->argv[1], strerror(errno));
     int status = export_to(cl, fd, &totals);
     /* A part of a tape looks like a whole one; and the library's owner may not remove what root made in its directory. */
-    if (status && unlink(cl->argv[1]) && ftruncate(fd, 0))
-        fail("%s: holds a part of it, and cannot be removed: %s", cl->argv[1], strerror(errno));
+    if (status && unlink(cl->argv[1])) {
+        int why = errno;
+        bool empty = !ftruncate(fd, 0);
+        fail("%s: is %s, and cannot be removed: %s", cl->argv[1], empty ? "empty now" : "a part of it", strerror(why));
+    }
     close(fd);
     return status ? status : print_totals(cl, "exported", &totals);
 }

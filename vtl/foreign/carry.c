@@ -249,6 +249,8 @@ static int read_all(struct carry *c, struct simh_out *o, struct errtext *err)
     c->ops->status(c->drive, &st);
     for (;;) {
         uint32_t len = TAPE_MAX_BLOCK;
+        if (atomic_load(c->watch->cancel)) /* what is on this disk is read without waiting for anything */
+            return errtext_set(err, -ECANCELED, "interrupted");
         enum tape_result r = c->ops->read(c->drive, c->block, &len, NULL, c->watch->cancel);
         int rc;
         if (r == TAPE_EOD)
