@@ -138,12 +138,70 @@ static void a_reload_changes_what_is_wanted(void **state)
     config_free(c);
 }
 
+/* Of all slots taken the one that a drive's cartridge came from is no free one: it could not go back. */
+static void the_slot_of_a_cartridge_in_a_drive_stays_free(void **state)
+{
+    (void)state;
+    struct vtl_config *c = wants("BLK{01..99}L8:8");
+    init_library(c);
+    struct library *lib = open_library(c);
+    await(lib, 0, 8, NULL);
+    move(lib, SLOT + 2, DRIVE);
+    for (unsigned i = 0; i < 8; i++)
+        assert_int_equal(write_id(library_drive(lib, 0), i), TAPE_OK);
+    json_decref(call(lib, json_pack("{s:s}", "op", "reload"))); /* it looks at once */
+    await(lib, 0, 7, "1 of 8 are free, 1 needed for what is in a drive");
+    assert_false(has(lib, "BLK09L8"));
+    move(lib, DRIVE, SLOT + 2);
+    close_library(lib);
+    config_free(c);
+}
+
+/* Of two that are free the cartridge in the drive keeps its own, and the other one is used. */
+static void a_new_one_goes_beside_the_slot_of_a_cartridge_in_a_drive(void **state)
+{
+    (void)state;
+    struct vtl_config *c = wants("BLK{01..99}L8:7");
+    init_library(c);
+    struct library *lib = open_library(c);
+    await(lib, 0, 7, NULL);
+    move(lib, SLOT, DRIVE);
+    json_decref(call(lib, json_pack("{s:s, s:[s]}", "op", "tape-create", "barcodes", "NEW001L8")));
+    lock_take(&lib->lock);
+    bool beside = !strcmp(library_element(lib, SLOT + 7)->barcode, "NEW001L8");
+    lock_release(&lib->lock);
+    assert_true(beside);
+    move(lib, DRIVE, SLOT);
+    close_library(lib);
+    config_free(c);
+}
+
+/* Whatever came through the door goes back there, and all slots are for others. */
+static void what_came_through_the_door_needs_no_slot(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config_more("one", "local", "64M", "\n[library]\nimport_export = 1\n");
+    struct library *lib = new_library(c, "OLD001L8");
+    move(lib, SLOT, ELEMENT_FIRST_IMPORT_EXPORT);
+    move(lib, ELEMENT_FIRST_IMPORT_EXPORT, DRIVE);
+    json_t *names = json_array();
+    for (int i = 1; i <= 8; i++)
+        json_array_append_new(names, json_sprintf("NEW00%dL8", i));
+    json_decref(call(lib, json_pack("{s:s, s:o}", "op", "tape-create", "barcodes", names)));
+    move(lib, DRIVE, ELEMENT_FIRST_IMPORT_EXPORT);
+    close_library(lib);
+    config_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(as_many_as_wanted_are_made, setup, teardown),
         cmocka_unit_test_setup_teardown(one_that_is_written_is_followed_by_a_new_one, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reload_changes_what_is_wanted, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_slot_of_a_cartridge_in_a_drive_stays_free, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_new_one_goes_beside_the_slot_of_a_cartridge_in_a_drive, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_came_through_the_door_needs_no_slot, setup, teardown),
         cmocka_unit_test_setup_teardown(what_hinders_is_told_and_nothing_else_is_hindered, setup, teardown),
     };
     return cmocka_run_group_tests_name("blanks", tests, NULL, NULL);

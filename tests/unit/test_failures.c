@@ -24,7 +24,7 @@ static void each_idle_segment_that_cannot_be_sealed_is_told_once(void **state)
     struct vtl_config *c = config("one", "local", "16M");
     struct library *lib = with_tape(c, "IDL001L8");
     json_decref(call(lib, json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", "IDL002L8", "capacity", 0)));
-    move(lib, SLOT, DRIVE + 1);
+    move(lib, SLOT + 1, DRIVE + 1);
     struct cartridge *tape[2];
     for (unsigned i = 0; i < 2; i++) {
         struct drive *d = library_drive(lib, i);

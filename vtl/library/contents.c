@@ -104,11 +104,42 @@ struct element *library_place(struct library *lib, const char *barcode)
     return NULL;
 }
 
-uint16_t library_free_slot(struct library *lib)
+/* What is in a drive came from there. */
+static bool is_origin(const struct library *lib, uint16_t address)
 {
     for (size_t i = 0; i < lib->n_elements; i++)
-        if (lib->elements[i].type == ELEMENT_STORAGE && !lib->elements[i].barcode[0])
-            return lib->elements[i].address;
+        if (lib->elements[i].type == ELEMENT_DRIVE && lib->elements[i].barcode[0] && lib->elements[i].source == address)
+            return true;
+    return false;
+}
+
+/* A cartridge in a drive goes back to a slot, unless it came through the door, and that place is empty still. */
+static bool needs_slot(struct library *lib, const struct element *e)
+{
+    if (e->type != ELEMENT_DRIVE || !e->barcode[0])
+        return false;
+    const struct element *from = library_element(lib, e->source);
+    return !from || from->type != ELEMENT_IMPORT_EXPORT || from->barcode[0];
+}
+
+size_t library_free_slots(struct library *lib, size_t *kept)
+{
+    size_t n = 0;
+    *kept = 0;
+    for (size_t i = 0; i < lib->n_elements; i++) {
+        n += lib->elements[i].type == ELEMENT_STORAGE && !lib->elements[i].barcode[0];
+        *kept += needs_slot(lib, &lib->elements[i]);
+    }
+    return n;
+}
+
+uint16_t library_free_slot(struct library *lib)
+{
+    for (size_t i = 0; i < lib->n_elements; i++) {
+        const struct element *e = &lib->elements[i];
+        if (e->type == ELEMENT_STORAGE && !e->barcode[0] && !is_origin(lib, e->address))
+            return e->address;
+    }
     return 0;
 }
 

@@ -133,7 +133,10 @@ void library_drop_cartridge(struct library *lib, struct cartridge *c); /* only f
 void library_inventory_changed(struct library *lib);
 struct drive *library_drive_at(struct library *lib, const struct element *e); /* NULL: not a drive element */
 struct element *library_place(struct library *lib, const char *barcode); /* NULL: in none. lock or move_lock held */
-uint16_t library_free_slot(struct library *lib);                         /* the first; 0: none. move_lock held */
+/* Where a new cartridge goes: the first that is empty, and that no drive's cartridge came from; 0: none. move_lock held */
+uint16_t library_free_slot(struct library *lib);
+/* How many slots are empty. *kept: how many cartridges in drives need one to go back to. lock held, or move_lock. */
+size_t library_free_slots(struct library *lib, size_t *kept);
 /* A key of the state, not "" while a rebuild has begun and not ended: cartridges are missing. */
 #define REBUILDING "rebuilding"
 /* A key of the state: the inventories that it put, and may have left, by their keys. */

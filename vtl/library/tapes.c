@@ -211,19 +211,19 @@ static int check_data(const json_t *barcodes, struct errtext *err)
     return 0;
 }
 
-/* With too little room for all none is made: nobody is to find out which. move_lock held, so it stays so. */
+/* With too little room for all none is made: nobody is to find out which. A cartridge in a drive keeps a slot to go back
+ * to: without one the drive could not be emptied. move_lock held, so it stays so. */
 static int check_room(struct library *lib, size_t wanted, struct errtext *err)
 {
-    size_t n = 0;
-    lock_take(&lib->lock);
-    for (size_t i = 0; i < lib->n_elements; i++)
-        n += lib->elements[i].type == ELEMENT_STORAGE && !lib->elements[i].barcode[0];
-    lock_release(&lib->lock);
-    if (n >= wanted)
+    size_t kept, n = library_free_slots(lib, &kept);
+    if (n >= wanted + kept)
         return 0;
+    char back[80] = "";
+    if (kept)
+        (void)snprintf(back, sizeof(back), ", %zu needed for what is in a drive", kept);
     return errtext_set(err, -ENOSPC,
-                       "no free slots for %zu cartridge%s: %zu of %u are free, and none was made (slots = in %s)",
-                       wanted, wanted == 1 ? "" : "s", n, atomic_load(&lib->eng.live.slots), lib->cfg->file);
+                       "no free slots for %zu cartridge%s: %zu of %u are free%s, and none was made (slots = in %s)",
+                       wanted, wanted == 1 ? "" : "s", n, atomic_load(&lib->eng.live.slots), back, lib->cfg->file);
 }
 
 /* What can be wrong with any is found before the first is made. */
