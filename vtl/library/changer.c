@@ -180,10 +180,17 @@ static enum changer_result move_locked(struct library *lib, uint16_t source, uin
     return CHANGER_OK;
 }
 
+/* Whoever makes or removes cartridges may hold it for minutes, and a host that gives its command up waits for the answer. */
+static bool begin_move(struct library *lib, const atomic_bool *cancel)
+{
+    return !lock_take_until(&lib->move_lock, UINT64_MAX, cancel);
+}
+
 enum changer_result library_move(struct library *lib, const char *barcode, uint16_t destination,
                                  const atomic_bool *cancel)
 {
-    lock_take(&lib->move_lock);
+    if (!begin_move(lib, cancel))
+        return CHANGER_CANCELLED;
     const struct element *from = library_place(lib, barcode);
     enum changer_result r = from ? move_locked(lib, from->address, destination, cancel) : CHANGER_SOURCE_EMPTY;
     lock_release(&lib->move_lock);
@@ -196,7 +203,8 @@ static enum changer_result changer_move(void *self, uint16_t transport, uint16_t
     struct library *lib = self;
     if (transport && transport != ELEMENT_FIRST_TRANSPORT)
         return CHANGER_BAD_ADDRESS;
-    lock_take(&lib->move_lock);
+    if (!begin_move(lib, cancel))
+        return CHANGER_CANCELLED;
     enum changer_result r = move_locked(lib, source, destination, cancel);
     lock_release(&lib->move_lock);
     return r;
@@ -247,7 +255,8 @@ static enum changer_result changer_exchange(void *self, uint16_t transport, uint
     struct library *lib = self;
     if (transport && transport != ELEMENT_FIRST_TRANSPORT)
         return CHANGER_BAD_ADDRESS;
-    lock_take(&lib->move_lock);
+    if (!begin_move(lib, cancel))
+        return CHANGER_CANCELLED;
     enum changer_result r = exchange_locked(lib, source, destination1, destination2, cancel);
     lock_release(&lib->move_lock);
     return r;

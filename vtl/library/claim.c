@@ -13,8 +13,6 @@
 #include "vtl/library/turn.h"
 #include "vtl/library/unmade.h"
 
-static const struct obj_call impatient = {.max_tries = 3, .patience_ms = OBJ_PATIENCE_MS};
-
 /* A takeover: the cartridge as the bucket has it, and as this library has it. */
 struct takeover {
     struct library *lib;
@@ -29,8 +27,9 @@ struct takeover {
 
 static int read_bucket(struct takeover *t, struct errtext *err)
 {
+    const struct obj_call call = library_impatient(t->lib);
     struct objstore *store = t->lib->eng.store;
-    int rc = commit_read_head(store, t->barcode, NULL, &t->head, &impatient, err);
+    int rc = commit_read_head(store, t->barcode, NULL, &t->head, &call, err);
     if (rc)
         return rc;
     rc = t->head.removed
@@ -38,7 +37,7 @@ static int read_bucket(struct takeover *t, struct errtext *err)
                            "%s: it was removed, and its place is kept for tapes that lean on it: \"s3vtl tape "
                            "create\" makes a new one there",
                            t->barcode)
-             : commit_read_index(store, &t->head, &t->index, &impatient, err);
+             : commit_read_index(store, &t->head, &t->index, &call, err);
     if (rc)
         head_free(&t->head);
     return rc;
@@ -138,11 +137,12 @@ static int take(struct takeover *t, struct errtext *err)
 }
 
 /* Claims it in the bucket: from here on the other gateway's commits fail. The heads are taken. */
-static int claim(struct cartridge *c, struct errtext *err)
+static int claim(struct library *lib, struct cartridge *c, struct errtext *err)
 {
+    const struct obj_call call = library_impatient(lib);
     int rc = cartridge_load(c, err);
     if (!rc)
-        rc = commit_claim(c, &impatient, err);
+        rc = commit_claim(c, &call, err);
     if (!rc)
         cartridge_poke(c);
     return rc;
@@ -165,7 +165,7 @@ static int compare_and_take(struct takeover *t, bool force, struct errtext *err)
         rc = tapes_take_heads(t->lib, t->c, err);
     if (rc)
         return rc;
-    rc = claim(t->c, err);
+    rc = claim(t->lib, t->c, err);
     cartridge_give_heads(t->c);
     return rc;
 }
@@ -173,6 +173,7 @@ static int compare_and_take(struct takeover *t, bool force, struct errtext *err)
 json_t *tapes_claim(struct library *lib, const json_t *request, struct errtext *err)
 {
     struct takeover t = {.lib = lib, .barcode = json_string_value(json_object_get(request, "barcode"))};
+    const struct obj_call call = library_impatient(lib);
     bool force = json_is_true(json_object_get(request, "force"));
     if (!t.barcode || !barcode_ok(t.barcode)) {
         errtext_set(err, -EINVAL, BARCODE_RULE, t.barcode ? t.barcode : "");
@@ -183,7 +184,7 @@ json_t *tapes_claim(struct library *lib, const json_t *request, struct errtext *
     t.c = library_cartridge(lib, t.barcode);
     int rc = t.c ? cartridge_load(t.c, err) : 0;
     if (!rc && force)
-        rc = commit_clear_heads(lib->eng.store, t.barcode, &impatient, err);
+        rc = commit_clear_heads(lib->eng.store, t.barcode, &call, err);
     if (!rc)
         rc = compare_and_take(&t, force, err);
     char before[COMMIT_WHO_SIZE];

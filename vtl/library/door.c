@@ -156,7 +156,7 @@ static int carry_out(struct library *lib, const struct plan *p, struct errtext *
  * says why it cannot have it. */
 static void give_up(struct library *lib, const json_t *exported)
 {
-    const struct obj_call impatient = {.max_tries = 3, .patience_ms = OBJ_PATIENCE_MS};
+    const struct obj_call call = library_impatient(lib);
     size_t i;
     json_t *e;
     if (!json_array_size(exported) || turn_shared(lib) != OBJ_YES)
@@ -169,7 +169,7 @@ static void give_up(struct library *lib, const json_t *exported)
             cartridge_want_release(c, true);
         int rc = cartridge_load(c, &why);
         if (!rc && !lib->eng.workers)
-            rc = commit_release(c, &impatient, &why);
+            rc = commit_release(c, &call, &why);
         if (rc)
             log_warn("%s", why.text);
     }

@@ -12,8 +12,6 @@
 
 #define WAIT_MS 60000 /* for a commit that is under way */
 
-static const struct obj_call impatient = {.max_tries = 3, .patience_ms = OBJ_PATIENCE_MS};
-
 int tapes_take_heads(struct library *lib, struct cartridge *c, struct errtext *err)
 {
     uint64_t until = clock_ms() + WAIT_MS;
@@ -30,7 +28,7 @@ int tapes_take_heads(struct library *lib, struct cartridge *c, struct errtext *e
 /* A cartridge whose last head is another gateway's may be in use there: nothing of it is deleted, and nothing is wrong. What a rebuild or a claim by force took from the
  * bucket is this one's again once a head says so. */
 /* who: "", or who wrote it last. */
-static int check_ours(struct cartridge *c, char who[COMMIT_WHO_SIZE], struct errtext *err)
+static int check_ours(struct cartridge *c, char who[COMMIT_WHO_SIZE], const struct obj_call *call, struct errtext *err)
 {
     const struct engine *e = cartridge_engine(c);
     struct seg_id head;
@@ -38,7 +36,7 @@ static int check_ours(struct cartridge *c, char who[COMMIT_WHO_SIZE], struct err
     who[0] = '\0';
     if (cartridge_is_ours(c, &head))
         return 0;
-    int rc = commit_read_one(e->store, cartridge_barcode(c), &head, &h, &impatient, err);
+    int rc = commit_read_one(e->store, cartridge_barcode(c), &head, &h, call, err);
     if (rc)
         return rc;
     if (h.gateway != e->gateway)
@@ -47,19 +45,20 @@ static int check_ours(struct cartridge *c, char who[COMMIT_WHO_SIZE], struct err
     return 0;
 }
 
-static int collect(struct cartridge *c, bool dry_run, char who[COMMIT_WHO_SIZE], struct sweep *found,
-                   struct errtext *err)
+static int collect(struct library *lib, struct cartridge *c, bool dry_run, char who[COMMIT_WHO_SIZE],
+                   struct sweep *found, struct errtext *err)
 {
+    const struct obj_call call = library_impatient(lib);
     int rc = cartridge_load(c, err);
     if (!rc && !dry_run)
-        rc = check_ours(c, who, err);
+        rc = check_ours(c, who, &call, err);
     if (!rc && who[0])
         return 0;
     if (!rc && !dry_run)
-        rc = commit_claim(c, &impatient, err);
+        rc = commit_claim(c, &call, err);
     if (!rc)
-        rc = commit_sweep(c, true, dry_run, found, &impatient, err);
-    while (!rc && !dry_run && (rc = commit_garbage(c, &impatient, err)) > 0)
+        rc = commit_sweep(c, true, dry_run, found, &call, err);
+    while (!rc && !dry_run && (rc = commit_garbage(c, &call, err)) > 0)
         rc = 0;
     return rc;
 }
@@ -77,7 +76,7 @@ json_t *tapes_gc(struct library *lib, const json_t *request, struct errtext *err
     }
     if (tapes_take_heads(lib, c, err))
         return NULL;
-    int rc = collect(c, dry_run, who, &found, err);
+    int rc = collect(lib, c, dry_run, who, &found, err);
     cartridge_give_heads(c);
     cartridge_unload_if_clean(c);
     return rc ? NULL
@@ -117,8 +116,9 @@ static int take_stranger(void *arg, const struct obj_entry *e)
 /* The place of a cartridge that was removed: whom it is kept for; without anybody it goes. */
 static int look_at_place(struct library *lib, struct head *h, bool tidy, json_t *stranger, struct errtext *err)
 {
+    const struct obj_call call = library_impatient(lib);
     bool is_free = false;
-    int rc = commit_look_at_place(&lib->eng, h, tidy, &is_free, &impatient, err);
+    int rc = commit_look_at_place(&lib->eng, h, tidy, &is_free, &call, err);
     json_object_set_new(stranger, "kept_for", place_show(h));
     head_free(h);
     return rc == -EAGAIN ? 0 : rc;
@@ -126,12 +126,13 @@ static int look_at_place(struct library *lib, struct head *h, bool tidy, json_t 
 
 static int look_at(struct library *lib, json_t *stranger, bool tidy, struct errtext *err)
 {
+    const struct obj_call call = library_impatient(lib);
     const char *barcode = json_string_value(json_object_get(stranger, "barcode"));
     char prefix[DB_KEY_SIZE];
     struct head head;
     struct errtext why = {""};
     uint64_t objects = 0;
-    int rc = commit_read_head(lib->eng.store, barcode, NULL, &head, &impatient, &why);
+    int rc = commit_read_head(lib->eng.store, barcode, NULL, &head, &call, &why);
     bool complete = !rc && !head.removed, unreadable = rc == -EBADMSG || rc == -EPROTONOSUPPORT;
     if (!rc && head.removed)
         rc = look_at_place(lib, &head, tidy, stranger, err);
@@ -143,7 +144,7 @@ static int look_at(struct library *lib, json_t *stranger, bool tidy, struct errt
         *err = why;
     (void)snprintf(prefix, sizeof(prefix), "tapes/%s/", barcode);
     if (!rc)
-        rc = lib->eng.store->ops->list(lib->eng.store, prefix, NULL, false, count_object, &objects, &impatient, err);
+        rc = lib->eng.store->ops->list(lib->eng.store, prefix, NULL, false, count_object, &objects, &call, err);
     json_object_set_new(stranger, "objects", json_integer((json_int_t)objects));
     json_object_set_new(stranger, "head", json_boolean(complete));
     if (unreadable)
@@ -153,9 +154,10 @@ static int look_at(struct library *lib, json_t *stranger, bool tidy, struct errt
 
 json_t *tapes_strangers(struct library *lib, const json_t *request, struct errtext *err)
 {
+    const struct obj_call call = library_impatient(lib);
     bool tidy = json_is_true(json_object_get(request, "tidy"));
     struct strangers s = {lib, json_array()};
-    int rc = lib->eng.store->ops->list(lib->eng.store, "tapes/", NULL, true, take_stranger, &s, &impatient, err);
+    int rc = lib->eng.store->ops->list(lib->eng.store, "tapes/", NULL, true, take_stranger, &s, &call, err);
     for (size_t i = json_array_size(s.list); !rc && i-- > 0;) {
         rc = look_at(lib, json_array_get(s.list, i), tidy, err);
         if (!rc && !json_integer_value(json_object_get(json_array_get(s.list, i), "objects")))

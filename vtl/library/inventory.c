@@ -300,6 +300,7 @@ void inventory_stop(struct library *lib)
 
 struct newest {
     struct objstore *store;
+    const atomic_bool *cancel;
     const char *name; /* NULL: any */
     char *key;
     json_t *best;
@@ -324,7 +325,11 @@ static int look_at(void *arg, const struct obj_entry *e)
         return 0;
     json_t *j = NULL;
     struct errtext why = {""};
-    if (store_read_json(n->store, e->key, MAX_INVENTORY, NULL, &j, &why)) {
+    const struct obj_call call = {.cancel = n->cancel};
+    int rc = store_read_json(n->store, e->key, MAX_INVENTORY, &call, &j, &why);
+    if (rc == -ECANCELED)
+        return errtext_set(n->err, rc, "%s", why.text);
+    if (rc) {
         log_warn("%s: passed over", why.text); /* an older one will do */
         return 0;
     }
@@ -344,10 +349,11 @@ static int look_at(void *arg, const struct obj_entry *e)
     return 0;
 }
 
-json_t *inventory_newest(struct objstore *store, const char *name, char key[DB_KEY_SIZE], struct errtext *err)
+json_t *inventory_newest(struct objstore *store, const char *name, char key[DB_KEY_SIZE], const atomic_bool *cancel,
+                         struct errtext *err)
 {
-    static const struct obj_call impatient = {.max_tries = 3, .patience_ms = OBJ_PATIENCE_MS}; /* as in gc.c */
-    struct newest n = {.store = store, .name = name, .key = key, .err = err};
+    const struct obj_call impatient = {.cancel = cancel, .max_tries = 3, .patience_ms = OBJ_PATIENCE_MS};
+    struct newest n = {.store = store, .cancel = cancel, .name = name, .key = key, .err = err};
     err->text[0] = '\0';
     if (store->ops->list(store, "gateways/", NULL, false, look_at, &n, &impatient, err)) {
         json_decref(n.best);
@@ -370,7 +376,7 @@ json_t *inventory_newest_other(struct library *lib, struct errtext *err)
     struct inventory_keys known;
     if (read_keys(lib, &known, err))
         return NULL;
-    json_t *j = inventory_newest(lib->eng.store, NULL, key, err);
+    json_t *j = inventory_newest(lib->eng.store, NULL, key, &lib->no_waiting, err);
     if (j && is_own(lib, &known, key)) {
         json_decref(j);
         j = NULL;

@@ -231,6 +231,8 @@ void store_health_of(const struct cartridge *c, json_t *j);
 /* pause.c: until so many ms are over, *stop is set or n_reloads is another than reloads, as it was before the last look: for threads
  * that look at the library now and then. Whoever sets stop posts progress. */
 void library_pause(struct library *lib, const atomic_bool *stop, unsigned reloads, unsigned ms);
+/* How an operation calls the store: somebody waits for it at a terminal, and library_stop_waiting ends it. */
+struct obj_call library_impatient(const struct library *lib);
 /* blanks.c: keeps as many blank cartridges as the configuration wants. */
 void blanks_init(struct library *lib);
 int blanks_start(struct library *lib, struct errtext *err);
@@ -265,7 +267,8 @@ bool inventory_is_stored(struct library *lib);
 int inventory_put(struct library *lib, const struct obj_call *call, struct errtext *err);
 /* The newest inventory in the store, and its key: of that name the one with the highest turn, before those of any other
  * name; name NULL: of whatever gateway. NULL with *err "" when there is none. New reference. */
-json_t *inventory_newest(struct objstore *store, const char *name, char key[DB_KEY_SIZE], struct errtext *err);
+json_t *inventory_newest(struct objstore *store, const char *name, char key[DB_KEY_SIZE], const atomic_bool *cancel,
+                         struct errtext *err);
 /* The same, but NULL if this state put it: it says nothing that the state does not, and may be behind it. */
 json_t *inventory_newest_other(struct library *lib, struct errtext *err);
 

@@ -36,15 +36,14 @@ static int wanted(struct library *lib, const json_t *request, const char *barcod
     return 0;
 }
 
-static const struct obj_call impatient = {.max_tries = 1};
-
 /* Who asks may be the first in this run to go to the store, which then has told no time yet. */
 static void view_at_known_time(struct library *lib, struct cartridge *c, struct cartridge_view *v)
 {
+    const struct obj_call once = {.cancel = &lib->no_waiting, .max_tries = 1};
     struct errtext why = {""};
     struct objstore *store = lib->eng.store;
     cartridge_view(c, v);
-    if (!v->locked || engine_earliest_time(&lib->eng) || store->ops->check(store, &impatient, &why))
+    if (!v->locked || engine_earliest_time(&lib->eng) || store->ops->check(store, &once, &why))
         return;
     cartridge_view(c, v);
 }

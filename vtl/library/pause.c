@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* pause.c: how threads that look at the library now and then wait between two looks. */
+/* pause.c: how long is waited: by threads between two looks at the library, and by operations for the store. */
 #include "base/clock.h"
 #include "vtl/library/library_private.h"
 
@@ -11,4 +11,9 @@ void library_pause(struct library *lib, const atomic_bool *stop, unsigned reload
         if (!atomic_load(stop))
             progress_wait(&lib->eng.progress, seen, (unsigned)(until - now));
     }
+}
+
+struct obj_call library_impatient(const struct library *lib)
+{
+    return (struct obj_call){.cancel = &lib->no_waiting, .max_tries = 3, .patience_ms = OBJ_PATIENCE_MS};
 }

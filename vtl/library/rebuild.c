@@ -446,7 +446,7 @@ static int read_source(const struct vtl_config *cfg, struct objstore *store, con
         rc = store->ops->list(store, "tapes/", NULL, true, take_barcode, s->barcodes, NULL, err);
     if (rc)
         return rc;
-    s->inventory = inventory_newest(store, cfg->library.name, key, err);
+    s->inventory = inventory_newest(store, cfg->library.name, key, o->cancel, err);
     if (!s->inventory && err->text[0] && !o->deep)
         return -EIO;
     if ((rc = read_neighbours(cfg, store, s, err)))

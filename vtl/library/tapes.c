@@ -20,13 +20,12 @@
 
 #define DELETE_BATCH 500
 
-static const struct obj_call impatient = {.max_tries = 3, .patience_ms = OBJ_PATIENCE_MS};
-
 /* Of a removed cartridge: a new one can be made there. */
 static bool is_place(struct library *lib, const char *barcode)
 {
+    const struct obj_call call = library_impatient(lib);
     struct head h;
-    if (place_read(lib, barcode, &h, &impatient, NULL))
+    if (place_read(lib, barcode, &h, &call, NULL))
         return false;
     head_free(&h);
     return true;
@@ -38,13 +37,14 @@ static int check_new(struct library *lib, const char *barcode, struct errtext *e
         return errtext_set(err, -EINVAL, BARCODE_RULE, barcode ? barcode : "");
     if (library_cartridge(lib, barcode))
         return errtext_set(err, -EEXIST, "%s: this library has a cartridge of that barcode", barcode);
+    const struct obj_call call = library_impatient(lib);
     struct seg_id *heads = NULL;
     size_t n = 0;
-    int rc = commit_list_heads(lib->eng.store, barcode, &heads, &n, &impatient, err);
+    int rc = commit_list_heads(lib->eng.store, barcode, &heads, &n, &call, err);
     bool complete = n && heads[n - 1].number > 0;
     free(heads);
     if (!rc && complete && !is_place(lib, barcode))
-        rc = unmade_clear(lib, barcode, &impatient, err);
+        rc = unmade_clear(lib, barcode, &call, err);
     if (rc == -EEXIST)
         errtext_set(err, rc,
                     "%s: the bucket has a cartridge of that barcode which is not in this library (s3vtl "
@@ -55,21 +55,23 @@ static int check_new(struct library *lib, const char *barcode, struct errtext *e
 
 /* Puts the first claim and head, here and now. Nobody else knows the cartridge yet, but loading it pokes the workers:
  * as its heads are taken, they do not claim it too. */
-static int first_commit(struct cartridge *c, struct errtext *err)
+static int first_commit(struct library *lib, struct cartridge *c, struct errtext *err)
 {
+    const struct obj_call call = library_impatient(lib);
     (void)cartridge_take_heads(c);
     int rc = cartridge_load(c, err);
     if (!rc)
-        rc = commit_head(c, &impatient, err);
+        rc = commit_head(c, &call, err);
     cartridge_give_heads(c);
     return rc == -EAGAIN ? 0 : rc;
 }
 
 static int add_row(struct library *lib, struct db_cartridge *row, uint16_t address, struct errtext *err)
 {
+    const struct obj_call call = library_impatient(lib);
     struct head h;
     struct errtext why = {""};
-    int rc = place_read(lib, row->barcode, &h, &impatient, &why);
+    int rc = place_read(lib, row->barcode, &h, &call, &why);
     if (rc && rc != -ENOENT)
         return errtext_set(err, rc, "%s", why.text);
     bool place = !rc;
@@ -137,7 +139,7 @@ static int create_cartridge(struct library *lib, const struct db_cartridge *row,
 {
     struct errtext why = {""};
     struct cartridge *c = cartridge_new(&lib->eng, row);
-    int rc = c ? first_commit(c, err) : errtext_set(err, -ENOMEM, "%s: out of memory", row->barcode);
+    int rc = c ? first_commit(lib, c, err) : errtext_set(err, -ENOMEM, "%s: out of memory", row->barcode);
     if (!rc && library_add_cartridge(lib, c))
         rc = errtext_set(err, -ENOMEM, "%s: out of memory", row->barcode);
     if (!rc) {
@@ -175,9 +177,10 @@ static int create_one(struct library *lib, const char *barcode, const struct wan
 /* Without a running library nobody else puts the inventory. */
 void tapes_put_inventory(struct library *lib)
 {
+    const struct obj_call call = library_impatient(lib);
     struct errtext err = {""};
     library_inventory_changed(lib);
-    if (!lib->inventory_runs && inventory_put(lib, &impatient, &err))
+    if (!lib->inventory_runs && inventory_put(lib, &call, &err))
         log_warn("inventory: %s", err.text);
 }
 
@@ -352,18 +355,20 @@ static int take_key(void *arg, const struct obj_entry *e)
     return ++b->n == DELETE_BATCH ? 1 : 0;
 }
 
-static int delete_kind(struct objstore *store, const char *barcode, const char *kind, const struct kept *kept,
+static int delete_kind(struct library *lib, const char *barcode, const char *kind, const struct kept *kept,
                        struct errtext *err)
 {
+    const struct obj_call call = library_impatient(lib);
+    struct objstore *store = lib->eng.store;
     char prefix[DB_KEY_SIZE];
     (void)snprintf(prefix, sizeof(prefix), "tapes/%s/%s/", barcode, kind);
     int rc;
     do {
         struct batch b = {.prefix = prefix, .kept = kept};
-        rc = store->ops->list(store, prefix, NULL, false, take_key, &b, &impatient, err);
+        rc = store->ops->list(store, prefix, NULL, false, take_key, &b, &call, err);
         int more = rc == 1;
         if (rc >= 0 && b.n)
-            rc = store->ops->del(store, (const char *const *)b.keys, b.n, &impatient, err);
+            rc = store->ops->del(store, (const char *const *)b.keys, b.n, &call, err);
         for (size_t i = 0; i < b.n; i++)
             free(b.keys[i]);
         rc = rc < 0 ? rc : more;
@@ -378,7 +383,7 @@ static int delete_objects(struct library *lib, const char *barcode, const struct
     static const char *const kinds[] = {"head", "map", "seg"};
     int rc = 0;
     for (size_t i = kept ? 1 : 0; !rc && i < sizeof(kinds) / sizeof(kinds[0]); i++)
-        rc = delete_kind(lib->eng.store, barcode, kinds[i], kept, err);
+        rc = delete_kind(lib, barcode, kinds[i], kept, err);
     return rc;
 }
 
@@ -399,11 +404,12 @@ static int may_remove(struct library *lib, struct cartridge *c, bool force, stru
 static int claim_to_remove(struct library *lib, struct cartridge *c, bool force, struct kept **kept,
                            struct errtext *err)
 {
-    int rc = commit_claim(c, &impatient, err);
+    const struct obj_call call = library_impatient(lib);
+    int rc = commit_claim(c, &call, err);
     if (rc)
         return rc == -ENOENT && force ? 0 : rc;
     rc = tapes_check_unlocked(lib, c, err); /* by the head that the claim found */
-    return rc ? rc : commit_leave_place(c, kept, &impatient, err);
+    return rc ? rc : commit_leave_place(c, kept, &call, err);
 }
 
 static int remove_objects(struct library *lib, struct cartridge *c, bool force, bool *kept_some, struct errtext *err)

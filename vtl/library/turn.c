@@ -365,7 +365,7 @@ void turn_watch(struct library *lib)
 
 enum obj_known turn_shared(struct library *lib)
 {
-    const struct obj_call few = {.max_tries = 1, .patience_ms = OBJ_PATIENCE_MS};
+    const struct obj_call few = {.cancel = &lib->no_waiting, .max_tries = 1, .patience_ms = OBJ_PATIENCE_MS};
     struct errtext why = {""};
     struct obj_health health;
     json_t *list = NULL;

@@ -54,7 +54,7 @@ int unmade_take_back(struct library *lib, struct cartridge *c, const struct db_c
 {
     char id[ID_TEXT];
     struct errtext why = {""};
-    const struct obj_call call = {.max_tries = 3};
+    const struct obj_call call = library_impatient(lib);
     id_text(row->id, id);
     int rc = unmade_keep_epoch(lib, c, err);
     if (!rc)

@@ -9,14 +9,14 @@
 /* A head that a rebuild found is known here, and whoever put it may be writing behind it: to claim it would take that away. */
 int tapes_check_whose(struct library *lib, struct cartridge *c, struct errtext *err)
 {
-    const struct obj_call impatient = {.max_tries = 3, .patience_ms = OBJ_PATIENCE_MS};
+    const struct obj_call call = library_impatient(lib);
     const char *barcode = cartridge_barcode(c);
     char who[COMMIT_WHO_SIZE];
     struct seg_id last;
     struct head h;
     if (library_place(lib, barcode) || cartridge_is_ours(c, &last) || turn_shared(lib) == OBJ_NO)
         return 0;
-    int rc = commit_read_head(lib->eng.store, barcode, NULL, &h, &impatient, err);
+    int rc = commit_read_head(lib->eng.store, barcode, NULL, &h, &call, err);
     if (rc)
         return rc == -ENOENT ? 0 : rc;
     if (!h.released && h.gateway != lib->eng.gateway) {

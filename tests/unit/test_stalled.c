@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test_stalled.c: operations that wait for a store: moves beside them can be aborted, and a stop ends them. */
+#include "tests/unit/library_rig.h"
+
+#include <dirent.h>
+#include <errno.h>
+
+#include "base/thread.h"
+
+#define DEADLINE_MS 60000 /* what waits for ever fails */
+
+/* ---- a store whose operation stalls, of one thread's calls ---- */
+
+static struct {
+    struct library *lib;
+    const struct objstore_ops *well;
+    const char *at;     /* puts of keys with this in them stall; NULL: none */
+    bool heeds;         /* a call that stalls ends when it is cancelled */
+    atomic_bool stalls; /* one does now */
+    atomic_bool go_on;
+    char never_ends[200]; /* a call that nobody can end; "": there was none */
+    unsigned n_calls;
+} store;
+
+static _Thread_local bool is_operation;
+
+static void look_at_call(const char *what, const char *key, const struct obj_call *c)
+{
+    if (!is_operation)
+        return;
+    store.n_calls++;
+    if (!c || c->cancel != &store.lib->no_waiting)
+        (void)snprintf(store.never_ends, sizeof(store.never_ends), "%s %s", what, key);
+}
+
+static bool is_cancelled(const struct obj_call *c)
+{
+    return store.heeds && c && c->cancel && atomic_load(c->cancel);
+}
+
+static int stalled_put(struct objstore *s, const char *key, const struct obj_source *src, const struct obj_call *c,
+                       struct errtext *err)
+{
+    look_at_call("put", key, c);
+    if (is_operation && store.at && strstr(key, store.at)) {
+        atomic_store(&store.stalls, true);
+        progress_post(&store.lib->eng.progress);
+        while (!atomic_load(&store.go_on) && !is_cancelled(c)) {
+            uint64_t seen = progress_now(&store.lib->eng.progress);
+            if (!atomic_load(&store.go_on) && !is_cancelled(c))
+                progress_wait(&store.lib->eng.progress, seen, 50);
+        }
+        if (is_cancelled(c))
+            return errtext_set(err, -ECANCELED, "put %s: canceled", key);
+    }
+    return store.well->put(s, key, src, c, err);
+}
+
+static int stalled_get(struct objstore *s, const char *key, uint64_t offset, uint64_t len, void *buf,
+                       const struct obj_call *c, struct errtext *err)
+{
+    look_at_call("get", key, c);
+    return store.well->get(s, key, offset, len, buf, c, err);
+}
+
+static int stalled_head(struct objstore *s, const char *key, uint64_t *size, const struct obj_call *c,
+                        struct errtext *err)
+{
+    look_at_call("head", key, c);
+    return store.well->head(s, key, size, c, err);
+}
+
+static int stalled_list(struct objstore *s, const char *prefix, const char *after, bool slash, obj_list_fn fn,
+                        void *arg, const struct obj_call *c, struct errtext *err)
+{
+    look_at_call("list", prefix, c);
+    return store.well->list(s, prefix, after, slash, fn, arg, c, err);
+}
+
+static int stalled_del(struct objstore *s, const char *const *keys, size_t n, const struct obj_call *c,
+                       struct errtext *err)
+{
+    look_at_call("delete", keys[0], c);
+    return store.well->del(s, keys, n, c, err);
+}
+
+static void stall(struct library *lib, const char *at, bool heeds)
+{
+    struct objstore_ops ops = *lib->eng.store->ops;
+    store.lib = lib;
+    store.at = at;
+    store.heeds = heeds;
+    store.n_calls = 0;
+    store.never_ends[0] = '\0';
+    atomic_store(&store.stalls, false);
+    atomic_store(&store.go_on, false);
+    ops.put = stalled_put;
+    ops.get = stalled_get;
+    ops.head = stalled_head;
+    ops.list = stalled_list;
+    ops.del = stalled_del;
+    store.well = lib->eng.store->ops; /* before any thread finds the new ones */
+    exchange_ops(lib, &ops, &store.well);
+}
+
+static void await_stall(struct library *lib)
+{
+    uint64_t until = clock_ms() + DEADLINE_MS;
+    while (!atomic_load(&store.stalls)) {
+        uint64_t seen = progress_now(&lib->eng.progress);
+        assert_true(clock_ms() < until);
+        if (!atomic_load(&store.stalls))
+            progress_wait(&lib->eng.progress, seen, 50);
+    }
+}
+
+static void let_go(struct library *lib)
+{
+    atomic_store(&store.go_on, true);
+    progress_post(&lib->eng.progress);
+}
+
+/* ---- an operation, and a command of the changer, beside the test ---- */
+
+struct operation {
+    pthread_t thread;
+    struct library *lib;
+    json_t *request, *answer;
+    struct errtext err;
+};
+
+static void *operation_thread(void *arg)
+{
+    struct operation *o = arg;
+    is_operation = true;
+    o->answer = library_call(o->lib, o->request, &o->err);
+    return NULL;
+}
+
+static void begin(struct operation *o, struct library *lib, json_t *request)
+{
+    *o = (struct operation){.lib = lib, .request = request};
+    assert_int_equal(thread_start(&o->thread, "operation", operation_thread, o), 0);
+}
+
+static void end(struct operation *o)
+{
+    assert_true(thread_join_within(o->thread, DEADLINE_MS));
+    json_decref(o->request);
+}
+
+static json_t *create_seven(void)
+{
+    json_t *names = json_array();
+    for (int i = 1; i <= 7; i++)
+        json_array_append_new(names, json_sprintf("NEW00%dL8", i));
+    return json_pack("{s:s, s:o}", "op", "tape-create", "barcodes", names);
+}
+
+struct command {
+    pthread_t thread;
+    struct library *lib;
+    bool exchange;
+    atomic_bool cancel;
+    enum changer_result result;
+};
+
+static void *command_thread(void *arg)
+{
+    struct command *m = arg;
+    const struct changer_ops *ops = library_changer_ops();
+    m->result = m->exchange ? ops->exchange(m->lib, 0, SLOT, SLOT + 1, SLOT, &m->cancel)
+                            : ops->move(m->lib, 0, SLOT, DRIVE, &m->cancel);
+    return NULL;
+}
+
+static void expect_abort(struct library *lib, bool exchange)
+{
+    static struct command m; /* what never ends still has it */
+    m = (struct command){.lib = lib, .exchange = exchange};
+    assert_int_equal(thread_start(&m.thread, "changer", command_thread, &m), 0);
+    atomic_store(&m.cancel, true);
+    assert_true(thread_join_within(m.thread, DEADLINE_MS));
+    assert_int_equal(m.result, CHANGER_CANCELLED);
+}
+
+static size_t heads_of(const char *barcode)
+{
+    char path[200];
+    size_t n = 0;
+    (void)snprintf(path, sizeof(path), "%s/store/tapes/%s/head", dir, barcode);
+    DIR *d = opendir(path);
+    for (const struct dirent *e; d && (e = readdir(d));)
+        n += e->d_name[0] != '.';
+    if (d)
+        closedir(d);
+    return n;
+}
+
+static size_t n_cartridges(struct library *lib)
+{
+    json_t *r = call(lib, json_pack("{s:s}", "op", "tape-list"));
+    size_t n = json_array_size(json_object_get(r, "cartridges"));
+    json_decref(r);
+    return n;
+}
+
+/* ---- tests ---- */
+
+static void a_move_beside_a_create_that_stalls_can_be_aborted(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "64M");
+    struct library *lib = new_library(c, "OLD001L8");
+    json_decref(call(lib, json_pack("{s:s, s:[s]}", "op", "tape-create", "barcodes", "OLD002L8")));
+    struct operation o;
+    stall(lib, "NEW001L8", true);
+    begin(&o, lib, json_pack("{s:s, s:[s]}", "op", "tape-create", "barcodes", "NEW001L8"));
+    await_stall(lib);
+    expect_abort(lib, false);
+    expect_abort(lib, true);
+    assert_false(atomic_load(&store.go_on)); /* so it still stands */
+    let_go(lib);
+    end(&o);
+    assert_non_null(o.answer);
+    json_decref(o.answer);
+    move(lib, SLOT, DRIVE);
+    close_library(lib);
+    config_free(c);
+}
+
+/* Of what was made before nothing stays, and the names can be used again. */
+static void expect_end_of_create(bool heeds)
+{
+    struct vtl_config *c = config("one", "local", "64M");
+    struct library *lib = new_library(c, "OLD001L8");
+    struct operation o;
+    stall(lib, "NEW004L8", heeds);
+    begin(&o, lib, create_seven());
+    await_stall(lib);
+    library_stop_waiting(lib);
+    if (!heeds)
+        let_go(lib);
+    end(&o);
+    assert_null(o.answer);
+    assert_non_null(strstr(o.err.text, "; none was made"));
+    assert_int_equal(heads_of("NEW005L8"), 0);
+    assert_int_equal(n_cartridges(lib), 1);
+    close_library(lib);
+    lib = open_library(c);
+    assert_int_equal(n_cartridges(lib), 1);
+    json_decref(call(lib, create_seven()));
+    assert_int_equal(n_cartridges(lib), 8);
+    assert_int_equal(heads_of("NEW004L8"), 1);
+    close_library(lib);
+    config_free(c);
+}
+
+static void a_stop_ends_a_create_of_many(void **state)
+{
+    (void)state;
+    expect_end_of_create(true);
+}
+
+static void a_stop_ends_a_create_of_many_after_the_one_that_is_being_made(void **state)
+{
+    (void)state;
+    expect_end_of_create(false);
+}
+
+static void expect_that_it_can_end(struct library *lib, json_t *request)
+{
+    struct errtext err = {""};
+    store.n_calls = 0;
+    is_operation = true;
+    json_t *r = library_call(lib, request, &err);
+    is_operation = false;
+    json_decref(r);
+    if (!r)
+        fail_msg("%s: %s", json_string_value(json_object_get(request, "op")), err.text);
+    if (!store.n_calls || store.never_ends[0])
+        fail_msg("%s: %u calls; %s", json_string_value(json_object_get(request, "op")), store.n_calls,
+                 store.never_ends);
+    json_decref(request);
+}
+
+/* Whatever it asks of the store is cancelled by library_stop_waiting. */
+static void no_operation_waits_longer_than_the_library(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config_more("one", "local", "64M", "\n[library]\nimport_export = 2\n");
+    struct library *lib = new_library(c, "OLD001L8");
+    move(lib, SLOT, DRIVE);
+    for (unsigned i = 0; i < 20; i++)
+        assert_int_equal(write_id(library_drive(lib, 0), i), TAPE_OK);
+    move(lib, DRIVE, ELEMENT_FIRST_IMPORT_EXPORT);
+    flush_remote(lib);
+    stall(lib, NULL, true);
+    expect_that_it_can_end(lib, create_seven());
+    expect_that_it_can_end(lib, json_pack("{s:s, s:s}", "op", "tape-gc", "barcode", "OLD001L8"));
+    expect_that_it_can_end(lib, json_pack("{s:s, s:b}", "op", "strangers", "tidy", 1));
+    expect_that_it_can_end(lib, json_pack("{s:s}", "op", "vanished"));
+    expect_that_it_can_end(lib, json_pack("{s:s, s:[s]}", "op", "tape-export", "barcodes", "OLD001L8"));
+    expect_that_it_can_end(lib, json_pack("{s:s, s:[s]}", "op", "tape-import", "barcodes", "OLD001L8"));
+    expect_that_it_can_end(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-claim", "barcode", "OLD001L8", "force", 1));
+    expect_that_it_can_end(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-remove", "barcode", "OLD001L8", "force", 1));
+    close_library(lib);
+    config_free(c);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(a_move_beside_a_create_that_stalls_can_be_aborted),
+        T(a_stop_ends_a_create_of_many),
+        T(a_stop_ends_a_create_of_many_after_the_one_that_is_being_made),
+        T(no_operation_waits_longer_than_the_library),
+    };
+    return cmocka_run_group_tests_name("stalled", tests, NULL, NULL);
+}
