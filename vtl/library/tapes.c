@@ -324,10 +324,11 @@ json_t *tapes_create(struct library *lib, const json_t *request, struct errtext 
         rc = check_all_new(lib, barcodes, err);
     for (size_t i = 0; !rc && i < json_array_size(barcodes); i++)
         rc = create_one(lib, json_string_value(json_array_get(barcodes, i)), &w, created, err);
+    if (rc)
+        take_all_back(lib, created, err);
     if (json_array_size(created))
         tapes_put_inventory(lib);
     if (rc) {
-        take_all_back(lib, created, err);
         json_decref(created);
         return NULL;
     }
