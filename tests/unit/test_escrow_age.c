@@ -44,9 +44,9 @@ static void each_commit_key_and_place_is_another_content(void **state)
     }
 }
 
-static bool due(uint64_t every, bool offsite, uint64_t not_before, const struct escrow_last *l, uint32_t content)
+static bool due(uint64_t every, bool offsite, bool waits, const struct escrow_last *l, uint32_t content)
 {
-    const struct escrow_due d = {.now = NOW, .every = every, .offsite = offsite, .not_before = not_before};
+    const struct escrow_due d = {.now = NOW, .every = every, .offsite = offsite, .waits = waits};
     return escrow_is_due(&d, l, content);
 }
 
@@ -54,22 +54,22 @@ static void one_is_due_when_something_was_committed_and_all_is_offsite(void **st
 {
     (void)state;
     struct escrow_last l = last();
-    assert_true(due(HOUR, true, 0, &l, NEW));
-    assert_false(due(HOUR, true, 0, &l, OLD));
-    assert_false(due(HOUR, false, 0, &l, NEW));
-    assert_false(due(HOUR, true, NOW + 1, &l, NEW)); /* one has just failed */
-    assert_true(due(2 * HOUR, true, 0, &l, NEW));
-    assert_false(due(2 * HOUR + 1, true, 0, &l, NEW));
+    assert_true(due(HOUR, true, false, &l, NEW));
+    assert_false(due(HOUR, true, false, &l, OLD));
+    assert_false(due(HOUR, false, false, &l, NEW));
+    assert_false(due(HOUR, true, true, &l, NEW)); /* one has just failed */
+    assert_true(due(2 * HOUR, true, false, &l, NEW));
+    assert_false(due(2 * HOUR + 1, true, false, &l, NEW));
     l.whole = false;
-    assert_true(due(HOUR, true, 0, &l, OLD));
+    assert_true(due(HOUR, true, false, &l, OLD));
 }
 
 static void the_first_one_is_due_at_once_unless_there_is_nothing(void **state)
 {
     (void)state;
     const struct escrow_last none = {.created = 0};
-    assert_true(due(HOUR, true, 0, &none, NEW));
-    assert_false(due(HOUR, true, 0, &none, 0));
+    assert_true(due(HOUR, true, false, &none, NEW));
+    assert_false(due(HOUR, true, false, &none, 0));
 }
 
 /* A job that goes on for long keeps all from being off-site: then one is tried all the same. */
@@ -78,12 +78,26 @@ static void one_is_not_put_off_for_ever(void **state)
     (void)state;
     struct escrow_last l = {.created = NOW - 20 * HOUR, .whole = true, .content = OLD};
     l.changed = NOW - 6 * HOUR + 1;
-    assert_false(due(HOUR, false, 0, &l, NEW));
+    assert_false(due(HOUR, false, false, &l, NEW));
     l.changed = NOW - 6 * HOUR;
-    assert_true(due(HOUR, false, 0, &l, NEW));
-    assert_false(due(8 * HOUR, false, 0, &l, NEW));
+    assert_true(due(HOUR, false, false, &l, NEW));
+    assert_false(due(8 * HOUR, false, false, &l, NEW));
     l.changed = NOW - 8 * HOUR;
-    assert_true(due(8 * HOUR, false, 0, &l, NEW));
+    assert_true(due(8 * HOUR, false, false, &l, NEW));
+}
+
+/* Its time was noted while the clock was ahead: the next one does not wait until then. */
+static void one_of_a_time_to_come_puts_the_next_one_off_no_longer(void **state)
+{
+    (void)state;
+    struct escrow_last l = last();
+    l.created = NOW + 365 * DAY;
+    assert_true(due(HOUR, true, false, &l, NEW));
+    assert_false(due(HOUR, true, false, &l, OLD));
+    l.created = NOW - 20 * HOUR;
+    l.changed = NOW + 365 * DAY;
+    assert_true(due(HOUR, false, false, &l, NEW));
+    assert_false(due(21 * HOUR, true, false, &l, NEW));
 }
 
 static void expect_old(const struct escrow_last *l, uint32_t content, const char *words)
@@ -136,6 +150,7 @@ int main(void)
         cmocka_unit_test(one_is_due_when_something_was_committed_and_all_is_offsite),
         cmocka_unit_test(the_first_one_is_due_at_once_unless_there_is_nothing),
         cmocka_unit_test(one_is_not_put_off_for_ever),
+        cmocka_unit_test(one_of_a_time_to_come_puts_the_next_one_off_no_longer),
         cmocka_unit_test(one_is_too_old_a_day_after_the_first_commit_that_it_misses),
         cmocka_unit_test(what_is_wrong_with_the_last_one_is_said),
     };

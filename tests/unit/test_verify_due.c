@@ -60,6 +60,30 @@ static void those_that_were_begun_come_first_then_the_longest_ago(void **state)
     json_decref(list);
 }
 
+/* It was verified while the clock was ahead: nobody knows when, so it is due as if it never was. */
+static void what_was_verified_at_a_time_to_come_is_due(void **state)
+{
+    (void)state;
+    char begun[] = "";
+    struct verify_ages ages;
+    json_t *list = json_array();
+    json_array_append_new(list, cartridge("A", 1, NOW - 16 * DAY, NOW + 365 * DAY));
+    json_array_append_new(list, cartridge("B", 1, NOW + 365 * DAY, NOW + 365 * DAY));
+    json_array_append_new(list, cartridge("C", 1, NOW + 365 * DAY, NOW - 1 * DAY));
+    json_array_append_new(list, cartridge("D", 1, NOW - 16 * DAY, NOW + 60)); /* as little says nothing */
+    verify_ages(list, NOW, EVERY, &ages);
+    assert_int_equal(ages.stored, 4);
+    assert_int_equal(ages.due, 2);
+    assert_int_equal(ages.late, 0);
+    assert_int_equal(ages.oldest, 16 * DAY);
+    json_t *due = verify_due(list, NOW, EVERY, is_begun, begun);
+    assert_int_equal(json_array_size(due), 2);
+    assert_string_equal(json_string_value(json_array_get(due, 0)), "A");
+    assert_string_equal(json_string_value(json_array_get(due, 1)), "B");
+    json_decref(due);
+    json_decref(list);
+}
+
 /* What is begun, and how far it is. */
 struct reader {
     char first[16];
@@ -147,6 +171,7 @@ static void of_nothing_nothing_is_due(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_was_verified_at_a_time_to_come_is_due),
         cmocka_unit_test(those_that_were_begun_come_first_then_the_longest_ago),
         cmocka_unit_test(all_of_ten_terabytes_is_verified_in_time),
         cmocka_unit_test(what_was_spent_counts_for_its_day_only),

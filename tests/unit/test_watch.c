@@ -174,6 +174,40 @@ static void a_clock_that_is_set_back_tells_nothing(void **state)
     assert_int_equal(said.goes_on, 0);
 }
 
+/* It was a day ahead when the trouble began, and is set right: from then on time goes by as ever. */
+static void trouble_that_began_with_a_clock_ahead_is_told_and_its_end_too(void **state)
+{
+    (void)state;
+    struct watch_trouble t = {0};
+    struct said said = {0};
+    uint64_t now = START, set = START - DAY;
+    go_on(&t, WATCH_STORE, true, &now, 30, &said);
+    now = set;
+    go_on(&t, WATCH_STORE, true, &now, 90, &said);
+    assert_int_equal(said.begins, 1);
+    assert_in_range(said.began_at - set, 60, 75);
+    now += DAY; /* and ahead once more as it ends */
+    go_on(&t, WATCH_STORE, false, &now, 30, &said);
+    now -= DAY;
+    set = now;
+    go_on(&t, WATCH_STORE, false, &now, 180, &said);
+    assert_int_equal(said.over, 1);
+    assert_in_range(said.over_at - set, 120, 135);
+}
+
+/* As told by an earlier run, whose clock was ahead. */
+static void trouble_that_was_told_with_a_clock_ahead_is_told_again_a_day_later(void **state)
+{
+    (void)state;
+    struct watch_trouble t = {.began = START + 300 * DAY, .told = START + 300 * DAY};
+    struct said said = {0};
+    uint64_t now = START;
+    go_on(&t, WATCH_STORE, true, &now, DAY, &said);
+    assert_int_equal(said.goes_on, 0);
+    go_on(&t, WATCH_STORE, true, &now, 60, &said);
+    assert_int_equal(said.goes_on, 1);
+}
+
 /* ---- what a look means ---- */
 
 static json_t *cartridge(const char *barcode, json_int_t local, json_int_t since, const char *flag)
@@ -419,6 +453,8 @@ int main(void)
         cmocka_unit_test(what_is_not_known_changes_nothing),
         cmocka_unit_test(what_an_earlier_run_told_is_not_told_again_and_its_end_is),
         cmocka_unit_test(a_clock_that_is_set_back_tells_nothing),
+        cmocka_unit_test(trouble_that_began_with_a_clock_ahead_is_told_and_its_end_too),
+        cmocka_unit_test(trouble_that_was_told_with_a_clock_ahead_is_told_again_a_day_later),
         cmocka_unit_test(a_library_that_is_well_shows_nothing_bad),
         cmocka_unit_test(each_trouble_is_seen_and_names_its_cartridge),
         cmocka_unit_test(too_few_blank_cartridges_are_told_with_the_reason),

@@ -57,11 +57,17 @@ bool escrow_is_old(const struct escrow_last *last, uint32_t content, uint64_t no
     return text[0];
 }
 
+/* A moment to come was noted by a clock that was ahead: nobody knows how long ago it was. */
+static bool has_gone_by(uint64_t now, uint64_t since, uint64_t seconds)
+{
+    return since > now || now - since >= seconds;
+}
+
 bool escrow_is_due(const struct escrow_due *d, const struct escrow_last *last, uint32_t content)
 {
     uint64_t since = escrow_waits_since(last, content);
     bool wanted = content != last->content || (last->created && !last->whole);
-    if (!wanted || d->now < d->not_before || d->now < last->created + d->every)
+    if (!wanted || d->waits || !has_gone_by(d->now, last->created, d->every))
         return false;
-    return d->offsite || (since && d->now >= since + (d->every > PATIENCE_S ? d->every : PATIENCE_S));
+    return d->offsite || (since && has_gone_by(d->now, since, d->every > PATIENCE_S ? d->every : PATIENCE_S));
 }

@@ -33,9 +33,9 @@ bool escrow_is_old(const struct escrow_last *last, uint32_t content, uint64_t no
 /* What one look decides by. Plain figures. */
 struct escrow_due {
     uint64_t now;
-    uint64_t every;      /* seconds */
-    uint64_t not_before; /* seconds since 1970: after one that failed */
-    bool offsite;        /* all that the store accepted is off-site, or it does not tell */
+    uint64_t every; /* seconds */
+    bool waits;     /* one failed just now */
+    bool offsite;   /* all that the store accepted is off-site, or it does not tell */
 };
 /* Should one be made now? Not while a job goes on, as long as that can be waited for. */
 bool escrow_is_due(const struct escrow_due *d, const struct escrow_last *last, uint32_t content);

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/event.h"
 #include "base/human.h"
 #include "base/lock.h"
@@ -22,7 +23,7 @@
 enum {
     EVERY_MS = 30000,
     UNDECIDED_MS = 1000, /* until it is known what the store is */
-    AGAIN_S = 900,       /* after one that failed */
+    AGAIN_MS = 900000,   /* after one that failed */
     GRACE_MS = 5000,
 };
 
@@ -34,12 +35,12 @@ struct escrower {
     atomic_bool stop;
     unsigned speed;
     struct ask ask;
-    uint64_t reloads;    /* that were heeded */
-    uint64_t not_before; /* seconds since 1970 */
-    bool needless;       /* as was said */
-    bool undecided;      /* at the last look */
-    char why[300];       /* of the last failure that was logged; "": none */
-    struct lock lock;    /* a leaf */
+    uint64_t reloads;  /* that were heeded */
+    uint64_t again_ms; /* clock_ms(): not before that */
+    bool needless;     /* as was said */
+    bool undecided;    /* at the last look */
+    char why[300];     /* of the last failure that was logged; "": none */
+    struct lock lock;  /* a leaf */
     struct escrow_view view;
 };
 
@@ -77,8 +78,8 @@ static void make(struct escrower *e, uint32_t content)
     struct errtext err = {""};
     char size[HUMAN_ROOM];
     int rc = escrow_make(&x, &err);
-    uint64_t again = e->cfg->escrow.every / 1000 < AGAIN_S ? e->cfg->escrow.every / 1000 : AGAIN_S;
-    e->not_before = rc || x.needless || !x.whole ? (uint64_t)time(NULL) + again / e->speed : 0;
+    uint64_t again = e->cfg->escrow.every < AGAIN_MS ? e->cfg->escrow.every : AGAIN_MS;
+    e->again_ms = rc || x.needless || !x.whole ? clock_ms() + again / e->speed : 0;
     if (rc == -ECANCELED || rc == -EBUSY || (!rc && x.needless))
         return;
     bool told = !strcmp(e->why, err.text);
@@ -111,7 +112,7 @@ static void look_at_library(struct escrower *e, const json_t *status)
     uint32_t content = escrow_content_now(e->cfg, json_object_get(status, "cartridges"));
     struct escrow_due due = {.now = (uint64_t)time(NULL),
                              .every = e->cfg->escrow.every / 1000 / e->speed,
-                             .not_before = e->not_before,
+                             .waits = clock_ms() < e->again_ms,
                              .offsite =
                                  !json_object_get(status, "offsite_bytes") || !member_number(status, "accepted_bytes")};
     escrow_note_content(e->cfg, content, due.now, &last);

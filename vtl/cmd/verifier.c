@@ -27,9 +27,9 @@
 
 enum {
     EVERY_MS = 30000,
-    REAP_MS = 200,    /* while one runs */
-    AGAIN_S = 1800,   /* after one that failed */
-    GRACE_MS = 10000, /* to end in, once it is told */
+    REAP_MS = 200,      /* while one runs */
+    AGAIN_MS = 1800000, /* after one that failed */
+    GRACE_MS = 10000,   /* to end in, once it is told */
 };
 
 /* All is the thread's but stop_fd. */
@@ -40,9 +40,9 @@ struct verifier {
     unsigned speed;
     struct ask ask;
     uint64_t reloads;
-    uint64_t not_before; /* seconds since 1970 */
-    pid_t pid;           /* what runs; 0: nothing */
-    uint64_t rate;       /* with which it was begun */
+    uint64_t again_ms; /* clock_ms(): not before that */
+    pid_t pid;         /* what runs; 0: nothing */
+    uint64_t rate;     /* with which it was begun */
     bool told_to_end;
 };
 
@@ -76,7 +76,7 @@ static void begin(struct verifier *v, uint64_t rate)
     if (rc) {
         log_err("verify: cannot begin: %s", strerror(-rc));
         v->pid = 0;
-        v->not_before = (uint64_t)time(NULL) + AGAIN_S / v->speed;
+        v->again_ms = clock_ms() + AGAIN_MS / v->speed;
         return;
     }
     close(in);
@@ -100,7 +100,7 @@ static void reap(struct verifier *v)
         return;
     v->pid = 0;
     if (got > 0 && !(WIFEXITED(status) && !WEXITSTATUS(status)) && !v->told_to_end)
-        v->not_before = (uint64_t)time(NULL) + AGAIN_S / v->speed;
+        v->again_ms = clock_ms() + AGAIN_MS / v->speed;
 }
 
 /* ---- a look ---- */
@@ -118,7 +118,7 @@ static bool is_wanted(const struct verifier *v, const json_t *status)
     struct verify_ages ages;
     uint64_t now = (uint64_t)time(NULL), budget = v->cfg->verify.budget;
     verify_ages(json_object_get(status, "cartridges"), now, every_of(v), &ages);
-    return ages.due && now >= v->not_before && !(budget && verify_spent(v->cfg) >= budget);
+    return ages.due && clock_ms() >= v->again_ms && !(budget && verify_spent(v->cfg) >= budget);
 }
 
 static void look(struct verifier *v)
@@ -127,7 +127,7 @@ static void look(struct verifier *v)
     uint64_t rate;
     ask_all(&v->ask, &figures, &status);
     if (figures && ask_reload(&v->ask, figures, &v->reloads, &v->cfg, NULL) > 0)
-        v->not_before = 0;
+        v->again_ms = 0;
     bool open = v->cfg->verify.every && in_window(v->cfg, &rate);
     if (v->pid && (!open || rate != v->rate))
         tell_to_end(v);

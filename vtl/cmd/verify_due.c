@@ -12,13 +12,21 @@
 #include "vtl/cmd/members.h"
 
 #define PATH_SIZE 4200
+#define DAY 86400u
 
-/* When it was good last, as far as anybody knows; 0: it is not to be verified here. */
-static uint64_t since(const json_t *c)
+/* A clock that was ahead noted it: it says nothing. By less than a day it is near enough. */
+static bool is_to_come(uint64_t now, uint64_t then)
 {
-    uint64_t verified = member_number(c, "verified");
+    return then > now + DAY;
+}
+
+/* When it was good last, as far as anybody knows; 0: it is not to be verified here. Of which nobody knows, that is due. */
+static uint64_t since(const json_t *c, uint64_t now, uint64_t every)
+{
+    uint64_t verified = member_number(c, "verified"), created = member_number(c, "created");
     bool ours = member_number(c, "stored_bytes") && !json_is_true(json_object_get(c, "fenced"));
-    return !ours ? 0 : verified ? verified : member_number(c, "created");
+    uint64_t then = verified && !is_to_come(now, verified) ? verified : created;
+    return !ours ? 0 : is_to_come(now, then) ? now - every / 2 : then;
 }
 
 static uint64_t age(uint64_t now, uint64_t then)
@@ -38,7 +46,7 @@ void verify_ages(const json_t *cartridges, uint64_t now, uint64_t every, struct 
     *out = (struct verify_ages){.stored = 0};
     json_array_foreach(cartridges, i, c)
     {
-        uint64_t then = since(c);
+        uint64_t then = since(c, now, every);
         if (!then)
             continue;
         out->stored++;
@@ -75,7 +83,7 @@ json_t *verify_due(const json_t *cartridges, uint64_t now, uint64_t every,
     struct due *v = calloc(json_array_size(cartridges) + 1, sizeof(*v));
     json_array_foreach(cartridges, i, c)
     {
-        uint64_t then = since(c);
+        uint64_t then = since(c, now, every);
         const char *barcode = member_text(c, "barcode");
         if (v && is_due(now, then, every))
             v[n++] = (struct due){barcode, then, begun(arg, barcode)};

@@ -338,9 +338,18 @@ static enum watch_says good(struct watch_trouble *t, enum watch_kind kind, uint6
     return WATCH_SAYS_NOTHING;
 }
 
+/* A clock that was ahead noted moments to come: until then no time would go by. */
+static void heed_clock(struct watch_trouble *t, uint64_t now)
+{
+    t->began = t->began < now ? t->began : now;
+    t->good_since = t->good_since < now ? t->good_since : now;
+    t->told = t->told < now ? t->told : now;
+}
+
 enum watch_says watch_step(struct watch_trouble *t, enum watch_kind kind, const struct watch_sign *s, uint64_t now,
                            uint64_t repeat)
 {
+    heed_clock(t, now);
     switch (s->is) {
     case WATCH_BAD:
         return bad(t, kind, s, now, repeat);
