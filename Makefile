@@ -91,6 +91,8 @@ $(B)/tests/test_notify: $(call obj,vtl/cmd/notify_command.c vtl/cmd/notify_post.
 $(B)/tests/test_rebuild: private LDFLAGS += -Wl,--wrap=rebuild_read
 # It makes this one fail.
 $(B)/tests/test_tapes: private LDFLAGS += -Wl,--wrap=cartridge_new
+# And this one.
+$(B)/tests/test_quota: private LDFLAGS += -Wl,--wrap=db_meta_get
 # This one finds no memory.
 $(B)/tests/test_memory: private LDFLAGS += -Wl,--wrap=realloc
 # This one it counts.

@@ -2,6 +2,8 @@
 /* test_quota.c: a limit of what the store holds: tapes end before it, and what is cut makes room. */
 #include "tests/unit/library_rig.h"
 
+#include <errno.h>
+
 #include "base/clock.h"
 #include "vtl/library/library_private.h"
 
@@ -293,6 +295,116 @@ static void the_day_on_which_it_is_full_is_foretold_from_its_growth(void **state
     config_free(c);
 }
 
+/* ---- which days are noted ---- */
+
+static void set_days(const struct vtl_config *c, const char *days)
+{
+    struct library *lib = NULL;
+    struct errtext err = {""};
+    assert_int_equal(library_open(c, 0, &lib, &err), 0);
+    assert_int_equal(db_meta_set(lib->eng.db, "quota_used_by_day", days), 0);
+    close_library(lib);
+}
+
+/* Of the library's quota, once the i-th day of it is that one. */
+static json_t *await_day(struct library *lib, size_t i, json_int_t day)
+{
+    uint64_t until = clock_ms() + DEADLINE_MS;
+    for (;;) {
+        char text[4096];
+        uint64_t seen = progress_now(&lib->eng.progress);
+        assert_int_equal(db_meta_get(lib->eng.db, "quota_used_by_day", text, sizeof(text)), 0);
+        json_t *all = json_loads(text, 0, NULL), *list = json_incref(json_object_get(all, "*"));
+        json_decref(all);
+        if (json_integer_value(json_array_get(json_array_get(list, i), 0)) == day)
+            return list;
+        json_decref(list);
+        assert_true(clock_ms() < until);
+        progress_wait(&lib->eng.progress, seen, 100);
+    }
+}
+
+/* As a clock that was a year ahead noted it: until then no other day would be. */
+static void a_day_to_come_hinders_no_other(void **state)
+{
+    (void)state;
+    struct vtl_config *c = with("library = 64M");
+    close_library(two_tapes(c));
+    char days[200];
+    json_int_t today = (json_int_t)(engine_time() / 86400);
+    (void)snprintf(days, sizeof(days), "{\"*\":[[%lld,5],[%lld,7]]}", (long long)today - 10, (long long)today + 365);
+    set_days(c, days);
+    struct library *lib = open_library(c);
+    json_t *list = await_day(lib, 1, today);
+    assert_int_equal(json_array_size(list), 3);
+    json_decref(list);
+    close_library(lib);
+    config_free(c);
+}
+
+/* With as many days as are kept the one to come goes, and no other. */
+static void a_day_to_come_is_the_first_to_go(void **state)
+{
+    (void)state;
+    struct vtl_config *c = with("library = 64M");
+    close_library(two_tapes(c));
+    json_int_t today = (json_int_t)(engine_time() / 86400);
+    json_t *list = json_array(), *all = json_pack("{s:o}", "*", list);
+    for (json_int_t i = 30; i > 0; i--)
+        json_array_append_new(list, json_pack("[I, i]", today - i, 5));
+    json_array_append_new(list, json_pack("[I, i]", today + 365, 5));
+    char *days = json_dumps(all, 0);
+    set_days(c, days);
+    free(days);
+    json_decref(all);
+    struct library *lib = open_library(c);
+    list = await_day(lib, 30, today);
+    assert_int_equal(json_array_size(list), 31);
+    assert_int_equal(json_integer_value(json_array_get(json_array_get(list, 0), 0)), today - 30);
+    json_decref(list);
+    close_library(lib);
+    config_free(c);
+}
+
+static atomic_uint n_unread, reads_fail;
+
+int __real_db_meta_get(struct db *db, const char *key, char *buf, size_t room);
+int __wrap_db_meta_get(struct db *db, const char *key, char *buf, size_t room);
+int __wrap_db_meta_get(struct db *db, const char *key, char *buf, size_t room)
+{
+    if (!atomic_load(&reads_fail) || strcmp(key, "quota_used_by_day") != 0)
+        return __real_db_meta_get(db, key, buf, room);
+    atomic_fetch_add(&n_unread, 1);
+    return -EIO;
+}
+
+/* What cannot be read now is not written over. */
+static void days_that_cannot_be_read_stay(void **state)
+{
+    (void)state;
+    struct vtl_config *c = with("library = 64M");
+    close_library(two_tapes(c));
+    const char days[] = "{\"*\":[[17,5]]}";
+    char now[200];
+    set_days(c, days);
+    atomic_store(&reads_fail, 1);
+    struct library *lib = open_library(c);
+    uint64_t until = clock_ms() + DEADLINE_MS;
+    for (uint64_t seen = progress_now(&lib->eng.progress); !atomic_load(&n_unread);
+         seen = progress_now(&lib->eng.progress)) {
+        assert_true(clock_ms() < until);
+        progress_wait(&lib->eng.progress, seen, 50);
+    }
+    close_library(lib); /* which ends that thread, whatever it does */
+    atomic_store(&reads_fail, 0);
+    struct errtext err = {""};
+    assert_int_equal(library_open(c, 0, &lib, &err), 0);
+    assert_int_equal(db_meta_get(lib->eng.db, "quota_used_by_day", now, sizeof(now)), 0);
+    assert_string_equal(now, days);
+    close_library(lib);
+    config_free(c);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -306,6 +418,9 @@ int main(void)
         T(an_overwrite_makes_room_at_once),
         T(it_holds_after_a_start_too),
         T(the_day_on_which_it_is_full_is_foretold_from_its_growth),
+        T(a_day_to_come_hinders_no_other),
+        T(a_day_to_come_is_the_first_to_go),
+        T(days_that_cannot_be_read_stay),
     };
     return cmocka_run_group_tests_name("quota", tests, NULL, NULL);
 }

@@ -407,13 +407,69 @@ static void what_happened_is_kept_and_changed_by_its_number(void **state)
     assert_null(library_call(lib, bad, &err));
     assert_string_equal(err.text, "happened: event, text and began are needed");
     json_decref(bad);
+    json_decref(call(lib, json_pack("{s:s, s:s, s:s, s:I}", "op", "happened", "event", "store-down", "text", "now",
+                                    "began", (json_int_t)engine_time())));
     close_library(lib);
     lib = open_library(c); /* what was over half a year ago is forgotten */
     r = call(lib, json_pack("{s:s, s:i}", "op", "happenings", "since", 1));
-    assert_int_equal(json_array_size(json_object_get(r, "happenings")), 0);
+    assert_int_equal(json_array_size(json_object_get(r, "happenings")), 1);
     json_decref(r);
     close_library(lib);
     config_free(c);
+}
+
+static int count_written(void *arg, const struct db_written *w)
+{
+    (void)w;
+    ++*(unsigned *)arg;
+    return 0;
+}
+
+static int count_happening(void *arg, const struct db_happening *h)
+{
+    (void)h;
+    ++*(unsigned *)arg;
+    return 0;
+}
+
+static void expect_history(struct db *db, unsigned written, unsigned happenings)
+{
+    unsigned n = 0;
+    assert_int_equal(db_written(db, 0, count_written, &n), 0);
+    assert_int_equal(n, written);
+    n = 0;
+    assert_int_equal(db_happenings(db, 0, count_happening, &n), 0);
+    assert_int_equal(n, happenings);
+}
+
+/* It is the last record that tells what is old, where the clock is ahead of it. */
+static void a_start_with_a_clock_ahead_forgets_nothing_that_is_new(void **state)
+{
+    (void)state;
+    enum { DAY = 86400, HALF = 180 * DAY };
+    char path[100];
+    struct errtext err = {""};
+    struct db *db = NULL;
+    struct db_cartridge c = {.barcode = "FOR001L8", .dirty = true};
+    (void)snprintf(path, sizeof(path), "%s/state.db", dir);
+    assert_int_equal(db_open(path, true, &db, &err), 0);
+    assert_int_equal(db_cartridge_add(db, &c, 0), 0);
+    assert_int_equal(db_history_forget(db, 9ull * HALF, HALF), 0); /* nothing, of nothing */
+    for (unsigned i = 0; i < 2; i++) {                             /* the older ones by a day more than half a year */
+        uint64_t at = 5ull * HALF + i * (HALF + DAY);
+        struct db_written w = {.barcode = "FOR001L8", .began = at, .last = at, .bytes = 9};
+        struct db_happening h = {.event = "store-down", .text = "why", .began = at, .ended = at};
+        c.written = &w;
+        assert_int_equal(db_committed(db, &c, NULL, 0, NULL, 0), 0);
+        assert_int_equal(db_happening_put(db, &h), 0);
+    }
+    assert_int_equal(db_history_forget(db, 5ull * HALF, HALF), 0); /* behind */
+    expect_history(db, 2, 2);
+    assert_int_equal(db_history_forget(db, 9ull * HALF, HALF), 0);
+    expect_history(db, 1, 1);
+    assert_int_equal(db_history_forget(db, 9ull * HALF, HALF), 0);
+    expect_history(db, 1, 1);
+    db_close(db);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -435,6 +491,7 @@ int main(void)
         T(a_head_that_does_not_name_all_of_it_accepts_nothing),
         T(a_damaged_record_is_told_and_stops_no_sync),
         T(what_happened_is_kept_and_changed_by_its_number),
+        T(a_start_with_a_clock_ahead_forgets_nothing_that_is_new),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

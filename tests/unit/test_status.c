@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include "tests/unit/library_rig.h"
+#include "vtl/cartridge/cartridge_private.h"
 #include "vtl/library/library_private.h"
 #include "vtl/library/names.h"
 
@@ -137,6 +138,32 @@ static void what_a_killed_run_left_is_only_on_this_disk(void **state)
 
 static struct objstore_ops other_ops;
 
+/* Noted by a clock that was a year ahead: it is old after as long as any other. */
+static void what_waits_since_a_time_to_come_waits_from_now_on(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "64M");
+    struct library *lib = new_library(c, "CLK001L8");
+    struct cartridge_backlog b;
+    move(lib, SLOT, DRIVE);
+    for (unsigned i = 0; i < 20; i++)
+        assert_int_equal(write_id(library_drive(lib, 0), i), TAPE_OK);
+    struct cartridge *t = library_cartridge(lib, "CLK001L8");
+    uint64_t ahead = engine_time() + 365 * 86400u;
+    lock_take(&t->lock);
+    t->changed_since = ahead;
+    for (size_t i = 0; i < t->n_pending; i++)
+        t->pending[i].since = ahead;
+    lock_release(&t->lock);
+    cartridge_backlog(t, &b);
+    assert_in_range(b.since, 1, engine_time());
+    lock_take(&t->lock); /* and it stays so */
+    assert_in_range(t->changed_since, 1, engine_time());
+    lock_release(&t->lock);
+    close_library(lib);
+    config_free(c);
+}
+
 static void bad_health(struct objstore *s, struct obj_health *out)
 {
     (void)s;
@@ -185,6 +212,7 @@ int main(void)
         T(status_tells_of_an_encrypted_job),
         T(what_a_killed_run_left_is_only_on_this_disk),
         T(status_tells_of_the_store),
+        T(what_waits_since_a_time_to_come_waits_from_now_on),
     };
     return cmocka_run_group_tests_name("status", tests, NULL, NULL);
 }

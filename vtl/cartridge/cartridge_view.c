@@ -87,14 +87,22 @@ static void fill_amounts(const struct cartridge *c, struct cartridge_amounts *ou
             out->unsent += c->pending[i].size;
 }
 
-static uint64_t waits_since(const struct cartridge *c)
+/* A moment to come was noted by a clock that was ahead: until then nothing would be old. It counts from now on. */
+static uint64_t heed_clock(uint64_t *since, uint64_t now)
 {
+    return *since = *since < now ? *since : now;
+}
+
+static uint64_t waits_since(struct cartridge *c)
+{
+    uint64_t now = engine_time();
     if (cartridge_is_committed(c))
         return 0;
-    uint64_t oldest = c->changed_since;
-    for (size_t i = 0; i < c->n_pending; i++)
-        if (c->pending[i].since < oldest)
-            oldest = c->pending[i].since;
+    uint64_t oldest = heed_clock(&c->changed_since, now);
+    for (size_t i = 0; i < c->n_pending; i++) {
+        uint64_t since = heed_clock(&c->pending[i].since, now);
+        oldest = since < oldest ? since : oldest;
+    }
     return oldest;
 }
 

@@ -130,7 +130,7 @@ static void find_cache(struct library *lib)
  * fails is logged and left: the others must not suffer. */
 static void resume(struct library *lib)
 {
-    if (db_history_forget(lib->eng.db, engine_time() - HISTORY_S))
+    if (db_history_forget(lib->eng.db, engine_time(), HISTORY_S))
         log_event(EVENT_STATE_FAILED, "state: %s", db_error(lib->eng.db));
     find_cache(lib);
     uint64_t until = clock_ms() + START_LOOK_MS;

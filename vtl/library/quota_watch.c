@@ -51,28 +51,41 @@ static void count(struct library *lib)
 
 /* ---- growth ---- */
 
+/* NULL: it cannot be read now. */
 static json_t *read_days(struct library *lib)
 {
     char *text = malloc(USED_ROOM);
-    json_t *j = text && !db_meta_get(lib->eng.db, USED_BY_DAY, text, USED_ROOM) ? json_loads(text, 0, NULL) : NULL;
+    bool is = text && !db_meta_get(lib->eng.db, USED_BY_DAY, text, USED_ROOM);
+    json_t *j = is ? json_loads(text, 0, NULL) : NULL;
     free(text);
-    return json_is_object(j) ? j : (json_decref(j), json_object());
+    if (!is || json_is_object(j))
+        return j;
+    json_decref(j);
+    return json_object();
 }
 
-/* Notes it once a day. True: it did. */
-static bool note_day(json_t *days, const struct quota_rule *r, uint64_t today)
+static json_int_t day_at(const json_t *list, size_t i)
+{
+    return json_integer_value(json_array_get(json_array_get(list, i), 0));
+}
+
+/* Notes it once a day. Days to come were noted by a clock that was ahead: they hinder nothing, and are the first to go, but
+ * stay until then, as it may be behind now. True: it did. */
+static bool note_day(json_t *days, const struct quota_rule *r, json_int_t today)
 {
     json_t *list = json_object_get(days, r->what.pattern);
     if (!json_is_array(list)) {
         list = json_array();
         json_object_set_new(days, r->what.pattern, list);
     }
-    const json_t *last = json_array_get(list, json_array_size(list) - 1);
-    if (json_array_size(list) && json_integer_value(json_array_get(last, 0)) >= (json_int_t)today)
+    size_t at = json_array_size(list);
+    while (at && day_at(list, at - 1) > today)
+        at--;
+    if (at && day_at(list, at - 1) == today)
         return false;
-    json_array_append_new(list, json_pack("[I, I]", (json_int_t)today, (json_int_t)r->used));
-    while (json_array_size(list) > DAYS)
-        json_array_remove(list, 0);
+    json_array_insert_new(list, at, json_pack("[I, I]", today, (json_int_t)r->used));
+    for (size_t n; (n = json_array_size(list)) > DAYS;)
+        json_array_remove(list, day_at(list, n - 1) > today ? n - 1 : 0);
     return true;
 }
 
@@ -81,8 +94,8 @@ static void note_days(struct library *lib)
     struct quota_rule r;
     bool news = false;
     json_t *days = read_days(lib);
-    uint64_t today = engine_time() / DAY;
-    for (unsigned i = 0; quota_get(&lib->eng.quota, i, &r); i++)
+    json_int_t today = (json_int_t)(engine_time() / DAY);
+    for (unsigned i = 0; days && quota_get(&lib->eng.quota, i, &r); i++)
         news = (r.counted && note_day(days, &r, today)) || news;
     char *text = news ? json_dumps(days, JSON_COMPACT) : NULL;
     if (text && strlen(text) < USED_ROOM && db_meta_set(lib->eng.db, USED_BY_DAY, text))

@@ -233,8 +233,8 @@ int db_written(struct db *db, uint64_t since, int (*fn)(void *arg, const struct 
 int db_happenings(struct db *db, uint64_t since, int (*fn)(void *arg, const struct db_happening *h), void *arg);
 /* A new one gets its number. */
 int db_happening_put(struct db *db, struct db_happening *h);
-/* Forgets what was over before that. */
-int db_history_forget(struct db *db, uint64_t before);
+/* Forgets what was over so many seconds before now, or before the last that is known: now may be of a clock that is ahead. */
+int db_history_forget(struct db *db, uint64_t now, uint64_t seconds);
 
 /* The key of a cartridge's object: tapes/<barcode>/<kind>/<name>, kind seg, map or head. */
 #define DB_KEY_SIZE 128

@@ -155,6 +155,15 @@ int db_happenings(struct db *db, uint64_t since, int (*fn)(void *arg, const stru
     return db_leave(db, each_happening(db, since, fn, arg));
 }
 
+static int newest(struct db *db, uint64_t *out)
+{
+    DB_STMT st = db_prepare(db, "SELECT max((SELECT ifnull(max(last), 0) FROM written),"
+                                " (SELECT ifnull(max(max(began, ended)), 0) FROM happening))");
+    int rc = db_row(db, st);
+    *out = rc > 0 ? number_at(st, 0) : 0;
+    return rc < 0 ? rc : 0;
+}
+
 static int forget(struct db *db, const char *sql, uint64_t before)
 {
     DB_STMT st = db_prepare(db, sql);
@@ -163,11 +172,16 @@ static int forget(struct db *db, const char *sql, uint64_t before)
     return db_step(db, st);
 }
 
-int db_history_forget(struct db *db, uint64_t before)
+int db_history_forget(struct db *db, uint64_t now, uint64_t seconds)
 {
+    uint64_t last;
     int rc = db_begin(db);
     if (rc)
         return rc;
-    rc = forget(db, "DELETE FROM written WHERE last<?", before);
+    rc = newest(db, &last);
+    last = now < last ? now : last;
+    uint64_t before = last > seconds ? last - seconds : 0;
+    if (!rc)
+        rc = forget(db, "DELETE FROM written WHERE last<?", before);
     return db_end(db, rc ? rc : forget(db, "DELETE FROM happening WHERE ended<>0 AND ended<?", before));
 }
