@@ -86,7 +86,7 @@ $(B)/tests/test_watch: $(call obj,vtl/cmd/watch.c vtl/cmd/verify_due.c)
 $(B)/tests/test_verify_due: $(call obj,vtl/cmd/verify_due.c)
 $(B)/tests/test_escrow_age: $(call obj,vtl/cmd/escrow_age.c)
 $(B)/tests/test_report: $(call obj,vtl/cmd/report_judge.c)
-$(B)/tests/test_notify: $(call obj,vtl/cmd/notify_command.c vtl/cmd/notify_post.c vtl/cmd/spawn.c vtl/cmd/mail.c)
+$(B)/tests/test_notify: $(call obj,vtl/cmd/notify.c vtl/cmd/notify_command.c vtl/cmd/notify_post.c vtl/cmd/spawn.c vtl/cmd/mail.c)
 # It waits in this one until several are in it.
 $(B)/tests/test_rebuild: private LDFLAGS += -Wl,--wrap=rebuild_read
 # It makes this one fail.

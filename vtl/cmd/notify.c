@@ -1,21 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* notify.c: the queue of messages and the thread that sends them; s3vtl notify --test. */
+/* notify.c: the queue of messages and the thread that sends them. */
 #include "vtl/cmd/notify.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/thread.h"
-#include "vtl/cmd/cmd.h"
 
 enum { MOST_WAITING = 32, TRIES = 3, FIRST_PAUSE_MS = 30000 };
 
@@ -23,9 +20,10 @@ enum way { BY_COMMAND = 1, BY_POST = 2 };
 
 struct waiting {
     struct notify_message m;
-    unsigned ways;  /* enum way: still to be done */
-    unsigned tries; /* made */
-    uint64_t at;    /* ticks: not before that */
+    uint64_t number; /* counted as they are sent */
+    unsigned ways;   /* enum way: still to be done */
+    unsigned tries;  /* made */
+    uint64_t at;     /* ticks: not before that */
 };
 
 struct notifier {
@@ -34,9 +32,10 @@ struct notifier {
     pthread_t thread;
     int stop_fd, news_fd; /* eventfds */
     atomic_bool stop;
-    struct lock lock; /* guards what waits; never held while anything is sent */
-    struct waiting queue[MOST_WAITING];
+    struct lock lock;                   /* guards what waits; never held while anything is sent */
+    struct waiting queue[MOST_WAITING]; /* in order of number */
     size_t n;
+    uint64_t last; /* number */
 };
 
 unsigned notify_speed(void)
@@ -81,18 +80,40 @@ static void try_once(struct notifier *n, struct waiting *w)
 
 /* ---- what waits ---- */
 
+/* At its place: a new one has no number yet, and comes last. */
+static void insert(struct notifier *n, const struct waiting *w)
+{
+    uint64_t number = w->number ? w->number : ++n->last;
+    size_t i = n->n++;
+    for (; i && n->queue[i - 1].number > number; i--)
+        n->queue[i] = n->queue[i - 1];
+    n->queue[i] = *w;
+    n->queue[i].number = number;
+}
+
 static void put(struct notifier *n, const struct waiting *w)
 {
     char dropped[32] = "";
     lock_take(&n->lock);
-    if (n->n == MOST_WAITING) {
-        memcpy(dropped, n->queue[0].m.event, sizeof(dropped));
+    bool full = n->n == MOST_WAITING, oldest = full && w->number && w->number < n->queue[0].number;
+    if (full)
+        memcpy(dropped, oldest ? w->m.event : n->queue[0].m.event, sizeof(dropped));
+    if (full && !oldest)
         memmove(&n->queue[0], &n->queue[1], --n->n * sizeof(n->queue[0]));
-    }
-    n->queue[n->n++] = *w;
+    if (!oldest)
+        insert(n, w);
     lock_release(&n->lock);
     if (dropped[0])
         log_event(EVENT_NOTIFY_FAILED, "notify: %s: dropped, as %d newer ones wait", dropped, MOST_WAITING);
+}
+
+/* One of its event waits before it: nobody is to hear that it is over before it begins. */
+static bool has_elder(const struct notifier *n, size_t i)
+{
+    for (size_t k = 0; k < i; k++)
+        if (!strcmp(n->queue[k].m.event, n->queue[i].m.event))
+            return true;
+    return false;
 }
 
 /* Takes the first that is due; else *ms: how long until one is, -1: none waits. */
@@ -102,6 +123,8 @@ static bool take(struct notifier *n, struct waiting *w, int *ms)
     bool found = false;
     lock_take(&n->lock);
     for (size_t i = 0; i < n->n && !found; i++) {
+        if (has_elder(n, i))
+            continue;
         first = n->queue[i].at < first ? n->queue[i].at : first;
         if (n->queue[i].at > now)
             continue;
@@ -187,45 +210,4 @@ void notify_stop(struct notifier *n)
         log_event(EVENT_NOTIFY_FAILED, "notify: %s %s: not sent, as serve ends", n->queue[i].m.event,
                   notify_state_name(n->queue[i].m.state));
     free_notifier(n);
-}
-
-/* ---- the command ---- */
-
-static int test_ways(const struct command_line *cl, const struct vtl_config *cfg)
-{
-    struct errtext err;
-    int status = EXIT_DONE;
-    struct notify_message m = {.event = "test", .state = NOTIFY_TEST, .began = (uint64_t)time(NULL)};
-    (void)snprintf(m.text, sizeof(m.text), "a test message; nothing is wrong");
-    (void)signal(SIGPIPE, SIG_IGN);
-    if (!ways_of(cfg))
-        return fail("%s: neither [notify] command nor url is set", cfg->file);
-    if (cfg->notify.command[0]) {
-        if (notify_command(cfg, &m, NOTIFY_COMMAND_MS, -1, &err))
-            status = fail("%s", err.text);
-        else if (!cl->quiet)
-            printf("%s ran, and ended well\n", cfg->notify.command);
-    }
-    if (cfg->notify.url[0]) {
-        if (notify_post(cfg, &m, NOTIFY_POST_MS, NULL, &err))
-            status = fail("%s", err.text);
-        else if (!cl->quiet)
-            puts("the webhook took it");
-    }
-    return status;
-}
-
-int cmd_notify(const struct command_line *given)
-{
-    struct command_line cl = *given;
-    if (!take_flag(&cl, "--test"))
-        return usage_error("notify: only \"notify --test\" is there: serve sends what is true");
-    if (!check_arguments(&cl, 0, false, "notify --test"))
-        return EXIT_USAGE;
-    struct vtl_config *cfg = load_config(&cl);
-    if (!cfg)
-        return EXIT_FAILED;
-    int status = test_ways(&cl, cfg);
-    config_free(cfg);
-    return status;
 }

@@ -46,8 +46,8 @@ const char *notify_severity(const struct notify_message *m);
 struct notifier;
 /* NULL in *out where neither is configured. 0 or a negative errno. cfg stays the caller's. */
 int notify_start(const struct vtl_config *cfg, struct notifier **out);
-/* Returns at once. What fails is logged, and tried again twice, after a while. When too many wait, the oldest is dropped, and
- * that is logged. NULL is fine. Any thread. */
+/* Returns at once. What fails is logged, and tried again twice, after a while; those of the same event wait for it. When too
+ * many wait, the oldest is dropped, and that is logged. NULL is fine. Any thread. */
 void notify_send(struct notifier *n, const struct notify_message *m);
 /* Ends what runs; what waits is dropped, and logged. NULL is fine. */
 void notify_stop(struct notifier *n);
