@@ -193,6 +193,61 @@ static void what_came_through_the_door_needs_no_slot(void **state)
     config_free(c);
 }
 
+/* ---- a reload while they are made ---- */
+
+static const struct objstore_ops *well;
+static struct progress *progress;
+static atomic_bool stalls, go_on;
+
+static int stalled_put(struct objstore *s, const char *key, const struct obj_source *src, const struct obj_call *c,
+                       struct errtext *err)
+{
+    bool here = strstr(key, "BLK03L8") != NULL;
+    if (here)
+        atomic_store(&stalls, true);
+    while (here && !atomic_load(&go_on)) {
+        uint64_t seen = progress_now(progress);
+        if (!atomic_load(&go_on))
+            progress_wait(progress, seen, 50);
+    }
+    return well->put(s, key, src, c, err);
+}
+
+static void reload(struct library *lib, const char *blanks)
+{
+    config_free(wants(blanks));
+    json_decref(call(lib, json_pack("{s:s}", "op", "reload")));
+}
+
+/* Three of six are there, or being made, when fewer are wanted: no more are made. */
+static void a_reload_that_wants_fewer_stops_what_is_under_way(void **state)
+{
+    (void)state;
+    struct vtl_config *c = wants("");
+    init_library(c);
+    struct library *lib = open_library(c);
+    struct objstore_ops ops = *lib->eng.store->ops;
+    ops.put = stalled_put;
+    well = lib->eng.store->ops;
+    progress = &lib->eng.progress;
+    exchange_ops(lib, &ops, &well);
+    reload(lib, "BLK{01..99}L8:6");
+    uint64_t until = clock_ms() + DEADLINE_MS;
+    while (!atomic_load(&stalls)) {
+        uint64_t seen = progress_now(progress);
+        assert_true(clock_ms() < until);
+        if (!atomic_load(&stalls))
+            progress_wait(progress, seen, 50);
+    }
+    reload(lib, "BLK{01..99}L8:1");
+    atomic_store(&go_on, true);
+    progress_post(progress);
+    await(lib, 0, 3, NULL);
+    assert_false(has(lib, "BLK04L8"));
+    close_library(lib);
+    config_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,6 +257,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_slot_of_a_cartridge_in_a_drive_stays_free, setup, teardown),
         cmocka_unit_test_setup_teardown(a_new_one_goes_beside_the_slot_of_a_cartridge_in_a_drive, setup, teardown),
         cmocka_unit_test_setup_teardown(what_came_through_the_door_needs_no_slot, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_reload_that_wants_fewer_stops_what_is_under_way, setup, teardown),
         cmocka_unit_test_setup_teardown(what_hinders_is_told_and_nothing_else_is_hindered, setup, teardown),
     };
     return cmocka_run_group_tests_name("blanks", tests, NULL, NULL);

@@ -48,18 +48,37 @@ static int make_next(struct library *lib, const struct name_range *names, struct
     return rc == -EEXIST ? errtext_set(err, rc, "all these names are taken") : rc;
 }
 
+/* The i-th rule; false: there are fewer by now. */
+static bool rule_now(struct blanks *b, unsigned i, struct config_blanks *out)
+{
+    lock_take(&b->lock);
+    bool is = i < b->n;
+    if (is)
+        *out = b->rules[i].wanted;
+    lock_release(&b->lock);
+    return is;
+}
+
+/* A reload may want other ones, or fewer. */
+static bool is_wanted_still(struct blanks *b, unsigned i, const struct config_blanks *wanted)
+{
+    struct config_blanks now;
+    return rule_now(b, i, &now) && config_blanks_same(&now, wanted);
+}
+
 /* As many as are lacking; with what "tape create" holds, once for each. *n: how many are free then. */
-static int fill_up(struct library *lib, const struct config_blanks *b, unsigned *n, struct errtext *err)
+static int fill_up(struct library *lib, unsigned i, const struct config_blanks *wanted, unsigned *n,
+                   struct errtext *err)
 {
     int rc = 0;
     bool enough = false;
-    while (!rc && !enough && !atomic_load(&lib->blanks.stop)) {
+    while (!rc && !enough && !atomic_load(&lib->blanks.stop) && is_wanted_still(&lib->blanks, i, wanted)) {
         rwlock_write(&lib->tapes_lock);
         lock_take(&lib->move_lock);
-        *n = count_free(lib, &b->names);
-        enough = *n >= b->keep;
+        *n = count_free(lib, &wanted->names);
+        enough = *n >= wanted->keep;
         if (!enough)
-            rc = make_next(lib, &b->names, err);
+            rc = make_next(lib, &wanted->names, err);
         lock_release(&lib->move_lock);
         rwlock_release(&lib->tapes_lock);
     }
@@ -71,13 +90,13 @@ static bool look(struct library *lib, unsigned i)
 {
     struct errtext err = {""};
     struct blanks *b = &lib->blanks;
-    lock_take(&b->lock);
-    struct config_blanks wanted = b->rules[i].wanted;
-    lock_release(&b->lock);
+    struct config_blanks wanted;
+    if (!rule_now(b, i, &wanted))
+        return true;
     rwlock_read(&lib->tapes_lock);
     unsigned n = count_free(lib, &wanted.names);
     rwlock_release(&lib->tapes_lock);
-    int rc = n < wanted.keep ? fill_up(lib, &wanted, &n, &err) : 0;
+    int rc = n < wanted.keep ? fill_up(lib, i, &wanted, &n, &err) : 0;
     lock_take(&b->lock);
     bool same = i < b->n && config_blanks_same(&b->rules[i].wanted, &wanted);
     if (same) {
@@ -89,14 +108,6 @@ static bool look(struct library *lib, unsigned i)
     return !rc;
 }
 
-static unsigned rules_now(struct blanks *b)
-{
-    lock_take(&b->lock);
-    unsigned n = b->n;
-    lock_release(&b->lock);
-    return n;
-}
-
 static void *blanks_thread(void *arg)
 {
     struct library *lib = arg;
@@ -104,7 +115,7 @@ static void *blanks_thread(void *arg)
     while (!atomic_load(&b->stop)) {
         bool well = true;
         unsigned reloads = atomic_load(&lib->n_reloads);
-        for (unsigned i = 0; i < rules_now(b) && !atomic_load(&b->stop); i++)
+        for (unsigned i = 0; i < CONFIG_MAX_BLANKS && !atomic_load(&b->stop); i++)
             well = look(lib, i) && well;
         library_pause(lib, &b->stop, reloads, well ? LOOK_MS : AGAIN_MS);
     }
