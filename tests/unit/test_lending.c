@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test_lending.c: a tape that others lean on: who is listed in its head, and that nothing goes that somebody needs. */
 #include "tests/lib/chunked.h"
-#include "tests/unit/library_rig.h"
+#include "tests/unit/failure_help.h"
 
 #include <errno.h>
 
@@ -709,6 +709,27 @@ static void a_new_tape_at_such_a_place_goes_on_from_it(void **state)
     config_free(c);
 }
 
+/* The state takes the row, and what was kept, or neither: a row alone would be a cartridge that memory does not have. */
+static void a_new_tape_there_of_which_the_state_takes_only_a_part_is_not_made(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct errtext err = {""};
+    (void)make_lean(lib, 1);
+    unload(lib);
+    remove_tape(lib, OLD);
+    state_refuses("one", "INSERT", "garbage");
+    json_t *q = json_pack("{s:s, s:[s]}", "op", "tape-create", "barcodes", OLD);
+    assert_null(library_call(lib, q, &err));
+    assert_non_null(strstr(err.text, STATE_ERROR));
+    state_works("one");
+    json_decref(call(lib, q));
+    assert_non_null(library_cartridge(lib, OLD));
+    close_library(lib);
+    config_free(c);
+}
+
 /* ---- with another gateway ---- */
 
 static void claim(struct library *lib, const char *barcode)
@@ -1394,6 +1415,7 @@ int main(void)
         T(a_tape_on_which_nobody_leans_is_removed_without_a_trace),
         T(a_rebuild_makes_no_tape_of_a_place_and_keeps_it),
         T(a_new_tape_at_such_a_place_goes_on_from_it),
+        T(a_new_tape_there_of_which_the_state_takes_only_a_part_is_not_made),
         T(another_gateway_deletes_nothing_while_somebody_may_be_copying),
         T(what_a_fenced_gateway_copied_holds_nothing_up),
         T(a_leaner_whose_head_is_damaged_is_waited_for),

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* place.c: cartridges that were removed while others leaned on them: their places in the bucket, without a row in the state. */
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "vtl/cartridge/commit.h"
 #include "vtl/library/library_private.h"
@@ -17,18 +15,6 @@ int place_read(struct library *lib, const char *barcode, struct head *h, const s
     return -ENOENT;
 }
 
-static int doom_kept(struct library *lib, const struct head *h, int64_t rowid)
-{
-    int rc = 0;
-    for (size_t i = 0; !rc && i < h->n_kept; i++) {
-        char key[DB_KEY_SIZE];
-        const char *keys[] = {key};
-        object_key(key, h->barcode, "seg", &h->kept[i]);
-        rc = db_garbage_add(lib->eng.db, rowid, keys, 1);
-    }
-    return rc;
-}
-
 int place_take(struct library *lib, const struct head *h, uint16_t address, struct db_cartridge *row)
 {
     struct tape_index none;
@@ -36,8 +22,7 @@ int place_take(struct library *lib, const struct head *h, uint16_t address, stru
     row->head = h->id;
     row->next_segment = h->next_segment;
     row->next_map = h->next_map;
-    int rc = db_cartridge_restore(lib->eng.db, 0, row, address, &none, h);
-    return rc ? rc : doom_kept(lib, h, row->rowid);
+    return db_cartridge_restore(lib->eng.db, 0, row, address, &none, h);
 }
 
 json_t *place_show(const struct head *h)

@@ -139,7 +139,7 @@ int db_change(struct db *db, const struct db_cartridge *c, const struct db_chang
 int db_segment_stored(struct db *db, int64_t cartridge, const struct seg_id *id);
 /* A cartridge as the bucket has it, with all its segments STORED, in place of the one with rowid old (0: none): whole or
  * not at all, as a cartridge without its segments would be written over. What the segments lean on comes with x, maps and
- * leaners with the head. c->rowid is set: to old, if there was one. */
+ * leaners with the head, and what that keeps becomes garbage. c->rowid is set: to old, if there was one. */
 int db_cartridge_restore(struct db *db, int64_t old, struct db_cartridge *c, uint16_t address,
                          const struct tape_index *x, const struct head *h);
 /* The same for the cartridge of row c->rowid, which stays where it is. */

@@ -380,6 +380,19 @@ static int insert_stored(struct db *db, int64_t cartridge, const struct tape_ind
     return rc;
 }
 
+/* What a removed cartridge left at this place is garbage of the one that is made there. */
+static int insert_kept(struct db *db, const struct db_cartridge *c, const struct head *h)
+{
+    DB_STMT insert = h->n_kept ? prepare_garbage_insert(db) : NULL;
+    int rc = 0;
+    for (size_t i = 0; !rc && i < h->n_kept; i++) {
+        char key[DB_KEY_SIZE];
+        object_key(key, c->barcode, "seg", &h->kept[i]);
+        rc = garbage_step(db, insert, c->rowid, key);
+    }
+    return rc;
+}
+
 static int insert_whole(struct db *db, struct db_cartridge *c, uint16_t address, const struct tape_index *x,
                         const struct head *h)
 {
@@ -388,6 +401,8 @@ static int insert_whole(struct db *db, struct db_cartridge *c, uint16_t address,
         rc = insert_stored(db, c->rowid, x);
     for (size_t i = 0; !rc && i < h->n_maps; i++)
         rc = map_insert(db, c->rowid, i, &h->maps[i]);
+    if (!rc)
+        rc = insert_kept(db, c, h);
     return rc ? rc : db_leans_restore(db, c->rowid, x, h);
 }
 
