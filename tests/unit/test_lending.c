@@ -730,6 +730,55 @@ static void a_new_tape_there_of_which_the_state_takes_only_a_part_is_not_made(vo
     config_free(c);
 }
 
+static atomic_bool only_claims;
+
+static int put_claim_only(struct objstore *s, const char *key, const struct obj_source *src,
+                          const struct obj_call *call_, struct errtext *err)
+{
+    bool head = strstr(key, "/" OLD "/head/") != NULL, is_claim = !strcmp(key + strlen(key) - 10, "0000000000");
+    if (head && !is_claim && atomic_load(&only_claims))
+        return errtext_set(err, -EIO, "put %s: the test wants it", key);
+    return usual_ops->put(s, key, src, call_, err);
+}
+
+/* The place's last head is of this very run, as the new one's claim is: it is what tells a later run who leans. */
+static void a_new_tape_there_that_cannot_be_made_takes_nothing_from_the_leaners(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = make_lean(lib, 1);
+    struct errtext err = {""};
+    struct head h;
+    unload(lib);
+    remove_tape(lib, OLD);
+    struct objstore_ops ops = *lib->eng.store->ops;
+    ops.put = put_claim_only;
+    usual_ops = lib->eng.store->ops;
+    exchange_ops(lib, &ops, &usual_ops);
+    atomic_store(&only_claims, true);
+    json_t *q = json_pack("{s:s, s:[s]}", "op", "tape-create", "barcodes", OLD);
+    assert_null(library_call(lib, q, &err));
+    assert_non_null(strstr(err.text, "; " OLD " stays in the library: others lean on what was there before"));
+    json_decref(q);
+    read_head(lib, OLD, &h);
+    assert_int_equal(h.n_leaners, 1);
+    head_free(&h);
+    atomic_store(&only_claims, false);
+    flush_remote(lib);
+    read_head(lib, OLD, &h);
+    assert_false(h.removed);
+    assert_int_equal(h.n_leaners, 1);
+    head_free(&h);
+    assert_int_equal(gc_of(lib, OLD), 0);
+    assert_true(is_there(&s));
+    overwrite_leaner(lib);
+    (void)gc_of(lib, OLD);
+    assert_false(is_there(&s));
+    close_library(lib);
+    config_free(c);
+}
+
 /* ---- with another gateway ---- */
 
 static void claim(struct library *lib, const char *barcode)
@@ -1416,6 +1465,7 @@ int main(void)
         T(a_rebuild_makes_no_tape_of_a_place_and_keeps_it),
         T(a_new_tape_at_such_a_place_goes_on_from_it),
         T(a_new_tape_there_of_which_the_state_takes_only_a_part_is_not_made),
+        T(a_new_tape_there_that_cannot_be_made_takes_nothing_from_the_leaners),
         T(another_gateway_deletes_nothing_while_somebody_may_be_copying),
         T(what_a_fenced_gateway_copied_holds_nothing_up),
         T(a_leaner_whose_head_is_damaged_is_waited_for),

@@ -118,6 +118,21 @@ static void show_cartridge(struct library *lib, const char *barcode, uint16_t ad
     lock_release(&lib->lock);
 }
 
+static int note_one(void *arg, const char *key)
+{
+    (void)key;
+    *(bool *)arg = true;
+    return 1;
+}
+
+/* It was made in the place of a removed one, of which others need something: its heads are what keeps that. */
+static bool keeps_some(struct library *lib, struct cartridge *c)
+{
+    bool some = false;
+    int rc = db_garbage(lib->eng.db, cartridge_rowid(c), note_one, &some);
+    return rc < 0 || some;
+}
+
 /* Its row is in the state and cannot be removed: so it is in the library too, and the workers go on with it. */
 static void keep_cartridge(struct library *lib, struct cartridge *c, uint16_t address, const struct errtext *why)
 {
@@ -132,6 +147,13 @@ static void keep_cartridge(struct library *lib, struct cartridge *c, uint16_t ad
     log_err("%s: it cannot be taken back (%s): it is in the library, and its head is put as soon as that is possible",
             cartridge_barcode(c), why->text);
     cartridge_poke(c);
+}
+
+/* One of the heads that would go may be the last that knows who leans on what was there before. */
+static int take_row_back(struct library *lib, struct cartridge *c, const struct db_cartridge *row, struct errtext *err)
+{
+    return keeps_some(lib, c) ? errtext_set(err, -EBUSY, "others lean on what was there before")
+                              : unmade_take_back(lib, c, row, err);
 }
 
 /* Makes the cartridge of a row, or takes the row back. */
@@ -153,10 +175,13 @@ static int create_cartridge(struct library *lib, const struct db_cartridge *row,
     if (!c)
         return rc;
     workers_forget(lib->eng.workers, c);
-    if (unmade_take_back(lib, c, row, &why))
-        keep_cartridge(lib, c, address, &why);
-    else
+    size_t n = strlen(err->text);
+    if (!take_row_back(lib, c, row, &why)) {
         cartridge_free(c);
+        return rc;
+    }
+    (void)snprintf(err->text + n, sizeof(err->text) - n, "; %s stays in the library: %s", row->barcode, why.text);
+    keep_cartridge(lib, c, address, &why);
     return rc;
 }
 
@@ -236,21 +261,6 @@ static int check_all_new(struct library *lib, const json_t *barcodes, struct err
     for (size_t i = 0; !rc && i < json_array_size(barcodes); i++)
         rc = check_new(lib, json_string_value(json_array_get(barcodes, i)), err);
     return rc ? rc : check_room(lib, json_array_size(barcodes), err);
-}
-
-static int note_one(void *arg, const char *key)
-{
-    (void)key;
-    *(bool *)arg = true;
-    return 1;
-}
-
-/* It was made in the place of a removed one, of which others need something: its heads are what keeps that. */
-static bool keeps_some(struct library *lib, struct cartridge *c)
-{
-    bool some = false;
-    int rc = db_garbage(lib->eng.db, cartridge_rowid(c), note_one, &some);
-    return rc < 0 || some;
 }
 
 /* One that was made is no cartridge of the library any more. It is blank, and nobody moved it meanwhile: move_lock is held. */
