@@ -308,6 +308,64 @@ static void no_operation_waits_longer_than_the_library(void **state)
     config_free(c);
 }
 
+/* ---- beside a flush ---- */
+
+static atomic_bool made;
+
+/* Segments are not taken, by any thread; all else is. */
+static int put_no_segment(struct objstore *s, const char *key, const struct obj_source *src, const struct obj_call *c,
+                          struct errtext *err)
+{
+    while (strstr(key, "/seg/") && !atomic_load(&store.go_on)) {
+        uint64_t seen = progress_now(&store.lib->eng.progress);
+        if (c && c->cancel && atomic_load(c->cancel))
+            return errtext_set(err, -ECANCELED, "put %s: canceled", key);
+        progress_wait(&store.lib->eng.progress, seen, 50);
+    }
+    return store.well->put(s, key, src, c, err);
+}
+
+static void *flush_again_and_again(void *arg)
+{
+    struct library *lib = arg;
+    json_t *request = json_pack("{s:s, s:b, s:i}", "op", "flush", "remote", 1, "timeout_ms", 10000);
+    while (!atomic_load(&made))
+        json_decref(library_call(lib, request, NULL));
+    json_decref(request);
+    return NULL;
+}
+
+/* Two of them in turns would hold the cartridges for ever. */
+static void who_waits_for_a_store_that_is_away_does_not_hold_up_a_create(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "64M");
+    struct library *lib = new_library(c, "OLD001L8");
+    struct objstore_ops ops = *lib->eng.store->ops;
+    pthread_t flushes[2];
+    struct operation o;
+    stall(lib, NULL, true);
+    ops.put = put_no_segment;
+    exchange_ops(lib, &ops, &(const struct objstore_ops *){NULL});
+    atomic_store(&made, false);
+    move(lib, SLOT, DRIVE);
+    for (unsigned i = 0; i < 20; i++)
+        assert_int_equal(write_id(library_drive(lib, 0), i), TAPE_OK);
+    move(lib, DRIVE, SLOT);
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(thread_start(&flushes[i], "flush", flush_again_and_again, lib), 0);
+    begin(&o, lib, create_seven());
+    end(&o);
+    assert_non_null(o.answer);
+    json_decref(o.answer);
+    atomic_store(&made, true);
+    let_go(lib);
+    for (unsigned i = 0; i < 2; i++)
+        assert_true(thread_join_within(flushes[i], DEADLINE_MS));
+    close_library(lib);
+    config_free(c);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -316,6 +374,7 @@ int main(void)
         T(a_stop_ends_a_create_of_many),
         T(a_stop_ends_a_create_of_many_after_the_one_that_is_being_made),
         T(no_operation_waits_longer_than_the_library),
+        T(who_waits_for_a_store_that_is_away_does_not_hold_up_a_create),
     };
     return cmocka_run_group_tests_name("stalled", tests, NULL, NULL);
 }

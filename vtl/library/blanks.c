@@ -73,14 +73,12 @@ static int fill_up(struct library *lib, unsigned i, const struct config_blanks *
     int rc = 0;
     bool enough = false;
     while (!rc && !enough && !atomic_load(&lib->blanks.stop) && is_wanted_still(&lib->blanks, i, wanted)) {
-        rwlock_write(&lib->tapes_lock);
-        lock_take(&lib->move_lock);
+        library_begin_change(lib);
         *n = count_free(lib, &wanted->names);
         enough = *n >= wanted->keep;
         if (!enough)
             rc = make_next(lib, &wanted->names, err);
-        lock_release(&lib->move_lock);
-        rwlock_release(&lib->tapes_lock);
+        library_end_change(lib);
     }
     return rc;
 }

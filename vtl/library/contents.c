@@ -6,6 +6,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+void library_begin_change(struct library *lib)
+{
+    atomic_fetch_add(&lib->n_changing, 1);
+    progress_post(&lib->eng.progress);
+    rwlock_write(&lib->tapes_lock);
+    lock_take(&lib->move_lock);
+    atomic_fetch_sub(&lib->n_changing, 1);
+    progress_post(&lib->eng.progress);
+}
+
+void library_end_change(struct library *lib)
+{
+    lock_release(&lib->move_lock);
+    rwlock_release(&lib->tapes_lock);
+}
+
 struct element *library_element(struct library *lib, uint16_t address)
 {
     size_t lo = 0, hi = lib->n_elements;

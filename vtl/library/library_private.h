@@ -54,6 +54,7 @@ struct library {
     struct lock reload_lock;
     struct vtl_config *taken; /* by the last reload, guarded by reload_lock: for what it says next. NULL: cfg still */
     struct rwlock tapes_lock; /* written to make or remove a cartridge, read by who walks over them */
+    atomic_uint n_changing;   /* who waits to write it: library_begin_change */
     struct lock move_lock;    /* held through a move, and through making or removing */
     struct lock lock;         /* elements and cartridges, for readers: who changes them holds move_lock too, and has
                                * changed the state's rows first */
@@ -115,6 +116,9 @@ void lend_open(struct library *lib);
 int chunk_watch_start(struct library *lib, struct errtext *err);
 void chunk_watch_stop(struct library *lib);
 
+/* To make or remove cartridges: takes tapes_lock, written, and move_lock. What reads for long ends, or waits, before that. */
+void library_begin_change(struct library *lib);
+void library_end_change(struct library *lib);
 struct element *library_element(struct library *lib, uint16_t address); /* lock held; NULL: no such address */
 /* A copy of all elements as they are now, malloc'd; NULL when out of memory. Slow work is done on the copy: the
  * transport's thread takes the lock too (I5). */

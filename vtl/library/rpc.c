@@ -367,7 +367,8 @@ static json_t *flush_json(struct library *lib, const struct not_remote *n, bool 
     return j;
 }
 
-/* Waits only a short while, as the client may hang up and no cartridge can be made meanwhile. The client asks again. */
+/* Waits only a short while, as the client may hang up and no cartridge can be made meanwhile, and not beside somebody who
+ * wants to make one. The client asks again. */
 static json_t *wait_all(struct library *lib, bool want_offsite, uint64_t timeout_ms, struct errtext *err)
 {
     bool offsite = !want_offsite;
@@ -389,7 +390,7 @@ static json_t *wait_all(struct library *lib, bool want_offsite, uint64_t timeout
             offsite = library_is_offsite(lib);
             offsite_want(&lib->eng.offsite);
         }
-        if ((!n.n_waiting && offsite) || clock_ms() >= until)
+        if ((!n.n_waiting && offsite) || clock_ms() >= until || atomic_load(&lib->n_changing))
             break;
         progress_wait(&lib->eng.progress, seen, 500);
     }
@@ -420,6 +421,12 @@ static json_t *amounts_json(struct library *lib)
     return j;
 }
 
+/* Is the flush to go on until the store has all? */
+static bool wants_store(const json_t *request)
+{
+    return json_is_true(json_object_get(request, "offsite")) || json_is_true(json_object_get(request, "remote"));
+}
+
 /* What the spool of one tape has lost (-ENODATA) stops none of the others. */
 static json_t *op_flush(struct library *lib, const json_t *request, struct errtext *err)
 {
@@ -437,7 +444,7 @@ static json_t *op_flush(struct library *lib, const json_t *request, struct errte
     bool offsite = json_is_true(json_object_get(request, "offsite"));
     if (offsite && may_ask_offsite(lib, err))
         return NULL;
-    if (offsite || json_is_true(json_object_get(request, "remote")))
+    if (wants_store(request))
         return wait_all(lib, offsite, ms > 0 ? (uint64_t)ms : 0, err);
     json_t *j = lost ? NULL : amounts_json(lib);
     if (j)
@@ -549,20 +556,37 @@ bool library_call_waits(const json_t *request)
     return i < N_OPS && table[i].waits;
 }
 
+/* Serve's, at its end, which is not to wait for anybody's store. */
+static bool is_stop(size_t i, const json_t *request)
+{
+    return table[i].run == op_flush && !wants_store(request);
+}
+
+/* Readers come first at that lock, so that status never waits for who only waits. What may take long comes after those: two
+ * that begin in turns would keep them waiting for ever. */
+static void begin_reading(struct library *lib, bool for_long)
+{
+    while (for_long && atomic_load(&lib->n_changing)) {
+        uint64_t seen = progress_now(&lib->eng.progress);
+        if (atomic_load(&lib->n_changing))
+            progress_wait(&lib->eng.progress, seen, 500);
+    }
+    rwlock_read(&lib->tapes_lock);
+}
+
 static json_t *run(struct library *lib, size_t i, const json_t *request, struct errtext *err)
 {
     if (table[i].alone)
         return table[i].run(lib, request, err);
-    if (table[i].changes) {
-        rwlock_write(&lib->tapes_lock);
-        lock_take(&lib->move_lock);
-    } else {
-        rwlock_read(&lib->tapes_lock);
-    }
+    if (table[i].changes)
+        library_begin_change(lib);
+    else
+        begin_reading(lib, table[i].waits && !is_stop(i, request));
     json_t *result = table[i].run(lib, request, err);
     if (table[i].changes)
-        lock_release(&lib->move_lock);
-    rwlock_release(&lib->tapes_lock);
+        library_end_change(lib);
+    else
+        rwlock_release(&lib->tapes_lock);
     return result;
 }
 
