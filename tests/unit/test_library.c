@@ -377,6 +377,10 @@ static void counters_are_kept(void **state)
     assert_int_equal(s.life.written_filemarks, 2);
     assert_true(s.life.stored_bytes > bytes && s.life.stored_bytes < bytes + 4000); /* it does not compress */
     assert_true(s.last_written > 1700000000);
+    json_t *shown = call(lib, json_pack("{s:s, s:s}", "op", "tape-show", "barcode", "CNT001L8"));
+    json_int_t first = json_integer_value(json_object_get(shown, "first_written"));
+    assert_in_range(first, 1700000000, s.last_written);
+    json_decref(shown);
     assert_string_equal(s.last_drives[0], library_drive_serial(lib, 0));
     check_all(d, &m);
     s = statistics(lib);

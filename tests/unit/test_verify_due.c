@@ -84,6 +84,23 @@ static void what_was_verified_at_a_time_to_come_is_due(void **state)
     json_decref(list);
 }
 
+/* A cartridge that was blank for a year is not late an hour after its first write. */
+static void what_was_never_verified_is_as_old_as_its_first_write(void **state)
+{
+    (void)state;
+    struct verify_ages ages;
+    json_t *list = json_array();
+    json_array_append_new(list, cartridge("A", 1, NOW - 365 * DAY, 0));
+    json_object_set_new(json_array_get(list, 0), "first_written", json_integer((json_int_t)(NOW - 3600)));
+    verify_ages(list, NOW, EVERY, &ages);
+    assert_int_equal(ages.stored, 1);
+    assert_int_equal(ages.due + ages.late, 0);
+    assert_int_equal(ages.oldest, 3600);
+    verify_ages(list, NOW + 31 * DAY, EVERY, &ages);
+    assert_int_equal(ages.late, 1);
+    json_decref(list);
+}
+
 /* What is begun, and how far it is. */
 struct reader {
     char first[16];
@@ -142,14 +159,17 @@ static void what_was_spent_counts_for_its_day_only(void **state)
     assert_non_null(mkdtemp(dir));
     struct vtl_config cfg = {.library.state_dir = dir};
     assert_int_equal(verify_spent(&cfg), 0);
-    verify_spend(&cfg, 5000000000);
+    assert_int_equal(verify_spend(&cfg, 5000000000), 5000000000);
     assert_int_equal(verify_spent(&cfg), 5000000000);
+    assert_int_equal(verify_spend(&cfg, 7), 5000000007);
     (void)snprintf(path, sizeof(path), "%s/verify/spent", dir);
     FILE *f = fopen(path, "we");
     assert_non_null(f);
     (void)fprintf(f, "20200101 77\n");
     (void)fclose(f);
     assert_int_equal(verify_spent(&cfg), 0);
+    assert_int_equal(verify_spend(&cfg, 5), 5); /* by a run that goes on over midnight */
+    assert_int_equal(verify_spent(&cfg), 5);
     (void)unlink(path);
     (void)snprintf(path, sizeof(path), "%s/verify", dir);
     (void)rmdir(path);
@@ -172,6 +192,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_verified_at_a_time_to_come_is_due),
+        cmocka_unit_test(what_was_never_verified_is_as_old_as_its_first_write),
         cmocka_unit_test(those_that_were_begun_come_first_then_the_longest_ago),
         cmocka_unit_test(all_of_ten_terabytes_is_verified_in_time),
         cmocka_unit_test(what_was_spent_counts_for_its_day_only),

@@ -208,8 +208,12 @@ void cartridge_count(struct cartridge *c, const struct tape_usage *n)
 {
     lock_take(&c->lock);
     usage_add(&c->usage.sum, n);
-    if (n->written_blocks || n->written_filemarks)
-        c->usage.last_written = engine_time();
+    if (n->written_blocks || n->written_filemarks) {
+        uint64_t now = engine_time();
+        if (!c->usage.last_written)
+            c->usage.first_written = now;
+        c->usage.last_written = now;
+    }
     c->usage_changed = true;
     lock_release(&c->lock);
 }

@@ -121,7 +121,7 @@ int cmd_tape_list(const struct command_line *cl)
 /* A member for people: the figures that are dates and sizes as such. */
 static void print_pair(const char *group, const char *key, const json_t *v)
 {
-    static const char *const dates[] = {"created",  "modified",     "last_written",
+    static const char *const dates[] = {"created",  "modified",     "first_written",    "last_written",
                                         "verified", "retain_until", "object_lock_until"};
     char name[64], shown[HUMAN_ROOM], *s = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
     const char *text = json_is_string(v) ? json_string_value(v) : s;

@@ -142,9 +142,10 @@ struct results {
     const struct vtl_config *cfg;
     struct objstore *store;
     uint64_t rate;
-    uint64_t budget, spent;          /* bytes a day; 0: any. Of today, read by runs with a budget; guarded by lock */
-    bool over_budget;                /* likewise: it ends early, and that is no failure */
-    bool all_in_store;               /* --all: the barcodes are what the store lists */
+    uint64_t budget;         /* bytes a day; 0: any */
+    uint64_t spent, unsaved; /* today, by runs with a budget, as it was saved, and since then; guarded by lock */
+    bool over_budget;        /* likewise: it ends early, and that is no failure */
+    bool all_in_store;       /* --all: the barcodes are what the store lists */
     bool resume, json, quiet, state; /* state: this host has the library's, to keep the results in */
     char (*barcodes)[33];
     struct run **runs;
@@ -163,8 +164,8 @@ struct results {
 static void spend(struct results *v, uint64_t bytes)
 {
     lock_assert_held(&v->lock);
-    v->spent += bytes;
-    if (!v->budget || v->spent < v->budget || v->over_budget)
+    v->unsaved += bytes;
+    if (!v->budget || v->spent + v->unsaved < v->budget || v->over_budget)
         return;
     v->over_budget = !atomic_load(&interrupted);
     atomic_store(&interrupted, true);
@@ -190,7 +191,8 @@ static void count_bytes(struct run *r, uint64_t done, uint64_t total, uint64_t r
 static void save_spent(struct results *v)
 {
     lock_take(&v->lock);
-    verify_spend(v->cfg, v->spent);
+    v->spent = verify_spend(v->cfg, v->unsaved); /* of the new day, once there is one */
+    v->unsaved = 0;
     lock_release(&v->lock);
 }
 

@@ -23,7 +23,8 @@ static bool is_to_come(uint64_t now, uint64_t then)
 /* When it was good last, as far as anybody knows; 0: it is not to be verified here. Of which nobody knows, that is due. */
 static uint64_t since(const json_t *c, uint64_t now, uint64_t every)
 {
-    uint64_t verified = member_number(c, "verified"), created = member_number(c, "created");
+    uint64_t verified = member_number(c, "verified"), written = member_number(c, "first_written");
+    uint64_t created = written ? written : member_number(c, "created"); /* it may have been blank for long */
     bool ours = member_number(c, "stored_bytes") && !json_is_true(json_object_get(c, "fenced"));
     uint64_t then = verified && !is_to_come(now, verified) ? verified : created;
     return !ours ? 0 : is_to_come(now, then) ? now - every / 2 : then;
@@ -124,8 +125,9 @@ uint64_t verify_spent(const struct vtl_config *cfg)
     return is ? bytes : 0;
 }
 
-void verify_spend(const struct vtl_config *cfg, uint64_t all_of_today)
+uint64_t verify_spend(const struct vtl_config *cfg, uint64_t more)
 {
+    uint64_t all = verify_spent(cfg) + more;
     char path[PATH_SIZE], next[PATH_SIZE];
     (void)snprintf(path, sizeof(path), "%s/verify", cfg->library.state_dir);
     (void)mkdir(path, 0700);
@@ -133,8 +135,9 @@ void verify_spend(const struct vtl_config *cfg, uint64_t all_of_today)
     (void)snprintf(next, sizeof(next), "%s/verify/spent.new", cfg->library.state_dir);
     FILE *f = fopen(next, "we");
     if (!f)
-        return;
-    (void)fprintf(f, "%lu %" PRIu64 "\n", today(), all_of_today);
+        return all;
+    (void)fprintf(f, "%lu %" PRIu64 "\n", today(), all);
     if (!fclose(f))
         (void)rename(next, path);
+    return all;
 }

@@ -12,7 +12,7 @@
 
 /*
  * cartridges: as status or tape-list lists them. A cartridge is due when half of every, in seconds, has gone by since
- * it was verified whole, or since it was made; late when all of it has. So even if all are due on one day, the other half is left for
+ * it was verified whole, or since it was written first; late when all of it has. So even if all are due on one day, the other half is left for
  * reading them. One of which the store has nothing, or that
  * another gateway owns, is neither. Pure functions; any thread.
  */
@@ -29,6 +29,7 @@ json_t *verify_due(const json_t *cartridges, uint64_t now, uint64_t every,
 
 /* What runs with a budget read today, local time, is in <state_dir>/verify/spent. */
 uint64_t verify_spent(const struct vtl_config *cfg);
-void verify_spend(const struct vtl_config *cfg, uint64_t all_of_today);
+/* So much more was read; returns all of today. */
+uint64_t verify_spend(const struct vtl_config *cfg, uint64_t more);
 
 #endif

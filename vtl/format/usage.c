@@ -26,6 +26,7 @@ static const struct {
     {"read_errors", offsetof(struct usage, sum.read_errors)},
     {"mounts", offsetof(struct usage, mounts)},
     {"formats", offsetof(struct usage, formats)},
+    {"first_written", offsetof(struct usage, first_written)},
     {"last_written", offsetof(struct usage, last_written)},
     {"verified", offsetof(struct usage, verified)},
     {"verified_objects", offsetof(struct usage, verified_objects)},

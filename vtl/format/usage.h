@@ -8,7 +8,7 @@
 struct usage {
     struct tape_usage sum;
     uint64_t mounts, formats;
-    uint64_t last_written; /* seconds since 1970; 0: never */
+    uint64_t first_written, last_written; /* seconds since 1970; 0: never, or not known */
     char drives[TAPE_LAST_DRIVES][33];
     /* What the last scrub found (verify.h): when, seconds since 1970 (0: never); up to which object; how many of these
      * cannot be read back; and the first of them. */

@@ -148,6 +148,8 @@ static json_t *cartridge_json(struct library *lib, struct cartridge *c, bool det
         json_object_set_new(j, "object_lock_until", v.object_lock.mode ? integer(v.object_lock.until) : json_null());
         json_object_set_new(j, "object_lock_due", json_boolean(v.object_lock_due));
     }
+    if (j && v.usage.first_written)
+        json_object_set_new(j, "first_written", integer(v.usage.first_written));
     if (j && v.backlog.since)
         json_object_set_new(j, "backlog_since", integer(v.backlog.since));
     if (j && v.usage.verified) {
