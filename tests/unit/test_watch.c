@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "vtl/cmd/unsaved.h"
 #include "vtl/cmd/watch.h"
 
 enum { START = 1000000, LOOK_S = 15, DAY = 24 * 3600 };
@@ -206,6 +207,63 @@ static void trouble_that_was_told_with_a_clock_ahead_is_told_again_a_day_later(v
     assert_int_equal(said.goes_on, 0);
     go_on(&t, WATCH_STORE, true, &now, 60, &said);
     assert_int_equal(said.goes_on, 1);
+}
+
+/* ---- what the library does not take ---- */
+
+struct taken {
+    bool takes;
+    int64_t n;
+    char text[200]; /* "began-ended ", of each */
+};
+
+static int take(void *arg, const json_t *record, int64_t *number)
+{
+    struct taken *t = arg;
+    size_t at = strlen(t->text);
+    if (!t->takes)
+        return -1;
+    *number = ++t->n;
+    (void)snprintf(t->text + at, sizeof(t->text) - at, "%d-%d ",
+                   (int)json_integer_value(json_object_get(record, "began")),
+                   (int)json_integer_value(json_object_get(record, "ended")));
+    return 0;
+}
+
+static void put_unsaved(struct unsaved *u, int began, int ended)
+{
+    json_t *record = json_pack("{s:i, s:i}", "began", began, "ended", ended);
+    unsaved_put(u, WATCH_DISK, record);
+    json_decref(record);
+}
+
+/* Else the first one would stay open in the report for ever. */
+static void the_end_of_trouble_is_kept_although_the_next_one_begins(void **state)
+{
+    (void)state;
+    struct unsaved u = {{NULL}};
+    struct taken t = {.takes = false};
+    int64_t number = 0;
+    put_unsaved(&u, 10, 0);
+    put_unsaved(&u, 10, 0); /* goes on */
+    put_unsaved(&u, 10, 20);
+    put_unsaved(&u, 30, 0);
+    unsaved_try(&u, WATCH_DISK, take, &t, &number);
+    assert_string_equal(t.text, "");
+    t.takes = true;
+    unsaved_try(&u, WATCH_DISK, take, &t, &number);
+    assert_string_equal(t.text, "10-20 30-0 ");
+    assert_int_equal(number, 2); /* of the present one */
+    unsaved_try(&u, WATCH_DISK, take, &t, &number);
+    assert_int_equal(t.n, 2);
+    put_unsaved(&u, 30, 0);
+    unsaved_put(&u, WATCH_DISK, NULL); /* a later one was taken at once */
+    put_unsaved(&u, 30, 40);
+    unsaved_put(&u, WATCH_DISK, NULL);
+    unsaved_try(&u, WATCH_DISK, take, &t, &number);
+    assert_string_equal(t.text, "10-20 30-0 30-40 ");
+    assert_int_equal(number, 2);
+    unsaved_free(&u);
 }
 
 /* ---- what a look means ---- */
@@ -455,6 +513,7 @@ int main(void)
         cmocka_unit_test(a_clock_that_is_set_back_tells_nothing),
         cmocka_unit_test(trouble_that_began_with_a_clock_ahead_is_told_and_its_end_too),
         cmocka_unit_test(trouble_that_was_told_with_a_clock_ahead_is_told_again_a_day_later),
+        cmocka_unit_test(the_end_of_trouble_is_kept_although_the_next_one_begins),
         cmocka_unit_test(a_library_that_is_well_shows_nothing_bad),
         cmocka_unit_test(each_trouble_is_seen_and_names_its_cartridge),
         cmocka_unit_test(too_few_blank_cartridges_are_told_with_the_reason),

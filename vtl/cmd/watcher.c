@@ -15,6 +15,7 @@
 #include "base/thread.h"
 #include "vtl/cmd/ask.h"
 #include "vtl/cmd/notify.h"
+#include "vtl/cmd/unsaved.h"
 #include "vtl/cmd/watch.h"
 #include "vtl/library/control.h"
 
@@ -32,7 +33,7 @@ struct watcher {
     struct ask ask;
     bool known; /* what an earlier run told is known */
     struct watch_trouble troubles[WATCH_KINDS];
-    json_t *unsaved[WATCH_KINDS]; /* what the library did not take; NULL: nothing */
+    struct unsaved unsaved; /* what the library did not take */
 };
 
 static uint64_t now_of(const struct watcher *w)
@@ -51,8 +52,9 @@ static json_t *record_of(const struct watch_trouble *t, const char *event, uint6
 }
 
 /* *number: as the library counts it. */
-static int save(struct watcher *w, const json_t *record, int64_t *number)
+static int save(void *arg, const json_t *record, int64_t *number)
 {
+    const struct watcher *w = arg;
     json_t *result = NULL;
     int rc = control_call(w->cfg, record, ASK_MS, &result, NULL);
     if (!rc)
@@ -61,29 +63,19 @@ static int save(struct watcher *w, const json_t *record, int64_t *number)
     return rc;
 }
 
-/* What could not be kept is tried again at the next look, unless there is news by then. */
+/* What could not be kept is tried again at the next look, unless there is news of the same trouble by then. */
 static void keep(struct watcher *w, enum watch_kind kind, uint64_t ended)
 {
     struct watch_trouble *t = &w->troubles[kind];
     json_t *record = record_of(t, event_id(watch_event(kind, WATCH_BEGINS)), ended);
-    json_decref(w->unsaved[kind]);
-    w->unsaved[kind] = NULL;
-    if (record && save(w, record, &t->number))
-        w->unsaved[kind] = json_incref(record);
+    unsaved_put(&w->unsaved, kind, record && save(w, record, &t->number) ? record : NULL);
     json_decref(record);
 }
 
 static void keep_unsaved(struct watcher *w)
 {
-    for (unsigned k = 0; k < WATCH_KINDS; k++) {
-        int64_t number = 0;
-        if (!w->unsaved[k] || save(w, w->unsaved[k], &number))
-            continue;
-        if (!json_integer_value(json_object_get(w->unsaved[k], "ended")))
-            w->troubles[k].number = number;
-        json_decref(w->unsaved[k]);
-        w->unsaved[k] = NULL;
-    }
+    for (unsigned k = 0; k < WATCH_KINDS; k++)
+        unsaved_try(&w->unsaved, (enum watch_kind)k, save, w, &w->troubles[k].number);
 }
 
 /* ---- what is told ---- */
@@ -223,8 +215,7 @@ static void free_watcher(struct watcher *w)
 {
     notify_stop(w->notifier);
     ask_end(&w->ask);
-    for (unsigned k = 0; k < WATCH_KINDS; k++)
-        json_decref(w->unsaved[k]);
+    unsaved_free(&w->unsaved);
     if (w->stop_fd >= 0)
         close(w->stop_fd);
     free(w);
