@@ -143,22 +143,24 @@ static int copy_and_seal(struct recovery *r, int fd, const struct seg_header *h)
     return 0;
 }
 
-/* The row takes the new name once the copy is safe. */
+/* The row takes the new name once the copy is safe. Should the state fail then, it may name either at the next start: unless
+ * that doubt can be ended both files stay, and the one that no row names goes when the cartridge is loaded. */
 static int rename_segment(struct recovery *r)
 {
     struct cartridge *c = r->c;
     struct spool *spool = c->eng->spool;
     struct seg_header h = r->t.header;
-    h.id = (struct seg_id){h.id.epoch, c->eng->writer, c->row.next_segment};
+    h.id = (struct seg_id){h.id.epoch, c->eng->writer, c->row.next_segment++};
     int fd = spool_create(spool, c->row.barcode, &h.id);
     if (fd < 0)
         return fd;
+    bool in_doubt = false;
     int rc = copy_and_seal(r, fd, &h);
-    c->row.next_segment += !rc;
-    if (!rc)
-        rc = db_segment_rename(c->eng->db, &c->row, &r->id, &h.id);
+    if (!rc && (rc = db_segment_rename(c->eng->db, &c->row, &r->id, &h.id)))
+        in_doubt = db_settle_doubt(c->eng->db) != 0;
     close(fd);
-    spool_remove(spool, c->row.barcode, rc ? &h.id : &r->id);
+    if (!in_doubt)
+        spool_remove(spool, c->row.barcode, rc ? &h.id : &r->id);
     return rc;
 }
 
