@@ -2,7 +2,10 @@
 /* test_failures.c: a disk or a state that fails in the middle: what it leaves as it was, and who is told. */
 #include "tests/unit/failure_help.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 
 #include "base/clock.h"
 #include "vtl/cartridge/cartridge_private.h"
@@ -235,7 +238,7 @@ static void a_cleaning_that_cannot_be_counted_says_why(void **state)
 }
 
 /* SQLite finds it here before the libc's. */
-static atomic_bool no_sync;
+static atomic_bool no_sync, no_spool_sync;
 /* The first change behind the next sync of a spool's file is written and not synced, and nothing is written after it. */
 static atomic_bool state_breaks;
 static atomic_bool state_breaks_now;
@@ -248,19 +251,36 @@ static void path_of_fd(int fd, char path[300])
     path[n > 0 ? n : 0] = '\0';
 }
 
+static atomic_bool watch_spool;     /* until the first sync of a file in it */
+static atomic_size_t spool_written; /* bytes, while it is watched */
+
+ssize_t pwritev(int fd, const struct iovec *iov, int count, off_t offset)
+{
+    char path[300] = "";
+    if (watch_spool)
+        path_of_fd(fd, path);
+    ssize_t n = syscall(SYS_pwritev, fd, iov, count, offset, 0);
+    if (n > 0 && strstr(path, "/spool/"))
+        spool_written += (size_t)n;
+    return n;
+}
+
 int fdatasync(int fd)
 {
     char path[300];
     path_of_fd(fd, path);
+    bool is_spool = strstr(path, "/spool/") != NULL;
+    if (is_spool)
+        watch_spool = false;
     size_t n = strlen(path);
     bool breaks = n > 4 && !strcmp(path + n - 4, "-wal") && atomic_exchange(&state_breaks_now, false);
     if (breaks)
         disk_breaks();
-    if (no_sync || breaks) {
+    if (no_sync || breaks || (is_spool && no_spool_sync)) {
         errno = EIO;
         return -1;
     }
-    if (strstr(path, "/spool/") && atomic_exchange(&state_breaks, false))
+    if (is_spool && atomic_exchange(&state_breaks, false))
         state_breaks_now = true;
     return fsync(fd);
 }
@@ -309,8 +329,8 @@ static void a_sync_is_not_good_while_a_change_that_failed_may_still_come(void **
     config_free(c);
 }
 
-/* A library that is killed behind a sync. Its open segment is there, and the rows of it. */
-static void die_synced(const struct vtl_config *c, const char *barcode, struct model *m)
+/* A library that writes a tape, and is killed behind what ends it. Its open segment is there, and the row of that. */
+static void die_behind(const struct vtl_config *c, const char *barcode, struct model *m, bool (*end)(void *d))
 {
     memset(m, 0, sizeof(*m));
     pid_t pid = fork();
@@ -318,13 +338,68 @@ static void die_synced(const struct vtl_config *c, const char *barcode, struct m
         struct library *lib = with_tape(c, barcode);
         void *d = library_drive(lib, 0);
         write_model(d, m, 0, 20, 1);
-        _exit(library_drive_ops()->write_filemarks(d, 0, false, &never) != TAPE_OK);
+        _exit(!end(d));
     }
     int status = 1;
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
     for (size_t i = 0; i < 20; i++)
         m->object[m->n++] = i % 7 == 6 ? 0 : 1 + i;
+}
+
+static bool sync_it(void *d)
+{
+    return library_drive_ops()->write_filemarks(d, 0, false, &never) == TAPE_OK;
+}
+
+static bool seal_and_fail_to_sync(void *d)
+{
+    if (!sync_it(d)) /* nothing is on its way to the file any more */
+        return false;
+    no_spool_sync = true;
+    return library_drive_ops()->rewind(d, &never) == TAPE_WRITE_ERROR;
+}
+
+/* The newest file of a tape in the spool of "one". */
+static off_t size_of_newest(const char *barcode, char name[64])
+{
+    char path[500];
+    struct dirent **list;
+    struct stat st;
+    (void)snprintf(path, sizeof(path), "%s/one/spool/%s", dir, barcode);
+    int n = scandir(path, &list, NULL, alphasort);
+    assert_true(n > 2);
+    (void)snprintf(name, 64, "%.63s", list[n - 1]->d_name);
+    (void)snprintf(path, sizeof(path), "%s/one/spool/%s/%s", dir, barcode, name);
+    assert_int_equal(stat(path, &st), 0);
+    for (int i = 0; i < n; i++)
+        free(list[i]);
+    free(list);
+    return st.st_size;
+}
+
+/* The kernel dropped what it could not write, tells of it once, and goes on reading it from its memory. */
+static void a_sealed_segment_whose_sync_failed_is_written_anew_by_the_next_start(void **state)
+{
+    (void)state;
+    static struct model m;
+    char before[64], name[64];
+    struct vtl_config *c = config("one", "local", "16M");
+    die_behind(c, "AGN001L8", &m, seal_and_fail_to_sync);
+    off_t size = size_of_newest("AGN001L8", before);
+    forget_log();
+    spool_written = 0;
+    watch_spool = true;
+    struct library *lib = open_library(c);
+    assert_int_equal(times_logged("AGN001L8: recovered the open segment"), 1);
+    assert_false(watch_spool);
+    assert_int_equal(spool_written, size);
+    assert_int_equal(size_of_newest("AGN001L8", name), size);
+    assert_string_equal(name, before); /* it was sealed, and stays what it is */
+    check_all(library_drive(lib, 0), &m);
+    flush_remote(lib);
+    close_library(lib);
+    config_free(c);
 }
 
 /* The segment has its new name in the WAL only, and no sync says whether it stays there: the next start may find either
@@ -335,7 +410,7 @@ static void a_recovery_whose_change_failed_may_find_it_made_by_the_next(void **s
     static struct model m;
     struct errtext err = {""};
     struct vtl_config *c = config("one", "local", "16M"), *copy = config("copy", "local", "16M");
-    die_synced(c, "REN001L8", &m);
+    die_behind(c, "REN001L8", &m, sync_it);
     forget_log();
     state_breaks = true;
     struct library *lib = open_library(c);
@@ -425,6 +500,7 @@ int main(void)
         T(a_claim_that_fails_in_the_state_changes_nothing),
         T(a_cleaning_that_cannot_be_counted_says_why),
         T(a_sync_is_not_good_while_a_change_that_failed_may_still_come),
+        T(a_sealed_segment_whose_sync_failed_is_written_anew_by_the_next_start),
         T(a_recovery_whose_change_failed_may_find_it_made_by_the_next),
         T(recovery_is_told_once_and_when_it_is_true),
     };

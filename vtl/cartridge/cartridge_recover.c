@@ -14,7 +14,8 @@
 /*
  * What is whole of the open segment is copied to a file of a name that this run draws, and sealed there. Under its old
  * name nothing more is written: a copy of this state, or the state that this one is a copy of, may store that name with
- * other content (I2). A file that was sealed already stays what it is: all copies of it are the same.
+ * other content (I2). A file that was sealed already stays what it is: all copies of it are the same. But it is written
+ * anew, as the sync of it may have failed (sync_file in cartridge.c).
  */
 struct recovery {
     struct cartridge *c;
@@ -173,7 +174,7 @@ static int use_file(struct recovery *r, bool sealed)
                  (unsigned long long)first, (unsigned long long)end);
         return -ENODATA;
     }
-    int rc = sealed ? 0 : rename_segment(r);
+    int rc = sealed ? seg_writer_again(r->w) : rename_segment(r);
     if (!rc && sealed && fdatasync(r->fd))
         rc = -errno;
     if (!rc)
