@@ -55,9 +55,11 @@ static int take_recovered(struct cartridge *c, const struct seg_totals *t)
         rc = tape_index_append(&c->live, &r, t->fms, t->n_fms);
     if (!rc)
         rc = cartridge_push_pending(c, &r.id, r.size);
-    if (!rc)
-        atomic_fetch_add(&c->eng->dirty_bytes, r.size);
-    return rc;
+    if (rc)
+        return rc;
+    atomic_fetch_add(&c->eng->dirty_bytes, r.size);
+    cartridge_bury_dead(c); /* what it overwrote was read from the rows as pending: it would wait for the whole run */
+    return 0;
 }
 
 /* What a sync acknowledged is gone from the disk: the operator is told, and the host by a TapeAlert flag. */
