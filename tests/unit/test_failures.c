@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test_failures.c: a disk or a state that fails in the middle: what it leaves as it was, and who is told. */
+#include "tests/lib/chunked.h"
 #include "tests/unit/failure_help.h"
 
 #include <dirent.h>
@@ -251,14 +252,21 @@ static void path_of_fd(int fd, char path[300])
     path[n > 0 ? n : 0] = '\0';
 }
 
-static atomic_bool watch_spool;     /* until the first sync of a file in it */
-static atomic_size_t spool_written; /* bytes, while it is watched */
+static atomic_bool watch_spool;      /* until the first sync of a file in it */
+static atomic_size_t spool_written;  /* bytes, while it is watched */
+static atomic_int spool_writes = -1; /* so many more go to files of the spool; negative: all */
+static atomic_llong synced_size;     /* of the file of the spool that was synced last */
 
 ssize_t pwritev(int fd, const struct iovec *iov, int count, off_t offset)
 {
     char path[300] = "";
-    if (watch_spool)
+    if (watch_spool || spool_writes >= 0)
         path_of_fd(fd, path);
+    if (strstr(path, "/spool/") && spool_writes >= 0 && spool_writes-- == 0) {
+        spool_writes = 0;
+        errno = ENOSPC;
+        return -1;
+    }
     ssize_t n = syscall(SYS_pwritev, fd, iov, count, offset, 0);
     if (n > 0 && strstr(path, "/spool/"))
         spool_written += (size_t)n;
@@ -280,6 +288,9 @@ int fdatasync(int fd)
         errno = EIO;
         return -1;
     }
+    struct stat st;
+    if (is_spool && !fstat(fd, &st))
+        synced_size = st.st_size;
     if (is_spool && atomic_exchange(&state_breaks, false))
         state_breaks_now = true;
     return fsync(fd);
@@ -402,6 +413,48 @@ static void a_sealed_segment_whose_sync_failed_is_written_anew_by_the_next_start
     config_free(c);
 }
 
+static bool write_chunked(void *d, uint64_t id)
+{
+    chunked_fill(id, block);
+    return library_drive_ops()->write(d, block, chunked_length(id), true, NULL, &never) == TAPE_OK;
+}
+
+/* Of a segment that cannot be sealed there is more in its file than before: that the next sync does not make safe by itself
+ * would be told as damage, after a power loss. */
+static void a_sync_behind_a_seal_that_failed_makes_safe_what_it_left(void **state)
+{
+    (void)state;
+    char name[64], path[300];
+    struct vtl_config *c = config_more("one", "local", "16M", CHUNKED_CONFIG);
+    struct vtl_config *copy = config_more("copy", "local", "16M", CHUNKED_CONFIG);
+    struct library *lib = with_tape(c, "TAIL01L8");
+    void *d = library_drive(lib, 0);
+    assert_true(write_chunked(d, 1) && write_chunked(d, 2) && sync_it(d));
+    off_t size = size_of_newest("TAIL01L8", name);
+    spool_writes = 1; /* the list of chunks, and not the index */
+    assert_int_equal(library_drive_ops()->rewind(d, &never), TAPE_WRITE_ERROR);
+    spool_writes = -1;
+    assert_true(size_of_newest("TAIL01L8", name) > size);
+    assert_true(sync_it(d));
+    copy_state();
+    (void)snprintf(path, sizeof(path), "%s/copy/spool/TAIL01L8/%s", dir, name);
+    assert_int_equal(truncate(path, synced_size), 0);
+    close_library(lib);
+    forget_log();
+    lib = open_library(copy);
+    d = library_drive(lib, 0);
+    assert_int_equal(times_logged("DAMAGED"), 0);
+    assert_int_equal(times_logged("TAIL01L8: recovered the open segment"), 1);
+    for (uint64_t id = 1; id <= 2; id++) {
+        uint32_t len = sizeof(back);
+        assert_int_equal(library_drive_ops()->read(d, back, &len, NULL, &never), TAPE_OK);
+        assert_int_equal(chunked_id(back, len), id);
+    }
+    close_library(lib);
+    config_free(copy);
+    config_free(c);
+}
+
 /* The segment has its new name in the WAL only, and no sync says whether it stays there: the next start may find either
  * name in the state. */
 static void a_recovery_whose_change_failed_may_find_it_made_by_the_next(void **state)
@@ -501,6 +554,7 @@ int main(void)
         T(a_cleaning_that_cannot_be_counted_says_why),
         T(a_sync_is_not_good_while_a_change_that_failed_may_still_come),
         T(a_sealed_segment_whose_sync_failed_is_written_anew_by_the_next_start),
+        T(a_sync_behind_a_seal_that_failed_makes_safe_what_it_left),
         T(a_recovery_whose_change_failed_may_find_it_made_by_the_next),
         T(recovery_is_told_once_and_when_it_is_true),
     };

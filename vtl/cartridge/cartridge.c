@@ -235,6 +235,7 @@ static int seal_locked(struct cartridge *c)
     if (c->open.state == OPEN_CLOSED)
         return 0;
     if (can_grow(c)) {
+        c->open.state = OPEN_DIRTY; /* should only a part of what ends it fit: that is in no sync yet */
         int rc = seg_writer_sources(c->open.writer, c->open.leans, c->open.n_leans);
         if (!rc)
             rc = seg_writer_seal(c->open.writer);
