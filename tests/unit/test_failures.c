@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -296,6 +297,17 @@ int fdatasync(int fd)
     return fsync(fd);
 }
 
+#define DIED 77
+static bool die_at_bad; /* the process ends as the first file goes aside */
+
+int rename(const char *from, const char *to)
+{
+    size_t n = strlen(to);
+    if (die_at_bad && n > 4 && !strcmp(to + n - 4, ".bad"))
+        _exit(DIED);
+    return renameat(AT_FDCWD, from, AT_FDCWD, to);
+}
+
 /* In "copy", what the disk has now. */
 static void copy_state(void)
 {
@@ -542,6 +554,95 @@ static void recovery_is_told_once_and_when_it_is_true(void **state)
     config_free(c);
 }
 
+/* ---- files that no row names ---- */
+
+/* It may be all that is left of something: of a state that is restored, and older than the spool. */
+static void a_file_that_is_newer_than_the_state_is_no_cache(void **state)
+{
+    (void)state;
+    char path[200];
+    struct stat st;
+    struct vtl_config *c = config("one", "local", "0");
+    struct library *lib = with_tape(c, "NEW001L8");
+    assert_int_equal(write_id(library_drive(lib, 0), 1), TAPE_OK);
+    flush_remote(lib);
+    close_library(lib);
+    (void)snprintf(path, sizeof(path), "%s/one/spool/NEW001L8/00000001-00000007-0000000999", dir);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_int_equal(fwrite(block, 1, 1000, f), 1000);
+    fclose(f);
+    forget_log();
+    lib = open_library(c);
+    assert_int_equal(times_logged("0000000999: no row of the state names it, and it is newer than the state"), 1);
+    close_library(lib);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_size, 1000);
+    config_free(c);
+}
+
+/* Another gateway goes on from what the bucket has of a tape, of which this state has more. */
+static void take_over_a_backlog(const struct vtl_config *c, const struct vtl_config *other, struct model *m)
+{
+    struct library *lib = with_tape(c, "STO001L8");
+    write_model(library_drive(lib, 0), m, 0, 20, 1);
+    flush_remote(lib);
+    store_lacks("seg", true);
+    struct model *more = malloc(sizeof(*more));
+    assert_non_null(more);
+    *more = *m;
+    write_model(library_drive(lib, 0), more, m->n, 10, 900);
+    free(more);
+    assert_true(sync_it(library_drive(lib, 0)));
+    close_library(lib);
+    store_lacks("seg", false);
+    rebuild_library(other);
+    lib = open_library(other);
+    move(lib, SLOT, DRIVE);
+    write_model(library_drive(lib, 0), m, m->n, 5, 500);
+    flush_remote(lib);
+    close_library(lib);
+}
+
+static void run(const char *fmt, ...)
+{
+    char command[500];
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(command, sizeof(command), fmt, ap);
+    va_end(ap);
+    if (system(command))
+        fail_msg("%s", command);
+}
+
+static void a_kill_while_files_go_aside_loses_none(void **state)
+{
+    (void)state;
+    static struct model m;
+    struct vtl_config *c = config("one", "local", "16M"), *other = config("two", "remote", "16M");
+    m.n = 0;
+    take_over_a_backlog(c, other, &m);
+    run("cd %s/one/spool/STO001L8 && for f in *; do test -e ../../../store/tapes/STO001L8/seg/$f || echo $f; done "
+        ">%s/list && test -s %s/list",
+        dir, dir, dir);
+    pid_t pid = fork();
+    if (!pid) {
+        die_at_bad = true;
+        struct library *lib = open_library(c);
+        close_library(lib);
+        _exit(0);
+    }
+    int died = 0;
+    assert_int_equal(waitpid(pid, &died, 0), pid);
+    assert_true(WIFEXITED(died) && WEXITSTATUS(died) == DIED);
+    struct library *lib = open_library(c);
+    check_all(library_drive(lib, 0), &m); /* what the bucket has */
+    close_library(lib);
+    run("cd %s/one/spool/STO001L8 && while read f; do test -s $f.bad || exit 1; done <%s/list", dir, dir);
+    config_free(other);
+    config_free(c);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -557,6 +658,8 @@ int main(void)
         T(a_sync_behind_a_seal_that_failed_makes_safe_what_it_left),
         T(a_recovery_whose_change_failed_may_find_it_made_by_the_next),
         T(recovery_is_told_once_and_when_it_is_true),
+        T(a_file_that_is_newer_than_the_state_is_no_cache),
+        T(a_kill_while_files_go_aside_loses_none),
     };
     return cmocka_run_group_tests_name("failures", tests, NULL, NULL);
 }

@@ -221,7 +221,8 @@ void cartridge_stop_failing(struct cartridge *c);
 bool cartridge_knows_head(const struct cartridge *c, const struct seg_id *head);
 /* The bucket's view, of head h and index x, becomes that of the cartridge, which is FENCED then. *kept: bytes that only
  * this state held; they stay beside the spool's files as *.bad. x is taken over on success. */
-int cartridge_adopt(struct cartridge *c, const struct head *h, struct tape_index *x, uint64_t *kept);
+int cartridge_adopt(struct cartridge *c, const struct head *h, struct tape_index *x, uint64_t *kept,
+                    struct errtext *err);
 
 /* The open segment is about to copy out of s, whose cartridge lent to this one: as db_lean_add. */
 int cartridge_lean(struct cartridge *c, const struct seg_source *s);

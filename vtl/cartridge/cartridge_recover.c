@@ -204,8 +204,8 @@ static int give_up(struct recovery *r, const char *name)
                  c->row.barcode, name, name);
     if (nothing)
         spool_remove(c->eng->spool, c->row.barcode, &r->id);
-    else
-        spool_set_aside(c->eng->spool, c->row.barcode, &r->id);
+    else if ((rc = spool_set_aside(c->eng->spool, c->row.barcode, &r->id)))
+        log_err("%s: spool file %s cannot be kept as %s.bad: %s", c->row.barcode, name, name, strerror(-rc));
     return 0;
 }
 

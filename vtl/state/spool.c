@@ -356,28 +356,49 @@ bool spool_has(struct spool *s, const char *barcode, const struct seg_id *id)
     return there;
 }
 
-void spool_mark_stored(struct spool *s, bool (*fn)(void *arg, const char *barcode), void *arg)
+void spool_mark_stored(struct spool *s, bool (*fn)(void *arg, const char *barcode, const struct seg_id *id), void *arg)
 {
     lock_take(&s->lock);
     for (unsigned b = 0; b < BUCKETS; b++)
         for (struct file *f = s->bucket[b]; f; f = f->next)
-            if (f->keep && fn(arg, f->barcode))
+            if (f->keep && fn(arg, f->barcode, &f->id))
                 set_cached(s, f, f->size);
     evict(s);
     lock_release(&s->lock);
 }
 
-void spool_set_aside(struct spool *s, const char *barcode, const struct seg_id *id)
+static int sync_dir_of(const struct spool *s, const char *barcode)
+{
+    char dir[PATH_SIZE];
+    (void)snprintf(dir, sizeof(dir), "%s/%s", s->dir, barcode);
+    return sync_dir(dir);
+}
+
+int spool_name_bad(struct spool *s, const char *barcode, const struct seg_id *id)
+{
+    char path[PATH_SIZE], bad[PATH_SIZE];
+    path_of(s, barcode, id, "", path, sizeof(path));
+    path_of(s, barcode, id, ".bad", bad, sizeof(bad));
+    if (!link(path, bad) || (errno == EEXIST && !unlink(bad) && !link(path, bad)))
+        return sync_dir_of(s, barcode);
+    bool has_links = errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS;
+    return errno == ENOENT || !has_links ? 0 : -errno;
+}
+
+int spool_set_aside(struct spool *s, const char *barcode, const struct seg_id *id)
 {
     char path[PATH_SIZE], bad[PATH_SIZE];
     path_of(s, barcode, id, "", path, sizeof(path));
     path_of(s, barcode, id, ".bad", bad, sizeof(bad));
     lock_take(&s->lock);
+    int rc = rename(path, bad) ? -errno : 0;
     struct file **f = find(s, barcode, id);
-    if (*f)
+    if (!rc)
+        unlink_file(path); /* rename leaves both names, if they are the same file's */
+    if (*f && (!rc || rc == -ENOENT))
         forget(s, f);
-    (void)rename(path, bad);
     lock_release(&s->lock);
+    return rc ? (rc == -ENOENT ? 0 : rc) : sync_dir_of(s, barcode);
 }
 
 static int copy_file(const char *from, const char *to)
@@ -399,7 +420,8 @@ int spool_keep_copy(struct spool *s, const char *barcode, const struct seg_id *i
     char path[PATH_SIZE], bad[PATH_SIZE];
     path_of(s, barcode, id, "", path, sizeof(path));
     path_of(s, barcode, id, ".bad", bad, sizeof(bad));
-    return copy_file(path, bad);
+    int rc = copy_file(path, bad);
+    return rc ? rc : sync_dir_of(s, barcode);
 }
 
 void spool_stored(struct spool *s, const char *barcode, const struct seg_id *id, uint64_t size)

@@ -28,16 +28,20 @@ int spool_read(struct spool *s, const char *barcode, const struct seg_id *id);
 bool spool_has(struct spool *s, const char *barcode, const struct seg_id *id);
 /* Opens an existing file for writing too (recovery). */
 int spool_reopen(struct spool *s, const char *barcode, const struct seg_id *id);
-/* The files of each cartridge for which fn returns true become cache: all its segments are stored. fn runs with the
- * spool's lock held, so it may only look at memory. */
-void spool_mark_stored(struct spool *s, bool (*fn)(void *arg, const char *barcode), void *arg);
+/* The files for which fn returns true become cache: all segments of the cartridge are stored, and the rows can know this
+ * one. fn runs with the spool's lock held, so it may only look at memory. */
+void spool_mark_stored(struct spool *s, bool (*fn)(void *arg, const char *barcode, const struct seg_id *id), void *arg);
 /* The files of a cartridge that count as the only copy, but for which fn returns false: no row names them any more, as a
  * crash or the disk prevented that they went when their rows did. Removed. One of a number from next on the rows do not
  * know yet: it stays, and is logged, if there can be a record in it. fn runs with the spool's lock held. */
 void spool_drop_strays(struct spool *s, const char *barcode, uint64_t next,
                        bool (*fn)(void *arg, const struct seg_id *id), void *arg);
-/* A file that is no good stays beside the others as <name>.bad, out of the way. */
-void spool_set_aside(struct spool *s, const char *barcode, const struct seg_id *id);
+/* A file that is no good stays beside the others as <name>.bad, out of the way. 0, also if it is not there, or a negative
+ * errno: then it may be where it was. */
+int spool_set_aside(struct spool *s, const char *barcode, const struct seg_id *id);
+/* The same file is <name>.bad, too, from now on, so that spool_set_aside may follow once the rows changed, and nothing is
+ * lost between. 0, also if it is not there or the file system has no such names, or a negative errno. */
+int spool_name_bad(struct spool *s, const char *barcode, const struct seg_id *id);
 /* A copy of the file stays beside it as <name>.bad. 0 or a negative errno. */
 int spool_keep_copy(struct spool *s, const char *barcode, const struct seg_id *id);
 /* Its object is stored: the file, if it is here, is cache of size bytes from now on. */
