@@ -643,6 +643,79 @@ static void a_kill_while_files_go_aside_loses_none(void **state)
     config_free(c);
 }
 
+/* Bytes of what model has from object at on. */
+static uint64_t bytes_from(const struct model *m, size_t at)
+{
+    uint64_t n = 0;
+    for (; at < m->n; at++)
+        n += m->object[at] ? length_of(m->object[at]) : 0;
+    return n;
+}
+
+/* A tape of which the store has all objects, and no head names the last ten blocks. It is another gateway's then. */
+static void lose_what_no_head_names(const struct vtl_config *c, const struct vtl_config *other, struct model *m)
+{
+    struct library *lib = with_tape(c, "STO001L8");
+    write_model(library_drive(lib, 0), m, 0, 20, 1);
+    flush_remote(lib);
+    store_lacks("head", true);
+    write_model(library_drive(lib, 0), m, 20, 10, 900);
+    assert_int_equal(library_drive_ops()->rewind(library_drive(lib, 0), &never), TAPE_OK);
+    for (uint64_t until = clock_ms() + 20000; atomic_load(&lib->eng.dirty_bytes);) {
+        uint64_t seen = progress_now(&lib->eng.progress);
+        assert_true(clock_ms() < until);
+        if (atomic_load(&lib->eng.dirty_bytes))
+            progress_wait(&lib->eng.progress, seen, 100);
+    }
+    close_library(lib);
+    store_lacks("head", false);
+    rebuild_library(other);
+    lib = open_library(other);
+    move(lib, SLOT, DRIVE);
+    assert_int_equal(library_drive_ops()->space_end_of_data(library_drive(lib, 0), &never), TAPE_OK);
+    assert_int_equal(write_id(library_drive(lib, 0), 500), TAPE_OK);
+    flush_remote(lib);
+    close_library(lib);
+}
+
+static void what_no_head_names_stays_in_the_spool_and_goes_aside(void **state)
+{
+    (void)state;
+    static struct model m;
+    char command[200], size[40] = "";
+    struct vtl_config *c = config("one", "local", "0"), *other = config("two", "remote", "16M");
+    m.n = 0;
+    lose_what_no_head_names(c, other, &m);
+    forget_log();
+    struct library *lib = open_library(c); /* it finds out */
+    close_library(lib);
+    (void)snprintf(command, sizeof(command), "cat %s/one/spool/STO001L8/*.bad | wc -c", dir);
+    FILE *p = popen(command, "r");
+    assert_non_null(p);
+    assert_non_null(fgets(size, sizeof(size), p));
+    pclose(p);
+    assert_true(strtoull(size, NULL, 10) > bytes_from(&m, 20));
+    assert_int_equal(times_logged("they are lost"), 0);
+    config_free(other);
+    config_free(c);
+}
+
+static void what_no_head_names_and_is_gone_is_told(void **state)
+{
+    (void)state;
+    static struct model m;
+    struct vtl_config *c = config("one", "local", "0"), *other = config("two", "remote", "16M");
+    m.n = 0;
+    lose_what_no_head_names(c, other, &m);
+    run("rm %s/one/spool/STO001L8/*", dir);
+    forget_log();
+    struct library *lib = open_library(c);
+    close_library(lib);
+    assert_int_equal(times_logged("in its spool no more: they are lost"), 1);
+    config_free(other);
+    config_free(c);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -660,6 +733,8 @@ int main(void)
         T(recovery_is_told_once_and_when_it_is_true),
         T(a_file_that_is_newer_than_the_state_is_no_cache),
         T(a_kill_while_files_go_aside_loses_none),
+        T(what_no_head_names_stays_in_the_spool_and_goes_aside),
+        T(what_no_head_names_and_is_gone_is_told),
     };
     return cmocka_run_group_tests_name("failures", tests, NULL, NULL);
 }

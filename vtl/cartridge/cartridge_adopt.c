@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/event.h"
+#include "base/human.h"
 #include "base/log.h"
 #include "vtl/cartridge/commit.h"
 
@@ -49,12 +51,15 @@ static bool set_file_aside(struct cartridge *c, const struct seg_id *id)
 static uint64_t set_files_aside(struct cartridge *c, size_t commit_segs, const struct tape_index *bucket)
 {
     struct spool *spool = c->eng->spool;
-    uint64_t kept = 0;
+    uint64_t kept = 0, gone = 0;
+    char size[HUMAN_ROOM];
     for (size_t i = 0; i < c->live.n_segs; i++) {
         const struct seg_ref *r = &c->live.segs[i];
-        if (is_named(bucket, &r->id) || !spool_has(spool, c->row.barcode, &r->id))
+        if (is_named(bucket, &r->id))
             continue;
-        if (i < commit_segs)
+        if (!spool_has(spool, c->row.barcode, &r->id))
+            gone += i < commit_segs ? 0 : r->size;
+        else if (i < commit_segs)
             spool_remove(spool, c->row.barcode, &r->id);
         else if (set_file_aside(c, &r->id))
             kept += r->size ? r->size : c->open.size;
@@ -62,6 +67,11 @@ static uint64_t set_files_aside(struct cartridge *c, size_t commit_segs, const s
     for (size_t i = 0; i < c->n_pending; i++)
         if (!is_named(bucket, &c->pending[i].id))
             (void)set_file_aside(c, &c->pending[i].id);
+    if (gone)
+        log_event(EVENT_SPOOL_LOST,
+                  "%s: %s that no head of the bucket names, and that this gateway had, are in its spool no more: they "
+                  "are lost",
+                  c->row.barcode, human_size(gone, size));
     return kept;
 }
 

@@ -87,8 +87,10 @@ static int load_segment(void *arg, enum seg_state state, const struct seg_ref *r
         return 0;
     }
     int rc = tape_index_append(&c->live, ref, fms, n);
-    if (!rc && state == SEG_STORED)
+    if (!rc && state == SEG_STORED && c->live.n_segs <= c->row.commit_segs)
         spool_stored(c->eng->spool, c->row.barcode, &ref->id, ref->size);
+    else if (!rc && state == SEG_STORED)
+        cartridge_note_stored(c, &ref->id, ref->size);
     if (rc || state == SEG_STORED)
         return rc;
     rc = cartridge_push_pending(c, &ref->id, ref->size);

@@ -250,7 +250,12 @@ bool cartridge_rest_is_lost(const struct cartridge *c);
 /* Composes what is lost, if anything is. */
 void cartridge_lost_text(const struct cartridge *c, char *text, size_t room);
 /* The worker's result for it. stored: the object is there. */
-int cartridge_pending_done(struct cartridge *c, const struct seg_id *id, bool stored);
+int cartridge_pending_done(struct cartridge *c, const struct pending *seg, bool stored);
+/* The object of a segment is there, and no head names it yet: until one does its file is the last cache to go. Another
+ * gateway that takes the cartridge over deletes the object. */
+void cartridge_note_stored(struct cartridge *c, const struct seg_id *id, uint64_t size);
+/* A head names what row.commit_segs says: from now on that is cache as any. */
+void cartridge_note_named(struct cartridge *c);
 /* Leading segments of live that are stored, so that a head may name them. */
 size_t cartridge_stored_prefix(const struct cartridge *c);
 /* Do they reach row.floor, below which no head may end? */

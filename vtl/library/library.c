@@ -113,7 +113,7 @@ static bool is_stored(void *arg, const char *barcode, const struct seg_id *id)
            id->number < s->below[i];
 }
 
-/* Marks files of cartridges that are all in the store as cache; but not those that are newer than the state, which may be
+/* Marks files of cartridges that are all in the store, and in their heads, as cache; but not those that are newer than the state, which may be
  * all that is left of something (spool_drop_strays). Without the memory to find out, all are kept. */
 static void find_cache(struct library *lib)
 {
@@ -121,7 +121,7 @@ static void find_cache(struct library *lib)
     for (size_t i = 0; s.below && i < lib->n_cartridges; i++) {
         struct cartridge_view v;
         cartridge_view(lib->cartridges[i], &v);
-        s.below[i] = v.unstored_rows ? 0 : v.next_segment;
+        s.below[i] = v.cache_below;
     }
     if (s.below)
         spool_mark_stored(lib->eng.spool, is_stored, &s);

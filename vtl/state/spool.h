@@ -7,8 +7,9 @@
 
 /*
  * A file <dir>/<barcode>/<name> is byte for byte the object of that name. Files whose object is stored are cache: the
- * least recently used ones go when the cache is larger than its limit; who has one open goes on reading it. Files whose
- * object is not stored are never removed but by spool_remove. Any thread; calls touch the disk, so not on the
+ * least recently used ones go when the cache is larger than its limit; who has one open goes on reading it. As long as no
+ * head names its object, a file goes last: another gateway that takes the cartridge over deletes what no head names. Files
+ * whose object is not stored are never removed but by spool_remove. Any thread; calls touch the disk, so not on the
  * transport's thread.
  */
 struct spool;
@@ -46,6 +47,11 @@ int spool_name_bad(struct spool *s, const char *barcode, const struct seg_id *id
 int spool_keep_copy(struct spool *s, const char *barcode, const struct seg_id *id);
 /* Its object is stored: the file, if it is here, is cache of size bytes from now on. */
 void spool_stored(struct spool *s, const char *barcode, const struct seg_id *id, uint64_t size);
+/* The same, but no head names it yet. From now on most bytes of such files may be here beyond the limit. */
+void spool_stored_unnamed(struct spool *s, const char *barcode, const struct seg_id *id, uint64_t size, uint64_t most);
+/* A head names all of these that a cartridge has, or nobody ever will, but for those of which but returns true. It runs
+ * with the spool's lock held. */
+void spool_named(struct spool *s, const char *barcode, bool (*but)(void *arg, const struct seg_id *id), void *arg);
 /* What cannot be removed is logged; the next start tries again. */
 void spool_remove(struct spool *s, const char *barcode, const struct seg_id *id);
 /* Removes every file of a cartridge. */
@@ -55,8 +61,9 @@ void spool_remove_all(struct spool *s, const char *barcode);
 int spool_download(struct spool *s, const char *barcode, const struct seg_id *id);
 int spool_download_end(struct spool *s, const char *barcode, const struct seg_id *id, uint64_t size, bool good);
 
-/* Removes cache until at least bytes are freed or there is no more; returns the bytes freed (a full disk). */
-uint64_t spool_shrink(struct spool *s, uint64_t bytes);
+/* Removes cache until at least bytes are freed or there is no more; returns the bytes freed (a full disk). unnamed: at last
+ * also what no head names yet. */
+uint64_t spool_shrink(struct spool *s, uint64_t bytes, bool unnamed);
 uint64_t spool_cache_bytes(struct spool *s);
 
 #endif
