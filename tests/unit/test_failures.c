@@ -643,6 +643,35 @@ static void a_kill_while_files_go_aside_loses_none(void **state)
     config_free(c);
 }
 
+/* The state knows that another gateway has the tape, but not what the bucket has of it: the store is not asked here. */
+static void what_a_fenced_tape_has_fills_no_spool_after_a_restart(void **state)
+{
+    (void)state;
+    struct errtext err = {""};
+    struct cartridge_view v;
+    struct vtl_config *c = config("one", "local", "16M");
+    struct library *lib = with_tape(c, "STO001L8");
+    assert_int_equal(write_id(library_drive(lib, 0), 1), TAPE_OK);
+    flush_remote(lib);
+    store_lacks("seg", true);
+    assert_int_equal(write_id(library_drive(lib, 0), 2), TAPE_OK);
+    assert_true(sync_it(library_drive(lib, 0)));
+    struct cartridge *tape = library_cartridge(lib, "STO001L8");
+    lock_take(&tape->lock);
+    cartridge_fence(tape, DB_FENCED_STALE);
+    lock_release(&tape->lock);
+    (void)library_close(lib, &err);
+    assert_int_equal(library_open(c, 0, &lib, &err), 0); /* no threads */
+    tape = library_cartridge(lib, "STO001L8");
+    assert_int_equal(cartridge_load(tape, &err), 0);
+    cartridge_view(tape, &v);
+    assert_int_equal(v.end_object, 2);
+    assert_int_equal(atomic_load(&lib->eng.dirty_bytes), 0);
+    (void)library_close(lib, &err);
+    store_lacks("seg", false);
+    config_free(c);
+}
+
 /* Bytes of what model has from object at on. */
 static uint64_t bytes_from(const struct model *m, size_t at)
 {
@@ -733,6 +762,7 @@ int main(void)
         T(recovery_is_told_once_and_when_it_is_true),
         T(a_file_that_is_newer_than_the_state_is_no_cache),
         T(a_kill_while_files_go_aside_loses_none),
+        T(what_a_fenced_tape_has_fills_no_spool_after_a_restart),
         T(what_no_head_names_stays_in_the_spool_and_goes_aside),
         T(what_no_head_names_and_is_gone_is_told),
     };

@@ -177,6 +177,8 @@ int cartridge_load(struct cartridge *c, struct errtext *err)
         forget_live(c);
     else if (!c->loaded)
         c->due |= c->row.head.epoch ? DUE_LOOK : 0; /* before anything is claimed, as the state may be a copy's */
+    if (!rc && c->owner == CARTRIDGE_FENCED)
+        cartridge_uncount(c);
     c->loaded = c->loaded || !rc;
     bool work = !rc && (c->n_pending || !cartridge_is_committed(c) || (c->due & DUE_GARBAGE) || object_lock_is_work(c));
     lock_release(&c->lock);
