@@ -493,6 +493,31 @@ static void a_recovery_whose_change_failed_may_find_it_made_by_the_next(void **s
     config_free(c);
 }
 
+static int take_synced(void *arg, const struct db_written *w)
+{
+    *(uint64_t *)arg = w->synced;
+    return 0;
+}
+
+/* The report of a gateway that is killed then says so. */
+static void a_sync_behind_an_idle_seal_is_in_the_state(void **state)
+{
+    (void)state;
+    uint64_t synced = 1;
+    struct vtl_config *c = config("one", "local", "16M");
+    struct library *lib = with_tape(c, "WHO001L8");
+    void *d = library_drive(lib, 0);
+    assert_int_equal(write_id(d, 1), TAPE_OK); /* the first one is in its file then */
+    cartridge_seal_if_idle(library_cartridge(lib, "WHO001L8"), 0);
+    assert_int_equal(db_written(lib->eng.db, 0, take_synced, &synced), 0);
+    assert_int_equal(synced, 0);
+    assert_true(sync_it(d));
+    assert_int_equal(db_written(lib->eng.db, 0, take_synced, &synced), 0);
+    assert_int_not_equal(synced, 0);
+    close_library(lib);
+    config_free(c);
+}
+
 /* ---- the store ---- */
 
 /* Where a directory of the store is, a file is, or no longer. */
@@ -758,6 +783,7 @@ int main(void)
         T(a_sync_is_not_good_while_a_change_that_failed_may_still_come),
         T(a_sealed_segment_whose_sync_failed_is_written_anew_by_the_next_start),
         T(a_sync_behind_a_seal_that_failed_makes_safe_what_it_left),
+        T(a_sync_behind_an_idle_seal_is_in_the_state),
         T(a_recovery_whose_change_failed_may_find_it_made_by_the_next),
         T(recovery_is_told_once_and_when_it_is_true),
         T(a_file_that_is_newer_than_the_state_is_no_cache),
