@@ -30,7 +30,7 @@ static const struct event_described table[EVENT_COUNT] = {
                       "`verify`, or the start after a crash, found data that are damaged or gone",
                       "`s3vtl tape show`; write those backups again"},
     [EVENT_SPOOL_LOST] = {"spool-lost", LOG_LEVEL_ERROR,
-                          "a file of the spool is gone or damaged, and was not in the store yet",
+                          "a file of the spool is gone or damaged, and was not in the store yet, or in no head",
                           "bring the file back, or write those backups again"},
     [EVENT_WRITE_LOST] = {"write-lost", LOG_LEVEL_ERROR,
                           "acknowledged blocks could not be written to this disk; the host is told",

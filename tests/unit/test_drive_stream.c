@@ -61,6 +61,31 @@ static void what_could_not_be_written_is_told_once_and_leaves_no_hole(void **sta
     config_free(c);
 }
 
+/* FORMAT MEDIUM and SET CAPACITY leave a tape that is written from its beginning. */
+static void a_tape_that_is_made_anew_behind_a_loss_can_be_written(void **state)
+{
+    (void)state;
+    struct vtl_config *c;
+    void *d;
+    struct library *lib = loaded(&c, &d);
+    const struct tape_ops *ops = library_drive_ops();
+    for (int format = 0; format < 2; format++) {
+        assert_int_equal(write_id(d, 1), TAPE_OK);
+        disk_breaks();
+        assert_int_equal(write_id(d, 2), TAPE_OK);
+        assert_int_equal(sync_it(d), TAPE_WRITE_LOST);
+        disk_works();
+        assert_int_equal(format ? ops->format(d, &never) : ops->set_capacity(d, 0xffff, &never), TAPE_OK);
+        assert_int_equal(write_id(d, 4), TAPE_OK);
+        assert_int_equal(sync_it(d), TAPE_OK);
+    }
+    assert_int_equal(ops->rewind(d, &never), TAPE_OK);
+    expect_id(d, 4);
+    expect_result(d, TAPE_EOD);
+    close_library(lib);
+    config_free(c);
+}
+
 static void a_loss_keeps_the_cartridge_in_the_drive_until_it_was_told(void **state)
 {
     (void)state;
@@ -216,6 +241,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(what_could_not_be_written_is_told_once_and_leaves_no_hole),
+        T(a_tape_that_is_made_anew_behind_a_loss_can_be_written),
         T(a_loss_keeps_the_cartridge_in_the_drive_until_it_was_told),
         T(a_flush_by_the_operator_fails_and_the_host_is_still_told),
         T(only_what_goes_on_at_the_end_of_data_is_taken_at_once),

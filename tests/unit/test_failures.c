@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test_failures.c: a disk or a state that fails in the middle: what it leaves as it was, and who is told. */
+#include "tests/lib/chunked.h"
 #include "tests/unit/failure_help.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 
 #include "base/clock.h"
 #include "vtl/cartridge/cartridge_private.h"
@@ -235,23 +240,88 @@ static void a_cleaning_that_cannot_be_counted_says_why(void **state)
 }
 
 /* SQLite finds it here before the libc's. */
-static bool no_sync;
+static atomic_bool no_sync, no_spool_sync;
+/* The first change behind the next sync of a spool's file is written and not synced, and nothing is written after it. */
+static atomic_bool state_breaks;
+static atomic_bool state_breaks_now;
+
+static void path_of_fd(int fd, char path[300])
+{
+    char link[40];
+    (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, path, 299);
+    path[n > 0 ? n : 0] = '\0';
+}
+
+static atomic_bool watch_spool;      /* until the first sync of a file in it */
+static atomic_size_t spool_written;  /* bytes, while it is watched */
+static atomic_int spool_writes = -1; /* so many more go to files of the spool; negative: all */
+static atomic_llong synced_size;     /* of the file of the spool that was synced last */
+
+ssize_t pwritev(int fd, const struct iovec *iov, int count, off_t offset)
+{
+    char path[300] = "";
+    if (watch_spool || spool_writes >= 0)
+        path_of_fd(fd, path);
+    if (strstr(path, "/spool/") && spool_writes >= 0 && spool_writes-- == 0) {
+        spool_writes = 0;
+        errno = ENOSPC;
+        return -1;
+    }
+    ssize_t n = syscall(SYS_pwritev, fd, iov, count, offset, 0);
+    if (n > 0 && strstr(path, "/spool/"))
+        spool_written += (size_t)n;
+    return n;
+}
+
 int fdatasync(int fd)
 {
-    if (no_sync) {
+    char path[300];
+    path_of_fd(fd, path);
+    bool is_spool = strstr(path, "/spool/") != NULL;
+    if (is_spool)
+        watch_spool = false;
+    size_t n = strlen(path);
+    bool breaks = n > 4 && !strcmp(path + n - 4, "-wal") && atomic_exchange(&state_breaks_now, false);
+    if (breaks)
+        disk_breaks();
+    if (no_sync || breaks || (is_spool && no_spool_sync)) {
         errno = EIO;
         return -1;
     }
+    struct stat st;
+    if (is_spool && !fstat(fd, &st))
+        synced_size = st.st_size;
+    if (is_spool && atomic_exchange(&state_breaks, false))
+        state_breaks_now = true;
     return fsync(fd);
+}
+
+#define DIED 77
+static bool die_at_bad; /* the process ends as the first file goes aside */
+
+int rename(const char *from, const char *to)
+{
+    size_t n = strlen(to);
+    if (die_at_bad && n > 4 && !strcmp(to + n - 4, ".bad"))
+        _exit(DIED);
+    return renameat(AT_FDCWD, from, AT_FDCWD, to);
+}
+
+/* In "copy", what the disk has now. */
+static void copy_state(void)
+{
+    char command[300];
+    (void)snprintf(command, sizeof(command), "ulimit -f unlimited; rm -rf %s/copy && cp -a %s/one %s/copy", dir, dir,
+                   dir);
+    assert_int_equal(system(command), 0);
 }
 
 /* The state of a gateway that is gone at once, as another finds it. */
 static void check_copy(const struct model *m)
 {
-    char command[300];
     struct vtl_config *copy = config("copy", "local", "16M");
-    (void)snprintf(command, sizeof(command), "rm -rf %s/copy && cp -a %s/one %s/copy", dir, dir, dir);
-    assert_int_equal(system(command), 0);
+    copy_state();
     struct library *lib = open_library(copy);
     check_all(library_drive(lib, 0), m);
     close_library(lib);
@@ -278,6 +348,172 @@ static void a_sync_is_not_good_while_a_change_that_failed_may_still_come(void **
     check_all(d, &m);
     assert_int_equal(ops->write_filemarks(d, 0, false, &never), TAPE_OK);
     check_copy(&m);
+    close_library(lib);
+    config_free(c);
+}
+
+/* A library that writes a tape, and is killed behind what ends it. Its open segment is there, and the row of that. */
+static void die_behind(const struct vtl_config *c, const char *barcode, struct model *m, bool (*end)(void *d))
+{
+    memset(m, 0, sizeof(*m));
+    pid_t pid = fork();
+    if (!pid) {
+        struct library *lib = with_tape(c, barcode);
+        void *d = library_drive(lib, 0);
+        write_model(d, m, 0, 20, 1);
+        _exit(!end(d));
+    }
+    int status = 1;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    for (size_t i = 0; i < 20; i++)
+        m->object[m->n++] = i % 7 == 6 ? 0 : 1 + i;
+}
+
+static bool sync_it(void *d)
+{
+    return library_drive_ops()->write_filemarks(d, 0, false, &never) == TAPE_OK;
+}
+
+static bool seal_and_fail_to_sync(void *d)
+{
+    if (!sync_it(d)) /* nothing is on its way to the file any more */
+        return false;
+    no_spool_sync = true;
+    return library_drive_ops()->rewind(d, &never) == TAPE_WRITE_ERROR;
+}
+
+/* The newest file of a tape in the spool of "one". */
+static off_t size_of_newest(const char *barcode, char name[64])
+{
+    char path[500];
+    struct dirent **list;
+    struct stat st;
+    (void)snprintf(path, sizeof(path), "%s/one/spool/%s", dir, barcode);
+    int n = scandir(path, &list, NULL, alphasort);
+    assert_true(n > 2);
+    (void)snprintf(name, 64, "%.63s", list[n - 1]->d_name);
+    (void)snprintf(path, sizeof(path), "%s/one/spool/%s/%s", dir, barcode, name);
+    assert_int_equal(stat(path, &st), 0);
+    for (int i = 0; i < n; i++)
+        free(list[i]);
+    free(list);
+    return st.st_size;
+}
+
+/* The kernel dropped what it could not write, tells of it once, and goes on reading it from its memory. */
+static void a_sealed_segment_whose_sync_failed_is_written_anew_by_the_next_start(void **state)
+{
+    (void)state;
+    static struct model m;
+    char before[64], name[64];
+    struct vtl_config *c = config("one", "local", "16M");
+    die_behind(c, "AGN001L8", &m, seal_and_fail_to_sync);
+    off_t size = size_of_newest("AGN001L8", before);
+    forget_log();
+    spool_written = 0;
+    watch_spool = true;
+    struct library *lib = open_library(c);
+    assert_int_equal(times_logged("AGN001L8: recovered the open segment"), 1);
+    assert_false(watch_spool);
+    assert_int_equal(spool_written, size);
+    assert_int_equal(size_of_newest("AGN001L8", name), size);
+    assert_string_equal(name, before); /* it was sealed, and stays what it is */
+    check_all(library_drive(lib, 0), &m);
+    flush_remote(lib);
+    close_library(lib);
+    config_free(c);
+}
+
+static bool write_chunked(void *d, uint64_t id)
+{
+    chunked_fill(id, block);
+    return library_drive_ops()->write(d, block, chunked_length(id), true, NULL, &never) == TAPE_OK;
+}
+
+/* Of a segment that cannot be sealed there is more in its file than before: that the next sync does not make safe by itself
+ * would be told as damage, after a power loss. */
+static void a_sync_behind_a_seal_that_failed_makes_safe_what_it_left(void **state)
+{
+    (void)state;
+    char name[64], path[300];
+    struct vtl_config *c = config_more("one", "local", "16M", CHUNKED_CONFIG);
+    struct vtl_config *copy = config_more("copy", "local", "16M", CHUNKED_CONFIG);
+    struct library *lib = with_tape(c, "TAIL01L8");
+    void *d = library_drive(lib, 0);
+    assert_true(write_chunked(d, 1) && write_chunked(d, 2) && sync_it(d));
+    off_t size = size_of_newest("TAIL01L8", name);
+    spool_writes = 1; /* the list of chunks, and not the index */
+    assert_int_equal(library_drive_ops()->rewind(d, &never), TAPE_WRITE_ERROR);
+    spool_writes = -1;
+    assert_true(size_of_newest("TAIL01L8", name) > size);
+    assert_true(sync_it(d));
+    copy_state();
+    (void)snprintf(path, sizeof(path), "%s/copy/spool/TAIL01L8/%s", dir, name);
+    assert_int_equal(truncate(path, synced_size), 0);
+    close_library(lib);
+    forget_log();
+    lib = open_library(copy);
+    d = library_drive(lib, 0);
+    assert_int_equal(times_logged("DAMAGED"), 0);
+    assert_int_equal(times_logged("TAIL01L8: recovered the open segment"), 1);
+    for (uint64_t id = 1; id <= 2; id++) {
+        uint32_t len = sizeof(back);
+        assert_int_equal(library_drive_ops()->read(d, back, &len, NULL, &never), TAPE_OK);
+        assert_int_equal(chunked_id(back, len), id);
+    }
+    close_library(lib);
+    config_free(copy);
+    config_free(c);
+}
+
+/* The segment has its new name in the WAL only, and no sync says whether it stays there: the next start may find either
+ * name in the state. */
+static void a_recovery_whose_change_failed_may_find_it_made_by_the_next(void **state)
+{
+    (void)state;
+    static struct model m;
+    struct errtext err = {""};
+    struct vtl_config *c = config("one", "local", "16M"), *copy = config("copy", "local", "16M");
+    die_behind(c, "REN001L8", &m, sync_it);
+    forget_log();
+    state_breaks = true;
+    struct library *lib = open_library(c);
+    assert_false(state_breaks || state_breaks_now); /* it came so far */
+    copy_state();
+    disk_works();
+    (void)library_close(lib, &err);
+    assert_int_equal(times_logged("REN001L8: recovered the open segment"), 0);
+    lib = open_library(copy);
+    assert_int_equal(times_logged("REN001L8: recovered the open segment"), 1);
+    assert_int_equal(times_logged("none was synced"), 0);
+    check_all(library_drive(lib, 0), &m);
+    close_library(lib);
+    config_free(copy);
+    config_free(c);
+}
+
+static int take_synced(void *arg, const struct db_written *w)
+{
+    *(uint64_t *)arg = w->synced;
+    return 0;
+}
+
+/* The report of a gateway that is killed then says so. */
+static void a_sync_behind_an_idle_seal_is_in_the_state(void **state)
+{
+    (void)state;
+    uint64_t synced = 1;
+    struct vtl_config *c = config("one", "local", "16M");
+    struct library *lib = with_tape(c, "WHO001L8");
+    void *d = library_drive(lib, 0);
+    assert_int_equal(write_id(d, 1), TAPE_OK); /* the first one is in its file then */
+    cartridge_seal_if_idle(library_cartridge(lib, "WHO001L8"), 0);
+    assert_int_equal(db_written(lib->eng.db, 0, take_synced, &synced), 0);
+    assert_int_equal(synced, 0);
+    assert_true(sync_it(d));
+    assert_int_equal(db_written(lib->eng.db, 0, take_synced, &synced), 0);
+    assert_int_not_equal(synced, 0);
     close_library(lib);
     config_free(c);
 }
@@ -343,6 +579,197 @@ static void recovery_is_told_once_and_when_it_is_true(void **state)
     config_free(c);
 }
 
+/* ---- files that no row names ---- */
+
+/* It may be all that is left of something: of a state that is restored, and older than the spool. */
+static void a_file_that_is_newer_than_the_state_is_no_cache(void **state)
+{
+    (void)state;
+    char path[200];
+    struct stat st;
+    struct vtl_config *c = config("one", "local", "0");
+    struct library *lib = with_tape(c, "NEW001L8");
+    assert_int_equal(write_id(library_drive(lib, 0), 1), TAPE_OK);
+    flush_remote(lib);
+    close_library(lib);
+    (void)snprintf(path, sizeof(path), "%s/one/spool/NEW001L8/00000001-00000007-0000000999", dir);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_int_equal(fwrite(block, 1, 1000, f), 1000);
+    fclose(f);
+    forget_log();
+    lib = open_library(c);
+    assert_int_equal(times_logged("0000000999: no row of the state names it, and it is newer than the state"), 1);
+    close_library(lib);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_size, 1000);
+    config_free(c);
+}
+
+/* Another gateway goes on from what the bucket has of a tape, of which this state has more. */
+static void take_over_a_backlog(const struct vtl_config *c, const struct vtl_config *other, struct model *m)
+{
+    struct library *lib = with_tape(c, "STO001L8");
+    write_model(library_drive(lib, 0), m, 0, 20, 1);
+    flush_remote(lib);
+    store_lacks("seg", true);
+    struct model *more = malloc(sizeof(*more));
+    assert_non_null(more);
+    *more = *m;
+    write_model(library_drive(lib, 0), more, m->n, 10, 900);
+    free(more);
+    assert_true(sync_it(library_drive(lib, 0)));
+    close_library(lib);
+    store_lacks("seg", false);
+    rebuild_library(other);
+    lib = open_library(other);
+    move(lib, SLOT, DRIVE);
+    write_model(library_drive(lib, 0), m, m->n, 5, 500);
+    flush_remote(lib);
+    close_library(lib);
+}
+
+static void run(const char *fmt, ...)
+{
+    char command[500];
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(command, sizeof(command), fmt, ap);
+    va_end(ap);
+    if (system(command))
+        fail_msg("%s", command);
+}
+
+static void a_kill_while_files_go_aside_loses_none(void **state)
+{
+    (void)state;
+    static struct model m;
+    struct vtl_config *c = config("one", "local", "16M"), *other = config("two", "remote", "16M");
+    m.n = 0;
+    take_over_a_backlog(c, other, &m);
+    run("cd %s/one/spool/STO001L8 && for f in *; do test -e ../../../store/tapes/STO001L8/seg/$f || echo $f; done "
+        ">%s/list && test -s %s/list",
+        dir, dir, dir);
+    pid_t pid = fork();
+    if (!pid) {
+        die_at_bad = true;
+        struct library *lib = open_library(c);
+        close_library(lib);
+        _exit(0);
+    }
+    int died = 0;
+    assert_int_equal(waitpid(pid, &died, 0), pid);
+    assert_true(WIFEXITED(died) && WEXITSTATUS(died) == DIED);
+    struct library *lib = open_library(c);
+    check_all(library_drive(lib, 0), &m); /* what the bucket has */
+    close_library(lib);
+    run("cd %s/one/spool/STO001L8 && while read f; do test -s $f.bad || exit 1; done <%s/list", dir, dir);
+    config_free(other);
+    config_free(c);
+}
+
+/* The state knows that another gateway has the tape, but not what the bucket has of it: the store is not asked here. */
+static void what_a_fenced_tape_has_fills_no_spool_after_a_restart(void **state)
+{
+    (void)state;
+    struct errtext err = {""};
+    struct cartridge_view v;
+    struct vtl_config *c = config("one", "local", "16M");
+    struct library *lib = with_tape(c, "STO001L8");
+    assert_int_equal(write_id(library_drive(lib, 0), 1), TAPE_OK);
+    flush_remote(lib);
+    store_lacks("seg", true);
+    assert_int_equal(write_id(library_drive(lib, 0), 2), TAPE_OK);
+    assert_true(sync_it(library_drive(lib, 0)));
+    struct cartridge *tape = library_cartridge(lib, "STO001L8");
+    lock_take(&tape->lock);
+    cartridge_fence(tape, DB_FENCED_STALE);
+    lock_release(&tape->lock);
+    (void)library_close(lib, &err);
+    assert_int_equal(library_open(c, 0, &lib, &err), 0); /* no threads */
+    tape = library_cartridge(lib, "STO001L8");
+    assert_int_equal(cartridge_load(tape, &err), 0);
+    cartridge_view(tape, &v);
+    assert_int_equal(v.end_object, 2);
+    assert_int_equal(atomic_load(&lib->eng.dirty_bytes), 0);
+    (void)library_close(lib, &err);
+    store_lacks("seg", false);
+    config_free(c);
+}
+
+/* Bytes of what model has from object at on. */
+static uint64_t bytes_from(const struct model *m, size_t at)
+{
+    uint64_t n = 0;
+    for (; at < m->n; at++)
+        n += m->object[at] ? length_of(m->object[at]) : 0;
+    return n;
+}
+
+/* A tape of which the store has all objects, and no head names the last ten blocks. It is another gateway's then. */
+static void lose_what_no_head_names(const struct vtl_config *c, const struct vtl_config *other, struct model *m)
+{
+    struct library *lib = with_tape(c, "STO001L8");
+    write_model(library_drive(lib, 0), m, 0, 20, 1);
+    flush_remote(lib);
+    store_lacks("head", true);
+    write_model(library_drive(lib, 0), m, 20, 10, 900);
+    assert_int_equal(library_drive_ops()->rewind(library_drive(lib, 0), &never), TAPE_OK);
+    for (uint64_t until = clock_ms() + 20000; atomic_load(&lib->eng.dirty_bytes);) {
+        uint64_t seen = progress_now(&lib->eng.progress);
+        assert_true(clock_ms() < until);
+        if (atomic_load(&lib->eng.dirty_bytes))
+            progress_wait(&lib->eng.progress, seen, 100);
+    }
+    close_library(lib);
+    store_lacks("head", false);
+    rebuild_library(other);
+    lib = open_library(other);
+    move(lib, SLOT, DRIVE);
+    assert_int_equal(library_drive_ops()->space_end_of_data(library_drive(lib, 0), &never), TAPE_OK);
+    assert_int_equal(write_id(library_drive(lib, 0), 500), TAPE_OK);
+    flush_remote(lib);
+    close_library(lib);
+}
+
+static void what_no_head_names_stays_in_the_spool_and_goes_aside(void **state)
+{
+    (void)state;
+    static struct model m;
+    char command[200], size[40] = "";
+    struct vtl_config *c = config("one", "local", "0"), *other = config("two", "remote", "16M");
+    m.n = 0;
+    lose_what_no_head_names(c, other, &m);
+    forget_log();
+    struct library *lib = open_library(c); /* it finds out */
+    close_library(lib);
+    (void)snprintf(command, sizeof(command), "cat %s/one/spool/STO001L8/*.bad | wc -c", dir);
+    FILE *p = popen(command, "r");
+    assert_non_null(p);
+    assert_non_null(fgets(size, sizeof(size), p));
+    pclose(p);
+    assert_true(strtoull(size, NULL, 10) > bytes_from(&m, 20));
+    assert_int_equal(times_logged("they are lost"), 0);
+    config_free(other);
+    config_free(c);
+}
+
+static void what_no_head_names_and_is_gone_is_told(void **state)
+{
+    (void)state;
+    static struct model m;
+    struct vtl_config *c = config("one", "local", "0"), *other = config("two", "remote", "16M");
+    m.n = 0;
+    lose_what_no_head_names(c, other, &m);
+    run("rm %s/one/spool/STO001L8/*", dir);
+    forget_log();
+    struct library *lib = open_library(c);
+    close_library(lib);
+    assert_int_equal(times_logged("in its spool no more: they are lost"), 1);
+    config_free(other);
+    config_free(c);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -354,7 +781,16 @@ int main(void)
         T(a_claim_that_fails_in_the_state_changes_nothing),
         T(a_cleaning_that_cannot_be_counted_says_why),
         T(a_sync_is_not_good_while_a_change_that_failed_may_still_come),
+        T(a_sealed_segment_whose_sync_failed_is_written_anew_by_the_next_start),
+        T(a_sync_behind_a_seal_that_failed_makes_safe_what_it_left),
+        T(a_sync_behind_an_idle_seal_is_in_the_state),
+        T(a_recovery_whose_change_failed_may_find_it_made_by_the_next),
         T(recovery_is_told_once_and_when_it_is_true),
+        T(a_file_that_is_newer_than_the_state_is_no_cache),
+        T(a_kill_while_files_go_aside_loses_none),
+        T(what_a_fenced_tape_has_fills_no_spool_after_a_restart),
+        T(what_no_head_names_stays_in_the_spool_and_goes_aside),
+        T(what_no_head_names_and_is_gone_is_told),
     };
     return cmocka_run_group_tests_name("failures", tests, NULL, NULL);
 }

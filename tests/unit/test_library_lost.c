@@ -7,6 +7,7 @@
 #include <fcntl.h>
 
 #include "base/clock.h"
+#include "vtl/cartridge/cartridge_private.h"
 #include "vtl/cartridge/commit.h"
 
 #define BARCODE "LOST01L8"
@@ -442,6 +443,63 @@ static void a_file_that_no_row_names_goes_at_the_next_load(void **state)
     config_free(c);
 }
 
+/* A tape is written over while most of it waits for the store, and the process is killed before a sync. */
+static void die_while_overwriting(struct vtl_config *c)
+{
+    pid_t pid = fork();
+    if (!pid) {
+        with_a_backlog(c);
+        struct library *lib = open_library(c);
+        void *d = library_drive(lib, 0);
+        if (library_drive_ops()->rewind(d, &never) != TAPE_OK)
+            _exit(1);
+        _exit(write_id(d, 500) != TAPE_OK); /* the first one is in its file then */
+    }
+    int died = 1;
+    assert_int_equal(waitpid(pid, &died, 0), pid);
+    assert_int_equal(died, 0);
+    m.object[0] = 500;
+    m.n = 1;
+}
+
+static bool is_given_up(struct cartridge *c)
+{
+    lock_take(&c->lock);
+    bool is = !c->release;
+    lock_release(&c->lock);
+    return is;
+}
+
+static void what_was_overwritten_before_a_crash_waits_for_nothing_after_it(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "64M");
+    die_while_overwriting(c);
+    struct library *lib = open_library(c);
+    void *d = library_drive(lib, 0);
+    struct cartridge_view v;
+    struct errtext err = {""};
+    cartridge_view(library_cartridge(lib, BARCODE), &v);
+    assert_int_equal(atomic_load(&lib->eng.dirty_bytes), v.backlog.amounts.unsent);
+    block_store(false);
+    flush_remote(lib);
+    check_all(d, &m);
+    assert_int_equal(atomic_load(&lib->eng.dirty_bytes), 0);
+    move(lib, DRIVE, SLOT);
+    struct cartridge *tape = library_cartridge(lib, BARCODE);
+    cartridge_want_release(tape, true);
+    if (cartridge_load(tape, &err))
+        fail_msg("%s", err.text);
+    for (uint64_t until = clock_ms() + 20000; !is_given_up(tape);) {
+        uint64_t seen = progress_now(&lib->eng.progress);
+        assert_true(clock_ms() < until);
+        if (!is_given_up(tape))
+            progress_wait(&lib->eng.progress, seen, 100);
+    }
+    close_library(lib);
+    config_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -456,6 +514,7 @@ int main(void)
         TEST(a_host_that_streams_is_told),
         TEST(a_host_that_reads_is_not_disturbed),
         TEST(an_overwrite_mends_it),
+        TEST(what_was_overwritten_before_a_crash_waits_for_nothing_after_it),
         TEST(a_file_that_no_row_names_goes_at_the_next_load),
     };
     return cmocka_run_group_tests_name("library_lost", tests, NULL, NULL);

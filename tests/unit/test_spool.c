@@ -204,6 +204,63 @@ static void a_directory_that_is_there_is_made_safe_with_each_file_in_it(void **s
     spool_close(s);
 }
 
+#define SIZE 7 /* of what make_file makes */
+
+static bool stays(const struct place *p, const char *name)
+{
+    return !access(in(p, name), F_OK);
+}
+
+static bool is_one(void *arg, const struct seg_id *id)
+{
+    return *(bool *)arg && !seg_id_compare(id, &one);
+}
+
+/* Two files of a cache that has no room. */
+static struct spool *two_files(struct place *p)
+{
+    struct spool *s = NULL;
+    struct errtext err = {""};
+    make_file(p, "SPO001L8/" TWO);
+    assert_int_equal(open_spool(p, &s, &err), 0);
+    spool_set_cache_size(s, 0);
+    return s;
+}
+
+static void what_no_head_names_yet_goes_last(void **state)
+{
+    struct place *p = *state;
+    bool but = true;
+    struct spool *s = two_files(p);
+    spool_stored_unnamed(s, "SPO001L8", &one, SIZE, SIZE);
+    spool_stored(s, "SPO001L8", &two, SIZE);
+    assert_true(stays(p, "SPO001L8/" ONE));
+    assert_false(stays(p, "SPO001L8/" TWO));
+    assert_int_equal(spool_shrink(s, 1, false), 0);
+    spool_named(s, "OTHER1L8", is_one, &(bool){false});
+    spool_named(s, "SPO001L8", is_one, &but);
+    assert_true(stays(p, "SPO001L8/" ONE));
+    but = false;
+    spool_named(s, "SPO001L8", is_one, &but);
+    assert_false(stays(p, "SPO001L8/" ONE));
+    assert_int_equal(spool_cache_bytes(s), 0);
+    spool_close(s);
+}
+
+static void what_no_head_names_yet_has_a_bound_and_goes_for_a_full_disk(void **state)
+{
+    struct place *p = *state;
+    struct spool *s = two_files(p);
+    spool_stored_unnamed(s, "SPO001L8", &one, SIZE, 2 * SIZE - 1);
+    assert_true(stays(p, "SPO001L8/" ONE));
+    spool_stored_unnamed(s, "SPO001L8", &two, SIZE, 2 * SIZE - 1);
+    assert_false(stays(p, "SPO001L8/" ONE)); /* the older one */
+    assert_true(stays(p, "SPO001L8/" TWO));
+    assert_int_equal(spool_shrink(s, 1, true), SIZE);
+    assert_false(stays(p, "SPO001L8/" TWO));
+    spool_close(s);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -212,6 +269,8 @@ int main(void)
         T(what_is_ours_is_not_told_of),
         T(what_is_ours_and_unreadable_is_an_error_that_names_it),
         T(a_directory_that_is_there_is_made_safe_with_each_file_in_it),
+        T(what_no_head_names_yet_goes_last),
+        T(what_no_head_names_yet_has_a_bound_and_goes_for_a_full_disk),
     };
     return cmocka_run_group_tests_name("spool", tests, NULL, NULL);
 }

@@ -235,6 +235,7 @@ static int seal_locked(struct cartridge *c)
     if (c->open.state == OPEN_CLOSED)
         return 0;
     if (can_grow(c)) {
+        c->open.state = OPEN_DIRTY; /* should only a part of what ends it fit: that is in no sync yet */
         int rc = seg_writer_sources(c->open.writer, c->open.leans, c->open.n_leans);
         if (!rc)
             rc = seg_writer_seal(c->open.writer);
@@ -490,10 +491,12 @@ int cartridge_truncate(struct cartridge *c, uint64_t object)
     return rc;
 }
 
-/* The rows that the sync writes say so already; if it fails, the next ones take it back. */
+/* The rows that the sync writes say so already; if it fails, the next ones take it back. If there is nothing to sync, as
+ * the segment was idle and is sealed, it writes none, but for this. */
 static int acknowledge(struct cartridge *c, int (*how)(struct cartridge *c))
 {
     uint64_t before = c->written.synced;
+    bool nothing = c->open.state == OPEN_CLOSED;
     if (c->unsynced)
         c->written.synced = engine_time();
     int rc = db_settle_doubt(c->eng->db);
@@ -501,6 +504,8 @@ static int acknowledge(struct cartridge *c, int (*how)(struct cartridge *c))
         rc = cartridge_retain(c);
     if (!rc)
         rc = how(c);
+    if (!rc && nothing && c->unsynced)
+        rc = db_cartridge_update(c->eng->db, &c->row);
     if (rc)
         c->written.synced = before;
     else

@@ -4,8 +4,12 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "base/event.h"
+#include "base/human.h"
+#include "base/log.h"
 #include "vtl/cartridge/commit.h"
 
 static bool is_named(const struct tape_index *x, const struct seg_id *id)
@@ -16,26 +20,58 @@ static bool is_named(const struct tape_index *x, const struct seg_id *id)
     return false;
 }
 
-/* Files of segments that the bucket's view does not name. Those that a head of this state named are cache of a tape that is
- * no more; the others may be all that is left of what was acknowledged. */
+/* Files of segments that the bucket's view does not name, and that no head of this state named, may be all that is left of
+ * what was acknowledged. They get the name under which they stay before the rows let go of them: a file without a row
+ * does not outlive a restart. */
+static int name_files(struct cartridge *c, const struct tape_index *bucket)
+{
+    struct spool *spool = c->eng->spool;
+    int rc = 0;
+    for (size_t i = c->row.commit_segs; !rc && i < c->live.n_segs; i++)
+        if (!is_named(bucket, &c->live.segs[i].id))
+            rc = spool_name_bad(spool, c->row.barcode, &c->live.segs[i].id);
+    for (size_t i = 0; !rc && i < c->n_pending; i++) /* also those that were overwritten already */
+        if (!is_named(bucket, &c->pending[i].id))
+            rc = spool_name_bad(spool, c->row.barcode, &c->pending[i].id);
+    return rc;
+}
+
+/* True if it is out of the way. */
+static bool set_file_aside(struct cartridge *c, const struct seg_id *id)
+{
+    char name[SEG_NAME_SIZE];
+    int rc = spool_set_aside(c->eng->spool, c->row.barcode, id);
+    seg_id_format(id, name);
+    if (rc)
+        log_err("%s: spool file %s cannot be kept as %s.bad: %s", c->row.barcode, name, name, strerror(-rc));
+    return !rc;
+}
+
+/* The same files go aside. Those that a head of this state named are cache of a tape that is no more. */
 static uint64_t set_files_aside(struct cartridge *c, size_t commit_segs, const struct tape_index *bucket)
 {
     struct spool *spool = c->eng->spool;
-    uint64_t kept = 0;
+    uint64_t kept = 0, gone = 0;
+    char size[HUMAN_ROOM];
     for (size_t i = 0; i < c->live.n_segs; i++) {
         const struct seg_ref *r = &c->live.segs[i];
-        if (is_named(bucket, &r->id) || !spool_has(spool, c->row.barcode, &r->id))
+        if (is_named(bucket, &r->id))
             continue;
-        if (i < commit_segs) {
+        if (!spool_has(spool, c->row.barcode, &r->id))
+            gone += i < commit_segs ? 0 : r->size;
+        else if (i < commit_segs)
             spool_remove(spool, c->row.barcode, &r->id);
-            continue;
-        }
-        kept += r->size ? r->size : c->open.size;
-        spool_set_aside(spool, c->row.barcode, &r->id);
+        else if (set_file_aside(c, &r->id))
+            kept += r->size ? r->size : c->open.size;
     }
-    for (size_t i = 0; i < c->n_pending; i++) /* also those that were overwritten already */
+    for (size_t i = 0; i < c->n_pending; i++)
         if (!is_named(bucket, &c->pending[i].id))
-            spool_set_aside(spool, c->row.barcode, &c->pending[i].id);
+            (void)set_file_aside(c, &c->pending[i].id);
+    if (gone)
+        log_event(EVENT_SPOOL_LOST,
+                  "%s: %s that no head of the bucket names, and that this gateway had, are in its spool no more: they "
+                  "are lost",
+                  c->row.barcode, human_size(gone, size));
     return kept;
 }
 
@@ -73,25 +109,30 @@ static void take_row(struct cartridge *c, struct db_cartridge *row)
     c->usage_changed = false;
 }
 
-int cartridge_adopt(struct cartridge *c, const struct head *h, struct tape_index *x, uint64_t *kept)
+int cartridge_adopt(struct cartridge *c, const struct head *h, struct tape_index *x, uint64_t *kept,
+                    struct errtext *err)
 {
     struct db_cartridge row;
     struct map_ref *maps = malloc((h->n_maps + 1) * sizeof(*maps));
     lock_assert_held(&c->lock);
-    if (!maps)
-        return -ENOMEM;
+    int rc = maps ? name_files(c, x) : -ENOMEM;
+    if (rc) {
+        free(maps);
+        return errtext_set(err, rc, "%s: spool: what only this state holds cannot be kept: %s", c->row.barcode,
+                           strerror(-rc));
+    }
     commit_row_of_head(h, x, &row);
     row.rowid = c->row.rowid;
     row.fenced = DB_FENCED_READER;
     row.rebuilt = false;
     if (!memcmp(row.id, c->row.id, sizeof(row.id)))
         retention_keep_compliance(&c->row.retention, &row.retention);
-    int rc = db_cartridge_adopt(c->eng->db, &row, x, h);
+    rc = db_cartridge_adopt(c->eng->db, &row, x, h);
     if (rc) {
         free(row.mam);
         free(row.counters);
         free(maps);
-        return rc;
+        return errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
     }
     *kept = set_files_aside(c, c->row.commit_segs, x); /* the rows first: no row is left without its file */
     cartridge_uncount(c);

@@ -87,8 +87,10 @@ static int load_segment(void *arg, enum seg_state state, const struct seg_ref *r
         return 0;
     }
     int rc = tape_index_append(&c->live, ref, fms, n);
-    if (!rc && state == SEG_STORED)
+    if (!rc && state == SEG_STORED && c->live.n_segs <= c->row.commit_segs)
         spool_stored(c->eng->spool, c->row.barcode, &ref->id, ref->size);
+    else if (!rc && state == SEG_STORED)
+        cartridge_note_stored(c, &ref->id, ref->size);
     if (rc || state == SEG_STORED)
         return rc;
     rc = cartridge_push_pending(c, &ref->id, ref->size);
@@ -175,6 +177,8 @@ int cartridge_load(struct cartridge *c, struct errtext *err)
         forget_live(c);
     else if (!c->loaded)
         c->due |= c->row.head.epoch ? DUE_LOOK : 0; /* before anything is claimed, as the state may be a copy's */
+    if (!rc && c->owner == CARTRIDGE_FENCED)
+        cartridge_uncount(c);
     c->loaded = c->loaded || !rc;
     bool work = !rc && (c->n_pending || !cartridge_is_committed(c) || (c->due & DUE_GARBAGE) || object_lock_is_work(c));
     lock_release(&c->lock);

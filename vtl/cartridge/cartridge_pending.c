@@ -155,8 +155,31 @@ void cartridge_lost_text(const struct cartridge *c, char *text, size_t room)
         (void)snprintf(text + n, room - (size_t)n, ", and %zu more of it are lost", lost - 1);
 }
 
-int cartridge_pending_done(struct cartridge *c, const struct seg_id *id, bool stored)
+void cartridge_note_stored(struct cartridge *c, const struct seg_id *id, uint64_t size)
 {
+    lock_assert_held(&c->lock);
+    spool_stored_unnamed(c->eng->spool, c->row.barcode, id, size, engine_spool_left(c->eng));
+}
+
+/* Only what waits for a head is not to go. */
+static bool waits_for_head(void *arg, const struct seg_id *id)
+{
+    const struct cartridge *c = arg;
+    for (size_t i = c->live.n_segs; i-- > c->row.commit_segs;)
+        if (!seg_id_compare(&c->live.segs[i].id, id))
+            return true;
+    return false;
+}
+
+void cartridge_note_named(struct cartridge *c)
+{
+    lock_assert_held(&c->lock);
+    spool_named(c->eng->spool, c->row.barcode, waits_for_head, c);
+}
+
+int cartridge_pending_done(struct cartridge *c, const struct pending *seg, bool stored)
+{
+    const struct seg_id *id = &seg->id;
     size_t i = 0;
     while (i < c->n_pending && seg_id_compare(&c->pending[i].id, id))
         i++;
@@ -176,8 +199,9 @@ int cartridge_pending_done(struct cartridge *c, const struct seg_id *id, bool st
     int rc = db_segment_stored(c->eng->db, c->row.rowid, id);
     if (rc)
         return rc;
-    spool_stored(c->eng->spool, c->row.barcode, id, p->size);
     remove_pending(c, i);
+    if (c->owner != CARTRIDGE_FENCED) /* else nobody will ever name it */
+        cartridge_note_stored(c, id, seg->size);
     return 0;
 }
 

@@ -221,7 +221,8 @@ void cartridge_stop_failing(struct cartridge *c);
 bool cartridge_knows_head(const struct cartridge *c, const struct seg_id *head);
 /* The bucket's view, of head h and index x, becomes that of the cartridge, which is FENCED then. *kept: bytes that only
  * this state held; they stay beside the spool's files as *.bad. x is taken over on success. */
-int cartridge_adopt(struct cartridge *c, const struct head *h, struct tape_index *x, uint64_t *kept);
+int cartridge_adopt(struct cartridge *c, const struct head *h, struct tape_index *x, uint64_t *kept,
+                    struct errtext *err);
 
 /* The open segment is about to copy out of s, whose cartridge lent to this one: as db_lean_add. */
 int cartridge_lean(struct cartridge *c, const struct seg_source *s);
@@ -249,7 +250,12 @@ bool cartridge_rest_is_lost(const struct cartridge *c);
 /* Composes what is lost, if anything is. */
 void cartridge_lost_text(const struct cartridge *c, char *text, size_t room);
 /* The worker's result for it. stored: the object is there. */
-int cartridge_pending_done(struct cartridge *c, const struct seg_id *id, bool stored);
+int cartridge_pending_done(struct cartridge *c, const struct pending *seg, bool stored);
+/* The object of a segment is there, and no head names it yet: until one does its file is the last cache to go. Another
+ * gateway that takes the cartridge over deletes the object. */
+void cartridge_note_stored(struct cartridge *c, const struct seg_id *id, uint64_t size);
+/* A head names what row.commit_segs says: from now on that is cache as any. */
+void cartridge_note_named(struct cartridge *c);
 /* Leading segments of live that are stored, so that a head may name them. */
 size_t cartridge_stored_prefix(const struct cartridge *c);
 /* Do they reach row.floor, below which no head may end? */

@@ -14,7 +14,8 @@
 /*
  * What is whole of the open segment is copied to a file of a name that this run draws, and sealed there. Under its old
  * name nothing more is written: a copy of this state, or the state that this one is a copy of, may store that name with
- * other content (I2). A file that was sealed already stays what it is: all copies of it are the same.
+ * other content (I2). A file that was sealed already stays what it is: all copies of it are the same. But it is written
+ * anew, as the sync of it may have failed (sync_file in cartridge.c).
  */
 struct recovery {
     struct cartridge *c;
@@ -54,9 +55,11 @@ static int take_recovered(struct cartridge *c, const struct seg_totals *t)
         rc = tape_index_append(&c->live, &r, t->fms, t->n_fms);
     if (!rc)
         rc = cartridge_push_pending(c, &r.id, r.size);
-    if (!rc)
-        atomic_fetch_add(&c->eng->dirty_bytes, r.size);
-    return rc;
+    if (rc)
+        return rc;
+    atomic_fetch_add(&c->eng->dirty_bytes, r.size);
+    cartridge_bury_dead(c); /* what it overwrote was read from the rows as pending: it would wait for the whole run */
+    return 0;
 }
 
 /* What a sync acknowledged is gone from the disk: the operator is told, and the host by a TapeAlert flag. */
@@ -143,22 +146,24 @@ static int copy_and_seal(struct recovery *r, int fd, const struct seg_header *h)
     return 0;
 }
 
-/* The row takes the new name once the copy is safe. */
+/* The row takes the new name once the copy is safe. Should the state fail then, it may name either at the next start: unless
+ * that doubt can be ended both files stay, and the one that no row names goes when the cartridge is loaded. */
 static int rename_segment(struct recovery *r)
 {
     struct cartridge *c = r->c;
     struct spool *spool = c->eng->spool;
     struct seg_header h = r->t.header;
-    h.id = (struct seg_id){h.id.epoch, c->eng->writer, c->row.next_segment};
+    h.id = (struct seg_id){h.id.epoch, c->eng->writer, c->row.next_segment++};
     int fd = spool_create(spool, c->row.barcode, &h.id);
     if (fd < 0)
         return fd;
+    bool in_doubt = false;
     int rc = copy_and_seal(r, fd, &h);
-    c->row.next_segment += !rc;
-    if (!rc)
-        rc = db_segment_rename(c->eng->db, &c->row, &r->id, &h.id);
+    if (!rc && (rc = db_segment_rename(c->eng->db, &c->row, &r->id, &h.id)))
+        in_doubt = db_settle_doubt(c->eng->db) != 0;
     close(fd);
-    spool_remove(spool, c->row.barcode, rc ? &h.id : &r->id);
+    if (!in_doubt)
+        spool_remove(spool, c->row.barcode, rc ? &h.id : &r->id);
     return rc;
 }
 
@@ -171,7 +176,7 @@ static int use_file(struct recovery *r, bool sealed)
                  (unsigned long long)first, (unsigned long long)end);
         return -ENODATA;
     }
-    int rc = sealed ? 0 : rename_segment(r);
+    int rc = sealed ? seg_writer_again(r->w) : rename_segment(r);
     if (!rc && sealed && fdatasync(r->fd))
         rc = -errno;
     if (!rc)
@@ -199,8 +204,8 @@ static int give_up(struct recovery *r, const char *name)
                  c->row.barcode, name, name);
     if (nothing)
         spool_remove(c->eng->spool, c->row.barcode, &r->id);
-    else
-        spool_set_aside(c->eng->spool, c->row.barcode, &r->id);
+    else if ((rc = spool_set_aside(c->eng->spool, c->row.barcode, &r->id)))
+        log_err("%s: spool file %s cannot be kept as %s.bad: %s", c->row.barcode, name, name, strerror(-rc));
     return 0;
 }
 

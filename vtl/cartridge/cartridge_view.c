@@ -143,6 +143,7 @@ void cartridge_view(struct cartridge *c, struct cartridge_view *out)
                                    .created = c->row.created,
                                    .modified = c->row.modified,
                                    .head = c->row.head,
+                                   .cache_below = c->row.unstored_rows || c->row.dirty ? 0 : c->row.next_segment,
                                    .unstored_rows = c->row.unstored_rows,
                                    .usage = c->usage};
     if (c->loaded) {

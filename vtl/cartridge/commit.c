@@ -260,6 +260,7 @@ static int record(struct cartridge *c, struct snapshot *s)
         cartridge_cut_maps(c);
     } else {
         free(old_maps);
+        cartridge_note_named(c);
         if (!c->row.dirty && !c->written.accepted)
             c->written.accepted = engine_time();
         if (s->whole)

@@ -36,12 +36,12 @@ static int adopt(struct cartridge *c, const struct head *h, struct tape_index *x
     lock_take(&c->lock);
     memcpy(c->winner, who, sizeof(c->winner));
     bool in_use = c->in_use;
-    int rc = in_use ? 0 : cartridge_adopt(c, h, x, &kept);
+    int rc = in_use ? 0 : cartridge_adopt(c, h, x, &kept, err);
     if (!rc && !in_use)
         c->due &= ~(unsigned)DUE_LOOK;
     lock_release(&c->lock);
     if (rc)
-        return errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
+        return rc;
     if (in_use)
         return become_stale(c,
                             "this state is older than the bucket, or a second copy of it is running: what it has of "

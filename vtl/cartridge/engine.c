@@ -59,6 +59,12 @@ uint64_t engine_dirty(struct engine *e)
     return engine_waits_for(e, DURABILITY_OFFSITE) ? n + offsite_waiting(&e->offsite) : n;
 }
 
+uint64_t engine_spool_left(struct engine *e)
+{
+    uint64_t most = atomic_load(&e->live.max_dirty), dirty = atomic_load(&e->dirty_bytes);
+    return dirty < most ? most - dirty : 0;
+}
+
 /* What of that becomes safe in a second. */
 static uint64_t safe_rate(struct engine *e)
 {

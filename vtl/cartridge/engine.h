@@ -70,6 +70,8 @@ uint64_t engine_dirty_limit(struct engine *e);
 /* What counts against it: bytes that are acknowledged and not as safe as durability asks, in the spool or, with offsite,
  * in the store. At once. */
 uint64_t engine_dirty(struct engine *e);
+/* What of max_dirty the spool does not need now, in bytes. */
+uint64_t engine_spool_left(struct engine *e);
 
 /* A cartridge begins to fail, or no longer does. */
 void engine_failing(struct engine *e, bool begins);

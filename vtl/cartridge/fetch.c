@@ -185,7 +185,7 @@ static int keep(void *arg, const void *data, size_t len)
 {
     struct download *d = arg;
     int rc = write_all(d->fd, data, len, d->at);
-    if (rc == -ENOSPC && spool_shrink(d->w->eng->spool, len))
+    if (rc == -ENOSPC && spool_shrink(d->w->eng->spool, len, false))
         rc = write_all(d->fd, data, len, d->at);
     if (rc) {
         d->local = true;

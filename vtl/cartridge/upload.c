@@ -239,7 +239,7 @@ int upload_segment(struct cartridge *c, const struct pending *seg, const struct 
     lock_take(&c->lock);
     if (rc == -ENODATA)
         cartridge_pending_lost(c, &seg->id, l.fault);
-    int state = cartridge_pending_done(c, &seg->id, rc == 0);
+    int state = cartridge_pending_done(c, seg, rc == 0);
     if (!rc && state)
         rc = errtext_set(err, state, "%s: state: %s", key, db_error(c->eng->db));
     lock_release(&c->lock);

@@ -92,7 +92,7 @@ bool drive_make_disk_room(struct drive *d, uint32_t len, uint64_t *until, const 
 {
     struct engine *e = d->eng;
     uint64_t seen = progress_now(&e->progress);
-    if (spool_shrink(e->spool, len + (1u << 20)))
+    if (spool_shrink(e->spool, len + (1u << 20), true)) /* rather than that the WRITE fails, or waits for a head */
         return true;
     struct cartridge_brief b;
     cartridge_brief(d->c, 0, &b);

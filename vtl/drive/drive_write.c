@@ -223,6 +223,7 @@ enum tape_result drive_set_capacity(void *self, uint16_t proportion, const atomi
     if (result)
         return result;
     d->pos = 0;
+    d->place_lost = false;
     result = cut_here(d, cancel);
     int rc = result ? 0 : cartridge_set_capacity(d->c, proportion, &d->capacity);
     return drive_end(d, rc ? drive_write_failed(d, rc) : result);

@@ -83,6 +83,9 @@ int seg_writer_create(int fd, const struct seg_header *h, struct seg_writer **ou
  * -EINVAL with *err if the header itself is bad.
  */
 int seg_writer_recover(int fd, uint64_t synced, struct seg_writer **out, bool *sealed, struct errtext *err);
+/* Writes a file that was complete over itself, byte for byte. What can be read of it need not be on the disk, nor be going
+ * there: where a sync failed the kernel has dropped it, and the next sync says 0. Behind this, one tells the truth. */
+int seg_writer_again(struct seg_writer *w);
 /* Copies the records of a segment that is not sealed to the empty file of another one, whose header is h (only its id may
  * differ). On success from is of no more use; on failure it is as it was. */
 int seg_writer_move(struct seg_writer *from, int fd, const struct seg_header *h, struct seg_writer **out);

@@ -166,13 +166,13 @@ int seg_writer_recover(int fd, uint64_t synced, struct seg_writer **out, bool *s
     return 0;
 }
 
-/* ---- under another name ---- */
+/* ---- elsewhere, or once more ---- */
 
-static int copy_records(int from, int to, uint64_t end)
+static int copy_bytes(int from, int to, uint64_t begin, uint64_t end)
 {
     uint8_t *buf = malloc(COPY_SIZE);
     int rc = buf ? 0 : -ENOMEM;
-    for (uint64_t at = SEG_HEADER_SIZE; !rc && at < end;) {
+    for (uint64_t at = begin; !rc && at < end;) {
         size_t n = end - at < COPY_SIZE ? (size_t)(end - at) : COPY_SIZE;
         rc = read_at(from, buf, n, at);
         if (!rc)
@@ -183,6 +183,11 @@ static int copy_records(int from, int to, uint64_t end)
     return rc == -EBADMSG ? -EIO : rc;
 }
 
+int seg_writer_again(struct seg_writer *w)
+{
+    return w->sealed ? copy_bytes(w->fd, w->fd, 0, w->end) : -EINVAL;
+}
+
 int seg_writer_move(struct seg_writer *from, int fd, const struct seg_header *h, struct seg_writer **out)
 {
     struct seg_writer *w = NULL;
@@ -191,7 +196,7 @@ int seg_writer_move(struct seg_writer *from, int fd, const struct seg_header *h,
         return -EINVAL;
     int rc = seg_writer_create(fd, h, &w);
     if (!rc)
-        rc = copy_records(from->fd, fd, from->end);
+        rc = copy_bytes(from->fd, fd, SEG_HEADER_SIZE, from->end);
     if (rc) {
         seg_writer_free(w);
         return rc;

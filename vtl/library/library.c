@@ -102,28 +102,30 @@ static int load_element(void *arg, const struct db_element *row)
 
 struct stored {
     const struct library *lib;
-    bool *all; /* [i]: every segment of cartridge i is in the store */
+    uint64_t *below; /* [i]: files of cartridge i of smaller numbers are cache */
 };
 
-static bool all_stored(void *arg, const char *barcode)
+static bool is_stored(void *arg, const char *barcode, const struct seg_id *id)
 {
     const struct stored *s = arg;
     size_t i = library_position(s->lib, barcode);
-    return i < s->lib->n_cartridges && !strcmp(cartridge_barcode(s->lib->cartridges[i]), barcode) && s->all[i];
+    return i < s->lib->n_cartridges && !strcmp(cartridge_barcode(s->lib->cartridges[i]), barcode) &&
+           id->number < s->below[i];
 }
 
-/* Marks files of cartridges that are all in the store as cache. Without the memory to find out, they are kept. */
+/* Marks files of cartridges that are all in the store, and in their heads, as cache; but not those that are newer than the state, which may be
+ * all that is left of something (spool_drop_strays). Without the memory to find out, all are kept. */
 static void find_cache(struct library *lib)
 {
-    struct stored s = {lib, calloc(lib->n_cartridges + 1, sizeof(*s.all))};
-    for (size_t i = 0; s.all && i < lib->n_cartridges; i++) {
+    struct stored s = {lib, calloc(lib->n_cartridges + 1, sizeof(*s.below))};
+    for (size_t i = 0; s.below && i < lib->n_cartridges; i++) {
         struct cartridge_view v;
         cartridge_view(lib->cartridges[i], &v);
-        s.all[i] = !v.unstored_rows;
+        s.below[i] = v.cache_below;
     }
-    if (s.all)
-        spool_mark_stored(lib->eng.spool, all_stored, &s);
-    free(s.all);
+    if (s.below)
+        spool_mark_stored(lib->eng.spool, is_stored, &s);
+    free(s.below);
 }
 
 /* After a start: recovers open segments, goes on with the backlog, and threads what is in drives. A cartridge that

@@ -115,7 +115,7 @@ typedef int (*db_segment_fn)(void *arg, enum seg_state state, const struct seg_r
 int db_segments(struct db *db, int64_t cartridge, db_segment_fn fn, void *arg);
 /* A new OPEN segment (only id, first_object, first_file of ref count), and the cartridge's next_segment with it. */
 int db_segment_open(struct db *db, const struct db_cartridge *c, const struct seg_ref *ref);
-/* The OPEN segment goes on under another name, which takes the cartridge's next_segment. */
+/* The OPEN segment goes on under another name, which takes the cartridge's next_segment. What was safe of it still is. */
 int db_segment_rename(struct db *db, const struct db_cartridge *c, const struct seg_id *from, const struct seg_id *to);
 /* So many bytes of an OPEN segment's file are safe: its row's size. */
 int db_segment_synced(struct db *db, const struct db_cartridge *c, const struct seg_id *id, uint64_t bytes);

@@ -142,7 +142,7 @@ int db_segment_stored(struct db *db, int64_t cartridge, const struct seg_id *id)
 
 static int rename_open(struct db *db, int64_t cartridge, const struct seg_id *from, const struct seg_id *to)
 {
-    DB_STMT st = db_prepare(db, "UPDATE segment SET epoch=?5, writer=?6, number=?7, size=0"
+    DB_STMT st = db_prepare(db, "UPDATE segment SET epoch=?5, writer=?6, number=?7"
                                 " WHERE cartridge=?1 AND epoch=?2 AND writer=?3 AND number=?4 AND state=0");
     if (st) {
         bind_id(st, 1, cartridge, from);

@@ -25,6 +25,7 @@ struct file {
     uint64_t size;
     uint64_t used_at; /* spool->clock of the last use */
     bool keep;        /* the only copy */
+    bool unnamed;     /* cache, but no head names its object yet: it goes last */
 };
 
 struct spool {
@@ -33,6 +34,8 @@ struct spool {
     struct lock lock; /* guards what follows */
     struct file *bucket[BUCKETS];
     uint64_t cache_bytes, clock;
+    uint64_t unnamed_bytes; /* of cache_bytes */
+    uint64_t unnamed_most;  /* so many of these do not count against cache_size */
 };
 
 static unsigned hash(const char *barcode, const struct seg_id *id)
@@ -74,25 +77,31 @@ static void path_of(const struct spool *s, const char *barcode, const struct seg
 
 #define PATH_SIZE 4200
 
-static void set_cached(struct spool *s, struct file *f, uint64_t size)
+/* It no longer counts as cache. */
+static void uncount(struct spool *s, struct file *f)
 {
     lock_assert_held(&s->lock);
     INVARIANT(f->keep || s->cache_bytes >= f->size);
-    if (!f->keep)
-        s->cache_bytes -= f->size;
+    INVARIANT(!f->unnamed || (!f->keep && s->unnamed_bytes >= f->size));
+    s->cache_bytes -= f->keep ? 0 : f->size;
+    s->unnamed_bytes -= f->unnamed ? f->size : 0;
+}
+
+static void set_cached(struct spool *s, struct file *f, uint64_t size, bool unnamed)
+{
+    uncount(s, f);
     f->keep = false;
+    f->unnamed = unnamed;
     f->size = size;
     f->used_at = ++s->clock;
     s->cache_bytes += size;
+    s->unnamed_bytes += unnamed ? size : 0;
 }
 
 static void forget(struct spool *s, struct file **f)
 {
-    lock_assert_held(&s->lock);
     struct file *old = *f;
-    INVARIANT(old->keep || s->cache_bytes >= old->size);
-    if (!old->keep)
-        s->cache_bytes -= old->size;
+    uncount(s, old);
     *f = old->next;
     free(old);
 }
@@ -104,8 +113,8 @@ static void unlink_file(const char *path)
         log_warn("%s cannot be removed: %s", path, strerror(errno));
 }
 
-/* Removes the least recently used cached file. False when there is none. */
-static bool evict_one(struct spool *s, uint64_t *freed)
+/* Removes the least recently used cached file: of those that a head names, or of the others. False when there is none. */
+static bool evict_one(struct spool *s, bool unnamed, uint64_t *freed)
 {
     lock_assert_held(&s->lock);
     struct file **oldest = NULL;
@@ -113,7 +122,7 @@ static bool evict_one(struct spool *s, uint64_t *freed)
     for (unsigned b = 0; b < BUCKETS; b++)
         for (struct file **f = &s->bucket[b]; *f; f = &(*f)->next) {
             sum += (*f)->keep ? 0 : (*f)->size;
-            if (!(*f)->keep && (!oldest || (*f)->used_at < (*oldest)->used_at))
+            if (!(*f)->keep && (*f)->unnamed == unnamed && (!oldest || (*f)->used_at < (*oldest)->used_at))
                 oldest = f;
         }
     INVARIANT(sum == s->cache_bytes);
@@ -127,10 +136,15 @@ static bool evict_one(struct spool *s, uint64_t *freed)
     return true;
 }
 
+static uint64_t counted(const struct spool *s)
+{
+    return s->cache_bytes - (s->unnamed_bytes < s->unnamed_most ? s->unnamed_bytes : s->unnamed_most);
+}
+
 static void evict(struct spool *s)
 {
     uint64_t freed = 0;
-    while (s->cache_bytes > s->cache_size && evict_one(s, &freed))
+    while (counted(s) > s->cache_size && (evict_one(s, false, &freed) || evict_one(s, true, &freed)))
         ;
 }
 
@@ -356,28 +370,49 @@ bool spool_has(struct spool *s, const char *barcode, const struct seg_id *id)
     return there;
 }
 
-void spool_mark_stored(struct spool *s, bool (*fn)(void *arg, const char *barcode), void *arg)
+void spool_mark_stored(struct spool *s, bool (*fn)(void *arg, const char *barcode, const struct seg_id *id), void *arg)
 {
     lock_take(&s->lock);
     for (unsigned b = 0; b < BUCKETS; b++)
         for (struct file *f = s->bucket[b]; f; f = f->next)
-            if (f->keep && fn(arg, f->barcode))
-                set_cached(s, f, f->size);
+            if (f->keep && fn(arg, f->barcode, &f->id))
+                set_cached(s, f, f->size, false);
     evict(s);
     lock_release(&s->lock);
 }
 
-void spool_set_aside(struct spool *s, const char *barcode, const struct seg_id *id)
+static int sync_dir_of(const struct spool *s, const char *barcode)
+{
+    char dir[PATH_SIZE];
+    (void)snprintf(dir, sizeof(dir), "%s/%s", s->dir, barcode);
+    return sync_dir(dir);
+}
+
+int spool_name_bad(struct spool *s, const char *barcode, const struct seg_id *id)
+{
+    char path[PATH_SIZE], bad[PATH_SIZE];
+    path_of(s, barcode, id, "", path, sizeof(path));
+    path_of(s, barcode, id, ".bad", bad, sizeof(bad));
+    if (!link(path, bad) || (errno == EEXIST && !unlink(bad) && !link(path, bad)))
+        return sync_dir_of(s, barcode);
+    bool has_links = errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS;
+    return errno == ENOENT || !has_links ? 0 : -errno;
+}
+
+int spool_set_aside(struct spool *s, const char *barcode, const struct seg_id *id)
 {
     char path[PATH_SIZE], bad[PATH_SIZE];
     path_of(s, barcode, id, "", path, sizeof(path));
     path_of(s, barcode, id, ".bad", bad, sizeof(bad));
     lock_take(&s->lock);
+    int rc = rename(path, bad) ? -errno : 0;
     struct file **f = find(s, barcode, id);
-    if (*f)
+    if (!rc)
+        unlink_file(path); /* rename leaves both names, if they are the same file's */
+    if (*f && (!rc || rc == -ENOENT))
         forget(s, f);
-    (void)rename(path, bad);
     lock_release(&s->lock);
+    return rc ? (rc == -ENOENT ? 0 : rc) : sync_dir_of(s, barcode);
 }
 
 static int copy_file(const char *from, const char *to)
@@ -399,15 +434,41 @@ int spool_keep_copy(struct spool *s, const char *barcode, const struct seg_id *i
     char path[PATH_SIZE], bad[PATH_SIZE];
     path_of(s, barcode, id, "", path, sizeof(path));
     path_of(s, barcode, id, ".bad", bad, sizeof(bad));
-    return copy_file(path, bad);
+    int rc = copy_file(path, bad);
+    return rc ? rc : sync_dir_of(s, barcode);
+}
+
+static void stored(struct spool *s, const char *barcode, const struct seg_id *id, uint64_t size, bool unnamed)
+{
+    lock_assert_held(&s->lock);
+    struct file *f = *find(s, barcode, id);
+    if (f)
+        set_cached(s, f, size, unnamed);
+    evict(s);
 }
 
 void spool_stored(struct spool *s, const char *barcode, const struct seg_id *id, uint64_t size)
 {
     lock_take(&s->lock);
-    struct file *f = *find(s, barcode, id);
-    if (f)
-        set_cached(s, f, size);
+    stored(s, barcode, id, size, false);
+    lock_release(&s->lock);
+}
+
+void spool_stored_unnamed(struct spool *s, const char *barcode, const struct seg_id *id, uint64_t size, uint64_t most)
+{
+    lock_take(&s->lock);
+    s->unnamed_most = most;
+    stored(s, barcode, id, size, true);
+    lock_release(&s->lock);
+}
+
+void spool_named(struct spool *s, const char *barcode, bool (*but)(void *arg, const struct seg_id *id), void *arg)
+{
+    lock_take(&s->lock);
+    for (unsigned b = 0; b < BUCKETS; b++)
+        for (struct file *f = s->bucket[b]; f; f = f->next)
+            if (f->unnamed && !strcmp(f->barcode, barcode) && !but(arg, &f->id))
+                set_cached(s, f, f->size, false);
     evict(s);
     lock_release(&s->lock);
 }
@@ -491,7 +552,7 @@ int spool_download_end(struct spool *s, const char *barcode, const struct seg_id
     int rc = rename(part, path) ? -errno : 0;
     struct file *f = rc ? NULL : find_or_add(s, barcode, id);
     if (f)
-        set_cached(s, f, size);
+        set_cached(s, f, size, false);
     else if (!rc)
         rc = unlink(path) ? -errno : -ENOMEM;
     evict(s);
@@ -499,11 +560,11 @@ int spool_download_end(struct spool *s, const char *barcode, const struct seg_id
     return rc;
 }
 
-uint64_t spool_shrink(struct spool *s, uint64_t bytes)
+uint64_t spool_shrink(struct spool *s, uint64_t bytes, bool unnamed)
 {
     uint64_t freed = 0;
     lock_take(&s->lock);
-    while (freed < bytes && evict_one(s, &freed))
+    while (freed < bytes && (evict_one(s, false, &freed) || (unnamed && evict_one(s, true, &freed))))
         ;
     lock_release(&s->lock);
     return freed;
