@@ -40,6 +40,7 @@ int commit_adopt_head(struct engine *e, const struct head *h, const struct obj_c
 
 /* The cartridge, which this gateway owns, is about to be removed. If others lean on it, puts a last head that keeps its
  * place, for them and for what they need, deletes those below, and *kept is what must stay (kept_free); else it is NULL.
+ * Until its row is gone from the state the cartridge is dirty, so that its next head is none of a removed one.
  * No worker may have the cartridge. */
 struct kept;
 int commit_leave_place(struct cartridge *c, struct kept **kept, const struct obj_call *call, struct errtext *err);

@@ -40,6 +40,14 @@ int commit_note_try(struct cartridge *c, const struct seg_id *head, struct errte
     return rc ? errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db)) : 0;
 }
 
+void commit_put_back(struct cartridge *c)
+{
+    lock_assert_held(&c->lock);
+    c->row.dirty = true;
+    cartridge_count_change(c);
+    c->due |= DUE_COMMIT;
+}
+
 int commit_delete_heads(struct engine *e, const char *barcode, const struct seg_id *ids, size_t n,
                         const struct obj_call *call, struct errtext *err)
 {

@@ -14,6 +14,9 @@ int commit_put_head(struct engine *e, const struct head *h, const struct obj_cal
 /* The state knows that this head is about to be put: if its answer is lost, it is known for this state's own at the
  * next start. */
 int commit_note_try(struct cartridge *c, const struct seg_id *head, struct errtext *err);
+/* A head that is no head of the tape may come to be the highest: the tape's next commit puts one above it, be it after a
+ * restart, as soon as its row is in the state. With the lock. */
+void commit_put_back(struct cartridge *c);
 int commit_delete_heads(struct engine *e, const char *barcode, const struct seg_id *ids, size_t n,
                         const struct obj_call *call, struct errtext *err);
 /* The cartridge's heads, of which those that this state knows need not be looked at. */

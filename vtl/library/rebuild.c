@@ -279,6 +279,8 @@ static int take_reading(struct rebuild *r, const char *barcode, struct rebuild_r
 {
     json_t *deep = NULL;
     bool damaged = c->rc == -EBADMSG || c->rc == -ENOENT;
+    if (c->nothing && c->with_head)
+        vanished_removed(r->named, barcode);
     if (c->nothing)
         return 0;
     if (c->with_head)
