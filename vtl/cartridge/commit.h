@@ -24,6 +24,8 @@ int commit_claim(struct cartridge *c, const struct obj_call *call, struct errtex
 int commit_head(struct cartridge *c, const struct obj_call *call, struct errtext *err);
 /* A head that says that this gateway gives the cartridge up: another one may claim it without force. The same. */
 int commit_release(struct cartridge *c, const struct obj_call *call, struct errtext *err);
+/* Heads below the recorded one go, which must be the highest. Owned. */
+int commit_tidy(struct cartridge *c, const struct obj_call *call, struct errtext *err);
 struct sweep {
     uint64_t objects, bytes;
 };

@@ -200,7 +200,7 @@ static int claim(struct cartridge *c, const struct obj_call *call, struct errtex
     if (rc)
         return rc;
     progress_post(&e->progress); /* the first WRITE waits for this, and not for what is cleaned up */
-    return commit_check_highest(c, &mine, true, call, err);
+    return commit_tidy_if_possible(c, call, err);
 }
 
 int commit_claim(struct cartridge *c, const struct obj_call *call, struct errtext *err)

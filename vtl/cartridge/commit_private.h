@@ -30,6 +30,9 @@ int commit_gone(struct cartridge *c, const struct seg_id *newest, struct errtext
 /* Lists the heads; -EPERM when mine is not the highest. With clean, deletes those below mine. */
 int commit_check_highest(struct cartridge *c, const struct seg_id *mine, bool clean, const struct obj_call *call,
                          struct errtext *err);
+/* Behind a look that found the recorded head the highest: those below it go. What the store fails to do of that, the workers
+ * try again, and it is no failure of what was recorded. */
+int commit_tidy_if_possible(struct cartridge *c, const struct obj_call *call, struct errtext *err);
 /* Identity and attributes, the same in every head, and who puts it. With the lock. */
 void commit_fill_identity(const struct cartridge *c, struct head *h);
 
