@@ -302,7 +302,9 @@ int vanished_find(struct vanished *w, json_t **list, struct errtext *err)
 static int compare(struct vanished *w, struct library *lib, json_t **list, struct errtext *err)
 {
     char key[DB_KEY_SIZE];
-    json_t *inventory = lib ? inventory_newest_other(lib, err) : inventory_newest(w->store, NULL, key, err);
+    bool unread;
+    json_t *inventory =
+        lib ? inventory_newest_other(lib, err) : inventory_newest(w->store, NULL, key, &unread, w->cancel, err);
     if (!inventory && err->text[0])
         return -EIO;
     int rc = lib ? vanished_add_library(w, lib) : 0;
