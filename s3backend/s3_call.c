@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 
-enum { MAX_HEADERS = 12, POLL_MS = 100, ONE_MOMENT_MS = 1000 };
+enum { MAX_HEADERS = 12, POLL_MS = 100, ONE_MOMENT_MS = 1000, FAR_AHEAD_S = 86400 };
 
 /* What one try puts together; all freed by wire_free. */
 struct wire {
@@ -201,10 +201,11 @@ static void tell_end(const struct watched *w, const struct http_response *r, con
     s3_health_ended(&w->s->health, s3_kind(w->q), w->stuck, end, text.text, !v->retry || v->retry_after_ms >= 2000);
 }
 
-/* An answer that failed may be somebody else's on the way. */
+/* An answer that failed may be somebody else's on the way; and so is a time far ahead of the one that the request was signed
+ * with, which a store takes within some minutes of its own only. Locks that it made too long nobody could shorten. */
 static void note_time(struct s3_store *s, const struct http_response *r, const struct s3_verdict *v)
 {
-    if (v->code == 0 && r->date)
+    if (v->code == 0 && r->date && r->date <= time(NULL) + FAR_AHEAD_S)
         atomic_store(&s->clock, (int64_t)r->date - clock_boot_s());
 }
 

@@ -37,6 +37,7 @@ static int stream_range(struct s3_store *s, const char *key, uint64_t offset, ui
         tries++;
         q = s3_range_request(key, offset + done, len - done);
         q.sink = &sink;
+        r.received = 0; /* of the try before, should this one not come as far as an exchange */
         s3_try(s, &q, c, &r, &v);
         done += r.received;
         if (done == len) /* and then the connection broke */

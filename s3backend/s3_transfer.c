@@ -198,7 +198,7 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
 }
 
 /* Compares the answer's range with the one asked for. renterd sends ranges with status 200 and a Content-Range; a 200
- * without one is the whole object. */
+ * without one is the whole object, or the page of somebody on the way. */
 static bool fit_range(struct transfer *t)
 {
     const struct http_request *q = t->q;
@@ -209,6 +209,10 @@ static bool fit_range(struct transfer *t)
             return true;
         snprintf(r->reason, sizeof(r->reason), "bytes %" PRIu64 "-%" PRIu64 " came (Content-Length %" PRIu64 ")",
                  r->first, r->last, r->has_length ? r->length : 0);
+        return false;
+    }
+    if (r->page) { /* nothing that this program stored is one */
+        snprintf(r->reason, sizeof(r->reason), "a web page (text/html)");
         return false;
     }
     if (r->status == 200 && (!r->has_length || r->length >= q->offset + q->len)) {
@@ -274,6 +278,8 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
     struct transfer *t = arg;
     struct http_response *r = t->r;
     size_t len = size * n;
+    if (r->outcome != HTTP_ANSWERED) /* refused while it was held, which libcurl does not keep */
+        return 0;
     if (wants_range(t) && (r->status == 200 || r->status == 206))
         return !len ? 0 : hold(t, t->q->download, t->q->len) ? (size_t)CURL_WRITEFUNC_PAUSE : take_range(t, data, len);
     r->text.limit = r->status >= 300 ? (size_t)ERROR_TEXT : t->q->text_limit;

@@ -680,6 +680,149 @@ static void a_rebuild_makes_no_tape_of_a_place_and_keeps_it(void **state)
     config_free(c);
 }
 
+/* ---- one that could not be removed ---- */
+
+static const struct objstore_ops *obliging;
+static atomic_bool refusing_puts; /* since a del was refused */
+
+static int refuse_del(struct objstore *s, const char *const *keys, size_t n, const struct obj_call *call_,
+                      struct errtext *err)
+{
+    (void)s;
+    (void)n;
+    (void)call_;
+    atomic_store(&refusing_puts, true);
+    return errtext_set(err, -EACCES, "%s: not to be deleted", keys[0]);
+}
+
+static int refuse_put(struct objstore *s, const char *key, const struct obj_source *src, const struct obj_call *call_,
+                      struct errtext *err)
+{
+    return atomic_load(&refusing_puts) ? errtext_set(err, -EACCES, "%s: not to be put", key)
+                                       : obliging->put(s, key, src, call_, err);
+}
+
+static void refuse_to_remove(struct library *lib, bool puts_too)
+{
+    struct objstore_ops refusing = *lib->eng.store->ops;
+    struct errtext err = {""};
+    struct head h;
+    json_t *request = json_pack("{s:s, s:s, s:b}", "op", "tape-remove", "barcode", OLD, "force", 1);
+    atomic_store(&refusing_puts, false);
+    refusing.del = refuse_del;
+    if (puts_too)
+        refusing.put = refuse_put;
+    exchange_ops(lib, &refusing, &obliging);
+    assert_null(library_call(lib, request, &err));
+    assert_non_null(strstr(err.text, "not to be deleted"));
+    json_decref(request);
+    assert_non_null(library_cartridge(lib, OLD));
+    if (!puts_too)
+        return;
+    read_head(lib, OLD, &h);
+    assert_true(h.removed);
+    head_free(&h);
+}
+
+/* The report of a rebuild into another state; a new reference. */
+static json_t *rebuilt(const struct vtl_config *c, bool dry_run)
+{
+    const struct rebuild_options o = {.dry_run = dry_run};
+    struct errtext err = {""};
+    json_t *r = NULL;
+    if (library_rebuild(c, &o, &r, &err))
+        fail_msg("%s", err.text);
+    return r;
+}
+
+static void expect_whole_after_rebuild(const struct vtl_config *c)
+{
+    json_t *r = rebuilt(c, false), *one;
+    json_int_t objects = 0;
+    size_t i;
+    json_array_foreach(json_object_get(r, "cartridges"), i, one) if (!strcmp(
+        json_string_value(json_object_get(one, "barcode")), OLD)) objects =
+        json_integer_value(json_object_get(one, "objects"));
+    assert_int_equal(objects, BLOCKS);
+    assert_int_equal(json_array_size(json_object_get(r, "vanished")), 0);
+    json_decref(r);
+    struct library *lib = open_library(c);
+    move(lib, SLOT, DRIVE);
+    for (uint64_t i_ = 1; i_ <= BLOCKS; i_++)
+        expect_id(library_drive(lib, 0), i_);
+    move(lib, DRIVE, SLOT);
+    close_library(lib);
+}
+
+static void a_tape_that_could_not_be_removed_is_in_the_bucket_again(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M"), *two = config("two", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    const struct objstore_ops *refusing;
+    (void)make_lean(lib, 1);
+    unload(lib);
+    refuse_to_remove(lib, false);
+    exchange_ops(lib, obliging, &refusing);
+    flush_remote(lib);
+    close_library(lib);
+    expect_whole_after_rebuild(two);
+    config_free(two);
+    config_free(c);
+}
+
+/* The store is out of reach as soon as the head is put that keeps the place, and the process ends. */
+static void a_removal_that_a_crash_ended_is_taken_back_by_the_next_run(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M"), *two = config("two", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct errtext err = {""};
+    (void)make_lean(lib, 1);
+    unload(lib);
+    for (uint64_t until = clock_ms() + 20000; !inventory_is_stored(lib) && clock_ms() < until;)
+        progress_wait(&lib->eng.progress, progress_now(&lib->eng.progress), 100);
+    refuse_to_remove(lib, true);
+    (void)library_close(lib, &err);
+    json_t *r = rebuilt(two, true), *gone = json_object_get(r, "vanished");
+    assert_int_equal(json_array_size(gone), 1);
+    assert_non_null(strstr(json_string_value(json_object_get(json_array_get(gone, 0), "error")),
+                           OLD ": the newest inventory names it, but its newest head in the bucket says that it was "
+                               "removed"));
+    json_decref(r);
+    lib = open_library(c);
+    (void)gc_of(lib, OLD);
+    close_library(lib);
+    expect_whole_after_rebuild(two);
+    config_free(two);
+    config_free(c);
+}
+
+/* Of a state that was not told: the claim finds that the head is of this tape. */
+static void a_place_of_this_very_tape_is_not_begun_anew(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M"), *two = config("two", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct errtext err = {""};
+    (void)make_lean(lib, 1);
+    unload(lib);
+    refuse_to_remove(lib, true);
+    struct cartridge *old = tape(lib, OLD);
+    lock_take(&old->lock);
+    old->row.dirty = false;
+    assert_int_equal(db_cartridge_update(lib->eng.db, &old->row), 0);
+    lock_release(&old->lock);
+    (void)library_close(lib, &err);
+    lib = open_library(c);
+    (void)gc_of(lib, OLD);
+    flush_remote(lib);
+    close_library(lib);
+    expect_whole_after_rebuild(two);
+    config_free(two);
+    config_free(c);
+}
+
 /* What was kept is garbage of the new one, which stays while it is needed. */
 static void a_new_tape_at_such_a_place_goes_on_from_it(void **state)
 {
@@ -1463,6 +1606,9 @@ int main(void)
         T(a_removed_tape_leaves_what_is_leaned_on_and_no_more),
         T(a_tape_on_which_nobody_leans_is_removed_without_a_trace),
         T(a_rebuild_makes_no_tape_of_a_place_and_keeps_it),
+        T(a_tape_that_could_not_be_removed_is_in_the_bucket_again),
+        T(a_removal_that_a_crash_ended_is_taken_back_by_the_next_run),
+        T(a_place_of_this_very_tape_is_not_begun_anew),
         T(a_new_tape_at_such_a_place_goes_on_from_it),
         T(a_new_tape_there_of_which_the_state_takes_only_a_part_is_not_made),
         T(a_new_tape_there_that_cannot_be_made_takes_nothing_from_the_leaners),

@@ -4,12 +4,54 @@
 
 #include <errno.h>
 
+#include "s3backend/dir.h"
 #include "vtl/cartridge/cartridge_private.h"
 
 #define THEIRS "NBR001L8"
 #define LATER "NBR002L8"
 #define OURS "OWN001L8"
 #define DOOR ELEMENT_FIRST_IMPORT_EXPORT
+
+/* ---- a store that does not give what is below one key ---- */
+
+static const struct objstore_ops *usual;
+static struct objstore_ops with_gaps;
+static char gap[64];        /* set while nobody reads */
+static atomic_bool gap_is;  /* from now on */
+static atomic_int unbidden; /* reads of inventories that nobody could end */
+
+static int get_but_gap(struct objstore *s, const char *key, uint64_t offset, size_t len, void *buf,
+                       const struct obj_call *c, struct errtext *err)
+{
+    if (!atomic_load(&gap_is))
+        return usual->get(s, key, offset, len, buf, c, err);
+    if (!strncmp(key, "gateways/", 9) && (!c || c->cancel != &never || !c->max_tries))
+        atomic_fetch_add(&unbidden, 1);
+    return gap[0] && !strncmp(key, gap, strlen(gap)) ? errtext_set(err, -EIO, "get %s: no host has it", key)
+                                                     : usual->get(s, key, offset, len, buf, c, err);
+}
+
+/* In place of the store's own, which the linker leaves out then. */
+int objstore_open(const struct objstore_config *cfg, struct objstore **out, struct errtext *err)
+{
+    int rc = dir_open(cfg->path, cfg->prefix ? cfg->prefix : "", out, err);
+    if (rc)
+        return rc;
+    if (!usual) {
+        usual = (*out)->ops;
+        with_gaps = *usual;
+        with_gaps.get = get_but_gap;
+    }
+    (*out)->ops = &with_gaps;
+    return 0;
+}
+
+static void begin_gap(uint32_t writer)
+{
+    (void)snprintf(gap, sizeof(gap), "gateways/%08x/", writer);
+    atomic_store(&unbidden, 0);
+    atomic_store(&gap_is, true);
+}
 
 static json_t *request(const char *op, const char *barcode)
 {
@@ -296,6 +338,110 @@ static void what_only_a_neighbour_knows_comes_into_no_slot(void **state)
     config_free(two);
 }
 
+/* ---- inventories that cannot be read ---- */
+
+/* Two libraries with a cartridge each in a slot; the second has also heard of the first one's. The runs that put their
+ * inventories. */
+static void two_libraries(const struct vtl_config *one, const struct vtl_config *two, uint32_t writers[2])
+{
+    struct library *lib = new_library(one, THEIRS);
+    writers[0] = lib->eng.writer;
+    flush_remote(lib);
+    await_inventory(lib);
+    rebuild_on_shelf(two);
+    struct library *other = open_library(two);
+    writers[1] = other->eng.writer;
+    create(other, OURS);
+    flush_remote(other);
+    await_inventory(other);
+    close_library(other);
+    close_library(lib);
+}
+
+static int rebuild_again(const struct vtl_config *c, bool deep, struct errtext *err)
+{
+    const struct rebuild_options o = {.force = true, .deep = deep, .cancel = &never};
+    json_t *r = NULL;
+    int rc = library_rebuild(c, &o, &r, err);
+    json_decref(r);
+    assert_int_equal(atomic_load(&unbidden), 0);
+    atomic_store(&gap_is, false);
+    return rc;
+}
+
+static void expect_places(const struct vtl_config *c, json_int_t ours, json_int_t theirs)
+{
+    struct library *lib = open_library(c);
+    assert_int_equal(place_in(lib, OURS), ours);
+    assert_int_equal(place_in(lib, THEIRS), theirs);
+    close_library(lib);
+}
+
+/* The neighbour's inventory, which can be read, would put its cartridges into this library's slots. */
+static void without_its_own_inventory_a_rebuild_changes_nothing(void **state)
+{
+    (void)state;
+    struct vtl_config *one = config("one", "local", "64M"), *two = config("two", "local", "64M");
+    struct errtext err = {""};
+    char command[300];
+    uint32_t writers[2];
+    two_libraries(one, two, writers);
+    begin_gap(writers[1]);
+    assert_int_equal(rebuild_again(two, false, &err), -EIO);
+    assert_non_null(strstr(err.text, "no host has it"));
+    (void)snprintf(command, sizeof(command), "test -e %s/two/state.db && ! ls %s/two | grep before", dir, dir);
+    assert_int_equal(system(command), 0); /* NOLINT: of a test */
+    begin_gap(writers[1]);
+    if (rebuild_again(two, true, &err)) /* which is to go on without */
+        fail_msg("%s", err.text);
+    expect_places(two, 0, 0);
+    config_free(one);
+    config_free(two);
+}
+
+static void a_rebuild_goes_on_without_a_neighbour_s_inventory(void **state)
+{
+    (void)state;
+    struct vtl_config *one = config("one", "local", "64M"), *two = config("two", "local", "64M");
+    struct errtext err = {""};
+    uint32_t writers[2];
+    two_libraries(one, two, writers);
+    struct library *lib = open_library(one); /* of which the second has not heard */
+    writers[0] = lib->eng.writer;
+    create(lib, LATER);
+    flush_remote(lib);
+    await_inventory(lib);
+    close_library(lib);
+    begin_gap(writers[0]);
+    if (rebuild_again(two, false, &err))
+        fail_msg("%s", err.text);
+    expect_places(two, SLOT, 0);
+    lib = open_library(two);
+    assert_int_equal(place_in(lib, LATER), 0);
+    close_library(lib);
+    config_free(one);
+    config_free(two);
+}
+
+static void a_damaged_inventory_gives_its_library_no_places_of_a_neighbour(void **state)
+{
+    (void)state;
+    struct vtl_config *one = config("one", "local", "64M"), *two = config("two", "local", "64M");
+    struct errtext err = {""};
+    char command[300];
+    uint32_t writers[2];
+    two_libraries(one, two, writers);
+    (void)snprintf(command, sizeof(command), "for f in %s/store/gateways/%08x/inventory/*; do echo damaged >$f; done", dir,
+                   writers[1]);
+    assert_int_equal(system(command), 0); /* NOLINT: of a test */
+    atomic_store(&gap_is, false);
+    if (rebuild_again(two, false, &err))
+        fail_msg("%s", err.text);
+    expect_places(two, 0, 0);
+    config_free(one);
+    config_free(two);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -307,6 +453,9 @@ int main(void)
         T(of_a_shared_shelf_a_takeover_claims_what_its_own_library_has_not_given_up),
         T(without_a_neighbour_a_takeover_claims_the_shelf_too),
         T(what_only_a_neighbour_knows_comes_into_no_slot),
+        T(without_its_own_inventory_a_rebuild_changes_nothing),
+        T(a_rebuild_goes_on_without_a_neighbour_s_inventory),
+        T(a_damaged_inventory_gives_its_library_no_places_of_a_neighbour),
     };
     return cmocka_run_group_tests_name("neighbours", tests, NULL, NULL);
 }

@@ -269,6 +269,28 @@ static void a_cache_of_what_is_stored_is_no_backlog(void **state)
     config_free(c);
 }
 
+/* The other one has gone on by the same numbers, and beyond. */
+static void what_a_gateway_had_when_it_was_fenced_is_not_rebuilt_over(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "16M"), *two = config("two", "local", "16M");
+    make_backlog(c);
+    lose_state();
+    block_store(false);
+    rebuild_library(two);
+    struct library *lib = open_library(two);
+    move(lib, SLOT, DRIVE);
+    for (unsigned i = 0; i < 3; i++) {
+        write_model(library_drive(lib, 0), &m, 20 + (size_t)i * 20, 20, 500 + i * 20);
+        flush_remote(lib);
+    }
+    move(lib, DRIVE, SLOT);
+    close_library(lib);
+    expect_refused(c, NULL);
+    config_free(two);
+    config_free(c);
+}
+
 /* ---- operations side by side ---- */
 
 static const char *error_at(const json_t *answers, size_t i)
@@ -321,6 +343,7 @@ int main(void)
         TEST(a_rebuild_by_force_names_what_is_only_in_the_spool),
         TEST(a_lost_state_is_not_rebuilt_over_what_is_only_in_the_spool),
         TEST(a_cache_of_what_is_stored_is_no_backlog),
+        TEST(what_a_gateway_had_when_it_was_fenced_is_not_rebuilt_over),
         TEST(each_answers_in_order_and_a_failure_stops_none),
     };
     return cmocka_run_group_tests_name("rebuild", tests, NULL, NULL);

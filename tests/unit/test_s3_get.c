@@ -129,6 +129,17 @@ static void trap3_another_range_is_no_data(void **state)
     }
 }
 
+static void a_web_page_that_is_longer_than_the_range_is_tried_again(void **state)
+{
+    (void)state;
+    struct stand_in *si = stand_in_start(SCRIPT(
+        {.status = 200, .headers = "Content-Type: text/html\r\n", .body = "<html>We will be back soon</html>"},
+        {.status = 200, .headers = "Content-Type: application/octet-stream\r\n", .body = content}));
+    struct got g = get(si, 5, 5, NULL);
+    assert_got(&g, 5, 5);
+    stand_in_stop(si);
+}
+
 static void trap3_a_206_or_a_small_200_without_content_range_is_no_data(void **state)
 {
     (void)state;
@@ -320,6 +331,7 @@ int main(void)
         cmocka_unit_test(trap3_a_range_with_status_206),
         cmocka_unit_test(trap3_a_200_without_content_range_is_the_whole_object),
         cmocka_unit_test(trap3_another_range_is_no_data),
+        cmocka_unit_test(a_web_page_that_is_longer_than_the_range_is_tried_again),
         cmocka_unit_test(trap3_a_206_or_a_small_200_without_content_range_is_no_data),
         cmocka_unit_test(trap4_a_short_body_with_200_is_tried_again),
         cmocka_unit_test(trap4_a_body_that_stays_short_is_an_error),

@@ -121,6 +121,25 @@ static void its_time_is_kept(void **state)
     stand_in_stop(si);
 }
 
+/* It took a request that was signed at this host's time: so that is not the store's own. */
+static void a_time_far_ahead_is_not_taken_for_the_store_s(void **state)
+{
+    char date[100];
+    struct tm tm;
+    time_t then = time(NULL) + 2 * 86400;
+    struct stand_in_answer answers[] = {{.expect = "HEAD /", .status = 200, .headers = date}};
+    struct errtext err;
+    uint64_t now;
+    (void)state;
+    assert_true(strftime(date, sizeof(date), "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", gmtime_r(&then, &tm)) > 0);
+    struct stand_in *si = stand_in_start(answers, 1);
+    struct objstore *s = stand_in_store(si, NULL, 0);
+    assert_int_equal(s->ops->check(s, NULL, &err), 0);
+    assert_int_equal(objstore_time(s, &now), -EAGAIN);
+    s->ops->close(s);
+    stand_in_stop(si);
+}
+
 /* Whatever comes, the look ends in an answer or says at which stage it failed. */
 static void nobody_there_is_told_by_stage(void **state)
 {
@@ -149,6 +168,7 @@ int main(void)
         cmocka_unit_test(a_web_page_is_none),
         cmocka_unit_test(its_clock_is_compared),
         cmocka_unit_test(its_time_is_kept),
+        cmocka_unit_test(a_time_far_ahead_is_not_taken_for_the_store_s),
         cmocka_unit_test(nobody_there_is_told_by_stage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -225,6 +226,30 @@ static void downloads_keep_to_theirs(void **state)
     stand_in_stop(s);
 }
 
+/* It begins held, as no byte may come in its first moments. */
+static void what_is_refused_while_it_is_held_stays_refused(void **state)
+{
+    static char body[700 * KB];
+    const struct stand_in_answer script[] = {{.expect = "GET",
+                                              .status = 206,
+                                              .headers = "Content-Range: bytes 1-716800/800000\r\n",
+                                              .body = body,
+                                              .body_len = sizeof(body)}};
+    struct stand_in *s = stand_in_start(script, 1);
+    struct objstore *o = stand_in_store(s, NULL, 0);
+    size_t streamed = 0;
+    const struct obj_sink sink = {take, &streamed};
+    const struct obj_call once = {.max_tries = 1};
+    struct errtext err = {""};
+    (void)state;
+    limit(o, 0, 32);
+    assert_int_equal(o->ops->stream(o, "x", 0, sizeof(body), &sink, &once, &err), -EIO);
+    assert_non_null(strstr(err.text, "another range"));
+    assert_int_equal(streamed, 0);
+    o->ops->close(o);
+    stand_in_stop(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +260,7 @@ int main(void)
         cmocka_unit_test(what_is_under_way_gets_a_new_limit),
         cmocka_unit_test(small_bodies_do_not_wait_behind_big_ones),
         cmocka_unit_test(downloads_keep_to_theirs),
+        cmocka_unit_test(what_is_refused_while_it_is_held_stays_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -192,7 +192,7 @@ void cartridge_unload_if_clean(struct cartridge *c)
     lock_take(&c->lock);
     bool stored = c->open.state == OPEN_CLOSED && !c->n_pending && cartridge_is_committed(c);
     if (c->loaded && !c->users && !c->release && stored && !c->heads_taken && !c->doomed && !(c->due & DUE_GARBAGE) &&
-        !object_lock_is_work(c)) {
+        !((c->due & DUE_HEADS) && c->owner == CARTRIDGE_OWNED) && !object_lock_is_work(c)) {
         c->row.used_bytes = tape_index_plain_bytes(&c->live);
         c->row.accepted_bytes = 0;
         for (size_t i = 0; i < c->live.n_segs; i++)

@@ -210,17 +210,21 @@ void cartridge_try_again(struct cartridge *c)
     lock_release(&c->lock);
 }
 
+void cartridge_end_trouble(struct cartridge *c)
+{
+    lock_assert_held(&c->lock);
+    c->failing = c->failures = 0;
+    c->backoff_until = 0;
+    c->trouble[0] = '\0';
+    cartridge_stop_failing(c);
+}
+
 void cartridge_note_success(struct cartridge *c, unsigned kind)
 {
     lock_take(&c->lock);
     bool failed = c->failing & kind;
     c->failing &= ~kind;
-    bool over = failed && !c->failing;
-    if (over) {
-        c->failures = 0;
-        c->backoff_until = 0;
-        c->trouble[0] = '\0';
-        cartridge_stop_failing(c);
-    }
+    if (failed && !c->failing)
+        cartridge_end_trouble(c);
     lock_release(&c->lock);
 }

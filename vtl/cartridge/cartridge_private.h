@@ -82,6 +82,7 @@ enum due {
     DUE_SWEEP = 8,   /* objects of a gateway that is gone may be there: looked for once this one is OWNED */
     DUE_LIST = 32,   /* a head is to list who wants to lean: with what is stored by now, whatever else is open */
     DUE_LOOK = 16,   /* it was loaded: is the bucket's head the one that this state knows? */
+    DUE_HEADS = 64,  /* heads below the recorded one are still there, once this one is OWNED */
 };
 
 struct cartridge {
@@ -215,6 +216,8 @@ void cartridge_try_again(struct cartridge *c); /* now, whatever failed before */
 void cartridge_note_failure(struct cartridge *c, unsigned kind, const struct errtext *err);
 /* It did not. The trouble is over when no kind of job fails any more. Without the lock. */
 void cartridge_note_success(struct cartridge *c, unsigned kind);
+/* Nothing is to be done for it: what failed last is over, or came to nothing. With the lock. */
+void cartridge_end_trouble(struct cartridge *c);
 /* It no longer counts as one that fails: nothing more of it will be tried. With the lock. */
 void cartridge_stop_failing(struct cartridge *c);
 /* This state recorded that head, or was about to put it: after the recorded one, by the run that tried last. */

@@ -313,7 +313,6 @@ int commit_head(struct cartridge *c, const struct obj_call *call, struct errtext
         rc = commit_put_head(c->eng, &s.head, call, err);
     if (!rc)
         rc = commit_check_highest(c, &s.head.id, false, call, err);
-    struct seg_id mine = s.head.id;
     s.head.maps = NULL; /* they are the snapshot's */
     s.head.n_maps = 0;
     if (!rc && (rc = record(c, &s)))
@@ -322,7 +321,7 @@ int commit_head(struct cartridge *c, const struct obj_call *call, struct errtext
         give_up(c, &s);
     snapshot_free(&s);
     progress_post(&c->eng->progress); /* it is committed: nobody need wait for what is cleaned up */
-    return rc ? rc : commit_check_highest(c, &mine, true, call, err);
+    return rc ? rc : commit_tidy_if_possible(c, call, err);
 }
 
 int commit_release(struct cartridge *c, const struct obj_call *call, struct errtext *err)
@@ -330,7 +329,8 @@ int commit_release(struct cartridge *c, const struct obj_call *call, struct errt
     lock_take(&c->lock);
     c->release = true;
     if (cartridge_is_committed(c))
-        c->changes++; /* so that there is something to commit */
+        c->changes++; /* so that there is something to commit, */
+    c->due |= DUE_COMMIT; /* at once, should this fail */
     lock_release(&c->lock);
     return commit_head(c, call, err);
 }

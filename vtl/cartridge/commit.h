@@ -24,6 +24,8 @@ int commit_claim(struct cartridge *c, const struct obj_call *call, struct errtex
 int commit_head(struct cartridge *c, const struct obj_call *call, struct errtext *err);
 /* A head that says that this gateway gives the cartridge up: another one may claim it without force. The same. */
 int commit_release(struct cartridge *c, const struct obj_call *call, struct errtext *err);
+/* Heads below the recorded one go, which must be the highest. Owned. */
+int commit_tidy(struct cartridge *c, const struct obj_call *call, struct errtext *err);
 struct sweep {
     uint64_t objects, bytes;
 };
@@ -40,6 +42,7 @@ int commit_adopt_head(struct engine *e, const struct head *h, const struct obj_c
 
 /* The cartridge, which this gateway owns, is about to be removed. If others lean on it, puts a last head that keeps its
  * place, for them and for what they need, deletes those below, and *kept is what must stay (kept_free); else it is NULL.
+ * Until its row is gone from the state the cartridge is dirty, so that its next head is none of a removed one.
  * No worker may have the cartridge. */
 struct kept;
 int commit_leave_place(struct cartridge *c, struct kept **kept, const struct obj_call *call, struct errtext *err);

@@ -21,6 +21,20 @@ static int begin_anew(struct cartridge *c, struct head *h, struct errtext *err)
     return errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
 }
 
+/* The known head keeps a place. That of this very tape, which could not be removed, stays the first one's, as what the tape is
+ * may be in no head: a commit follows. */
+static int begin_at_place(struct cartridge *c, struct head *h, struct errtext *err)
+{
+    if (memcmp(h->cartridge, c->row.id, sizeof(h->cartridge)) != 0) {
+        head_free(h);
+        return begin_anew(c, h, err);
+    }
+    lock_take(&c->lock);
+    commit_put_back(c);
+    lock_release(&c->lock);
+    return 0;
+}
+
 /* The state that a claim takes over, as this gateway's own first head. */
 static int take_over(struct cartridge *c, const struct seg_id *claim, struct head *h, const struct obj_call *call,
                      struct errtext *err)
@@ -42,12 +56,8 @@ static int take_over(struct cartridge *c, const struct seg_id *claim, struct hea
     if (known) /* it may have been put unheard: the note of the next try takes the place of this one's, and saves both */
         c->row.head = h->id;
     lock_release(&c->lock);
-    if (known && h->removed) {
-        head_free(h);
-        return begin_anew(c, h, err);
-    }
     if (known)
-        return 0;
+        return h->removed ? begin_at_place(c, h, err) : 0;
     struct seg_id winner = h->id;
     head_free(h);
     return gone ? commit_gone(c, &winner, err) : commit_fence(c, &winner, call, err);
@@ -146,7 +156,7 @@ static void same_again(struct cartridge *c, struct seg_id *mine, uint64_t *now)
 static int fill_pending(struct cartridge *c, struct head *h, struct errtext *err)
 {
     lock_take(&c->lock);
-    int rc = commit_fill_pending(c, c->row.commit_segs, h);
+    int rc = h->removed ? 0 : commit_fill_pending(c, c->row.commit_segs, h); /* a place has none */
     lock_release(&c->lock);
     if (!rc)
         return 0;
@@ -190,7 +200,7 @@ static int claim(struct cartridge *c, const struct obj_call *call, struct errtex
     if (rc)
         return rc;
     progress_post(&e->progress); /* the first WRITE waits for this, and not for what is cleaned up */
-    return commit_check_highest(c, &mine, true, call, err);
+    return commit_tidy_if_possible(c, call, err);
 }
 
 int commit_claim(struct cartridge *c, const struct obj_call *call, struct errtext *err)

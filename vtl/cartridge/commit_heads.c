@@ -40,6 +40,14 @@ int commit_note_try(struct cartridge *c, const struct seg_id *head, struct errte
     return rc ? errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db)) : 0;
 }
 
+void commit_put_back(struct cartridge *c)
+{
+    lock_assert_held(&c->lock);
+    c->row.dirty = true;
+    cartridge_count_change(c);
+    c->due |= DUE_COMMIT;
+}
+
 int commit_delete_heads(struct engine *e, const char *barcode, const struct seg_id *ids, size_t n,
                         const struct obj_call *call, struct errtext *err)
 {
@@ -122,24 +130,74 @@ int commit_gone(struct cartridge *c, const struct seg_id *newest, struct errtext
                        c->row.barcode, known, there, c->row.barcode);
 }
 
+/* Is mine the highest of those listed? */
+static int check_order(struct cartridge *c, const struct seg_id *mine, const struct seg_id *heads, size_t n,
+                       const struct obj_call *call, struct errtext *err)
+{
+    int order = n ? seg_id_compare(&heads[n - 1], mine) : -1;
+    if (order > 0 && heads[n - 1].writer != mine->writer)
+        return commit_fence(c, &heads[n - 1], call, err);
+    if (order > 0)
+        return errtext_set(err, -EIO, "tapes/%s/head/: a head of this gateway is above the one just put",
+                           c->row.barcode);
+    return order ? errtext_set(err, -EIO, "tapes/%s/head/: the store does not list the head just put", c->row.barcode)
+                 : 0;
+}
+
 int commit_check_highest(struct cartridge *c, const struct seg_id *mine, bool clean, const struct obj_call *call,
                          struct errtext *err)
 {
     struct seg_id *heads = NULL;
     size_t n = 0;
     int rc = real_heads(c, mine, 1, &heads, &n, call, err);
-    int order = n ? seg_id_compare(&heads[n - 1], mine) : -1;
-    if (!rc && order > 0)
-        rc = heads[n - 1].writer == mine->writer
-                 ? errtext_set(err, -EIO, "tapes/%s/head/: a head of this gateway is above the one just put",
-                               c->row.barcode)
-                 : commit_fence(c, &heads[n - 1], call, err);
-    else if (!rc && order < 0)
-        rc = errtext_set(err, -EIO, "tapes/%s/head/: the store does not list the head just put", c->row.barcode);
-    else if (!rc && clean)
+    if (!rc)
+        rc = check_order(c, mine, heads, n, call, err);
+    if (!rc && clean)
         rc = commit_delete_heads(c->eng, c->row.barcode, heads, n - 1, call, err);
     free(heads);
     return rc;
+}
+
+/* *untidy: the store failed; what was to be found out of the order of heads, was not. */
+static int delete_lower(struct cartridge *c, bool *untidy, const struct obj_call *call, struct errtext *err)
+{
+    struct seg_id *heads = NULL;
+    size_t n = 0;
+    lock_take(&c->lock);
+    struct seg_id mine = c->row.head;
+    lock_release(&c->lock);
+    int rc = real_heads(c, &mine, 1, &heads, &n, call, err);
+    *untidy = rc != 0;
+    if (!rc)
+        rc = check_order(c, &mine, heads, n, call, err);
+    if (!rc)
+        *untidy = (rc = commit_delete_heads(c->eng, c->row.barcode, heads, n - 1, call, err)) != 0;
+    free(heads);
+    lock_take(&c->lock);
+    if (rc && c->owner == CARTRIDGE_OWNED)
+        c->due |= DUE_HEADS;
+    else
+        c->due &= ~(unsigned)DUE_HEADS;
+    lock_release(&c->lock);
+    return rc;
+}
+
+int commit_tidy(struct cartridge *c, const struct obj_call *call, struct errtext *err)
+{
+    bool untidy;
+    return delete_lower(c, &untidy, call, err);
+}
+
+int commit_tidy_if_possible(struct cartridge *c, const struct obj_call *call, struct errtext *err)
+{
+    struct errtext why = {""};
+    bool untidy;
+    int rc = delete_lower(c, &untidy, call, &why);
+    if (rc && untidy) {
+        cartridge_poke(c);
+        return 0;
+    }
+    return rc ? errtext_set(err, rc, "%s", why.text) : 0;
 }
 
 int commit_withdraw(struct engine *e, const char *barcode, uint32_t writer, const struct obj_call *call,

@@ -37,10 +37,12 @@ static int list_kept(struct cartridge *c, const struct kept *k, struct head *h, 
     return rc == -ENOMEM ? errtext_set(err, rc, "%s: out of memory", prefix) : rc;
 }
 
+/* Until its row goes, the tape is there: should anything fail behind this, its next commit puts a head of it above this one. */
 static int put(struct cartridge *c, struct head *h, const struct obj_call *call, struct errtext *err)
 {
     lock_take(&c->lock);
     commit_fill_identity(c, h);
+    commit_put_back(c); /* in the state with the note of this try */
     c->tried_n++;
     h->id = (struct seg_id){c->row.head.epoch, c->eng->writer, c->tried_n};
     h->removed = true;

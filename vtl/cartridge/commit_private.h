@@ -14,6 +14,9 @@ int commit_put_head(struct engine *e, const struct head *h, const struct obj_cal
 /* The state knows that this head is about to be put: if its answer is lost, it is known for this state's own at the
  * next start. */
 int commit_note_try(struct cartridge *c, const struct seg_id *head, struct errtext *err);
+/* A head that is no head of the tape may come to be the highest: the tape's next commit puts one above it, be it after a
+ * restart, as soon as its row is in the state. With the lock. */
+void commit_put_back(struct cartridge *c);
 int commit_delete_heads(struct engine *e, const char *barcode, const struct seg_id *ids, size_t n,
                         const struct obj_call *call, struct errtext *err);
 /* The cartridge's heads, of which those that this state knows need not be looked at. */
@@ -27,6 +30,9 @@ int commit_gone(struct cartridge *c, const struct seg_id *newest, struct errtext
 /* Lists the heads; -EPERM when mine is not the highest. With clean, deletes those below mine. */
 int commit_check_highest(struct cartridge *c, const struct seg_id *mine, bool clean, const struct obj_call *call,
                          struct errtext *err);
+/* Behind a look that found the recorded head the highest: those below it go. What the store fails to do of that, the workers
+ * try again, and it is no failure of what was recorded. */
+int commit_tidy_if_possible(struct cartridge *c, const struct obj_call *call, struct errtext *err);
 /* Identity and attributes, the same in every head, and who puts it. With the lock. */
 void commit_fill_identity(const struct cartridge *c, struct head *h);
 

@@ -94,7 +94,18 @@ static void release(struct workers *w, struct cartridge *c, bool done, uint64_t 
 
 /* ---- which job is next ---- */
 
-enum job_kind { JOB_NONE, JOB_LOOK, JOB_CLAIM, JOB_COMMIT, JOB_UPLOAD, JOB_SWEEP, JOB_GARBAGE, JOB_RELEASE, JOB_LOCK };
+enum job_kind {
+    JOB_NONE,
+    JOB_LOOK,
+    JOB_CLAIM,
+    JOB_COMMIT,
+    JOB_UPLOAD,
+    JOB_SWEEP,
+    JOB_GARBAGE,
+    JOB_LOCK,
+    JOB_RELEASE,
+    JOB_TIDY
+};
 struct job {
     enum job_kind kind;
     struct cartridge *c;
@@ -132,7 +143,9 @@ static enum job_kind last_head_job(const struct cartridge *c, bool all_stored)
         return JOB_SWEEP;
     if (all_stored && object_lock_may_try(c)) /* before it is given up: later it may not */
         return JOB_LOCK;
-    return all_stored && c->release ? JOB_RELEASE : JOB_NONE;
+    if (all_stored && c->release)
+        return JOB_RELEASE;
+    return all_stored && (c->due & DUE_HEADS) ? JOB_TIDY : JOB_NONE;
 }
 
 /* *idle: there is nothing more to do for it. A job on the heads takes them. */
@@ -141,10 +154,12 @@ static enum job_kind choose(struct cartridge *c, struct job *job, bool *idle)
     lock_assert_held(&c->lock);
     bool owned = c->owner == CARTRIDGE_OWNED, fenced = c->owner == CARTRIDGE_FENCED;
     bool all_stored = !c->n_pending && cartridge_is_committed(c);
-    bool clean_up = (c->due & DUE_GARBAGE) || ((c->due & DUE_SWEEP) && owned);
+    bool clean_up = (c->due & DUE_GARBAGE) || ((c->due & (DUE_SWEEP | DUE_HEADS)) && owned);
     bool look = c->due & DUE_LOOK, work = !all_stored || c->doomed || ((c->due & DUE_CLAIM) && !owned) || clean_up ||
                                           c->release || object_lock_is_work(c);
     *idle = !look && (fenced || (!work && !c->users && c->open.state == OPEN_CLOSED));
+    if (c->failing && !look && !work && !fenced) /* of a job that another kind did, or that nothing is left for */
+        cartridge_end_trouble(c);
     if (!c->loaded || (!look && (fenced || !work)) || c->backoff_until > clock_ms())
         return JOB_NONE;
     enum job_kind kind = c->heads_taken ? JOB_NONE : first_head_job(c);
@@ -244,6 +259,9 @@ static void run_job(struct workers *w, struct job *job)
     case JOB_GARBAGE:
         rc = commit_garbage(c, &call, &err);
         rc = rc > 0 ? 0 : rc;
+        break;
+    case JOB_TIDY:
+        rc = commit_tidy(c, &call, &err);
         break;
     case JOB_UPLOAD:
         rc = upload_segment(c, &job->seg, &call, &err);

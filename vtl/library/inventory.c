@@ -300,13 +300,15 @@ void inventory_stop(struct library *lib)
 
 struct newest {
     struct objstore *store;
-    const atomic_bool *cancel;
     const char *name; /* NULL: any */
     char *key;
     json_t *best;
     bool named;       /* best is of that name */
     struct turn turn; /* of best */
-    struct errtext *err;
+    const struct obj_call *call;
+    bool unread;        /* one of them is damaged, or could not be read; */
+    int rc;             /* then 0, or why */
+    struct errtext why; /* as text */
 };
 
 static bool is_newer(const struct newest *n, bool named, const struct turn *t)
@@ -325,13 +327,15 @@ static int look_at(void *arg, const struct obj_entry *e)
         return 0;
     json_t *j = NULL;
     struct errtext why = {""};
-    const struct obj_call call = {.cancel = n->cancel};
-    int rc = store_read_json(n->store, e->key, MAX_INVENTORY, &call, &j, &why);
-    if (rc == -ECANCELED)
-        return errtext_set(n->err, rc, "%s", why.text);
+    int rc = store_read_json(n->store, e->key, MAX_INVENTORY, n->call, &j, &why);
     if (rc) {
-        log_warn("%s: passed over", why.text); /* an older one will do */
-        return 0;
+        log_warn("%s: passed over", why.text); /* an older one may do */
+        n->unread = n->unread || rc != -ENOENT; /* gone: its gateway has put the next one */
+        if (rc != -EBADMSG && rc != -ENOENT) {
+            n->rc = rc;
+            n->why = why;
+        }
+        return obj_canceled(n->call) ? -ECANCELED : 0;
     }
     const char *called = json_string_value(json_object_get(j, "name"));
     bool named = n->name && called && !strcmp(called, n->name);
@@ -349,16 +353,22 @@ static int look_at(void *arg, const struct obj_entry *e)
     return 0;
 }
 
-json_t *inventory_newest(struct objstore *store, const char *name, char key[DB_KEY_SIZE], const atomic_bool *cancel,
-                         struct errtext *err)
+json_t *inventory_newest(struct objstore *store, const char *name, char key[DB_KEY_SIZE], bool *unread,
+                         const atomic_bool *cancel, struct errtext *err)
 {
-    const struct obj_call impatient = {.cancel = cancel, .max_tries = 3, .patience_ms = OBJ_PATIENCE_MS};
-    struct newest n = {.store = store, .cancel = cancel, .name = name, .key = key, .err = err};
+    const struct obj_call impatient = {.cancel = cancel, .max_tries = 3, .patience_ms = OBJ_PATIENCE_MS}; /* as in gc.c */
+    struct newest n = {.store = store, .name = name, .key = key, .call = &impatient};
     err->text[0] = '\0';
-    if (store->ops->list(store, "gateways/", NULL, false, look_at, &n, &impatient, err)) {
+    int rc = store->ops->list(store, "gateways/", NULL, false, look_at, &n, &impatient, err);
+    if (rc == -ECANCELED)
+        errtext_set(err, rc, "gateways/: interrupted");
+    if (!rc && n.rc && !(name ? n.named : n.best != NULL)) /* it may be that one */
+        rc = errtext_set(err, n.rc, "%s", n.why.text);
+    if (rc) {
         json_decref(n.best);
-        return NULL;
+        n.best = NULL;
     }
+    *unread = n.unread || rc;
     return n.best;
 }
 
@@ -374,9 +384,10 @@ json_t *inventory_newest_other(struct library *lib, struct errtext *err)
 {
     char key[DB_KEY_SIZE] = "";
     struct inventory_keys known;
+    bool unread;
     if (read_keys(lib, &known, err))
         return NULL;
-    json_t *j = inventory_newest(lib->eng.store, NULL, key, &lib->no_waiting, err);
+    json_t *j = inventory_newest(lib->eng.store, NULL, key, &unread, &lib->no_waiting, err);
     if (j && is_own(lib, &known, key)) {
         json_decref(j);
         j = NULL;

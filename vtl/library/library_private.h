@@ -270,9 +270,11 @@ bool inventory_is_stored(struct library *lib);
 /* Puts the inventory now. */
 int inventory_put(struct library *lib, const struct obj_call *call, struct errtext *err);
 /* The newest inventory in the store, and its key: of that name the one with the highest turn, before those of any other
- * name; name NULL: of whatever gateway. NULL with *err "" when there is none. New reference. */
-json_t *inventory_newest(struct objstore *store, const char *name, char key[DB_KEY_SIZE], const atomic_bool *cancel,
-                         struct errtext *err);
+ * name; name NULL: of whatever gateway. NULL with *err "" when there is none. One that cannot be read is passed over (*unread)
+ * when there is one of that name, and a damaged one always; else it may be the one: NULL with *err. cancel may be NULL. New
+ * reference. */
+json_t *inventory_newest(struct objstore *store, const char *name, char key[DB_KEY_SIZE], bool *unread,
+                         const atomic_bool *cancel, struct errtext *err);
 /* The same, but NULL if this state put it: it says nothing that the state does not, and may be behind it. */
 json_t *inventory_newest_other(struct library *lib, struct errtext *err);
 

@@ -175,6 +175,15 @@ struct rebuild {
     struct errtext *err;
 };
 
+/* What is rebuilt, and what there is to rebuild it from. */
+struct source {
+    char id[37], name[64];
+    json_t *barcodes, *inventory;
+    json_t *theirs; /* barcodes that libraries of other names have, or know; NULL: not asked for */
+    bool unsure;    /* what none of them has may be another's all the same */
+    struct vanished *named; /* by the state that there was, and by the inventory */
+};
+
 /* Where the inventory has a barcode, and the library an element that is free. */
 static uint16_t place_of(struct rebuild *r, const json_t *places, const char *barcode)
 {
@@ -189,12 +198,14 @@ static uint16_t place_of(struct rebuild *r, const json_t *places, const char *ba
 }
 
 /* The inventory by barcode: its element, or true for the shelf, where what only neighbours know of goes, too. New reference. */
-static json_t *places_of(const json_t *inventory, json_t *theirs)
+static json_t *places_of(const struct source *s)
 {
-    json_t *places = json_object(), *e;
+    json_t *places = json_object(), *e, *inventory = s->inventory;
     size_t i;
-    if (theirs)
-        (void)json_object_update(places, theirs);
+    json_array_foreach(s->unsure ? s->barcodes : NULL, i, e)
+        json_object_set_new(places, json_string_value(e), json_true());
+    if (s->theirs)
+        (void)json_object_update(places, s->theirs);
     json_array_foreach(json_object_get(inventory, "shelf"), i, e) if (json_is_string(e))
         json_object_set_new(places, json_string_value(e), json_true());
     json_array_foreach(json_object_get(inventory, "elements"), i, e)
@@ -279,6 +290,8 @@ static int take_reading(struct rebuild *r, const char *barcode, struct rebuild_r
 {
     json_t *deep = NULL;
     bool damaged = c->rc == -EBADMSG || c->rc == -ENOENT;
+    if (c->nothing && c->with_head)
+        vanished_removed(r->named, barcode);
     if (c->nothing)
         return 0;
     if (c->with_head)
@@ -319,14 +332,6 @@ static int take_barcode(void *arg, const struct obj_entry *e)
 }
 
 /* ---- all of them: read several at a time, taken in order by one thread ---- */
-
-/* What is rebuilt, and what there is to rebuild it from. */
-struct source {
-    char id[37], name[64];
-    json_t *barcodes, *inventory;
-    json_t *theirs; /* barcodes that libraries of other names have, or know; NULL: there is no inventory of this name */
-    struct vanished *named; /* by the state that there was, and by the inventory */
-};
 
 struct all {
     struct rebuild *r;
@@ -389,7 +394,7 @@ static void sort_in(struct all *a, const json_t *barcodes)
 
 static int rebuild_all(struct rebuild *r, const struct source *s)
 {
-    struct all a = {.r = r, .places = places_of(s->inventory, s->theirs), .n = json_array_size(s->barcodes)};
+    struct all a = {.r = r, .places = places_of(s), .n = json_array_size(s->barcodes)};
     a.barcodes = calloc(a.n + 1, sizeof(*a.barcodes));
     a.read = calloc(a.n + 1, sizeof(struct rebuild_reading *));
     int rc = -ENOMEM;
@@ -422,12 +427,22 @@ static bool is_of(const json_t *inventory, const char *library)
     return name && !strcmp(name, library);
 }
 
-/* A library that was only renamed has its place in the inventory of its old name, which is no neighbour's. */
-static int read_neighbours(const struct vtl_config *cfg, struct objstore *store, struct source *s, struct errtext *err)
+/* A library that was only renamed has its place in the inventory of its old name, which is no neighbour's. Where some
+ * inventory cannot be read, that may be the one of this name: then another's says nothing of this one's places. */
+static int read_neighbours(const struct vtl_config *cfg, struct objstore *store, struct source *s, bool unread,
+                           const struct obj_call *call, struct errtext *err)
 {
     json_t *list = NULL;
-    int rc = is_of(s->inventory, cfg->library.name) ? turns_read(store, s->id, NULL, &list, NULL, err) : 0;
+    bool ours = is_of(s->inventory, cfg->library.name);
+    int rc = ours || unread ? turns_read_most(store, s->id, &list, call, err) : 0;
     s->theirs = list ? turns_theirs(list, cfg->library.name, true) : NULL;
+    s->unsure = unread && (ours || turns_have_neighbour(list, cfg->library.name));
+    if (unread && !ours) {
+        json_decref(s->inventory);
+        s->inventory = NULL;
+    }
+    if (s->unsure)
+        log_warn("an inventory cannot be read, so what no other one has goes onto the shelf: it may be another library's");
     json_decref(list);
     return rc;
 }
@@ -436,20 +451,26 @@ static int read_source(const struct vtl_config *cfg, struct objstore *store, con
                        struct source *s, struct errtext *err)
 {
     char key[DB_KEY_SIZE];
-    int rc = format_read(store, NULL, s->id, s->name, err);
+    const struct obj_call call = {.cancel = o->cancel, .max_tries = 3, .patience_ms = OBJ_PATIENCE_MS};
+    bool unread = false;
+    int rc = format_read(store, &call, s->id, s->name, err);
     if (rc == -ENOENT)
         return errtext_set(
             err, rc,
             "the store's prefix holds no library (no object \"format\"); if it did, and lost it: library init, then "
             "library rebuild --force --deep");
     if (!rc)
-        rc = store->ops->list(store, "tapes/", NULL, true, take_barcode, s->barcodes, NULL, err);
+        rc = store->ops->list(store, "tapes/", NULL, true, take_barcode, s->barcodes, &call, err);
     if (rc)
         return rc;
-    s->inventory = inventory_newest(store, cfg->library.name, key, o->cancel, err);
-    if (!s->inventory && err->text[0] && !o->deep)
-        return -EIO;
-    if ((rc = read_neighbours(cfg, store, s, err)))
+    struct errtext why = {""};
+    s->inventory = inventory_newest(store, cfg->library.name, key, &unread, o->cancel, &why);
+    if (!s->inventory && why.text[0] && (!o->deep || obj_canceled(&call)))
+        return errtext_set(err, -EIO,
+                           "%s: without it nobody knows which element a cartridge is in, or which library's it is; "
+                           "nothing was changed; --deep rebuilds without it",
+                           why.text);
+    if ((rc = read_neighbours(cfg, store, s, unread, &call, err)))
         return rc;
     rc = vanished_add_inventory(s->named, s->inventory);
     return rc ? errtext_set(err, rc, "rebuild: out of memory") : 0;
@@ -486,20 +507,6 @@ static int rebuild_from(const struct vtl_config *cfg, struct objstore *store, co
         rc = vanished_find(s->named, &vanished, err);
     *report = json_pack("{s:s, s:s, s:o, s:o, s:o*}", "library", s->id, "name", s->name, "cartridges", r.cartridges,
                         "failed", rebuild_sorted(r.failed), "vanished", vanished);
-    return rc;
-}
-
-/* named: what the state that there was names. */
-static int rebuild_state(const struct vtl_config *cfg, struct objstore *store, const struct rebuild_options *o,
-                         struct vanished *named, json_t **report, struct errtext *err)
-{
-    struct source s = {.barcodes = json_array(), .named = named};
-    int rc = read_source(cfg, store, o, &s, err);
-    if (!rc)
-        rc = rebuild_from(cfg, store, o, &s, report, err);
-    json_decref(s.theirs);
-    json_decref(s.inventory);
-    json_decref(s.barcodes);
     return rc;
 }
 
@@ -569,14 +576,14 @@ static void remove_state(const struct vtl_config *cfg)
 
 /* A state in a directory of its own, which is gone afterwards. */
 static int rebuild_dry(const struct vtl_config *cfg, struct objstore *store, const struct rebuild_options *o,
-                       struct vanished *named, json_t **report, struct errtext *err)
+                       struct source *s, json_t **report, struct errtext *err)
 {
     char dir[] = "/tmp/s3vtl-rebuild-XXXXXX";
     struct vtl_config there = *cfg;
     if (!mkdtemp(dir))
         return errtext_set(err, -errno, "%s: %s", dir, strerror(errno));
     there.library.state_dir = dir;
-    int rc = rebuild_state(&there, store, o, named, report, err);
+    int rc = rebuild_from(&there, store, o, s, report, err);
     (void)nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     return rc;
 }
@@ -598,7 +605,7 @@ static int make_room(const struct vtl_config *cfg, const struct rebuild_options 
 }
 
 static int rebuild_here(const struct vtl_config *cfg, struct objstore *store, const struct rebuild_options *o,
-                        json_t *backlog, struct vanished *named, json_t **report, struct errtext *err)
+                        json_t *backlog, struct source *s, json_t **report, struct errtext *err)
 {
     bool left = json_array_size(backlog) > 0;
     if (left && !o->discard_backlog && !o->give_way) {
@@ -608,7 +615,7 @@ static int rebuild_here(const struct vtl_config *cfg, struct objstore *store, co
     int rc = make_room(cfg, o, left, err);
     if (rc)
         return rc;
-    rc = rebuild_state(cfg, store, o, named, report, err);
+    rc = rebuild_from(cfg, store, o, s, report, err);
     if (rc)
         remove_state(cfg);
     return rc;
@@ -621,16 +628,21 @@ static int rebuild_with(const struct vtl_config *cfg, struct objstore *store, co
     int rc = o->dry_run ? 0 : check_free(cfg, err);
     if (rc)
         return rc;
-    struct vanished *named = vanished_new(cfg, store, NULL, o->cancel);
-    if (!named || vanished_add_state(named, cfg))
+    struct source s = {.barcodes = json_array(), .named = vanished_new(cfg, store, NULL, o->cancel)};
+    if (!s.named || vanished_add_state(s.named, cfg))
         rc = errtext_set(err, -ENOMEM, "rebuild: out of memory");
     if (!rc)
         rc = rebuild_backlog(cfg, store, o->cancel, &backlog, err);
+    if (!rc) /* while the state that there was is where it was */
+        rc = read_source(cfg, store, o, &s, err);
     if (!rc && o->dry_run)
-        rc = rebuild_dry(cfg, store, o, named, report, err);
+        rc = rebuild_dry(cfg, store, o, &s, report, err);
     else if (!rc)
-        rc = rebuild_here(cfg, store, o, backlog, named, report, err);
-    vanished_free(named);
+        rc = rebuild_here(cfg, store, o, backlog, &s, report, err);
+    vanished_free(s.named);
+    json_decref(s.theirs);
+    json_decref(s.inventory);
+    json_decref(s.barcodes);
     if (!rc && json_array_size(backlog))
         json_object_set(*report, "backlog", backlog);
     json_decref(backlog);

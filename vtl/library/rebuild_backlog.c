@@ -132,6 +132,19 @@ static uint64_t newest_of(const struct rebuild_reading *c)
     return newest;
 }
 
+/* May it hold what was acknowledged and no head names? Its number is above all that the head names; or it is not below the first
+ * one of a gateway that took the tape over later: then it is of one that was fenced, and had gone on by the same numbers. */
+static bool is_behind(const struct rebuild_reading *c, const struct seg_id *id)
+{
+    bool later = id->number > newest_of(c), named = false;
+    for (size_t i = 0; i < c->x.n_segs; i++) {
+        const struct seg_id *v = &c->x.segs[i].id;
+        named = named || !seg_id_compare(v, id);
+        later = later || (v->epoch > id->epoch && v->number <= id->number);
+    }
+    return later && !named;
+}
+
 /* A file without a whole header holds nothing that was acknowledged. Its size, else 0. */
 static uint64_t segment_size(int dir, const char *name)
 {
@@ -176,8 +189,7 @@ static void count_file(const struct backlog *b, struct held *h, const struct reb
                        const char *name)
 {
     struct seg_id id;
-    uint64_t newest = c->whole ? newest_of(c) : 0;
-    if (!seg_id_parse(name, &id) || id.number <= newest)
+    if (!seg_id_parse(name, &id) || (c->whole && !is_behind(c, &id)))
         return;
     uint64_t size = segment_size(dir, name);
     if (!size || (!c->whole && is_stored(b, h->barcode, &id, size)))

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/event.h"
 #include "base/human.h"
 #include "base/lock.h"
 #include "base/log.h"
@@ -388,10 +389,10 @@ static int delete_kind(struct library *lib, const char *barcode, const char *kin
 }
 
 /* Heads first: without one, what is left is nobody's and never read again. If others lean on some of it, that stays, and a
- * head that says so. */
+ * head that says so. Maps last: should it fail in between, they say what there was. */
 static int delete_objects(struct library *lib, const char *barcode, const struct kept *kept, struct errtext *err)
 {
-    static const char *const kinds[] = {"head", "map", "seg"};
+    static const char *const kinds[] = {"head", "seg", "map"};
     int rc = 0;
     for (size_t i = kept ? 1 : 0; !rc && i < sizeof(kinds) / sizeof(kinds[0]); i++)
         rc = delete_kind(lib, barcode, kinds[i], kept, err);
@@ -436,6 +437,15 @@ static int remove_objects(struct library *lib, struct cartridge *c, bool force, 
     return rc;
 }
 
+/* Its last head may say that it was removed, and the workers put one above it, for which it must be loaded. */
+static void go_on_with(struct cartridge *c)
+{
+    struct errtext err = {""};
+    if (cartridge_load(c, &err))
+        log_event(EVENT_STATE_FAILED, "%s", err.text);
+    cartridge_poke(c);
+}
+
 /* Of the store and of the state. */
 static int remove_stored(struct library *lib, struct cartridge *c, bool force, json_t *answer, struct errtext *err)
 {
@@ -446,7 +456,7 @@ static int remove_stored(struct library *lib, struct cartridge *c, bool force, j
     workers_forget(lib->eng.workers, c);
     rc = remove_objects(lib, c, force, &kept, err);
     if (rc) {
-        cartridge_poke(c);
+        go_on_with(c);
         return rc;
     }
     json_object_set_new(answer, "kept", json_boolean(kept));

@@ -56,6 +56,7 @@ struct reading {
     struct objstore *store;
     const char *id;
     json_t *seen, *list;
+    bool most; /* what cannot be read is left out */
     const struct obj_call *call;
     struct errtext *err;
 };
@@ -72,28 +73,42 @@ static int read_one(void *arg, const struct obj_entry *e)
         rc = -ECANCELED;
     if (r->seen && (!rc || rc == -EBADMSG))
         json_object_set_new(r->seen, e->key, json_true());
-    if (rc == -EBADMSG)
+    bool left_out = rc == -EBADMSG || (r->most && rc && rc != -ENOENT && !obj_canceled(r->call));
+    if (left_out)
         log_warn("%s: passed over", why.text);
     const char *library = json_string_value(json_object_get(j, "library"));
     if (!rc && library && !strcmp(library, r->id))
         json_array_append_new(r->list, json_pack("{s:s, s:O}", "key", e->key, "inventory", j));
     json_decref(j);
-    if (!rc || rc == -EBADMSG || rc == -ENOENT) /* gone: its gateway has put the next one */
+    if (!rc || left_out || rc == -ENOENT) /* gone: its gateway has put the next one */
         return 0;
     return errtext_set(r->err, rc, "%s", why.text);
+}
+
+static int read_all(struct reading *r, json_t **list)
+{
+    r->list = json_array();
+    int rc = r->store->ops->list(r->store, "gateways/", NULL, false, read_one, r, r->call, r->err);
+    if (rc) {
+        json_decref(r->list);
+        r->list = NULL;
+    }
+    *list = r->list;
+    return rc;
 }
 
 int turns_read(struct objstore *store, const char *id, json_t *seen, json_t **list, const struct obj_call *call,
                struct errtext *err)
 {
-    struct reading r = {.store = store, .id = id, .seen = seen, .list = json_array(), .call = call, .err = err};
-    int rc = store->ops->list(store, "gateways/", NULL, false, read_one, &r, call, err);
-    if (rc) {
-        json_decref(r.list);
-        r.list = NULL;
-    }
-    *list = r.list;
-    return rc;
+    struct reading r = {.store = store, .id = id, .seen = seen, .call = call, .err = err};
+    return read_all(&r, list);
+}
+
+int turns_read_most(struct objstore *store, const char *id, json_t **list, const struct obj_call *call,
+                    struct errtext *err)
+{
+    struct reading r = {.store = store, .id = id, .most = true, .call = call, .err = err};
+    return read_all(&r, list);
 }
 
 const json_t *turns_latest(const json_t *list, const char *name)

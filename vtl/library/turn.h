@@ -26,9 +26,12 @@ void turn_of(const json_t *inventory, struct turn *out);
 void turn_who(const struct turn *t, char out[TURN_WHO_SIZE]);
 
 /* All inventories of the library called id: [{"key":, "inventory":}], but for those whose keys are members of seen (NULL:
- * none), to which each that was read is added. One that cannot be read is logged and left out. New reference. */
+ * none), to which each that was read is added. A damaged one is logged and left out. New reference. */
 int turns_read(struct objstore *store, const char *id, json_t *seen, json_t **list, const struct obj_call *call,
                struct errtext *err);
+/* The same; so is one that the store does not give. */
+int turns_read_most(struct objstore *store, const char *id, json_t **list, const struct obj_call *call,
+                    struct errtext *err);
 /* The entry of the list that has the highest turn of that name, the newest of several; NULL: there is none. Borrowed. */
 const json_t *turns_latest(const json_t *list, const char *name);
 

@@ -163,6 +163,25 @@ void vanished_seen(struct vanished *w, const char *barcode, const struct seg_id 
         n->seen = !head || seg_id_compare(head, &n->known) >= 0;
 }
 
+static const char *who_names(const struct named *n)
+{
+    return !n->known.epoch   ? "the newest inventory names it"
+           : n->in_inventory ? "the state and the newest inventory name it"
+                             : "the state names it";
+}
+
+void vanished_removed(struct vanished *w, const char *barcode)
+{
+    struct named *n = find(w, barcode);
+    if (!n)
+        return;
+    n->seen = true;
+    errtext_set(&n->text, 0,
+                "%s: %s, but its newest head in the bucket says that it was removed, and that its place is kept for tapes "
+                "that lean on it",
+                barcode, who_names(n));
+}
+
 /* ---- does the bucket have it? ---- */
 
 static int any(void *arg, const struct obj_entry *e)
@@ -180,13 +199,6 @@ static int has_objects(struct vanished *w, const char *barcode, const char *kind
     (void)snprintf(prefix, sizeof(prefix), "tapes/%s/%s", barcode, kind);
     int rc = w->store->ops->list(w->store, prefix, NULL, false, any, has, &call, err);
     return rc > 0 ? 0 : rc;
-}
-
-static const char *who_names(const struct named *n)
-{
-    return !n->known.epoch   ? "the newest inventory names it"
-           : n->in_inventory ? "the state and the newest inventory name it"
-                             : "the state names it";
 }
 
 static void tell_older(struct named *n, const struct seg_id *newest)
@@ -290,7 +302,9 @@ int vanished_find(struct vanished *w, json_t **list, struct errtext *err)
 static int compare(struct vanished *w, struct library *lib, json_t **list, struct errtext *err)
 {
     char key[DB_KEY_SIZE];
-    json_t *inventory = lib ? inventory_newest_other(lib, err) : inventory_newest(w->store, NULL, key, w->cancel, err);
+    bool unread;
+    json_t *inventory =
+        lib ? inventory_newest_other(lib, err) : inventory_newest(w->store, NULL, key, &unread, w->cancel, err);
     if (!inventory && err->text[0])
         return -EIO;
     int rc = lib ? vanished_add_library(w, lib) : 0;

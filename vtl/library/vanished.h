@@ -19,8 +19,10 @@ int vanished_add_state(struct vanished *w, const struct vtl_config *cfg);
 int vanished_add_inventory(struct vanished *w, const json_t *inventory);
 /* The bucket has this head of it, which need not be looked at again; NULL: it has some. */
 void vanished_seen(struct vanished *w, const char *barcode, const struct seg_id *head);
+/* The bucket has a head of it that says that it was removed: so it should be named by nobody any more. */
+void vanished_removed(struct vanished *w, const char *barcode);
 /* Looks in the bucket. *list, by barcode: [{"barcode":, "state":BOOL, "inventory":BOOL, "head":NAME or null, "error":text}] of
- * each that is not there, has no head, or has only older ones than the state knows. 0 whatever it found; else the
+ * each that is not there, has no head, was removed, or has only older heads than the state knows. 0 whatever it found; else the
  * store's error. */
 int vanished_find(struct vanished *w, json_t **list, struct errtext *err);
 
