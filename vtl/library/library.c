@@ -472,6 +472,11 @@ void library_stop_waiting(struct library *lib)
     progress_post(&lib->eng.progress);
 }
 
+void library_wait_again(struct library *lib)
+{
+    atomic_store(&lib->no_waiting, false);
+}
+
 int library_close(struct library *lib, struct errtext *err)
 {
     int rc = 0;
