@@ -97,6 +97,7 @@ static int load_element(void *arg, const struct db_element *row)
             l->lib->cfg->file, row->barcode, element_name(row->address, where));
     memcpy(e->barcode, row->barcode, sizeof(e->barcode));
     e->source = row->source;
+    e->by_operator = e->type == ELEMENT_IMPORT_EXPORT && !e->source; /* a move leaves a source, an import none */
     return 0;
 }
 
