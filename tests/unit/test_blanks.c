@@ -228,7 +228,6 @@ static void a_reload_that_wants_fewer_stops_what_is_under_way(void **state)
     struct library *lib = open_library(c);
     struct objstore_ops ops = *lib->eng.store->ops;
     ops.put = stalled_put;
-    well = lib->eng.store->ops;
     progress = &lib->eng.progress;
     exchange_ops(lib, &ops, &well);
     reload(lib, "BLK{01..99}L8:6");

@@ -69,12 +69,41 @@ static void a_list_of_something_else_than_barcodes_is_refused(void **state)
     config_free(c);
 }
 
+static bool is_by_operator(struct library *lib)
+{
+    struct changer_element e;
+    assert_int_equal(library_changer_ops()->elements(lib, ELEMENT_IMPORT_EXPORT, ELEMENT_FIRST_IMPORT_EXPORT, 1, &e),
+                     1);
+    assert_true(e.full);
+    return e.by_operator;
+}
+
+/* IMPEXP of READ ELEMENT STATUS: put there by an operator, or by a move. */
+static void who_filled_the_door_is_known_after_a_restart(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "64M");
+    struct library *lib = new_library(c, "WHO001L8");
+    move(lib, SLOT, ELEMENT_FIRST_IMPORT_EXPORT);
+    for (int imported = 0; imported < 2; imported++) {
+        assert_int_equal(is_by_operator(lib), imported);
+        close_library(lib);
+        lib = open_library(c);
+        assert_int_equal(is_by_operator(lib), imported);
+        json_decref(call(lib, once("tape-export", "WHO001L8")));
+        json_decref(call(lib, once("tape-import", "WHO001L8")));
+    }
+    close_library(lib);
+    config_free(c);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(a_cartridge_named_twice_is_refused_and_nothing_is_moved),
         T(a_cartridge_named_twice_is_not_made),
+        T(who_filled_the_door_is_known_after_a_restart),
         T(a_list_of_something_else_than_barcodes_is_refused),
     };
     return cmocka_run_group_tests_name("door", tests, NULL, NULL);

@@ -897,9 +897,8 @@ static void a_new_tape_there_that_cannot_be_made_takes_nothing_from_the_leaners(
     remove_tape(lib, OLD);
     struct objstore_ops ops = *lib->eng.store->ops;
     ops.put = put_claim_only;
-    usual_ops = lib->eng.store->ops;
-    exchange_ops(lib, &ops, &usual_ops);
     atomic_store(&only_claims, true);
+    exchange_ops(lib, &ops, &usual_ops);
     json_t *q = json_pack("{s:s, s:[s]}", "op", "tape-create", "barcodes", OLD);
     assert_null(library_call(lib, q, &err));
     assert_non_null(strstr(err.text, "; " OLD " stays in the library: others lean on what was there before"));

@@ -99,7 +99,6 @@ static void stall(struct library *lib, const char *at, bool heeds)
     ops.head = stalled_head;
     ops.list = stalled_list;
     ops.del = stalled_del;
-    store.well = lib->eng.store->ops; /* before any thread finds the new ones */
     exchange_ops(lib, &ops, &store.well);
 }
 

@@ -115,12 +115,23 @@ static int call(struct library *lib, json_t *request, struct errtext *err)
     return r ? 0 : -EIO;
 }
 
+/* The store is asked also after an interrupt, which ends all other waiting for it. */
+static void remove_again(struct library *lib, const char *barcode)
+{
+    struct errtext why = {""};
+    library_wait_again(lib);
+    if (call(lib, json_pack("{s:s, s:s}", "op", "tape-remove", "barcode", barcode), &why))
+        fail("%s: it was made for this, and stays: %s", barcode, why.text);
+    if (atomic_load(&interrupted))
+        library_stop_waiting(lib);
+}
+
 /* A cartridge that was made for it goes again with it. */
 static int import(struct library *lib, const struct command_line *cl, struct foreign_source *s, bool create,
                   const struct foreign_totals *totals)
 {
     const char *barcode = cl->argv[0];
-    struct errtext err = {""}, why = {""};
+    struct errtext err = {""};
     int rc = create ? call(lib, json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", barcode, "capacity", 0),
                            &err)
                     : 0;
@@ -133,8 +144,8 @@ static int import(struct library *lib, const struct command_line *cl, struct for
     }
     if (rc)
         fail("%s", err.text);
-    if (rc && made && call(lib, json_pack("{s:s, s:s}", "op", "tape-remove", "barcode", barcode), &why))
-        fail("%s: it was made for this, and stays: %s", barcode, why.text);
+    if (rc && made)
+        remove_again(lib, barcode);
     return rc;
 }
 

@@ -97,6 +97,7 @@ static int load_element(void *arg, const struct db_element *row)
             l->lib->cfg->file, row->barcode, element_name(row->address, where));
     memcpy(e->barcode, row->barcode, sizeof(e->barcode));
     e->source = row->source;
+    e->by_operator = e->type == ELEMENT_IMPORT_EXPORT && !e->source; /* a move leaves a source, an import none */
     return 0;
 }
 
@@ -470,6 +471,11 @@ void library_stop_waiting(struct library *lib)
 {
     atomic_store(&lib->no_waiting, true);
     progress_post(&lib->eng.progress);
+}
+
+void library_wait_again(struct library *lib)
+{
+    atomic_store(&lib->no_waiting, false);
 }
 
 int library_close(struct library *lib, struct errtext *err)

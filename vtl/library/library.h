@@ -35,6 +35,8 @@ int library_close(struct library *lib, struct errtext *err);
 /* From now on no operation waits for the store: any that does ends with an error, and library_close makes everything
  * safe on the local disk only, whatever the durability. Any thread. */
 void library_stop_waiting(struct library *lib);
+/* They may again: who stopped them is alone with the library, and has to clean up. */
+void library_wait_again(struct library *lib);
 /* Have elements changed since the library was served last, or was it never? If not, an initiator knows them as they are,
  * whatever runs there were. Any thread, never blocks. */
 bool library_elements_are_new(const struct library *lib);
