@@ -153,6 +153,34 @@ static void a_segment_that_got_no_record_keeps_its_file_while_its_row_stays(void
     config_free(c);
 }
 
+/* What could neither be made whole nor removed stays, of a name that is not used again. */
+static void a_file_that_could_not_be_removed_stops_one_write_only(void **state)
+{
+    (void)state;
+    char name[SEG_NAME_SIZE], path[300];
+    struct vtl_config *c = config("one", "local", "16M");
+    struct library *lib = with_tape(c, "NUM001L8");
+    struct drive *d = library_drive(lib, 0);
+    assert_int_equal(write_id(d, 1), TAPE_OK);
+    flush_remote(lib);
+    lock_take(&d->c->lock);
+    const struct seg_id next = {d->c->row.head.epoch, lib->eng.writer, d->c->row.next_segment};
+    lock_release(&d->c->lock);
+    seg_id_format(&next, name);
+    (void)snprintf(path, sizeof(path), "%s/one/spool/NUM001L8/%s", dir, name);
+    fclose(fopen(path, "w"));
+    assert_int_equal(write_id(d, 2), TAPE_WRITE_ERROR);
+    assert_int_equal(library_drive_ops()->space_end_of_data(d, &never), TAPE_OK);
+    assert_int_equal(write_id(d, 3), TAPE_OK);
+    flush_remote(lib);
+    assert_int_equal(library_drive_ops()->rewind(d, &never), TAPE_OK);
+    expect_id(d, 1);
+    expect_id(d, 3);
+    expect_result(d, TAPE_EOD);
+    close_library(lib);
+    config_free(c);
+}
+
 /* ---- the state ---- */
 
 static bool has_bad_files(const char *barcode)
@@ -903,6 +931,7 @@ int main(void)
         T(writes_that_fail_in_the_middle_leave_early_warning_where_it_was),
         T(a_write_that_cannot_make_room_in_the_spool_says_why),
         T(a_segment_that_got_no_record_keeps_its_file_while_its_row_stays),
+        T(a_file_that_could_not_be_removed_stops_one_write_only),
         T(a_claim_that_fails_in_the_state_changes_nothing),
         T(a_cleaning_that_cannot_be_counted_says_why),
         T(a_sync_is_not_good_while_a_change_that_failed_may_still_come),

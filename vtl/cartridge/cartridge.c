@@ -275,10 +275,11 @@ static int start_segment(struct cartridge *c, uint64_t object)
     memcpy(h.cartridge, c->row.id, sizeof(h.cartridge));
     memcpy(h.barcode, c->row.barcode, sizeof(h.barcode));
     struct open_segment o = {.state = OPEN_DIRTY, .id = r.id, .overwrites = h.overwrites, .overwrites_at = object};
+    /* Also if it fails: the file may be there and stay, and would be in the way of the next try. */
+    c->row.next_segment++;
     o.fd = spool_create(c->eng->spool, c->row.barcode, &r.id);
     if (o.fd < 0)
         return o.fd;
-    c->row.next_segment++;
     int rc = seg_writer_create(o.fd, &h, &o.writer);
     if (!rc)
         rc = db_segment_open(c->eng->db, &c->row, &r);

@@ -109,7 +109,7 @@ struct seg_block {
     uint64_t object; /* its logical object number */
     const void *data;
     uint32_t len;       /* 1..TAPE_MAX_BLOCK */
-    uint32_t crc_plain; /* CRC32C, taken when it arrived (I3) */
+    uint32_t crc_plain; /* CRC32C (I3) */
     bool compress;      /* try zstd; what does not shrink is stored raw, and a run of such blocks is detected cheaply */
     const struct seg_make *make; /* of which pieces it is made (source.h); NULL: it is stored as it is */
 };

@@ -61,7 +61,7 @@ int seg_pack(struct seg_packer *p, const uint8_t cartridge[16], const struct seg
 {
     if (!b->len || b->len > TAPE_MAX_BLOCK)
         return -EINVAL;
-    /* Raw: what is stored is the block, and the sum taken when it arrived is that of both. */
+    /* Raw: what is stored is the block, and the sum that came with it is that of both. */
     out->r = (struct seg_record){.type = SEG_BLOCK,
                                  .object = b->object,
                                  .length = b->len,
