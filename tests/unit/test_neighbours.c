@@ -340,7 +340,8 @@ static void what_only_a_neighbour_knows_comes_into_no_slot(void **state)
 
 static unsigned heads_asked;
 
-static int count_head(struct objstore *s, const char *key, uint64_t *size, const struct obj_call *c, struct errtext *err)
+static int count_head(struct objstore *s, const char *key, uint64_t *size, const struct obj_call *c,
+                      struct errtext *err)
 {
     heads_asked++;
     return usual->head(s, key, size, c, err);
@@ -465,8 +466,8 @@ static void a_damaged_inventory_gives_its_library_no_places_of_a_neighbour(void 
     char command[300];
     uint32_t writers[2];
     two_libraries(one, two, writers);
-    (void)snprintf(command, sizeof(command), "for f in %s/store/gateways/%08x/inventory/*; do echo damaged >$f; done", dir,
-                   writers[1]);
+    (void)snprintf(command, sizeof(command), "for f in %s/store/gateways/%08x/inventory/*; do echo damaged >$f; done",
+                   dir, writers[1]);
     assert_int_equal(system(command), 0); /* NOLINT: of a test */
     atomic_store(&gap_is, false);
     if (rebuild_again(two, false, &err))

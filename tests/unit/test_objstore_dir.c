@@ -184,7 +184,7 @@ static void what_is_deleted_is_so_durably(void **state)
     struct objstore *s = open_dir(dir, "p");
     for (size_t i = 0; i < 5; i++)
         must_put(s, keys[i]);
-    expect_synced(s, keys, 2, dir, "/p/a/b"); /* once for both */
+    expect_synced(s, keys, 2, dir, "/p/a/b");   /* once for both */
     expect_synced(s, keys + 2, 1, dir, "/p/a"); /* which went with it */
     expect_synced(s, keys + 3, 1, dir, "/p");
     expect_synced(s, keys + 4, 1, dir, "/p");
