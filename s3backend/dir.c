@@ -8,7 +8,8 @@
  *  2. Every directory that leads to the object is fsynced too before the object is acknowledged.
  *  3. An object is never replaced by other content (I2): rename refuses an existing name, and then the contents are
  * compared.
- *  4. Delete takes the directories that became empty with it, never the store's own.
+ *  4. Delete takes the directories that became empty with it, never the store's own. What it acknowledged stays deleted
+ * after a power loss.
  */
 #include "s3backend/dir.h"
 
@@ -392,6 +393,26 @@ static int delete_one(struct dir_store *d, const char *key, struct errtext *err)
     return 0;
 }
 
+/* The lowest directory above key that is still there: it holds the name that went. */
+static int sync_deleted(int root, const char *key)
+{
+    char path[1024];
+    snprintf(path, sizeof(path), "%s", key);
+    int rc = -ENOENT;
+    for (char *slash = strrchr(path, '/'); slash && rc == -ENOENT; slash = strrchr(path, '/')) {
+        *slash = 0;
+        rc = fsync_dir_at(root, path);
+    }
+    return rc == -ENOENT || rc == -ENOTDIR ? fsync_dir_at(root, ".") : rc;
+}
+
+static bool same_directory(const char *a, const char *b)
+{
+    const char *end = strrchr(a, '/');
+    size_t n = end ? (size_t)(end - a) + 1 : 0;
+    return !strncmp(a, b, n) && !strchr(b + n, '/');
+}
+
 static int dir_del(struct objstore *s, const char *const *keys, size_t n, const struct obj_call *c, struct errtext *err)
 {
     struct dir_store *d = store_of(s);
@@ -400,6 +421,9 @@ static int dir_del(struct objstore *s, const char *const *keys, size_t n, const 
         if (obj_canceled(c))
             return first ? first : fail(d, -ECANCELED, "delete", keys[i], err);
         int rc = delete_one(d, keys[i], first ? NULL : err);
+        bool last = i + 1 == n || !same_directory(keys[i], keys[i + 1]);
+        if (!rc && last && (rc = sync_deleted(d->root, keys[i])) && !first)
+            (void)fail(d, rc, "delete", keys[i], err);
         if (!first)
             first = rc;
     }

@@ -740,8 +740,8 @@ static void expect_whole_after_rebuild(const struct vtl_config *c)
     json_t *r = rebuilt(c, false), *one;
     json_int_t objects = 0;
     size_t i;
-    json_array_foreach(json_object_get(r, "cartridges"), i, one) if (!strcmp(
-        json_string_value(json_object_get(one, "barcode")), OLD)) objects =
+    json_array_foreach(json_object_get(r, "cartridges"), i,
+                       one) if (!strcmp(json_string_value(json_object_get(one, "barcode")), OLD)) objects =
         json_integer_value(json_object_get(one, "objects"));
     assert_int_equal(objects, BLOCKS);
     assert_int_equal(json_array_size(json_object_get(r, "vanished")), 0);

@@ -338,6 +338,41 @@ static void what_only_a_neighbour_knows_comes_into_no_slot(void **state)
     config_free(two);
 }
 
+static unsigned heads_asked;
+
+static int count_head(struct objstore *s, const char *key, uint64_t *size, const struct obj_call *c,
+                      struct errtext *err)
+{
+    heads_asked++;
+    return usual->head(s, key, size, c, err);
+}
+
+/* What else is in the bucket may be any number of things. */
+static void libraries_below_are_looked_for_in_so_many_places_only(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "64M");
+    struct objstore_config here;
+    struct objstore *store = NULL;
+    struct errtext err = {""};
+    char path[200];
+    config_store(c, &here);
+    assert_int_equal(objstore_open(&here, &store, &err), 0);
+    for (unsigned i = 0; i < 300; i++) {
+        (void)snprintf(path, sizeof(path), "p%03u/x", i);
+        const struct obj_source src = {.mem = "x", .fd = -1, .len = 1};
+        assert_int_equal(store->ops->put(store, path, &src, NULL, &err), 0);
+    }
+    struct objstore_ops counting = *store->ops;
+    counting.head = count_head;
+    store->ops = &counting;
+    heads_asked = 0;
+    assert_int_equal(library_check_neighbours(&here, store, NULL, &err), 0);
+    assert_in_range(heads_asked, 1, 200);
+    store->ops->close(store);
+    config_free(c);
+}
+
 /* ---- inventories that cannot be read ---- */
 
 /* Two libraries with a cartridge each in a slot; the second has also heard of the first one's. The runs that put their
@@ -431,8 +466,8 @@ static void a_damaged_inventory_gives_its_library_no_places_of_a_neighbour(void 
     char command[300];
     uint32_t writers[2];
     two_libraries(one, two, writers);
-    (void)snprintf(command, sizeof(command), "for f in %s/store/gateways/%08x/inventory/*; do echo damaged >$f; done", dir,
-                   writers[1]);
+    (void)snprintf(command, sizeof(command), "for f in %s/store/gateways/%08x/inventory/*; do echo damaged >$f; done",
+                   dir, writers[1]);
     assert_int_equal(system(command), 0); /* NOLINT: of a test */
     atomic_store(&gap_is, false);
     if (rebuild_again(two, false, &err))
@@ -453,6 +488,7 @@ int main(void)
         T(of_a_shared_shelf_a_takeover_claims_what_its_own_library_has_not_given_up),
         T(without_a_neighbour_a_takeover_claims_the_shelf_too),
         T(what_only_a_neighbour_knows_comes_into_no_slot),
+        T(libraries_below_are_looked_for_in_so_many_places_only),
         T(without_its_own_inventory_a_rebuild_changes_nothing),
         T(a_rebuild_goes_on_without_a_neighbour_s_inventory),
         T(a_damaged_inventory_gives_its_library_no_places_of_a_neighbour),

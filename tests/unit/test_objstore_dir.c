@@ -17,11 +17,28 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "s3backend/objstore.h"
+
+/* In place of libc's: what is made durable is noted, while that is asked for. */
+static bool note_syncs;
+static char synced[3][200];
+static size_t n_synced;
+
+int fsync(int fd)
+{
+    char link[64];
+    (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    if (note_syncs && n_synced < 3) {
+        ssize_t n = readlink(link, synced[n_synced], sizeof(synced[0]) - 1);
+        synced[n_synced++][n > 0 ? n : 0] = '\0';
+    }
+    return (int)syscall(SYS_fsync, fd);
+}
 
 static struct objstore *open_dir(const char *path, const char *prefix)
 {
@@ -144,6 +161,33 @@ static void empty_directories_go_with_the_last_object(void **state)
     assert_int_equal(s->ops->del(s, &keys[1], 1, NULL, &err), 0);
     assert_false(exists(dir, "p/q/a"));
     assert_true(exists(dir, "p/q"));
+    s->ops->close(s);
+}
+
+static void expect_synced(struct objstore *s, const char *const *keys, size_t n, const char *dir, const char *what)
+{
+    char path[200];
+    struct errtext err = {""};
+    (void)snprintf(path, sizeof(path), "%s%s", dir, what);
+    n_synced = 0;
+    note_syncs = true;
+    assert_int_equal(s->ops->del(s, keys, n, NULL, &err), 0);
+    note_syncs = false;
+    assert_int_equal(n_synced, 1);
+    assert_string_equal(synced[0], path);
+}
+
+/* Else a power loss brings back what was acknowledged as gone, and nobody knows of it any more. */
+static void what_is_deleted_is_so_durably(void **state)
+{
+    const char *dir = *state, *keys[] = {"a/b/1", "a/b/2", "a/b/3", "a/4", "5"};
+    struct objstore *s = open_dir(dir, "p");
+    for (size_t i = 0; i < 5; i++)
+        must_put(s, keys[i]);
+    expect_synced(s, keys, 2, dir, "/p/a/b");   /* once for both */
+    expect_synced(s, keys + 2, 1, dir, "/p/a"); /* which went with it */
+    expect_synced(s, keys + 3, 1, dir, "/p");
+    expect_synced(s, keys + 4, 1, dir, "/p");
     s->ops->close(s);
 }
 
@@ -456,6 +500,7 @@ int main(void)
         each(half_written_objects_are_invisible),
         each(old_leftovers_are_swept_young_ones_stay),
         each(empty_directories_go_with_the_last_object),
+        each(what_is_deleted_is_so_durably),
         each(an_empty_directory_is_no_group),
         each(a_and_a_slash_b_cannot_both_be),
         each(a_prefix_cannot_leave_the_store),

@@ -132,9 +132,9 @@ static void trap3_another_range_is_no_data(void **state)
 static void a_web_page_that_is_longer_than_the_range_is_tried_again(void **state)
 {
     (void)state;
-    struct stand_in *si = stand_in_start(SCRIPT(
-        {.status = 200, .headers = "Content-Type: text/html\r\n", .body = "<html>We will be back soon</html>"},
-        {.status = 200, .headers = "Content-Type: application/octet-stream\r\n", .body = content}));
+    struct stand_in *si = stand_in_start(
+        SCRIPT({.status = 200, .headers = "Content-Type: text/html\r\n", .body = "<html>We will be back soon</html>"},
+               {.status = 200, .headers = "Content-Type: application/octet-stream\r\n", .body = content}));
     struct got g = get(si, 5, 5, NULL);
     assert_got(&g, 5, 5);
     stand_in_stop(si);

@@ -102,6 +102,49 @@ static size_t heads_of(const char *barcode)
     return n;
 }
 
+/* A PUT of which nobody heard: it is told as failed, and lands later. */
+static char late_key[200], *late_text;
+static size_t late_len;
+
+static int late_put(struct objstore *s, const char *key, const struct obj_source *src, const struct obj_call *c,
+                    struct errtext *err)
+{
+    if (late_key[0] || !strstr(key, "-0000000001"))
+        return well->put(s, key, src, c, err);
+    (void)snprintf(late_key, sizeof(late_key), "%s", key);
+    late_text = malloc(src->len);
+    assert_non_null(late_text);
+    memcpy(late_text, src->mem, late_len = src->len);
+    return errtext_set(err, -EIO, "put: the test wants it");
+}
+
+static void a_first_head_that_lands_when_its_cartridge_was_taken_back_is_in_nobody_s_way(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "64M");
+    struct library *lib = NULL;
+    struct errtext err = {""};
+    json_t *q = create("BCK001L8");
+    init_library(c);
+    assert_int_equal(library_open(c, 0, &lib, &err), 0); /* without workers: nobody else asks the store */
+    well = lib->eng.store->ops;
+    limping = *well;
+    limping.put = late_put;
+    lib->eng.store->ops = &limping;
+    assert_null(library_call(lib, q, &err));
+    assert_non_null(late_text);
+    assert_int_equal(heads_of("BCK001L8"), 0);
+    const struct obj_source src = {.mem = late_text, .fd = -1, .len = late_len};
+    assert_int_equal(well->put(lib->eng.store, late_key, &src, NULL, &err), 0);
+    assert_int_equal(heads_of("BCK001L8"), 1);
+    json_decref(call(lib, q));
+    assert_int_equal(heads_of("BCK001L8"), 1);
+    lib->eng.store->ops = well;
+    free(late_text);
+    close_library(lib);
+    config_free(c);
+}
+
 /* Whatever of the first commit was done when the store fails, the barcode can be used again. */
 static void a_cartridge_that_could_not_be_made_is_taken_back(void **state)
 {
@@ -217,6 +260,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(out_of_memory_ends_tape_create_and_leaves_nothing),
         T(a_cartridge_that_could_not_be_made_is_taken_back),
+        T(a_first_head_that_lands_when_its_cartridge_was_taken_back_is_in_nobody_s_way),
         T(of_many_all_or_none_are_made),
         T(what_is_taken_back_is_in_no_inventory),
     };

@@ -329,7 +329,7 @@ int commit_release(struct cartridge *c, const struct obj_call *call, struct errt
     lock_take(&c->lock);
     c->release = true;
     if (cartridge_is_committed(c))
-        c->changes++; /* so that there is something to commit, */
+        c->changes++;     /* so that there is something to commit, */
     c->due |= DUE_COMMIT; /* at once, should this fail */
     lock_release(&c->lock);
     return commit_head(c, call, err);

@@ -329,7 +329,7 @@ static int look_at(void *arg, const struct obj_entry *e)
     struct errtext why = {""};
     int rc = store_read_json(n->store, e->key, MAX_INVENTORY, n->call, &j, &why);
     if (rc) {
-        log_warn("%s: passed over", why.text); /* an older one may do */
+        log_warn("%s: passed over", why.text);  /* an older one may do */
         n->unread = n->unread || rc != -ENOENT; /* gone: its gateway has put the next one */
         if (rc != -EBADMSG && rc != -ENOENT) {
             n->rc = rc;
@@ -356,7 +356,8 @@ static int look_at(void *arg, const struct obj_entry *e)
 json_t *inventory_newest(struct objstore *store, const char *name, char key[DB_KEY_SIZE], bool *unread,
                          const atomic_bool *cancel, struct errtext *err)
 {
-    const struct obj_call impatient = {.cancel = cancel, .max_tries = 3, .patience_ms = OBJ_PATIENCE_MS}; /* as in gc.c */
+    const struct obj_call impatient = {
+        .cancel = cancel, .max_tries = 3, .patience_ms = OBJ_PATIENCE_MS}; /* as in gc.c */
     struct newest n = {.store = store, .name = name, .key = key, .call = &impatient};
     err->text[0] = '\0';
     int rc = store->ops->list(store, "gateways/", NULL, false, look_at, &n, &impatient, err);

@@ -28,8 +28,11 @@ static int look_above(const struct objstore_config *here, const char *prefix, co
                     here->prefix, prefix, name);
 }
 
+#define MOST_PREFIXES 200 /* a bucket that is shared with other things may have any number, and each is a request */
+
 struct below {
     struct objstore *store;
+    unsigned n; /* that were asked for */
     const struct obj_call *call;
     struct errtext *err;
 };
@@ -47,6 +50,8 @@ static int look_below(void *arg, const struct obj_entry *e)
             return 0;
     if ((size_t)snprintf(key, sizeof(key), "%sformat", e->key) >= sizeof(key))
         return 0;
+    if (b->n++ == MOST_PREFIXES || obj_canceled(b->call))
+        return 1;
     if (b->store->ops->head(b->store, key, &size, b->call, NULL))
         return 0;
     return errtext_set(b->err, -EEXIST,
@@ -64,6 +69,8 @@ int library_check_neighbours(const struct objstore_config *here, struct objstore
         rc = look_above(here, prefix, call, err);
     }
     free(prefix);
-    struct below b = {store, call, err};
-    return rc ? rc : store->ops->list(store, "", NULL, true, look_below, &b, call, err);
+    struct below b = {.store = store, .call = call, .err = err};
+    if (!rc)
+        rc = store->ops->list(store, "", NULL, true, look_below, &b, call, err);
+    return rc > 0 ? 0 : rc;
 }

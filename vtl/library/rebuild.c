@@ -179,8 +179,8 @@ struct rebuild {
 struct source {
     char id[37], name[64];
     json_t *barcodes, *inventory;
-    json_t *theirs; /* barcodes that libraries of other names have, or know; NULL: not asked for */
-    bool unsure;    /* what none of them has may be another's all the same */
+    json_t *theirs;         /* barcodes that libraries of other names have, or know; NULL: not asked for */
+    bool unsure;            /* what none of them has may be another's all the same */
     struct vanished *named; /* by the state that there was, and by the inventory */
 };
 
@@ -442,7 +442,8 @@ static int read_neighbours(const struct vtl_config *cfg, struct objstore *store,
         s->inventory = NULL;
     }
     if (s->unsure)
-        log_warn("an inventory cannot be read, so what no other one has goes onto the shelf: it may be another library's");
+        log_warn(
+            "an inventory cannot be read, so what no other one has goes onto the shelf: it may be another library's");
     json_decref(list);
     return rc;
 }

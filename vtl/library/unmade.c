@@ -2,9 +2,9 @@
 /*
  * unmade.c: see unmade.h.
  *
- * The note goes first, then the row, then the heads, then the note: whatever ends this in between, the barcode is either
- * that of a cartridge of the library, or can be used again. A note names the cartridge's identity: whatever has that
- * barcode later is not touched.
+ * The note goes first, then the row, then the heads: whatever ends this in between, the barcode is either that of a
+ * cartridge of the library, or can be used again. The note stays, as a head whose PUT nobody heard of may land later. It names
+ * the cartridge's identity: whatever has that barcode later is not touched.
  */
 #include "vtl/library/unmade.h"
 
@@ -63,7 +63,7 @@ int unmade_take_back(struct library *lib, struct cartridge *c, const struct db_c
         errtext_set(err, rc, "%s: state: %s", row->barcode, db_error(lib->eng.db));
     if (rc)
         return rc;
-    if (commit_withdraw(&lib->eng, row->barcode, lib->eng.writer, &call, &why) || note(lib, row->barcode, "", &why))
+    if (commit_withdraw(&lib->eng, row->barcode, lib->eng.writer, &call, &why))
         log_warn("%s: it is not made, but a head of it may stay in the bucket (%s): the next \"s3vtl tape create %s\" "
                  "deletes it",
                  row->barcode, why.text, row->barcode);
@@ -86,6 +86,5 @@ int unmade_clear(struct library *lib, const char *barcode, const struct obj_call
     uint32_t writer = h.id.writer;
     bool same = !strcmp(id, noted) && !h.end_object && !h.n_maps && !h.inl.n_segs;
     head_free(&h);
-    rc = same ? commit_withdraw(&lib->eng, barcode, writer, call, err) : -EEXIST;
-    return rc ? rc : note(lib, barcode, "", err);
+    return same ? commit_withdraw(&lib->eng, barcode, writer, call, err) : -EEXIST;
 }

@@ -176,10 +176,11 @@ void vanished_removed(struct vanished *w, const char *barcode)
     if (!n)
         return;
     n->seen = true;
-    errtext_set(&n->text, 0,
-                "%s: %s, but its newest head in the bucket says that it was removed, and that its place is kept for tapes "
-                "that lean on it",
-                barcode, who_names(n));
+    errtext_set(
+        &n->text, 0,
+        "%s: %s, but its newest head in the bucket says that it was removed, and that its place is kept for tapes "
+        "that lean on it",
+        barcode, who_names(n));
 }
 
 /* ---- does the bucket have it? ---- */
