@@ -252,8 +252,10 @@ static void *inventory_thread(void *arg)
     while (!atomic_load(&lib->stop)) {
         uint64_t seen = progress_now(&lib->eng.progress);
         struct errtext err = {""};
-        if (looked)
+        if (looked) {
             turn_watch(lib);
+            shelf_look(lib);
+        }
         if (objstore_lockable(lib->eng.store) && !atomic_exchange(&lib->locks_seen, true))
             locks_look(lib);
         if (!is_dirty(lib) || clock_ms() < not_before) {
