@@ -153,7 +153,7 @@ uint16_t library_free_slot(struct library *lib);
 size_t library_free_slots(struct library *lib, size_t *kept);
 /* A key of the state, not "" while a rebuild has begun and not ended: cartridges are missing. */
 #define REBUILDING "rebuilding"
-/* A key of the state: the inventories that it put, and may have left, by their keys. */
+/* A key of the state: the inventories that it put, and may have left: inventory_keys.h. */
 #define INVENTORY_KEYS "inventory_keys"
 /* rebuild.c: puts a cartridge as the bucket has it into the state, in place of the one with rowid old (0: none), and
  * into an element (0: none). The caller frees row->mam and row->counters then. */
