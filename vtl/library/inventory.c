@@ -21,6 +21,7 @@
 #define MAX_INVENTORY (32u << 20)
 #define KEY_FORMAT "gateways/%08x/inventory/%010" PRIu64 /* of a run, the how manieth */
 #define OLD_BATCH 50
+#define STOP_MS 5000 /* at the stop, for a store that does not answer: the next start puts it */
 
 static int by_barcode(const void *a, const void *b)
 {
@@ -210,6 +211,7 @@ bool inventory_is_key(const char *key)
 
 struct twins {
     struct library *lib;
+    const struct obj_call *call;
     struct inventory_keys known;
     json_int_t newest; /* seconds since 1970: of the newest that another run with this gateway's id put; 0: none */
     struct errtext what;
@@ -223,8 +225,8 @@ static int look_at_twin(void *arg, const struct obj_entry *e)
     json_t *j = NULL;
     if (e->is_prefix || !strstr(e->key, "/inventory/") || inventory_keys_own(&t->known, e->key))
         return 0;
-    if (store_read_json(t->lib->eng.store, e->key, MAX_INVENTORY, NULL, &j, &why))
-        return 0;
+    if (store_read_json(t->lib->eng.store, e->key, MAX_INVENTORY, t->call, &j, &why))
+        return obj_canceled(t->call) ? -ECANCELED : 0;
     const char *gateway = json_string_value(json_object_get(j, "gateway"));
     json_int_t time = json_integer_value(json_object_get(j, "time"));
     if (gateway && strtoul(gateway, NULL, 16) == t->lib->eng.gateway && time >= t->newest) {
@@ -245,7 +247,7 @@ static void warn(struct library *lib, const char *text)
 
 static int look_for_twins(struct library *lib, const struct obj_call *call, struct errtext *err)
 {
-    struct twins t = {.lib = lib};
+    struct twins t = {.lib = lib, .call = call};
     int rc = read_keys(lib, &t.known, err);
     if (!rc)
         rc = lib->eng.store->ops->list(lib->eng.store, "gateways/", NULL, false, look_at_twin, &t, call, err);
@@ -346,7 +348,8 @@ void inventory_stop(struct library *lib)
     progress_post(&lib->eng.progress);
     pthread_join(lib->inventory_thread, NULL);
     lib->inventory_runs = false;
-    struct obj_call once = {.max_tries = 1};
+    /* tgtd waits for this, and who waits for tgtd heeds no signal. */
+    struct obj_call once = {.max_tries = 1, .patience_ms = STOP_MS};
     struct errtext err = {""};
     if (is_dirty(lib) && inventory_put(lib, &once, &err))
         log_warn("inventory: %s", err.text);
