@@ -156,6 +156,8 @@ static int compare_and_take(struct takeover *t, bool force, struct errtext *err)
         rc = may_take(t, force, err);
     bool ours = !rc && t->c && cartridge_goes_on_from(t->c, &t->head.id);
     t->other = !ours;
+    if (ours && t->head.released)
+        cartridge_disown(t->c);
     if (t->c && !ours)
         cartridge_give_heads(t->c);
     if (!rc && !ours && !(rc = take(t, err)))
