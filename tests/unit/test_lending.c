@@ -1435,6 +1435,42 @@ static void a_neighbour_s_tape_is_not_claimed_to_copy_from_it(void **state)
     config_free(c);
 }
 
+/* That there is a neighbour is found out a while after the start. */
+static void what_was_given_up_is_not_claimed_to_copy_from_it(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config_more("one", "local", "16M", "[dedup]\ntapes = *\n"),
+                      *two = config_more("two", "local", "16M", "[dedup]\ntapes = *\n");
+    struct library *lib = new_library(c, OLD);
+    struct head h;
+    write_chunked(lib, SLOT);
+    flush_remote(lib);
+    rebuild_on_shelf(two);
+    struct library *neighbour = open_library(two);
+    for (uint64_t until = clock_ms() + 20000; !inventory_is_stored(neighbour) && clock_ms() < until;)
+        progress_wait(&neighbour->eng.progress, progress_now(&neighbour->eng.progress), 100);
+    move(lib, SLOT, ELEMENT_FIRST_IMPORT_EXPORT);
+    json_decref(call(lib, json_pack("{s:s, s:[s]}", "op", "tape-export", "barcodes", OLD)));
+    for (uint64_t until = clock_ms() + 20000; !(read_head(lib, OLD, &h), h.released) && clock_ms() < until;) {
+        progress_wait(&lib->eng.progress, progress_now(&lib->eng.progress), 100);
+        head_free(&h);
+    }
+    struct seg_id given_up = h.id;
+    assert_true(h.released);
+    head_free(&h);
+    close_library(neighbour);
+    atomic_store(&lib->shared, false);
+    json_decref(call(lib, json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", NEW, "capacity", 0)));
+    write_chunked(lib, SLOT);
+    flush_remote(lib);
+    read_head(lib, OLD, &h);
+    assert_int_equal(seg_id_compare(&h.id, &given_up), 0);
+    head_free(&h);
+    close_library(lib);
+    config_free(two);
+    config_free(c);
+}
+
 static uint64_t problems_of(struct library *lib, const char *barcode)
 {
     const struct verify_options o = {.parallel = 2};
@@ -1623,6 +1659,7 @@ int main(void)
         T(a_tape_of_which_others_need_something_is_given_up),
         T(a_deep_rebuild_lists_who_leans),
         T(a_neighbour_s_tape_is_not_claimed_to_copy_from_it),
+        T(what_was_given_up_is_not_claimed_to_copy_from_it),
         T(with_another_key_nothing_is_copied_though_nothing_waits_when_it_comes),
     };
     return cmocka_run_group_tests_name("lending", tests, NULL, NULL);

@@ -6,6 +6,7 @@
 
 #include "s3backend/dir.h"
 #include "vtl/cartridge/cartridge_private.h"
+#include "vtl/cartridge/commit.h"
 
 #define THEIRS "NBR001L8"
 #define LATER "NBR002L8"
@@ -215,7 +216,7 @@ static int no_answer(struct objstore *s, const char *prefix, const char *start_a
     return errtext_set(err, -EIO, "list %s: no answer", prefix);
 }
 
-/* Whose it is, nobody can say then. What this gateway wrote last itself comes in as ever. */
+/* Whose it is, nobody can say then, also of what this gateway gave up. What it wrote last itself, and has not, comes in as ever. */
 static void what_a_neighbour_wrote_is_not_to_be_had_while_the_store_does_not_answer(void **state)
 {
     (void)state;
@@ -227,9 +228,14 @@ static void what_a_neighbour_wrote_is_not_to_be_had_while_the_store_does_not_ans
     rebuild_on_shelf(two);
     struct library *other = open_library(two);
     create(other, OURS);
+    create(other, LATER);
+    flush_remote(other);
+    set_backoff(other, OURS, UINT64_MAX);
     move(other, SLOT, DOOR);
     json_decref(call(other, request("tape-export", OURS)));
-    await_release(other, OURS);
+    move(other, SLOT + 1, DOOR);
+    json_decref(call(other, request("tape-export", LATER)));
+    await_release(other, LATER);
     inventory_stop(other);
     atomic_store(&other->stop, false);
     atomic_store(&other->shared, false);
@@ -237,16 +243,347 @@ static void what_a_neighbour_wrote_is_not_to_be_had_while_the_store_does_not_ans
     struct objstore_ops silent = *other->eng.store->ops;
     silent.list = no_answer;
     exchange_ops(other, &silent, &was);
-    json_t *q = request("tape-import", THEIRS);
-    assert_null(library_call(other, q, &err));
-    json_decref(q);
-    assert_non_null(strstr(err.text, "whether another library has it cannot be found out now"));
+    static const char *const not_now[] = {THEIRS, LATER};
+    for (size_t i = 0; i < 2; i++) {
+        json_t *q = request("tape-import", not_now[i]);
+        assert_null(library_call(other, q, &err));
+        json_decref(q);
+        assert_non_null(strstr(err.text, "whether another library has it cannot be found out now"));
+    }
     json_decref(call(other, request("tape-import", OURS)));
     exchange_ops(other, was, &silenced);
     close_library(other);
     close_library(lib);
     config_free(one);
     config_free(two);
+}
+
+/* ---- given up, and taken ---- */
+
+/* Two libraries of one shelf: lib has a cartridge, which other knows. */
+struct pair {
+    struct vtl_config *one, *two;
+    struct library *lib, *other;
+};
+
+static struct pair new_pair(void)
+{
+    struct pair p = {.one = config("one", "local", "64M"), .two = config("two", "local", "64M")};
+    p.lib = new_library(p.one, THEIRS);
+    move(p.lib, SLOT, DRIVE);
+    write_one(p.lib, 1);
+    flush_remote(p.lib);
+    await_inventory(p.lib);
+    rebuild_on_shelf(p.two);
+    p.other = open_library(p.two);
+    await_inventory(p.other);
+    return p;
+}
+
+static void end_pair(struct pair *p)
+{
+    close_library(p->other);
+    close_library(p->lib);
+    config_free(p->one);
+    config_free(p->two);
+}
+
+static void give_up(struct library *lib)
+{
+    move(lib, DRIVE, DOOR);
+    json_decref(call(lib, request("tape-export", THEIRS)));
+    await_release(lib, THEIRS);
+}
+
+/* As soon as it has been given up. */
+static void import_soon(struct library *lib)
+{
+    struct errtext err = {""};
+    json_t *q = request("tape-import", THEIRS), *r = NULL;
+    for (uint64_t until = clock_ms() + 20000; !(r = library_call(lib, q, &err)) && clock_ms() < until;)
+        progress_wait(&lib->eng.progress, progress_now(&lib->eng.progress), 100);
+    if (!r)
+        fail_msg("%s", err.text);
+    json_decref(r);
+    json_decref(q);
+}
+
+static void read_head(struct library *lib, const char *barcode, struct head *h)
+{
+    struct errtext err = {""};
+    if (commit_read_head(lib->eng.store, barcode, NULL, h, NULL, &err))
+        fail_msg("%s", err.text);
+}
+
+static json_t *verified(struct library *lib)
+{
+    char id[33];
+    for (int i = 0; i < 16; i++)
+        (void)snprintf(id + 2 * i, 3, "%02x", cartridge_id(library_cartridge(lib, THEIRS))[i]);
+    return json_pack("{s:s, s:s, s:s, s:i, s:i, s:i}", "op", "tape-verified", "barcode", THEIRS, "cartridge", id,
+                     "objects", 2, "lost", 0, "from", 0);
+}
+
+static void an_import_claims_what_a_neighbour_gave_up(void **state)
+{
+    (void)state;
+    struct pair p = new_pair();
+    give_up(p.lib);
+    import_soon(p.other);
+    is_refused(p.lib, request("tape-import", THEIRS));
+    is_refused(p.lib, json_pack("{s:s, s:s, s:b}", "op", "tape-remove", "barcode", THEIRS, "force", 1));
+    is_refused(p.lib, json_pack("{s:s, s:s, s:b}", "op", "tape-protect", "barcode", THEIRS, "on", 1));
+    move(p.other, DOOR, DRIVE);
+    write_one(p.other, 2);
+    flush_remote(p.other);
+    end_pair(&p);
+}
+
+static void what_was_given_up_is_not_taken_back_by_verify_and_gc(void **state)
+{
+    (void)state;
+    struct pair p = new_pair();
+    give_up(p.lib);
+    json_decref(call(p.lib, verified(p.lib))); /* before anybody has it, and after */
+    assert_int_equal(gc_of(p.lib, THEIRS), 0);
+    import_soon(p.other);
+    json_decref(call(p.lib, verified(p.lib)));
+    assert_int_equal(gc_of(p.lib, THEIRS), 0);
+    move(p.other, DOOR, DRIVE);
+    write_one(p.other, 2);
+    flush_remote(p.other);
+    json_decref(call(p.lib, verified(p.lib)));
+    assert_int_equal(gc_of(p.lib, THEIRS), 0);
+    flush_remote(p.lib); /* whatever it had to do is done */
+    write_one(p.other, 3);
+    flush_remote(p.other);
+    assert_int_equal(atomic_load(&p.lib->eng.fences), 0);
+    assert_int_equal(atomic_load(&p.other->eng.fences), 0);
+    end_pair(&p);
+}
+
+static void what_comes_back_to_who_gave_it_up_is_claimed_too(void **state)
+{
+    (void)state;
+    struct pair p = new_pair();
+    give_up(p.lib);
+    json_decref(call(p.lib, request("tape-import", THEIRS)));
+    is_refused(p.other, request("tape-import", THEIRS));
+    end_pair(&p);
+}
+
+static const struct objstore_ops *heard;
+
+static int put_heads_unheard(struct objstore *s, const char *key, const struct obj_source *src,
+                             const struct obj_call *c, struct errtext *err)
+{
+    int rc = heard->put(s, key, src, c, err);
+    return strstr(key, "/head/") ? errtext_set(err, -EIO, "put %s: the answer was lost", key) : rc;
+}
+
+static bool is_released(struct library *lib, const char *barcode)
+{
+    struct head h;
+    read_head(lib, barcode, &h);
+    bool released = h.released;
+    head_free(&h);
+    return released;
+}
+
+static void await_released(struct library *lib, const char *barcode)
+{
+    bool released = false;
+    for (uint64_t until = clock_ms() + 20000; !released && clock_ms() < until;) {
+        uint64_t seen = progress_now(&lib->eng.progress);
+        if (!(released = is_released(lib, barcode)))
+            progress_wait(&lib->eng.progress, seen, 100);
+    }
+    assert_true(released);
+}
+
+/* This run owns it, as far as it knows, and nothing is to be put: but the bucket says that anybody may have it. */
+static void so_is_what_was_given_up_unheard(void **state)
+{
+    (void)state;
+    struct pair p = new_pair();
+    const struct objstore_ops *unheard;
+    struct objstore_ops deaf = *p.lib->eng.store->ops;
+    move(p.lib, DRIVE, DOOR);
+    flush_remote(p.lib);
+    deaf.put = put_heads_unheard;
+    exchange_ops(p.lib, &deaf, &heard);
+    json_decref(call(p.lib, request("tape-export", THEIRS)));
+    await_released(p.other, THEIRS);
+    set_backoff(p.lib, THEIRS, UINT64_MAX);
+    exchange_ops(p.lib, heard, &unheard);
+    json_decref(call(p.lib, request("tape-import", THEIRS)));
+    assert_false(is_released(p.lib, THEIRS));
+    is_refused(p.other, request("tape-import", THEIRS));
+    set_backoff(p.lib, THEIRS, 0);
+    end_pair(&p);
+}
+
+/* Else it is nobody's to have: in no element here, and not given up. */
+static void what_an_import_claimed_that_failed_is_given_up_again(void **state)
+{
+    (void)state;
+    struct pair p = new_pair();
+    struct errtext err = {""};
+    give_up(p.lib);
+    json_t *q = json_pack("{s:s, s:[s, s]}", "op", "tape-import", "barcodes", THEIRS, "NONE01L8");
+    assert_null(library_call(p.other, q, &err));
+    json_decref(q);
+    assert_non_null(strstr(err.text, "no such cartridge"));
+    import_soon(p.lib);
+    end_pair(&p);
+}
+
+/* A change of what is on the shelf, and nobody's so far, leaves it there for everybody. */
+static void what_is_changed_on_the_shelf_is_given_up_with_the_change(void **state)
+{
+    (void)state;
+    struct pair p = new_pair();
+    struct head h;
+    give_up(p.lib);
+    json_decref(call(p.lib, json_pack("{s:s, s:s, s:b}", "op", "tape-protect", "barcode", THEIRS, "on", 1)));
+    import_soon(p.other);
+    read_head(p.other, THEIRS, &h);
+    assert_true(h.write_protected);
+    head_free(&h);
+    end_pair(&p);
+}
+
+static void so_is_what_is_changed_without_a_running_library(void **state)
+{
+    (void)state;
+    struct pair p = new_pair();
+    struct errtext err = {""};
+    struct head h;
+    give_up(p.lib);
+    close_library(p.lib);
+    assert_int_equal(library_open(p.one, 0, &p.lib, &err), 0);
+    json_decref(call(p.lib, json_pack("{s:s, s:s, s:b}", "op", "tape-protect", "barcode", THEIRS, "on", 1)));
+    read_head(p.lib, THEIRS, &h);
+    assert_true(h.write_protected);
+    assert_true(h.released);
+    head_free(&h);
+    json_decref(call(p.lib, verified(p.lib)));
+    assert_int_equal(gc_of(p.lib, THEIRS), 0);
+    json_decref(call(p.lib, request("tape-import", THEIRS)));
+    is_refused(p.other, request("tape-import", THEIRS));
+    json_decref(call(p.lib, request("tape-export", THEIRS)));
+    json_decref(call(p.other, request("tape-import", THEIRS)));
+    end_pair(&p);
+}
+
+/* The upload goes on after the restart, and what it was for is known still. */
+static void what_was_exported_is_given_up_after_a_restart(void **state)
+{
+    (void)state;
+    struct pair p = new_pair();
+    set_backoff(p.lib, THEIRS, UINT64_MAX);
+    write_one(p.lib, 2);
+    move(p.lib, DRIVE, DOOR);
+    json_decref(call(p.lib, request("tape-export", THEIRS)));
+    is_refused(p.other, request("tape-import", THEIRS));
+    close_library(p.lib);
+    p.lib = open_library(p.one);
+    import_soon(p.other);
+    end_pair(&p);
+}
+
+/* Whether the shelf is shared could not be found out then. */
+static void what_was_exported_while_the_store_did_not_answer_is_given_up_later(void **state)
+{
+    (void)state;
+    struct pair p = new_pair();
+    const struct objstore_ops *was, *silenced;
+    struct objstore_ops silent = *p.lib->eng.store->ops;
+    atomic_store(&p.lib->shared, false);
+    silent.list = no_answer;
+    exchange_ops(p.lib, &silent, &was);
+    move(p.lib, DRIVE, DOOR);
+    json_decref(call(p.lib, request("tape-export", THEIRS)));
+    exchange_ops(p.lib, was, &silenced);
+    atomic_store(&p.lib->shared, true); /* as the next look finds */
+    import_soon(p.other);
+    end_pair(&p);
+}
+
+/* "s3vtl tape export" there is what the other one's refusal tells. */
+static void what_was_exported_before_there_was_a_neighbour_can_be_exported_again(void **state)
+{
+    (void)state;
+    struct vtl_config *one = config("one", "local", "64M"), *two = config("two", "local", "64M");
+    struct library *lib = new_library(one, THEIRS);
+    struct errtext err = {""};
+    move(lib, SLOT, DOOR);
+    json_decref(call(lib, request("tape-export", THEIRS)));
+    flush_remote(lib);
+    await_inventory(lib);
+    json_t *q = request("tape-export", THEIRS);
+    assert_null(library_call(lib, q, &err));
+    assert_string_equal(err.text, THEIRS ": it is on the shelf already");
+    rebuild_on_shelf(two);
+    struct library *other = open_library(two);
+    await_inventory(other);
+    json_t *r = call(lib, json_incref(q));
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(json_object_get(r, "exported"), 0), "address")),
+                     0);
+    json_decref(r);
+    await_release(lib, THEIRS);
+    assert_null(library_call(lib, q, &err));
+    assert_non_null(strstr(err.text, "given up"));
+    import_soon(other);
+    assert_null(library_call(lib, q, &err));
+    assert_non_null(strstr(err.text, "owned by gateway"));
+    json_decref(q);
+    close_library(other);
+    close_library(lib);
+    config_free(one);
+    config_free(two);
+}
+
+static void what_was_exported_before_there_was_a_neighbour_is_given_up_to_it(void **state)
+{
+    (void)state;
+    struct vtl_config *one = config("one", "local", "64M"), *two = config("two", "local", "64M");
+    struct library *lib = new_library(one, THEIRS);
+    move(lib, SLOT, DOOR);
+    json_decref(call(lib, request("tape-export", THEIRS)));
+    flush_remote(lib);
+    await_inventory(lib);
+    rebuild_on_shelf(two);
+    struct library *other = open_library(two);
+    await_inventory(other);
+    close_library(lib);
+    lib = open_library(one); /* else it looks once a minute */
+    import_soon(other);
+    close_library(other);
+    close_library(lib);
+    config_free(one);
+    config_free(two);
+}
+
+/* It is on this shelf, too: but who wrote it has it. In order of barcode it comes before one that is given up. */
+static void what_a_rebuild_put_on_the_shelf_is_not_given_up_for_another(void **state)
+{
+    (void)state;
+    struct pair p = new_pair();
+    struct head h;
+    create(p.other, OURS);
+    flush_remote(p.other);
+    set_backoff(p.other, OURS, UINT64_MAX);
+    move(p.other, SLOT, DOOR);
+    json_decref(call(p.other, request("tape-export", OURS)));
+    close_library(p.other);
+    p.other = open_library(p.two);
+    await_released(p.other, OURS);
+    read_head(p.other, THEIRS, &h);
+    assert_false(h.released);
+    assert_int_equal(h.gateway, p.lib->eng.gateway);
+    head_free(&h);
+    end_pair(&p);
 }
 
 static void a_takeover_leaves_alone_what_a_neighbour_put_on_the_shelf_and_still_stores(void **state)
@@ -484,6 +821,18 @@ int main(void)
         T(what_a_neighbour_writes_behind_a_head_that_is_known_is_not_to_be_had),
         T(what_a_neighbour_writes_is_neither_removed_nor_changed),
         T(what_a_neighbour_wrote_is_not_to_be_had_while_the_store_does_not_answer),
+        T(an_import_claims_what_a_neighbour_gave_up),
+        T(what_was_given_up_is_not_taken_back_by_verify_and_gc),
+        T(what_comes_back_to_who_gave_it_up_is_claimed_too),
+        T(so_is_what_was_given_up_unheard),
+        T(what_an_import_claimed_that_failed_is_given_up_again),
+        T(what_is_changed_on_the_shelf_is_given_up_with_the_change),
+        T(so_is_what_is_changed_without_a_running_library),
+        T(what_was_exported_is_given_up_after_a_restart),
+        T(what_was_exported_while_the_store_did_not_answer_is_given_up_later),
+        T(what_was_exported_before_there_was_a_neighbour_can_be_exported_again),
+        T(what_was_exported_before_there_was_a_neighbour_is_given_up_to_it),
+        T(what_a_rebuild_put_on_the_shelf_is_not_given_up_for_another),
         T(a_takeover_leaves_alone_what_a_neighbour_put_on_the_shelf_and_still_stores),
         T(of_a_shared_shelf_a_takeover_claims_what_its_own_library_has_not_given_up),
         T(without_a_neighbour_a_takeover_claims_the_shelf_too),

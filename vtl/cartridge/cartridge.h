@@ -210,8 +210,8 @@ int cartridge_set_capacity(struct cartridge *c, uint16_t proportion, uint64_t *c
  * gateway owns it; -EBUSY: it is in a drive. */
 int cartridge_set_retention(struct cartridge *c, const struct retention *r, bool bypass, struct errtext *err);
 int cartridge_set_write_protected(struct cartridge *c, bool on, struct errtext *err);
-/* What a scrub found: up to which object, how many of these cannot be read back, the first of them. *ours: a head of
- * this gateway comes to hold it; else another gateway's own scrub tells it. */
+/* What a scrub found: up to which object, how many of these cannot be read back, the first of them. *ours: may a head of
+ * this gateway come to hold it, and does one; else its next one does, or another gateway's own scrub tells it. */
 int cartridge_set_verified(struct cartridge *c, uint64_t objects, uint64_t lost, uint64_t from, bool *ours);
 /* A cleaning cartridge is used once more; *used false: it is used up, and nothing was counted. */
 int cartridge_use_cleaning(struct cartridge *c, const char *serial, bool *used);
@@ -242,6 +242,13 @@ void cartridge_give_heads(struct cartridge *c);
 bool cartridge_goes_on_from(struct cartridge *c, const struct seg_id *head);
 /* This gateway wrote it last, as far as it knows. *head: the last head it knows of. */
 bool cartridge_is_ours(struct cartridge *c, struct seg_id *head);
+/* Has it been given up, as far as this state knows? OBJ_UNKNOWN: a head that says so may be in the store, whatever was
+ * answered. Unless OBJ_NO, somebody else may have it by now. */
+enum obj_known cartridge_given_up(struct cartridge *c);
+/* The bucket's head says so, and it is the one that this state knows. */
+int cartridge_note_given_up(struct cartridge *c);
+/* It is claimed anew, also if this run did already: its last head gave it up. Its heads are taken. */
+void cartridge_disown(struct cartridge *c);
 /* Of the heads and claims that this gateway put of it, or was about to. */
 uint64_t cartridge_highest_epoch(struct cartridge *c);
 /* It gives way to the bucket's view, whose index is bucket: what no head names stays beside the spool's files, as *.bad.

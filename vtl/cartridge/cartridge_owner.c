@@ -105,6 +105,32 @@ bool cartridge_is_ours(struct cartridge *c, struct seg_id *head)
     return ours;
 }
 
+enum obj_known cartridge_given_up(struct cartridge *c)
+{
+    lock_take(&c->lock);
+    bool released = c->row.released, sure = seg_id_compare(&c->row.tried, &c->row.head) <= 0;
+    lock_release(&c->lock);
+    return !released ? OBJ_NO : sure ? OBJ_YES : OBJ_UNKNOWN;
+}
+
+int cartridge_note_given_up(struct cartridge *c)
+{
+    lock_take(&c->lock);
+    bool was = c->row.released;
+    c->row.released = true;
+    int rc = was ? 0 : db_cartridge_update(c->eng->db, &c->row);
+    lock_release(&c->lock);
+    return rc;
+}
+
+void cartridge_disown(struct cartridge *c)
+{
+    lock_take(&c->lock);
+    if (c->owner == CARTRIDGE_OWNED)
+        c->owner = CARTRIDGE_UNCLAIMED;
+    lock_release(&c->lock);
+}
+
 uint64_t cartridge_highest_epoch(struct cartridge *c)
 {
     lock_take(&c->lock);

@@ -180,7 +180,7 @@ int cartridge_set_verified(struct cartridge *c, uint64_t objects, uint64_t lost,
     c->usage_changed = true;
     cartridge_refresh_counters(c);
     /* Not by claiming a cartridge that another gateway wrote last. */
-    *ours = c->owner == CARTRIDGE_OWNED || (c->owner == CARTRIDGE_UNCLAIMED && !c->row.rebuilt);
+    *ours = *ours && (c->owner == CARTRIDGE_OWNED || (c->owner == CARTRIDGE_UNCLAIMED && !c->row.rebuilt));
     struct db_cartridge row = c->row;
     int rc = *ours ? cartridge_change_row(c, &row) : db_cartridge_update(c->eng->db, &c->row);
     lock_release(&c->lock);

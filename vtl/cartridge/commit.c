@@ -208,6 +208,7 @@ static int take_snapshot(struct cartridge *c, struct snapshot *s)
         return rc;
     commit_fill_identity(c, &s->head);
     s->head.released = c->release && s->whole && is_tidy(c);
+    c->row.released = c->row.released || s->head.released; /* noted with the try */
     const struct seg_ref *last = s->segs ? &c->live.segs[s->segs - 1] : NULL;
     s->head.end_object = last ? last->first_object + last->objects : 0;
     s->head.end_file = last ? last->first_file + last->filemarks : 0;
@@ -247,6 +248,7 @@ static int record(struct cartridge *c, struct snapshot *s)
     if (c->cut_object >= s->head.end_object && c->row.floor <= s->head.end_object) /* else it is of what came since */
         c->row.floor = 0;
     c->row.dirty = !(s->whole && s->changes == c->changes);
+    c->row.released = s->head.released;
     c->maps = s->maps;
     c->n_maps = s->n_maps;
     s->maps = NULL;
@@ -265,10 +267,11 @@ static int record(struct cartridge *c, struct snapshot *s)
             c->written.accepted = engine_time();
         if (s->whole)
             c->committed = s->changes;
+        if (s->head.released)
+            c->owner = CARTRIDGE_UNCLAIMED; /* to write again, it is claimed as any: another one may have it by now */
         if (s->head.released && s->changes == c->changes) {
             c->release = false;
             c->due &= ~(unsigned)DUE_CLAIM; /* of a drive that has it no more */
-            c->owner = CARTRIDGE_UNCLAIMED; /* to write again, it is claimed as any */
             forget_garbage(c);
         }
         c->committed_at = clock_ms();

@@ -130,6 +130,7 @@ static int record(struct cartridge *c, const struct seg_id *mine, uint64_t now, 
     lock_take(&c->lock);
     cartridge_note_accepted(c);
     c->row.head = *mine;
+    c->row.released = false;
     c->tried_n = 1;
     c->claimed = now;
     int rc = db_cartridge_update(c->eng->db, &c->row);

@@ -330,7 +330,8 @@ void commit_row_of_head(const struct head *h, const struct tape_index *x, struct
                                  .head = h->id,
                                  .commit_segs = x->n_segs,
                                  .used_bytes = tape_index_plain_bytes(x),
-                                 .rebuilt = true};
+                                 .rebuilt = true,
+                                 .released = h->released};
     for (size_t i = 0; i < x->n_segs; i++)
         row->accepted_bytes += x->segs[i].size;
     memcpy(row->barcode, h->barcode, sizeof(row->barcode));

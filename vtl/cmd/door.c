@@ -21,8 +21,12 @@ static int carry(struct command_line *cl, const char *op, const char *result, co
         json_array_foreach(json_object_get(r, result), i, t)
         {
             char where[32];
-            printf("%s %s %s\n", json_string_value(json_object_get(t, "barcode")), text,
-                   element_name((uint16_t)json_integer_value(json_object_get(t, "address")), where));
+            const char *barcode = json_string_value(json_object_get(t, "barcode"));
+            uint16_t address = (uint16_t)json_integer_value(json_object_get(t, "address"));
+            if (address)
+                printf("%s %s %s\n", barcode, text, element_name(address, where));
+            else
+                printf("%s is on the shelf, and given up once all of it is stored\n", barcode);
         }
     json_decref(r);
     config_free(cfg);

@@ -91,7 +91,7 @@ static void print_kept(const json_t *stranger, const json_t *kept_for)
 
 static void print(const json_t *results, const json_t *strangers, bool dry_run)
 {
-    json_int_t objects = 0, bytes = 0, others = 0;
+    json_int_t objects = 0, bytes = 0, others = 0, shared = 0;
     char size[HUMAN_ROOM];
     const char *other = "";
     size_t i;
@@ -102,6 +102,7 @@ static void print(const json_t *results, const json_t *strangers, bool dry_run)
         bytes += json_number(r, "bytes");
         if (json_object_get(r, "written_by") && !others++)
             other = json_words(r, "written_by");
+        shared += json_is_true(json_object_get(r, "on_shared_shelf"));
         if (json_number(r, "objects"))
             printf("%-16s %lld objects, %s\n", barcode_of(r), (long long)json_number(r, "objects"),
                    json_size(r, "bytes", size));
@@ -113,6 +114,10 @@ static void print(const json_t *results, const json_t *strangers, bool dry_run)
                "one has "
                "written them\n",
                (long long)others, others == 1 ? "" : "s", other);
+    if (shared)
+        printf("%lld cartridge%s on a shelf that another library shares: what nobody names there is deleted by whoever "
+               "imports them\n",
+               (long long)shared, shared == 1 ? "" : "s");
     json_array_foreach(strangers, i, r)
     {
         const char *error = json_string_value(json_object_get(r, "error"));

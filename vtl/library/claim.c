@@ -43,12 +43,9 @@ static int read_bucket(struct takeover *t, struct errtext *err)
     return rc;
 }
 
-/* A rebuild knows heads that others go on from: who put one may be writing behind it. */
 static bool is_ours(const struct takeover *t)
 {
-    struct seg_id last;
-    return t->c && cartridge_goes_on_from(t->c, &t->head.id) &&
-           (cartridge_is_ours(t->c, &last) || t->head.gateway == t->lib->eng.gateway);
+    return t->c && tapes_head_is_ours(t->lib, t->c, &t->head);
 }
 
 /* Nobody else is at it, as far as this state can know. */
@@ -159,6 +156,8 @@ static int compare_and_take(struct takeover *t, bool force, struct errtext *err)
         rc = may_take(t, force, err);
     bool ours = !rc && t->c && cartridge_goes_on_from(t->c, &t->head.id);
     t->other = !ours;
+    if (ours && t->head.released)
+        cartridge_disown(t->c);
     if (t->c && !ours)
         cartridge_give_heads(t->c);
     if (!rc && !ours && !(rc = take(t, err)))
@@ -219,28 +218,42 @@ static int may_take_released(const struct takeover *t, struct errtext *err)
         t->barcode, who, t->barcode);
 }
 
+/* What is given up is claimed before it is in an element: else a host could write to it here, while another library takes it,
+ * too. */
 static int compare_and_take_released(struct takeover *t, struct errtext *err)
 {
     int rc = t->c ? tapes_take_heads(t->lib, t->c, err) : 0;
     if (rc)
         return rc;
+    struct seg_id last;
+    bool sure = t->c && cartridge_is_ours(t->c, &last) && cartridge_given_up(t->c) == OBJ_NO;
     rc = read_bucket(t, err);
-    bool ours = !rc && is_ours(t);
+    bool unread = rc == -EIO && sure; /* the store is away: the look at the next load finds out */
+    bool ours = unread || (!rc && is_ours(t)), released = !rc && t->head.released;
+    rc = unread ? 0 : rc;
     if (!rc && !ours)
         rc = may_take_released(t, err);
-    if (t->c)
+    if (t->c && !ours)
         cartridge_give_heads(t->c);
-    return rc || ours ? rc : take(t, err);
+    if (!rc && !ours && !(rc = take(t, err)))
+        rc = tapes_take_heads(t->lib, t->c, err);
+    if (rc)
+        return rc;
+    cartridge_want_release(t->c, false); /* from here on no worker gives it up */
+    if (released)
+        cartridge_disown(t->c);
+    rc = released ? claim(t->lib, t->c, err) : 0;
+    cartridge_give_heads(t->c);
+    return rc;
 }
 
 int tapes_take_released(struct library *lib, const char *barcode, struct errtext *err)
 {
     struct takeover t = {.lib = lib, .barcode = barcode, .to_shelf = true};
-    struct seg_id last;
     head_init(&t.head);
     tape_index_init(&t.index);
     t.c = library_cartridge(lib, barcode);
-    bool known = t.c != NULL, ours = known && cartridge_is_ours(t.c, &last);
+    bool known = t.c != NULL;
     int rc = known ? cartridge_load(t.c, err) : 0;
     if (!rc)
         rc = compare_and_take_released(&t, err);
@@ -248,5 +261,5 @@ int tapes_take_released(struct library *lib, const char *barcode, struct errtext
     head_free(&t.head);
     if (rc == -ENOENT && !known)
         return errtext_set(err, rc, "%s: no such cartridge in this library, nor in the bucket", barcode);
-    return rc == -EIO && ours ? 0 : rc; /* the store is away: the look at the next load finds out */
+    return rc;
 }

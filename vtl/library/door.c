@@ -95,7 +95,7 @@ static int plan_export(struct library *lib, const char *barcode, struct plan *p,
     if (!library_cartridge(lib, barcode))
         return errtext_set(err, -ENOENT, "%s: no such cartridge in this library", barcode);
     if (!e)
-        return errtext_set(err, -EINVAL, "%s: it is on the shelf already", barcode);
+        return tapes_check_on_shelf(lib, barcode, err);
     if (e->type != ELEMENT_IMPORT_EXPORT)
         return errtext_set(err, -EINVAL,
                            "%s: it is in no import/export element: move it there first (mtx transfer, PBS: export)",
@@ -152,38 +152,17 @@ static int carry_out(struct library *lib, const struct plan *p, struct errtext *
 
 /* ---- a shelf that is shared ---- */
 
-/* Once all of it is stored, another gateway may take it. A failure stops nothing here: it is on the shelf, and the other one
- * says why it cannot have it. */
-static void give_up(struct library *lib, const json_t *exported)
-{
-    const struct obj_call call = library_impatient(lib);
-    size_t i;
-    json_t *e;
-    if (!json_array_size(exported) || turn_shared(lib) != OBJ_YES)
-        return;
-    json_array_foreach(exported, i, e)
-    {
-        struct cartridge *c = library_cartridge(lib, json_string_value(json_object_get(e, "barcode")));
-        struct errtext why = {""};
-        if (lib->eng.workers) /* first, so that no worker unloads it again before it is done */
-            cartridge_want_release(c, true);
-        int rc = cartridge_load(c, &why);
-        if (!rc && !lib->eng.workers)
-            rc = commit_release(c, &call, &why);
-        if (rc)
-            log_warn("%s", why.text);
-    }
-}
-
-/* Of one on the shelf that another gateway wrote last, as far as this state knows, the store is asked whose it is. */
+/* Of one on the shelf that another gateway wrote last, as far as this state knows, or that this one gave up, the store is asked
+ * whose it is. */
 static int fetch(struct library *lib, const char *barcode, enum obj_known shared, struct errtext *err)
 {
     struct cartridge *c = library_cartridge(lib, barcode);
     struct seg_id last;
-    if (!barcode_ok(barcode) || (c && (shared == OBJ_NO || library_place(lib, barcode))))
+    bool given_up = c && cartridge_given_up(c) != OBJ_NO;
+    if (!barcode_ok(barcode) || (c && (library_place(lib, barcode) || (shared == OBJ_NO && !given_up))))
         return 0;
     if (c && shared == OBJ_UNKNOWN)
-        return cartridge_is_ours(c, &last)
+        return cartridge_is_ours(c, &last) && !given_up
                    ? 0
                    : errtext_set(err, -EAGAIN,
                                  "%s: whether another library has it cannot be found out now, as the store does not "
@@ -227,15 +206,18 @@ static json_t *go(struct library *lib, const json_t *request, bool out, struct e
     }
     for (size_t i = 0; !rc && !all && i < n; i++) {
         const char *barcode = json_string_value(json_array_get(barcodes, i));
+        size_t planned = p.n;
         rc = out ? plan_export(lib, barcode, &p, err) : plan_import(lib, barcode, &p, err);
         if (!rc)
-            json_array_append_new(done,
-                                  json_pack("{s:s, s:i}", "barcode", barcode, "address", (int)p.e[p.n - 1].address));
+            json_array_append_new(done, json_pack("{s:s, s:i}", "barcode", barcode, "address",
+                                                  p.n > planned ? (int)p.e[planned].address : 0));
     }
     if (!rc)
         rc = carry_out(lib, &p, err);
     if (!rc && out)
-        give_up(lib, done);
+        tapes_give_up(lib, done);
+    if (rc && !out)
+        tapes_give_up_again(lib, barcodes);
     free(p.e);
     if (rc) {
         json_decref(done);

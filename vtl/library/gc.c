@@ -76,12 +76,20 @@ json_t *tapes_gc(struct library *lib, const json_t *request, struct errtext *err
     }
     if (tapes_take_heads(lib, c, err))
         return NULL;
-    int rc = collect(lib, c, dry_run, who, &found, err);
+    /* To claim it would take it from whoever has imported it. */
+    enum obj_known theirs = dry_run ? OBJ_NO : tapes_may_be_theirs(lib, c);
+    int rc = 0;
+    if (theirs == OBJ_UNKNOWN)
+        rc =
+            errtext_set(err, -EAGAIN, "%s: whether another library has it cannot be found out now: try again", barcode);
+    else if (theirs == OBJ_NO)
+        rc = collect(lib, c, dry_run, who, &found, err);
     cartridge_give_heads(c);
     cartridge_unload_if_clean(c);
     return rc ? NULL
-              : json_pack("{s:s, s:I, s:I, s:s*}", "barcode", barcode, "objects", (json_int_t)found.objects, "bytes",
-                          (json_int_t)found.bytes, "written_by", who[0] ? who : NULL);
+              : json_pack("{s:s, s:I, s:I, s:s*, s:b}", "barcode", barcode, "objects", (json_int_t)found.objects,
+                          "bytes", (json_int_t)found.bytes, "written_by", who[0] ? who : NULL, "on_shared_shelf",
+                          theirs == OBJ_YES);
 }
 
 /* ---- what is in no library ---- */

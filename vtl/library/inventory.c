@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "vtl/library/gate.h"
+#include "vtl/library/inventory_keys.h"
 #include "vtl/library/library_private.h"
 #include "vtl/library/tapes.h"
 #include "vtl/library/turn.h"
@@ -19,6 +20,8 @@
 #define RETRY_MS 5000
 #define MAX_INVENTORY (32u << 20)
 #define KEY_FORMAT "gateways/%08x/inventory/%010" PRIu64 /* of a run, the how manieth */
+#define OLD_BATCH 50
+#define STOP_MS 5000 /* at the stop, for a store that does not answer: the next start puts it */
 
 static int by_barcode(const void *a, const void *b)
 {
@@ -86,45 +89,96 @@ static json_t *describe(struct library *lib)
     return j;
 }
 
-/* What this state put last, and what it may have put, or not have deleted, when it ended: as the state keeps them, one
- * text of two keys. */
-struct inventory_keys {
-    char last[DB_KEY_SIZE], other[DB_KEY_SIZE]; /* "": none */
-};
-
 static int read_keys(struct library *lib, struct inventory_keys *k, struct errtext *err)
 {
-    char text[2 * DB_KEY_SIZE];
-    *k = (struct inventory_keys){.last = ""};
+    char text[INVENTORY_KEYS_SIZE];
     if (db_meta_get(lib->eng.db, INVENTORY_KEYS, text, sizeof(text)))
         return errtext_set(err, -EIO, "state: %s", db_error(lib->eng.db));
-    (void)sscanf(text, "%127s %127s", k->last, k->other);
+    inventory_keys_read(k, text);
     return 0;
 }
 
-static int write_keys(struct library *lib, const char *last, const char *other, struct errtext *err)
+static int write_keys(struct library *lib, const struct inventory_keys *k, struct errtext *err)
 {
-    char text[2 * DB_KEY_SIZE];
-    (void)snprintf(text, sizeof(text), "%s %s", last, other);
+    char text[INVENTORY_KEYS_SIZE];
+    inventory_keys_write(k, text);
     int rc = db_meta_set(lib->eng.db, INVENTORY_KEYS, text);
     return rc ? errtext_set(err, rc, "state: %s", db_error(lib->eng.db)) : 0;
 }
 
-/* The state knows of it before it is put, so that it is never taken for a copy's; and the one before goes after. */
+struct old {
+    const struct inventory_keys *known;
+    const char *but; /* the one that is put now */
+    char keys[OLD_BATCH][DB_KEY_SIZE];
+    size_t n;
+};
+
+static int take_old(void *arg, const struct obj_entry *e)
+{
+    struct old *o = arg;
+    if (e->is_prefix || !strcmp(e->key, o->but) || !inventory_keys_own(o->known, e->key))
+        return 0;
+    (void)snprintf(o->keys[o->n++], DB_KEY_SIZE, "%s", e->key);
+    return o->n == OLD_BATCH ? 1 : 0;
+}
+
+/* Of a run some of whose puts may have come to something, whatever was answered. */
+static int delete_run(struct library *lib, const char *of, struct old *o, const struct obj_call *call,
+                      struct errtext *err)
+{
+    struct objstore *store = lib->eng.store;
+    const char *keys[OLD_BATCH];
+    char folder[DB_KEY_SIZE];
+    int rc, more;
+    inventory_key_folder(of, folder);
+    do {
+        o->n = 0;
+        rc = store->ops->list(store, folder, NULL, false, take_old, o, call, err);
+        more = rc == 1;
+        for (size_t i = 0; i < o->n; i++)
+            keys[i] = o->keys[i];
+        if (rc >= 0)
+            rc = o->n ? store->ops->del(store, keys, o->n, call, err) : 0;
+    } while (!rc && more);
+    return rc;
+}
+
+/* What this state put before key. k: as it was before that. */
+static int delete_old(struct library *lib, const struct inventory_keys *k, const char *key,
+                      const struct inventory_keys *now, const struct obj_call *call, struct errtext *err)
+{
+    struct old o = {.known = now, .but = key};
+    const char *stored[] = {k->stored};
+    int rc = 0;
+    if (inventory_key_up_to(k->stored, key)) /* of this run, so that nothing else is there but what failed since */
+        rc = lib->eng.store->ops->del(lib->eng.store, stored, 1, call, err);
+    else if (k->stored[0])
+        rc = delete_run(lib, k->stored, &o, call, err);
+    for (size_t i = 0; !rc && i < k->n_tried; i++)
+        rc = delete_run(lib, k->tried[i], &o, call, err);
+    return rc;
+}
+
+/* The state knows of it before it is put, so that it is never taken for a copy's; and those before go after. */
 static int put_and_supersede(struct library *lib, const char *key, const json_t *j, const struct obj_call *call,
                              struct errtext *err)
 {
-    struct inventory_keys k;
-    struct objstore *store = lib->eng.store;
-    int rc = read_keys(lib, &k, err);
+    struct inventory_keys before, k;
+    int rc = read_keys(lib, &before, err);
+    if (rc)
+        return rc;
+    k = before;
+    inventory_keys_try(&k, key);
+    rc = write_keys(lib, &k, err);
     if (!rc)
-        rc = write_keys(lib, key, k.last, err);
+        rc = store_write_json(lib->eng.store, key, j, call, err);
     if (!rc)
-        rc = store_write_json(store, key, j, call, err);
-    const char *old[] = {k.last, k.other};
-    for (size_t i = 0; !rc && i < 2; i++)
-        rc = old[i][0] ? store->ops->del(store, &old[i], 1, call, err) : 0;
-    return rc ? rc : write_keys(lib, key, "", err);
+        rc = delete_old(lib, &before, key, &k, call, err);
+    if (rc)
+        return rc;
+    k = (struct inventory_keys){.n_tried = 0};
+    memcpy(k.stored, key, DB_KEY_SIZE);
+    return write_keys(lib, &k, err);
 }
 
 int inventory_put(struct library *lib, const struct obj_call *call, struct errtext *err)
@@ -157,6 +211,7 @@ bool inventory_is_key(const char *key)
 
 struct twins {
     struct library *lib;
+    const struct obj_call *call;
     struct inventory_keys known;
     json_int_t newest; /* seconds since 1970: of the newest that another run with this gateway's id put; 0: none */
     struct errtext what;
@@ -168,9 +223,10 @@ static int look_at_twin(void *arg, const struct obj_entry *e)
     struct twins *t = arg;
     struct errtext why = {""};
     json_t *j = NULL;
-    if (e->is_prefix || !strstr(e->key, "/inventory/") || !strcmp(e->key, t->known.last) ||
-        !strcmp(e->key, t->known.other) || store_read_json(t->lib->eng.store, e->key, MAX_INVENTORY, NULL, &j, &why))
+    if (e->is_prefix || !strstr(e->key, "/inventory/") || inventory_keys_own(&t->known, e->key))
         return 0;
+    if (store_read_json(t->lib->eng.store, e->key, MAX_INVENTORY, t->call, &j, &why))
+        return obj_canceled(t->call) ? -ECANCELED : 0;
     const char *gateway = json_string_value(json_object_get(j, "gateway"));
     json_int_t time = json_integer_value(json_object_get(j, "time"));
     if (gateway && strtoul(gateway, NULL, 16) == t->lib->eng.gateway && time >= t->newest) {
@@ -191,7 +247,7 @@ static void warn(struct library *lib, const char *text)
 
 static int look_for_twins(struct library *lib, const struct obj_call *call, struct errtext *err)
 {
-    struct twins t = {.lib = lib};
+    struct twins t = {.lib = lib, .call = call};
     int rc = read_keys(lib, &t.known, err);
     if (!rc)
         rc = lib->eng.store->ops->list(lib->eng.store, "gateways/", NULL, false, look_at_twin, &t, call, err);
@@ -252,8 +308,10 @@ static void *inventory_thread(void *arg)
     while (!atomic_load(&lib->stop)) {
         uint64_t seen = progress_now(&lib->eng.progress);
         struct errtext err = {""};
-        if (looked)
+        if (looked) {
             turn_watch(lib);
+            shelf_look(lib);
+        }
         if (objstore_lockable(lib->eng.store) && !atomic_exchange(&lib->locks_seen, true))
             locks_look(lib);
         if (!is_dirty(lib) || clock_ms() < not_before) {
@@ -290,7 +348,8 @@ void inventory_stop(struct library *lib)
     progress_post(&lib->eng.progress);
     pthread_join(lib->inventory_thread, NULL);
     lib->inventory_runs = false;
-    struct obj_call once = {.max_tries = 1};
+    /* tgtd waits for this, and who waits for tgtd heeds no signal. */
+    struct obj_call once = {.max_tries = 1, .patience_ms = STOP_MS};
     struct errtext err = {""};
     if (is_dirty(lib) && inventory_put(lib, &once, &err))
         log_warn("inventory: %s", err.text);
@@ -378,7 +437,7 @@ static bool is_own(const struct library *lib, const struct inventory_keys *known
 {
     char mine[DB_KEY_SIZE];
     int n = snprintf(mine, sizeof(mine), "gateways/%08x/", lib->eng.writer);
-    return !strncmp(key, mine, (size_t)n) || !strcmp(key, known->last) || !strcmp(key, known->other);
+    return !strncmp(key, mine, (size_t)n) || inventory_keys_own(known, key);
 }
 
 json_t *inventory_newest_other(struct library *lib, struct errtext *err)

@@ -40,11 +40,12 @@ static bool is_whole(struct cartridge *source)
 }
 
 /* To list who leans on it, it is claimed: which must not take it from a neighbour, whose cartridges this state may know, too. So
- * it is one in an element of this library; or of those on a shelf that nobody shares one that this gateway wrote. */
+ * it is one in an element of this library; or of those on a shelf that nobody shares one that this gateway wrote, and has not given up. */
 static bool may_be_claimed(const struct library *lib, struct cartridge *source, bool has_place)
 {
     struct seg_id head;
-    return has_place || (!atomic_load(&lib->shared) && cartridge_is_ours(source, &head));
+    return has_place ||
+           (!atomic_load(&lib->shared) && cartridge_given_up(source) == OBJ_NO && cartridge_is_ours(source, &head));
 }
 
 /* -EAGAIN: not yet. Any other error: no. */

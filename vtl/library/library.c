@@ -355,6 +355,7 @@ static void free_library(struct library *lib)
         cartridge_free(lib->cartridges[i]);
     config_free(lib->taken);
     json_decref(lib->inventories_seen);
+    free(lib->shelf.barcodes);
     json_decref(lib->rules);
     free(lib->cartridges);
     free(lib->drives);

@@ -42,6 +42,15 @@ struct blanks {
     } rules[CONFIG_MAX_BLANKS];
 };
 
+/* released.c: what is on a shelf that is shared, and not given up yet. The inventory's thread's, but for seen. */
+struct shelf {
+    atomic_bool seen; /* false: to be looked at from the beginning */
+    char (*barcodes)[33];
+    size_t n, at;      /* at: of these, which one is looked at, */
+    uint64_t until;    /* or being given up: clock_ms() when the next one waits no longer; 0: it is not */
+    uint64_t again_at; /* the store failed: not before */
+};
+
 /* ARCHITECTURE.md has the order of the locks. */
 struct library {
     const struct vtl_config *cfg;
@@ -86,6 +95,7 @@ struct library {
     uint64_t inventory_n;     /* put in this run; the inventory thread's, or move_lock */
     pthread_t inventory_thread;
     bool inventory_runs;
+    struct shelf shelf;
     pthread_t offsite_threads[2]; /* offsite_watch.c */
     unsigned n_offsite_threads;
     atomic_bool offsite_stop;
@@ -143,7 +153,7 @@ uint16_t library_free_slot(struct library *lib);
 size_t library_free_slots(struct library *lib, size_t *kept);
 /* A key of the state, not "" while a rebuild has begun and not ended: cartridges are missing. */
 #define REBUILDING "rebuilding"
-/* A key of the state: the inventories that it put, and may have left, by their keys. */
+/* A key of the state: the inventories that it put, and may have left: inventory_keys.h. */
 #define INVENTORY_KEYS "inventory_keys"
 /* rebuild.c: puts a cartridge as the bucket has it into the state, in place of the one with rowid old (0: none), and
  * into an element (0: none). The caller frees row->mam and row->counters then. */
@@ -267,6 +277,9 @@ void inventory_stop(struct library *lib);
 bool inventory_is_key(const char *key);
 /* The store has it as it is now. */
 bool inventory_is_stored(struct library *lib);
+/* released.c: gives up what is on a shelf that is shared, and was not when it came there. The inventory's thread's, while the
+ * store answers. */
+void shelf_look(struct library *lib);
 /* Puts the inventory now. */
 int inventory_put(struct library *lib, const struct obj_call *call, struct errtext *err);
 /* The newest inventory in the store, and its key: of that name the one with the highest turn, before those of any other

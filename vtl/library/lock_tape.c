@@ -70,14 +70,18 @@ json_t *tapes_lock(struct library *lib, const json_t *request, struct errtext *e
     char day[TAPES_DAY_SIZE];
     if (!c)
         errtext_set(err, -ENOENT, "%s: no such cartridge in this library", barcode ? barcode : "(no barcode)");
-    if (!c || tapes_check_whose(lib, c, err) || cartridge_load(c, err))
+    bool claimed = false;
+    if (!c || tapes_begin_change(lib, c, &claimed, err))
         return NULL;
     view_at_known_time(lib, c, &was);
-    if (wanted(lib, request, barcode, &r, err))
+    int rc = wanted(lib, request, barcode, &r, err);
+    if (!rc)
+        rc = cartridge_set_retention(c, &r, bypass, err);
+    tapes_end_change(lib, c, claimed);
+    if (rc)
         return NULL;
-    if (cartridge_set_retention(c, &r, bypass, err))
-        return NULL;
-    tapes_commit_row(c);
+    if (!claimed)
+        tapes_commit_row(c);
     cartridge_unload_if_clean(c);
     cartridge_view(c, &v);
     if (was.locked && (r.until < was.retention.until || r.mode < was.retention.mode))

@@ -33,10 +33,15 @@ json_t *tapes_protect(struct library *lib, const json_t *request, struct errtext
                     barcode ? barcode : "(no barcode)");
         return NULL;
     }
-    if (tapes_check_whose(lib, c, err) || cartridge_load(c, err) ||
-        cartridge_set_write_protected(c, json_is_true(on), err))
+    bool claimed = false;
+    if (tapes_begin_change(lib, c, &claimed, err))
         return NULL;
-    tapes_commit_row(c);
+    int rc = cartridge_set_write_protected(c, json_is_true(on), err);
+    tapes_end_change(lib, c, claimed);
+    if (rc)
+        return NULL;
+    if (!claimed)
+        tapes_commit_row(c);
     cartridge_unload_if_clean(c);
     struct cartridge_view v;
     cartridge_view(c, &v);

@@ -481,7 +481,7 @@ static const struct {
     {"tape-move", tapes_move, .waits = true},
     {"tape-claim", tapes_claim, .changes = true, .waits = true},
     {"tape-gc", tapes_gc, .waits = true},
-    {"tape-verified", tapes_verified, .waits = false},
+    {"tape-verified", tapes_verified, .waits = true},
     {"strangers", tapes_strangers, .waits = true},
     {"vanished", tapes_vanished, .waits = true},
     {"each", op_each, .waits = true},

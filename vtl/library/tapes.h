@@ -36,14 +36,34 @@ const char *tapes_day(uint64_t seconds, char buf[TAPES_DAY_SIZE]);
  * winning head, which from says the writer of, says, and this gateway its writer; also one that is in the bucket only. force: although another gateway
  * wrote it last. tapes_lock written and move_lock held. */
 json_t *tapes_claim(struct library *lib, const json_t *request, struct errtext *err);
-/* A cartridge as the bucket has it, on the shelf, if another gateway has given it up since this one knew it; without effect
- * on one that this gateway wrote last. 0, -EPERM: another one has it; -ENOENT: there is none. The same locks. */
+/* A cartridge as the bucket has it, on the shelf, if another gateway has given it up since this one knew it: this one claims it
+ * here and now, so that no other can have it too. So it does with one that it gave up itself; without effect on another one that it
+ * wrote last. 0, -EPERM: another one has it; -ENOENT: there is none; or the store's error. The same locks. */
 int tapes_take_released(struct library *lib, const char *barcode, struct errtext *err);
+/* released.c: what was exported just now is given up, if another library shares the shelf. A failure stops nothing here: it is on
+ * the shelf, and the other one says why it cannot have it. The same locks. */
+void tapes_give_up(struct library *lib, const json_t *exported);
+/* 0: it is on the shelf, which is shared, and not given up yet, so that exporting it does so. Asks the store. The same. */
+int tapes_check_on_shelf(struct library *lib, const char *barcode, struct errtext *err);
+/* They were not imported after all: those that are on the shelf, and came to be this gateway's, are given up. The same. */
+void tapes_give_up_again(struct library *lib, const json_t *barcodes);
+/* It is in no element, and on a shelf that is shared, or may be: another library may have taken it, and it is not claimed
+ * here for little. May ask the store. tapes_lock. */
+enum obj_known tapes_may_be_theirs(struct library *lib, struct cartridge *c);
+/* Around a change of a cartridge's row, the cartridge loaded: tapes_check_whose; and one on a shelf that is shared is claimed before
+ * the change, and given up again with it. *claimed: for tapes_end_change, which is called if this is 0, and then commits
+ * it. The same locks as to import. */
+int tapes_begin_change(struct library *lib, struct cartridge *c, bool *claimed, struct errtext *err);
+void tapes_end_change(struct library *lib, struct cartridge *c, bool claimed);
+/* h, the bucket's head, is one that this state goes on from, and this gateway's. A rebuild knows heads that others go on from:
+ * who put one may be writing behind it. */
+bool tapes_head_is_ours(struct library *lib, struct cartridge *c, const struct head *h);
 /* 0, or -EPERM with *err: it is on a shelf that another library shares, which wrote it last and has not given it up. May ask
  * the store. move_lock held. */
 int tapes_check_whose(struct library *lib, struct cartridge *c, struct errtext *err);
-/* {"barcode":B,"dry_run":BOOL} -> {"barcode","objects","bytes"}: what no head names of its objects, deleted unless
- * dry_run. Not of a cartridge that another gateway wrote last, nor of one that is being written. tapes_lock read. */
+/* {"barcode":B,"dry_run":BOOL} -> {"barcode","objects","bytes","written_by","on_shared_shelf":BOOL}: what no head names of its
+ * objects, deleted unless dry_run. Not of a cartridge that another gateway wrote last, nor of one that is being written, nor of one
+ * on a shelf that another library shares. tapes_lock read. */
 json_t *tapes_gc(struct library *lib, const json_t *request, struct errtext *err);
 /* {"barcode":B,"cartridge":ID,"objects":N,"lost":N,"from":OBJECT,"keys":[...]} -> {"barcode","recorded":BOOL,"hurt":[...]}:
  * keeps with the cartridge what a scrub of the bucket found; false: it is not in this library. hurt: cartridges that lean on
@@ -61,7 +81,7 @@ json_t *tapes_vanished(struct library *lib, const json_t *request, struct errtex
 json_t *tapes_move(struct library *lib, const json_t *request, struct errtext *err);
 
 /* {"barcodes":[...]} or {"all":true} -> {"exported":[{"barcode","address"}...]}: out of the import/export elements, to
- * the shelf. All or none. */
+ * the shelf. All or none. address 0: it is there already, and is given up now. */
 json_t *tapes_export(struct library *lib, const json_t *request, struct errtext *err);
 /* {"barcodes":[...]} -> {"imported":[...]}: from the shelf into free import/export elements. All or none. */
 json_t *tapes_import(struct library *lib, const json_t *request, struct errtext *err);

@@ -174,18 +174,19 @@ json_t *turns_theirs(const json_t *list, const char *name, bool shelf)
 
 static int read_state(struct db *db, struct turn_state *out)
 {
-    char gateway[16], turn[64], rebuilding[8];
+    char gateway[16], turn[64], rebuilding[8], inventories[INVENTORY_KEYS_SIZE];
     int rc = db_meta_get(db, "library", out->id, sizeof(out->id));
     if (!rc)
         rc = db_meta_get(db, "gateway", gateway, sizeof(gateway));
     if (!rc)
         rc = db_meta_get(db, TURN, turn, sizeof(turn));
     if (!rc)
-        rc = db_meta_get(db, INVENTORY_KEYS, out->inventories, sizeof(out->inventories));
+        rc = db_meta_get(db, INVENTORY_KEYS, inventories, sizeof(inventories));
     if (!rc)
         rc = db_meta_get(db, REBUILDING, rebuilding, sizeof(rebuilding));
     if (rc)
         return rc;
+    inventory_keys_read(&out->inventories, inventories);
     out->turn.gateway = (uint32_t)strtoul(gateway, NULL, 16);
     (void)sscanf(turn, "%" SCNu64 " %" SCNu64, &out->turn.number, &out->turn.time);
     out->turn.handed_over = out->turn.time != 0;
@@ -210,8 +211,7 @@ int turn_of_state(const struct vtl_config *cfg, struct turn_state *out, struct e
 bool turn_is_own(const struct turn_state *s, const json_t *entry)
 {
     const char *key = json_string_value(json_object_get(entry, "key"));
-    const char *at = key ? strstr(s->inventories, key) : NULL;
-    return at && (!at[strlen(key)] || at[strlen(key)] == ' ');
+    return key && inventory_keys_own(&s->inventories, key);
 }
 
 static void handed_over_text(const char *name, uint64_t when, struct errtext *out)

@@ -3,6 +3,7 @@
 #ifndef S3VTL_TURN_H
 #define S3VTL_TURN_H
 
+#include "vtl/library/inventory_keys.h"
 #include "vtl/library/library_private.h"
 
 /*
@@ -40,7 +41,7 @@ const json_t *turns_latest(const json_t *list, const char *name);
 struct turn_state {
     char id[37]; /* the library's */
     struct turn turn;
-    char inventories[2 * DB_KEY_SIZE]; /* its own, by their keys, between blanks */
+    struct inventory_keys inventories; /* its own */
 };
 int turn_of_state(const struct vtl_config *cfg, struct turn_state *out, struct errtext *err);
 /* Did the state put that inventory? */

@@ -72,10 +72,10 @@ static json_t *hurt_by(struct library *lib, const char *barcode, const json_t *k
 static int record(struct library *lib, struct cartridge *c, const struct found *f, struct errtext *err)
 {
     const char *barcode = cartridge_barcode(c);
-    bool ours = false;
     int rc = cartridge_load(c, err);
     if (rc)
         return rc;
+    bool ours = tapes_may_be_theirs(lib, c) == OBJ_NO; /* to claim it would take it from whoever has imported it */
     rc = cartridge_set_verified(c, f->objects, f->lost, f->from, &ours);
     if (rc)
         return errtext_set(err, rc, "%s: state: %s", barcode, db_error(lib->eng.db));

@@ -126,11 +126,18 @@ static int add_object_lock(struct db *db)
     return rc ? rc : db_sums_make(db);
 }
 
+/* Which cartridges somebody else may have by now. */
+static int add_released(struct db *db)
+{
+    int rc = add_column(db, "cartridge", "released", "INTEGER NOT NULL DEFAULT 0");
+    return rc ? rc : db_sums_make(db);
+}
+
 /* steps[n] makes version n + 1 of version n. To change the state, add one; never change those that are there.
  * One that adds a column to a table with sums ends by db_sums_make. */
 static int (*const steps[])(struct db *db) = {make_tables,  add_columns,       add_identity,    add_crcs,
                                               add_sums,     db_history_tables, db_leans_tables, add_retention,
-                                              add_no_dedup, add_object_lock};
+                                              add_no_dedup, add_object_lock,   add_released};
 #define STATE_VERSION (sizeof(steps) / sizeof(steps[0]))
 
 /* A step and its stamp are one transaction: after a crash the state is of the version that it says. Another process may
@@ -404,6 +411,7 @@ static int read_cartridge(sqlite3_stmt *st, struct db_cartridge *c)
     c->no_dedup = sqlite3_column_int(st, 34) != 0;
     c->object_lock =
         (struct retention){(enum retention_mode)sqlite3_column_int(st, 35), (uint64_t)sqlite3_column_int64(st, 36)};
+    c->released = sqlite3_column_int(st, 37) != 0;
     c->damaged = !sqlite3_column_int(st, 30) || sqlite3_column_int64(st, 31);
     c->unstored_rows += c->damaged; /* nothing of it is known to be stored */
     return column_text(st, 1, c->barcode, sizeof(c->barcode));
@@ -424,7 +432,7 @@ static int each_cartridge(struct db *db, int (*fn)(void *arg, const struct db_ca
         " (SELECT count(*) FROM garbage g WHERE g.cartridge=c.rowid), tried_epoch, tried_writer, tried_n, fenced,"
         " sum IS %s AND content=" DB_CONTENT ","
         " (SELECT count(*) FROM segment s WHERE s.cartridge=c.rowid AND s.sum IS NOT %s), retention,"
-        " retain_until, no_dedup, object_lock, object_lock_until FROM cartridge c ORDER BY barcode");
+        " retain_until, no_dedup, object_lock, object_lock_until, released FROM cartridge c ORDER BY barcode");
     int rc;
     while ((rc = db_row(db, st)) > 0) {
         struct db_cartridge c;
@@ -471,6 +479,7 @@ static int bind_cartridge(sqlite3_stmt *st, int p, const struct db_cartridge *c)
     sqlite3_bind_int(st, p++, c->no_dedup);
     sqlite3_bind_int(st, p++, (int)c->object_lock.mode);
     sqlite3_bind_int64(st, p++, (int64_t)c->object_lock.until);
+    sqlite3_bind_int(st, p++, c->released);
     return p;
 }
 
@@ -480,8 +489,8 @@ int db_cartridge_insert(struct db *db, struct db_cartridge *c, uint16_t address)
         db_prepare(db, "INSERT INTO cartridge(barcode, id, generation, capacity, worm, write_protected, created,"
                        " modified, next_segment, next_map, head_epoch, head_writer, head_n, commit_segs, floor,"
                        " dirty, mam, counters, full_capacity, rebuilt, tried_epoch, tried_writer, tried_n, fenced,"
-                       " retention, retain_until, no_dedup, object_lock, object_lock_until, rowid)"
-                       " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+                       " retention, retain_until, no_dedup, object_lock, object_lock_until, released, rowid)"
+                       " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
     if (st) {
         sqlite3_bind_text(st, 1, c->barcode, -1, SQLITE_STATIC);
         sqlite3_bind_blob(st, 2, c->id, 16, SQLITE_STATIC);
@@ -514,7 +523,7 @@ int db_cartridge_write(struct db *db, const struct db_cartridge *c)
                        " modified=?, next_segment=?, next_map=?, head_epoch=?, head_writer=?, head_n=?,"
                        " commit_segs=?, floor=?, dirty=?, mam=?, counters=?, full_capacity=?, rebuilt=?, tried_epoch=?,"
                        " tried_writer=?, tried_n=?, fenced=?, retention=?, retain_until=?, no_dedup=?, object_lock=?,"
-                       " object_lock_until=? WHERE rowid=?");
+                       " object_lock_until=?, released=? WHERE rowid=?");
     if (st)
         sqlite3_bind_int64(st, bind_cartridge(st, 1, c), c->rowid);
     int rc = db_step(db, st);

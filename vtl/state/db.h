@@ -66,8 +66,9 @@ struct db_cartridge {
     uint64_t floor;       /* a commit must reach this object, so that an overwrite is never half visible (I4) */
     bool dirty;           /* the state differs from that head */
     bool rebuilt;         /* from the bucket, and no sweep looked yet for what nobody committed */
-    bool damaged;         /* by db_cartridges: a row of it, or of its segments, is not what was written */
-    char *mam, *counters; /* JSON text or NULL; owned by the row's reader */
+    bool released; /* a head that gives it up was about to be put, and none since that does not is the last one */
+    bool damaged;  /* by db_cartridges: a row of it, or of its segments, is not what was written */
+    char *mam, *counters;             /* JSON text or NULL; owned by the row's reader */
     const struct db_written *written; /* what goes on: its row is written whenever this one is; NULL: nothing */
     /* sums over the segments, filled by db_cartridges only */
     uint64_t used_bytes;                  /* of the host */
