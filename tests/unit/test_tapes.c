@@ -243,7 +243,8 @@ static void what_is_taken_back_is_in_no_inventory(void **state)
     assert_non_null(strstr(err.text, "; none was made"));
     json_decref(q);
     refuses = NULL;
-    json_t *newest = inventory_newest(lib->eng.store, NULL, key, NULL, &err);
+    bool unread;
+    json_t *newest = inventory_newest(lib->eng.store, NULL, key, &unread, NULL, &err);
     char *text = json_dumps(newest, 0);
     assert_non_null(strstr(text, "INV001L8"));
     assert_null(strstr(text, "INV002L8"));
