@@ -109,6 +109,22 @@ static void take_row(struct cartridge *c, struct db_cartridge *row)
     c->usage_changed = false;
 }
 
+/* x and maps, which has room for those of h, are the cartridge's then. */
+static void take_index(struct cartridge *c, const struct head *h, struct tape_index *x, struct map_ref *maps)
+{
+    tape_index_free(&c->live);
+    c->live = *x;
+    c->locking.until = 0;
+    leans_free(&c->live.leans); /* the state has them */
+    tape_index_init(x);
+    free(c->maps);
+    c->maps = maps;
+    if (h->n_maps)
+        memcpy(maps, h->maps, h->n_maps * sizeof(*maps));
+    c->n_maps = h->n_maps;
+    cartridge_cut_maps(c);
+}
+
 int cartridge_adopt(struct cartridge *c, const struct head *h, struct tape_index *x, uint64_t *kept,
                     struct errtext *err)
 {
@@ -139,17 +155,7 @@ int cartridge_adopt(struct cartridge *c, const struct head *h, struct tape_index
     close_open(c);
     cartridge_free_doomed(c);
     take_row(c, &row);
-    tape_index_free(&c->live);
-    c->live = *x;
-    c->locking.until = 0;
-    leans_free(&c->live.leans); /* the state has them */
-    tape_index_init(x);
-    free(c->maps);
-    c->maps = maps;
-    if (h->n_maps)
-        memcpy(maps, h->maps, h->n_maps * sizeof(*maps));
-    c->n_maps = h->n_maps;
-    cartridge_cut_maps(c);
+    take_index(c, h, x, maps);
     c->n_pending = 0;
     c->accepted_ms = offsite_now(&c->eng->offsite);
     c->offsite_segs = 0;
