@@ -22,9 +22,6 @@ enum { ESCROW_WHERE = 700 };
 const char *escrow_where(const struct vtl_config *cfg, char buf[ESCROW_WHERE]);
 /* The line for a configuration that names none. Returns err->text. */
 const char *escrow_no_place(const struct vtl_config *cfg, struct errtext *err);
-/* Those of this library, as far as its last escrow says which it is, else all that are there; as escrow_list. */
-int escrow_list_own(const struct vtl_config *cfg, struct objstore *place, struct escrow_entry **out, size_t *n,
-                    struct errtext *err);
 
 /* ---- escrow_state.c ---- */
 /* A store that keeps the names of its objects itself, as the configuration says, or (status not NULL) the library. */
@@ -38,6 +35,9 @@ uint32_t escrow_content_now(const struct vtl_config *cfg, const json_t *cartridg
 int escrow_content(const struct vtl_config *cfg, uint32_t *out);
 void escrow_last_read(const struct vtl_config *cfg, struct escrow_last *out);
 int escrow_last_write(const struct vtl_config *cfg, const struct escrow_last *last, struct errtext *err);
+/* Those of this library, as far as its last escrow says which it is, else all that are there; as escrow_list. */
+int escrow_list_own(const struct vtl_config *cfg, struct objstore *place, struct escrow_entry **out, size_t *n,
+                    struct errtext *err);
 /* Whoever makes one, or notes something, holds this: a descriptor, which the caller closes. -EBUSY: another does. */
 int escrow_lock(const struct vtl_config *cfg, struct errtext *err);
 /* Reads it, and notes since when there is something that it does not know. *last is as it is then. */

@@ -51,11 +51,3 @@ int escrow_open_place(const struct vtl_config *cfg, struct objstore **place, con
     }
     return rc;
 }
-
-int escrow_list_own(const struct vtl_config *cfg, struct objstore *place, struct escrow_entry **out, size_t *n,
-                    struct errtext *err)
-{
-    struct escrow_last last;
-    escrow_last_read(cfg, &last);
-    return escrow_list(place, last.id[0] ? last.id : NULL, out, n, NULL, err);
-}

@@ -111,6 +111,14 @@ int escrow_lock(const struct vtl_config *cfg, struct errtext *err)
                : errtext_set(err, -failed, "%s: %s", path, strerror(failed));
 }
 
+int escrow_list_own(const struct vtl_config *cfg, struct objstore *place, struct escrow_entry **out, size_t *n,
+                    struct errtext *err)
+{
+    struct escrow_last last;
+    escrow_last_read(cfg, &last);
+    return escrow_list(place, last.id[0] ? last.id : NULL, out, n, NULL, err);
+}
+
 /* ---- how old it is ---- */
 
 static uint64_t changed_at(const struct escrow_last *last, uint32_t content, uint64_t now)
