@@ -683,7 +683,7 @@ static void a_rebuild_makes_no_tape_of_a_place_and_keeps_it(void **state)
 /* ---- one that could not be removed ---- */
 
 static const struct objstore_ops *obliging;
-static atomic_bool refusing_puts; /* since a del was refused */
+static atomic_bool refusing_puts; /* since the del of a head was refused */
 
 static int refuse_del(struct objstore *s, const char *const *keys, size_t n, const struct obj_call *call_,
                       struct errtext *err)
@@ -691,7 +691,8 @@ static int refuse_del(struct objstore *s, const char *const *keys, size_t n, con
     (void)s;
     (void)n;
     (void)call_;
-    atomic_store(&refusing_puts, true);
+    if (strstr(keys[0], OLD "/head/")) /* and no inventory's */
+        atomic_store(&refusing_puts, true);
     return errtext_set(err, -EACCES, "%s: not to be deleted", keys[0]);
 }
 
