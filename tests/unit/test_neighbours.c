@@ -7,6 +7,7 @@
 #include "s3backend/dir.h"
 #include "vtl/cartridge/cartridge_private.h"
 #include "vtl/cartridge/commit.h"
+#include "vtl/library/tapes.h"
 
 #define THEIRS "NBR001L8"
 #define LATER "NBR002L8"
@@ -510,6 +511,67 @@ static void what_was_exported_while_the_store_did_not_answer_is_given_up_later(v
     end_pair(&p);
 }
 
+static const struct objstore_ops *plain;
+static struct library *committing; /* NULL: nothing is to be committed any more */
+static pthread_t looking;
+
+static void commit_something(struct library *lib)
+{
+    struct cartridge *c = library_cartridge(lib, THEIRS);
+    struct seg_id before, now;
+    bool ours = true;
+    (void)cartridge_is_ours(c, &before);
+    assert_int_equal(cartridge_set_verified(c, 2, 0, 0, &ours), 0);
+    tapes_commit_row(c);
+    for (uint64_t until = clock_ms() + 20000; clock_ms() < until;) {
+        uint64_t seen = progress_now(&lib->eng.progress);
+        (void)cartridge_is_ours(c, &now);
+        if (seg_id_compare(&before, &now) && now.number > 1)
+            return;
+        progress_wait(&lib->eng.progress, seen, 100);
+    }
+    fail();
+}
+
+/* The head is read; and by the time that it is looked at, it is one of before. */
+static int get_then_commit(struct objstore *s, const char *key, uint64_t offset, uint64_t len, void *buf,
+                           const struct obj_call *c, struct errtext *err)
+{
+    int rc = plain->get(s, key, offset, len, buf, c, err);
+    if (!pthread_equal(pthread_self(), looking) || !committing || !strstr(key, "/head/"))
+        return rc;
+    struct library *lib = committing;
+    committing = NULL;
+    commit_something(lib);
+    return rc;
+}
+
+static void what_is_committed_while_it_is_looked_at_is_given_up_all_the_same(void **state)
+{
+    (void)state;
+    looking = pthread_self();
+    struct pair p = new_pair();
+    const struct objstore_ops *others;
+    struct objstore_ops ops = *p.lib->eng.store->ops, silent = ops;
+    move(p.lib, DRIVE, DOOR);
+    flush_remote(p.lib);
+    inventory_stop(p.lib);
+    atomic_store(&p.lib->stop, false);
+    atomic_store(&p.lib->shared, false);
+    silent.list = no_answer;
+    exchange_ops(p.lib, &silent, &plain);
+    json_decref(call(p.lib, request("tape-export", THEIRS)));
+    ops.get = get_then_commit;
+    committing = p.lib;
+    exchange_ops(p.lib, &ops, &others);
+    atomic_store(&p.lib->shared, true);
+    shelf_look(p.lib);
+    assert_null(committing);
+    exchange_ops(p.lib, plain, &others);
+    import_soon(p.other);
+    end_pair(&p);
+}
+
 /* "s3vtl tape export" there is what the other one's refusal tells. */
 static void what_was_exported_before_there_was_a_neighbour_can_be_exported_again(void **state)
 {
@@ -830,6 +892,7 @@ int main(void)
         T(so_is_what_is_changed_without_a_running_library),
         T(what_was_exported_is_given_up_after_a_restart),
         T(what_was_exported_while_the_store_did_not_answer_is_given_up_later),
+        T(what_is_committed_while_it_is_looked_at_is_given_up_all_the_same),
         T(what_was_exported_before_there_was_a_neighbour_can_be_exported_again),
         T(what_was_exported_before_there_was_a_neighbour_is_given_up_to_it),
         T(what_a_rebuild_put_on_the_shelf_is_not_given_up_for_another),

@@ -89,11 +89,17 @@ int tapes_check_on_shelf(struct library *lib, const char *barcode, struct errtex
     if (shared != OBJ_YES)
         return errtext_set(err, -EINVAL, "%s: it is on the shelf already%s", barcode,
                            shared == OBJ_NO ? "" : "; whether another library shares that cannot be found out now");
-    int rc = commit_read_head(lib->eng.store, barcode, NULL, &h, &call, err);
-    if (rc && rc != -ENOENT)
+    struct cartridge *c = library_cartridge(lib, barcode);
+    int rc = tapes_take_heads(lib, c, err); /* so that no commit is under way meanwhile */
+    if (rc)
         return rc;
-    bool none = rc != 0;
-    rc = holds(lib, library_cartridge(lib, barcode), none ? NULL : &h, &held, &given_up);
+    rc = commit_read_head(lib->eng.store, barcode, NULL, &h, &call, err);
+    bool none = rc == -ENOENT, unread = rc && !none;
+    if (!unread)
+        rc = holds(lib, c, none ? NULL : &h, &held, &given_up);
+    cartridge_give_heads(c);
+    if (unread)
+        return rc;
     if (rc)
         errtext_set(err, rc, "%s: state: %s", barcode, db_error(lib->eng.db));
     if (!none) {
@@ -111,44 +117,47 @@ int tapes_check_on_shelf(struct library *lib, const char *barcode, struct errtex
 
 /* ---- what was not given up when it was exported: the store did not answer, there was no neighbour yet, or a restart came ---- */
 
-/* NULL: it is not one that this gateway may have to give up. What a rebuild put on the shelf is another's. tapes_lock read. */
-static struct cartridge *find_held(struct library *lib, const char *barcode)
+/* *last: the head that this state knows. NULL: it is not one that this gateway may have to give up. What a rebuild put on the shelf is another's. tapes_lock read. */
+static struct cartridge *find_held(struct library *lib, const char *barcode, struct seg_id *last)
 {
-    struct seg_id last;
     lock_take(&lib->lock);
     struct cartridge *c = library_place(lib, barcode) ? NULL : library_cartridge(lib, barcode);
     lock_release(&lib->lock);
-    return c && cartridge_is_ours(c, &last) && cartridge_given_up(c) != OBJ_YES ? c : NULL;
+    return c && cartridge_is_ours(c, last) && cartridge_given_up(c) != OBJ_YES ? c : NULL;
 }
 
-static bool is_held(struct library *lib, const char *barcode)
+static bool is_held(struct library *lib, const char *barcode, struct seg_id *last)
 {
     rwlock_read(&lib->tapes_lock);
-    bool held = find_held(lib, barcode) != NULL;
+    bool held = find_held(lib, barcode, last) != NULL;
     rwlock_release(&lib->tapes_lock);
     return held;
 }
 
-/* *begun: it is being given up now. The store is asked without a lock; whoever imports it meanwhile has the last word. */
+/* *begun: it is being given up now. The store is asked without a lock; whoever imports it meanwhile has the last word. -EAGAIN: it
+ * was committed meanwhile, and what the store said is of before. */
 static int give_up_held(struct library *lib, const char *barcode, bool *begun, const struct obj_call *call,
                         struct errtext *err)
 {
     struct head h;
+    struct seg_id before, last;
     bool given_up = false;
     *begun = false;
-    if (!is_held(lib, barcode))
+    if (!is_held(lib, barcode, &before))
         return 0;
     int rc = commit_read_head(lib->eng.store, barcode, NULL, &h, call, err);
     bool none = rc == -ENOENT;
     if (rc && !none)
         return rc;
     rwlock_read(&lib->tapes_lock);
-    struct cartridge *c = find_held(lib, barcode);
+    struct cartridge *c = find_held(lib, barcode, &last);
     rc = c ? holds(lib, c, none ? NULL : &h, begun, &given_up) : 0;
     if (rc)
         errtext_set(err, rc, "%s: state: %s", barcode, db_error(lib->eng.db));
     else if (*begun)
         rc = give_up(lib, c, err);
+    else if (c && !given_up && seg_id_compare(&before, &last))
+        rc = -EAGAIN;
     rwlock_release(&lib->tapes_lock);
     if (!none)
         head_free(&h);
@@ -162,7 +171,8 @@ static bool may_go_on(struct library *lib, struct shelf *s)
         return false;
     if (!s->until)
         return true;
-    if (clock_ms() < s->until && is_held(lib, s->barcodes[s->at]))
+    struct seg_id last;
+    if (clock_ms() < s->until && is_held(lib, s->barcodes[s->at], &last))
         return false;
     s->until = 0;
     s->at++;
@@ -188,6 +198,8 @@ void shelf_look(struct library *lib)
         bool bad = rc == -EBADMSG || rc == -EPROTONOSUPPORT; /* that one's head: the others have theirs */
         if (bad)
             log_warn("%s: it cannot be given up: %s", s->barcodes[s->at], err.text);
+        if (rc == -EAGAIN)
+            continue;
         if (rc && !bad)
             s->again_at = clock_ms() + AGAIN_MS;
         else if (begun)
@@ -208,7 +220,8 @@ void tapes_give_up_again(struct library *lib, const json_t *barcodes)
     json_array_foreach(barcodes, i, b)
     {
         struct errtext why = {""};
-        struct cartridge *c = find_held(lib, json_string_value(b));
+        struct seg_id last;
+        struct cartridge *c = find_held(lib, json_string_value(b), &last);
         if (c && give_up(lib, c, &why))
             log_warn("%s", why.text);
     }
