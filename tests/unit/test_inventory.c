@@ -199,6 +199,49 @@ static void what_lands_late_is_no_copys_and_goes(void **state)
     config_free(c);
 }
 
+static int del_refused(struct objstore *s, const char *const *keys, size_t n, const struct obj_call *c,
+                       struct errtext *err)
+{
+    (void)s;
+    (void)n;
+    (void)c;
+    return errtext_set(err, -EACCES, "%s: not to be deleted", keys[0]);
+}
+
+/* Else each try would put one more. */
+static void one_is_stored_though_the_older_ones_cannot_be_deleted(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "64M");
+    struct library *lib = new_library(c, "INV001L8");
+    const struct objstore_ops *refusing;
+    struct errtext err = {""};
+    await_inventory(lib);
+    struct objstore_ops ops = *lib->eng.store->ops;
+    ops.del = del_refused;
+    exchange_ops(lib, &ops, &well);
+    library_inventory_changed(lib);
+    await_inventory(lib);
+    assert_int_equal(inventories(lib), 2);
+    close_library(lib);
+    lib = open_library(c); /* which puts one */
+    await_inventory(lib);
+    exchange_ops(lib, &ops, &well);
+    inventory_stop(lib);
+    atomic_store(&lib->stop, false);
+    assert_int_equal(inventory_put(lib, NULL, &err), 0);
+    assert_int_equal(inventory_put(lib, NULL, &err), 0);
+    assert_int_equal(inventories(lib), 3);
+    exchange_ops(lib, well, &refusing);
+    assert_int_equal(inventory_put(lib, NULL, &err), 0);
+    assert_int_equal(inventories(lib), 1);
+    close_library(lib);
+    lib = open_library(c);
+    expect_no_copy(lib);
+    close_library(lib);
+    config_free(c);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -208,6 +251,7 @@ int main(void)
         cmocka_unit_test(of_many_runs_without_success_the_oldest_is_forgotten),
         T(puts_that_failed_in_one_run_are_no_copys),
         T(runs_whose_puts_all_failed_leave_no_copys),
+        T(one_is_stored_though_the_older_ones_cannot_be_deleted),
         T(what_lands_late_is_no_copys_and_goes),
     };
     return cmocka_run_group_tests_name("inventory", tests, NULL, NULL);

@@ -159,7 +159,8 @@ static int delete_old(struct library *lib, const struct inventory_keys *k, const
     return rc;
 }
 
-/* The state knows of it before it is put, so that it is never taken for a copy's; and those before go after. */
+/* The state knows of it before it is put, so that it is never taken for a copy's; and those before go after. What the store
+ * does not let go then is known until a later one takes it along: another one now would only be one more. */
 static int put_and_supersede(struct library *lib, const char *key, const json_t *j, const struct obj_call *call,
                              struct errtext *err)
 {
@@ -172,10 +173,13 @@ static int put_and_supersede(struct library *lib, const char *key, const json_t 
     rc = write_keys(lib, &k, err);
     if (!rc)
         rc = store_write_json(lib->eng.store, key, j, call, err);
-    if (!rc)
-        rc = delete_old(lib, &before, key, &k, call, err);
     if (rc)
         return rc;
+    struct errtext why = {""};
+    if (delete_old(lib, &before, key, &k, call, &why)) {
+        log_warn("inventory: an older one stays: %s", why.text);
+        return 0;
+    }
     k = (struct inventory_keys){.n_tried = 0};
     memcpy(k.stored, key, DB_KEY_SIZE);
     return write_keys(lib, &k, err);
