@@ -669,9 +669,25 @@ static void run(const char *fmt, ...)
         fail_msg("%s", command);
 }
 
-static void a_kill_while_files_go_aside_loses_none(void **state)
+/* It finds out when it loads the tape. */
+static void start(const struct vtl_config *c)
 {
-    (void)state;
+    struct library *lib = open_library(c);
+    close_library(lib);
+}
+
+/* Before it finds out. */
+static void claim_by_force(const struct vtl_config *c)
+{
+    struct library *lib = NULL;
+    struct errtext err = {""};
+    if (!library_open(c, 0, &lib, &err))
+        json_decref(library_call(
+            lib, json_pack("{s:s, s:s, s:b}", "op", "tape-claim", "barcode", "STO001L8", "force", 1), &err));
+}
+
+static void kill_while_files_go_aside(void (*by)(const struct vtl_config *c))
+{
     static struct model m;
     struct vtl_config *c = config("one", "local", "16M"), *other = config("two", "remote", "16M");
     m.n = 0;
@@ -682,8 +698,7 @@ static void a_kill_while_files_go_aside_loses_none(void **state)
     pid_t pid = fork();
     if (!pid) {
         die_at_bad = true;
-        struct library *lib = open_library(c);
-        close_library(lib);
+        by(c);
         _exit(0);
     }
     int died = 0;
@@ -695,6 +710,18 @@ static void a_kill_while_files_go_aside_loses_none(void **state)
     run("cd %s/one/spool/STO001L8 && while read f; do test -s $f.bad || exit 1; done <%s/list", dir, dir);
     config_free(other);
     config_free(c);
+}
+
+static void a_kill_while_files_go_aside_loses_none(void **state)
+{
+    (void)state;
+    kill_while_files_go_aside(start);
+}
+
+static void a_kill_while_a_claim_puts_files_aside_loses_none(void **state)
+{
+    (void)state;
+    kill_while_files_go_aside(claim_by_force);
 }
 
 /* The state knows that another gateway has the tape, but not what the bucket has of it: the store is not asked here. */
@@ -942,6 +969,7 @@ int main(void)
         T(recovery_is_told_once_and_when_it_is_true),
         T(a_file_that_is_newer_than_the_state_is_no_cache),
         T(a_kill_while_files_go_aside_loses_none),
+        T(a_kill_while_a_claim_puts_files_aside_loses_none),
         T(what_a_fenced_tape_has_fills_no_spool_after_a_restart),
         T(what_no_head_names_stays_in_the_spool_and_goes_aside),
         T(what_no_head_names_and_is_gone_is_told),

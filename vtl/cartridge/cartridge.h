@@ -254,6 +254,10 @@ uint64_t cartridge_highest_epoch(struct cartridge *c);
 /* It gives way to the bucket's view, whose index is bucket: what no head names stays beside the spool's files, as *.bad.
  * Returns the bytes kept so. After this only cartridge_free. */
 uint64_t cartridge_set_aside(struct cartridge *c, const struct tape_index *bucket);
+/* Before its rows change: from here on what cartridge_set_aside keeps is not lost by a crash. */
+int cartridge_name_aside(struct cartridge *c, const struct tape_index *bucket, struct errtext *err);
+/* They did not change after all. */
+void cartridge_not_aside(struct cartridge *c, const struct tape_index *bucket);
 /* It is removed with all it holds: its backlog counts no more. After this only cartridge_free. */
 void cartridge_drop_backlog(struct cartridge *c);
 

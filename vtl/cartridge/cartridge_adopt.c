@@ -23,17 +23,47 @@ static bool is_named(const struct tape_index *x, const struct seg_id *id)
 /* Files of segments that the bucket's view does not name, and that no head of this state named, may be all that is left of
  * what was acknowledged. They get the name under which they stay before the rows let go of them: a file without a row
  * does not outlive a restart. */
-static int name_files(struct cartridge *c, const struct tape_index *bucket)
+static int name_files(struct cartridge *c, const struct tape_index *bucket, spool_name_fn *name)
 {
-    struct spool *spool = c->eng->spool;
     int rc = 0;
+    lock_assert_held(&c->lock);
     for (size_t i = c->row.commit_segs; !rc && i < c->live.n_segs; i++)
         if (!is_named(bucket, &c->live.segs[i].id))
-            rc = spool_name_bad(spool, c->row.barcode, &c->live.segs[i].id);
+            rc = name(c->eng->spool, c->row.barcode, &c->live.segs[i].id);
     for (size_t i = 0; !rc && i < c->n_pending; i++) /* also those that were overwritten already */
         if (!is_named(bucket, &c->pending[i].id))
-            rc = spool_name_bad(spool, c->row.barcode, &c->pending[i].id);
+            rc = name(c->eng->spool, c->row.barcode, &c->pending[i].id);
     return rc;
+}
+
+static int name_aside(struct cartridge *c, const struct tape_index *bucket, struct errtext *err)
+{
+    int rc = name_files(c, bucket, spool_name_bad);
+    return rc ? errtext_set(err, rc, "%s: spool: what only this state holds cannot be kept: %s", c->row.barcode,
+                            strerror(-rc))
+              : 0;
+}
+
+/* The rows stay as they were. If that is in doubt, so do the names: the next start may find the others. */
+static void not_aside(struct cartridge *c, const struct tape_index *bucket)
+{
+    if (!db_settle_doubt(c->eng->db))
+        (void)name_files(c, bucket, spool_unname_bad);
+}
+
+int cartridge_name_aside(struct cartridge *c, const struct tape_index *bucket, struct errtext *err)
+{
+    lock_take(&c->lock);
+    int rc = name_aside(c, bucket, err);
+    lock_release(&c->lock);
+    return rc;
+}
+
+void cartridge_not_aside(struct cartridge *c, const struct tape_index *bucket)
+{
+    lock_take(&c->lock);
+    not_aside(c, bucket);
+    lock_release(&c->lock);
 }
 
 /* True if it is out of the way. */
@@ -131,11 +161,10 @@ int cartridge_adopt(struct cartridge *c, const struct head *h, struct tape_index
     struct db_cartridge row;
     struct map_ref *maps = malloc((h->n_maps + 1) * sizeof(*maps));
     lock_assert_held(&c->lock);
-    int rc = maps ? name_files(c, x) : -ENOMEM;
+    int rc = maps ? name_aside(c, x, err) : errtext_set(err, -ENOMEM, "%s: out of memory", c->row.barcode);
     if (rc) {
         free(maps);
-        return errtext_set(err, rc, "%s: spool: what only this state holds cannot be kept: %s", c->row.barcode,
-                           strerror(-rc));
+        return rc;
     }
     commit_row_of_head(h, x, &row);
     row.rowid = c->row.rowid;
@@ -148,7 +177,9 @@ int cartridge_adopt(struct cartridge *c, const struct head *h, struct tape_index
         free(row.mam);
         free(row.counters);
         free(maps);
-        return errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
+        errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
+        not_aside(c, x);
+        return rc;
     }
     *kept = set_files_aside(c, c->row.commit_segs, x); /* the rows first: no row is left without its file */
     cartridge_uncount(c);

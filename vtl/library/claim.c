@@ -110,9 +110,13 @@ static int take(struct takeover *t, struct errtext *err)
     /* A claim that came to nothing is forgotten with it, and must not be put again with other words (I2). */
     int rc = old ? unmade_keep_epoch(lib, old, err) : 0;
     if (!rc && old)
+        rc = cartridge_name_aside(old, &t->index, err);
+    if (!rc && old)
         keep_lock(old, &t->head);
     if (!rc)
         rc = rebuild_row(lib, old ? cartridge_rowid(old) : 0, &t->head, &t->index, address, &row, err);
+    if (rc && old)
+        cartridge_not_aside(old, &t->index);
     if (rc && old)
         cartridge_poke(old);
     if (rc)

@@ -399,6 +399,17 @@ int spool_name_bad(struct spool *s, const char *barcode, const struct seg_id *id
     return errno == ENOENT || !has_links ? 0 : -errno;
 }
 
+int spool_unname_bad(struct spool *s, const char *barcode, const struct seg_id *id)
+{
+    char path[PATH_SIZE], bad[PATH_SIZE];
+    struct stat one, other;
+    path_of(s, barcode, id, "", path, sizeof(path));
+    path_of(s, barcode, id, ".bad", bad, sizeof(bad));
+    if (!stat(path, &one) && !stat(bad, &other) && one.st_ino == other.st_ino)
+        (void)unlink(bad);
+    return 0;
+}
+
 int spool_set_aside(struct spool *s, const char *barcode, const struct seg_id *id)
 {
     char path[PATH_SIZE], bad[PATH_SIZE];

@@ -42,7 +42,10 @@ void spool_drop_strays(struct spool *s, const char *barcode, uint64_t next,
 int spool_set_aside(struct spool *s, const char *barcode, const struct seg_id *id);
 /* The same file is <name>.bad, too, from now on, so that spool_set_aside may follow once the rows changed, and nothing is
  * lost between. 0, also if it is not there or the file system has no such names, or a negative errno. */
-int spool_name_bad(struct spool *s, const char *barcode, const struct seg_id *id);
+typedef int spool_name_fn(struct spool *s, const char *barcode, const struct seg_id *id);
+spool_name_fn spool_name_bad;
+/* No more. Always 0. */
+spool_name_fn spool_unname_bad;
 /* A copy of the file stays beside it as <name>.bad. 0 or a negative errno. */
 int spool_keep_copy(struct spool *s, const char *barcode, const struct seg_id *id);
 /* Its object is stored: the file, if it is here, is cache of size bytes from now on. */
