@@ -1300,6 +1300,7 @@ static void nobody_leans_on_a_tape_that_is_being_removed(void **state)
     struct seg_source s = make_lean(lib, 1), other = source(lib, 0);
     struct kept *kept = NULL;
     struct errtext err = {""};
+    workers_forget(lib->eng.workers, tape(lib, OLD));
     if (commit_leave_place(tape(lib, OLD), &kept, NULL, &err))
         fail_msg("%s", err.text);
     kept_free(kept);
