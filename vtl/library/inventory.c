@@ -176,7 +176,10 @@ static int put_and_supersede(struct library *lib, const char *key, const json_t 
     if (rc)
         return rc;
     struct errtext why = {""};
-    if (delete_old(lib, &before, key, &k, call, &why)) {
+    rc = delete_old(lib, &before, key, &k, call, &why);
+    if (rc == -ECANCELED) /* it is put once more, by the stop */
+        return errtext_set(err, rc, "%s", why.text);
+    if (rc) {
         log_warn("inventory: an older one stays: %s", why.text);
         return 0;
     }
