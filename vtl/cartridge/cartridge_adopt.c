@@ -161,7 +161,9 @@ int cartridge_adopt(struct cartridge *c, const struct head *h, struct tape_index
     struct db_cartridge row;
     struct map_ref *maps = malloc((h->n_maps + 1) * sizeof(*maps));
     lock_assert_held(&c->lock);
-    int rc = maps ? name_aside(c, x, err) : errtext_set(err, -ENOMEM, "%s: out of memory", c->row.barcode);
+    if (!maps)
+        return errtext_set(err, -ENOMEM, "%s: out of memory", c->row.barcode);
+    int rc = name_aside(c, x, err);
     if (rc) {
         free(maps);
         return rc;
