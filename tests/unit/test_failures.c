@@ -939,8 +939,8 @@ static void a_release_that_another_job_did_is_no_trouble(void **state)
     assert_int_equal(write_id(library_drive(lib, 0), 1), TAPE_OK);
     move(lib, DRIVE, SLOT);
     flush_remote(lib);
-    exchange_failing(lib, 0, 1);
     forget_log();
+    exchange_failing(lib, 0, 1);
     cartridge_want_release(tape, true);
     for (uint64_t until = clock_ms() + 20000; !times_logged("SlowDown") && clock_ms() < until;)
         progress_wait(&lib->eng.progress, progress_now(&lib->eng.progress), 100);
