@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <ftw.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -166,6 +167,27 @@ static inline void flush_remote(struct library *lib)
         json_decref(r);
     }
     assert_true(remote);
+}
+
+static inline void await_inventory(struct library *lib)
+{
+    for (uint64_t until = clock_ms() + 20000; !inventory_is_stored(lib) && clock_ms() < until;)
+        progress_wait(&lib->eng.progress, progress_now(&lib->eng.progress), 100);
+    assert_true(inventory_is_stored(lib));
+}
+
+/* The heads of it that the store has. */
+static inline size_t heads_of(const char *barcode)
+{
+    char path[200];
+    size_t n = 0;
+    (void)snprintf(path, sizeof(path), "%s/store/tapes/%s/head", dir, barcode);
+    DIR *d = opendir(path);
+    for (const struct dirent *e; d && (e = readdir(d));)
+        n += e->d_name[0] != '.';
+    if (d)
+        closedir(d);
+    return n;
 }
 
 /* How many objects of the tape went. What is stored may still be on its way into the head: then once more. */

@@ -65,13 +65,6 @@ static void of_many_runs_without_success_the_oldest_is_forgotten(void **state)
 
 /* ---- puts that fail ---- */
 
-static void await_inventory(struct library *lib)
-{
-    for (uint64_t until = clock_ms() + 20000; !inventory_is_stored(lib) && clock_ms() < until;)
-        progress_wait(&lib->eng.progress, progress_now(&lib->eng.progress), 100);
-    assert_true(inventory_is_stored(lib));
-}
-
 static int count_one(void *arg, const struct obj_entry *e)
 {
     size_t *n = arg;

@@ -781,8 +781,7 @@ static void a_removal_that_a_crash_ended_is_taken_back_by_the_next_run(void **st
     struct errtext err = {""};
     (void)make_lean(lib, 1);
     unload(lib);
-    for (uint64_t until = clock_ms() + 20000; !inventory_is_stored(lib) && clock_ms() < until;)
-        progress_wait(&lib->eng.progress, progress_now(&lib->eng.progress), 100);
+    await_inventory(lib);
     refuse_to_remove(lib, true);
     (void)library_close(lib, &err);
     json_t *r = rebuilt(two, true), *gone = json_object_get(r, "vanished");

@@ -96,13 +96,6 @@ static json_int_t place_in(struct library *lib, const char *barcode)
     return address;
 }
 
-static void await_inventory(struct library *lib)
-{
-    for (uint64_t until = clock_ms() + 20000; !inventory_is_stored(lib) && clock_ms() < until;)
-        progress_wait(&lib->eng.progress, progress_now(&lib->eng.progress), 100);
-    assert_true(inventory_is_stored(lib));
-}
-
 /* Its workers store nothing of it until then; 0: now. */
 static void set_backoff(struct library *lib, const char *barcode, uint64_t until)
 {

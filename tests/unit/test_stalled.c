@@ -183,19 +183,6 @@ static void expect_abort(struct library *lib, bool exchange)
     assert_int_equal(m.result, CHANGER_CANCELLED);
 }
 
-static size_t heads_of(const char *barcode)
-{
-    char path[200];
-    size_t n = 0;
-    (void)snprintf(path, sizeof(path), "%s/store/tapes/%s/head", dir, barcode);
-    DIR *d = opendir(path);
-    for (const struct dirent *e; d && (e = readdir(d));)
-        n += e->d_name[0] != '.';
-    if (d)
-        closedir(d);
-    return n;
-}
-
 static size_t n_cartridges(struct library *lib)
 {
     json_t *r = call(lib, json_pack("{s:s}", "op", "tape-list"));

@@ -89,19 +89,6 @@ static void limp(struct library *lib)
     lib->eng.store->ops = &limping;
 }
 
-static size_t heads_of(const char *barcode)
-{
-    char path[200];
-    size_t n = 0;
-    (void)snprintf(path, sizeof(path), "%s/store/tapes/%s/head", dir, barcode);
-    DIR *d = opendir(path);
-    for (const struct dirent *e; d && (e = readdir(d));)
-        n += e->d_name[0] != '.';
-    if (d)
-        closedir(d);
-    return n;
-}
-
 /* A PUT of which nobody heard: it is told as failed, and lands later. */
 static char late_key[200], *late_text;
 static size_t late_len;

@@ -117,7 +117,8 @@ int tapes_check_on_shelf(struct library *lib, const char *barcode, struct errtex
 
 /* ---- what was not given up when it was exported: the store did not answer, there was no neighbour yet, or a restart came ---- */
 
-/* *last: the head that this state knows. NULL: it is not one that this gateway may have to give up. What a rebuild put on the shelf is another's. tapes_lock read. */
+/* *last: the head that this state knows. NULL: it is not one that this gateway may have to give up; what a rebuild put on the
+ * shelf is another's. tapes_lock read. */
 static struct cartridge *find_held(struct library *lib, const char *barcode, struct seg_id *last)
 {
     lock_take(&lib->lock);
