@@ -13,6 +13,10 @@
  * A renterd that is killed as it makes a buffer leaves one that is empty, and comes first from then on. Nothing is in
  * it, so nothing is missing for it; and an object of a whole slab would go into no buffer at all, so it is filled to
  * the last byte but one, which is full enough.
+ *
+ * A put that is cut off just when it has filled a buffer up and needs another one for its rest leaves the first full, and
+ * not among those to be uploaded. Nothing that is put goes into it, and nothing brings it off-site, until renterd is
+ * started anew: it counts then what is in it, finds room, and goes on as before.
  */
 #include "s3backend/s3.h"
 
@@ -24,10 +28,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/human.h"
 
 /* Of one hurry: others that write may take what a buffer lacks, and leave us another. */
 enum { MOST_FILLS = 16, FILL_KEY = 48, FILL_DIGITS = 16 };
+/* A buffer that is filled up is synced, and then is among those to be uploaded. */
+enum { SYNCED_MS = 15000 };
 
 #define ALERTS "/api/bus/alerts?severity=critical&limit=100"
 #define SETTINGS "/api/bus/settings/upload"
@@ -82,7 +89,7 @@ static struct admin_buffer *find_known(struct s3_admin *a, const char *name)
     return NULL;
 }
 
-static int note_listed(struct s3_admin *a, const json_t *list)
+static int note_listed(struct s3_admin *a, const json_t *list, uint64_t begin_ms)
 {
     size_t i;
     const json_t *one;
@@ -103,6 +110,10 @@ static int note_listed(struct s3_admin *a, const json_t *list)
             (void)snprintf(known->name, sizeof(known->name), "%s", b.name);
         }
         known->listed = true;
+        if (b.size < b.max || b.complete)
+            known->full_ms = 0;
+        else if (!known->full_ms)
+            known->full_ms = begin_ms;
     }
     return 0;
 }
@@ -126,7 +137,7 @@ static int take_answer(struct s3_admin *a, const json_t *list, uint64_t begin_ms
     lock_take(&a->lock);
     bool newer = begin_ms > a->asked_ms;
     if (newer)
-        rc = note_listed(a, list);
+        rc = note_listed(a, list, begin_ms);
     if (newer && !rc) {
         forget_gone(a);
         a->asked_ms = begin_ms;
@@ -137,6 +148,33 @@ static int take_answer(struct s3_admin *a, const json_t *list, uint64_t begin_ms
             *before_ms = a->buffers[i].after_ms;
     lock_release(&a->lock);
     return rc;
+}
+
+static bool any_was_full(struct s3_admin *a)
+{
+    bool any = false;
+    lock_take(&a->lock);
+    for (size_t i = 0; i < a->n_buffers; i++)
+        any = any || a->buffers[i].full_ms;
+    lock_release(&a->lock);
+    return any;
+}
+
+/* How many in this list renterd has forgotten to upload. */
+static size_t count_forgotten(struct s3_admin *a, const json_t *list, uint64_t now)
+{
+    size_t i, n = 0;
+    const json_t *one;
+    lock_take(&a->lock);
+    json_array_foreach(list, i, one)
+    {
+        struct buffer b;
+        get_buffer(one, &b);
+        const struct admin_buffer *known = find_known(a, b.name);
+        n += known && known->full_ms && now >= known->full_ms + SYNCED_MS && b.size >= b.max && !b.complete;
+    }
+    lock_release(&a->lock);
+    return n;
 }
 
 /* A buffer that renterd lost is in its list no more: only an alert tells of it, until somebody dismisses that. */
@@ -163,7 +201,7 @@ static int look_for_lost(struct s3_store *s, struct obj_offsite *out, const stru
     return rc;
 }
 
-static void say_missing(const json_t *list, struct obj_offsite *out)
+static void say_missing(const json_t *list, size_t forgotten, struct obj_offsite *out)
 {
     size_t i, n = 0, full = 0;
     const json_t *one;
@@ -180,7 +218,10 @@ static void say_missing(const json_t *list, struct obj_offsite *out)
         (void)snprintf(out->why, sizeof(out->why),
                        "renterd has %s in %zu slab buffers on its own disk, of all that it stores, whoever wrote it: "
                        "%zu wait until they are full, %zu to be uploaded",
-                       human_size(out->missing, size), n, n - full, full);
+                       human_size(out->missing, size), n, n - full - forgotten, full);
+    size_t said = strlen(out->why);
+    if (forgotten)
+        (void)snprintf(out->why + said, sizeof(out->why) - said, ", %zu until renterd is restarted", forgotten);
 }
 
 static int ask(struct s3_store *s, uint64_t begin_ms, struct obj_offsite *out, const struct obj_call *c,
@@ -191,7 +232,7 @@ static int ask(struct s3_store *s, uint64_t begin_ms, struct obj_offsite *out, c
     if (!rc && take_answer(&s->admin, list, begin_ms, &out->before_ms))
         rc = errtext_set(err, -ENOMEM, "no memory for the list of renterd's slab buffers");
     if (!rc)
-        say_missing(list, out);
+        say_missing(list, count_forgotten(&s->admin, list, begin_ms), out);
     json_decref(list);
     return rc ? rc : look_for_lost(s, out, c, err);
 }
@@ -334,6 +375,26 @@ static int hurry(struct s3_store *s, const struct obj_call *c, struct errtext *e
         lock_release(&s->admin.lock);
     }
     return rc ? rc : removed;
+}
+
+/* ---- what it lacks ---- */
+
+int renterd_buffer_findings(struct s3_store *s, const struct obj_findings *q, const struct obj_call *c,
+                            struct errtext *err)
+{
+    json_t *list = NULL;
+    if (!any_was_full(&s->admin))
+        return 0;
+    int rc = get_buffers(s, &list, c, err); /* as it is now: the last answer may be old */
+    size_t forgotten = rc ? 0 : count_forgotten(&s->admin, list, clock_ms());
+    json_decref(list);
+    if (forgotten)
+        s3_admin_found(
+            q, OBJ_CRITICAL,
+            "renterd does not upload %zu of its slab buffers, though full: a put was cut off as it filled that up. "
+            "Restart renterd: nothing else brings what is in there off-site",
+            forgotten);
+    return rc;
 }
 
 /* The main database: objects, contracts, settings. The other one holds statistics. */

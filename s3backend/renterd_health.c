@@ -335,5 +335,7 @@ int renterd_findings(struct s3_store *s, const struct obj_findings *q, const str
         rc = ask_upkeep(&a);
     if (!rc)
         rc = ask_wallet(&a);
+    if (!rc)
+        rc = renterd_buffer_findings(s, q, c, err);
     return rc ? rc : ask_alerts(&a);
 }

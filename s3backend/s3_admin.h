@@ -22,6 +22,7 @@ enum {
 struct admin_buffer {
     char name[ADMIN_BUFFER_NAME];
     uint64_t after_ms; /* what was accepted before that moment is not in it: it was not there yet. clock_ms() */
+    uint64_t full_ms;  /* since when it is full, and not among those to be uploaded. clock_ms(); 0: it is not so */
     bool listed;       /* by the answer that is looked at */
 };
 
@@ -91,6 +92,10 @@ int s3_offsite(struct objstore *o, struct obj_offsite *out, const struct obj_cal
 int s3_hurry(struct objstore *o, const struct obj_call *c, struct errtext *err);
 int s3_findings(struct objstore *o, const struct obj_findings *q, const struct obj_call *c, struct errtext *err);
 int s3_backup(struct objstore *o, const char *path, const struct obj_call *c, struct errtext *err);
+/* ---- renterd_admin.c ---- */
+/* The part of renterd_findings that is of its slab buffers. */
+int renterd_buffer_findings(struct s3_store *s, const struct obj_findings *q, const struct obj_call *c,
+                            struct errtext *err);
 /* ---- renterd_health.c ---- */
 int renterd_findings(struct s3_store *s, const struct obj_findings *q, const struct obj_call *c, struct errtext *err);
 

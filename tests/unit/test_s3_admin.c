@@ -332,6 +332,68 @@ static void a_buffer_of_other_redundancy_cannot_be_filled(void **state)
     stop(&g);
 }
 
+struct finding {
+    enum obj_severity severity;
+    char text[300];
+};
+
+static void keep_finding(void *arg, const struct obj_finding *f)
+{
+    struct finding *found = arg;
+    if (f->key)
+        return;
+    found->severity = f->severity;
+    (void)snprintf(found->text, sizeof(found->text), "%s", f->text);
+}
+
+/* What it says of its buffers, alone. */
+static struct finding findings(struct rig *g)
+{
+    struct finding found = {.text = ""};
+    const struct obj_findings q = {.prefix = "tapes/", .found = keep_finding, .arg = &found};
+    assert_int_equal(renterd_buffer_findings((struct s3_store *)g->s, &q, NULL, &g->err), 0);
+    return found;
+}
+
+static void a_long_moment_passes(struct rig *g)
+{
+    struct s3_admin *a = &((struct s3_store *)g->s)->admin;
+    for (size_t i = 0; i < a->n_buffers; i++)
+        a->buffers[i].full_ms -= a->buffers[i].full_ms ? 60000 : 0;
+    pass_a_moment();
+}
+
+/* As renterd leaves it when a put is cut off that filled it up and needed another one for its rest. */
+static void a_buffer_that_renterd_forgot_is_told(void **state)
+{
+    (void)state;
+    struct rig g = start("renterd", SCRIPT({BUFFERS("[" BUFFER(A, false, 8388608) "," BUFFER(B, false, 7) "]")},
+                                           NO_ALERTS, {BUFFERS("[" BUFFER(A, false, 8388608) "]")},
+                                           {BUFFERS("[" BUFFER(A, false, 8388608) "]")}, NO_ALERTS,
+                                           {BUFFERS("[" BUFFER(A, false, 8388608) "]")},
+                                           {BUFFERS("[" BUFFER(A, true, 8388608) "]")},
+                                           {BUFFERS("[" BUFFER(A, false, 8000000) "]")}, NO_ALERTS));
+    assert_string_equal(findings(&g).text, ""); /* no request */
+    ask(&g);
+    assert_has(g.o.why, "2 wait until they are full, 0 to be uploaded");
+    assert_null(strstr(g.o.why, "restarted"));
+    assert_string_equal(findings(&g).text, ""); /* it may be being synced */
+    a_long_moment_passes(&g);
+    ask(&g);
+    assert_has(g.o.why, "0 wait until they are full, 0 to be uploaded, 1 until renterd is restarted");
+    assert_int_equal(g.o.before_ms, 0);
+    struct finding found = findings(&g);
+    assert_int_equal(found.severity, OBJ_CRITICAL);
+    assert_has(found.text, "Restart renterd");
+    assert_string_equal(findings(&g).text, ""); /* it is uploaded now */
+    pass_a_moment();
+    ask(&g); /* by a renterd that was restarted */
+    assert_has(g.o.why, "1 wait until they are full, 0 to be uploaded");
+    assert_null(strstr(g.o.why, "restarted"));
+    assert_string_equal(findings(&g).text, ""); /* no request */
+    stop(&g);
+}
+
 #define LISTED(key) "<Contents><Key>pre/" key "</Key><Size>1</Size></Contents>"
 static void what_a_fill_left_is_swept_and_nothing_else(void **state)
 {
@@ -481,6 +543,7 @@ int main(void)
         cmocka_unit_test(an_empty_buffer_of_renterds_holds_nothing),
         cmocka_unit_test(an_empty_buffer_before_another_is_filled_first),
         cmocka_unit_test(a_buffer_of_other_redundancy_cannot_be_filled),
+        cmocka_unit_test(a_buffer_that_renterd_forgot_is_told),
         cmocka_unit_test(what_a_fill_left_is_swept_and_nothing_else),
         cmocka_unit_test(plain_s3_is_believed_at_once),
         cmocka_unit_test(without_admin_interface_only_a_known_service_is_believed),
