@@ -73,7 +73,7 @@ $(B)/tests/%: $(B)/obj/tests/unit/%.o $(call obj,$(UNIT_HELP)) $(B)/libs3vtl.a
 	@echo "  LD    $@"; $(CC) $(SAN_$(VARIANT)) $(LDFLAGS) -o $@ $(filter %.o,$^) $(B)/libs3vtl.a $(LIBS) -lcmocka
 
 $(B)/tests/test_scsi_bad_input: $(call obj,tests/fuzz/tape.c)
-$(B)/tests/test_reader_fetch $(B)/tests/test_lending $(B)/tests/test_failures: $(call obj,tests/lib/chunked.c)
+$(B)/tests/test_reader_fetch $(B)/tests/test_lending_apart $(B)/tests/test_failures: $(call obj,tests/lib/chunked.c)
 # The made-up datastore of tests/dedup and bench.
 $(B)/dedup/pbs_set: $(B)/obj/tests/dedup/pbs_set.o
 	@mkdir -p $(@D)

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test_lending_apart.c: which tapes share nothing: by their setting, as another library has them, by another key. */
+#include "tests/lib/chunked.h"
+#include "tests/unit/lending_rig.h"
+
+#include "vtl/drive/drive_private.h"
+
+enum { CHUNKED = 60 };
+
+static void write_chunked(struct library *lib, uint16_t slot)
+{
+    move(lib, slot, DRIVE);
+    for (uint64_t i = 0; i < CHUNKED; i++) {
+        uint64_t id = (i + 1) << 56 | i; /* each with a chunk of its own */
+        chunked_fill(id, block);
+        assert_int_equal(
+            library_drive_ops()->write(library_drive(lib, 0), block, chunked_length(id), true, NULL, &never), TAPE_OK);
+    }
+    move(lib, DRIVE, slot);
+    flush_remote(lib);
+}
+
+static void expect_sharing(struct library *lib, const char *barcode, bool dedups, const char *leans_on)
+{
+    json_t *r = call(lib, json_pack("{s:s, s:s}", "op", "tape-show", "barcode", barcode));
+    const json_t *on = json_object_get(r, "leans_on");
+    assert_int_equal(json_is_true(json_object_get(r, "dedup")), dedups);
+    assert_int_equal(json_array_size(on), leans_on != NULL);
+    if (leans_on)
+        assert_string_equal(json_string_value(json_object_get(json_array_get(on, 0), "barcode")), leans_on);
+    json_decref(r);
+}
+
+static void a_tape_made_to_share_nothing_copies_from_none_and_none_from_it(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config_more("one", "remote", "16M", "[dedup]\ntapes = *\n");
+    struct library *lib = new_library(c, "ALONE1L8");
+    remove_tape(lib, "ALONE1L8");
+    json_decref(call(lib, json_pack("{s:s, s:[s], s:i, s:b}", "op", "tape-create", "barcodes", "ALONE1L8", "capacity",
+                                    0, "no_dedup", 1)));
+    json_decref(call(lib, json_pack("{s:s, s:[s,s], s:i}", "op", "tape-create", "barcodes", OLD, NEW, "capacity", 0)));
+    write_chunked(lib, SLOT);
+    write_chunked(lib, SLOT + 1);
+    expect_sharing(lib, OLD, true, NULL); /* the same was on the one that is alone, and on no other */
+    write_chunked(lib, SLOT + 2);
+    expect_sharing(lib, NEW, true, OLD);
+    write_chunked(lib, SLOT);
+    expect_sharing(lib, "ALONE1L8", false, NULL);
+    close_library(lib);
+    char path[100];
+    (void)snprintf(path, sizeof(path), "%s/one", dir);
+    remove_tree(path);
+    rebuild_library(c);
+    lib = open_library(c);
+    expect_sharing(lib, "ALONE1L8", false, NULL);
+    expect_sharing(lib, NEW, true, OLD);
+    close_library(lib);
+    config_free(c);
+}
+
+static void rebuild_on_shelf(const struct vtl_config *c)
+{
+    const struct rebuild_options o = {.shelf = true};
+    struct errtext err = {""};
+    json_t *r = NULL;
+    if (library_rebuild(c, &o, &r, &err))
+        fail_msg("%s", err.text);
+    json_decref(r);
+}
+
+/* A neighbour's state knows the cartridges of both libraries. */
+static void a_neighbour_s_tape_is_not_claimed_to_copy_from_it(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config_more("one", "local", "16M", "[dedup]\ntapes = *\n"),
+                      *two = config_more("two", "local", "16M", "[dedup]\ntapes = *\n");
+    struct library *lib = new_library(c, OLD);
+    write_chunked(lib, SLOT);
+    rebuild_on_shelf(two);
+    struct library *neighbour = open_library(two);
+    json_decref(call(neighbour, json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", NEW, "capacity", 0)));
+    pthread_join(neighbour->chunks_thread, NULL); /* what is stored already is known */
+    neighbour->chunks_run = false;
+    write_chunked(neighbour, SLOT);
+    move(lib, SLOT, DRIVE);
+    assert_int_equal(library_drive_ops()->locate_object(library_drive(lib, 0), 0, CHUNKED, &never), TAPE_OK);
+    assert_int_equal(write_id(library_drive(lib, 0), 1), TAPE_OK);
+    move(lib, DRIVE, SLOT);
+    flush_remote(lib);
+    close_library(neighbour);
+    close_library(lib);
+    config_free(two);
+    config_free(c);
+}
+
+/* That there is a neighbour is found out a while after the start. */
+static void what_was_given_up_is_not_claimed_to_copy_from_it(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config_more("one", "local", "16M", "[dedup]\ntapes = *\n"),
+                      *two = config_more("two", "local", "16M", "[dedup]\ntapes = *\n");
+    struct library *lib = new_library(c, OLD);
+    struct head h;
+    write_chunked(lib, SLOT);
+    flush_remote(lib);
+    rebuild_on_shelf(two);
+    struct library *neighbour = open_library(two);
+    for (uint64_t until = clock_ms() + 20000; !inventory_is_stored(neighbour) && clock_ms() < until;)
+        progress_wait(&neighbour->eng.progress, progress_now(&neighbour->eng.progress), 100);
+    move(lib, SLOT, ELEMENT_FIRST_IMPORT_EXPORT);
+    json_decref(call(lib, json_pack("{s:s, s:[s]}", "op", "tape-export", "barcodes", OLD)));
+    for (uint64_t until = clock_ms() + 20000; !(read_head(lib, OLD, &h), h.released) && clock_ms() < until;) {
+        progress_wait(&lib->eng.progress, progress_now(&lib->eng.progress), 100);
+        head_free(&h);
+    }
+    struct seg_id given_up = h.id;
+    assert_true(h.released);
+    head_free(&h);
+    close_library(neighbour);
+    atomic_store(&lib->shared, false);
+    json_decref(call(lib, json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", NEW, "capacity", 0)));
+    write_chunked(lib, SLOT);
+    flush_remote(lib);
+    read_head(lib, OLD, &h);
+    assert_int_equal(seg_id_compare(&h.id, &given_up), 0);
+    head_free(&h);
+    close_library(lib);
+    config_free(two);
+    config_free(c);
+}
+
+static void write_with(struct library *lib, uint64_t id, const struct tape_crypt *crypt)
+{
+    chunked_fill(id, block);
+    assert_int_equal(library_drive_ops()->write(library_drive(lib, 0), block, chunked_length(id), true, crypt, &never),
+                     TAPE_OK);
+}
+
+static void expect_with(struct library *lib, uint64_t id, const struct tape_crypt *crypt)
+{
+    uint32_t len = sizeof(back);
+    assert_int_equal(library_drive_ops()->read(library_drive(lib, 0), back, &len, crypt, &never), TAPE_OK);
+    chunked_fill(id, block);
+    assert_int_equal(len, chunked_length(id));
+    assert_memory_equal(back, block, len);
+}
+
+/* Nobody tells a drive that the host has changed the key: nor that nothing is encrypted any more. */
+static void with_another_key_nothing_is_copied_though_nothing_waits_when_it_comes(void **state)
+{
+    (void)state;
+    uint8_t keys[2][TAPE_KEY_SIZE] = {{1}, {2}};
+    const struct tape_crypt first = {.key = keys[0], .encrypt = true, .decrypt = true},
+                            second = {.key = keys[1], .encrypt = true, .decrypt = true}, none = {.key = NULL};
+    const struct tape_crypt *const then[] = {&second, &none};
+    struct vtl_config *c = config_more("one", "remote", "16M", "[dedup]\ntapes = *\n");
+    struct library *lib = new_library(c, OLD);
+    json_decref(call(lib, json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", NEW, "capacity", 0)));
+    move(lib, SLOT, DRIVE);
+    for (uint64_t i = 1; i <= CHUNKED; i++)
+        write_with(lib, i << 56, &first);
+    move(lib, DRIVE, SLOT);
+    flush_remote(lib);
+    for (uint64_t k = 0; k < 2; k++) {
+        const struct drive *d = library_drive(lib, 0);
+        move(lib, SLOT + 1, DRIVE);
+        write_with(lib, (200 + k) << 56, &first);
+        write_with(lib, (210 + k) << 56, &first);
+        for (uint64_t until = clock_ms() + 20000; behind_bytes(d->behind) && clock_ms() < until;)
+            progress_wait(&lib->eng.progress, progress_now(&lib->eng.progress), 20);
+        assert_int_equal(behind_bytes(d->behind), 0);
+        for (uint64_t i = 1; i <= CHUNKED; i++)
+            write_with(lib, i << 56, then[k]);
+        assert_int_equal(library_drive_ops()->rewind(library_drive(lib, 0), &never), TAPE_OK);
+        expect_with(lib, (200 + k) << 56, &first);
+        expect_with(lib, (210 + k) << 56, &first);
+        for (uint64_t i = 1; i <= CHUNKED; i++)
+            expect_with(lib, i << 56, then[k]);
+        move(lib, DRIVE, SLOT + 1);
+        flush_remote(lib);
+        expect_sharing(lib, NEW, true, NULL);
+    }
+    close_library(lib);
+    config_free(c);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(a_tape_made_to_share_nothing_copies_from_none_and_none_from_it),
+        T(a_neighbour_s_tape_is_not_claimed_to_copy_from_it),
+        T(what_was_given_up_is_not_claimed_to_copy_from_it),
+        T(with_another_key_nothing_is_copied_though_nothing_waits_when_it_comes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
