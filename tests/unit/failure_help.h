@@ -12,6 +12,18 @@
 
 #include "base/log.h"
 
+static inline struct library *with_tape(const struct vtl_config *c, const char *barcode)
+{
+    struct library *lib = new_library(c, barcode);
+    move(lib, SLOT, DRIVE);
+    return lib;
+}
+
+static inline bool sync_it(void *d)
+{
+    return library_drive_ops()->write_filemarks(d, 0, false, &never) == TAPE_OK;
+}
+
 /* ---- the disk ---- */
 
 /* No file grows beyond size from now on: what is written behind it fails (EFBIG). */
@@ -107,6 +119,21 @@ static inline unsigned times_logged(const char *text)
         n++;
     (void)pthread_mutex_unlock(&log_mutex);
     return n;
+}
+
+/* ---- the store ---- */
+
+/* Where a directory of the store is, a file is, or no longer. */
+static inline void store_lacks(const char *name, bool lacks)
+{
+    char path[120], aside[140];
+    (void)snprintf(path, sizeof(path), "%s/store/tapes/STO001L8/%s", dir, name);
+    (void)snprintf(aside, sizeof(aside), "%s.aside", path);
+    if (!lacks)
+        assert_int_equal(remove(path), 0);
+    assert_int_equal(rename(lacks ? path : aside, lacks ? aside : path), 0);
+    if (lacks)
+        fclose(fopen(path, "w"));
 }
 
 #endif
