@@ -68,6 +68,39 @@ static struct pending *submit_write(struct stall *st, unsigned number)
     return submit(st->s, D, RW6(0x0A, 0, BLOCK), DATA_OUT, block, BLOCK);
 }
 
+/* A number of what status says of the spool. */
+static unsigned long long spool_says(const char *status, const char *name)
+{
+    char quoted[40];
+    (void)snprintf(quoted, sizeof(quoted), "\"%s\": ", name);
+    const char *spool = strstr(status, "\"spool\": {"), *p = spool ? strstr(spool, quoted) : NULL;
+    if (!p)
+        fail_msg("status has no %s of the spool", name);
+    return strtoull(p + strlen(quoted), NULL, 10);
+}
+
+/* Is there no room for one more block? */
+static bool spool_is_full(void)
+{
+    static char status[1 << 20];
+    char line[600];
+    (void)snprintf(line, sizeof(line), "%s status --json", getenv("S3VTL_TEST_COMMAND"));
+    FILE *f = popen(line, "r");
+    assert_non_null(f);
+    status[fread(status, 1, sizeof(status) - 1, f)] = '\0';
+    assert_int_equal(pclose(f), 0);
+    return spool_says(status, "dirty_bytes") + BLOCK > spool_says(status, "dirty_limit");
+}
+
+/* A WRITE that has not been answered may be a slow one, and the one that fills the spool is answered. */
+static bool waits_for_room(struct stall *st)
+{
+    while (!serve_for(st->s, st->waits, 200))
+        if (spool_is_full())
+            return !serve_for(st->s, st->waits, 1500);
+    return false;
+}
+
 /* Writes until one waits. */
 static void stall(struct stall *st, const char *barcode)
 {
@@ -82,7 +115,7 @@ static void stall(struct stall *st, const char *barcode)
     load_tape(st->s, 0, barcode);
     for (;; st->blocks++) {
         st->waits = submit_write(st, st->blocks);
-        if (st->blocks >= sure && !serve_for(st->s, st->waits, 1500))
+        if (st->blocks >= sure && waits_for_room(st))
             return;
         assert_good(await(st->waits));
         pending_free(st->waits);
