@@ -417,6 +417,71 @@ static void so_is_what_was_given_up_unheard(void **state)
     end_pair(&p);
 }
 
+static char late_key[DB_KEY_SIZE];
+static atomic_bool is_late;
+
+/* The request is on its way, and will come in the end. */
+static int put_heads_late(struct objstore *s, const char *key, const struct obj_source *src, const struct obj_call *c,
+                          struct errtext *err)
+{
+    if (!strstr(key, "/head/"))
+        return heard->put(s, key, src, c, err);
+    int rc = heard->put(s, "late", src, c, err);
+    (void)snprintf(late_key, sizeof(late_key), "%s", key);
+    atomic_store(&is_late, true);
+    return rc ? rc : errtext_set(err, -EIO, "put %s: no answer", key);
+}
+
+static void await_late(struct library *lib)
+{
+    for (uint64_t until = clock_ms() + 20000; !atomic_load(&is_late) && clock_ms() < until;)
+        progress_wait(&lib->eng.progress, progress_now(&lib->eng.progress), 100);
+    assert_true(atomic_load(&is_late));
+}
+
+static void it_comes(void)
+{
+    char from[300], to[400];
+    (void)snprintf(from, sizeof(from), "%s/store/late", dir);
+    (void)snprintf(to, sizeof(to), "%s/store/%s", dir, late_key);
+    assert_int_equal(rename(from, to), 0);
+}
+
+/* The bucket does not say so yet, and may at any time. */
+static void take_back_before_it_comes(json_t *how)
+{
+    struct pair p = new_pair();
+    const struct objstore_ops *late;
+    struct objstore_ops slow = *p.lib->eng.store->ops;
+    atomic_store(&is_late, false);
+    move(p.lib, DRIVE, DOOR);
+    flush_remote(p.lib);
+    slow.put = put_heads_late;
+    exchange_ops(p.lib, &slow, &heard);
+    json_decref(call(p.lib, request("tape-export", THEIRS)));
+    await_late(p.lib);
+    set_backoff(p.lib, THEIRS, UINT64_MAX);
+    exchange_ops(p.lib, heard, &late);
+    json_decref(call(p.lib, how));
+    it_comes();
+    assert_false(is_released(p.other, THEIRS));
+    is_refused(p.other, request("tape-import", THEIRS));
+    set_backoff(p.lib, THEIRS, 0);
+    end_pair(&p);
+}
+
+static void what_may_be_given_up_yet_is_claimed_by_who_imports_it(void **state)
+{
+    (void)state;
+    take_back_before_it_comes(request("tape-import", THEIRS));
+}
+
+static void and_by_who_claims_it(void **state)
+{
+    (void)state;
+    take_back_before_it_comes(json_pack("{s:s, s:s}", "op", "tape-claim", "barcode", THEIRS));
+}
+
 /* Else it is nobody's to have: in no element here, and not given up. */
 static void what_an_import_claimed_that_failed_is_given_up_again(void **state)
 {
@@ -880,6 +945,8 @@ int main(void)
         T(what_was_given_up_is_not_taken_back_by_verify_and_gc),
         T(what_comes_back_to_who_gave_it_up_is_claimed_too),
         T(so_is_what_was_given_up_unheard),
+        T(what_may_be_given_up_yet_is_claimed_by_who_imports_it),
+        T(and_by_who_claims_it),
         T(what_an_import_claimed_that_failed_is_given_up_again),
         T(what_is_changed_on_the_shelf_is_given_up_with_the_change),
         T(so_is_what_is_changed_without_a_running_library),

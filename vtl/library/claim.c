@@ -149,6 +149,12 @@ static int claim(struct library *lib, struct cartridge *c, struct errtext *err)
     return rc;
 }
 
+/* By the head in the bucket, or by one that was not heard of, and may come to be there. */
+static bool is_given_up(const struct takeover *t)
+{
+    return t->head.released || (t->c && cartridge_given_up(t->c) != OBJ_NO);
+}
+
 /* The heads are taken, so that no commit is under way while the bucket is compared with the state. */
 static int compare_and_take(struct takeover *t, bool force, struct errtext *err)
 {
@@ -160,7 +166,7 @@ static int compare_and_take(struct takeover *t, bool force, struct errtext *err)
         rc = may_take(t, force, err);
     bool ours = !rc && t->c && cartridge_goes_on_from(t->c, &t->head.id);
     t->other = !ours;
-    if (ours && t->head.released)
+    if (ours && is_given_up(t))
         cartridge_disown(t->c);
     if (t->c && !ours)
         cartridge_give_heads(t->c);
@@ -233,7 +239,7 @@ static int compare_and_take_released(struct takeover *t, struct errtext *err)
     bool sure = t->c && cartridge_is_ours(t->c, &last) && cartridge_given_up(t->c) == OBJ_NO;
     rc = read_bucket(t, err);
     bool unread = rc == -EIO && sure; /* the store is away: the look at the next load finds out */
-    bool ours = unread || (!rc && is_ours(t)), released = !rc && t->head.released;
+    bool ours = unread || (!rc && is_ours(t)), released = !rc && is_given_up(t);
     rc = unread ? 0 : rc;
     if (!rc && !ours)
         rc = may_take_released(t, err);
