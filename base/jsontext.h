@@ -8,17 +8,17 @@
 
 #include <jansson.h>
 
-/* A new JSON string. jansson makes none of what is not UTF-8 (a message of the store, or one that was cut within a
- * character): then every byte beyond ASCII becomes "?". NULL when out of memory. */
+#include "base/utf8.h"
+
+/* A new JSON string. jansson makes none of what is not UTF-8: that is mended. NULL when out of memory. */
 static inline json_t *json_text(const char *s)
 {
     json_t *j = json_string(s);
     char *copy = j ? NULL : strdup(s);
-    for (char *p = copy; p && *p; p++)
-        if ((unsigned char)*p >= 0x80)
-            *p = '?';
-    if (copy)
+    if (copy) {
+        utf8_mend(copy);
         j = json_string(copy);
+    }
     free(copy);
     return j;
 }

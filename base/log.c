@@ -8,6 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
+
+enum { LOG_LINE = 1000 };
+
 /* $JOURNAL_STREAM is inherited also by who has another standard error: systemd.exec(5) says to compare. */
 bool log_is_journal(void)
 {
@@ -35,13 +39,16 @@ const char *log_take_level(const char *line, enum log_level *level)
 
 void log_note(enum log_level level, const char *line)
 {
+    char text[LOG_LINE];
+    (void)snprintf(text, sizeof(text), "%s", line);
+    utf8_mend(text);
     /* On a terminal a bar may be in its place. */
-    (void)fprintf(stderr, "%ss3vtl: %s\n", isatty(STDERR_FILENO) ? "\r\033[K" : log_prefix(level), line);
+    (void)fprintf(stderr, "%ss3vtl: %s\n", isatty(STDERR_FILENO) ? "\r\033[K" : log_prefix(level), text);
 }
 
 void log_at(enum log_level level, const char *fmt, ...)
 {
-    char line[900];
+    char line[LOG_LINE];
     va_list ap;
     va_start(ap, fmt);
     (void)vsnprintf(line, sizeof(line), fmt, ap);

@@ -43,7 +43,9 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def error(self, status, code):
-        self.answer(status, f"<Error><Code>{code}</Code><Message>as told</Message></Error>".encode())
+        # A message is cut somewhere, and that may be in the middle of a character.
+        told = "as told" + " \u20ac" * (300 if status == 503 else 0)
+        self.answer(status, f"<Error><Code>{code}</Code><Message>{told}</Message></Error>".encode())
 
     def list(self, query):
         prefix, after = query.get("prefix", [""])[0], query.get("start-after", [""])[0]

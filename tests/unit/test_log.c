@@ -100,6 +100,22 @@ static void test_a_level_is_taken_off_its_line(void **state)
     assert_int_equal(level, LOG_LEVEL_ERROR);
 }
 
+static void log_what_is_no_utf8(void)
+{
+    log_warn("%.10s, %s, %s, %s", "a \xe2\x82\xac b \xe2\x82\xac", "\xff \xc0\x80 \xed\xa0\x80 \xf5",
+             "\xf0\x9f\x98\x80 \xc3\xa4", "\xe2\x82");
+    log_event(EVENT_STORE_DOWN, "b\xe4h");
+}
+
+static void test_what_is_no_utf8_does_not_hide_its_line(void **state)
+{
+    (void)state;
+    char out[500];
+    logged_by(log_what_is_no_utf8, out, sizeof(out), NULL);
+    assert_string_equal(out, "s3vtl: a \xe2\x82\xac b ??, ? ?? ??? ?, \xf0\x9f\x98\x80 \xc3\xa4, ??\n"
+                             "s3vtl: b?h [store-down]\n");
+}
+
 static void log_two_events(void)
 {
     char text[2000];
@@ -129,6 +145,7 @@ int main(void)
         cmocka_unit_test(test_no_levels_when_the_journal_has_another_stream),
         cmocka_unit_test(test_levels_for_who_passes_lines_on),
         cmocka_unit_test(test_a_level_is_taken_off_its_line),
+        cmocka_unit_test(test_what_is_no_utf8_does_not_hide_its_line),
         cmocka_unit_test(test_an_event_ends_with_its_name_however_long_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
