@@ -165,6 +165,34 @@ static void what_is_ours_is_not_told_of(void **state)
     spool_close(s);
 }
 
+static off_t size_of(const struct place *p, const char *name)
+{
+    struct stat st;
+    return stat(in(p, name), &st) ? -1 : st.st_size;
+}
+
+/* A kill left the second name: a takeover had begun. */
+static void the_copy_of_a_file_with_two_names_is_a_file_of_its_own(void **state)
+{
+    struct place *p = *state;
+    struct spool *s = NULL;
+    struct errtext err = {""};
+    if (open_spool(p, &s, &err))
+        fail_msg("%s", err.text);
+    off_t size = size_of(p, "SPO001L8/" ONE);
+    assert_true(size > 0);
+    assert_int_equal(spool_name_bad(s, "SPO001L8", &one), 0);
+    assert_int_equal(spool_keep_copy(s, "SPO001L8", &one), 0);
+    assert_int_equal(size_of(p, "SPO001L8/" ONE), size);
+    assert_int_equal(size_of(p, "SPO001L8/" ONE ".bad"), size);
+    assert_int_equal(truncate(in(p, "SPO001L8/" ONE), 0), 0);
+    assert_int_equal(size_of(p, "SPO001L8/" ONE ".bad"), size);
+    assert_int_equal(unlink(in(p, "SPO001L8/" ONE)), 0);
+    assert_int_equal(spool_keep_copy(s, "SPO001L8", &one), -ENOENT);
+    assert_int_equal(size_of(p, "SPO001L8/" ONE ".bad"), size); /* what is there stays */
+    spool_close(s);
+}
+
 /* Not even root can open a directory when no more files may be open. */
 static void what_is_ours_and_unreadable_is_an_error_that_names_it(void **state)
 {
@@ -267,6 +295,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(what_is_not_ours_is_passed_over_and_named_once),
         T(what_is_ours_is_not_told_of),
+        T(the_copy_of_a_file_with_two_names_is_a_file_of_its_own),
         T(what_is_ours_and_unreadable_is_an_error_that_names_it),
         T(a_directory_that_is_there_is_made_safe_with_each_file_in_it),
         T(what_no_head_names_yet_goes_last),

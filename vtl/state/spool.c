@@ -426,15 +426,21 @@ int spool_set_aside(struct spool *s, const char *barcode, const struct seg_id *i
     return rc ? (rc == -ENOENT ? 0 : rc) : sync_dir_of(s, barcode);
 }
 
+/* In a file of its own: to may be a link of from. */
 static int copy_file(const char *from, const char *to)
 {
-    int in = open(from, O_RDONLY | O_CLOEXEC), out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    ssize_t n = in < 0 || out < 0 ? -1 : 1;
+    int in = open(from, O_RDONLY | O_CLOEXEC);
+    if (in < 0)
+        return -errno;
+    int gone = unlink(to) && errno != ENOENT ? -errno : 0;
+    int out = gone ? -1 : open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int rc = gone ? gone : out < 0 ? -errno : 0;
+    ssize_t n = rc ? 0 : 1;
     while (n > 0)
         n = sendfile(out, in, NULL, 1 << 30);
-    int rc = n < 0 || fsync(out) ? -errno : 0;
-    if (in >= 0)
-        close(in);
+    if (!rc && (n < 0 || fsync(out)))
+        rc = -errno;
+    close(in);
     if (out >= 0)
         close(out);
     return rc;
