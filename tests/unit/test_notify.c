@@ -322,6 +322,15 @@ static void a_mail_is_a_message_that_sendmail_takes(void **state)
     script("sendmail", "exit 75", path);
     assert_int_equal(mail_send("root", "x", "y\n", &err), -EIO);
     expect_text(err.text, "the mail to root is not sent: it ended with status 75");
+    script("sendmail", "exec 0<&-; exit 75", path); /* it reads nothing, and a pipe does not hold so much */
+    char *much = malloc(1 << 20);
+    assert_non_null(much);
+    memset(much, 'y', (1 << 20) - 1);
+    much[(1 << 20) - 1] = '\0';
+    (void)signal(SIGPIPE, SIG_DFL);
+    assert_int_equal(mail_send("root", "x", much, &err), -EIO);
+    free(much);
+    expect_text(err.text, "the mail to root is not sent: it ended with status 75");
     assert_int_equal(unlink(path), 0);
     assert_int_equal(mail_send("root", "x", "y\n", &err), -ENOENT);
     expect_text(err.text, "no mail can be sent: install a mail system");

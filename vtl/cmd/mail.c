@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,6 +58,7 @@ int mail_send(const char *to, const char *subject, const char *text, struct errt
     FILE *f = rc ? NULL : fdopen(in, "w");
     if (rc)
         return errtext_set(err, rc, "%s: %s", program, strerror(-rc));
+    (void)signal(SIGPIPE, SIG_IGN); /* it may end before it has read all: its exit status tells then */
     bool wrote = f != NULL;
     if (f) {
         put_message(f, to, subject, text);
