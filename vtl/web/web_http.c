@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/crypto.h>
+
 #include "base/strbuf.h"
 #include "vtl/web/web_private.h"
 
@@ -10,7 +12,7 @@
 #define ACTIONS "/api/actions/"
 
 /* By the header only: no other site's page can send it, so there is nothing to forge. All bytes are compared, however
- * early they differ. */
+ * early they differ; the length is no secret. */
 static bool has_token(const struct web *w, struct MHD_Connection *c)
 {
     static const char scheme[] = "Bearer ";
@@ -19,10 +21,7 @@ static bool has_token(const struct web *w, struct MHD_Connection *c)
         return false;
     said += sizeof(scheme) - 1;
     size_t n = strlen(w->token);
-    unsigned differ = strlen(said) != n;
-    for (size_t i = 0; !differ && i < n; i++)
-        differ |= (unsigned)(said[i] ^ w->token[i]) << 8;
-    return !differ;
+    return strlen(said) == n && !CRYPTO_memcmp(said, w->token, n);
 }
 
 static enum MHD_Result api(const struct web *w, struct MHD_Connection *c, const char *url, bool get,
