@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/jsontext.h"
 #include "vtl/config/config.h"
 #include "vtl/cmd/cmd.h"
 #include "vtl/cmd/password.h"
@@ -68,12 +69,12 @@ static void print_object(const struct vtl_config *cfg, const struct obj_facts *f
     for (size_t i = 0; config_show(cfg, i, &k); i++) {
         if (!json_object_get(all, k.section))
             json_object_set_new(all, k.section, json_object());
-        json_object_set_new(json_object_get(all, k.section), k.name, json_string(k.value));
+        json_object_set_new(json_object_get(all, k.section), k.name, json_text(k.value));
         if (!k.given)
             json_array_append_new(defaults, json_sprintf("%s.%s", k.section, k.name));
     }
     json_object_set_new(all, "defaults", defaults);
-    json_object_set_new(all, "credentials", facts->credentials[0] ? json_string(facts->credentials) : json_null());
+    json_object_set_new(all, "credentials", facts->credentials[0] ? json_text(facts->credentials) : json_null());
     print_json(all);
     json_decref(all);
 }

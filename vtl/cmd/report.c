@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/jsontext.h"
 #include "base/strbuf.h"
 #include "vtl/cmd/cmd.h"
 #include "vtl/cmd/escrow.h"
@@ -172,7 +173,7 @@ static int print_report(const json_t *r, const char *line, enum report_level lev
     if (json) {
         json_t *all = json_copy((json_t *)(uintptr_t)r);
         json_object_set_new(all, "level", json_string(report_level_name(level)));
-        json_object_set_new(all, "summary", json_string(line));
+        json_object_set_new(all, "summary", json_text(line));
         print_json(all);
         json_decref(all);
         return (int)level;

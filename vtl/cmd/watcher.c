@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/human.h"
+#include "base/jsontext.h"
 #include "base/thread.h"
 #include "vtl/cmd/ask.h"
 #include "vtl/cmd/notify.h"
@@ -46,9 +47,9 @@ static uint64_t now_of(const struct watcher *w)
 
 static json_t *record_of(const struct watch_trouble *t, const char *event, uint64_t ended)
 {
-    return json_pack("{s:s, s:I, s:s, s:s, s:I, s:I, s:I}", "op", "happened", "number", (json_int_t)t->number, "event",
-                     event, "text", t->text, "began", (json_int_t)t->began, "told", (json_int_t)t->told, "ended",
-                     (json_int_t)ended);
+    return json_pack("{s:s, s:I, s:s, s:o, s:I, s:I, s:I}", "op", "happened", "number", (json_int_t)t->number, "event",
+                     event, "text", json_text(t->text), "began", (json_int_t)t->began, "told", (json_int_t)t->told,
+                     "ended", (json_int_t)ended);
 }
 
 /* *number: as the library counts it. */

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/event.h"
+#include "base/jsontext.h"
 #include "vtl/library/tapes.h"
 
 const char *tapes_day(uint64_t seconds, char buf[TAPES_DAY_SIZE])
@@ -134,7 +135,7 @@ json_t *locks_json(struct library *lib)
         n += v.locked;
         waiting += v.object_lock_due;
         if (v.object_lock_trouble[0] && json_is_null(trouble))
-            trouble = json_string(v.object_lock_trouble);
+            trouble = json_text(v.object_lock_trouble);
         next = v.locked && v.retention.until < next ? v.retention.until : next;
     }
     return json_pack("{s:i, s:o, s:b, s:i, s:o}", "locked", n, "next_end",

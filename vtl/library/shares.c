@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/jsontext.h"
 #include "vtl/library/library_private.h"
 #include "vtl/state/chunk_index.h"
 
@@ -77,6 +78,6 @@ int shares_add(struct library *lib, struct cartridge *c, json_t *j, struct errte
         return errtext_set(err, rc, "%s: state: %s", cartridge_barcode(c), db_error(lib->eng.db));
     cartridge_kept_why(c, why);
     if (why[0])
-        json_object_set_new(j, "kept_for_now", json_string(why));
+        json_object_set_new(j, "kept_for_now", json_text(why));
     return 0;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/jsontext.h"
 #include "base/many.h"
 #include "vtl/library/library_private.h"
 
@@ -228,10 +229,10 @@ int library_undelete(const struct vtl_config *cfg, const struct undelete_options
     free(u.above);
     free(u.drops);
     if (!rc)
-        *report = json_pack("{s:I, s:I, s:I, s:I, s:O, s:b, s:I, s:s}", "deleted", (json_int_t)u.deleted, "overwritten",
+        *report = json_pack("{s:I, s:I, s:I, s:I, s:O, s:b, s:I, s:o}", "deleted", (json_int_t)u.deleted, "overwritten",
                             (json_int_t)u.overwritten, "newer", (json_int_t)u.newer, "heads_removed",
                             (json_int_t)u.heads_removed, "heads", u.heads, "dry_run", (int)o->dry_run, "refused",
-                            (json_int_t)u.refused, "error", u.why.text);
+                            (json_int_t)u.refused, "error", json_text(u.why.text));
     json_decref(u.heads);
     return rc;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "vtl/web/web_private.h"
+#include "base/jsontext.h"
 
 /* Nothing is loaded from elsewhere, nothing may frame the page, and no page elsewhere may read an answer. */
 static const char *const headers[][2] = {
@@ -39,5 +40,5 @@ enum MHD_Result web_respond_json(struct MHD_Connection *c, unsigned code, json_t
 
 enum MHD_Result web_respond_error(struct MHD_Connection *c, unsigned code, const char *text)
 {
-    return web_respond_json(c, code, json_pack("{s:s}", "error", text));
+    return web_respond_json(c, code, json_pack("{s:o}", "error", json_text(text)));
 }

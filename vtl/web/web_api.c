@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/jsontext.h"
 #include "vtl/library/control.h"
 #include "vtl/web/web_private.h"
 
@@ -33,7 +34,7 @@ json_t *web_ask_status(const struct vtl_config *cfg, json_t *happenings)
     struct errtext err = {""};
     json_t *status = ask(cfg, json_pack("{s:s}", "op", "status"), &err);
     if (!status)
-        return json_pack("{s:b, s:s}", "serving", 0, "error", err.text[0] ? err.text : "no library answers");
+        return json_pack("{s:b, s:o}", "serving", 0, "error", json_text(err.text[0] ? err.text : "no library answers"));
     if (happenings)
         json_object_set(status, "happenings", happenings);
     return status;
