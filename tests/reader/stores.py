@@ -70,12 +70,11 @@ class S3:
         self.bucket, self.prefix, self.region, self.ca = bucket, prefix + "/" if prefix else "", region, ca
         self.access, self.secret = read_credentials(credentials)
 
-    def _sign(self, path, query):
+    def sign(self, path, query, method="GET", payload=hashlib.sha256(b"").hexdigest()):
         now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-        empty = hashlib.sha256(b"").hexdigest()
-        headers = {"host": self.netloc, "x-amz-content-sha256": empty, "x-amz-date": now}
+        headers = {"host": self.netloc, "x-amz-content-sha256": payload, "x-amz-date": now}
         names = ";".join(sorted(headers))
-        canonical = "\n".join(["GET", path, query, *(f"{n}:{headers[n]}" for n in sorted(headers)), "", names, empty])
+        canonical = "\n".join([method, path, query, *(f"{n}:{headers[n]}" for n in sorted(headers)), "", names, payload])
         scope = f"{now[:8]}/{self.region}/s3/aws4_request"
         text = "\n".join(["AWS4-HMAC-SHA256", now, scope, hashlib.sha256(canonical.encode()).hexdigest()])
         key = ("AWS4" + self.secret).encode()
@@ -96,7 +95,7 @@ class S3:
     def _get_once(self, path, query):
         connection = self._connect()
         try:
-            connection.request("GET", path + ("?" + query if query else ""), headers=self._sign(path, query))
+            connection.request("GET", path + ("?" + query if query else ""), headers=self.sign(path, query))
             answer = connection.getresponse()
             return answer.status, answer.read()  # a short body is IncompleteRead
         finally:

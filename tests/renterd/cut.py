@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Cuts puts off until renterd has forgotten a full slab buffer (docs/sia.md); its environment is the rig's.
+
+Each is of a little more than the first buffer lacks, and its connection ends once the last byte was sent: renterd has filled
+the buffer up then, and is about to make another one for the rest.
+"""
+import base64
+import json
+import os
+import random
+import socket
+import sys
+import urllib.request
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "reader"))
+import stores  # noqa: E402
+
+TRIES, LITTLE = 300, 50000
+env = os.environ
+bucket = stores.S3(env["S3_URL"], env["S3_BUCKET"], "", env["S3_CREDENTIALS"])
+
+
+def buffers():
+    with open(env["RIG_PASSWORD"], encoding="ascii") as f:
+        password = base64.b64encode(b":" + f.read().strip().encode()).decode()
+    q = urllib.request.Request(env["RIG_ADMIN"] + "/api/bus/slabbuffers", headers={"Authorization": "Basic " + password})
+    with urllib.request.urlopen(q, timeout=30) as answer:
+        return [b for b in json.load(answer) or [] if not b["complete"]]
+
+
+def put(key, size, cut):
+    path = f"/{bucket.bucket}/{key}"
+    headers = bucket.sign(path, "", "PUT", "UNSIGNED-PAYLOAD") | {"content-length": str(size), "connection": "close"}
+    with socket.create_connection((bucket.host, bucket.port), timeout=60) as s:
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        s.sendall(f"PUT {path} HTTP/1.1\r\n{lines}\r\n".encode() + bytes(size))
+        if cut is None:
+            s.recv(1)
+        else:
+            s.settimeout(cut)
+            try:
+                s.recv(1)
+            except TimeoutError:
+                pass
+
+
+def main():
+    for n in range(TRIES):
+        now = buffers()
+        if any(b["size"] >= b["maxSize"] for b in now):
+            print(f"forgotten after {n} puts")
+            return 0
+        lack = now[0]["maxSize"] - now[0]["size"] if now else 0
+        if not now or not now[0]["size"]:
+            put("others/whole", 1000000, None)
+        else:
+            put("others/cut", lack + LITTLE, random.choice((0.001, 0.002, 0.005, 0.01, 0.02)))
+    print(f"renterd forgot no buffer in {TRIES} puts")
+    return 1
+
+
+sys.exit(main())
