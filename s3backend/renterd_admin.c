@@ -35,8 +35,10 @@
 enum { MOST_FILLS = 16, FILL_KEY = 48, FILL_DIGITS = 16 };
 /* A buffer that is filled up is synced, and then is among those to be uploaded. */
 enum { SYNCED_MS = 15000 };
+/* Critical alerts: of one page, as each may have thousands of objects, and of all. */
+enum { ALERTS_OF_PAGE = 20, MOST_ALERTS = 1000 };
 
-#define ALERTS "/api/bus/alerts?severity=critical&limit=100"
+#define ALERTS "/api/bus/alerts"
 #define SETTINGS "/api/bus/settings/upload"
 
 struct buffer {
@@ -177,28 +179,67 @@ static size_t count_forgotten(struct s3_admin *a, const json_t *list, uint64_t n
     return n;
 }
 
-/* A buffer that renterd lost is in its list no more: only an alert tells of it, until somebody dismisses that. */
-static int look_for_lost(struct s3_store *s, struct obj_offsite *out, const struct obj_call *c, struct errtext *err)
+/* Newest first. */
+static int get_alerts(struct s3_store *s, unsigned offset, json_t **out, const struct obj_call *c, struct errtext *err)
+{
+    char path[100];
+    (void)snprintf(path, sizeof(path), ALERTS "?severity=critical&offset=%u&limit=%d", offset, ALERTS_OF_PAGE);
+    int rc = s3_admin_call(s, "GET", path, 0, out, c, err);
+    const json_t *list = json_object_get(*out, "alerts");
+    if (rc || json_is_array(list) || json_is_null(list))
+        return rc;
+    json_decref(*out);
+    *out = NULL;
+    return errtext_set(err, -EIO, "the store's admin interface, %s" ALERTS ": the answer is not renterd's",
+                       s->admin.url);
+}
+
+/* The one of these that tells of a buffer that is lost; NULL: none does. */
+static const char *lost_by(const json_t *alerts)
 {
     static const char *const lost[] = {"failed to read buffer file on startup", "failed to read data from buffer"};
-    json_t *j = NULL;
     const json_t *alert;
     size_t n;
-    int rc = s3_admin_call(s, "GET", ALERTS, 0, &j, c, err);
-    json_array_foreach(json_object_get(j, "alerts"), n, alert)
+    json_array_foreach(alerts, n, alert)
     {
         const char *text = json_string_value(json_object_get(alert, "message"));
         for (size_t i = 0; text && i < sizeof(lost) / sizeof(lost[0]); i++)
-            if (!strncmp(text, lost[i], strlen(lost[i]))) {
-                out->before_ms = 0;
-                (void)snprintf(out->why, sizeof(out->why),
-                               "renterd has an alert: \"%s\": what was in that file is lost, unless it comes back; "
-                               "\"s3vtl verify --all\" finds what it was. Dismiss the alert then",
-                               lost[i]);
-            }
+            if (!strncmp(text, lost[i], strlen(lost[i])))
+                return lost[i];
     }
-    json_decref(j);
-    return rc;
+    return NULL;
+}
+
+/* A buffer that renterd lost is in its list no more: only an alert tells of it, until somebody dismisses that. It may be
+ * an old one: each slab that cannot be repaired makes one, too. */
+static int look_for_lost(struct s3_store *s, struct obj_offsite *out, const struct obj_call *c, struct errtext *err)
+{
+    const char *lost = NULL;
+    bool more = true;
+    int rc = 0;
+    for (unsigned n = 0; !rc && more && !lost && n < MOST_ALERTS; n += ALERTS_OF_PAGE) {
+        json_t *j = NULL;
+        rc = get_alerts(s, n, &j, c, err);
+        more = json_is_true(json_object_get(j, "hasMore"));
+        lost = lost_by(json_object_get(j, "alerts"));
+        json_decref(j);
+    }
+    if (rc || (!lost && !more))
+        return rc;
+    out->before_ms = 0;
+    if (lost)
+        (void)snprintf(
+            out->why, sizeof(out->why),
+            "renterd has an alert: \"%s\": what was in that file is lost, unless it comes back; \"s3vtl verify "
+            "--all\" finds what it was. Dismiss the alert then",
+            lost);
+    else
+        (void)snprintf(
+            out->why, sizeof(out->why),
+            "renterd has more than %d critical alerts, and one of them may tell of a slab buffer that is lost: "
+            "dismiss those that are over",
+            MOST_ALERTS);
+    return 0;
 }
 
 static void say_missing(const json_t *list, size_t forgotten, struct obj_offsite *out)
@@ -234,7 +275,11 @@ static int ask(struct s3_store *s, uint64_t begin_ms, struct obj_offsite *out, c
     if (!rc)
         say_missing(list, count_forgotten(&s->admin, list, begin_ms), out);
     json_decref(list);
-    return rc ? rc : look_for_lost(s, out, c, err);
+    if (!rc)
+        rc = look_for_lost(s, out, c, err);
+    if (rc)
+        out->before_ms = 0;
+    return rc;
 }
 
 /* ---- filling up ---- */

@@ -25,8 +25,13 @@
             "\"unpinnedObjects\":" #unpinned ",\"failedUploads\":0,\"orphanedObjects\":0,\"multipartUploads\":0}"
 #define BUFFERS(list) .expect = "GET /api/bus/slabbuffers ", .status = 200, .body = list
 #define ALERTS(list)                                                                                                   \
-    .expect = "GET /api/bus/alerts?severity=critical", .status = 200,                                                  \
+    .expect = "GET /api/bus/alerts?severity=critical&offset=0&limit=20 ", .status = 200,                               \
     .body = "{\"alerts\":" list ",\"hasMore\":false,\"totals\":{\"critical\":0}}"
+#define ALERTS_FROM(offset, more, list)                                                                                \
+    .expect = "GET /api/bus/alerts?severity=critical&offset=" #offset "&limit=20 ", .status = 200,                     \
+    .body = "{\"alerts\":[" list "],\"hasMore\":" #more ",\"totals\":{\"critical\":0}}"
+#define ALERT(text) "{\"severity\":\"critical\",\"message\":\"" text "\",\"data\":{\"filename\":\"x\"}}"
+#define MIGRATIONS ALERT("Slab migration failed") "," ALERT("Slab migration failed")
 #define BUFFER(name, complete, size)                                                                                   \
     "{\"complete\":" #complete ",\"filename\":\"" name "\",\"size\":" #size ",\"maxSize\":8388608,\"locked\":false}"
 /* One whose fill takes no time. */
@@ -260,6 +265,48 @@ static void a_buffer_that_renterd_lost_is_missing_for_good(void **state)
     ask(&g);
     assert_int_equal(g.o.before_ms, 0);
     assert_has(g.o.why, "failed to read buffer file on startup");
+    stop(&g);
+}
+
+static void newer_alerts_do_not_hide_that_one(void **state)
+{
+    (void)state;
+    struct rig g = start(
+        "renterd", SCRIPT({BUFFERS("[]")}, {ALERTS_FROM(0, true, MIGRATIONS)}, {ALERTS_FROM(20, true, MIGRATIONS)},
+                          {ALERTS_FROM(40, false, MIGRATIONS "," ALERT("failed to read data from buffer"))}));
+    ask(&g);
+    assert_int_equal(g.o.before_ms, 0);
+    assert_has(g.o.why, "failed to read data from buffer");
+    stop(&g);
+}
+
+static void with_more_alerts_than_are_looked_at_nothing_is_known(void **state)
+{
+    (void)state;
+    struct stand_in_answer script[51] = {{BUFFERS("[]")}};
+    for (int i = 1; i < 51; i++)
+        script[i] = (struct stand_in_answer){
+            .expect = "GET /api/bus/alerts?severity=critical&offset=",
+            .status = 200,
+            .body = "{\"alerts\":[" MIGRATIONS "],\"hasMore\":true}",
+        };
+    struct rig g = start("renterd", script, 51);
+    ask(&g);
+    assert_int_equal(g.o.before_ms, 0);
+    assert_has(g.o.why, "more than 1000 critical alerts");
+    stop(&g);
+}
+
+static void alerts_that_are_cut_short_are_an_error(void **state)
+{
+    (void)state;
+    struct rig g = start("renterd", SCRIPT({BUFFERS("[]")}, {.status = 200, .body = "{\"alerts\":[" MIGRATIONS},
+                                           {BUFFERS("[]")}, {.status = 200, .body = "{\"alerts\":\"none\"}"}));
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(objstore_offsite(g.s, &g.o, NULL, &g.err), -EIO);
+        assert_int_equal(g.o.before_ms, 0);
+        assert_has(g.err.text, "/api/bus/alerts: the answer is not renterd's");
+    }
     stop(&g);
 }
 
@@ -539,6 +586,9 @@ int main(void)
         cmocka_unit_test(what_is_in_renterds_buffers_is_missing),
         cmocka_unit_test(others_that_go_on_writing_to_renterd_do_not_hold_up_what_was_there),
         cmocka_unit_test(a_buffer_that_renterd_lost_is_missing_for_good),
+        cmocka_unit_test(newer_alerts_do_not_hide_that_one),
+        cmocka_unit_test(with_more_alerts_than_are_looked_at_nothing_is_known),
+        cmocka_unit_test(alerts_that_are_cut_short_are_an_error),
         cmocka_unit_test(renterds_buffer_is_filled_up_by_an_object_of_what_it_lacks),
         cmocka_unit_test(an_empty_buffer_of_renterds_holds_nothing),
         cmocka_unit_test(an_empty_buffer_before_another_is_filled_first),
