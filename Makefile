@@ -98,7 +98,7 @@ $(B)/tests/test_memory: private LDFLAGS += -Wl,--wrap=realloc
 # This one it counts.
 $(B)/tests/test_spool: private LDFLAGS += -Wl,--wrap=fsync
 # And these are a file system's that lacks something.
-$(B)/tests/test_objstore_dir: private LDFLAGS += -Wl,--wrap=renameat2 -Wl,--wrap=linkat
+$(B)/tests/test_objstore_dir: private LDFLAGS += -Wl,--wrap=renameat2 -Wl,--wrap=linkat -Wl,--wrap=readdir -Wl,--wrap=fstatat
 
 # tests/s3/store_conformance is run against one store at a time, told by its environment.
 $(B)/tests/s3/%: $(B)/obj/tests/s3/%.o $(B)/libs3vtl.a

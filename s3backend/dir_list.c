@@ -66,17 +66,19 @@ static int in_byte_order(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* 1 directory, 0 file, -1 neither or just deleted. */
-static int kind_of(int dir, const struct dirent *e)
+enum kind { KIND_NONE, KIND_FILE, KIND_DIR };
+
+/* KIND_NONE: neither of them, or just deleted. 0 or a negative errno: a list without it would not be complete. */
+static int kind_of(int dir, const struct dirent *e, enum kind *out)
 {
     struct stat st;
-    if (e->d_type == DT_DIR)
-        return 1;
-    if (e->d_type == DT_REG)
+    *out = e->d_type == DT_DIR ? KIND_DIR : e->d_type == DT_REG ? KIND_FILE : KIND_NONE;
+    if (*out != KIND_NONE)
         return 0;
     if (fstatat(dir, e->d_name, &st, 0))
-        return -1;
-    return S_ISDIR(st.st_mode) ? 1 : S_ISREG(st.st_mode) ? 0 : -1;
+        return errno == ENOENT || errno == ELOOP ? 0 : -errno;
+    *out = S_ISDIR(st.st_mode) ? KIND_DIR : S_ISREG(st.st_mode) ? KIND_FILE : KIND_NONE;
+    return 0;
 }
 
 static bool hidden(const char *path, const char *name)
@@ -104,9 +106,11 @@ static int names_read(const struct walk *w, const char *path, struct names *l)
             rc = -errno;
             break;
         }
-        int kind = hidden(path, e->d_name) ? -1 : kind_of(fd, e);
-        if (kind >= 0)
-            rc = names_add(l, e->d_name, kind == 1);
+        enum kind kind = KIND_NONE;
+        if (!hidden(path, e->d_name))
+            rc = kind_of(fd, e, &kind);
+        if (kind != KIND_NONE)
+            rc = names_add(l, e->d_name, kind == KIND_DIR);
         if (rc)
             break;
     }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -477,6 +478,51 @@ static void a_removed_directory_fails_the_check(void **state)
     s->ops->close(s);
 }
 
+/* A file system that does not say what its entries are: NFS, some of FUSE, XFS without ftype. */
+static bool no_types;
+static int stat_error;
+
+struct dirent *__real_readdir(DIR *dir);
+struct dirent *__wrap_readdir(DIR *dir);
+struct dirent *__wrap_readdir(DIR *dir)
+{
+    struct dirent *e = __real_readdir(dir);
+    if (e && no_types)
+        e->d_type = DT_UNKNOWN;
+    return e;
+}
+
+int __real_fstatat(int dir, const char *name, struct stat *st, int flags);
+int __wrap_fstatat(int dir, const char *name, struct stat *st, int flags);
+int __wrap_fstatat(int dir, const char *name, struct stat *st, int flags)
+{
+    if (!stat_error || strcmp(name, "b") != 0)
+        return __real_fstatat(dir, name, st, flags);
+    errno = stat_error;
+    return -1;
+}
+
+/* Else the head of a tape that is the newest may be missing. */
+static void a_list_without_an_entry_that_cannot_be_looked_at_is_an_error(void **state)
+{
+    struct objstore *s = open_dir(*state, "");
+    struct errtext err = {""};
+    struct seen c = {.n = 0};
+    must_put(s, "a");
+    must_put(s, "b");
+    must_put(s, "c/d");
+    no_types = true;
+    assert_int_equal(list(s, "", false).n, 3);
+    stat_error = ESTALE;
+    assert_true(s->ops->list(s, "", NULL, false, count, &c, NULL, &err) < 0);
+    assert_true(err.text[0]);
+    stat_error = ENOENT; /* just deleted */
+    assert_int_equal(list(s, "", false).n, 2);
+    stat_error = 0;
+    no_types = false;
+    s->ops->close(s);
+}
+
 #define each(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 static void bytes_that_are_not_those_of_the_known_sum_are_not_stored(void **state)
@@ -498,6 +544,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         each(bytes_that_are_not_those_of_the_known_sum_are_not_stored),
         each(half_written_objects_are_invisible),
+        each(a_list_without_an_entry_that_cannot_be_looked_at_is_an_error),
         each(old_leftovers_are_swept_young_ones_stay),
         each(empty_directories_go_with_the_last_object),
         each(what_is_deleted_is_so_durably),
