@@ -256,6 +256,10 @@ static size_t take_range(struct transfer *t, const char *data, size_t len)
     t->skip -= skip;
     size_t take = len - skip;
     uint64_t left = t->q->len - r->received;
+    if (r->has_range && take > left) { /* more than its Content-Range says: it may have no end */
+        t->enough = true;
+        len = 0;
+    }
     if (take > left)
         take = (size_t)left;
     if (take && t->q->buf)
@@ -264,7 +268,8 @@ static size_t take_range(struct transfer *t, const char *data, size_t len)
         return 0;
     r->received += take;
     /* The rest of a whole object is not wanted: end the exchange, unless there is no rest. */
-    t->enough = !r->has_range && r->received == t->q->len && !(r->has_length && r->length == t->q->offset + t->q->len);
+    t->enough = t->enough || (!r->has_range && r->received == t->q->len &&
+                              !(r->has_length && r->length == t->q->offset + t->q->len));
     return t->enough ? 0 : len;
 }
 
@@ -284,7 +289,8 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
         return !len ? 0 : hold(t, t->q->download, t->q->len) ? (size_t)CURL_WRITEFUNC_PAUSE : take_range(t, data, len);
     r->text.limit = r->status >= 300 ? (size_t)ERROR_TEXT : t->q->text_limit;
     strbuf_add(&r->text, data, len);
-    return len;
+    t->enough = r->text.overflow; /* it is of no use, and may have no end */
+    return t->enough ? 0 : len;
 }
 
 static int on_progress(void *arg, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
@@ -455,9 +461,12 @@ void transfer_conclude(struct transfer *t, CURLcode code)
         transfer_set_broken(t, code);
     else if (r->status < 200 || (r->status < 300 && t->q->body && t->sent < t->q->body->len))
         transfer_set_broken(t, CURLE_WEIRD_SERVER_REPLY); /* nobody can take what was not sent yet */
-    else if (wants_range(t) && (r->status == 200 || r->status == 206) && r->received < t->q->len)
-        /* Trap 4: the status says success and the body ends early. */
+    else if (wants_range(t) && r->status < 300 && r->received < t->q->len) {
+        /* Trap 4: the status says success and the body ends early, or there is none: 202, 203, 204. */
+        if (r->status != 200 && r->status != 206)
+            (void)snprintf(t->reason, sizeof(t->reason), "status %ld came in place of the bytes", r->status);
         transfer_set_broken(t, CURLE_PARTIAL_FILE);
+    }
 }
 
 bool transfer_canceled(const struct transfer *t)

@@ -107,6 +107,22 @@ static void creep(struct connection *conn, bool out)
         nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
 }
 
+/* A body in chunks that has no end. */
+static void flood(struct connection *c, const struct stand_in_answer *a)
+{
+    size_t len = a->body_len ? a->body_len : strlen(a->body);
+    char head[120], *chunk = malloc(len + 40);
+    int n = snprintf(head, sizeof(head), "HTTP/1.1 %d Scripted\r\nTransfer-Encoding: chunked\r\n%s\r\n", a->status,
+                     a->headers ? a->headers : "");
+    send_text(c->fd, head, (size_t)n);
+    size_t at = (size_t)sprintf(chunk, "%zx\r\n", len);
+    memcpy(chunk + at, a->body, len);
+    memcpy(chunk + at + len, "\r\n", 2);
+    while (!stopping(c->s) && send(c->fd, chunk, at + len + 2, MSG_NOSIGNAL) > 0)
+        ;
+    free(chunk);
+}
+
 /* Reads a head into a string of its own; NULL at the end of the connection. */
 static char *read_head(struct connection *c)
 {
@@ -278,6 +294,8 @@ static bool serve_one(struct connection *c)
         send_answer(c, a, &r);
     if (a->way == SI_DRIP)
         creep(c, true);
+    if (a->way == SI_FLOOD)
+        flood(c, a);
     if (a->way == SI_HALF)
         await_close(c->fd);
     return a->way == SI_ANSWER;

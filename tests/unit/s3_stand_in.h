@@ -18,6 +18,7 @@ enum stand_in_way {
     SI_CLOSE,  /* answer, then close */
     SI_SIP,    /* read the body byte by byte, one in 5 ms, until the client goes away */
     SI_DRIP,   /* send the answer's body so, again and again until the client goes away */
+    SI_FLOOD,  /* send it as fast as can be, again and again, in chunks, until the client goes away */
 };
 
 enum stand_in_crc { /* of a request's x-amz-checksum-crc32c */

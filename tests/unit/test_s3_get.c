@@ -151,6 +151,32 @@ static void trap3_a_206_or_a_small_200_without_content_range_is_no_data(void **s
     }
 }
 
+static void no_other_success_is_data(void **state)
+{
+    (void)state;
+    for (int status = 202; status <= 204; status++) {
+        struct stand_in *si = stand_in_start(SCRIPT({.status = status, .body = status == 204 ? "" : "56789"}));
+        struct got g = get(si, 5, 5, &once);
+        assert_int_equal(g.rc, -EIO);
+        assert_non_null(strstr(g.err.text, "came in place of the bytes"));
+        assert_memory_equal(g.buf, "?????", 5);
+        stand_in_stop(si);
+    }
+}
+
+static void an_answer_without_end_ends(void **state)
+{
+    (void)state;
+    struct stand_in *si = stand_in_start(
+        SCRIPT({.status = 206, .way = SI_FLOOD, .headers = "Content-Range: bytes 5-9/20\r\n", .body = "56789"},
+               {.status = 500, .way = SI_FLOOD, .body = "<Error>"}));
+    struct got g = get(si, 5, 5, &once);
+    assert_got(&g, 5, 5);
+    g = get(si, 5, 5, &once);
+    assert_int_equal(g.rc, -EIO);
+    stand_in_stop(si);
+}
+
 static void trap4_a_short_body_with_200_is_tried_again(void **state)
 {
     (void)state;
@@ -333,6 +359,8 @@ int main(void)
         cmocka_unit_test(trap3_another_range_is_no_data),
         cmocka_unit_test(a_web_page_that_is_longer_than_the_range_is_tried_again),
         cmocka_unit_test(trap3_a_206_or_a_small_200_without_content_range_is_no_data),
+        cmocka_unit_test(no_other_success_is_data),
+        cmocka_unit_test(an_answer_without_end_ends),
         cmocka_unit_test(trap4_a_short_body_with_200_is_tried_again),
         cmocka_unit_test(trap4_a_body_that_stays_short_is_an_error),
         cmocka_unit_test(trap4_a_short_body_without_any_length),

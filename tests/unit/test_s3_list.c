@@ -64,6 +64,18 @@ static void assert_listed(const struct listed *l, const char *want)
     assert_string_equal(l->text, want);
 }
 
+static void a_page_without_end_is_an_error(void **state)
+{
+    (void)state;
+    static char much[1 << 20];
+    memset(much, ' ', sizeof(much));
+    const struct stand_in_answer endless = {.status = 200, .way = SI_FLOOD, .body = much, .body_len = sizeof(much)};
+    struct stand_in *si = stand_in_start(SCRIPT(endless, endless));
+    struct listed l = list(si, "", NULL, false);
+    assert_int_equal(l.rc, -EIO);
+    stand_in_stop(si);
+}
+
 static void pages_are_followed_by_token(void **state)
 {
     (void)state;
@@ -423,6 +435,7 @@ static void a_redirect_says_region(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_page_without_end_is_an_error),
         cmocka_unit_test(pages_are_followed_by_token),
         cmocka_unit_test(entities_are_decoded),
         cmocka_unit_test(keys_and_groups_are_merged),

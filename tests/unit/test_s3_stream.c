@@ -63,6 +63,20 @@ static void assert_got(const struct got *g, uint64_t at, uint64_t len)
     assert_memory_equal(g->buf, content + at, len);
 }
 
+static void no_other_success_is_data(void **state)
+{
+    (void)state;
+    const struct obj_call once = {.max_tries = 1};
+    for (int status = 202; status <= 204; status++) {
+        struct stand_in *si = stand_in_start(SCRIPT({.status = status, .body = status == 204 ? "" : "56789"}));
+        struct got g = {0};
+        stream(&g, si, 5, 5, &once);
+        assert_int_equal(g.rc, -EIO);
+        assert_int_equal(g.len, 0);
+        stand_in_stop(si);
+    }
+}
+
 static void a_range_arrives_on_the_callers_thread(void **state)
 {
     (void)state;
@@ -270,6 +284,7 @@ static void a_connection_is_used_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_other_success_is_data),
         cmocka_unit_test(a_range_arrives_on_the_callers_thread),
         cmocka_unit_test(a_whole_object_instead_of_a_range_is_cut),
         cmocka_unit_test(after_a_break_it_goes_on_where_it_was),
