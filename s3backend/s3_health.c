@@ -16,7 +16,7 @@
 #include "base/event.h"
 #include "base/clock.h"
 
-enum { LASTS_MS = 2000, SAME_MS = 60000, LINE = 700 };
+enum { LASTS_MS = 2000, SAME_MS = 60000, LINE = 700, IN_A_ROW_MS = 120000 };
 
 void s3_health_init(struct s3_health *h, void (*note)(enum log_level level, const char *line))
 {
@@ -47,6 +47,9 @@ static void begin(struct s3_health *h, enum s3_kind kind, const char *text)
         t->since_ms = now;
     if (!h->since_ms)
         h->since_ms = now;
+    if (!h->bad_ms || now - h->failed_ms > IN_A_ROW_MS)
+        h->bad_ms = now;
+    h->failed_ms = now;
     snprintf(t->text, sizeof(t->text), "%s", *text ? text : "?");
 }
 
@@ -109,6 +112,7 @@ void s3_health_ended(struct s3_health *h, enum s3_kind kind, bool was_stuck, enu
         log_begin(h, text, at_once, line);
     } else if (how == S3_HEALTH_GOOD) {
         h->good_ms = clock_ms();
+        h->bad_ms = h->failed_ms = 0;
         end(h, kind, line);
     }
     lock_release(&h->lock);
@@ -134,7 +138,7 @@ static uint64_t silent(const struct s3_health *h)
 uint64_t s3_health_silent(struct s3_health *h)
 {
     lock_take(&h->lock);
-    uint64_t ms = silent(h);
+    uint64_t ms = clock_ms() - h->failed_ms > IN_A_ROW_MS ? 0 : h->failed_ms - h->bad_ms;
     lock_release(&h->lock);
     return ms;
 }

@@ -24,6 +24,7 @@ struct s3_health {
     } kinds[S3_KINDS];
     uint64_t since_ms, ended_ms; /* of all together; 0: none, never */
     uint64_t good_ms;            /* when an exchange of whatever kind ended well last; 0: never */
+    uint64_t bad_ms, failed_ms;  /* since then, the first and the last of those that failed in a row; 0: none did */
     bool logged;
     void (*note)(enum log_level level, const char *line);
 };
@@ -38,7 +39,8 @@ void s3_health_ended(struct s3_health *h, enum s3_kind kind, bool was_stuck, enu
                      bool at_once);
 /* A call gave up: what it met is worth a line in the log. */
 void s3_health_gave_up(struct s3_health *h, enum s3_kind kind);
-/* For how long there has been trouble and no good answer to anything; 0: all is well. */
+/* For how long whoever asked for anything has met nothing but failure: between the first and the last of those that came
+ * without a pause of two minutes. A time in which nobody asked is none of it. */
 uint64_t s3_health_silent(struct s3_health *h);
 /* objstore's health. */
 void s3_health_get(struct s3_health *h, struct obj_health *out);

@@ -224,6 +224,41 @@ static void retry_after_of_minutes(void **state)
                 "asks to wait 300 s");
 }
 
+static void fails(struct s3_health *h, enum s3_kind kind)
+{
+    s3_health_ended(h, kind, false, S3_HEALTH_FAILED, "it failed", false);
+}
+
+static void passes(struct s3_health *h, uint64_t ms)
+{
+    h->bad_ms -= ms;
+    h->failed_ms -= ms;
+}
+
+/* Else a command that is in a hurry has no time for a store that is well, as an old read failed and nobody asked since. */
+static void a_time_in_which_nobody_asked_costs_no_patience(void **state)
+{
+    (void)state;
+    struct s3_health h;
+    s3_health_init(&h, NULL);
+    assert_int_equal(s3_health_silent(&h), 0);
+    fails(&h, S3_KIND_READ);
+    passes(&h, 600000);
+    assert_int_equal(s3_health_silent(&h), 0);
+    fails(&h, S3_KIND_LOOK);
+    assert_in_range(s3_health_silent(&h), 0, 1000);
+    for (int i = 0; i < 3; i++) { /* but those in a row count */
+        passes(&h, 50000);
+        fails(&h, S3_KIND_LOOK);
+    }
+    assert_in_range(s3_health_silent(&h), 150000, 151000);
+    s3_health_ended(&h, S3_KIND_WRITE, false, S3_HEALTH_GOOD, "", false);
+    assert_int_equal(s3_health_silent(&h), 0);
+    fails(&h, S3_KIND_READ);
+    assert_in_range(s3_health_silent(&h), 0, 1000);
+    s3_health_fini(&h);
+}
+
 /* It ends with a success of the same kind, not of another one. */
 static void only_a_success_of_its_kind_ends_it(void **state)
 {
@@ -318,6 +353,7 @@ int main(void)
         cmocka_unit_test(a_trickle_down),
         cmocka_unit_test(a_trickle_up),
         cmocka_unit_test(retry_after_of_minutes),
+        cmocka_unit_test(a_time_in_which_nobody_asked_costs_no_patience),
         cmocka_unit_test(only_a_success_of_its_kind_ends_it),
         cmocka_unit_test(a_stuck_call_keeps_it),
         cmocka_unit_test(what_is_no_trouble_is_not_told),
