@@ -92,8 +92,23 @@ int s3_offsite(struct objstore *o, struct obj_offsite *out, const struct obj_cal
 int s3_hurry(struct objstore *o, const struct obj_call *c, struct errtext *err);
 int s3_findings(struct objstore *o, const struct obj_findings *q, const struct obj_call *c, struct errtext *err);
 int s3_backup(struct objstore *o, const char *path, const struct obj_call *c, struct errtext *err);
-/* ---- renterd_admin.c ---- */
-/* The part of renterd_findings that is of its slab buffers. */
+/* ---- renterd_buffers.c ---- */
+#define RENTERD_BUFFERS "/api/bus/slabbuffers"
+struct renterd_buffer {
+    const char *name; /* "<min>-<total>-<random>"; j's */
+    uint64_t size, max;
+    bool complete, locked;
+};
+/* False: it is no entry of a list of buffers. */
+bool renterd_get_buffer(const json_t *j, struct renterd_buffer *out);
+/* Where there are none, Go makes null of the list. */
+bool renterd_is_buffers(const json_t *j);
+/* Those that it has now; new reference. Returns as s3_admin_call. */
+int renterd_get_buffers(struct s3_store *s, json_t **out, const struct obj_call *c, struct errtext *err);
+/* s3_admin_api's ask. */
+int renterd_ask(struct s3_store *s, uint64_t begin_ms, struct obj_offsite *out, const struct obj_call *c,
+                struct errtext *err);
+/* The part of renterd_findings that is of them. */
 int renterd_buffer_findings(struct s3_store *s, const struct obj_findings *q, const struct obj_call *c,
                             struct errtext *err);
 /* ---- renterd_health.c ---- */
