@@ -19,7 +19,7 @@ static inline struct library *with_tape(const struct vtl_config *c, const char *
     return lib;
 }
 
-static inline bool sync_it(void *d)
+static inline bool sync_is_good(void *d)
 {
     return library_drive_ops()->write_filemarks(d, 0, false, &never) == TAPE_OK;
 }

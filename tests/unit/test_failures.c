@@ -383,7 +383,7 @@ static void die_behind(const struct vtl_config *c, const char *barcode, struct m
 
 static bool seal_and_fail_to_sync(void *d)
 {
-    if (!sync_it(d)) /* nothing is on its way to the file any more */
+    if (!sync_is_good(d)) /* nothing is on its way to the file any more */
         return false;
     no_spool_sync = true;
     return library_drive_ops()->rewind(d, &never) == TAPE_WRITE_ERROR;
@@ -447,13 +447,13 @@ static void a_sync_behind_a_seal_that_failed_makes_safe_what_it_left(void **stat
     struct vtl_config *copy = config_more("copy", "local", "16M", CHUNKED_CONFIG);
     struct library *lib = with_tape(c, "TAIL01L8");
     void *d = library_drive(lib, 0);
-    assert_true(write_chunked(d, 1) && write_chunked(d, 2) && sync_it(d));
+    assert_true(write_chunked(d, 1) && write_chunked(d, 2) && sync_is_good(d));
     off_t size = size_of_newest("TAIL01L8", name);
     spool_writes = 1; /* the list of chunks, and not the index */
     assert_int_equal(library_drive_ops()->rewind(d, &never), TAPE_WRITE_ERROR);
     spool_writes = -1;
     assert_true(size_of_newest("TAIL01L8", name) > size);
-    assert_true(sync_it(d));
+    assert_true(sync_is_good(d));
     copy_state();
     (void)snprintf(path, sizeof(path), "%s/copy/spool/TAIL01L8/%s", dir, name);
     assert_int_equal(truncate(path, synced_size), 0);
@@ -481,7 +481,7 @@ static void a_recovery_whose_change_failed_may_find_it_made_by_the_next(void **s
     static struct model m;
     struct errtext err = {""};
     struct vtl_config *c = config("one", "local", "16M"), *copy = config("copy", "local", "16M");
-    die_behind(c, "REN001L8", &m, sync_it);
+    die_behind(c, "REN001L8", &m, sync_is_good);
     forget_log();
     state_breaks = true;
     struct library *lib = open_library(c);
@@ -517,7 +517,7 @@ static void a_sync_behind_an_idle_seal_is_in_the_state(void **state)
     cartridge_seal_if_idle(library_cartridge(lib, "WHO001L8"), 0);
     assert_int_equal(db_written(lib->eng.db, 0, take_synced, &synced), 0);
     assert_int_equal(synced, 0);
-    assert_true(sync_it(d));
+    assert_true(sync_is_good(d));
     assert_int_equal(db_written(lib->eng.db, 0, take_synced, &synced), 0);
     assert_int_not_equal(synced, 0);
     close_library(lib);

@@ -57,7 +57,7 @@ static void take_over_a_backlog(const struct vtl_config *c, const struct vtl_con
     *more = *m;
     write_model(library_drive(lib, 0), more, m->n, 10, 900);
     free(more);
-    assert_true(sync_it(library_drive(lib, 0)));
+    assert_true(sync_is_good(library_drive(lib, 0)));
     close_library(lib);
     store_lacks("seg", false);
     rebuild_library(other);
@@ -146,7 +146,7 @@ static void what_a_fenced_tape_has_fills_no_spool_after_a_restart(void **state)
     flush_remote(lib);
     store_lacks("seg", true);
     assert_int_equal(write_id(library_drive(lib, 0), 2), TAPE_OK);
-    assert_true(sync_it(library_drive(lib, 0)));
+    assert_true(sync_is_good(library_drive(lib, 0)));
     struct cartridge *tape = library_cartridge(lib, "STO001L8");
     lock_take(&tape->lock);
     cartridge_fence(tape, DB_FENCED_STALE);
