@@ -40,16 +40,22 @@ _machine_up() { # SECONDS
 }
 
 machine_start() { # IMAGE DIR
+    local limit
     MACHINE_IMAGE=$1 MACHINE_DIR=$2 MACHINE_N=0 MACHINE_PART=
     mkdir -p "$MACHINE_DIR/share"
     # A KVM that is there may not work: inside of other virtual machines it often does not. One without the processor's help (kvm-pvm) emulates,
     # and in 40 s has not come as far as qemu by itself.
     MACHINE_ACCEL=kvm
     [ -w /dev/kvm ] && grep -qwE 'vmx|svm' /proc/cpuinfo && _machine_qemu kvm host && _machine_up 40 && return
-    machine_stop
     MACHINE_ACCEL=tcg
-    _machine_qemu tcg,thread=multi,tb-size=512 Nehalem && _machine_up 180 && return
-    tail -5 "$MACHINE_DIR/qemu" "$MACHINE_DIR/console" 2>/dev/null
+    # Under emulation, beside others, a kernel now and then hangs before it has run anything: that is said, and tried once more.
+    for limit in 120 180; do
+        machine_stop
+        _machine_qemu tcg,thread=multi,tb-size=512 Nehalem && _machine_up $limit && return
+        echo "# the guest did not boot within $limit s"
+        tail -5 "$MACHINE_DIR/qemu" "$MACHINE_DIR/console" 2>/dev/null
+    done
+    machine_stop
     return 1
 }
 
