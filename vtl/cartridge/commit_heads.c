@@ -194,6 +194,8 @@ int commit_tidy_if_possible(struct cartridge *c, const struct obj_call *call, st
     bool untidy;
     int rc = delete_lower(c, &untidy, call, &why);
     if (rc && untidy) {
+        if (rc != -ECANCELED)
+            log_notice("%s: its older heads are deleted later: %s", c->row.barcode, why.text);
         cartridge_poke(c);
         return 0;
     }
