@@ -189,6 +189,22 @@ static void data_that_nobody_asked_for_ends_the_connection(void **state)
     assert_blocks_on_tape(0);
 }
 
+/* tgt would take the newest of that tag for it, and write far behind its buffer. */
+static void data_for_a_tag_that_a_newer_command_has_is_passed_over(void **state)
+{
+    (void)state;
+    struct raw r;
+    uint32_t ttt, itt;
+    blank();
+    itt = asked_write(&r, &ttt);
+    r.itt = itt;
+    raw_command(&r, D, CDB(0x5A, 0, 0x3f, 0, 0, 0, 0, 0, 16, 0), FLAG_FINAL | FLAG_READ | ATTR_SIMPLE, 16, NULL, 0);
+    raw_data_out(&r, D, itt, ttt, data, 0, 65536);
+    assert_serves();
+    raw_close(&r);
+    assert_blocks_on_tape(0);
+}
+
 /* RFC 7143 4.2.2.1: outside its window a command is ignored, with its data. */
 static void commands_outside_the_window_are_ignored(void **state)
 {
@@ -640,6 +656,7 @@ int main(void)
         T(more_data_than_a_write_has_ends_the_connection),
         T(a_segment_longer_than_declared_ends_the_connection),
         T(data_that_nobody_asked_for_ends_the_connection),
+        T(data_for_a_tag_that_a_newer_command_has_is_passed_over),
         T(commands_outside_the_window_are_ignored),
         T(pings_of_any_length_are_echoed),
         T(an_ordered_command_of_unit_0_can_be_aborted),

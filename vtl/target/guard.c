@@ -290,13 +290,16 @@ static bool has_flag(const struct iscsi_task *t, int bit)
     return t->flags >> bit & 1;
 }
 
-/* tgt holds a pointer to what it receives for, and to what it sends; between two R2Ts of one write it must not be both. */
+/* tgt holds a pointer to what it receives for, and to what it sends; between two R2Ts of one write it must not be both. Of
+ * several tasks with one tag it takes the newest, whatever that is. */
 static void describe_write(const struct iscsi_connection *conn, struct pdu_write *w)
 {
     const struct iscsi_task *t;
     list_for_each_entry (t, &conn->session->cmd_list, c_hlist) {
-        if (t->tag != conn->req.bhs.itt || t->conn != conn || has_flag(t, TASK_in_scsi))
+        if (t->tag != conn->req.bhs.itt)
             continue;
+        if (t->conn != conn || has_flag(t, TASK_in_scsi))
+            return;
         bool usable = (t->req.flags & CMD_WRITE) && !has_flag(t, TASK_pending) && t->r2t_count > 0;
         uint32_t ttt = (uint32_t)(uintptr_t)t; /* what tgt has in the R2T, in the machine's own order */
         w->waits = true;
