@@ -431,6 +431,59 @@ static void nothing_is_written_in_the_clear_behind_a_reset(void **state)
     session_close(s);
 }
 
+/* A session that sent nothing but INQUIRY has a unit attention of each reset since it logged in. When it is heard of, they are
+ * old: the key is of a job that began behind them. */
+static void an_old_reset_takes_no_key_of_a_later_job(void **state)
+{
+    (void)state;
+    struct session *s = open_loaded();
+    struct raw late;
+    struct pdu pdu = {.data = NULL};
+    struct reply r;
+    unsigned blocks = 0;
+    raw_open_as(&late, false, "late", 73);
+    assert_true(raw_finish(
+        &late, raw_command(&late, D, CDB(0x12, 0, 0, 0, 36, 0), FLAG_FINAL | FLAG_READ | ATTR_SIMPLE, 36, NULL, 0),
+        NULL, block, sizeof(block), &pdu));
+    assert_int_equal(reset_lun(s, D), TMF_COMPLETE);
+    settle(s, D);
+    set_key(s, 7, 2, 3);
+    write_text(s, 1);
+    raw_settle(&late, &pdu);
+    write_text(s, 2);
+    set_key(s, 7, 2, 2); /* only what is encrypted is read */
+    do_good(s, REWIND);
+    for (read_any(s, &r); !r.status; read_any(s, &r))
+        blocks++;
+    assert_sense(&r, 8, 0x0005);
+    assert_int_equal(blocks, 2);
+    set_key(s, 0, 2, 0);
+    raw_close(&late);
+    pdu_free(&pdu);
+    session_close(s);
+}
+
+/* RFC 7143 and SAM-5 know no reset in silence: whoever is known hears of it, also where tgt has told its attention already. */
+static void a_reset_that_tgt_tells_of_counts_too(void **state)
+{
+    (void)state;
+    struct session *s = open_loaded(), *other = session_open(&(struct session_options){.name = "other", .isid = 74});
+    struct reply r;
+    uint8_t keys[8];
+    settle_all(other);
+    settle(s, D);
+    set_key(s, 7, 2, 3);
+    settle(other, D);
+    assert_int_equal(reset_lun(s, D), TMF_COMPLETE);
+    command(s, D, CDB(0x5E, 0, 0, 0, 0, 0, 0, 0, 8, 0), DATA_IN, keys, sizeof(keys), &r); /* PERSISTENT RESERVE IN */
+    assert_sense(&r, 6, 0x2900);
+    expect_status(s, 0, 0);
+    command(other, D, CDB(0, 0, 0, 0, 0, 0), NO_DATA, NULL, 0, &r);
+    assert_sense(&r, 6, 0x2900);
+    session_close(other);
+    session_close(s);
+}
+
 /* The process that serve started. */
 static long tgtd(void)
 {
@@ -532,6 +585,8 @@ int main(void)
         T(neither_text_nor_key_is_on_any_disk),
         T(a_key_that_is_refused_is_nowhere_in_memory),
         T(nothing_is_written_in_the_clear_behind_a_reset),
+        T(an_old_reset_takes_no_key_of_a_later_job),
+        T(a_reset_that_tgt_tells_of_counts_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

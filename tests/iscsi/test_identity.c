@@ -510,6 +510,26 @@ static void a_reservation_of_the_changer_keeps_moves_out(void **state)
     session_close(b);
 }
 
+/* tgt has it, and reads a reservation that there need not be. */
+static void a_reservation_cannot_be_moved(void **state)
+{
+    (void)state;
+    struct session *s = session_open(NULL);
+    uint8_t list[48] = {[15] = 9};
+    struct reply r;
+    settle_all(s);
+    command(s, LUN_DRIVE0, CDB(0x5F, 0, 0, 0, 0, 0, 0, 0, 24, 0), DATA_OUT, list, 24, &r);
+    assert_good(&r);
+    memset(list, 0, sizeof(list));
+    list[7] = 9;
+    list[23] = 24;
+    command(s, LUN_DRIVE0, CDB(0x5F, 7, 0, 0, 0, 0, 0, 0, 48, 0), DATA_OUT, list, 48, &r);
+    assert_sense(&r, 5, 0x2400);
+    command(s, LUN_DRIVE0, CDB(0x5F, 3, 0, 0, 0, 0, 0, 0, 24, 0), DATA_OUT, list, 24, &r); /* CLEAR */
+    assert_good(&r);
+    session_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -532,6 +552,7 @@ int main(void)
         cmocka_unit_test_teardown(a_reservation_keeps_others_out, sessions_end),
         cmocka_unit_test_teardown(a_reservation_outlives_its_session, sessions_end),
         cmocka_unit_test_teardown(a_reservation_of_the_changer_keeps_moves_out, sessions_end),
+        cmocka_unit_test_teardown(a_reservation_cannot_be_moved, sessions_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -240,23 +240,32 @@ static void a_command_that_goes_both_ways(void **state)
     pdu_free(&p);
 }
 
-/* Expected lengths that no buffer can have end in an error or a closed connection, never in tgtd's end. */
+/* Expected lengths that no buffer can have end in an error or a closed connection, never in tgtd's end: of what the drive
+ * answers, of what tgt does itself, and of units that are its own, or not there. */
 static void impossible_lengths_do_no_harm(void **state)
 {
     (void)state;
     static const uint32_t lengths[] = {0xffffffff, 0x80000000, 0x7fffffff, 0x7ffffffc};
-    for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
-        struct raw r;
-        struct pdu p = {.data = NULL};
-        uint8_t buf[256];
-        raw_open(&r, false);
-        raw_settle(&r);
-        uint32_t itt =
-            raw_command(&r, D, CDB(0x12, 0, 0, 0, 96, 0), FLAG_FINAL | FLAG_READ | ATTR_SIMPLE, lengths[i], NULL, 0);
-        raw_finish(&r, itt, NULL, buf, sizeof(buf), &p);
-        raw_close(&r);
-        pdu_free(&p);
-    }
+    static const struct {
+        int lun;
+        uint8_t cdb[12];
+    } commands[] = {{D, {0x12, 0, 0, 0, 96}},  {D, {0xA0, [9] = 16}},   {D, {0x5E, 0, [7] = 1}},
+                    {D, {0x5E, 1, [7] = 1}},   {D, {0x5E, 2, [7] = 1}}, {0, {0x12, 0, 0, 0, 96}},
+                    {0, {0x03, 0, 0, 0, 18}},  {0, {0xA0, [9] = 16}},   {60, {0x12, 0, 0, 0, 96}},
+                    {60, {0x03, 0, 0, 0, 18}}, {60, {0xA0, [9] = 16}}};
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++)
+        for (size_t k = 0; k < sizeof(commands) / sizeof(*commands); k++) {
+            struct raw r;
+            struct pdu p = {.data = NULL};
+            uint8_t buf[256];
+            raw_open(&r, false);
+            raw_settle(&r);
+            uint32_t itt = raw_command(&r, commands[k].lun, commands[k].cdb, sizeof(commands[k].cdb),
+                                       FLAG_FINAL | FLAG_READ | ATTR_SIMPLE, lengths[i], NULL, 0);
+            raw_finish(&r, itt, NULL, buf, sizeof(buf), &p);
+            raw_close(&r);
+            pdu_free(&p);
+        }
     struct session *s = session_open(NULL);
     settle_all(s);
     session_close(s);

@@ -47,6 +47,8 @@ enum {
     OP_INQUIRY = 0x12,
     OP_PERSISTENT_RESERVE_IN = 0x5E,
     OP_PERSISTENT_RESERVE_OUT = 0x5F,
+    SERVICE_ACTION = 0x1F, /* of byte 1 (SPC-5 6.16) */
+    REGISTER_AND_MOVE = 0x07,
     OP_WRITE_16 = 0x8A,
     OP_REPORT_LUNS = 0xA0,
     TAG_SIMPLE = 0x20,         /* MSG_SIMPLE_TAG */
@@ -119,8 +121,6 @@ static void give_out(struct scsi_request *rq)
 static void request_init(struct scsi_request *rq, struct scsi_cmd *cmd, const atomic_bool *cancelled)
 {
     struct scsi_data_buffer *in = &cmd->in_sdb, *out = &cmd->out_sdb;
-    in->length = usable(in);
-    out->length = usable(out);
     *rq = (struct scsi_request){.cdb = cmd->scb,
                                 .cdb_len = (size_t)cmd->scb_len,
                                 .nexus = cmd->cmd_itn_id,
@@ -371,8 +371,8 @@ static bool cancel_unwanted(struct target_lun *tl);
 
 /* A logical unit reset ends every PREVENT (SPC-5 6.14) and gives parameters their defaults. tgt tells of it by a unit
  * attention for each nexus: those of the others are taken over now, so that it counts once, and not again when they are
- * heard of. What the reset aborted ends first: a WRITE that waits at the executor would be written without its key. */
-static void note_reset(struct target_lun *tl)
+ * heard of; and whoever is known is told, as its key and its parameters are gone. What the reset aborted ends first: a WRITE that waits at the executor would be written without its key. */
+static void note_reset(struct target_lun *tl, uint64_t nexus)
 {
     (void)cancel_unwanted(tl);
     uint64_t ids[SCSI_MAX_NEXUS];
@@ -382,7 +382,7 @@ static void note_reset(struct target_lun *tl)
     scsi_lun_reset(tl->unit.lun);
     struct it_nexus_lu_info *other;
     list_for_each_entry (other, &tl->lu->lu_itl_info_list, lu_itl_info_siblings) {
-        if (list_empty(&other->pending_ua_sense_list) || !nexus_known(tl->unit.lun, other->itn_id))
+        if (other->itn_id == nexus || !nexus_known(tl->unit.lun, other->itn_id))
             continue;
         ua_sense_clear(other, ASC_POWER_ON_RESET);
         scsi_ua_raise(tl->unit.lun, other->itn_id, 0, ASC_POWER_ON_RESET);
@@ -425,32 +425,45 @@ static void begin_session(struct scsi_cmd *cmd)
  * is after a start what it was before, without a parameter that could be set, and if no operator changed its elements
  * there is nothing to tell a nexus that never saw it otherwise (SAM-5 5.14: the condition is of the I_T nexus).
  */
-static bool begins_unchanged(const struct target_lun *tl, unsigned asc, uint64_t nexus)
+static bool begins_unchanged(const struct target_lun *tl, unsigned asc, bool known)
 {
-    return tl->unit.drive == TARGET_CHANGER && asc == ASC_POWER_ON_RESET && !nexus_known(tl->unit.lun, nexus) &&
+    return tl->unit.drive == TARGET_CHANGER && asc == ASC_POWER_ON_RESET && !known &&
            !library_elements_are_new(target.engine.lib) && !atomic_load(&target.elements_changed);
 }
 
 /*
  * tgt reports its unit attentions itself before a backing store sees the command, and answers REQUEST SENSE with CHECK
  * CONDITION then, which initiators don't expect. So they become ours, one a nexus, the most severe one.
+ * A nexus that was not heard of has one of each reset since it logged in, long over perhaps: it is its beginning.
  */
 static void take_unit_attentions(struct target_lun *tl, struct scsi_cmd *cmd)
 {
+    bool known = nexus_known(tl->unit.lun, cmd->cmd_itn_id);
     while (ua_sense_del(cmd, 1) == 0) {
         unsigned asc =
             (unsigned)cmd->sense_buffer[12] << 8 | cmd->sense_buffer[13]; /* fixed format: sense_format is 0 */
         cmd->sense_len = 0;
         if (!nexus_known(tl->unit.lun, cmd->cmd_itn_id))
             begin_session(cmd);
-        if (begins_unchanged(tl, asc, cmd->cmd_itn_id)) {
+        if (begins_unchanged(tl, asc, known)) {
             (void)scsi_ua_take(tl->unit.lun, cmd->cmd_itn_id); /* from now on it is known */
             continue;
         }
-        if (asc == ASC_POWER_ON_RESET && nexus_known(tl->unit.lun, cmd->cmd_itn_id))
-            note_reset(tl);
+        if (asc == ASC_POWER_ON_RESET && known)
+            note_reset(tl, cmd->cmd_itn_id);
         scsi_ua_raise(tl->unit.lun, cmd->cmd_itn_id, 0, (enum scsi_asc)asc);
     }
+}
+
+/* The same of a command that tgt answers, with its own unit attention: a reset that it tells of counts, too. */
+static void look_at_unit_attention(struct target_lun *tl, struct scsi_cmd *cmd)
+{
+    if (ua_sense_del(cmd, 0))
+        return;
+    unsigned asc = (unsigned)cmd->sense_buffer[12] << 8 | cmd->sense_buffer[13];
+    cmd->sense_len = 0;
+    if (asc == ASC_POWER_ON_RESET && nexus_known(tl->unit.lun, cmd->cmd_itn_id))
+        note_reset(tl, cmd->cmd_itn_id);
 }
 
 static bool tgt_answers(uint8_t opcode)
@@ -465,12 +478,30 @@ static void avoid_queue(struct scsi_cmd *cmd)
     cmd->attribute = TAG_SIMPLE;
 }
 
+/* tgt writes as far as the lengths say, also where there is no buffer. */
+static void bound_lengths(struct scsi_cmd *cmd)
+{
+    cmd->in_sdb.length = usable(&cmd->in_sdb);
+    cmd->out_sdb.length = usable(&cmd->out_sdb);
+}
+
+/* REGISTER AND MOVE is not among our commands, and tgt's reads a reservation that need not be there: an action that nobody has
+ * takes its place. */
+static void refuse_move(struct scsi_cmd *cmd)
+{
+    if (cmd->scb[0] == OP_PERSISTENT_RESERVE_OUT && (cmd->scb[1] & SERVICE_ACTION) == REGISTER_AND_MOVE)
+        cmd->scb[1] |= SERVICE_ACTION;
+}
+
 /* The same for logical unit 0, tgt's own, which has the commands for those that do not exist, too. */
 static int receive_for_tgt(int tid, struct scsi_cmd *cmd)
 {
     if (order_aborted(cmd))
         return 0;
     avoid_queue(cmd);
+    bound_lengths(cmd);
+    set_transferred(&cmd->in_sdb, 0);
+    refuse_move(cmd);
     return target_cmd_perform(tid, cmd);
 }
 
@@ -482,6 +513,8 @@ static int receive(int tid, struct scsi_cmd *cmd)
     if (order_aborted(cmd))
         return 0;
     avoid_queue(cmd);
+    bound_lengths(cmd);
+    refuse_move(cmd);
     /* Until something is transferred nothing is: tgt's own errors would otherwise send the buffer as it was allocated.
      */
     set_transferred(&cmd->in_sdb, 0);
@@ -490,6 +523,8 @@ static int receive(int tid, struct scsi_cmd *cmd)
         set_transferred(&cmd->out_sdb, 0);
         if (opcode != OP_INQUIRY && tl->lu)
             take_unit_attentions(tl, cmd);
+    } else if (opcode != OP_REPORT_LUNS && tl->lu) {
+        look_at_unit_attention(tl, cmd);
     }
     return target_cmd_perform(tid, cmd);
 }
