@@ -161,6 +161,7 @@ static void a_release_that_another_job_did_is_no_trouble(void **state)
     (void)state;
     struct vtl_config *c = config("one", "local", "16M");
     struct library *lib = with_tape(c, "CLA001L8");
+    struct errtext err = {""};
     struct cartridge *tape = library_cartridge(lib, "CLA001L8");
     assert_int_equal(write_id(library_drive(lib, 0), 1), TAPE_OK);
     move(lib, DRIVE, SLOT);
@@ -168,6 +169,8 @@ static void a_release_that_another_job_did_is_no_trouble(void **state)
     forget_log();
     exchange_failing(lib, 0, 1);
     cartridge_want_release(tape, true);
+    assert_int_equal(cartridge_load(tape, &err), 0); /* a worker may have unloaded it since */
+    cartridge_poke(tape);
     await(lib, has_failed, tape);
     await(lib, is_well, tape);
     assert_in_range(times_logged("SlowDown"), 0, 1); /* by then it may be no failure any more */
