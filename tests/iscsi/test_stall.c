@@ -16,6 +16,8 @@
 
 #define D LUN_DRIVE0
 #define BLOCK 1048576u
+/* So long at most a few writes are on their way to a target that is slow, as with a sanitizer beside other work. */
+enum { ARRIVES_MS = 2000 };
 
 /*
  * The store cannot take segments of a cartridge while a file stands where their directory would be. Then the spool
@@ -272,9 +274,9 @@ static void aborting_a_move_ends_only_that_one(void **state)
     uint16_t from = find_cartridge(st.s, "STALL1L8");
     struct pending *first = submit_move(st.s, DRIVE, SLOT + 15), *second = submit_move(st.s, from, SLOT + 14);
     struct pending *third = submit_move(st.s, from, SLOT + 14);
-    serve_for(st.s, NULL, 300);
+    serve_for(st.s, NULL, ARRIVES_MS);
     abort_task(second);
-    serve_for(st.s, NULL, 300);
+    serve_for(st.s, NULL, ARRIVES_MS);
     assert_false(pending_done(first) || pending_done(third));
     clock_gettime(CLOCK_MONOTONIC, &t);
     abort_task(first);
@@ -391,9 +393,10 @@ static void aborting_one_of_many_ends_only_that_one(void **state)
     stall(&st, "STALL4L8");
     struct pending *second = submit_write(&st, st.blocks + 1);
     struct pending *third = submit_write(&st, st.blocks + 2);
-    serve_for(st.s, NULL, 300); /* all of it must be there: a task management request overtakes what waits to be sent */
+    serve_for(st.s, NULL,
+              ARRIVES_MS); /* all of it must be there: a task management request overtakes what waits to be sent */
     abort_task(third);
-    serve_for(st.s, NULL, 300);
+    serve_for(st.s, NULL, ARRIVES_MS);
     assert_false(pending_done(st.waits));
     assert_false(pending_done(second));
     release_store();
@@ -416,7 +419,7 @@ static void a_reset_ends_everything_in_the_unit_and_nothing_else(void **state)
     for (unsigned i = 0; i < 3; i++)
         more[i] = submit_write(&st, st.blocks + 1 + i);
     settle(st.s, LUN_DRIVE1);
-    serve_for(st.s, NULL, 300);
+    serve_for(st.s, NULL, ARRIVES_MS);
     assert_int_equal(reset_lun(st.s, D), TMF_COMPLETE);
     assert_true(serve_for(st.s, st.waits, 30000));
     assert_int_not_equal(await(st.waits)->status, 0);

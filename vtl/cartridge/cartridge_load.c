@@ -180,7 +180,8 @@ int cartridge_load(struct cartridge *c, struct errtext *err)
     if (!rc && c->owner == CARTRIDGE_FENCED)
         cartridge_uncount(c);
     c->loaded = c->loaded || !rc;
-    bool work = !rc && (c->n_pending || !cartridge_is_committed(c) || (c->due & DUE_GARBAGE) || object_lock_is_work(c));
+    bool work = !rc && (c->n_pending || !cartridge_is_committed(c) || (c->due & DUE_GARBAGE) || c->release ||
+                        object_lock_is_work(c));
     lock_release(&c->lock);
     if (work)
         engine_poke(c->eng, c);
