@@ -18,7 +18,7 @@ import urllib.request
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "reader"))
 import stores  # noqa: E402
 
-MOST_SECONDS, LITTLE = 90, 50000
+MOST_SECONDS, SETTLED_SECONDS, LITTLE = 90, 5, 50000
 env = os.environ
 bucket = stores.S3(env["S3_URL"], env["S3_BUCKET"], "", env["S3_CREDENTIALS"])
 
@@ -29,6 +29,16 @@ def buffers():
     q = urllib.request.Request(env["RIG_ADMIN"] + "/api/bus/slabbuffers", headers={"Authorization": "Basic " + password})
     with urllib.request.urlopen(q, timeout=30) as answer:
         return [b for b in json.load(answer) or [] if not b["complete"]]
+
+
+def forgotten():
+    """Those that are full and stay so: a put that was cut off may be at work still."""
+    full = {b["filename"] for b in buffers() if b["size"] >= b["maxSize"]}
+    end = time.monotonic() + SETTLED_SECONDS
+    while full and time.monotonic() < end:
+        time.sleep(0.2)
+        full &= {b["filename"] for b in buffers() if b["size"] >= b["maxSize"]}
+    return full
 
 
 def put(key, size, cut):
@@ -50,10 +60,10 @@ def put(key, size, cut):
 def main():
     end, n, took = time.monotonic() + MOST_SECONDS, 0, 0.02
     while time.monotonic() < end:
-        now = buffers()
-        if any(b["size"] >= b["maxSize"] for b in now):
+        if forgotten():
             print(f"forgotten after {n} puts")
             return 0
+        now = buffers()
         lack = now[0]["maxSize"] - now[0]["size"] if now else 0
         if not now or not now[0]["size"]:
             put("others/whole", 1000000, 60)
