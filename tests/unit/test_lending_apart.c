@@ -59,6 +59,44 @@ static void a_tape_made_to_share_nothing_copies_from_none_and_none_from_it(void 
     config_free(c);
 }
 
+/* What verify says of a tape: nothing of it can be read back. */
+static json_t *all_lost(struct library *lib, const char *barcode)
+{
+    struct cartridge *c = tape(lib, barcode);
+    json_t *keys = json_array();
+    struct seg_ref ref;
+    char id[33], key[DB_KEY_SIZE];
+    for (int i = 0; i < 16; i++)
+        (void)snprintf(id + 2 * i, 3, "%02x", cartridge_id(c)[i]);
+    for (size_t i = 0; cartridge_segment(c, i, &ref); i++) {
+        object_key(key, barcode, "seg", &ref.id);
+        json_array_append_new(keys, json_string(key));
+    }
+    assert_true(json_array_size(keys) > 0);
+    return json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:o}", "op", "tape-verified", "barcode", barcode, "cartridge", id,
+                     "objects", 1, "lost", 1, "from", 1, "keys", keys);
+}
+
+/* It counts as whole then, and somebody leans on what it had. */
+static void a_damaged_tape_that_is_written_over_lends_nothing_of_that(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config_more("one", "remote", "16M", "[dedup]\ntapes = *\n");
+    struct library *lib = new_library(c, OLD);
+    json_decref(
+        call(lib, json_pack("{s:s, s:[s, s], s:i}", "op", "tape-create", "barcodes", NEW, "THIRD1L8", "capacity", 0)));
+    write_chunked(lib, SLOT);
+    write_chunked(lib, SLOT + 1);
+    expect_sharing(lib, NEW, true, OLD);
+    json_decref(call(lib, all_lost(lib, OLD)));
+    write_blocks(lib, SLOT, 1000, 2);
+    (void)gc_of(lib, OLD);
+    write_chunked(lib, SLOT + 2);
+    expect_sharing(lib, "THIRD1L8", true, NULL);
+    close_library(lib);
+    config_free(c);
+}
+
 static void rebuild_on_shelf(const struct vtl_config *c)
 {
     const struct rebuild_options o = {.shelf = true};
@@ -190,6 +228,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(a_tape_made_to_share_nothing_copies_from_none_and_none_from_it),
+        T(a_damaged_tape_that_is_written_over_lends_nothing_of_that),
         T(a_neighbour_s_tape_is_not_claimed_to_copy_from_it),
         T(what_was_given_up_is_not_claimed_to_copy_from_it),
         T(with_another_key_nothing_is_copied_though_nothing_waits_when_it_comes),

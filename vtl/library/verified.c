@@ -6,6 +6,7 @@
 #include "base/event.h"
 #include "base/lock.h"
 #include "vtl/library/tapes.h"
+#include "vtl/state/chunk_index.h"
 
 struct found {
     uint64_t objects, lost, from;
@@ -90,6 +91,27 @@ static int record(struct library *lib, struct cartridge *c, const struct found *
     return 0;
 }
 
+/* Nothing is copied from what is damaged: not once the tape is written over and counts as whole either, while those who lean
+ * on it keep it there. With an empty list the segment is known, and nobody lists it again. */
+static void hide_damaged(struct library *lib, const struct cartridge *c, const json_t *keys)
+{
+    char prefix[DB_KEY_SIZE];
+    struct seg_source s = {.size = 0};
+    const json_t *key;
+    size_t i;
+    if (!lib->eng.chunks)
+        return;
+    (void)snprintf(s.barcode, sizeof(s.barcode), "%s", cartridge_barcode(c));
+    (void)snprintf(prefix, sizeof(prefix), "tapes/%.40s/seg/", s.barcode);
+    memcpy(s.cartridge, cartridge_id(c), sizeof(s.cartridge));
+    json_array_foreach(keys, i, key)
+    {
+        const char *text = json_string_value(key);
+        if (text && object_name_at(text, prefix, &s.id))
+            (void)chunk_index_put(lib->eng.chunks, &s, 0, "", 0);
+    }
+}
+
 json_t *tapes_verified(struct library *lib, const json_t *request, struct errtext *err)
 {
     const char *barcode = json_string_value(json_object_get(request, "barcode"));
@@ -104,6 +126,8 @@ json_t *tapes_verified(struct library *lib, const json_t *request, struct errtex
     bool is = c && is_it(c, id);
     if (is && record(lib, c, &f, err))
         return NULL;
+    if (is && f.lost)
+        hide_damaged(lib, c, json_object_get(request, "keys"));
     json_t *hurt = hurt_by(lib, barcode, json_object_get(request, "keys"), err);
     return hurt ? json_pack("{s:s, s:b, s:o}", "barcode", barcode, "recorded", (int)is, "hurt", hurt) : NULL;
 }
