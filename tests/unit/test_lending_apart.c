@@ -59,6 +59,20 @@ static void a_tape_made_to_share_nothing_copies_from_none_and_none_from_it(void 
     config_free(c);
 }
 
+static void who_leans_on_an_object_already_is_not_one_more(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config_more("one", "remote", "16M", "[dedup]\ntapes = *\nsets = 1\n");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = make_lean(lib, 1);
+    json_decref(call(lib, json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", "THIRD1L8", "capacity", 0)));
+    assert_true(library_may_copy(lib, tape(lib, NEW), &s));
+    assert_false(library_may_copy(lib, tape(lib, "THIRD1L8"), &s));
+    unload(lib);
+    close_library(lib);
+    config_free(c);
+}
+
 /* What verify says of a tape: nothing of it can be read back. */
 static json_t *all_lost(struct library *lib, const char *barcode)
 {
@@ -228,6 +242,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(a_tape_made_to_share_nothing_copies_from_none_and_none_from_it),
+        T(who_leans_on_an_object_already_is_not_one_more),
         T(a_damaged_tape_that_is_written_over_lends_nothing_of_that),
         T(a_neighbour_s_tape_is_not_claimed_to_copy_from_it),
         T(what_was_given_up_is_not_claimed_to_copy_from_it),

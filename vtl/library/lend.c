@@ -17,19 +17,23 @@
 #define AVOID_MS 60000 /* what cannot be copied from is not looked at so long */
 #define PATH_SIZE 4200
 
+struct counting {
+    const char *but;
+    unsigned n;
+};
+
 static int count(void *arg, const char *barcode)
 {
-    unsigned *n = arg;
-    (void)barcode;
-    ++*n;
+    struct counting *x = arg;
+    x->n += strcmp(barcode, x->but) != 0;
     return 0;
 }
 
-/* One object that is lost must not cost more cartridges than [dedup] sets allows. */
-static bool has_enough(struct library *lib, const struct seg_source *s)
+/* One object that is lost must not cost more cartridges than [dedup] sets allows: others than the one that asks. */
+static bool has_enough(struct library *lib, const struct cartridge *c, const struct seg_source *s)
 {
-    unsigned n = 0;
-    return db_leaners_of(lib->eng.db, s->barcode, &s->id, count, &n) || n >= lib->cfg->dedup.sets;
+    struct counting x = {.but = cartridge_barcode(c)};
+    return db_leaners_of(lib->eng.db, s->barcode, &s->id, count, &x) || x.n >= lib->cfg->dedup.sets;
 }
 
 static bool is_whole(struct cartridge *source)
@@ -63,7 +67,7 @@ static int try_once(struct library *lib, struct cartridge *c, const struct seg_s
     if (source == c && (cartridge_holds(c, &s->id) || db_is_source(lib->eng.db, s)))
         source = NULL; /* of itself, only what it had before it was written over */
     if (source && !memcmp(cartridge_id(source), s->cartridge, sizeof(s->cartridge)) &&
-        may_be_claimed(lib, source, has_place) && is_whole(source) && !has_enough(lib, s))
+        may_be_claimed(lib, source, has_place) && is_whole(source) && !has_enough(lib, c, s))
         rc = cartridge_lend(source, c, &err);
     rwlock_release(&lib->tapes_lock);
     return rc;
