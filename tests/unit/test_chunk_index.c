@@ -316,6 +316,36 @@ static void memory_is_bounded(void **state)
     assert_int_equal(places(r->x, 1, true), 0);                     /* the oldest are not */
 }
 
+/* Else each of them is looked at whenever one of them is looked for, or goes. */
+static void one_chunk_in_a_row_is_kept_a_few_times(void **state)
+{
+    enum { TIMES = 2000 };
+    struct rig *r = *state;
+    struct chunk_index_figures before, after;
+    struct seg_source s = source(1, 1);
+    struct chunk_places p = {0};
+    struct chunk_list *l = chunk_list_new(100);
+    struct seg_chunk_part part = {.chunk_length = LENGTH, .length = LENGTH};
+    size_t len;
+    id_of(5, part.id);
+    for (uint64_t i = 0; i < TIMES; i++) {
+        part.offset = (uint32_t)i;
+        assert_int_equal(chunk_list_add(l, 100 + i, &part, 1), 0);
+    }
+    chunk_index_figures(r->x, &before);
+    const void *list = chunk_list_bytes(l, &len);
+    assert_int_equal(chunk_index_put(r->x, &s, 100, list, len), 0);
+    chunk_index_find(r->x, part.id, LENGTH, false, &p);
+    assert_in_range(p.n, 1, CHUNK_MAX_PLACES);
+    chunk_index_figures(r->x, &after);
+    assert_in_range(after.memory, before.memory + len, before.memory + len + TIMES);
+    chunk_places_free(&p);
+    chunk_list_free(l);
+    assert_int_equal(chunk_index_drop(r->x, s.cartridge, &s.id), 0);
+    chunk_index_figures(r->x, &after);
+    assert_int_equal(after.memory, before.memory);
+}
+
 static void what_is_no_list_is_refused(void **state)
 {
     struct rig *r = *state;
@@ -464,6 +494,7 @@ int main(void)
         TEST(a_segment_without_chunks_is_known),
         TEST(hooks_are_few_and_enough),
         TEST(memory_is_bounded),
+        TEST(one_chunk_in_a_row_is_kept_a_few_times),
         TEST(what_is_no_list_is_refused),
         TEST(others_may_not_look),
         TEST(a_damaged_file_is_put_aside),

@@ -12,8 +12,8 @@
 #define ROW_BUCKETS 4096u
 #define ALLOCATION 16u /* what malloc adds */
 
-struct ref { /* an entry of a list */
-    struct ref *next;
+struct ref {                  /* an entry of a list */
+    struct ref *next, **self; /* in its bucket */
     struct list *list;
     size_t at; /* where in the list it begins */
 };
@@ -90,10 +90,10 @@ static void link_use(struct chunk_memory *m, struct list *l)
 static void drop(struct chunk_memory *m, struct list *l)
 {
     for (size_t i = 0; i < l->n; i++) {
-        struct ref **r = bucket_of(m, (const uint8_t *)l->row.list + l->refs[i].at);
-        while (*r != &l->refs[i])
-            r = &(*r)->next;
-        *r = l->refs[i].next;
+        struct ref *r = &l->refs[i];
+        *r->self = r->next;
+        if (r->next)
+            r->next->self = r->self;
     }
     struct list **p = &m->by_row[(uint64_t)l->row.row % ROW_BUCKETS];
     while (*p != l)
@@ -134,13 +134,28 @@ void chunk_memory_free(struct chunk_memory *m)
     free(m);
 }
 
+/* A run of one byte, of gigabytes perhaps, is one chunk again and again. */
+struct repeats {
+    const uint8_t *id;
+    unsigned n;
+};
+
+/* Of one chunk in a row, no more are of use than there are places. */
+static bool is_of_use(struct repeats *r, const struct chunk_entry *e)
+{
+    bool again = r->id && !memcmp(r->id, e->id, SEG_CHUNK_ID);
+    *r = (struct repeats){e->id, again ? r->n + 1 : 1};
+    return r->n <= CHUNK_MAX_PLACES;
+}
+
 static int count_entries(const struct chunk_row *r, size_t *n)
 {
     struct chunk_entry e;
+    struct repeats repeats = {.n = 0};
     size_t at = 0;
     int rc;
     for (*n = 0; (rc = chunk_list_next(r->list, r->len, &at, &e)) > 0;)
-        ++*n;
+        *n += is_of_use(&repeats, &e);
     return rc;
 }
 
@@ -148,13 +163,18 @@ static int count_entries(const struct chunk_row *r, size_t *n)
 static void link_entries(struct chunk_memory *m, struct list *l)
 {
     struct chunk_entry e;
+    struct repeats repeats = {.n = 0};
     size_t at = 0;
-    for (size_t i = 0; i < l->n; i++) {
+    for (size_t i = 0; i < l->n;) {
         size_t begins = at;
         (void)chunk_list_next(l->row.list, l->row.len, &at, &e);
-        struct ref **b = bucket_of(m, e.id);
-        l->refs[i] = (struct ref){*b, l, begins};
-        *b = &l->refs[i];
+        if (!is_of_use(&repeats, &e))
+            continue;
+        struct ref *r = &l->refs[i++], **b = bucket_of(m, e.id);
+        *r = (struct ref){*b, b, l, begins};
+        if (*b)
+            (*b)->self = &r->next;
+        *b = r;
     }
 }
 
