@@ -240,6 +240,35 @@ static void the_longest_places_are_kept(void **state)
     chunk_places_free(&p);
 }
 
+/* A list that names one chunk over and over, each time with more of it. */
+static void places_that_are_taken_leave_no_runs(void **state)
+{
+    (void)state;
+    struct chunk_places p = {0};
+    for (uint32_t i = 1; i <= 1000; i++) {
+        struct chunk_list *l = chunk_list_new(0);
+        struct chunk_entry e;
+        const struct seg_source s = {.crc = i};
+        size_t len, at = 0;
+        add(l, 0, part(1, 100000, 0, 0, 5000));
+        add(l, 2, part(1, 100000, 5000, 0, i)); /* another run */
+        const void *list = chunk_list_bytes(l, &len);
+        assert_int_equal(chunk_list_next(list, len, &at, &e), 1);
+        assert_int_equal(chunk_places_add(&p, &s, 7, &e), 0);
+        chunk_list_free(l);
+    }
+    assert_int_equal(p.n, CHUNK_MAX_PLACES);
+    assert_int_equal(p.n_runs, 2 * CHUNK_MAX_PLACES);
+    for (unsigned i = 0; i < p.n; i++) {
+        const struct chunk_place *x = &p.place[i];
+        assert_true(x->source.crc > 1000 - CHUNK_MAX_PLACES);
+        assert_int_equal(x->n_runs, 2);
+        assert_int_equal(p.runs[x->run].length, 5000);
+        assert_int_equal(p.runs[x->run + 1].length, x->source.crc);
+    }
+    chunk_places_free(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,6 +281,7 @@ int main(void)
         cmocka_unit_test(a_list_has_a_bound),
         cmocka_unit_test(a_chunk_of_many_runs_is_several_entries),
         cmocka_unit_test(the_longest_places_are_kept),
+        cmocka_unit_test(places_that_are_taken_leave_no_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

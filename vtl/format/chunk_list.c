@@ -237,6 +237,17 @@ static int reserve_runs(struct chunk_places *p, size_t more)
     return 0;
 }
 
+/* The runs of a place that another one takes go: lists that name one chunk over and over must not fill the memory. */
+static void drop_runs(struct chunk_places *p, const struct chunk_place *gone)
+{
+    size_t behind = gone->run + gone->n_runs;
+    memmove(p->runs + gone->run, p->runs + behind, (p->n_runs - behind) * sizeof(*p->runs));
+    p->n_runs -= gone->n_runs;
+    for (unsigned i = 0; i < p->n; i++)
+        if (p->place[i].run >= behind)
+            p->place[i].run -= gone->n_runs;
+}
+
 int chunk_places_add(struct chunk_places *p, const struct seg_source *s, uint64_t first_object,
                      const struct chunk_entry *e)
 {
@@ -252,6 +263,8 @@ int chunk_places_add(struct chunk_places *p, const struct seg_source *s, uint64_
     int rc = reserve_runs(p, e->n_runs);
     if (rc)
         return rc;
+    if (at < p->n)
+        drop_runs(p, &p->place[at]);
     p->place[at] = (struct chunk_place){*s, e->from, e->length, p->n_runs, e->n_runs};
     for (uint32_t i = 0; i < e->n_runs; i++)
         chunk_entry_run(e, i, first_object, &p->runs[p->n_runs++]);
