@@ -512,6 +512,46 @@ static void a_chunk_in_many_blocks_is_one_entry(void **state)
     close(fd);
 }
 
+/* The list of what it copies from is a part of it, too. */
+static void a_segment_with_many_sources_is_as_large_as_it_may_be(void **state)
+{
+    (void)state;
+    struct seg_packer *packer = seg_packer_new();
+    struct seg_writer *w = NULL;
+    struct seg_header h = some_header(0, 0);
+    struct made m;
+    struct seg_source sources[200];
+    struct seg_totals t;
+    const uint64_t limit = 300000;
+    size_t n = 0;
+    h.version = SEG_VERSION_PIECES;
+    int fd = new_file();
+    make_block(&m, RANDOM);
+    assert_int_equal(seg_writer_create(fd, &h, &w), 0);
+    for (;; n += 2) {
+        const struct seg_block b = {
+            .object = n / 2, .data = m.block, .len = LEN, .crc_plain = crc32c(0, m.block, LEN), .make = &m.make};
+        struct seg_packed packed;
+        assert_in_range(n, 0, 198);
+        assert_int_equal(seg_pack(packer, h.cartridge, &b, NULL, &packed), 0);
+        if (!seg_writer_has_room(w, &packed, limit))
+            break;
+        sources[n] = some_source((unsigned)n + 1);
+        sources[n + 1] = some_source((unsigned)n + 2);
+        seg_writer_expect_sources(w, n + 2);
+        assert_int_equal(seg_writer_packed(w, &packed), 0);
+    }
+    uint64_t size = seg_writer_size(w);
+    assert_int_equal(seg_writer_sources(w, sources, n), 0);
+    assert_int_equal(seg_writer_seal(w), 0);
+    seg_writer_totals(w, &t);
+    assert_int_equal(t.stored_bytes, size);
+    assert_in_range(t.stored_bytes, limit - LEN, limit);
+    seg_writer_free(w);
+    seg_packer_free(packer);
+    close(fd);
+}
+
 /* Its end could not be written, as the disk was full, and it grew on: what is copied from by then is listed, too. */
 static void what_comes_to_be_a_source_behind_the_list_is_in_another_one(void **state)
 {
@@ -579,6 +619,7 @@ int main(void)
         cmocka_unit_test(its_records_alone_make_the_same_index),
         cmocka_unit_test(a_torn_segment_is_taken_up),
         cmocka_unit_test(a_list_that_is_not_what_was_written_is_cut_off),
+        cmocka_unit_test(a_segment_with_many_sources_is_as_large_as_it_may_be),
         cmocka_unit_test(what_comes_to_be_a_source_behind_the_list_is_in_another_one),
     };
     return cmocka_run_group_tests_name("segment_pieces", tests, NULL, NULL);

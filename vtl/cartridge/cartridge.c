@@ -373,9 +373,11 @@ static int lean_on(struct cartridge *c, const struct seg_source *s)
         o->room_leans = room;
     }
     int rc = cartridge_lean(c, s);
-    if (!rc)
-        o->leans[o->n_leans++] = *s;
-    return rc;
+    if (rc)
+        return rc;
+    o->leans[o->n_leans++] = *s;
+    seg_writer_expect_sources(o->writer, o->n_leans);
+    return 0;
 }
 
 /* What the block copies from is in the state before the block is in the file: from then on it is not deleted. -ESTALE:

@@ -134,6 +134,8 @@ uint64_t seg_writer_size_with(const struct seg_writer *w, uint32_t size);
 /* May one more record of size bytes be appended, if the segment is to have limit bytes at most? A segment of small records,
  * such as blocks that are all copies, is full when its index is as long as is read at once (seg_tail_size). */
 bool seg_writer_has_room(const struct seg_writer *w, const struct seg_packed *b, uint64_t limit);
+/* So many sources will be listed: that is room, too. */
+void seg_writer_expect_sources(struct seg_writer *w, size_t n);
 /* The list of all that the segment's blocks copy from, before it is sealed. Once more with those that it had, and others behind
  * them: these are in a list of their own. */
 struct seg_source;

@@ -112,7 +112,8 @@ struct seg_writer {
     struct seg_packer *packer; /* created once the writer has to pack by itself */
     struct chunk_list *chunks; /* in the literal areas of its blocks; NULL: none so far */
     bool chunks_done;          /* this list is a record of it */
-    size_t sources_done;       /* so many sources are in records of it */
+    size_t sources;            /* so many it is to list in all */
+    size_t sources_done;       /* so many of them are in records of it */
 };
 struct seg_writer *seg_writer_new(int fd, const struct seg_header *h);
 int seg_write_at(int fd, const void *buf, size_t len, uint64_t offset); /* all of it, or a negative errno */

@@ -189,16 +189,28 @@ int seg_writer_filemarks(struct seg_writer *w, uint32_t count)
     return append_record(w, &r, NULL);
 }
 
-/* The record of the chunks so far, and what the index has of it. */
-static uint64_t chunks_size(const struct seg_writer *w)
+/* The record of a list, and what the index has of it. */
+static uint64_t list_size(const struct seg_writer *w, size_t len)
 {
-    size_t len = w->chunks && !w->chunks_done ? chunk_list_size(w->chunks) : 0;
     return len ? seg_pad8(SEG_RECORD_SIZE + len) + SEG_INDEX_ENTRY_SIZE + seg_table_size(w->header.version, 1) : 0;
+}
+
+/* The lists so far: of chunks, and of what is copied from. */
+static uint64_t lists_size(const struct seg_writer *w)
+{
+    size_t chunks = w->chunks && !w->chunks_done ? chunk_list_size(w->chunks) : 0;
+    size_t sources = w->sources > w->sources_done ? w->sources - w->sources_done : 0;
+    return list_size(w, chunks) + list_size(w, sources * SEG_SOURCE_SIZE);
+}
+
+void seg_writer_expect_sources(struct seg_writer *w, size_t n)
+{
+    w->sources = n;
 }
 
 uint64_t seg_writer_size(const struct seg_writer *w)
 {
-    return w->sealed ? w->end : w->end + chunks_size(w) + seg_runs_tail_size(&w->runs, w->header.version);
+    return w->sealed ? w->end : w->end + lists_size(w) + seg_runs_tail_size(&w->runs, w->header.version);
 }
 
 uint64_t seg_writer_size_with(const struct seg_writer *w, uint32_t size)
@@ -208,10 +220,12 @@ uint64_t seg_writer_size_with(const struct seg_writer *w, uint32_t size)
 
 bool seg_writer_has_room(const struct seg_writer *w, const struct seg_packed *b, uint64_t limit)
 {
-    uint32_t size = b ? seg_packed_size(b) + (b->make ? b->make->n_parts * CHUNK_ENTRY_SIZE : 0) : SEG_RECORD_SIZE;
+    uint32_t size = b ? seg_packed_size(b) : SEG_RECORD_SIZE;
+    if (b && b->make) /* at most: the segment may list its sources already */
+        size += b->make->n_parts * CHUNK_ENTRY_SIZE + b->make->n_sources * SEG_SOURCE_SIZE;
     uint64_t entry = SEG_INDEX_ENTRY_SIZE + seg_table_size(w->header.version, 1);
     if (w->header.version == SEG_VERSION_PIECES &&
-        seg_runs_tail_size(&w->runs, w->header.version) + 2 * entry > seg_tail_size(SEG_MAX_SIZE))
+        seg_runs_tail_size(&w->runs, w->header.version) + 3 * entry > seg_tail_size(SEG_MAX_SIZE))
         return false;
     return seg_writer_size_with(w, size) <= limit;
 }
