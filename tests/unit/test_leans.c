@@ -257,6 +257,53 @@ static void no_lean_of_or_on_who_is_fenced(void **state)
     assert_int_equal(lean_on(t, &s), -ESTALE);
 }
 
+static bool damaged(struct two *t, size_t i)
+{
+    int rc = db_is_damaged(t->db, t->a.id, &t->x.segs[i].id);
+    assert_in_range(rc, 0, 1);
+    return rc;
+}
+
+/* Neither while its tape holds it, nor behind that. */
+static void what_is_damaged_is_no_source(void **state)
+{
+    struct two *t = *state;
+    struct seg_source s = source(t, 1);
+    const struct seg_id bad[] = {t->x.segs[0].id, t->x.segs[1].id};
+    list(t, 5);
+    must(t, lean_on(t, &s));
+    must(t, db_damaged_found(t->db, t->a.id, bad, 2));
+    assert_int_equal(lean_on(t, &s), -ESTALE);
+    must(t, db_damaged_found(t->db, t->a.id, NULL, 0)); /* it was read at last */
+    must(t, lean_on(t, &s));
+    must(t, db_damaged_found(t->db, t->a.id, bad + 1, 1));
+    must(t, db_change(t->db, &t->a, &(struct db_change){.truncate = true, .object = 10}));
+    must(t, db_damaged_found(t->db, t->a.id, NULL, 0)); /* what it holds now is good: that says nothing of it */
+    assert_int_equal(db_is_source(t->db, &s), -ESTALE);
+    assert_false(damaged(t, 0));
+    must(t, db_damaged_add(t->db, t->a.id, bad, 1));
+    assert_true(damaged(t, 0));
+    assert_true(damaged(t, 1));
+}
+
+static void a_mark_of_damage_goes_with_what_it_is_of(void **state)
+{
+    struct two *t = *state;
+    const char *key = "tapes/OLD001L8/seg/00000003-00000007-0000000001";
+    must(t, db_damaged_add(t->db, t->a.id, &t->x.segs[0].id, 1));
+    must(t, db_damaged_add(t->db, t->a.id, &t->x.segs[1].id, 1));
+    must(t, db_change(t->db, &t->a, &(struct db_change){.truncate = true, .object = 10}));
+    must(t, db_garbage_done(t->db, t->a.rowid, &key, 1));
+    assert_true(damaged(t, 0));
+    assert_false(damaged(t, 1));
+    struct db_cartridge c = {.barcode = "MORE01L8", .id = {3}};
+    must(t, db_cartridge_add(t->db, &c, 0));
+    must(t, db_damaged_add(t->db, c.id, &own, 1));
+    must(t, db_cartridge_remove(t->db, c.rowid, c.barcode));
+    assert_int_equal(db_is_damaged(t->db, c.id, &own), 0);
+    assert_true(damaged(t, 0));
+}
+
 /* Whoever deletes looks behind the transaction that made it garbage: what nobody leans on then is deleted. */
 static void nobody_is_the_first_to_lean_on_garbage(void **state)
 {
@@ -473,6 +520,8 @@ int main(void)
         T(only_what_the_head_names_is_a_source),
         T(only_the_segment_that_is_meant_is_a_source),
         T(no_lean_of_or_on_who_is_fenced),
+        T(what_is_damaged_is_no_source),
+        T(a_mark_of_damage_goes_with_what_it_is_of),
         T(nobody_is_the_first_to_lean_on_garbage),
         T(who_leans_on_garbage_already_is_followed_by_others),
         T(who_is_in_the_last_head_no_more_leans_no_more),

@@ -192,17 +192,27 @@ static void verify_s_result_names_each_tape_that_a_bad_object_hurts(void **state
                                 "cartridge", "of another", "objects", 30, "lost", 1, "from", 3, "keys", key[i]));
         const json_t *hurt = json_object_get(r, "hurt");
         assert_int_equal(json_array_size(hurt), i ? 0 : 1);
-        if (!i)
-            assert_string_equal(json_string_value(json_array_get(hurt, 0)), NEW);
+        if (!i) {
+            assert_string_equal(json_string_value(json_object_get(json_array_get(hurt, 0), "barcode")), NEW);
+            assert_string_equal(json_string_value(json_object_get(json_array_get(hurt, 0), "of")), OLD);
+        }
         json_decref(r);
     }
     close_library(lib);
     config_free(c);
 }
 
+static struct seg_source bad_source; /* as the last verify told */
+
+static void hear(void *arg, const struct verify_problem *p)
+{
+    (void)arg;
+    bad_source = p->source ? *p->source : (struct seg_source){.size = 0};
+}
+
 static uint64_t problems_of(struct library *lib, const char *barcode)
 {
-    const struct verify_options o = {.parallel = 2};
+    const struct verify_options o = {.parallel = 2, .problem = hear};
     struct verify_result r;
     struct errtext err = {""};
     if (verify_cartridge(lib->eng.store, barcode, &o, &r, &err))
@@ -236,8 +246,10 @@ static void what_no_head_names_is_verified_with_the_tape_that_copies_from_it(voi
     fclose(f);
     assert_int_equal(problems_of(lib, OLD), 0);
     assert_int_equal(problems_of(lib, NEW), 1);
+    assert_true(seg_source_same(&bad_source, &s));
     assert_int_equal(unlink(path), 0);
     assert_int_equal(problems_of(lib, NEW), 1);
+    assert_true(seg_source_same(&bad_source, &s));
     close_library(lib);
     config_free(c);
 }

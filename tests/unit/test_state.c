@@ -17,7 +17,7 @@
 
 #include "vtl/state/db.h"
 
-#define KNOWN 11 /* version of the state */
+#define KNOWN 12 /* version of the state */
 
 struct place {
     char dir[64], path[80];

@@ -80,6 +80,8 @@ struct cartridge_brief {
     struct usage usage;
 };
 void cartridge_brief(struct cartridge *c, uint64_t object, struct cartridge_brief *out);
+/* Nothing of it was found to be lost, by verify or at a start. */
+bool cartridge_is_whole(struct cartridge *c);
 
 /*
  * How much of a cartridge is where, in bytes as they are stored. Every figure that is shown comes from here: "only on

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/log.h"
+#include "vtl/state/chunk_index.h"
 
 #define LOOK_AGAIN_MS 30000 /* whoever took a file away may put it back */
 
@@ -87,6 +88,8 @@ void cartridge_bury_dead(struct cartridge *c)
         if (p->tried && db_garbage_add(c->eng->db, c->row.rowid, keys, 1))
             log_event(EVENT_STATE_FAILED, "%s: state: %s: %s stays in the store", c->row.barcode, db_error(c->eng->db),
                       key);
+        if (c->eng->chunks)
+            (void)chunk_index_drop(c->eng->chunks, c->row.id, &p->id);
         spool_remove(c->eng->spool, c->row.barcode, &p->id);
         remove_pending(c, i);
     }

@@ -53,6 +53,14 @@ void cartridge_brief(struct cartridge *c, uint64_t object, struct cartridge_brie
     lock_release(&c->lock);
 }
 
+bool cartridge_is_whole(struct cartridge *c)
+{
+    lock_take(&c->lock);
+    bool whole = !c->usage.lost_objects;
+    lock_release(&c->lock);
+    return whole;
+}
+
 void cartridge_note_accepted(struct cartridge *c)
 {
     if (cartridge_is_offsite(c))

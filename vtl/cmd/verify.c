@@ -116,12 +116,27 @@ struct run {
     int rc;
 };
 
+static void id_text(const uint8_t id[16], char text[33])
+{
+    for (int i = 0; i < 16; i++)
+        (void)snprintf(text + 2 * i, 3, "%02x", id[i]);
+}
+
+static json_t *source_json(const struct verify_problem *p)
+{
+    char id[33];
+    id_text(p->source->cartridge, id);
+    return json_pack("{s:s, s:s, s:s}", "key", p->source_key, "barcode", p->source->barcode, "cartridge", id);
+}
+
 static void on_problem(void *arg, const struct verify_problem *p)
 {
     struct run *r = arg;
-    json_array_append_new(r->problems,
-                          json_pack("{s:s, s:I, s:I, s:I, s:s}", "key", p->key, "object", (json_int_t)p->first_object,
-                                    "objects", (json_int_t)p->objects, "file", (json_int_t)p->file, "error", p->what));
+    json_t *j = json_pack("{s:s, s:I, s:I, s:I, s:s}", "key", p->key, "object", (json_int_t)p->first_object, "objects",
+                          (json_int_t)p->objects, "file", (json_int_t)p->file, "error", p->what);
+    if (p->source)
+        json_object_set_new(j, "source", source_json(p));
+    json_array_append_new(r->problems, j);
 }
 
 static void print_problem(const char *barcode, const json_t *p)
@@ -216,9 +231,10 @@ static void tell_hurt(const json_t *result)
 {
     const json_t *hurt = json_object_get(result, "hurt");
     size_t i;
-    json_t *b;
-    json_array_foreach(hurt, i, b) fail("%s: leans on objects of %s that cannot be read back", json_string_value(b),
-                                        json_string_value(json_object_get(result, "barcode")));
+    json_t *h;
+    json_array_foreach(hurt, i, h)
+        fail("%s: leans on objects of %s that cannot be read back", json_string_value(json_object_get(h, "barcode")),
+             json_string_value(json_object_get(h, "of")));
 }
 
 /* Kept with the cartridges, where PBS finds it. */
@@ -236,14 +252,18 @@ static void record(struct results *v)
     json_decref(answers);
 }
 
-/* Of the segments in which something is lost. */
-static json_t *lost_keys(const json_t *problems)
+/* The cartridge's own segments in which something is lost, or (name "source") those of others. */
+static json_t *lost_of(const json_t *problems, const char *name)
 {
-    json_t *keys = json_array(), *p;
+    json_t *all = json_array(), *p;
     size_t i;
-    json_array_foreach(problems, i, p) if (json_integer_value(json_object_get(p, "objects")))
-        json_array_append(keys, json_object_get(p, "key"));
-    return keys;
+    json_array_foreach(problems, i, p)
+    {
+        bool own = !strcmp(name, "key"), of_source = json_object_get(p, "source") != NULL;
+        if (json_integer_value(json_object_get(p, "objects")) && own != of_source)
+            json_array_append(all, json_object_get(p, name));
+    }
+    return all;
 }
 
 static void add_record(struct results *v, const struct run *r)
@@ -251,12 +271,12 @@ static void add_record(struct results *v, const struct run *r)
     const struct verify_result *result = &r->result;
     const char *barcode = r->place.barcode;
     char id[33];
-    for (int i = 0; i < 16; i++)
-        (void)snprintf(id + 2 * i, 3, "%02x", result->cartridge[i]);
-    json_array_append_new(v->records, json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:o}", "op", "tape-verified", "barcode",
-                                                barcode, "cartridge", id, "objects", (json_int_t)result->end_object,
-                                                "lost", (json_int_t)result->lost_objects, "from",
-                                                (json_int_t)result->lost_from, "keys", lost_keys(r->problems)));
+    id_text(result->cartridge, id);
+    json_array_append_new(v->records,
+                          json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:o}", "op", "tape-verified", "barcode",
+                                    barcode, "cartridge", id, "objects", (json_int_t)result->end_object, "lost",
+                                    (json_int_t)result->lost_objects, "from", (json_int_t)result->lost_from, "keys",
+                                    lost_of(r->problems, "key"), "sources", lost_of(r->problems, "source")));
 }
 
 /* vanished: what the library knows of it and the bucket lacks; NULL: nothing. */

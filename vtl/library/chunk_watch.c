@@ -4,7 +4,8 @@
  * claim, when the file was lost, when [dedup] is new.
  *
  * One segment at a time: its end, and the list of its chunks. One that has none is noted, so that it is asked once. Whatever
- * fails is left for the next start: it costs savings, and nothing else.
+ * fails is left for the next start: it costs savings, and nothing else. Before that goes what is no more: what was deleted
+ * while [dedup] was off, or when the index could not be written.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,6 +15,8 @@
 #include "base/thread.h"
 #include "vtl/library/library_private.h"
 #include "vtl/state/chunk_index.h"
+
+#define SWEEP 256 /* names at a time */
 
 struct segments {
     struct seg_source s; /* of the cartridge: id and barcode */
@@ -122,6 +125,7 @@ static int list_segment(struct library *lib, const struct segments *of, const st
     return rc;
 }
 
+/* Of a damaged one none: which are whole was told to a state that may be lost since. */
 static void list_cartridge(struct watching *w, const char *barcode)
 {
     struct library *lib = w->lib;
@@ -130,7 +134,8 @@ static void list_cartridge(struct watching *w, const char *barcode)
     lock_take(&lib->lock);
     struct cartridge *c = library_cartridge(lib, barcode);
     lock_release(&lib->lock);
-    int rc = c && cartridge_dedups(c) ? db_segments(lib->eng.db, cartridge_rowid(c), add, &all) : 0;
+    int rc =
+        c && cartridge_dedups(c) && cartridge_is_whole(c) ? db_segments(lib->eng.db, cartridge_rowid(c), add, &all) : 0;
     if (c) {
         memcpy(all.s.cartridge, cartridge_id(c), sizeof(all.s.cartridge));
         memcpy(all.s.barcode, barcode, strlen(barcode) + 1);
@@ -149,11 +154,37 @@ static void list_cartridge(struct watching *w, const char *barcode)
     free(all.v);
 }
 
+/* What the state has no more. Each one by itself: a cartridge is written, removed or taken over meanwhile. */
+static int sweep_some(struct library *lib, const struct seg_source *names, size_t n)
+{
+    int rc = 0;
+    for (size_t i = 0; rc >= 0 && i < n && !stopped(lib); i++) {
+        rc = db_has_segment(lib->eng.db, names[i].cartridge, &names[i].id);
+        if (!rc)
+            rc = chunk_index_drop(lib->eng.chunks, names[i].cartridge, &names[i].id);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+static void sweep(struct library *lib)
+{
+    struct seg_source names[SWEEP], after;
+    size_t n = 0;
+    int rc = chunk_index_names(lib->eng.chunks, NULL, names, SWEEP, &n);
+    while (!rc && n && !stopped(lib)) {
+        after = names[n - 1];
+        rc = sweep_some(lib, names, n);
+        if (!rc)
+            rc = chunk_index_names(lib->eng.chunks, &after, names, SWEEP, &n);
+    }
+}
+
 static void *chunk_thread(void *arg)
 {
     struct library *lib = arg;
     struct watching w = {.lib = lib};
     size_t n = 0;
+    sweep(lib);
     barcode_text *barcodes = library_barcodes(lib, &n);
     for (size_t i = 0; i < n && !stopped(lib); i++)
         list_cartridge(&w, barcodes[i]);

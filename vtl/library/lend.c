@@ -36,13 +36,6 @@ static bool has_enough(struct library *lib, const struct cartridge *c, const str
     return db_leaners_of(lib->eng.db, s->barcode, &s->id, count, &x) || x.n >= lib->cfg->dedup.sets;
 }
 
-static bool is_whole(struct cartridge *source)
-{
-    struct cartridge_brief b;
-    cartridge_brief(source, 0, &b);
-    return !b.usage.lost_objects;
-}
-
 /* To list who leans on it, it is claimed: which must not take it from a neighbour, whose cartridges this state may know, too. So
  * it is one in an element of this library; or of those on a shelf that nobody shares one that this gateway wrote, and has not given up. */
 static bool may_be_claimed(const struct library *lib, struct cartridge *source, bool has_place)
@@ -67,7 +60,8 @@ static int try_once(struct library *lib, struct cartridge *c, const struct seg_s
     if (source == c && (cartridge_holds(c, &s->id) || db_is_source(lib->eng.db, s)))
         source = NULL; /* of itself, only what it had before it was written over */
     if (source && !memcmp(cartridge_id(source), s->cartridge, sizeof(s->cartridge)) &&
-        may_be_claimed(lib, source, has_place) && is_whole(source) && !has_enough(lib, c, s))
+        may_be_claimed(lib, source, has_place) && cartridge_is_whole(source) &&
+        !db_is_damaged(lib->eng.db, s->cartridge, &s->id) && !has_enough(lib, c, s))
         rc = cartridge_lend(source, c, &err);
     rwlock_release(&lib->tapes_lock);
     return rc;

@@ -61,7 +61,7 @@ const struct changer_ops *library_changer_ops(void); /* self is the struct libra
  *   {"op":"tape-list"} {"op":"tape-show","barcode":B} {"op":"tape-create","barcodes":[..],"capacity":N,"worm":false,"no_dedup":false}
  *   {"op":"tape-remove","barcode":B,"force":false} {"op":"tape-protect","barcode":B,"on":true}
  *   {"op":"tape-lock","barcode":B,"mode":"compliance","until":N,"bypass":false}
- *   {"op":"tape-verified","barcode":B,"cartridge":ID,"objects":N,"lost":N,"from":N}
+ *   {"op":"tape-verified", ...}                    -> vtl/library/tapes.h
  *   {"op":"tape-move","barcode":B,"address":N}
  *   {"op":"vanished"}                              -> {"vanished":[{"barcode","state","inventory","head","error"}]}: what the
  *                                                     bucket has no more; with "barcodes", of these only

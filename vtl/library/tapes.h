@@ -65,9 +65,10 @@ int tapes_check_whose(struct library *lib, struct cartridge *c, struct errtext *
  * objects, deleted unless dry_run. Not of a cartridge that another gateway wrote last, nor of one that is being written, nor of one
  * on a shelf that another library shares. tapes_lock read. */
 json_t *tapes_gc(struct library *lib, const json_t *request, struct errtext *err);
-/* {"barcode":B,"cartridge":ID,"objects":N,"lost":N,"from":OBJECT,"keys":[...]} -> {"barcode","recorded":BOOL,"hurt":[...]}:
- * keeps with the cartridge what a scrub of the bucket found; false: it is not in this library. hurt: cartridges that lean on
- * the segments of these keys. tapes_lock read. */
+/* {"barcode":B,"cartridge":ID,"objects":N,"lost":N,"from":OBJECT,"keys":[K...],"sources":[{"key":K,"barcode":B,"cartridge":ID}...]}
+ * -> {"barcode","recorded":BOOL,"hurt":[{"barcode","of"}...]}: keeps with the cartridge what a scrub of the bucket found; false:
+ * it is not in this library. keys: segments of it in which something is lost; sources: those of others that it copies from.
+ * Nothing is copied from these any more. hurt: cartridges that lean on them, and whose they are. tapes_lock read. */
 json_t *tapes_verified(struct library *lib, const json_t *request, struct errtext *err);
 /* {"tidy":BOOL} -> {"strangers":[{"barcode","objects","head":BOOL,"error","kept_for":[...]}...]}: in the bucket, and not in
  * this library; head: has a complete one; error: has one that cannot be read, and why; kept_for: it was removed, and what is

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* verified.c: what a scrub found, kept with the cartridge: in its row, its heads, its MAM, and as a TapeAlert flag. */
+#include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/event.h"
 #include "base/lock.h"
+#include "vtl/format/barcode.h"
 #include "vtl/library/tapes.h"
-#include "vtl/state/chunk_index.h"
 
 struct found {
     uint64_t objects, lost, from;
@@ -30,45 +33,131 @@ static bool get_number(const json_t *request, const char *key, uint64_t *n)
     return json_is_integer(j) && json_integer_value(j) >= 0;
 }
 
-/* Another cartridge may have got the barcode since. */
-static bool is_it(const struct cartridge *c, const char *id)
+/* 32 hex digits. */
+static bool read_id(const char *hex, uint8_t id[16])
 {
-    char hex[33];
-    for (int i = 0; i < 16; i++)
-        (void)snprintf(hex + 2 * i, 3, "%02x", cartridge_id(c)[i]);
-    return id && !strcmp(id, hex);
+    for (int i = 0; hex && i < 16; i++)
+        if (!isxdigit((unsigned char)hex[2 * i]) || !isxdigit((unsigned char)hex[2 * i + 1]) ||
+            sscanf(hex + 2 * i, "%2hhx", &id[i]) != 1)
+            return false;
+    return hex && !hex[32];
 }
+
+static bool is_it(const struct cartridge *c, const uint8_t id[16])
+{
+    return !memcmp(cartridge_id(c), id, 16); /* another one may have got the barcode since */
+}
+
+/* ---- the segments that are damaged ---- */
+
+static bool read_key(const json_t *key, const char *barcode, struct seg_id *id)
+{
+    char prefix[DB_KEY_SIZE];
+    const char *text = json_string_value(key);
+    (void)snprintf(prefix, sizeof(prefix), "tapes/%.40s/seg/", barcode);
+    return text && object_name_at(text, prefix, id);
+}
+
+/* The cartridge's own: malloc'd, NULL with *n 0: out of memory. */
+static struct seg_id *read_keys(const json_t *keys, const char *barcode, size_t *n)
+{
+    struct seg_id *ids = calloc(json_array_size(keys) + 1, sizeof(*ids));
+    const json_t *key;
+    size_t i;
+    *n = 0;
+    json_array_foreach(keys, i, key)
+    {
+        if (ids && read_key(key, barcode, &ids[*n]))
+            ++*n;
+    }
+    return ids;
+}
+
+/* One that the cartridge leans on, and no head names. */
+static bool read_source(const json_t *j, struct seg_source *s)
+{
+    const char *barcode = json_string_value(json_object_get(j, "barcode"));
+    *s = (struct seg_source){.size = 0};
+    if (!barcode || !barcode_ok(barcode) || !read_id(json_string_value(json_object_get(j, "cartridge")), s->cartridge))
+        return false;
+    (void)snprintf(s->barcode, sizeof(s->barcode), "%s", barcode);
+    return read_key(json_object_get(j, "key"), s->barcode, &s->id);
+}
+
+/* c: NULL: it is another cartridge by now. Once its tape is written over it counts as whole, while those who lean on what it had
+ * keep that. */
+static int mark(struct library *lib, const struct cartridge *c, const struct seg_id *ids, size_t n,
+                const json_t *sources)
+{
+    struct seg_source s;
+    const json_t *j;
+    size_t i;
+    int rc = c ? db_damaged_found(lib->eng.db, cartridge_id(c), ids, n) : 0;
+    json_array_foreach(sources, i, j)
+    {
+        if (!rc && read_source(j, &s))
+            rc = db_damaged_add(lib->eng.db, s.cartridge, &s.id, 1);
+    }
+    return rc;
+}
+
+/* ---- whom that hurts ---- */
+
+struct hurting {
+    json_t *seen; /* an object: of each pair */
+    json_t *list;
+    const char *of, *but;
+};
 
 static int add_hurt(void *arg, const char *barcode)
 {
-    json_t *hurt = arg;
-    return json_object_set_new(hurt, barcode, json_true()) ? -ENOMEM : 0;
+    struct hurting *h = arg;
+    char pair[2 * 40];
+    (void)snprintf(pair, sizeof(pair), "%.33s %.33s", barcode, h->of);
+    if ((h->but && !strcmp(barcode, h->but)) || json_object_get(h->seen, pair))
+        return 0;
+    return json_object_set_new(h->seen, pair, json_true()) ||
+                   json_array_append_new(h->list, json_pack("{s:s, s:s}", "barcode", barcode, "of", h->of))
+               ? -ENOMEM
+               : 0;
 }
 
-/* Each cartridge that leans on one of these segments: an array of barcodes. NULL with *err. */
-static json_t *hurt_by(struct library *lib, const char *barcode, const json_t *keys, struct errtext *err)
+static int add_hurts(struct library *lib, const char *barcode, const struct seg_id *ids, size_t n,
+                     const json_t *sources, struct hurting *h)
 {
-    json_t *hurt = json_object(), *list = json_array(), *key;
-    char prefix[DB_KEY_SIZE];
-    const char *b;
+    struct seg_source s;
+    const json_t *j;
     size_t i;
-    int rc = hurt && list ? 0 : -ENOMEM;
-    (void)snprintf(prefix, sizeof(prefix), "tapes/%.40s/seg/", barcode);
-    json_array_foreach(keys, i, key)
+    int rc = h->seen && h->list ? 0 : -ENOMEM;
+    h->of = barcode;
+    for (i = 0; !rc && i < n; i++)
+        rc = db_leaners_of(lib->eng.db, barcode, &ids[i], add_hurt, h);
+    h->but = barcode; /* its own message says so */
+    json_array_foreach(sources, i, j)
     {
-        const char *text = json_string_value(key);
-        struct seg_id id;
-        if (!rc && text && object_name_at(text, prefix, &id))
-            rc = db_leaners_of(lib->eng.db, barcode, &id, add_hurt, hurt);
+        if (rc || !read_source(j, &s))
+            continue;
+        h->of = s.barcode;
+        rc = db_leaners_of(lib->eng.db, s.barcode, &s.id, add_hurt, h);
     }
-    json_object_foreach(hurt, b, key) json_array_append_new(list, json_string(b));
-    json_decref(hurt);
+    return rc;
+}
+
+/* Each cartridge that leans on one of these segments, and whose that is. NULL with *err. */
+static json_t *hurt_by(struct library *lib, const char *barcode, const struct seg_id *ids, size_t n,
+                       const json_t *sources, struct errtext *err)
+{
+    struct hurting h = {json_object(), json_array(), barcode, NULL};
+    int rc = add_hurts(lib, barcode, ids, n, sources, &h);
+    json_decref(h.seen);
     if (!rc)
-        return list;
-    json_decref(list);
+        return h.list;
+    json_decref(h.list);
     errtext_set(err, rc, "%s: state: %s", barcode, db_error(lib->eng.db));
     return NULL;
 }
+
+/* ---- */
 
 static int record(struct library *lib, struct cartridge *c, const struct found *f, struct errtext *err)
 {
@@ -91,43 +180,35 @@ static int record(struct library *lib, struct cartridge *c, const struct found *
     return 0;
 }
 
-/* Nothing is copied from what is damaged: not once the tape is written over and counts as whole either, while those who lean
- * on it keep it there. With an empty list the segment is known, and nobody lists it again. */
-static void hide_damaged(struct library *lib, const struct cartridge *c, const json_t *keys)
+/* c: NULL: it is another cartridge by now. */
+static json_t *take(struct library *lib, struct cartridge *c, const json_t *request, const struct found *f,
+                    struct errtext *err)
 {
-    char prefix[DB_KEY_SIZE];
-    struct seg_source s = {.size = 0};
-    const json_t *key;
-    size_t i;
-    if (!lib->eng.chunks)
-        return;
-    (void)snprintf(s.barcode, sizeof(s.barcode), "%s", cartridge_barcode(c));
-    (void)snprintf(prefix, sizeof(prefix), "tapes/%.40s/seg/", s.barcode);
-    memcpy(s.cartridge, cartridge_id(c), sizeof(s.cartridge));
-    json_array_foreach(keys, i, key)
-    {
-        const char *text = json_string_value(key);
-        if (text && object_name_at(text, prefix, &s.id))
-            (void)chunk_index_put(lib->eng.chunks, &s, 0, "", 0);
-    }
+    const char *barcode = json_string_value(json_object_get(request, "barcode"));
+    const json_t *sources = json_object_get(request, "sources");
+    size_t n = 0;
+    struct seg_id *ids = read_keys(json_object_get(request, "keys"), barcode, &n);
+    json_t *hurt = NULL;
+    int rc = ids ? mark(lib, c, ids, n, sources) : -ENOMEM;
+    if (rc)
+        errtext_set(err, rc, "%s: state: %s", barcode, ids ? db_error(lib->eng.db) : "out of memory");
+    else if (!c || !record(lib, c, f, err))
+        hurt = hurt_by(lib, barcode, ids, n, sources, err);
+    free(ids);
+    return hurt ? json_pack("{s:s, s:b, s:o}", "barcode", barcode, "recorded", (int)(c != NULL), "hurt", hurt) : NULL;
 }
 
 json_t *tapes_verified(struct library *lib, const json_t *request, struct errtext *err)
 {
     const char *barcode = json_string_value(json_object_get(request, "barcode"));
-    const char *id = json_string_value(json_object_get(request, "cartridge"));
+    const char *hex = json_string_value(json_object_get(request, "cartridge"));
+    uint8_t id[16];
     struct found f;
-    if (!barcode || !id || !get_number(request, "objects", &f.objects) || !get_number(request, "lost", &f.lost) ||
+    if (!barcode || !hex || !get_number(request, "objects", &f.objects) || !get_number(request, "lost", &f.lost) ||
         !get_number(request, "from", &f.from)) {
         errtext_set(err, -EINVAL, "tape-verified: barcode, cartridge, objects, lost and from are needed");
         return NULL;
     }
     struct cartridge *c = library_cartridge(lib, barcode);
-    bool is = c && is_it(c, id);
-    if (is && record(lib, c, &f, err))
-        return NULL;
-    if (is && f.lost)
-        hide_damaged(lib, c, json_object_get(request, "keys"));
-    json_t *hurt = hurt_by(lib, barcode, json_object_get(request, "keys"), err);
-    return hurt ? json_pack("{s:s, s:b, s:o}", "barcode", barcode, "recorded", (int)is, "hurt", hurt) : NULL;
+    return take(lib, c && read_id(hex, id) && is_it(c, id) ? c : NULL, request, &f, err);
 }

@@ -68,6 +68,8 @@ static void leave(struct verify_gate *g, bool small)
 struct finding {
     size_t segment; /* index in the round's tape index */
     uint64_t first_object, objects;
+    bool of_source; /* not the segment, but this one that it leans on */
+    struct seg_source source;
     char *what;
 };
 
@@ -115,7 +117,7 @@ static void pace(void *arg, uint64_t bytes)
     }
 }
 
-static void note(struct round *r, size_t segment, uint64_t first, uint64_t objects, const char *what)
+static void note(struct round *r, const struct finding *found, const char *what)
 {
     lock_assert_held(&r->lock);
     if (r->n_findings == r->room) {
@@ -128,14 +130,15 @@ static void note(struct round *r, size_t segment, uint64_t first, uint64_t objec
         r->findings = f;
         r->room = room;
     }
-    r->findings[r->n_findings++] = (struct finding){segment, first, objects, strdup(what)};
+    r->findings[r->n_findings] = *found;
+    r->findings[r->n_findings++].what = strdup(what);
 }
 
 static void found(void *arg, uint64_t first, uint64_t objects, const char *what)
 {
     struct job *j = arg;
     lock_take(&j->r->lock);
-    note(j->r, j->segment, first, objects, what);
+    note(j->r, &(struct finding){.segment = j->segment, .first_object = first, .objects = objects}, what);
     lock_release(&j->r->lock);
 }
 
@@ -196,7 +199,8 @@ static void look_at(struct round *r, size_t i)
         r->err = err;
     } else {
         if (rc) /* it is not there, or the store does not give it */
-            note(r, i, ref->first_object, ref->objects, err.text);
+            note(r, &(struct finding){.segment = i, .first_object = ref->first_object, .objects = ref->objects},
+                 err.text);
         r->looked[i] = true;
         while (r->front < r->x->n_segs && r->looked[r->front])
             r->front++;
@@ -309,9 +313,12 @@ static void report(const struct round *r, struct verify_result *out)
 {
     for (size_t i = 0; i < r->n_findings; i++) {
         const struct finding *f = &r->findings[i];
-        char key[DB_KEY_SIZE];
+        char key[DB_KEY_SIZE], source[DB_KEY_SIZE];
         object_key(key, r->head->barcode, "seg", &r->x->segs[f->segment].id);
+        object_key(source, f->source.barcode, "seg", &f->source.id);
         struct verify_problem p = {.key = key,
+                                   .source = f->of_source ? &f->source : NULL,
+                                   .source_key = f->of_source ? source : NULL,
                                    .first_object = f->first_object,
                                    .objects = f->objects,
                                    .file = tape_index_file_of(r->x, f->first_object),
@@ -369,12 +376,17 @@ static int look_above(struct objstore *store, const struct head *h, const struct
                        why.text, h->barcode);
 }
 
-static void found_source(void *arg, size_t segment, const char *what)
+static void found_source(void *arg, size_t segment, const struct seg_source *s, const char *what)
 {
     struct round *r = arg;
     const struct seg_ref *ref = &r->x->segs[segment];
     lock_take(&r->lock);
-    note(r, segment, ref->first_object, ref->objects, what);
+    const struct finding f = {.segment = segment,
+                              .first_object = ref->first_object,
+                              .objects = ref->objects,
+                              .of_source = true,
+                              .source = *s};
+    note(r, &f, what);
     lock_release(&r->lock);
 }
 

@@ -6,13 +6,18 @@
 
 #include "s3backend/objstore.h"
 #include "vtl/format/segment_check.h"
+#include "vtl/format/source.h"
 
 /* Something that is wrong. Pointers are valid only during the call. */
 struct verify_problem {
-    const char *key;       /* of the stored object */
-    uint64_t first_object; /* logical objects of the tape that cannot be read back as they were */
-    uint64_t objects;      /* how many; 0: no host data affected (padding, an index that the records make up for) */
-    uint64_t file;         /* of the first one */
+    const char *key; /* of the stored object */
+    /* That one is as it should be, but not this segment, out of which blocks of it are copies, and which no head names. Or
+     * NULL. */
+    const struct seg_source *source;
+    const char *source_key; /* of its object */
+    uint64_t first_object;  /* logical objects of the tape that cannot be read back as they were */
+    uint64_t objects;       /* how many; 0: no host data affected (padding, an index that the records make up for) */
+    uint64_t file;          /* of the first one */
     const char *what;
 };
 
@@ -87,8 +92,8 @@ int verify_segment(const struct verify_io *io, const char *key, const struct seg
 
 /* ---- verify_sources.c: what no head names, and a cartridge copies from ---- */
 struct verify_sources {
-    void (*found)(void *arg, size_t segment,
-                  const char *what);    /* one that this segment of the cartridge leans on is bad */
+    /* This one, which that segment of the cartridge leans on, is bad. */
+    void (*found)(void *arg, size_t segment, const struct seg_source *s, const char *what);
     bool (*is_gone)(void *arg, int rc); /* the store gives nothing at all, be it damaged or not */
     void *arg;
 };

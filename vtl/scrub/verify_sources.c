@@ -148,7 +148,7 @@ static void tell(const struct looking *l, const struct seg_source *s, const char
     errtext_set(&text, 0, "blocks of it are copies out of tapes/%s/seg/%s: %.300s", s->barcode, name, what);
     for (size_t i = 0; i < l->x->leans.n; i++)
         if (seg_source_same(&l->x->leans.v[i].source, s))
-            l->out->found(l->out->arg, l->x->leans.v[i].segment, text.text);
+            l->out->found(l->out->arg, l->x->leans.v[i].segment, s, text.text);
 }
 
 static int look_at(struct looking *l, const struct seg_source *s, struct errtext *err)

@@ -195,6 +195,13 @@ int chunk_index_drop_cartridge(struct chunk_index *x, const uint8_t cartridge[16
     return rc;
 }
 
+int chunk_index_names(struct chunk_index *x, const struct seg_source *after, struct seg_source *out, size_t room,
+                      size_t *n)
+{
+    lock_take(&x->lock);
+    return settle(x, chunk_tables_names(&x->tables, after, out, room, n));
+}
+
 void chunk_index_avoid(struct chunk_index *x, const struct seg_source *s, unsigned ms)
 {
     lock_take(&x->lock);

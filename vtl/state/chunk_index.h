@@ -38,6 +38,11 @@ int chunk_index_drop(struct chunk_index *x, const uint8_t cartridge[16], const s
 /* All segments of the cartridge; a thousand at a time, between which others get their turn. */
 int chunk_index_drop_cartridge(struct chunk_index *x, const uint8_t cartridge[16]);
 
+/* Names some of the segments, in order of cartridge and name, from the one behind after on (NULL: the first): *n of at most room,
+ * of which source's cartridge and id are set; 0: there are no more. */
+int chunk_index_names(struct chunk_index *x, const struct seg_source *after, struct seg_source *out, size_t room,
+                      size_t *n);
+
 /* Nothing can be copied from that segment now: for so long nothing is found in it, and what it has is looked for elsewhere. */
 void chunk_index_avoid(struct chunk_index *x, const struct seg_source *s, unsigned ms);
 

@@ -42,6 +42,7 @@ enum chunk_statement {
     CHUNK_BY_ROW,
     CHUNK_BY_NAME,
     CHUNK_OF_CARTRIDGE,
+    CHUNK_NAMES,
     CHUNK_ADD,
     CHUNK_DELETE,
     CHUNK_HOOK_ADD,
@@ -80,6 +81,9 @@ int chunk_tables_hooks(struct chunk_tables *t, const uint8_t id[SEG_CHUNK_ID], i
  * is wrong. */
 int chunk_tables_read(struct chunk_tables *t, int64_t row, const struct seg_source *name, struct chunk_row *out);
 void chunk_tables_done(struct chunk_tables *t);
+/* As chunk_index_names. */
+int chunk_tables_names(struct chunk_tables *t, const struct seg_source *after, struct seg_source *out, size_t room,
+                       size_t *n);
 
 /* ---- chunk_index.c ---- */
 /* For tests: how many hooks there may be beside those that each segment has. */

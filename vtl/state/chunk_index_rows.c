@@ -40,6 +40,8 @@ static const char *const text[CHUNK_N_STATEMENTS] = {
     [CHUNK_BY_ROW] = SEGMENT "WHERE row=?",
     [CHUNK_BY_NAME] = SEGMENT "WHERE cartridge=? AND epoch=? AND writer=? AND number=?",
     [CHUNK_OF_CARTRIDGE] = SEGMENT "WHERE cartridge=? LIMIT 1",
+    [CHUNK_NAMES] = "SELECT cartridge, epoch, writer, number FROM segment WHERE (cartridge, epoch, writer, number) >"
+                    " (?,?,?,?) ORDER BY cartridge, epoch, writer, number LIMIT ?",
     [CHUNK_ADD] = "INSERT INTO segment VALUES(NULL,?,?,?,?,?,?,?,?,?,?)",
     [CHUNK_DELETE] = "DELETE FROM segment WHERE row=?",
     [CHUNK_HOOK_ADD] = "INSERT OR IGNORE INTO hook VALUES(?,?,?)",
@@ -396,6 +398,29 @@ void chunk_tables_done(struct chunk_tables *t)
     for (size_t i = 0; i < sizeof(readers) / sizeof(readers[0]); i++)
         if (t->statement[readers[i]])
             (void)sqlite3_reset(t->statement[readers[i]]);
+}
+
+int chunk_tables_names(struct chunk_tables *t, const struct seg_source *after, struct seg_source *out, size_t room,
+                       size_t *n)
+{
+    static const struct seg_source first = {.size = 0};
+    int rc, s;
+    *n = 0;
+    sqlite3_stmt *st = statement(t, CHUNK_NAMES, &rc);
+    if (!st)
+        return rc;
+    after = after ? after : &first;
+    bind_name(st, after->cartridge, &after->id);
+    sqlite3_bind_int64(st, 5, (int64_t)room);
+    while ((s = sqlite3_step(st)) == SQLITE_ROW && *n < room) {
+        struct seg_source *o = &out[(*n)++];
+        *o = (struct seg_source){.id = {(uint64_t)sqlite3_column_int64(st, 1), (uint32_t)sqlite3_column_int64(st, 2),
+                                        (uint64_t)sqlite3_column_int64(st, 3)}};
+        if (sqlite3_column_bytes(st, 0) == 16)
+            memcpy(o->cartridge, sqlite3_column_blob(st, 0), 16);
+    }
+    (void)sqlite3_reset(st);
+    return to_errno(s);
 }
 
 int chunk_tables_add(struct chunk_tables *t, const struct chunk_row *r)

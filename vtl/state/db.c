@@ -137,7 +137,7 @@ static int add_released(struct db *db)
  * One that adds a column to a table with sums ends by db_sums_make. */
 static int (*const steps[])(struct db *db) = {make_tables,  add_columns,       add_identity,    add_crcs,
                                               add_sums,     db_history_tables, db_leans_tables, add_retention,
-                                              add_no_dedup, add_object_lock,   add_released};
+                                              add_no_dedup, add_object_lock,   add_released,    db_damaged_table};
 #define STATE_VERSION (sizeof(steps) / sizeof(steps[0]))
 
 /* A step and its stamp are one transaction: after a crash the state is of the version that it says. Another process may
@@ -576,5 +576,8 @@ int db_cartridge_delete(struct db *db, int64_t rowid, const char *barcode)
 int db_cartridge_remove(struct db *db, int64_t rowid, const char *barcode)
 {
     int rc = db_begin(db);
-    return rc ? rc : db_end(db, db_cartridge_delete(db, rowid, barcode));
+    if (rc)
+        return rc;
+    rc = db_damaged_forget(db, rowid, NULL);
+    return db_end(db, rc ? rc : db_cartridge_delete(db, rowid, barcode));
 }

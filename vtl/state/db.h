@@ -152,6 +152,9 @@ int db_maps(struct db *db, int64_t cartridge, int (*fn)(void *arg, const struct 
 int db_committed(struct db *db, const struct db_cartridge *c, const struct map_ref *maps, size_t n_maps,
                  const struct head_leaner *leaners, size_t n_leaners);
 
+/* Does the state have that segment of the cartridge with this id, be it live or garbage? 1, 0, or a negative errno. */
+int db_has_segment(struct db *db, const uint8_t cartridge[16], const struct seg_id *id);
+
 /* Objects of a cartridge to delete. */
 int db_garbage(struct db *db, int64_t cartridge, int (*fn)(void *arg, const char *key), void *arg);
 int db_garbage_add(struct db *db, int64_t cartridge, const char *const *keys, size_t n);
@@ -161,7 +164,8 @@ int db_garbage_done(struct db *db, int64_t cartridge, const char *const *keys, s
 
 /* Segment, of the cartridge with that rowid, is about to copy out of the source. In the state when this returns 0, also
  * if it was before. -ESTALE: not this source, or not now: it must be a live STORED row, among those that its cartridge's
- * last committed head names, of the same size and CRC; or garbage that a cartridge leans on already. Neither cartridge is
+ * last committed head names, of the same size and CRC; or garbage that a cartridge leans on already. It is not marked as
+ * damaged. Neither cartridge is
  * fenced; and that head lists the leaner, if it is another one, as of this run of its gateway, with n not below rested: the
  * last head that the leaner tried to put at rest in this run (0: none), behind which it may not copy before it is listed
  * anew. The leaner's segment needs no row yet. */
@@ -217,6 +221,16 @@ int db_leaners_complete(struct db *db, uint32_t writer);
 /* The next head is not to list it; from now on, until one lists it anew, it adds no lean. One that leans, as a cartridge of this
  * state which no other gateway owns, stays listed. */
 int db_leaner_drop(struct db *db, int64_t source, const struct head_leaner *l);
+
+/* ---- segments of which verify found something lost: nothing is copied out of them any more ---- */
+
+/* A verify of the cartridge found just these of what it holds. What it held before, and is kept for others, stays as it was
+ * marked. */
+int db_damaged_found(struct db *db, const uint8_t cartridge[16], const struct seg_id *ids, size_t n);
+/* Others found these, which the cartridge had. */
+int db_damaged_add(struct db *db, const uint8_t cartridge[16], const struct seg_id *ids, size_t n);
+/* 1, 0, or a negative errno. */
+int db_is_damaged(struct db *db, const uint8_t cartridge[16], const struct seg_id *id);
 
 /* ---- what was written, and what trouble there was: for the report ---- */
 

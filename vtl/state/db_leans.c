@@ -7,7 +7,9 @@
  *  2. A lean is added only to a segment with a live STORED row, or to garbage that somebody leans on already. So whoever
  *     deletes garbage, and looks at the leans behind the transaction that made it garbage, deletes only what nobody will
  *     ever lean on: without a first lean there is no second.
- *  3. Rows of a fenced cartridge tell what this gateway had, and hold nothing up: its leans are those of its heads.
+ *  3. What verify found damaged is leaned on by nobody else, also once its tape is written over and counts as whole again
+ *     (db_damaged.c).
+ *  4. Rows of a fenced cartridge tell what this gateway had, and hold nothing up: its leans are those of its heads.
  */
 #include <errno.h>
 #include <string.h>
@@ -190,7 +192,10 @@ static int check_kept(struct db *db, int64_t source, const struct seg_source *s)
 
 static int check_usable(struct db *db, int64_t source, uint64_t named, const struct seg_source *s)
 {
-    int rc = check_segment(db, source, named, s);
+    int rc = db_damaged(db, s->cartridge, &s->id);
+    if (rc)
+        return rc < 0 ? rc : -ESTALE;
+    rc = check_segment(db, source, named, s);
     return rc == -ESTALE ? check_kept(db, source, s) : rc;
 }
 

@@ -60,7 +60,7 @@ int db_row(struct db *db, sqlite3_stmt *st);        /* the next row: 1; behind t
 int db_fail(struct db *db, int rc, const char *text);
 
 /*
- * ---- db_sums.c: a checksum in each row of every table but meta ----
+ * ---- db_sums.c: a checksum in each row of every table but meta and damaged ----
  *
  * sum is the CRC32C of all other columns, and a cartridge's content the sum of those of its segments, maps and garbage, so
  * that a row that is gone is missed too. Triggers keep both with every change, whoever makes it, and let no damaged row
@@ -91,6 +91,12 @@ int db_each_leaner(struct db *db, int64_t source, int (*fn)(void *arg, const str
 /* A head that lists just these is committed. */
 int db_leaners_named(struct db *db, int64_t source, const struct head_leaner *v, size_t n);
 int db_leans_restore(struct db *db, int64_t cartridge, const struct tape_index *x, const struct head *h);
+
+/* ---- db_damaged.c; but for the first within a transaction or query ---- */
+int db_damaged_table(struct db *db);                                                 /* makes it; in a step */
+int db_damaged(struct db *db, const uint8_t cartridge[16], const struct seg_id *id); /* as db_is_damaged */
+/* The segment's object is gone; NULL: all that the cartridge had. */
+int db_damaged_forget(struct db *db, int64_t rowid, const struct seg_id *id);
 
 /* ---- db_history.c ---- */
 int db_history_tables(struct db *db); /* makes its tables, and the sums of all; in a step */

@@ -469,15 +469,18 @@ int db_garbage_add(struct db *db, int64_t cartridge, const char *const *keys, si
 }
 
 /* The objects are gone: if they were segments that leaned on others, they do no more. */
-static int forget_leans(struct db *db, int64_t cartridge, const char *const *keys, size_t n)
+static int forget_segments(struct db *db, int64_t cartridge, const char *const *keys, size_t n)
 {
     bool any = false;
     int rc = db_any_lean(db, cartridge, &any);
-    for (size_t i = 0; !rc && any && i < n; i++) {
+    for (size_t i = 0; !rc && i < n; i++) {
         const char *name = strstr(keys[i], "/seg/");
         struct seg_id id;
-        if (name && seg_id_parse(name + strlen("/seg/"), &id))
-            rc = db_lean_forget(db, cartridge, &id);
+        if (!name || !seg_id_parse(name + strlen("/seg/"), &id))
+            continue;
+        rc = any ? db_lean_forget(db, cartridge, &id) : 0;
+        if (!rc)
+            rc = db_damaged_forget(db, cartridge, &id);
     }
     return rc;
 }
@@ -489,7 +492,31 @@ int db_garbage_done(struct db *db, int64_t cartridge, const char *const *keys, s
         return rc;
     sqlite3_stmt *st = db_prepare(db, "DELETE FROM garbage WHERE cartridge=? AND key=?");
     rc = garbage_steps(db, st, cartridge, keys, n);
-    return db_end(db, rc ? rc : forget_leans(db, cartridge, keys, n));
+    return db_end(db, rc ? rc : forget_segments(db, cartridge, keys, n));
+}
+
+static int has_segment(struct db *db, const uint8_t cartridge[16], const struct seg_id *id)
+{
+    char name[SEG_NAME_SIZE];
+    DB_STMT st = db_prepare(
+        db, "SELECT 1 FROM cartridge c WHERE id=?1 AND (EXISTS (SELECT 1 FROM segment s WHERE s.cartridge=c.rowid AND"
+            " epoch=?2 AND writer=?3 AND number=?4) OR EXISTS (SELECT 1 FROM garbage g WHERE g.cartridge=c.rowid AND"
+            " g.key='tapes/'||c.barcode||'/seg/'||?5))");
+    seg_id_format(id, name);
+    if (st) {
+        sqlite3_bind_blob(st, 1, cartridge, 16, SQLITE_STATIC);
+        sqlite3_bind_int64(st, 2, (int64_t)id->epoch);
+        sqlite3_bind_int64(st, 3, id->writer);
+        sqlite3_bind_int64(st, 4, (int64_t)id->number);
+        sqlite3_bind_text(st, 5, name, -1, SQLITE_STATIC);
+    }
+    return db_row(db, st);
+}
+
+int db_has_segment(struct db *db, const uint8_t cartridge[16], const struct seg_id *id)
+{
+    db_enter(db);
+    return db_leave(db, has_segment(db, cartridge, id));
 }
 
 /* ---- are they all what was written? ---- */
