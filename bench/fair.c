@@ -249,7 +249,7 @@ static uint64_t kept(unsigned first)
 static void run(unsigned window, unsigned fair)
 {
     static const struct planner_ops ops = {find, may_use};
-    const struct planner_config c = {((uint64_t)window << 20) / 16, SIGHT, fair};
+    const struct planner_config c = {((uint64_t)window << 20) / 16, SIGHT, fair, false};
     uint64_t changed = 0, later = 0, unique[SETS] = {0}, since = 0;
     memset(&sim, 0, sizeof(sim));
     rng = 88172645463325252u;
