@@ -510,6 +510,41 @@ static void a_reservation_of_the_changer_keeps_moves_out(void **state)
     session_close(b);
 }
 
+/* All registrants hold it, and each goes by itself: also the one that reserved. */
+static void a_reservation_of_all_outlives_whoever_reserved(void **state)
+{
+    (void)state;
+    struct session *a = session_open(&(struct session_options){.name = "a", .isid = 1});
+    struct session *b = session_open(&(struct session_options){.name = "b", .isid = 2});
+    struct reply r;
+    uint8_t list[24] = {[7] = 7}, in[24];
+    settle_all(a);
+    settle_all(b);
+    reserve(a, 0, 0, 7, &r);
+    assert_good(&r);
+    reserve(b, 0, 0, 8, &r);
+    assert_good(&r);
+    command(a, LUN_DRIVE0, CDB(0x5F, 1, 8, 0, 0, 0, 0, 0, 24, 0), DATA_OUT, list, 24, &r); /* exclusive access, all */
+    assert_good(&r);
+    list[7] = 8;
+    list[15] = 7;
+    command(b, LUN_DRIVE0, CDB(0x5F, 4, 8, 0, 0, 0, 0, 0, 24, 0), DATA_OUT, list, 24, &r); /* PREEMPT of the other */
+    assert_good(&r);
+    settle(a, LUN_DRIVE0);
+    command(b, LUN_DRIVE0, CDB(0x5E, 1, 0, 0, 0, 0, 0, 0, 24, 0), DATA_IN, in, 24, &r); /* READ RESERVATION */
+    assert_good(&r);
+    assert_int_equal(in[7], 16);
+    assert_int_equal(in[21] & 0x0f, 8);
+    rewind_expecting(a, 0x18);
+    reserve(b, 0, 8, 0, &r); /* the last registrant takes it along */
+    assert_good(&r);
+    command(b, LUN_DRIVE0, CDB(0x5E, 1, 0, 0, 0, 0, 0, 0, 24, 0), DATA_IN, in, 24, &r);
+    assert_good(&r);
+    assert_int_equal(in[7], 0);
+    session_close(a);
+    session_close(b);
+}
+
 /* tgt has it, and reads a reservation that there need not be. */
 static void a_reservation_cannot_be_moved(void **state)
 {
@@ -552,6 +587,7 @@ int main(void)
         cmocka_unit_test_teardown(a_reservation_keeps_others_out, sessions_end),
         cmocka_unit_test_teardown(a_reservation_outlives_its_session, sessions_end),
         cmocka_unit_test_teardown(a_reservation_of_the_changer_keeps_moves_out, sessions_end),
+        cmocka_unit_test_teardown(a_reservation_of_all_outlives_whoever_reserved, sessions_end),
         cmocka_unit_test_teardown(a_reservation_cannot_be_moved, sessions_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,13 @@
 #include "base/log.h"
 #include "vtl/target/tgt_list.h"
 
-enum { PERSISTENT_RESERVE_OUT = 0x5F };
+enum {
+    PERSISTENT_RESERVE_OUT = 0x5F,
+    SERVICE_ACTION = 0x1F, /* of byte 1 */
+    PREEMPT = 0x04,
+    WRITE_EXCLUSIVE_ALL = 0x07, /* all registrants hold it (SPC-5 table 69) */
+    EXCLUSIVE_ACCESS_ALL = 0x08,
+};
 
 static struct iscsi_session *session_of(struct scsi_cmd *cmd)
 {
@@ -154,13 +160,29 @@ static void take_along(struct scsi_cmd *cmd)
     }
 }
 
+/* A reservation of all registrants is held by each of them. tgt keeps one as its holder, which it frees, and goes on looking
+ * at, if another one's PREEMPT takes just that registration away. So whoever preempts becomes the one. */
+static void become_holder(struct scsi_cmd *cmd)
+{
+    struct scsi_lu *lu = cmd->dev;
+    struct registration *own = find_registration(lu, cmd->cmd_itn_id, cmd->it_nexus->ctime), *holder = lu->pr_holder;
+    if (!own || !holder || (holder->pr_type != WRITE_EXCLUSIVE_ALL && holder->pr_type != EXCLUSIVE_ACCESS_ALL))
+        return;
+    own->pr_type = holder->pr_type;
+    own->pr_scope = holder->pr_scope;
+    lu->pr_holder = own;
+}
+
 void port_keep_registration(struct scsi_cmd *cmd)
 {
     if (!list_empty(&cmd->dev->registration_list) &&
         !find_registration(cmd->dev, cmd->cmd_itn_id, cmd->it_nexus->ctime))
         take_along(cmd);
-    if (cmd->scb[0] == PERSISTENT_RESERVE_OUT)
-        note(cmd);
+    if (cmd->scb[0] != PERSISTENT_RESERVE_OUT)
+        return;
+    note(cmd);
+    if ((cmd->scb[1] & SERVICE_ACTION) == PREEMPT)
+        become_holder(cmd);
 }
 
 void port_forget(const struct scsi_lu *lu)

@@ -12,7 +12,7 @@ struct scsi_lu;
  * tells nobody. */
 void port_begin_session(struct scsi_cmd *cmd, void (*ended)(void));
 /* Before tgt looks at a command: gives its nexus what the port registered for persistent reservations in a session
- * before. */
+ * before, and sees to it that a reservation keeps a holder. */
 void port_keep_registration(struct scsi_cmd *cmd);
 /* The logical unit ends. */
 void port_forget(const struct scsi_lu *lu);

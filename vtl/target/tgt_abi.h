@@ -77,6 +77,8 @@ ABI_STRUCT(registration, 48,
     AT(8, uint64_t, nexus_id)
     AT(16, long, ctime)
     AT(24, struct list_head, registration_siblings)
+    AT(40, uint8_t, pr_scope)
+    AT(41, uint8_t, pr_type)
 )
 ABI_STRUCT(it_nexus_lu_info, 136,
     AT(8, uint64_t, itn_id)
@@ -111,6 +113,7 @@ ABI_STRUCT(scsi_lu, 7608,
     AT(120, struct device_type_template, dev_type_template)
     AT(6344, struct target *, tgt)
     AT(7552, struct list_head, registration_list)
+    AT(7576, struct registration *, pr_holder)
     AT(7592, typeof(int (*)(int, struct scsi_cmd *)), cmd_perform)
 )
 ABI_STRUCT(backingstore_template, 112,
