@@ -214,6 +214,32 @@ static void a_command_for_one_cartridge_is_nothing_to_the_next(void **state)
     config_free(c);
 }
 
+/* Nor what waits for a drive that has had none. */
+static void a_command_for_an_empty_drive_is_nothing_to_the_first_cartridge(void **state)
+{
+    (void)state;
+    const struct tape_ops *ops = library_drive_ops();
+    struct vtl_config *c;
+    void *d;
+    struct library *lib = loaded(&c, &d);
+    assert_int_equal(write_id(d, 1), TAPE_OK);
+    assert_int_equal(write_id(d, 2), TAPE_OK);
+    bring(lib, "BSY001L8", SLOT + 4);
+    close_library(lib);
+    lib = open_library(c);
+    d = library_drive(lib, 0);
+    ops->for_medium(d, status(d).medium_changes);
+    bring(lib, "BSY001L8", DRIVE);
+    for (unsigned which = 0; which < 7; which++)
+        assert_int_equal(change(d, which), TAPE_NOT_PRESENT);
+    ops->for_medium(d, status(d).medium_changes);
+    expect_id(d, 1);
+    expect_id(d, 2);
+    expect_result(d, TAPE_EOD);
+    close_library(lib);
+    config_free(c);
+}
+
 struct told {
     void *d;
     unsigned times;
@@ -258,6 +284,7 @@ int main(void)
         T(the_status_may_be_asked_while_the_first_write_makes_the_queue),
         T(a_cancelled_command_does_not_wait_for_a_busy_drive),
         T(a_command_for_one_cartridge_is_nothing_to_the_next),
+        T(a_command_for_an_empty_drive_is_nothing_to_the_first_cartridge),
         T(a_new_cartridge_is_told_of_before_it_is_ready),
     };
     return cmocka_run_group_tests_name("drive_busy", tests, NULL, NULL);

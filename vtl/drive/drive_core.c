@@ -20,6 +20,7 @@ struct drive *drive_new(struct engine *eng, unsigned number, const char *serial)
     struct drive *d = calloc(1, sizeof(*d));
     if (!d)
         return NULL;
+    d->medium_changes = d->st.medium_changes = 1; /* 0 is any medium (for_medium) */
     d->eng = eng;
     d->number = number;
     (void)snprintf(d->serial, sizeof(d->serial), "%s", serial);
