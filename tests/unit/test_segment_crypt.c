@@ -10,10 +10,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+#include <zstd_errors.h>
 
 #include "base/crc32c.h"
 #include "vtl/format/segment_private.h"
+
+/* The linker puts these in place of the library's own. */
+static size_t none_of;                  /* bytes: of which malloc has none; 0: it has all */
+static unsigned zstd_left = UINT32_MAX; /* so many frames, then it finds no memory */
+void *__real_malloc(size_t n);
+void *__wrap_malloc(size_t n);
+void *__wrap_malloc(size_t n)
+{
+    return n && n == none_of ? NULL : __real_malloc(n);
+}
+size_t __real_ZSTD_decompress(void *to, size_t room, const void *from, size_t n);
+size_t __wrap_ZSTD_decompress(void *to, size_t room, const void *from, size_t n);
+size_t __wrap_ZSTD_decompress(void *to, size_t room, const void *from, size_t n)
+{
+    if (zstd_left)
+        return zstd_left--, __real_ZSTD_decompress(to, room, from, n);
+    return (size_t)0 - ZSTD_error_memory_allocation;
+}
 
 static const uint8_t cartridge[16] = "0123456789abcdef", key_bytes[32] = "the key of the test: 32 bytes...";
 static const struct seg_key key = {key_bytes, "\0\0\0\3pbs", 7};
@@ -124,12 +144,68 @@ static void no_two_blocks_are_encrypted_alike(void **state)
     assert_memory_not_equal(first, make(false, &key, &r, &size) + SEG_RECORD_SIZE + 7, 12);
 }
 
+/* There is room for less than a block: what has no room is written nowhere. */
+static void without_memory_nothing_is_written(void **state)
+{
+    (void)state;
+    static const size_t rooms[] = {0, 100, sizeof(plain) - 1};
+    struct seg_record r;
+    uint32_t size;
+    const uint8_t *rec = make(false, &key, &r, &size);
+    for (size_t i = 0; i < 3; i++) {
+        uint8_t back[sizeof(plain) + 100];
+        memset(back, 0xEE, sizeof(back));
+        none_of = sizeof(plain);
+        int rc = seg_record_decrypt(&r, rec, cartridge, &key, back, rooms[i], NULL);
+        none_of = 0;
+        assert_int_equal(rc, -ENOMEM);
+        for (size_t b = 0; b < sizeof(back); b++)
+            assert_int_equal(back[b], 0xEE);
+    }
+}
+
+/* Else a tape that is loaded while memory is out would end at this block. */
+static void a_lack_of_memory_is_no_damage(void **state)
+{
+    (void)state;
+    enum { BLOCKS = 5 };
+    char path[] = "/tmp/s3vtl-crypt-XXXXXX";
+    const struct seg_header h = {.id = {1, 2, 3}, .barcode = "CRY001L8"};
+    struct seg_writer *w = NULL;
+    struct seg_totals t;
+    struct stat before, after;
+    struct errtext err = {""};
+    bool sealed = true;
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    unlink(path);
+    for (size_t i = 0; i < sizeof(plain); i++)
+        plain[i] = (uint8_t)(i / 100);
+    assert_int_equal(seg_writer_create(fd, &h, &w), 0);
+    for (int i = 0; i < BLOCKS; i++)
+        assert_int_equal(seg_writer_block(w, plain, sizeof(plain), crc32c(0, plain, sizeof(plain)), true), 0);
+    seg_writer_free(w);
+    assert_int_equal(fstat(fd, &before), 0);
+    zstd_left = 2;
+    int rc = seg_writer_recover(fd, 0, &w, &sealed, &err);
+    zstd_left = UINT32_MAX;
+    assert_int_equal(rc, -ENOMEM);
+    assert_int_equal(fstat(fd, &after), 0);
+    assert_int_equal(after.st_size, before.st_size);
+    assert_int_equal(seg_writer_recover(fd, 0, &w, &sealed, &err), 0);
+    seg_writer_totals(w, &t);
+    assert_int_equal(t.objects, BLOCKS);
+    seg_writer_free(w);
+    close(fd);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_encrypted_comes_back),      cmocka_unit_test(another_key_or_none_opens_nothing),
         cmocka_unit_test(it_opens_only_where_it_was_written), cmocka_unit_test(damage_is_no_wrong_key),
-        cmocka_unit_test(no_two_blocks_are_encrypted_alike),
+        cmocka_unit_test(no_two_blocks_are_encrypted_alike),  cmocka_unit_test(without_memory_nothing_is_written),
+        cmocka_unit_test(a_lack_of_memory_is_no_damage),
     };
     return cmocka_run_group_tests_name("segment_crypt", tests, NULL, NULL);
 }

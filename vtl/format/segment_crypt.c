@@ -93,7 +93,7 @@ int seg_unbox(const struct seg_record *r, const uint8_t *ext, const uint8_t cart
     memcpy(tag, in + CRC + plain, TAG);
     EVP_CIPHER_CTX *ctx = begin(key, nonce, aad, ext, r->ext_len, 0);
     if (!ctx)
-        return -EIO;
+        return -ENOMEM;
     bool good = EVP_DecryptUpdate(ctx, head, &n, in, CRC) == 1 &&
                 EVP_DecryptUpdate(ctx, out, &n, in + CRC, (int)plain) == 1 &&
                 EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_SET_TAG, TAG, tag) == 1 &&
@@ -101,6 +101,12 @@ int seg_unbox(const struct seg_record *r, const uint8_t *ext, const uint8_t cart
     EVP_CIPHER_CTX_free(ctx);
     *crc = get_le32(head);
     return good ? 0 : -EKEYREJECTED;
+}
+
+int seg_unbox_error(const struct seg_record *r, int rc, struct errtext *err)
+{
+    return errtext_set(err, rc, "block %" PRIu64 "%s", r->object,
+                       rc == -ENOMEM ? ": out of memory" : " is encrypted with another key");
 }
 
 int seg_record_decrypt(const struct seg_record *r, const void *rec, const uint8_t cartridge[16],
@@ -116,13 +122,14 @@ int seg_record_decrypt(const struct seg_record *r, const void *rec, const uint8_
         return errtext_set(err, -EINVAL, "block %" PRIu64 " is in pieces", r->object);
     bool zstd = r->flags & SEG_ZSTD;
     size_t plain = r->stored_len - NONCE - CRC - TAG;
-    uint8_t *temp = zstd || room < plain ? malloc(plain) : NULL, *out = temp ? temp : buf;
+    bool own = zstd || room < plain;
+    uint8_t *temp = own ? malloc(plain) : NULL, *out = own ? temp : buf;
     if (!out)
         return errtext_set(err, -ENOMEM, "block %" PRIu64 ": out of memory", r->object);
     uint32_t crc = 0;
     rc = seg_unbox(r, ext, cartridge, key->key, &crc, out);
     if (rc)
-        errtext_set(err, rc, "block %" PRIu64 " is encrypted with another key", r->object);
+        (void)seg_unbox_error(r, rc, err);
     else if (zstd)
         rc = seg_expand(r, out, plain, crc, buf, room, err);
     else if (crc32c(0, out, plain) != crc)

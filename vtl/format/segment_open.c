@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include "base/crc32c.h"
 #include "vtl/format/segment_private.h"
@@ -41,17 +42,26 @@ static int open_raw(const struct seg_record *r, const uint8_t *ext, void *buf, s
     return 0;
 }
 
+int seg_unzstd(const struct seg_record *r, const uint8_t *frame, size_t n, void *plain, size_t *got,
+               struct errtext *err)
+{
+    *got = ZSTD_decompress(plain, r->length, frame, n);
+    if (!ZSTD_isError(*got))
+        return 0;
+    return errtext_set(err, ZSTD_getErrorCode(*got) == ZSTD_error_memory_allocation ? -ENOMEM : -EBADMSG,
+                       "block %" PRIu64 ": zstd: %s", r->object, ZSTD_getErrorName(*got));
+}
+
 int seg_expand(const struct seg_record *r, const uint8_t *frame, size_t len, uint32_t crc_plain, void *buf, size_t room,
                struct errtext *err)
 {
-    int rc = 0;
+    int rc;
     void *temp = NULL, *plain = buf;
     if (room < r->length && !(plain = temp = malloc(r->length)))
         return errtext_set(err, -ENOMEM, "block %" PRIu64 ": out of memory", r->object);
-    size_t n = ZSTD_decompress(plain, r->length, frame, len);
-    if (ZSTD_isError(n))
-        rc = errtext_set(err, -EBADMSG, "block %" PRIu64 ": zstd: %s", r->object, ZSTD_getErrorName(n));
-    else if (n != r->length)
+    size_t n = 0;
+    rc = seg_unzstd(r, frame, len, plain, &n, err);
+    if (!rc && n != r->length)
         rc = errtext_set(err, -EBADMSG, "block %" PRIu64 ": %zu bytes after decompression, should be %u", r->object, n,
                          r->length);
     uint32_t crc = rc ? 0 : crc32c(0, plain, r->length);

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include <openssl/crypto.h>
-#include <zstd.h>
 
 #include "base/crc32c.h"
 #include "base/le.h"
@@ -128,15 +127,15 @@ static int unpack(const struct seg_record *r, const uint8_t *ext, const uint8_t 
         if (grow(&s->box, &s->box_room, out->n))
             return errtext_set(err, -ENOMEM, "block %" PRIu64 ": out of memory", r->object);
         if ((rc = seg_unbox(r, ext, cartridge, key->key, &out->crc, s->box)))
-            errtext_set(err, rc, "block %" PRIu64 " is encrypted with another key", r->object);
+            (void)seg_unbox_error(r, rc, err);
         out->data = s->box;
     }
     if (!rc && (r->flags & SEG_ZSTD)) {
         if (grow(&s->plain, &s->plain_room, r->length))
             return errtext_set(err, -ENOMEM, "block %" PRIu64 ": out of memory", r->object);
-        size_t got = ZSTD_decompress(s->plain, r->length, out->data, out->n);
-        if (ZSTD_isError(got))
-            return errtext_set(err, -EBADMSG, "block %" PRIu64 ": zstd: %s", r->object, ZSTD_getErrorName(got));
+        size_t got = 0;
+        if ((rc = seg_unzstd(r, out->data, out->n, s->plain, &got, err)))
+            return rc;
         out->data = s->plain;
         out->n = (uint32_t)got;
     }

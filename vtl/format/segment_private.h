@@ -89,9 +89,13 @@ int seg_encrypt(const uint8_t cartridge[16], const struct seg_key *key, struct s
                 uint8_t **buf, size_t *room);
 int seg_check_stored(const struct seg_record *r, const uint8_t *ext, struct errtext *err);
 /* What was encrypted, but for the CRC, into out: r->stored_len - SEG_AES_OVERHEAD bytes. -EKEYREJECTED: the tag does not
- * fit. */
+ * fit. -ENOMEM. */
 int seg_unbox(const struct seg_record *r, const uint8_t *ext, const uint8_t cartridge[16], const uint8_t *key,
               uint32_t *crc, uint8_t *out);
+int seg_unbox_error(const struct seg_record *r, int rc, struct errtext *err); /* says that; returns rc */
+/* ZSTD_decompress: n bytes into *got. -EBADMSG: it is no frame that fits; -ENOMEM, which says nothing of the frame. */
+int seg_unzstd(const struct seg_record *r, const uint8_t *frame, size_t n, void *plain, size_t *got,
+               struct errtext *err);
 /* Lays out what a block in pieces holds itself: *out is in *buf, which grows as needed. 0, -EINVAL or -ENOMEM. -E2BIG: it is
  * not worth it. */
 bool seg_is_list(enum seg_record_type type);
