@@ -147,6 +147,30 @@ static void a_claim_whose_clean_up_fails_is_no_trouble(void **state)
     config_free(c);
 }
 
+/* Its claim was for nothing but the removal, and no worker has it any more when it is freed. */
+static void a_removal_whose_claim_leaves_heads_leaves_no_work(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "16M");
+    struct library *lib = with_tape(c, "CLA001L8");
+    assert_int_equal(write_id(library_drive(lib, 0), 1), TAPE_OK);
+    move(lib, DRIVE, SLOT);
+    flush_remote(lib);
+    close_library(lib);
+    lib = open_library(c);
+    json_decref(call(lib, json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", "CLA002L8", "capacity", 0)));
+    exchange_failing(lib, 1, 0);
+    forget_log();
+    json_decref(call(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-remove", "barcode", "CLA001L8", "force", 1)));
+    assert_int_equal(times_logged("CLA001L8: its older heads are deleted later: "), 1);
+    move(lib, SLOT + 1, DRIVE);
+    assert_int_equal(write_id(library_drive(lib, 0), 1), TAPE_OK);
+    move(lib, DRIVE, SLOT + 1);
+    flush_remote(lib); /* the workers have looked at all that there is */
+    close_library(lib);
+    config_free(c);
+}
+
 /* Nothing comes after it that would clean up by the way. */
 static void heads_that_could_not_be_deleted_go_by_the_next_try(void **state)
 {
@@ -192,9 +216,8 @@ static void a_release_that_another_job_did_is_no_trouble(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(recovery_is_told_once_and_when_it_is_true),
-        T(a_claim_whose_clean_up_fails_is_no_trouble),
-        T(heads_that_could_not_be_deleted_go_by_the_next_try),
+        T(recovery_is_told_once_and_when_it_is_true),         T(a_claim_whose_clean_up_fails_is_no_trouble),
+        T(a_removal_whose_claim_leaves_heads_leaves_no_work), T(heads_that_could_not_be_deleted_go_by_the_next_try),
         T(a_release_that_another_job_did_is_no_trouble),
     };
     return cmocka_run_group_tests_name("failures_store", tests, NULL, NULL);

@@ -420,6 +420,7 @@ static int claim_to_remove(struct library *lib, struct cartridge *c, bool force,
     int rc = commit_claim(c, &call, err);
     if (rc)
         return rc == -ENOENT && force ? 0 : rc;
+    workers_forget(lib->eng.workers, c);    /* what of it was to be tidied up goes, too */
     rc = tapes_check_unlocked(lib, c, err); /* by the head that the claim found */
     return rc ? rc : commit_leave_place(c, kept, &call, err);
 }
