@@ -254,6 +254,30 @@ static void what_no_head_names_is_verified_with_the_tape_that_copies_from_it(voi
     config_free(c);
 }
 
+/* Given up and taken back, its heads count from 1 again. */
+static void who_took_its_tape_back_is_listed_anew(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct errtext err = {""};
+    (void)make_lean(lib, 1);
+    unload(lib);
+    struct cartridge *b = tape(lib, NEW);
+    lock_take(&b->lock);
+    uint64_t rested = b->rested;
+    lock_release(&b->lock);
+    assert_true(rested > 1);
+    cartridge_disown(b);
+    assert_int_equal(commit_claim(b, NULL, &err), 0);
+    move(lib, SLOT + 1, DRIVE);
+    assert_int_equal(write_id(library_drive(lib, 0), 502), TAPE_OK);
+    assert_int_equal(lend(lib), 0);
+    unload(lib);
+    close_library(lib);
+    config_free(c);
+}
+
 static bool wants_release(struct cartridge *c)
 {
     lock_take(&c->lock);
@@ -454,6 +478,7 @@ int main(void)
         T(what_waits_in_another_gateway_s_spool_is_kept),
         T(what_a_tape_without_a_head_may_lean_on_is_kept),
         T(what_no_head_names_is_verified_with_the_tape_that_copies_from_it),
+        T(who_took_its_tape_back_is_listed_anew),
         T(a_tape_of_which_others_need_something_is_given_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

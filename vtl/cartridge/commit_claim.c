@@ -132,6 +132,7 @@ static int record(struct cartridge *c, const struct seg_id *mine, uint64_t now, 
     c->row.head = *mine;
     c->row.released = false;
     c->tried_n = 1;
+    c->rested = 0; /* in an epoch before this one: n begins anew */
     c->claimed = now;
     int rc = db_cartridge_update(c->eng->db, &c->row);
     if (!rc)
