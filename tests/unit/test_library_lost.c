@@ -20,13 +20,11 @@ static void block_store(bool blocked)
     char seg[100], away[100];
     (void)snprintf(seg, sizeof(seg), "%s/store/tapes/" BARCODE "/seg", dir);
     (void)snprintf(away, sizeof(away), "%s/away", dir);
-    if (blocked) {
-        assert_true(!rename(seg, away));
-        fclose(fopen(seg, "w"));
-    } else {
-        assert_int_equal(remove(seg), 0);
-        assert_int_equal(rename(away, seg), 0);
-    }
+    if (blocked)
+        fclose(fopen(away, "w"));
+    assert_int_equal(renameat2(AT_FDCWD, away, AT_FDCWD, seg, RENAME_EXCHANGE), 0); /* a worker may be about it */
+    if (!blocked)
+        assert_int_equal(remove(away), 0);
 }
 
 static int by_name(const struct dirent **a, const struct dirent **b)
@@ -470,6 +468,33 @@ static bool is_given_up(struct cartridge *c)
     return is;
 }
 
+/* What cannot be stored leaves no room, else all drives would wait for it, and for ever. */
+static void what_is_lost_holds_up_nobody_else(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "64M");
+    char command[300];
+    with_a_backlog(c);
+    struct library *lib = open_library(c);
+    json_decref(call(lib, json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", "LOST02L8", "capacity", 0)));
+    atomic_store(&lib->eng.live.max_dirty, atomic_load(&lib->eng.dirty_bytes));
+    (void)snprintf(command, sizeof(command), "rm %s/one/spool/" BARCODE "/*", dir);
+    assert_int_equal(system(command), 0);
+    block_store(false);
+    move(lib, SLOT + 1, DRIVE + 1);
+    for (uint64_t i = 0; i < 20; i++) /* each would wait for ever */
+        assert_int_equal(write_id(library_drive(lib, 1), 500 + i), TAPE_OK);
+    assert_int_equal(library_drive_ops()->write_filemarks(library_drive(lib, 1), 0, false, &never), TAPE_OK);
+    assert_int_equal(library_drive_ops()->rewind(library_drive(lib, 0), &never), TAPE_OK);
+    write_model(library_drive(lib, 0), &m, 0, 20, 6);
+    move(lib, DRIVE, SLOT);
+    move(lib, DRIVE + 1, SLOT + 1);
+    flush_remote(lib);
+    assert_int_equal(atomic_load(&lib->eng.dirty_bytes), 0);
+    close_library(lib);
+    config_free(c);
+}
+
 static void what_was_overwritten_before_a_crash_waits_for_nothing_after_it(void **state)
 {
     (void)state;
@@ -514,6 +539,7 @@ int main(void)
         TEST(a_host_that_streams_is_told),
         TEST(a_host_that_reads_is_not_disturbed),
         TEST(an_overwrite_mends_it),
+        TEST(what_is_lost_holds_up_nobody_else),
         TEST(what_was_overwritten_before_a_crash_waits_for_nothing_after_it),
         TEST(a_file_that_no_row_names_goes_at_the_next_load),
     };

@@ -161,7 +161,7 @@ static int load_locked(struct cartridge *c, struct errtext *err)
 static void forget_live(struct cartridge *c)
 {
     for (size_t i = 0; i < c->n_pending; i++)
-        atomic_fetch_sub(&c->eng->dirty_bytes, c->pending[i].size);
+        atomic_fetch_sub(&c->eng->dirty_bytes, cartridge_counted(&c->pending[i]));
     c->n_pending = c->n_maps = 0;
     cartridge_note_lost(c);
     tape_index_free(&c->live);

@@ -21,10 +21,15 @@ void cartridge_count_open(struct cartridge *c, uint64_t size)
     c->open.size = size;
 }
 
+uint64_t cartridge_counted(const struct pending *p)
+{
+    return p->uncounted ? 0 : p->size;
+}
+
 void cartridge_uncount(struct cartridge *c)
 {
     for (size_t i = 0; i < c->n_pending; i++) {
-        atomic_fetch_sub(&c->eng->dirty_bytes, c->pending[i].size);
+        atomic_fetch_sub(&c->eng->dirty_bytes, cartridge_counted(&c->pending[i]));
         c->pending[i].size = 0;
     }
     cartridge_count_open(c, 0);
@@ -70,8 +75,9 @@ int cartridge_push_pending(struct cartridge *c, const struct seg_id *id, uint64_
 
 static void remove_pending(struct cartridge *c, size_t i)
 {
-    INVARIANT(atomic_load(&c->eng->dirty_bytes) >= c->pending[i].size);
-    atomic_fetch_sub(&c->eng->dirty_bytes, c->pending[i].size);
+    uint64_t counted = cartridge_counted(&c->pending[i]);
+    INVARIANT(atomic_load(&c->eng->dirty_bytes) >= counted);
+    atomic_fetch_sub(&c->eng->dirty_bytes, counted);
     memmove(&c->pending[i], &c->pending[i + 1], (c->n_pending - i - 1) * sizeof(*c->pending));
     c->n_pending--;
 }
@@ -122,8 +128,11 @@ void cartridge_pending_lost(struct cartridge *c, const struct seg_id *id, const 
                       c->row.barcode, name, what);
         (void)snprintf(p->lost, sizeof(p->lost), "%s", what);
         p->again_at = clock_ms() + LOOK_AGAIN_MS;
+        atomic_fetch_sub(&c->eng->dirty_bytes, cartridge_counted(p)); /* it waits for nothing, and nobody for it */
+        p->uncounted = true;
     }
     cartridge_note_lost(c);
+    progress_post(&c->eng->progress);
 }
 
 bool cartridge_rest_is_lost(const struct cartridge *c)

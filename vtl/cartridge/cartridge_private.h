@@ -72,6 +72,7 @@ struct pending { /* a sealed segment that is not stored yet */
     /* "", or what is wrong with its file: it cannot be stored, and holds up what is behind it. */
     char lost[SEGMENT_FAULT_SIZE];
     uint64_t since; /* seconds since 1970: it waits */
+    bool uncounted; /* its size is not in dirty_bytes: it is lost, and stops nobody else */
 };
 
 /* What the workers are to do when they may. */
@@ -240,6 +241,8 @@ void cartridge_bury_dead(struct cartridge *c);
 /* What a fenced cartridge holds can never be stored: it no longer counts against the spool's limit, so that it stops
  * nobody else. */
 void cartridge_uncount(struct cartridge *c);
+/* Of a pending segment, the bytes in dirty_bytes. */
+uint64_t cartridge_counted(const struct pending *p);
 /* How large the open segment is, in dirty_bytes. */
 void cartridge_count_open(struct cartridge *c, uint64_t size);
 /* A sealed segment to store next: it becomes busy. False: none. */
