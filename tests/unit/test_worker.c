@@ -71,12 +71,39 @@ static void a_poke_between_two_who_look_is_not_lost(void **state)
     }
 }
 
+/* One has more to store than ever goes through the line: the other is served all the same. */
+static void a_long_backlog_keeps_no_other_waiting(void **state)
+{
+    (void)state;
+    static struct pending waiting[2][8];
+    static struct cartridge two[2];
+    unsigned jobs[2] = {0, 0};
+    for (int i = 0; i < 2; i++) {
+        two[i] = (struct cartridge){
+            .eng = &eng, .loaded = true, .owner = CARTRIDGE_OWNED, .pending = waiting[i], .n_pending = i ? 2 : 8};
+        lock_init(&two[i].lock, LOCK_CARTRIDGE);
+        poke(&w, &two[i]);
+    }
+    for (int n = 0; n < 4; n++) {
+        struct job job;
+        assert_true(find_job(&w, &job));
+        assert_int_equal(job.kind, JOB_UPLOAD);
+        jobs[job.c == &two[1]]++;
+        release(&w, job.c, false, 0);
+    }
+    assert_int_equal(jobs[0], 2);
+    assert_int_equal(jobs[1], 2);
+    for (int i = 0; i < 2; i++)
+        lock_fini(&two[i].lock);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(what_has_nothing_to_do_leaves_the_list),
         T(a_poke_between_two_who_look_is_not_lost),
+        T(a_long_backlog_keeps_no_other_waiting),
     };
     return cmocka_run_group_tests_name("worker", tests, NULL, NULL);
 }

@@ -65,6 +65,23 @@ void workers_forget(struct workers *w, struct cartridge *c)
     lock_release(&w->lock);
 }
 
+/* Where a search begins: behind the cartridge that the last one found a job for, so that one with more to store than goes
+ * through the line does not keep the others waiting. */
+static size_t first_place(struct workers *w)
+{
+    lock_take(&w->lock);
+    size_t first = w->next < w->n_active ? w->next : 0;
+    lock_release(&w->lock);
+    return first;
+}
+
+static void found_at(struct workers *w, size_t i)
+{
+    lock_take(&w->lock);
+    w->next = i + 1;
+    lock_release(&w->lock);
+}
+
 /* The i-th cartridge of the list, held; NULL behind the last. *pokes: for release. */
 static struct cartridge *hold(struct workers *w, size_t i, uint64_t *pokes)
 {
@@ -171,24 +188,32 @@ static enum job_kind choose(struct cartridge *c, struct job *job, bool *idle)
     return kind;
 }
 
-/* The cartridge of a job stays held. */
-static bool find_job(struct workers *w, struct job *job)
+/* From one place of the list to another one, or its end. The cartridge of a job stays held. */
+static bool find_between(struct workers *w, size_t from, size_t to, struct job *job)
 {
     struct cartridge *c;
     uint64_t pokes;
-    for (size_t i = 0; (c = hold(w, i, &pokes)); i++) {
+    for (size_t i = from; i < to && (c = hold(w, i, &pokes)); i++) {
         bool idle = false;
         lock_take(&c->lock);
         job->kind = choose(c, job, &idle);
         lock_release(&c->lock);
         job->c = c;
-        if (job->kind != JOB_NONE)
+        if (job->kind != JOB_NONE) {
+            found_at(w, i);
             return true;
+        }
         if (idle)
             cartridge_unload_if_clean(c);
         release(w, c, idle, pokes);
     }
     return false;
+}
+
+static bool find_job(struct workers *w, struct job *job)
+{
+    size_t first = first_place(w);
+    return find_between(w, first, SIZE_MAX, job) || find_between(w, 0, first, job);
 }
 
 /* ---- running it ---- */

@@ -41,6 +41,7 @@ struct workers {
     struct cond cond;
     struct active *active;
     size_t n_active, room_active;
+    size_t next; /* where the next search for a job begins */
     struct lock idle_lock;
     struct cond idle_cond;
     struct lock fetch_lock;  /* guards fetch, fetch_order and cache_error */
