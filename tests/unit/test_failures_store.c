@@ -212,13 +212,95 @@ static void a_release_that_another_job_did_is_no_trouble(void **state)
     config_free(c);
 }
 
+static atomic_bool held;
+static _Atomic(struct library *) holding;
+static char held_key[DB_KEY_SIZE]; /* of the first segment that was put; written before holding is set */
+
+static int put_held(struct objstore *s, const char *key, const struct obj_source *src, const struct obj_call *c,
+                    struct errtext *err)
+{
+    struct library *lib = atomic_exchange(&holding, NULL);
+    if (lib && !strstr(key, "/seg/"))
+        atomic_store(&holding, lib);
+    else if (lib) {
+        (void)snprintf(held_key, sizeof(held_key), "%s", key);
+        atomic_store(&held, true);
+        progress_post(&lib->eng.progress);
+        while (atomic_load(&held))
+            progress_wait(&lib->eng.progress, progress_now(&lib->eng.progress), 20);
+    }
+    return real->put(s, key, src, c, err);
+}
+
+static bool is_held(struct library *lib, struct cartridge *c)
+{
+    (void)lib;
+    (void)c;
+    return atomic_load(&held);
+}
+
+static bool is_committed(struct library *lib, struct cartridge *c)
+{
+    (void)lib;
+    lock_take(&c->lock);
+    bool is = cartridge_is_committed(c) && !c->heads_taken;
+    lock_release(&c->lock);
+    return is;
+}
+
+static bool is_given_up(struct library *lib, struct cartridge *c)
+{
+    (void)lib;
+    lock_take(&c->lock);
+    bool is = c->row.released && c->owner == CARTRIDGE_UNCLAIMED && !c->n_pending && !c->heads_taken;
+    lock_release(&c->lock);
+    return is;
+}
+
+static int count_key(void *arg, const char *key)
+{
+    (void)key;
+    ++*(unsigned *)arg;
+    return 0;
+}
+
+/* Its object comes behind the head that gives the tape up: whoever has it by then knows nothing of it, and this gateway would
+ * claim it back to delete that. */
+static void a_tape_is_given_up_once_nothing_of_it_is_on_its_way(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "16M");
+    struct library *lib = with_tape(c, "CLA001L8");
+    struct cartridge *tape = library_cartridge(lib, "CLA001L8");
+    struct objstore_ops ops = *lib->eng.store->ops;
+    ops.put = put_held;
+    exchange_ops(lib, &ops, &real);
+    atomic_store(&holding, lib);
+    assert_int_equal(write_id(library_drive(lib, 0), 1), TAPE_OK);
+    move(lib, DRIVE, SLOT);
+    await(lib, is_held, tape);
+    move(lib, SLOT, DRIVE);
+    assert_int_equal(write_id(library_drive(lib, 0), 2), TAPE_OK); /* over it */
+    move(lib, DRIVE, SLOT);
+    cartridge_want_release(tape, true);
+    await(lib, is_committed, tape);
+    atomic_store(&held, false);
+    progress_post(&lib->eng.progress);
+    await(lib, is_given_up, tape);
+    unsigned garbage = 0;
+    assert_int_equal(db_garbage(lib->eng.db, cartridge_rowid(tape), count_key, &garbage), 0);
+    assert_int_equal(garbage, 0);
+    close_library(lib);
+    config_free(c);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(recovery_is_told_once_and_when_it_is_true),         T(a_claim_whose_clean_up_fails_is_no_trouble),
         T(a_removal_whose_claim_leaves_heads_leaves_no_work), T(heads_that_could_not_be_deleted_go_by_the_next_try),
-        T(a_release_that_another_job_did_is_no_trouble),
+        T(a_release_that_another_job_did_is_no_trouble),      T(a_tape_is_given_up_once_nothing_of_it_is_on_its_way),
     };
     return cmocka_run_group_tests_name("failures_store", tests, NULL, NULL);
 }

@@ -174,7 +174,7 @@ static bool is_tidy(const struct cartridge *c)
     lock_assert_held(&c->lock);
     while (c->doomed && c->doomed[n])
         n++;
-    return n == c->garbage_kept;
+    return n == c->garbage_kept && !c->n_pending; /* what was written over may still be on its way to the store */
 }
 
 static int take_snapshot(struct cartridge *c, struct snapshot *s)
@@ -221,11 +221,14 @@ static int take_snapshot(struct cartridge *c, struct snapshot *s)
     return commit_fill_rest(c, s->whole, &s->head);
 }
 
-/* Given up: the garbage that stays is no more this gateway's, which would claim the cartridge to delete it one day. */
+/* Given up: the garbage that stays, and what this very commit made, is no more this gateway's, which would claim the cartridge to
+ * delete it one day. */
 static void forget_garbage(struct cartridge *c)
 {
     size_t n = 0;
     lock_assert_held(&c->lock);
+    if (commit_collect(c))
+        log_event(EVENT_STATE_FAILED, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
     while (c->doomed && c->doomed[n])
         n++;
     if (n && db_garbage_done(c->eng->db, c->row.rowid, (const char *const *)c->doomed, n))
