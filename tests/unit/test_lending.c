@@ -2,6 +2,8 @@
 /* test_lending.c: who may lean on a tape, who is listed in its head, and what a head says of what its own tape leans on. */
 #include "tests/unit/lending_rig.h"
 
+#include "vtl/drive/drive_private.h"
+
 static void the_source_s_head_lists_a_tape_before_it_may_lean(void **state)
 {
     (void)state;
@@ -87,18 +89,59 @@ static void behind_a_head_at_rest_it_is_listed_anew_before_it_leans(void **state
 #define MANY 1500
 
 /* Rows as the state would get them of so many sources. */
-static void lean_on_many(struct library *lib, const struct seg_source *like)
+static void lean_on_many(struct library *lib, const struct seg_source *like, unsigned n)
 {
     struct cartridge *b = tape(lib, NEW);
     struct seg_source s = *like;
     lock_take(&b->lock);
     int rc = db_begin(lib->eng.db);
-    for (unsigned i = 1; !rc && i < MANY; i++) {
+    for (unsigned i = 1; !rc && i < n; i++) {
         s.id.number = like->id.number + 1000 + i;
         rc = db_lean_insert(lib->eng.db, b->row.rowid, &b->open.id, &s);
     }
     assert_int_equal(db_end(lib->eng.db, rc), 0);
     lock_release(&b->lock);
+}
+
+/* As if each of so many commits had made one. */
+static void repeat_map(struct library *lib, size_t times)
+{
+    struct cartridge *b = tape(lib, NEW);
+    lock_take(&b->lock);
+    struct map_ref *maps = calloc(times, sizeof(*maps));
+    assert_non_null(maps);
+    assert_int_equal(b->n_maps, 1);
+    for (size_t i = 0; i < times; i++)
+        maps[i] = b->maps[0];
+    free(b->maps);
+    b->maps = maps;
+    b->n_maps = times;
+    lock_release(&b->lock);
+}
+
+/* Few segments that lean on much are in a map of their own, too. */
+static void maps_that_hold_leans_are_merged(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = make_lean(lib, 1);
+    struct drive *d = library_drive(lib, 0);
+    struct head h;
+    lean_on_many(lib, &s, MANY);
+    assert_int_equal(library_drive_ops()->write_filemarks(d, 0, false, &never), TAPE_OK); /* to the store */
+    repeat_map(lib, 64);
+    d->flush_limit_ms = 20000; /* a head with all of these cannot be made */
+    assert_int_equal(write_id(d, 600), TAPE_OK);
+    lean_on_many(lib, &s, MANY);
+    assert_int_equal(library_drive_ops()->write_filemarks(d, 0, false, &never), TAPE_OK);
+    read_head(lib, NEW, &h);
+    assert_int_equal(h.n_maps, 1);
+    assert_int_equal(h.inl.n_segs, 0);
+    head_free(&h);
+    unload(lib);
+    close_library(lib);
+    config_free(c);
 }
 
 static int count_lean(void *arg, const struct seg_id *segment, const struct seg_source *s)
@@ -126,7 +169,7 @@ static void many_leans_go_into_a_map(void **state)
     struct head h;
     char command[300];
     unsigned n = 0;
-    lean_on_many(lib, &s);
+    lean_on_many(lib, &s, MANY);
     unload(lib);
     read_head(lib, NEW, &h);
     assert_int_equal(h.n_maps, 1);
@@ -472,6 +515,7 @@ int main(void)
         T(a_first_copy_that_is_refused_leaves_no_empty_segment),
         T(behind_a_head_at_rest_it_is_listed_anew_before_it_leans),
         T(many_leans_go_into_a_map),
+        T(maps_that_hold_leans_are_merged),
         T(the_independent_reader_finds_leans_and_leaners),
         T(what_waits_in_the_spool_is_pending_in_the_first_head_of_the_next_run),
         T(a_segment_that_a_crash_left_says_what_it_leans_on),

@@ -96,23 +96,34 @@ static size_t next_map(const struct snapshot *s, uint64_t mapped, bool merge)
     return inline_leans(s, mapped) > INLINE_LEANS ? left : 0;
 }
 
+static int take_maps(const struct cartridge *c, struct snapshot *s)
+{
+    s->maps = malloc((c->n_maps + 1) * sizeof(*s->maps));
+    if (!s->maps)
+        return -ENOMEM;
+    if (c->n_maps)
+        memcpy(s->maps, c->maps, c->n_maps * sizeof(*s->maps));
+    s->n_maps = c->n_maps;
+    return 0;
+}
+
+static int read_leans(struct cartridge *c, struct snapshot *s, uint64_t mapped)
+{
+    leans_free(&s->leans);
+    s->first_unmapped = mapped;
+    return commit_read_leans(c, mapped, s->segs - mapped, &s->leans);
+}
+
 /* Few maps, few inline segments: see vtl/FORMAT.md. Returns in *mapped how many leading segments the maps hold. */
 static int plan_maps(struct cartridge *c, struct snapshot *s, uint64_t *mapped)
 {
     *mapped = c->mapped_segs;
-    bool merge = s->segs - *mapped > INLINE_SEGS && c->n_maps >= MANY_MAPS;
-    if (!merge) {
-        s->maps = malloc((c->n_maps + 1) * sizeof(*s->maps));
-        if (!s->maps)
-            return -ENOMEM;
-        if (c->n_maps)
-            memcpy(s->maps, c->maps, c->n_maps * sizeof(*s->maps));
-        s->n_maps = c->n_maps;
-    } else {
-        *mapped = 0;
-    }
-    s->first_unmapped = *mapped;
-    int rc = commit_read_leans(c, *mapped, s->segs - *mapped, &s->leans);
+    int rc = read_leans(c, s, *mapped);
+    bool merge = !rc && c->n_maps >= MANY_MAPS && next_map(s, *mapped, false);
+    if (merge)
+        rc = read_leans(c, s, *mapped = 0);
+    else if (!rc)
+        rc = take_maps(c, s);
     size_t n;
     while (!rc && (n = next_map(s, *mapped, merge))) {
         rc = plan_map(c, s, *mapped, n);
