@@ -495,6 +495,38 @@ static void what_is_lost_holds_up_nobody_else(void **state)
     config_free(c);
 }
 
+static int take_number(void *arg, int n, char **values, char **names)
+{
+    (void)names;
+    *(int *)arg = n && values[0] ? atoi(values[0]) : -1;
+    return 0;
+}
+
+/* Else it would not be committed, should the file of what was written be damaged before a crash is over: and what the head
+ * names would go as nobody's. */
+static void an_overwrite_in_the_state_is_not_what_the_head_says(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "64M");
+    struct library *lib = new_library(c, BARCODE);
+    void *d = library_drive(lib, 0);
+    char path[100];
+    sqlite3 *db = NULL;
+    int dirty = -1;
+    move(lib, SLOT, DRIVE);
+    write_model(d, &m, 0, 10, 1);
+    flush_remote(lib);
+    write_model(d, &m, 0, 3, 50);
+    assert_int_equal(library_drive_ops()->write_filemarks(d, 0, false, &never), TAPE_OK);
+    (void)snprintf(path, sizeof(path), "%s/one/state.db", dir);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "SELECT dirty FROM cartridge", take_number, &dirty, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    assert_int_equal(dirty, 1);
+    close_library(lib);
+    config_free(c);
+}
+
 static void what_was_overwritten_before_a_crash_waits_for_nothing_after_it(void **state)
 {
     (void)state;
@@ -540,6 +572,7 @@ int main(void)
         TEST(a_host_that_reads_is_not_disturbed),
         TEST(an_overwrite_mends_it),
         TEST(what_is_lost_holds_up_nobody_else),
+        TEST(an_overwrite_in_the_state_is_not_what_the_head_says),
         TEST(what_was_overwritten_before_a_crash_waits_for_nothing_after_it),
         TEST(a_file_that_no_row_names_goes_at_the_next_load),
     };

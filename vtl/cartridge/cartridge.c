@@ -131,6 +131,7 @@ static int apply_overwrite(struct cartridge *c)
     struct db_change ch = {.sealed_stays_open = true};
     struct seg_fm_run *runs = NULL;
     int rc = cartridge_change_cut(c, c->open.overwrites_at, &ch, &runs);
+    c->row.dirty = true; /* from now on the head names what the state has not, whatever becomes of the open segment */
     if (!rc)
         rc = db_change(c->eng->db, &c->row, &ch);
     free(runs);
