@@ -76,7 +76,9 @@ struct cartridge_brief {
     uint64_t end_object, end_file;
     uint64_t appended; /* bytes that went into segment files in this run */
     uint64_t created;
-    size_t pending; /* sealed segments that are not stored yet */
+    size_t pending;      /* sealed segments that are not stored yet */
+    uint64_t open_bytes; /* of the open segment, in engine.dirty_bytes */
+    bool broken;         /* no room on the disk helps it: its sync failed */
     struct usage usage;
 };
 void cartridge_brief(struct cartridge *c, uint64_t object, struct cartridge_brief *out);

@@ -48,6 +48,8 @@ void cartridge_brief(struct cartridge *c, uint64_t object, struct cartridge_brie
                                     .appended = c->appended,
                                     .created = c->row.created,
                                     .pending = c->n_pending,
+                                    .open_bytes = c->open.size,
+                                    .broken = c->open.state == OPEN_BROKEN,
                                     .usage = c->usage};
     out->filemark = object < out->end_object && tape_index_is_filemark(&c->live, object);
     lock_release(&c->lock);

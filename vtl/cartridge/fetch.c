@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "vtl/cartridge/worker_private.h"
@@ -185,7 +186,7 @@ static int keep(void *arg, const void *data, size_t len)
 {
     struct download *d = arg;
     int rc = write_all(d->fd, data, len, d->at);
-    if (rc == -ENOSPC && spool_shrink(d->w->eng->spool, len, false))
+    if (file_disk_full(rc) && spool_shrink(d->w->eng->spool, len, false))
         rc = write_all(d->fd, data, len, d->at);
     if (rc) {
         d->local = true;

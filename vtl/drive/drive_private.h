@@ -140,9 +140,9 @@ enum tape_result drive_wait_for_room(struct drive *d, uint32_t len, const atomic
 /* How many microseconds a WRITE of len bytes should take while dirty of limit bytes wait for a store that takes rate
  * bytes a second. */
 uint64_t drive_pause_us(uint64_t dirty, uint64_t limit, uint64_t rate, uint32_t len);
-/* The disk is full, but the spool below its limit: evicts cache, or waits for uploads. Not for ever: if the state
- * cannot be written either, they never end. *until is 0 at the first call. False: nothing more can be done. */
-bool drive_make_disk_room(struct drive *d, uint32_t len, uint64_t *until, const atomic_bool *cancel);
+/* If rc says that the disk is full, but the spool is below its limit: evicts cache, or waits for uploads. Not for ever: if
+ * the state cannot be written either, they never end. *until is 0 at the first call. False: nothing more can be done. */
+bool drive_make_disk_room(struct drive *d, int rc, uint32_t len, uint64_t *until, const atomic_bool *cancel);
 /* Appends a block; on a full disk, once there is room again. 0 or a negative errno. Any thread, but one at a time. */
 int drive_put_block(struct drive *d, const struct seg_packed *b, const atomic_bool *cancel);
 

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/lock.h"
 #include "vtl/drive/drive_private.h"
 
@@ -88,15 +89,20 @@ enum tape_result drive_wait_for_room(struct drive *d, uint32_t len, const atomic
     }
 }
 
-bool drive_make_disk_room(struct drive *d, uint32_t len, uint64_t *until, const atomic_bool *cancel)
+bool drive_make_disk_room(struct drive *d, int rc, uint32_t len, uint64_t *until, const atomic_bool *cancel)
 {
     struct engine *e = d->eng;
-    uint64_t seen = progress_now(&e->progress);
+    struct cartridge_brief b;
+    if (!file_disk_full(rc))
+        return false;
+    uint64_t seen = progress_now(&e->progress), dirty = atomic_load(&e->dirty_bytes);
+    cartridge_brief(d->c, 0, &b);
+    if (b.broken)
+        return false;
     if (spool_shrink(e->spool, len + (1u << 20), true)) /* rather than that the WRITE fails, or waits for a head */
         return true;
-    struct cartridge_brief b;
-    cartridge_brief(d->c, 0, &b);
-    bool coming = b.pending && b.owner != CARTRIDGE_FENCED;
+    /* What waits to be stored, of whatever tape, is cache then; but for what is open here. */
+    bool coming = dirty > b.open_bytes && b.owner != CARTRIDGE_FENCED;
     uint64_t now = clock_ms();
     *until = *until ? *until : now + DISK_WAIT_MS;
     if (!coming || !e->workers || atomic_load(cancel) || now >= *until)
@@ -111,6 +117,6 @@ int drive_put_block(struct drive *d, const struct seg_packed *b, const atomic_bo
     int rc;
     do
         rc = cartridge_write(d->c, b);
-    while (rc == -ENOSPC && drive_make_disk_room(d, b->r.length, &until, cancel));
+    while (drive_make_disk_room(d, rc, b->r.length, &until, cancel));
     return rc;
 }

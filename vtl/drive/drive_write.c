@@ -154,7 +154,7 @@ static enum tape_result put_filemarks(struct drive *d, uint64_t count, const ato
     while ((!result || result == TAPE_EARLY_WARNING) && count) {
         uint32_t n = count > UINT32_MAX ? UINT32_MAX : (uint32_t)count;
         int rc = cartridge_filemarks(d->c, d->pos, n);
-        if (rc == -ENOSPC && drive_make_disk_room(d, 0, &until, cancel))
+        if (drive_make_disk_room(d, rc, 0, &until, cancel))
             continue;
         result = rc ? drive_write_failed(d, rc) : written(d, n, 0);
         some = some || !rc;

@@ -60,9 +60,11 @@ int db_result(struct db *db, int sqlite_rc)
     int rc = to_errno(sqlite_rc), kind = sqlite_rc & 0xff;
     if (kind == SQLITE_CONSTRAINT && sqlite3_extended_errcode(db->sql) == SQLITE_CONSTRAINT_TRIGGER)
         rc = -EBADMSG; /* a row that was not to be trusted (db_sums.c) */
+    int cause = db->sql ? sqlite3_system_errno(db->sql) : 0;
+    if (kind == SQLITE_IOERR && cause == EDQUOT) /* to SQLite only ENOSPC is a full disk */
+        rc = -EDQUOT;
     if (!rc || last.text[0])
         return rc;
-    int cause = db->sql ? sqlite3_system_errno(db->sql) : 0;
     bool of_system = cause && (kind == SQLITE_IOERR || kind == SQLITE_CANTOPEN);
     bool malformed = kind == SQLITE_CORRUPT || kind == SQLITE_NOTADB;
     db->disk_failed = db->disk_failed || kind == SQLITE_IOERR;
