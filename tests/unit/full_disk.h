@@ -12,10 +12,9 @@
 
 static pthread_mutex_t disk_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t disk_moved = PTHREAD_COND_INITIALIZER;
-static int disk_error;           /* what writing to a file of the spool gives; 0: there is room */
-static const char *disk_of;      /* or to those whose path has that in it */
-static unsigned disk_refused;    /* so often did it, since it was filled */
-static unsigned segments_let_go; /* PUTs of segments wait while it is 0 */
+static int disk_error;        /* what writing to a file of the spool gives; 0: there is room */
+static const char *disk_of;   /* or to those whose path has that in it */
+static unsigned disk_refused; /* so often did it, since it was filled */
 
 static inline bool disk_refuses(int fd)
 {
@@ -80,36 +79,6 @@ static inline void await_refusal(void)
     (void)pthread_mutex_lock(&disk_mutex);
     while (!disk_refused)
         (void)pthread_cond_wait(&disk_moved, &disk_mutex);
-    (void)pthread_mutex_unlock(&disk_mutex);
-}
-
-/* ---- a store that keeps segments waiting ---- */
-
-static const struct objstore_ops *ops_unheld;
-
-static inline int put_held(struct objstore *s, const char *key, const struct obj_source *src,
-                           const struct obj_call *call_, struct errtext *err)
-{
-    (void)pthread_mutex_lock(&disk_mutex);
-    while (strstr(key, "/seg/") && !segments_let_go)
-        (void)pthread_cond_wait(&disk_moved, &disk_mutex);
-    (void)pthread_mutex_unlock(&disk_mutex);
-    return ops_unheld->put(s, key, src, call_, err);
-}
-
-static inline void hold_segments(struct library *lib)
-{
-    struct objstore_ops held = *lib->eng.store->ops;
-    segments_let_go = 0;
-    held.put = put_held;
-    exchange_ops(lib, &held, &ops_unheld);
-}
-
-static inline void let_segments_go(void)
-{
-    (void)pthread_mutex_lock(&disk_mutex);
-    segments_let_go = 1;
-    (void)pthread_cond_broadcast(&disk_moved);
     (void)pthread_mutex_unlock(&disk_mutex);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test_full_disk.c: a full disk on which there is cache, or will be: nothing fails, and nothing is lost. */
 #include "tests/unit/full_disk.h"
+#include "tests/unit/held_store.h"
 
 #include "vtl/cartridge/cartridge_private.h"
 #include "vtl/drive/drive_private.h"

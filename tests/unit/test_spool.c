@@ -289,6 +289,33 @@ static void what_no_head_names_yet_has_a_bound_and_goes_for_a_full_disk(void **s
     spool_close(s);
 }
 
+/* What is read of the store may name it. */
+static void the_only_copy_is_neither_dropped_nor_replaced_as_cache_is(void **state)
+{
+    struct place *p = *state;
+    struct spool *s = NULL;
+    struct errtext err = {""};
+    struct stat st;
+    assert_int_equal(open_spool(p, &s, &err), 0);
+    spool_drop_cached(s, "SPO001L8", &one);
+    assert_true(stays(p, "SPO001L8/" ONE));
+    int download = spool_download(s, "SPO001L8", &two);
+    assert_int_equal(write(download, "of the store", 12), 12);
+    int fd = spool_create(s, "SPO001L8", &two);
+    assert_int_equal(write(fd, "ours", 4), 4);
+    assert_int_equal(spool_download_end(s, "SPO001L8", &two, 12, true), -EEXIST);
+    assert_false(stays(p, "SPO001L8/" TWO ".part"));
+    assert_int_equal(spool_shrink(s, UINT64_MAX, true), 0);
+    assert_int_equal(stat(in(p, "SPO001L8/" TWO), &st), 0);
+    assert_int_equal(st.st_size, 4);
+    close(download);
+    close(fd);
+    spool_stored(s, "SPO001L8", &one, SIZE);
+    spool_drop_cached(s, "SPO001L8", &one);
+    assert_false(stays(p, "SPO001L8/" ONE));
+    spool_close(s);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -300,6 +327,7 @@ int main(void)
         T(a_directory_that_is_there_is_made_safe_with_each_file_in_it),
         T(what_no_head_names_yet_goes_last),
         T(what_no_head_names_yet_has_a_bound_and_goes_for_a_full_disk),
+        T(the_only_copy_is_neither_dropped_nor_replaced_as_cache_is),
     };
     return cmocka_run_group_tests_name("spool", tests, NULL, NULL);
 }

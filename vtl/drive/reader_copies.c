@@ -20,11 +20,12 @@ static bool is_out_of_reach(int rc)
     return rc == -EMFILE || rc == -ENFILE || rc == -EACCES || rc == -EPERM;
 }
 
-/* Drops a damaged local copy: the block is read once more, from the store. */
+/* Drops a damaged local copy: the block is read once more, from the store. It may be none: a record can name as what it
+ * copies from whatever it likes, such as what another tape has in the spool and not in the store yet. */
 static void drop_copy(struct reader *r, const struct seg_ref *ref, const char *which, const struct errtext *err)
 {
     log_event(EVENT_CACHE_DAMAGED, "%s: %s segment is damaged, reading the store's: %s", r->barcode, which, err->text);
-    spool_remove(r->eng->spool, r->barcode, &ref->id);
+    spool_drop_cached(r->eng->spool, r->barcode, &ref->id);
 }
 
 /* Once for each segment that is read on. */

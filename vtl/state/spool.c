@@ -320,12 +320,12 @@ int spool_create(struct spool *s, const char *barcode, const struct seg_id *id)
     if (rc)
         return rc;
     path_of(s, barcode, id, "", path, sizeof(path));
+    lock_take(&s->lock); /* there is no file of ours that spool_download_end does not know of */
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return -errno;
-    lock_take(&s->lock);
-    rc = find_or_add(s, barcode, id) ? 0 : -ENOMEM;
+    rc = fd < 0 ? -errno : find_or_add(s, barcode, id) ? 0 : -ENOMEM;
     lock_release(&s->lock);
+    if (fd < 0)
+        return rc;
     if (!rc)
         rc = sync_dir(dir);
     if (rc) {
@@ -502,6 +502,19 @@ void spool_remove(struct spool *s, const char *barcode, const struct seg_id *id)
     lock_release(&s->lock);
 }
 
+void spool_drop_cached(struct spool *s, const char *barcode, const struct seg_id *id)
+{
+    char path[PATH_SIZE];
+    path_of(s, barcode, id, "", path, sizeof(path));
+    lock_take(&s->lock);
+    struct file **f = find(s, barcode, id);
+    if (*f && !(*f)->keep) {
+        forget(s, f);
+        unlink_file(path);
+    }
+    lock_release(&s->lock);
+}
+
 void spool_drop_strays(struct spool *s, const char *barcode, uint64_t next,
                        bool (*fn)(void *arg, const struct seg_id *id), void *arg)
 {
@@ -566,9 +579,13 @@ int spool_download_end(struct spool *s, const char *barcode, const struct seg_id
     if (!good)
         return unlink(part) ? -errno : 0;
     lock_take(&s->lock);
-    int rc = rename(part, path) ? -errno : 0;
-    struct file *f = rc ? NULL : find_or_add(s, barcode, id);
-    if (f)
+    struct file *f = *find(s, barcode, id);
+    bool only_copy = f && f->keep;
+    int rc = only_copy ? -EEXIST : rename(part, path) ? -errno : 0;
+    f = rc ? NULL : find_or_add(s, barcode, id);
+    if (only_copy)
+        unlink_file(part);
+    else if (f)
         set_cached(s, f, size, false);
     else if (!rc)
         rc = unlink(path) ? -errno : -ENOMEM;

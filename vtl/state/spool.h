@@ -9,7 +9,7 @@
  * A file <dir>/<barcode>/<name> is byte for byte the object of that name. Files whose object is stored are cache: the
  * least recently used ones go when the cache is larger than its limit; who has one open goes on reading it. As long as no
  * head names its object, a file goes last: another gateway that takes the cartridge over deletes what no head names. Files
- * whose object is not stored are never removed but by spool_remove. Any thread; calls touch the disk, so not on the
+ * whose object is not stored are never removed but by spool_remove, which nobody calls for what a store names. Any thread; calls touch the disk, so not on the
  * transport's thread.
  */
 struct spool;
@@ -57,10 +57,13 @@ void spool_stored_unnamed(struct spool *s, const char *barcode, const struct seg
 void spool_named(struct spool *s, const char *barcode, bool (*but)(void *arg, const struct seg_id *id), void *arg);
 /* What cannot be removed is logged; the next start tries again. */
 void spool_remove(struct spool *s, const char *barcode, const struct seg_id *id);
+/* The same if it is cache; whatever else has that name stays. For who knows of it what a record in the store says. */
+void spool_drop_cached(struct spool *s, const char *barcode, const struct seg_id *id);
 /* Removes every file of a cartridge. */
 void spool_remove_all(struct spool *s, const char *barcode);
 
-/* A download in the making: an fd to fill; then done (it becomes cache) or thrown away. */
+/* A download in the making: an fd to fill; then done (it becomes cache) or thrown away. -EEXIST: it is thrown away, as the
+ * only copy of something has that name. */
 int spool_download(struct spool *s, const char *barcode, const struct seg_id *id);
 int spool_download_end(struct spool *s, const char *barcode, const struct seg_id *id, uint64_t size, bool good);
 
