@@ -16,12 +16,18 @@ static int disk_error;        /* what writing to a file of the spool gives; 0: t
 static const char *disk_of;   /* or to those whose path has that in it */
 static unsigned disk_refused; /* so often did it, since it was filled */
 
+static inline void path_of_fd(int fd, char path[300])
+{
+    char link[40];
+    (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, path, 299);
+    path[n > 0 ? n : 0] = '\0';
+}
+
 static inline bool disk_refuses(int fd)
 {
-    char link[40], path[300];
-    (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-    ssize_t n = readlink(link, path, sizeof(path) - 1);
-    path[n > 0 ? n : 0] = '\0';
+    char path[300];
+    path_of_fd(fd, path);
     (void)pthread_mutex_lock(&disk_mutex);
     int error = disk_error && strstr(path, disk_of) ? disk_error : 0;
     if (error) {
@@ -45,11 +51,33 @@ ssize_t pwrite64(int fd, const void *buf, size_t len, off64_t offset)
     return disk_refuses(fd) ? -1 : syscall(SYS_pwrite64, fd, buf, len, offset);
 }
 
+static int sync_error; /* what the sync of a file of the spool gives; 0: none */
+
+static inline void spool_sync_fails(int error)
+{
+    (void)pthread_mutex_lock(&disk_mutex);
+    sync_error = error;
+    (void)pthread_mutex_unlock(&disk_mutex);
+}
+
+int fdatasync(int fd)
+{
+    char path[300];
+    path_of_fd(fd, path);
+    (void)pthread_mutex_lock(&disk_mutex);
+    int error = strstr(path, "/spool/") ? sync_error : 0;
+    (void)pthread_mutex_unlock(&disk_mutex);
+    errno = error;
+    return error ? -1 : (int)syscall(SYS_fdatasync, fd);
+}
+
 int unlink(const char *path)
 {
+    struct stat st;
+    bool large = !stat(path, &st) && st.st_size > 4096; /* and no file that found no room */
     int rc = unlinkat(AT_FDCWD, path, 0);
     (void)pthread_mutex_lock(&disk_mutex);
-    if (!rc && strstr(path, "/spool/"))
+    if (!rc && large && strstr(path, "/spool/"))
         disk_error = 0;
     (void)pthread_mutex_unlock(&disk_mutex);
     return rc;

@@ -9,15 +9,20 @@
 
 static pthread_mutex_t held_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t held_moved = PTHREAD_COND_INITIALIZER;
-static bool held; /* PUTs of segments wait */
+static bool held;          /* PUTs of segments wait */
+static unsigned n_waiting; /* so many do */
 static const struct objstore_ops *unheld_ops;
 
 static inline int put_held(struct objstore *s, const char *key, const struct obj_source *src,
                            const struct obj_call *call_, struct errtext *err)
 {
     (void)pthread_mutex_lock(&held_mutex);
-    while (held && strstr(key, "/seg/"))
+    bool waits = held && strstr(key, "/seg/");
+    n_waiting += waits;
+    (void)pthread_cond_broadcast(&held_moved);
+    while (waits && held)
         (void)pthread_cond_wait(&held_moved, &held_mutex);
+    n_waiting -= waits;
     (void)pthread_mutex_unlock(&held_mutex);
     return unheld_ops->put(s, key, src, call_, err);
 }
@@ -30,6 +35,15 @@ static inline void hold_segments(struct library *lib)
     (void)pthread_mutex_unlock(&held_mutex);
     ops.put = put_held;
     exchange_ops(lib, &ops, &unheld_ops);
+}
+
+/* Until one waits. */
+static inline void await_held(void)
+{
+    (void)pthread_mutex_lock(&held_mutex);
+    while (!n_waiting)
+        (void)pthread_cond_wait(&held_moved, &held_mutex);
+    (void)pthread_mutex_unlock(&held_mutex);
 }
 
 static inline void let_segments_go(void)

@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/lock.h"
 #include "base/event.h"
 #include "base/log.h"
@@ -475,13 +476,24 @@ static int truncate_rows(struct cartridge *c, uint64_t object)
     return rc;
 }
 
+/* It failed with rc. Cache goes if that was for want of room: it is to be tried again, also where nobody waits for it. What
+ * is BROKEN no room helps. */
+static bool make_room(struct cartridge *c, int rc)
+{
+    lock_assert_held(&c->lock);
+    return file_disk_full(rc) && c->open.state != OPEN_BROKEN && spool_shrink(c->eng->spool, CARTRIDGE_ROOM, true);
+}
+
 int cartridge_truncate(struct cartridge *c, uint64_t object)
 {
     lock_take(&c->lock);
     bool cut = object < tape_index_end_object(&c->live);
-    int rc = cut ? seal_locked(c) : 0;
-    if (!rc && cut)
-        rc = truncate_rows(c, object);
+    int rc;
+    do {
+        rc = cut ? seal_locked(c) : 0;
+        if (!rc && cut)
+            rc = truncate_rows(c, object);
+    } while (make_room(c, rc));
     if (!rc && cut) {
         cartridge_cut_live(c, object);
         INVARIANT(c->row.floor <= tape_index_end_object(&c->live));
@@ -497,7 +509,7 @@ int cartridge_truncate(struct cartridge *c, uint64_t object)
 
 /* The rows that the sync writes say so already; if it fails, the next ones take it back. If there is nothing to sync, as
  * the segment was idle and is sealed, it writes none, but for this. */
-static int acknowledge(struct cartridge *c, int (*how)(struct cartridge *c))
+static int try_to_acknowledge(struct cartridge *c, int (*how)(struct cartridge *c))
 {
     uint64_t before = c->written.synced;
     bool nothing = c->open.state == OPEN_CLOSED;
@@ -514,6 +526,15 @@ static int acknowledge(struct cartridge *c, int (*how)(struct cartridge *c))
         c->written.synced = before;
     else
         c->unsynced = false;
+    return rc;
+}
+
+static int acknowledge(struct cartridge *c, int (*how)(struct cartridge *c))
+{
+    int rc;
+    do
+        rc = try_to_acknowledge(c, how);
+    while (make_room(c, rc));
     return rc;
 }
 
@@ -542,7 +563,9 @@ void cartridge_seal_if_idle(struct cartridge *c, uint64_t idle)
     lock_take(&c->lock);
     int rc = 0, told = c->idle_error;
     if (c->open.state != OPEN_CLOSED && clock_ms() - c->open.written_at >= idle) {
-        rc = seal_locked(c);
+        do
+            rc = seal_locked(c);
+        while (make_room(c, rc));
         c->due |= DUE_COMMIT;
     }
     c->idle_error = rc;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "vtl/cartridge/cartridge_private.h"
@@ -173,6 +174,11 @@ int cartridge_load(struct cartridge *c, struct errtext *err)
 {
     lock_take(&c->lock);
     int rc = c->loaded ? 0 : load_locked(c, err);
+    /* A segment that is recovered is copied: on a full disk cache goes for it. */
+    while (file_disk_full(rc) && spool_shrink(c->eng->spool, c->eng->cfg->spool.segment_size + CARTRIDGE_ROOM, true)) {
+        forget_live(c);
+        rc = load_locked(c, err);
+    }
     if (rc)
         forget_live(c);
     else if (!c->loaded)

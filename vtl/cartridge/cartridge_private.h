@@ -160,6 +160,9 @@ struct cartridge {
     struct cartridge_health health_next; /* of the thread that asks */
 };
 
+/* What is to be freed of a full disk, at least, for the end of a segment and its rows. */
+#define CARTRIDGE_ROOM (1u << 20)
+
 /* ---- all with the lock held, but where said ---- */
 
 /* Takes a changed row over. What stands before created says which cartridge it is, never changes while it is in memory,

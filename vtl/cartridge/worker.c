@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/human.h"
 #include "base/lock.h"
 #include "base/log.h"
@@ -260,6 +261,8 @@ static void end_job(struct workers *w, const struct job *job, int rc, bool put, 
         cartridge_note_failure(c, 1u << job->kind, err);
     if (put)
         engine_took_head(w->eng);
+    if (file_disk_full(rc)) /* of the state: the store has errors of its own. The next try finds room */
+        (void)spool_shrink(w->eng->spool, CARTRIDGE_ROOM, true);
     progress_post(&w->eng->progress);
 }
 

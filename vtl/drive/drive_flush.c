@@ -96,7 +96,7 @@ int drive_make_safe(struct drive *d, bool seal, uint64_t limit_ms, const atomic_
 {
     bool remote = engine_waits_for(d->eng, DURABILITY_REMOTE), offsite = engine_waits_for(d->eng, DURABILITY_OFFSITE);
     lock_assert_held(&d->op_lock);
-    int rc = seal || remote ? cartridge_flush(d->c) : cartridge_sync(d->c);
+    int rc = drive_sync(d, seal || remote, cancel);
     if (rc)
         return errtext_set(err, rc, "drive %u, %s: spool: %s", d->number, cartridge_barcode(d->c), strerror(-rc));
     if (remote)

@@ -3,9 +3,9 @@
 #include "vtl/drive/drive_private.h"
 
 /* Leaving the end of data seals the open segment and uploads it, as the host may never sync it (PBS's last catalog). */
-static enum tape_result leave_end(struct drive *d)
+static enum tape_result leave_end(struct drive *d, const atomic_bool *cancel)
 {
-    int rc = cartridge_flush(d->c);
+    int rc = drive_sync(d, true, cancel);
     if (rc)
         return drive_write_failed(d, rc);
     if (!engine_waits_for(d->eng, DURABILITY_REMOTE)) /* as safe as a sync would make it */
@@ -19,7 +19,7 @@ enum tape_result drive_rewind(void *self, const atomic_bool *cancel)
     enum tape_result result = drive_begin(d, TAPE_REWINDING, cancel);
     if (result)
         return result;
-    result = leave_end(d);
+    result = leave_end(d, cancel);
     if (!result)
         d->pos = 0;
     return drive_end(d, result);
@@ -44,7 +44,7 @@ static enum tape_result space(struct drive *d, int64_t *count, const atomic_bool
     bool forward = *count >= 0;
     result = forward ? ahead(d, &n) : back(d, &n);
     *count = forward ? (int64_t)n : (int64_t)(0 - n);
-    enum tape_result failed = d->pos < drive_end_object(d) ? leave_end(d) : TAPE_OK;
+    enum tape_result failed = d->pos < drive_end_object(d) ? leave_end(d, cancel) : TAPE_OK;
     return drive_end(d, failed ? failed : result);
 }
 
@@ -133,10 +133,10 @@ enum tape_result drive_space_end(void *self, const atomic_bool *cancel)
 }
 
 /* found: the place exists, and is object. */
-static enum tape_result locate(struct drive *d, bool found, uint64_t object)
+static enum tape_result locate(struct drive *d, bool found, uint64_t object, const atomic_bool *cancel)
 {
     uint64_t end = drive_end_object(d);
-    enum tape_result result = found && object < end ? leave_end(d) : TAPE_OK;
+    enum tape_result result = found && object < end ? leave_end(d, cancel) : TAPE_OK;
     if (result)
         return drive_end(d, result);
     d->pos = found && object <= end ? object : end;
@@ -149,7 +149,7 @@ enum tape_result drive_locate_object(void *self, uint32_t partition, uint64_t ob
     enum tape_result result = drive_begin(d, TAPE_LOCATING, cancel);
     if (result)
         return result;
-    return partition ? drive_end(d, TAPE_NO_SUCH_PLACE) : locate(d, true, object);
+    return partition ? drive_end(d, TAPE_NO_SUCH_PLACE) : locate(d, true, object, cancel);
 }
 
 enum tape_result drive_locate_file(void *self, uint32_t partition, uint64_t file, const atomic_bool *cancel)
@@ -162,5 +162,5 @@ enum tape_result drive_locate_file(void *self, uint32_t partition, uint64_t file
     if (partition)
         return drive_end(d, TAPE_NO_SUCH_PLACE);
     bool found = cartridge_file_start(d->c, file, &object);
-    return locate(d, found, object);
+    return locate(d, found, object, cancel);
 }

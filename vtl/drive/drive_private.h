@@ -125,13 +125,6 @@ void drive_wake(void *self);
 void drive_for_medium(void *self, uint64_t medium_changes);
 void drive_prevent(void *self, bool prevented);
 
-/* ---- drive_flush.c ---- */
-/* I1: when this returns 0, everything acknowledged is at the configured durability. seal: also starts its upload.
- * op_lock held. */
-int drive_make_safe(struct drive *d, bool seal, uint64_t limit_ms, const atomic_bool *cancel, struct errtext *err);
-/* Takes op_lock of a drive that may be busy for long: gives up after limit_ms, or when *cancel becomes true. */
-int drive_wait_for(struct drive *d, uint64_t limit_ms, const atomic_bool *cancel, struct errtext *err);
-
 /* ---- drive_room.c: how fast a drive may write (I6) ---- */
 /* Can len more bytes be taken without any waiting? Never blocks. */
 bool drive_has_room(struct drive *d, uint32_t len);
@@ -145,6 +138,16 @@ uint64_t drive_pause_us(uint64_t dirty, uint64_t limit, uint64_t rate, uint32_t 
 bool drive_make_disk_room(struct drive *d, int rc, uint32_t len, uint64_t *until, const atomic_bool *cancel);
 /* Appends a block; on a full disk, once there is room again. 0 or a negative errno. Any thread, but one at a time. */
 int drive_put_block(struct drive *d, const struct seg_packed *b, const atomic_bool *cancel);
+/* All that the cartridge acknowledged is on the local disk, and with seal its open segment is sealed, once this returns 0;
+ * on a full disk, once there is room. */
+int drive_sync(struct drive *d, bool seal, const atomic_bool *cancel);
+
+/* ---- drive_flush.c ---- */
+/* I1: when this returns 0, everything acknowledged is at the configured durability. seal: also starts its upload.
+ * op_lock held. */
+int drive_make_safe(struct drive *d, bool seal, uint64_t limit_ms, const atomic_bool *cancel, struct errtext *err);
+/* Takes op_lock of a drive that may be busy for long: gives up after limit_ms, or when *cancel becomes true. */
+int drive_wait_for(struct drive *d, uint64_t limit_ms, const atomic_bool *cancel, struct errtext *err);
 
 /* ---- drive_dedup.c: blocks in pieces ---- */
 /* Are blocks of the cartridge in it to be stored without what others hold? op_lock held, as for the next. */

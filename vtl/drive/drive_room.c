@@ -82,7 +82,7 @@ enum tape_result drive_wait_for_room(struct drive *d, uint32_t len, const atomic
             return TAPE_CANCELLED;
         if (engine_waits_for(e, DURABILITY_OFFSITE))
             offsite_want(&e->offsite);
-        int rc = b.pending ? 0 : cartridge_flush(d->c); /* it is the open segment that fills the spool */
+        int rc = b.pending ? 0 : drive_sync(d, true, cancel); /* it is the open segment that fills the spool */
         if (rc)
             return drive_write_failed(d, rc);
         progress_wait(&e->progress, seen, 1000);
@@ -118,5 +118,15 @@ int drive_put_block(struct drive *d, const struct seg_packed *b, const atomic_bo
     do
         rc = cartridge_write(d->c, b);
     while (drive_make_disk_room(d, rc, b->r.length, &until, cancel));
+    return rc;
+}
+
+int drive_sync(struct drive *d, bool seal, const atomic_bool *cancel)
+{
+    uint64_t until = 0;
+    int rc;
+    do
+        rc = seal ? cartridge_flush(d->c) : cartridge_sync(d->c);
+    while (drive_make_disk_room(d, rc, 0, &until, cancel));
     return rc;
 }

@@ -186,7 +186,11 @@ static enum tape_result cut_here(struct drive *d, const atomic_bool *cancel)
     enum tape_result result = may_write(d, cancel);
     if (result)
         return result;
-    int rc = cartridge_truncate(d->c, d->pos);
+    uint64_t until = 0;
+    int rc;
+    do
+        rc = cartridge_truncate(d->c, d->pos);
+    while (drive_make_disk_room(d, rc, 0, &until, cancel));
     if (rc)
         return nothing_cut(d, used, drive_write_failed(d, rc));
     cut_ends(d);
