@@ -138,6 +138,36 @@ static void a_rebuild_makes_no_tape_of_a_place_and_keeps_it(void **state)
     config_free(c);
 }
 
+/* What was copied out of it is read from a file of its own. A file of which nobody says what it is stays. */
+static void what_is_cached_of_a_removed_tape_is_cache_after_a_restart(void **state)
+{
+    (void)state;
+    static const struct seg_id other = {7, 7, 7};
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = make_lean(lib, 1);
+    const struct seg_ref ref = {.id = s.id, .objects = 1, .size = s.size, .crc = s.crc};
+    unload(lib);
+    remove_tape(lib, OLD);
+    int fd = spool_create(lib->eng.spool, "LEFT01L8", &other);
+    assert_int_equal(write(fd, block, 1000), 1000);
+    close(fd);
+    workers_fetch(lib->eng.workers, tape(lib, NEW), s.barcode, &ref, 0, 0);
+    for (uint64_t until = clock_ms() + 20000; !spool_has(lib->eng.spool, OLD, &s.id) && clock_ms() < until;)
+        progress_wait(&lib->eng.progress, progress_now(&lib->eng.progress), 100);
+    assert_true(spool_has(lib->eng.spool, OLD, &s.id));
+    uint64_t cache = spool_cache_bytes(lib->eng.spool);
+    assert_true(cache >= s.size);
+    close_library(lib);
+    lib = open_library(c);
+    assert_int_equal(spool_cache_bytes(lib->eng.spool), cache);
+    spool_set_cache_size(lib->eng.spool, 0);
+    assert_false(spool_has(lib->eng.spool, OLD, &s.id));
+    assert_true(spool_has(lib->eng.spool, "LEFT01L8", &other));
+    close_library(lib);
+    config_free(c);
+}
+
 /* The leaners were asked, and the segments are about to be deleted: too late for a lean. */
 static void nobody_leans_on_a_tape_that_is_being_removed(void **state)
 {
@@ -413,6 +443,7 @@ int main(void)
         T(a_new_tape_at_such_a_place_goes_on_from_it),
         T(a_new_tape_there_of_which_the_state_takes_only_a_part_is_not_made),
         T(a_new_tape_there_that_cannot_be_made_takes_nothing_from_the_leaners),
+        T(what_is_cached_of_a_removed_tape_is_cache_after_a_restart),
         T(nobody_leans_on_a_tape_that_is_being_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

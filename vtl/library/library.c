@@ -136,6 +136,7 @@ static void resume(struct library *lib)
     if (db_history_forget(lib->eng.db, engine_time(), HISTORY_S))
         log_event(EVENT_STATE_FAILED, "state: %s", db_error(lib->eng.db));
     find_cache(lib);
+    library_find_lent_cache(lib);
     uint64_t until = clock_ms() + START_LOOK_MS;
     struct errtext err = {""};
     for (size_t i = 0; i < lib->n_cartridges; i++) {

@@ -122,6 +122,8 @@ struct library {
 /* lend.c: struct engine's may_copy; opens the index of chunks, if the configuration wants it. */
 bool library_may_copy(void *lib, struct cartridge *c, const struct seg_source *s);
 void lend_open(struct library *lib);
+/* lent_cache.c: the spool's files of what tapes here lean on, of tapes that are not here, are cache. At the start. */
+void library_find_lent_cache(struct library *lib);
 /* chunk_watch.c: the index of chunks is made anew where it lacks segments. */
 int chunk_watch_start(struct library *lib, struct errtext *err);
 void chunk_watch_stop(struct library *lib);
