@@ -97,6 +97,8 @@ $(B)/tests/test_quota: private LDFLAGS += -Wl,--wrap=db_meta_get
 $(B)/tests/test_memory: private LDFLAGS += -Wl,--wrap=realloc
 # And these.
 $(B)/tests/test_segment_crypt: private LDFLAGS += -Wl,--wrap=malloc -Wl,--wrap=ZSTD_decompress
+# This one, too.
+$(B)/tests/test_behind: private LDFLAGS += -Wl,--wrap=seg_packer_new
 # This one it counts.
 $(B)/tests/test_spool: private LDFLAGS += -Wl,--wrap=fsync
 # And these are a file system's that lacks something.

@@ -81,6 +81,35 @@ static enum behind_push push(struct behind *q, uint64_t object, uint32_t len, co
     return r;
 }
 
+/* The linker puts this in place of the library's own. */
+static atomic_bool no_packer;
+struct seg_packer *__real_seg_packer_new(void);
+struct seg_packer *__wrap_seg_packer_new(void);
+struct seg_packer *__wrap_seg_packer_new(void)
+{
+    return atomic_exchange(&no_packer, false) ? NULL : __real_seg_packer_new();
+}
+
+static void a_lack_of_memory_loses_what_is_queued_and_no_more(void **state)
+{
+    (void)state;
+    struct gate g = new_gate(UINT64_MAX);
+    struct behind_loss loss;
+    _Atomic uint64_t total = 0;
+    atomic_store(&no_packer, true);
+    struct behind *q = behind_new(1 << 20, &total, &ops, &g);
+    assert_non_null(q);
+    assert_int_equal(push(q, 1, 10, NULL), BEHIND_TAKEN);
+    behind_drain(q, &loss);
+    assert_int_equal(loss.rc, -ENOMEM);
+    assert_int_equal(loss.blocks, 1);
+    assert_int_equal(push(q, 1, 10, NULL), BEHIND_TAKEN);
+    behind_drain(q, &loss);
+    assert_int_equal(loss.rc, 0);
+    assert_int_equal(g.n, 1);
+    behind_free(q);
+}
+
 static void blocks_are_written_in_order(void **state)
 {
     (void)state;
@@ -264,6 +293,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_are_written_in_order),
+        cmocka_unit_test(a_lack_of_memory_loses_what_is_queued_and_no_more),
         cmocka_unit_test(no_more_waits_than_there_is_room_for),
         cmocka_unit_test(a_block_larger_than_the_room_goes_alone),
         cmocka_unit_test(nothing_is_written_after_a_failure_until_it_was_told),

@@ -141,18 +141,19 @@ static struct behind_block *next_block(struct behind *q)
     return b;
 }
 
-static int pack(struct behind *q, struct seg_packer *p, const struct behind_block *b, struct seg_packed *out)
+/* *p is made for the first block: should there be no memory for it then, there may be for the next one. */
+static int pack(struct behind *q, struct seg_packer **p, const struct behind_block *b, struct seg_packed *out)
 {
-    if (!p)
+    if (!*p && !(*p = seg_packer_new()))
         return -ENOMEM;
     if (!b->encrypt) /* the secret may change meanwhile */
-        return q->ops->pack(q->arg, p, b, NULL, out);
+        return q->ops->pack(q->arg, *p, b, NULL, out);
     const struct seg_key key = key_of(q);
-    return q->ops->pack(q->arg, p, b, &key, out);
+    return q->ops->pack(q->arg, *p, b, &key, out);
 }
 
 /* Packed, it is written. If something that it copies from is gone, it is packed and written as it is. */
-static int put(struct behind *q, struct seg_packer *p, struct behind_block *b, const struct seg_packed *packed)
+static int put(struct behind *q, struct seg_packer **p, struct behind_block *b, const struct seg_packed *packed)
 {
     int rc = q->ops->put(q->arg, packed);
     if (rc != -ESTALE || !b->make)
@@ -194,7 +195,7 @@ static void smooth(uint64_t *mean, uint64_t value)
 }
 
 /* Packs a block, and writes it once those before it are written. Releases the lock meanwhile. */
-static void do_block(struct behind *q, struct seg_packer *p, struct behind_block *b)
+static void do_block(struct behind *q, struct seg_packer **p, struct behind_block *b)
 {
     lock_assert_held(&q->lock);
     struct seg_packed packed;
@@ -224,13 +225,13 @@ static int start_thread(struct behind *q);
 static void *behind_thread(void *arg)
 {
     struct behind *q = arg;
-    struct seg_packer *p = seg_packer_new();
+    struct seg_packer *p = NULL;
     struct behind_block *b;
     lock_take(&q->lock);
     while ((b = next_block(q))) {
         if ((q->fresh || q->plans) && !q->idle && is_heavy(q) && q->n_threads < q->most_threads)
             (void)start_thread(q); /* if that fails, those that run carry on */
-        do_block(q, p, b);
+        do_block(q, &p, b);
         lock_release(&q->lock);
         free(b->make);
         free(b->data);
