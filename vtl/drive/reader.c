@@ -74,7 +74,7 @@ int reader_read(struct reader *r, uint64_t object, void *buf, size_t room, uint3
     r->source_failed = false;
     int rc = reader_from_open(r, &job);
     if (rc == -ENOENT)
-        rc = from_segment(r, &job);
+        rc = r->source_failed ? -EIO : from_segment(r, &job);
     if (!rc)
         r->next_object = object + 1;
     return rc;
