@@ -102,10 +102,19 @@ static inline unsigned disk_empties(void)
     return n;
 }
 
-static inline void await_refusal(void)
+static inline unsigned refusals(void)
 {
     (void)pthread_mutex_lock(&disk_mutex);
-    while (!disk_refused)
+    unsigned n = disk_refused;
+    (void)pthread_mutex_unlock(&disk_mutex);
+    return n;
+}
+
+/* Until it has refused so often since it was filled. */
+static inline void await_refusals(unsigned n)
+{
+    (void)pthread_mutex_lock(&disk_mutex);
+    while (disk_refused < n)
         (void)pthread_cond_wait(&disk_moved, &disk_mutex);
     (void)pthread_mutex_unlock(&disk_mutex);
 }

@@ -35,7 +35,7 @@ static void wait_for_another_tape(int error)
         assert_int_equal(write_id(d, id), TAPE_OK);
         m.object[m.n++] = id;
     }
-    await_refusal();
+    await_refusals(1);
     let_segments_go();
     assert_true(sync_is_good(d));
     check_all(d, &m);
@@ -58,7 +58,7 @@ static void a_quota_of_the_disk_that_is_used_up_is_a_full_disk(void **state)
 
 static void *let_go_once_refused(void *arg)
 {
-    await_refusal();
+    await_refusals(1);
     let_segments_go();
     return arg;
 }

@@ -31,7 +31,8 @@ static void await_look(struct drive *d, uint64_t until)
 /* Threads the cartridge at BOP. */
 static int thread_tape(struct drive *d, uint64_t wait_until, struct errtext *err)
 {
-    d->mounted = clock_ms();
+    drive_usage_mounting(d);
+    d->unsynced_blocks = d->unsynced_bytes = 0; /* of one that was fenced, and left */
     int rc = cartridge_load(d->c, err);
     if (rc)
         return rc;
@@ -106,9 +107,9 @@ int drive_remove(struct drive *d, const atomic_bool *cancel, struct errtext *err
     if (rc)
         return rc;
     uint64_t waited = clock_ms() - began;
-    drive_publish(d, TAPE_UNLOADING);
     struct cartridge *c = d->c;
     drive_drain(d);
+    drive_publish(d, TAPE_UNLOADING);
     rc = drive_loss_error(d, err);
     if (rc) /* this error reports it; the next attempt takes the cartridge out */
         (void)drive_tell_loss(d);

@@ -73,7 +73,8 @@ bool drive_past_early_warning(const struct drive *d);
 bool drive_is_full(const struct drive *d, uint32_t len);
 
 /* ---- drive_usage.c: counters of a drive and its cartridge; op_lock held but for the ops ---- */
-void drive_usage_begin(struct drive *d); /* before the drive is shared */
+void drive_usage_begin(struct drive *d);    /* before the drive is shared */
+void drive_usage_mounting(struct drive *d); /* a load begins, which may fail */
 void drive_usage_threaded(struct drive *d);
 void drive_usage_save(struct drive *d); /* saves what outlives this run */
 /* b: of the cartridge, or NULL without one. */

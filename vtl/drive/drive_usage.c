@@ -55,16 +55,23 @@ void drive_usage_save(struct drive *d)
         log_event(EVENT_STATE_FAILED, "drive %u: counters: state: %s", d->number, db_error(d->eng->db));
 }
 
+void drive_usage_mounting(struct drive *d)
+{
+    struct cartridge_brief b;
+    d->mounted = clock_ms();
+    memset(&d->mount, 0, sizeof(d->mount));
+    cartridge_brief(d->c, 0, &b);
+    d->appended = b.appended;
+    d->fetched = d->reader.fetched;
+}
+
 void drive_usage_threaded(struct drive *d)
 {
     struct cartridge_brief b;
     d->ready = clock_ms();
-    memset(&d->mount, 0, sizeof(d->mount));
     d->loads++;
     cartridge_count_mount(d->c, d->serial);
     cartridge_brief(d->c, 0, &b);
-    d->appended = b.appended;
-    d->fetched = d->reader.fetched;
     if (b.usage.lost_objects)
         atomic_fetch_or(&d->alerts, TAPE_ALERT_BIT(ALERT_MEDIA));
     if (d->lost)
