@@ -142,7 +142,7 @@ struct cartridge_view {
     struct seg_id head; /* epoch 0: none */
     struct usage usage;
     uint64_t cache_below;   /* at the start: its spool files of smaller numbers are cache */
-    uint64_t unstored_rows; /* segments of which the state said at the start that they are not in the store */
+    uint64_t unstored_rows; /* until it is loaded: segments of which the state says that they are not in the store */
     struct cartridge_backlog backlog;
 };
 void cartridge_view(struct cartridge *c, struct cartridge_view *out);

@@ -186,6 +186,7 @@ int cartridge_load(struct cartridge *c, struct errtext *err)
     if (!rc && c->owner == CARTRIDGE_FENCED)
         cartridge_uncount(c);
     c->loaded = c->loaded || !rc;
+    c->row.unstored_rows = rc ? c->row.unstored_rows : 0; /* pending says so now */
     bool work = !rc && (c->n_pending || !cartridge_is_committed(c) || (c->due & DUE_GARBAGE) || c->release ||
                         object_lock_is_work(c));
     lock_release(&c->lock);

@@ -120,7 +120,7 @@ static void fill_backlog(struct cartridge *c, struct cartridge_backlog *out)
 {
     fill_amounts(c, &out->amounts);
     out->since = waits_since(c);
-    out->remote = cartridge_is_committed(c);
+    out->remote = cartridge_is_committed(c) && !c->row.unstored_rows; /* which may be a segment that was open */
     out->offsite = out->remote && cartridge_is_offsite(c);
     out->fenced = c->owner == CARTRIDGE_FENCED;
     memcpy(out->trouble, c->trouble, sizeof(out->trouble));

@@ -118,6 +118,17 @@ int drive_wait_for(struct drive *d, uint64_t limit_ms, const atomic_bool *cancel
               : 0;
 }
 
+/* What waits of a tape that could not be loaded no worker stores, so that a flush would wait for nothing. It is tried once
+ * more. -ENODATA, as for other tapes whose bytes never come: it stops no other drive's flush. */
+static int load_what_waits(struct drive *d, struct errtext *err)
+{
+    struct cartridge_backlog b;
+    if (!engine_waits_for(d->eng, DURABILITY_REMOTE))
+        return 0;
+    cartridge_backlog(d->c, &b);
+    return b.remote || b.fenced || !cartridge_load(d->c, err) ? 0 : -ENODATA;
+}
+
 int drive_flush(struct drive *d, const atomic_bool *cancel, struct errtext *err)
 {
     int rc = drive_wait_for(d, d->flush_limit_ms, cancel, err);
@@ -125,6 +136,8 @@ int drive_flush(struct drive *d, const atomic_bool *cancel, struct errtext *err)
         return rc;
     drive_drain(d);
     rc = drive_loss_error(d, err);
+    if (!rc && d->c)
+        rc = load_what_waits(d, err);
     if (!rc && d->c)
         rc = drive_make_safe(d, true, d->flush_limit_ms, cancel, err);
     drive_usage_save(d);
