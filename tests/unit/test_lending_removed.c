@@ -168,6 +168,73 @@ static void what_is_cached_of_a_removed_tape_is_cache_after_a_restart(void **sta
     config_free(c);
 }
 
+static void rebuild_deep_by_force(const struct vtl_config *c)
+{
+    const struct rebuild_options o = {.force = true, .deep = true};
+    struct errtext err = {""};
+    json_t *r = NULL;
+    if (library_rebuild(c, &o, &r, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(json_array_size(json_object_get(r, "failed")), 0);
+    json_decref(r);
+}
+
+static void lose(const char *what)
+{
+    char command[300];
+    (void)snprintf(command, sizeof(command), "rm -r %s/store/tapes/" OLD "/%s", dir, what);
+    assert_int_equal(system(command), 0);
+}
+
+/* Without a head of it nothing tells later what of it is needed. */
+static void a_tape_without_heads_is_not_removed_while_others_lean_on_it(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = make_lean(lib, 1);
+    struct errtext err = {""};
+    unload(lib);
+    close_library(lib);
+    lose("head");
+    lib = open_library(c);
+    json_t *q = json_pack("{s:s, s:s, s:b}", "op", "tape-remove", "barcode", OLD, "force", 1);
+    assert_null(library_call(lib, q, &err));
+    json_decref(q);
+    assert_non_null(strstr(err.text, NEW " leans on segments of it"));
+    assert_non_null(library_cartridge(lib, OLD));
+    assert_true(is_there(&s));
+    close_library(lib);
+    rebuild_deep_by_force(c); /* which the error names */
+    lib = open_library(c);
+    remove_tape(lib, OLD);
+    assert_true(is_there(&s));
+    expect_place_for(lib, NEW);
+    close_library(lib);
+    config_free(c);
+}
+
+/* Nothing is there to keep. */
+static void a_tape_of_which_the_store_has_lost_all_is_removed_although_others_lean_on_it(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    (void)make_lean(lib, 1);
+    unload(lib);
+    close_library(lib);
+    lose("");
+    lib = open_library(c);
+    json_t *r = call(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-remove", "barcode", OLD, "force", 1));
+    assert_true(json_is_false(json_object_get(r, "kept"))); /* and so nothing is said to stay */
+    assert_int_equal(json_integer_value(json_object_get(r, "needed_by_others_bytes")), 0);
+    assert_null(json_object_get(r, "lends_to"));
+    json_decref(r);
+    assert_null(library_cartridge(lib, OLD));
+    close_library(lib);
+    config_free(c);
+}
+
 /* The leaners were asked, and the segments are about to be deleted: too late for a lean. */
 static void nobody_leans_on_a_tape_that_is_being_removed(void **state)
 {
@@ -445,6 +512,8 @@ int main(void)
         T(a_new_tape_there_that_cannot_be_made_takes_nothing_from_the_leaners),
         T(what_is_cached_of_a_removed_tape_is_cache_after_a_restart),
         T(nobody_leans_on_a_tape_that_is_being_removed),
+        T(a_tape_without_heads_is_not_removed_while_others_lean_on_it),
+        T(a_tape_of_which_the_store_has_lost_all_is_removed_although_others_lean_on_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,6 +46,8 @@ int commit_adopt_head(struct engine *e, const struct head *h, const struct obj_c
  * No worker may have the cartridge. */
 struct kept;
 int commit_leave_place(struct cartridge *c, struct kept **kept, const struct obj_call *call, struct errtext *err);
+/* The same cartridge, of which the store has no head: -EBUSY if others lean on what the store has of it. */
+int commit_check_unneeded(struct cartridge *c, const struct obj_call *call, struct errtext *err);
 bool kept_has_key(const struct kept *k, const char *key); /* the key of any kind of object */
 void kept_free(struct kept *k);                           /* NULL is fine */
 /* Does nobody lean any more on what a removed cartridge left? h: its head, whose leaners become those that do. tidy: then

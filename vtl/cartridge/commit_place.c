@@ -53,28 +53,57 @@ static int put(struct cartridge *c, struct head *h, const struct obj_call *call,
     return rc ? rc : commit_check_highest(c, &h->id, true, call, err);
 }
 
-/* First no lean is added any more, so that none comes behind the look at what there is. */
-int commit_leave_place(struct cartridge *c, struct kept **out, const struct obj_call *call, struct errtext *err)
+/* What of the cartridge's objects in the store others need: the kept of h, with those who do; NULL: nothing. First no lean is
+ * added any more, so that none comes behind the look at what there is. */
+static int find_needed(struct cartridge *c, struct head *h, struct kept **out, const struct obj_call *call,
+                       struct errtext *err)
 {
-    struct head h;
     struct kept *k = NULL;
-    head_init(&h);
     *out = NULL;
-    int rc = commit_fill_leaners(c, &h);
+    int rc = commit_fill_leaners(c, h);
     if (!rc)
         rc = db_lend_no_more(c->eng->db, c->row.rowid);
     if (rc)
         errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
     if (!rc)
-        rc = commit_kept_by(c, true, h.leaners, &h.n_leaners, &k, call, err);
+        rc = commit_kept_by(c, true, h->leaners, &h->n_leaners, &k, call, err);
     if (!rc && (k->n || k->all_before))
-        rc = list_kept(c, k, &h, call, err);
-    if (!rc && h.n_kept)
-        rc = put(c, &h, call, err);
-    if (!rc && h.n_kept)
+        rc = list_kept(c, k, h, call, err);
+    if (!rc && h->n_kept)
         *out = k;
     else
         kept_free(k);
+    return rc;
+}
+
+int commit_leave_place(struct cartridge *c, struct kept **out, const struct obj_call *call, struct errtext *err)
+{
+    struct head h;
+    head_init(&h);
+    int rc = find_needed(c, &h, out, call, err);
+    if (!rc && *out)
+        rc = put(c, &h, call, err);
+    if (rc) {
+        kept_free(*out);
+        *out = NULL;
+    }
+    head_free(&h);
+    return rc;
+}
+
+int commit_check_unneeded(struct cartridge *c, const struct obj_call *call, struct errtext *err)
+{
+    struct head h;
+    struct kept *k = NULL;
+    head_init(&h);
+    int rc = find_needed(c, &h, &k, call, err);
+    if (!rc && k)
+        rc = errtext_set(err, -EBUSY,
+                         "%s: its heads are gone from the store, and %s%s lean%s on segments of it that are there: it "
+                         "can be removed once \"s3vtl library rebuild --force --deep\" has made a head from them",
+                         c->row.barcode, h.n_leaners ? h.leaners[0].barcode : "others",
+                         h.n_leaners > 1 ? " and others" : "", h.n_leaners == 1 ? "s" : "");
+    kept_free(k);
     head_free(&h);
     return rc;
 }

@@ -412,14 +412,17 @@ static int may_remove(struct library *lib, struct cartridge *c, bool force, stru
     return tapes_check_unlocked(lib, c, err);
 }
 
-/* Only the owner removes (I7). What has no head is nobody's: by force it goes, too. */
+/* Only the owner removes (I7). What has no head is nobody's: by force it goes, too, unless others lean on it: without a head
+ * there is no place to keep it at. */
 static int claim_to_remove(struct library *lib, struct cartridge *c, bool force, struct kept **kept,
                            struct errtext *err)
 {
     const struct obj_call call = library_impatient(lib);
     int rc = commit_claim(c, &call, err);
+    if (rc == -ENOENT && force)
+        return commit_check_unneeded(c, &call, err);
     if (rc)
-        return rc == -ENOENT && force ? 0 : rc;
+        return rc;
     workers_forget(lib->eng.workers, c);    /* what of it was to be tidied up goes, too */
     rc = tapes_check_unlocked(lib, c, err); /* by the head that the claim found */
     return rc ? rc : commit_leave_place(c, kept, &call, err);
@@ -461,6 +464,10 @@ static int remove_stored(struct library *lib, struct cartridge *c, bool force, j
         return rc;
     }
     json_object_set_new(answer, "kept", json_boolean(kept));
+    if (!kept) { /* the store has lost it, or who leaned by this state's rows does so no more */
+        json_object_set_new(answer, "needed_by_others_bytes", json_integer(0));
+        json_object_del(answer, "lends_to");
+    }
     rc = db_cartridge_remove(lib->eng.db, cartridge_rowid(c), cartridge_barcode(c));
     return rc ? errtext_set(err, rc, "%s: state: %s", cartridge_barcode(c), db_error(lib->eng.db)) : 0;
 }
