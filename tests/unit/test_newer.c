@@ -239,7 +239,7 @@ static void put_head_with_map(struct library *lib, const struct head *old, const
     h.maps = &m;
     h.n_maps = 1;
     tape_index_init(&h.inl);
-    assert_int_equal(commit_adopt_head(e, &h, NULL, NULL), 0);
+    assert_int_equal(commit_adopt_head(e, &h, &old->id, NULL, NULL), 0);
 }
 
 static void a_map_of_a_later_version_is_named(void **state)

@@ -37,8 +37,11 @@ int commit_sweep(struct cartridge *c, bool look, bool dry_run, struct sweep *fou
 /* Deletes a batch of what was garbage before the last commit, or at the last sweep. 1: there is more, 0: none left. */
 int commit_garbage(struct cartridge *c, const struct obj_call *call, struct errtext *err);
 
-/* Puts a head that a rebuild made, which must be above all others, and deletes those when it is. -EPERM: it is not. */
-int commit_adopt_head(struct engine *e, const struct head *h, const struct obj_call *call, struct errtext *err);
+/* Claims the cartridge for a head that a rebuild made, and puts that (n = 1), which must be above all others; deletes those when
+ * it is. from: the head that counted when it was made, NULL: there was none that could be read. -EAGAIN: another one counts
+ * by now, and nothing was changed. -EPERM: it is not above all others. */
+int commit_adopt_head(struct engine *e, const struct head *h, const struct seg_id *from, const struct obj_call *call,
+                      struct errtext *err);
 
 /* The cartridge, which this gateway owns, is about to be removed. If others lean on it, puts a last head that keeps its
  * place, for them and for what they need, deletes those below, and *kept is what must stay (kept_free); else it is NULL.
@@ -101,5 +104,10 @@ void commit_row_of_head(const struct head *h, const struct tape_index *x, struct
 /* The whole index that a head names: maps read, cut and joined with the inline part. x is initialised by the call. */
 int commit_read_index(struct objstore *store, const struct head *h, struct tape_index *x, const struct obj_call *call,
                       struct errtext *err);
+/* The highest complete head and its whole index. Its writer may put the next head between the two looks, and delete the maps
+ * that this one names: so the head is read again when a map is gone, and -ENOENT with *with_head says that a map is gone of the
+ * head that counts. h is initialised if *with_head is set, x too if the call returns 0. -EAGAIN: they change too fast. */
+int commit_read_tape(struct objstore *store, const char *barcode, struct head *h, struct tape_index *x, bool *with_head,
+                     const struct obj_call *call, struct errtext *err);
 
 #endif

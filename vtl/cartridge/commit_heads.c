@@ -215,23 +215,85 @@ int commit_withdraw(struct engine *e, const char *barcode, uint32_t writer, cons
     return rc;
 }
 
-int commit_adopt_head(struct engine *e, const struct head *h, const struct obj_call *call, struct errtext *err)
+/* Is from still the head that counts, of those below limit (NULL: of all)? NULL: there is none that can be read. */
+static int check_unchanged(struct engine *e, const char *barcode, const struct seg_id *from, const struct seg_id *limit,
+                           const struct obj_call *call, struct errtext *err)
+{
+    struct head now;
+    struct errtext why = {""};
+    int rc = commit_read_head(e->store, barcode, limit, &now, call, &why);
+    bool none = rc == -ENOENT || rc == -EBADMSG, same = from ? !rc && !seg_id_compare(&now.id, from) : none;
+    if (!rc)
+        head_free(&now);
+    if (same)
+        return 0;
+    return rc && !none ? errtext_set(err, rc, "%s", why.text)
+                       : errtext_set(err, -EAGAIN,
+                                     "tapes/%s/head/: its heads changed while it was read: somebody writes it, or "
+                                     "did: try again",
+                                     barcode);
+}
+
+/* Puts it, and it must be the highest then. *below (may be NULL): the others, n of them; malloc'd. */
+static int put_highest(struct engine *e, const struct head *h, struct seg_id **below, size_t *n,
+                       const struct obj_call *call, struct errtext *err)
 {
     struct seg_id *heads = NULL;
-    size_t n = 0;
     int rc = commit_put_head(e, h, call, err);
     if (!rc)
         rc = commit_real_heads(e->store, h->barcode, &(struct head_search){.trusted = &h->id, .n_trusted = 1}, &heads,
-                               &n, NULL, call, err);
-    if (!rc && (!n || seg_id_compare(&heads[n - 1], &h->id))) {
+                               n, NULL, call, err);
+    if (!rc && (!*n || seg_id_compare(&heads[*n - 1], &h->id))) {
         char who[COMMIT_WHO_SIZE] = "another gateway";
-        if (n)
-            commit_who_put(e, h->barcode, &heads[n - 1], call, who);
+        if (*n)
+            commit_who_put(e, h->barcode, &heads[*n - 1], call, who);
         rc = errtext_set(err, -EPERM, "tapes/%s/head/: %s is writing this cartridge", h->barcode, who);
     }
     if (!rc)
-        rc = commit_delete_heads(e, h->barcode, heads, n - 1, call, err);
-    free(heads);
+        --*n;
+    if (!rc && below)
+        *below = heads;
+    else
+        free(heads);
+    return rc;
+}
+
+/* The claim before it: behind that nobody else commits any more, so that what is still unchanged then stays so. */
+static int announce(struct engine *e, const struct head *h, const struct seg_id *from, const struct obj_call *call,
+                    struct errtext *err)
+{
+    struct head claim;
+    size_t n = 0;
+    int rc =
+        check_unchanged(e, h->barcode, from, NULL, call, err); /* whoever writes it is not to be fenced for nothing */
+    if (rc)
+        return rc;
+    head_init(&claim);
+    commit_sign(e, h->claimed, &claim);
+    claim.claim = true;
+    claim.id = (struct seg_id){h->id.epoch, h->id.writer, 0};
+    memcpy(claim.barcode, h->barcode, sizeof(claim.barcode));
+    memcpy(claim.cartridge, h->cartridge, sizeof(claim.cartridge));
+    rc = put_highest(e, &claim, NULL, &n, call, err);
+    if (!rc)
+        rc = check_unchanged(e, h->barcode, from, &claim.id, call, err);
+    if (rc == -EPERM || rc == -EAGAIN)
+        (void)commit_delete_heads(e, h->barcode, &claim.id, 1, call, NULL);
+    head_free(&claim);
+    return rc;
+}
+
+int commit_adopt_head(struct engine *e, const struct head *h, const struct seg_id *from, const struct obj_call *call,
+                      struct errtext *err)
+{
+    struct seg_id *below = NULL;
+    size_t n = 0;
+    int rc = announce(e, h, from, call, err);
+    if (!rc)
+        rc = put_highest(e, h, &below, &n, call, err);
+    if (!rc)
+        rc = commit_delete_heads(e, h->barcode, below, n, call, err);
+    free(below);
     return rc;
 }
 

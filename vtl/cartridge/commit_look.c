@@ -55,8 +55,8 @@ static int adopt(struct cartridge *c, const struct head *h, struct tape_index *x
         c->row.barcode, name, who, c->row.barcode, human_size(kept, size), c->row.barcode);
 }
 
-/* What the head says of the tape can be had, but perhaps not what it is. */
-static int compare(struct cartridge *c, const struct head *h, const struct obj_call *call, struct errtext *err)
+/* x_rc: of reading x, the index, which may not be to be had although the head was. */
+static int compare(struct cartridge *c, const struct head *h, struct tape_index *x, int x_rc, struct errtext *err)
 {
     if (memcmp(h->cartridge, c->row.id, sizeof(h->cartridge)) != 0)
         return become_stale(
@@ -68,23 +68,21 @@ static int compare(struct cartridge *c, const struct head *h, const struct obj_c
     lock_release(&c->lock);
     if (older)
         return commit_gone(c, &h->id, err);
-    struct tape_index x;
-    int rc = commit_read_index(c->eng->store, h, &x, call, err);
-    if (rc)
-        return rc;
-    rc = adopt(c, h, &x, err);
-    tape_index_free(&x);
-    return rc;
+    return x_rc ? x_rc : adopt(c, h, x, err);
 }
 
 static int follow_bucket(struct cartridge *c, const struct obj_call *call, struct errtext *err)
 {
     struct head h;
-    int rc = commit_read_head(c->eng->store, c->row.barcode, NULL, &h, call, err);
-    if (!rc) {
-        rc = compare(c, &h, call, err);
+    struct tape_index x;
+    bool with_head;
+    int rc = commit_read_tape(c->eng->store, c->row.barcode, &h, &x, &with_head, call, err), read = rc;
+    if (with_head) {
+        rc = compare(c, &h, &x, read, err);
         head_free(&h);
     }
+    if (!read)
+        tape_index_free(&x);
     if (rc != -EPROTONOSUPPORT)
         return rc;
     /* A gateway with a newer program has it: what is here is old, and what is there cannot be read. */

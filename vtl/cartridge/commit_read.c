@@ -313,6 +313,27 @@ int commit_read_index(struct objstore *store, const struct head *h, struct tape_
     return rc;
 }
 
+#define MOST_TRIES 5
+
+int commit_read_tape(struct objstore *store, const char *barcode, struct head *h, struct tape_index *x, bool *with_head,
+                     const struct obj_call *call, struct errtext *err)
+{
+    struct seg_id was = {.epoch = 0};
+    for (int i = 0; i < MOST_TRIES; i++) {
+        int rc = commit_read_head(store, barcode, NULL, h, call, err);
+        *with_head = !rc;
+        if (!rc)
+            rc = commit_read_index(store, h, x, call, err);
+        if (!*with_head || rc != -ENOENT || !seg_id_compare(&h->id, &was))
+            return rc;
+        was = h->id;
+        head_free(h);
+    }
+    *with_head = false;
+    return errtext_set(err, -EAGAIN, "tapes/%s/: its heads change faster than its maps can be read: try again",
+                       barcode);
+}
+
 void commit_row_of_head(const struct head *h, const struct tape_index *x, struct db_cartridge *row)
 {
     *row = (struct db_cartridge){.generation = h->generation,

@@ -29,18 +29,18 @@ static int read_bucket(struct takeover *t, struct errtext *err)
 {
     const struct obj_call call = library_impatient(t->lib);
     struct objstore *store = t->lib->eng.store;
-    int rc = commit_read_head(store, t->barcode, NULL, &t->head, &call, err);
-    if (rc)
-        return rc;
-    rc = t->head.removed
-             ? errtext_set(err, -ENOENT,
-                           "%s: it was removed, and its place is kept for tapes that lean on it: \"s3vtl tape "
-                           "create\" makes a new one there",
-                           t->barcode)
-             : commit_read_index(store, &t->head, &t->index, &call, err);
-    if (rc)
+    bool with_head;
+    int rc = commit_read_tape(store, t->barcode, &t->head, &t->index, &with_head, &call, err);
+    bool removed = with_head && t->head.removed;
+    if (!rc && removed)
+        tape_index_free(&t->index);
+    if (with_head && (rc || removed))
         head_free(&t->head);
-    return rc;
+    return removed ? errtext_set(err, -ENOENT,
+                                 "%s: it was removed, and its place is kept for tapes that lean on it: \"s3vtl tape "
+                                 "create\" makes a new one there",
+                                 t->barcode)
+                   : rc;
 }
 
 static bool is_ours(const struct takeover *t)

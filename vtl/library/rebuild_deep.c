@@ -54,7 +54,9 @@ static int make_head(struct head *old, const char *barcode, const struct deep *d
     return tape_index_copy(&out->inl, &d->x);
 }
 
-static int put_new_head(struct engine *e, struct head *h, uint64_t above, struct errtext *err)
+/* from: the head that was read before its segments were; NULL: none. */
+static int put_new_head(struct engine *e, struct head *h, const struct seg_id *from, uint64_t above,
+                        struct errtext *err)
 {
     struct seg_id *heads = NULL;
     size_t n = 0;
@@ -66,7 +68,7 @@ static int put_new_head(struct engine *e, struct head *h, uint64_t above, struct
     free(heads);
     h->id = (struct seg_id){above + 1, e->writer, 1};
     commit_sign(e, engine_time(), h);
-    return commit_adopt_head(e, h, NULL, err);
+    return commit_adopt_head(e, h, from, NULL, err);
 }
 
 static json_t *report_of(const struct deep *d, bool whole_head)
@@ -88,6 +90,8 @@ int rebuild_deep(struct library *lib, struct head *old, const char *barcode, con
                  struct head *h, struct tape_index *x, json_t **report, struct errtext *err)
 {
     struct deep d;
+    const struct seg_id from = old ? old->id : (struct seg_id){.epoch = 0};
+    const bool had = old != NULL;
     const struct deep_options deep = {
         .parallel = lib->cfg->store.parallel, .head = old, .cancel = o->cancel, .progress = o->progress, .arg = o->arg};
     int rc = deep_read(lib->eng.store, barcode, &deep, &d, err);
@@ -98,7 +102,7 @@ int rebuild_deep(struct library *lib, struct head *old, const char *barcode, con
     if (rc)
         errtext_set(err, rc, "%s: out of memory", barcode);
     else if (!o->dry_run)
-        rc = put_new_head(&lib->eng, h, d.epoch, err);
+        rc = put_new_head(&lib->eng, h, had ? &from : NULL, d.epoch, err);
     if (rc) {
         head_free(h);
         json_decref(*report);

@@ -28,11 +28,8 @@ struct rebuild_reading *rebuild_read(struct objstore *store, const char *barcode
     struct rebuild_reading *c = calloc(1, sizeof(*c));
     if (!c)
         return NULL;
-    c->rc = commit_read_head(store, barcode, NULL, &c->h, &call, &c->why);
-    c->with_head = !c->rc;
-    c->no_head = c->rc == -ENOENT;
-    if (c->with_head)
-        c->rc = commit_read_index(store, &c->h, &c->x, &call, &c->why);
+    c->rc = commit_read_tape(store, barcode, &c->h, &c->x, &c->with_head, &call, &c->why);
+    c->no_head = !c->with_head && c->rc == -ENOENT;
     c->whole = !c->rc;
     c->nothing = (c->no_head && !has_segments(store, barcode, &call)) || (c->with_head && c->h.removed);
     return c;

@@ -52,16 +52,15 @@ static int read_named(struct looking *l, const struct seg_source *s, struct name
     *n = (struct named){.n = 0};
     memcpy(n->barcode, s->barcode, sizeof(n->barcode));
     memcpy(n->cartridge, s->cartridge, sizeof(n->cartridge));
-    int rc = commit_read_head(l->io->store, s->barcode, NULL, &h, &l->io->call, err);
-    if (rc)
-        return rc == -ENOENT || rc == -EBADMSG || rc == -EPROTONOSUPPORT ? 0 : rc;
-    if (!h.removed && !memcmp(h.cartridge, s->cartridge, sizeof(h.cartridge)) &&
-        !(rc = commit_read_index(l->io->store, &h, &x, &l->io->call, err))) {
-        if ((rc = take_ids(n, &x)))
+    bool with_head;
+    int rc = commit_read_tape(l->io->store, s->barcode, &h, &x, &with_head, &l->io->call, err);
+    if (!rc) {
+        if (!h.removed && !memcmp(h.cartridge, s->cartridge, sizeof(h.cartridge)) && (rc = take_ids(n, &x)))
             errtext_set(err, rc, "%s: out of memory", s->barcode);
         tape_index_free(&x);
     }
-    head_free(&h);
+    if (with_head)
+        head_free(&h);
     return rc == -ENOENT || rc == -EBADMSG || rc == -EPROTONOSUPPORT ? 0 : rc;
 }
 
