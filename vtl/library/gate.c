@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* gate.c: a store that changes nothing in the bucket before it is known to be this library's. */
+/* gate.c: a store that changes nothing in the bucket, and believes none of its tapes, before it is known to be this library's. */
 #include "vtl/library/gate.h"
 
 #include <errno.h>
@@ -90,6 +90,15 @@ static int gate_lock(struct objstore *s, const char *key, const struct obj_lock 
     return rc ? rc : objstore_lock(g->inner, key, l, c, err);
 }
 
+/* Who has a tape by another library's heads is no news of this one's, which is not to be fenced for that. */
+static int gate_list(struct objstore *s, const char *prefix, const char *start_after, bool slash, obj_list_fn fn,
+                     void *arg, const struct obj_call *c, struct errtext *err)
+{
+    struct gate *g = gate_of(s);
+    int rc = strncmp(prefix, "tapes/", strlen("tapes/")) ? 0 : admit(g, c, err);
+    return rc ? rc : g->inner->ops->list(g->inner, prefix, start_after, slash, fn, arg, c, err);
+}
+
 /* ---- what passes ---- */
 
 static bool gate_lockable(struct objstore *s)
@@ -115,13 +124,6 @@ static int gate_head(struct objstore *s, const char *key, uint64_t *size, const 
 {
     struct objstore *in = gate_of(s)->inner;
     return in->ops->head(in, key, size, c, err);
-}
-
-static int gate_list(struct objstore *s, const char *prefix, const char *start_after, bool slash, obj_list_fn fn,
-                     void *arg, const struct obj_call *c, struct errtext *err)
-{
-    struct objstore *in = gate_of(s)->inner;
-    return in->ops->list(in, prefix, start_after, slash, fn, arg, c, err);
 }
 
 static int gate_check(struct objstore *s, const struct obj_call *c, struct errtext *err)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* gate.h: a store that changes nothing in the bucket before it is known to be this library's. */
+/* gate.h: a store that changes nothing in the bucket, and believes none of its tapes, before it is known to be this library's. */
 #ifndef S3VTL_GATE_H
 #define S3VTL_GATE_H
 
@@ -8,8 +8,9 @@
 
 /*
  * The library serves from its spool and cache while the store is away, and a store that comes back may be another one:
- * another bucket, an empty disk, another library's prefix. So the first put or del asks whose prefix it is; until the
- * answer is "ours" each of them fails with it, and asks again. Everything else passes through.
+ * another bucket, an empty disk, another library's prefix; and so may that of a command, when nobody serves. So the first put
+ * or del, or list of tapes or of heads of one, asks whose prefix it is; until the answer is "ours" each of them fails with
+ * it, and asks again. Everything else passes through.
  */
 /* *out owns inner, also on failure. id: the library's, copied. 0 or -ENOMEM. */
 int gate_open(const struct vtl_config *cfg, const char *id, struct objstore *inner, struct objstore **out,

@@ -262,13 +262,13 @@ static int open_parts(struct library *lib, unsigned flags, struct errtext *err)
     oc.note = log_note;
     oc.patience_ms = flags & LIBRARY_SERVE ? 0 : OBJ_PATIENCE_MS;
     rc = objstore_open(&oc, &lib->eng.store, err);
-    if (rc || !(flags & LIBRARY_SERVE))
+    if (rc || create) /* whoever makes the state knows whose prefix it is */
         return rc;
     struct objstore *inner = lib->eng.store;
     lib->eng.store = NULL;
     rc = gate_open(cfg, lib->id, inner, &lib->eng.store, err);
     lib->gate = lib->eng.store;
-    if (!rc)
+    if (!rc && (flags & LIBRARY_SERVE))
         lend_open(lib);
     return rc;
 }
