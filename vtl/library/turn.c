@@ -57,6 +57,7 @@ struct reading {
     const char *id;
     json_t *seen, *list;
     bool most; /* what cannot be read is left out */
+    int later; /* with seen: why some will be read another time; 0: none */
     const struct obj_call *call;
     struct errtext *err;
 };
@@ -82,14 +83,19 @@ static int read_one(void *arg, const struct obj_entry *e)
     json_decref(j);
     if (!rc || left_out || rc == -ENOENT) /* gone: its gateway has put the next one */
         return 0;
-    return errtext_set(r->err, rc, "%s", why.text);
+    if (!r->seen || obj_canceled(r->call))
+        return errtext_set(r->err, rc, "%s", why.text);
+    if (!r->later)
+        r->later = errtext_set(r->err, rc, "%s", why.text);
+    return 0;
 }
 
 static int read_all(struct reading *r, json_t **list)
 {
     r->list = json_array();
     int rc = r->store->ops->list(r->store, "gateways/", NULL, false, read_one, r, r->call, r->err);
-    if (rc) {
+    rc = rc ? rc : r->later;
+    if (rc && !r->seen) {
         json_decref(r->list);
         r->list = NULL;
     }
@@ -367,10 +373,8 @@ void turn_watch(struct library *lib)
         lib->inventories_seen = json_object();
     int rc = turns_read(lib->eng.store, lib->id, lib->inventories_seen, &list, &once, &why);
     tell_failed(lib, rc, &why);
-    if (rc) {
+    if (rc)
         lib->turn_next_ms = clock_ms() + TROUBLE_MS;
-        return;
-    }
     if (turns_have_neighbour(list, lib->cfg->library.name))
         atomic_store(&lib->shared, true);
     if (later(list, lib->cfg->library.name, lib->turn, &by))

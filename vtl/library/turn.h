@@ -27,7 +27,8 @@ void turn_of(const json_t *inventory, struct turn *out);
 void turn_who(const struct turn *t, char out[TURN_WHO_SIZE]);
 
 /* All inventories of the library called id: [{"key":, "inventory":}], but for those whose keys are members of seen (NULL:
- * none), to which each that was read is added. A damaged one is logged and left out. New reference. */
+ * none), to which each that was read is added. A damaged one is logged and left out. New reference. With seen the list is
+ * given on an error, too: each inventory is seen once, and one that cannot be read now keeps nobody from those behind it. */
 int turns_read(struct objstore *store, const char *id, json_t *seen, json_t **list, const struct obj_call *call,
                struct errtext *err);
 /* The same; so is one that the store does not give. */
