@@ -421,6 +421,28 @@ static void counters_are_kept(void **state)
     config_free(c);
 }
 
+/* An initiator keeps the second one: the first one is not rewound for nothing. */
+static void an_exchange_that_a_drive_prevents_moves_no_tape(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "16M");
+    struct library *lib = new_library(c, "XCH001L8");
+    void *first = library_drive(lib, 0), *second = library_drive(lib, 1);
+    json_decref(call(lib, json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", "XCH002L8", "capacity", 0)));
+    move(lib, SLOT, DRIVE);
+    move(lib, SLOT + 1, DRIVE + 1);
+    assert_int_equal(write_id(first, 1), TAPE_OK);
+    library_drive_ops()->prevent(second, true);
+    assert_int_equal(library_changer_ops()->exchange(lib, 0, DRIVE, DRIVE + 1, DRIVE, &never),
+                     CHANGER_REMOVAL_PREVENTED);
+    assert_int_equal(status(first).object, 1);
+    library_drive_ops()->prevent(second, false);
+    assert_int_equal(library_changer_ops()->exchange(lib, 0, DRIVE, DRIVE + 1, DRIVE, &never), CHANGER_OK);
+    assert_string_equal(status(second).barcode, "XCH001L8");
+    close_library(lib);
+    config_free(c);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -436,6 +458,7 @@ int main(void)
         T(a_tab_that_was_not_stored_is_stored_later),
         T(attributes_of_the_host_are_kept),
         T(counters_are_kept),
+        T(an_exchange_that_a_drive_prevents_moves_no_tape),
     };
     return cmocka_run_group_tests_name("library", tests, NULL, NULL);
 }

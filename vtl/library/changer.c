@@ -225,6 +225,8 @@ static enum changer_result exchange_locked(struct library *lib, uint16_t source,
     struct drive *da = library_drive_at(lib, a), *db = library_drive_at(lib, b), *dc = library_drive_at(lib, c);
     if ((db && !fits_drive(lib, a->barcode)) || (dc && !fits_drive(lib, b->barcode)))
         return CHANGER_INCOMPATIBLE;
+    if (lib->eng.workers && db && drive_is_prevented(db)) /* before the first one is rewound for nothing */
+        return CHANGER_REMOVAL_PREVENTED;
     enum changer_result r = da ? leave_drive(lib, da, cancel) : CHANGER_OK;
     if (!r && db && (r = leave_drive(lib, db, cancel)) && da)
         into_drive(lib, da, a->barcode);
