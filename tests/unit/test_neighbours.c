@@ -333,6 +333,20 @@ static void an_import_claims_what_a_neighbour_gave_up(void **state)
     end_pair(&p);
 }
 
+/* The state has lost its row, and the element names it still. */
+static void what_no_cartridge_is_of_can_be_exported(void **state)
+{
+    (void)state;
+    struct pair p = new_pair();
+    lock_take(&p.lib->lock);
+    (void)snprintf(library_element(p.lib, DOOR)->barcode, sizeof(library_element(p.lib, DOOR)->barcode), LATER);
+    lock_release(&p.lib->lock);
+    json_t *r = call(p.lib, json_pack("{s:s, s:b}", "op", "tape-export", "all", 1));
+    assert_int_equal(json_array_size(json_object_get(r, "exported")), 1);
+    json_decref(r);
+    end_pair(&p);
+}
+
 static void what_was_given_up_is_not_taken_back_by_verify_and_gc(void **state)
 {
     (void)state;
@@ -942,6 +956,7 @@ int main(void)
         T(what_a_neighbour_writes_is_neither_removed_nor_changed),
         T(what_a_neighbour_wrote_is_not_to_be_had_while_the_store_does_not_answer),
         T(an_import_claims_what_a_neighbour_gave_up),
+        T(what_no_cartridge_is_of_can_be_exported),
         T(what_was_given_up_is_not_taken_back_by_verify_and_gc),
         T(what_comes_back_to_who_gave_it_up_is_claimed_too),
         T(so_is_what_was_given_up_unheard),

@@ -34,7 +34,7 @@ void tapes_give_up(struct library *lib, const json_t *exported)
     {
         struct cartridge *c = library_cartridge(lib, json_string_value(json_object_get(e, "barcode")));
         struct errtext why = {""};
-        if (give_up(lib, c, &why))
+        if (c && give_up(lib, c, &why)) /* none: the state has lost its row */
             log_warn("%s", why.text);
     }
 }
