@@ -89,6 +89,8 @@ $(B)/tests/test_report: $(call obj,vtl/cmd/report_judge.c)
 $(B)/tests/test_notify: $(call obj,vtl/cmd/notify.c vtl/cmd/notify_command.c vtl/cmd/notify_post.c vtl/cmd/spawn.c vtl/cmd/mail.c)
 # It waits in this one until several are in it.
 $(B)/tests/test_rebuild: private LDFLAGS += -Wl,--wrap=rebuild_read
+# This one begins something behind it.
+$(B)/tests/test_beside: private LDFLAGS += -Wl,--wrap=library_close
 # It makes this one fail.
 $(B)/tests/test_tapes: private LDFLAGS += -Wl,--wrap=cartridge_new
 # And this one.

@@ -3,6 +3,8 @@
 #include "tests/unit/library_rig.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
 
 #include "s3backend/dir.h"
 #include "vtl/library/library_private.h"
@@ -62,6 +64,18 @@ int objstore_open(const struct objstore_config *cfg, struct objstore **out, stru
     }
     (*out)->ops = &hooked;
     return 0;
+}
+
+static atomic_bool at_close; /* and not before the store */
+
+int __real_library_close(struct library *lib, struct errtext *err);
+int __wrap_library_close(struct library *lib, struct errtext *err);
+int __wrap_library_close(struct library *lib, struct errtext *err)
+{
+    int rc = __real_library_close(lib, err);
+    if (atomic_exchange(&at_close, false))
+        at_work();
+    return rc;
 }
 
 static void begin(const char *key, bool put, void (*work)(void))
@@ -190,12 +204,64 @@ static void a_deep_rebuild_takes_no_tape_that_was_written_meanwhile(void **state
     config_free(c);
 }
 
+static void nobody_can_have_it(void)
+{
+    char path[100];
+    (void)snprintf(path, sizeof(path), "%s/one/lock", dir);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), -1);
+    assert_int_equal(errno, EWOULDBLOCK);
+    close(fd);
+}
+
+/* While it reads what is to take the state's place nobody begins to serve from that. */
+static void a_rebuild_keeps_the_library_to_itself(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    const struct rebuild_options o = {.force = true};
+    struct errtext err = {""};
+    json_t *r = NULL;
+    close_library(new_library(c, BARCODE));
+    begin("format", false, nobody_can_have_it);
+    if (library_rebuild(c, &o, &r, &err))
+        fail_msg("%s", err.text);
+    end();
+    assert_int_equal(json_array_size(json_object_get(r, "cartridges")), 1);
+    json_decref(r);
+    close_library(open_library(c)); /* and lets it go */
+    config_free(c);
+}
+
+/* From the first step, which makes the state, to the last, which claims all that is in it. */
+static void so_does_a_takeover(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    const struct takeover_options o = {.force = true};
+    struct errtext err = {""};
+    json_t *r = NULL;
+    close_library(new_library(c, BARCODE));
+    remove_tree(c->library.state_dir);
+    at_work = nobody_can_have_it;
+    atomic_store(&at_close, true);
+    if (library_take_over(c, &o, &r, &err))
+        fail_msg("%s", err.text);
+    assert_false(atomic_load(&at_close));
+    json_decref(r);
+    close_library(open_library(c));
+    config_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(a_tape_whose_maps_go_while_it_is_read_is_read_again),
         TEST(a_deep_rebuild_takes_no_tape_that_was_written_meanwhile),
+        TEST(a_rebuild_keeps_the_library_to_itself),
+        TEST(so_does_a_takeover),
     };
     return cmocka_run_group_tests_name("beside", tests, NULL, NULL);
 }

@@ -212,23 +212,33 @@ static bool locked_soon(int fd)
     return true;
 }
 
-static int take_lock(struct library *lib, struct errtext *err)
+static int lock_file(const char *state_dir, const char *path, int fd, struct errtext *err)
 {
-    char path[PATH_SIZE], who[32] = "";
-    (void)snprintf(path, sizeof(path), "%s/lock", lib->cfg->library.state_dir);
-    lib->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (lib->lock_fd < 0)
-        return errtext_set(err, -errno, "%s: %s", path, strerror(errno));
-    if (!locked_soon(lib->lock_fd)) {
-        ssize_t n = pread(lib->lock_fd, who, sizeof(who) - 1, 0);
+    char who[32] = "";
+    if (!locked_soon(fd)) {
+        ssize_t n = pread(fd, who, sizeof(who) - 1, 0);
         who[n > 0 ? n : 0] = '\0';
-        return errtext_set(err, -EBUSY, "%s: in use by process %s", lib->cfg->library.state_dir,
-                           n > 0 ? who : "(unknown)");
+        return errtext_set(err, -EBUSY, "%s: in use by process %s", state_dir, n > 0 ? who : "(unknown)");
     }
     (void)snprintf(who, sizeof(who), "%ld", (long)getpid());
-    if (ftruncate(lib->lock_fd, 0) || pwrite(lib->lock_fd, who, strlen(who), 0) < 0)
+    if (ftruncate(fd, 0) || pwrite(fd, who, strlen(who), 0) < 0)
         return errtext_set(err, -errno, "%s: %s", path, strerror(errno));
     return 0;
+}
+
+int library_lock(const struct vtl_config *cfg, int *fd, struct errtext *err)
+{
+    char path[PATH_SIZE];
+    (void)snprintf(path, sizeof(path), "%s/lock", cfg->library.state_dir);
+    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (*fd < 0)
+        return errtext_set(err, -errno, "%s: %s", path, strerror(errno));
+    int rc = lock_file(cfg->library.state_dir, path, *fd, err);
+    if (rc) {
+        close(*fd);
+        *fd = -1;
+    }
+    return rc;
 }
 
 static int open_parts(struct library *lib, unsigned flags, struct errtext *err)
@@ -241,7 +251,7 @@ static int open_parts(struct library *lib, unsigned flags, struct errtext *err)
         return errtext_set(err, -errno, "%s: %s", cfg->library.state_dir, strerror(errno));
     if (access(cfg->library.state_dir, F_OK))
         return errtext_set(err, -ENOENT, "%s: no library here: run \"s3vtl library init\"", cfg->library.state_dir);
-    int rc = take_lock(lib, err);
+    int rc = lib->lock_fd < 0 ? library_lock(cfg, &lib->lock_fd, err) : 0;
     if (rc)
         return rc;
     (void)snprintf(path, sizeof(path), "%s/state.db", cfg->library.state_dir);
@@ -421,16 +431,19 @@ static void init_engine(struct engine *e, const struct vtl_config *cfg)
     retain_init(&e->retain, cfg);
 }
 
-int library_open(const struct vtl_config *cfg, unsigned flags, struct library **out, struct errtext *err)
+/* Of nothing yet but the configuration, and a copy of the lock, if there is one. */
+static int new_library(const struct vtl_config *cfg, int lock_fd, struct library **out, struct errtext *err)
 {
-    struct errtext own = {""};
-    err = err ? err : &own;
-    *out = NULL;
     struct library *lib = calloc(1, sizeof(*lib));
     if (!lib)
         return errtext_set(err, -ENOMEM, "library: out of memory");
     lib->cfg = cfg;
-    lib->lock_fd = -1;
+    lib->lock_fd = lock_fd < 0 ? -1 : fcntl(lock_fd, F_DUPFD_CLOEXEC, 0);
+    if (lock_fd >= 0 && lib->lock_fd < 0) {
+        int rc = errtext_set(err, -errno, "%s/lock: %s", cfg->library.state_dir, strerror(errno));
+        free(lib);
+        return rc;
+    }
     init_engine(&lib->eng, cfg);
     store_health_init(&lib->health);
     blanks_init(lib);
@@ -439,7 +452,26 @@ int library_open(const struct vtl_config *cfg, unsigned flags, struct library **
     lock_init(&lib->reload_lock, LOCK_RELOAD);
     lock_init(&lib->move_lock, LOCK_MOVE);
     rwlock_init(&lib->tapes_lock, LOCK_TAPES);
-    int rc = open_parts(lib, flags, err);
+    *out = lib;
+    return 0;
+}
+
+int library_open(const struct vtl_config *cfg, unsigned flags, struct library **out, struct errtext *err)
+{
+    return library_open_locked(cfg, flags, -1, out, err);
+}
+
+int library_open_locked(const struct vtl_config *cfg, unsigned flags, int lock_fd, struct library **out,
+                        struct errtext *err)
+{
+    struct errtext own = {""};
+    struct library *lib = NULL;
+    err = err ? err : &own;
+    *out = NULL;
+    int rc = new_library(cfg, lock_fd, &lib, err);
+    if (rc)
+        return rc;
+    rc = open_parts(lib, flags, err);
     if (!rc)
         rc = load_state(lib, err);
     lib->elements_begin = elements_sum(lib);

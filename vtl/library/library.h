@@ -118,6 +118,7 @@ struct rebuild_options {
     bool give_way;        /* an existing state is older than the bucket: it goes, and what only it has stays as *.bad */
     bool shelf;           /* every cartridge on the shelf: for a gateway that shares it with others */
     bool dry_run;         /* nothing is changed, neither here nor in the store */
+    const int *lock_fd;   /* the lock of the state, which the caller holds; NULL: it does not */
     const atomic_bool *cancel; /* may be NULL */
     /* Of the segments of a cartridge. Called from several threads, one at a time. May be NULL. */
     void (*progress)(void *arg, const char *barcode, uint64_t done, uint64_t total);

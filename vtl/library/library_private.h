@@ -153,6 +153,12 @@ struct element *library_place(struct library *lib, const char *barcode); /* NULL
 uint16_t library_free_slot(struct library *lib);
 /* How many slots are empty. *kept: how many cartridges in drives need one to go back to. lock held, or move_lock. */
 size_t library_free_slots(struct library *lib, size_t *kept);
+/* Nobody else opens the library, or is it served, while *fd is open, or a copy of it. -EBUSY: somebody has it; *fd is -1 then, as
+ * on any error. */
+int library_lock(const struct vtl_config *cfg, int *fd, struct errtext *err);
+/* library_open under that lock, of which the library keeps a copy; lock_fd -1: under its own. */
+int library_open_locked(const struct vtl_config *cfg, unsigned flags, int lock_fd, struct library **out,
+                        struct errtext *err);
 /* A key of the state, not "" while a rebuild has begun and not ended: cartridges are missing. */
 #define REBUILDING "rebuilding"
 /* A key of the state: the inventories that it put, and may have left: inventory_keys.h. */

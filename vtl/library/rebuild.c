@@ -77,11 +77,11 @@ int library_check_format(const struct vtl_config *cfg, struct objstore *store, c
     return rc ? rc : format_is(cfg, store, id, call, err);
 }
 
-/* Makes the state of the library called id, or opens it; closed again by the caller. */
-static int make_state(const struct vtl_config *cfg, const char *id, bool rebuild, struct library **lib,
+/* Makes the state of the library called id, or opens it; closed again by the caller. lock_fd: of library_lock, or -1. */
+static int make_state(const struct vtl_config *cfg, const char *id, bool rebuild, int lock_fd, struct library **lib,
                       struct errtext *err)
 {
-    int rc = library_open(cfg, LIBRARY_CREATE, lib, err);
+    int rc = library_open_locked(cfg, LIBRARY_CREATE, lock_fd, lib, err);
     if (rc)
         return rc;
     rc = db_meta_set((*lib)->eng.db, "library", id);
@@ -121,7 +121,7 @@ static int init_with_store(const struct vtl_config *cfg, struct objstore *store,
     if (!id[0] && (rc = new_id(id, err)))
         return rc;
     struct library *lib = NULL;
-    rc = make_state(cfg, id, false, &lib, err);
+    rc = make_state(cfg, id, false, -1, &lib, err);
     if (rc)
         return rc;
     if (!*existed)
@@ -182,6 +182,7 @@ struct source {
     json_t *theirs;         /* barcodes that libraries of other names have, or know; NULL: not asked for */
     bool unsure;            /* what none of them has may be another's all the same */
     struct vanished *named; /* by the state that there was, and by the inventory */
+    int lock_fd;            /* nobody else makes or opens the state meanwhile; -1: there is no directory of it yet */
 };
 
 /* Where the inventory has a barcode, and the library an element that is free. */
@@ -491,7 +492,7 @@ static int rebuild_from(const struct vtl_config *cfg, struct objstore *store, co
     struct rebuild r = {
         .store = store, .o = o, .named = s->named, .cartridges = json_array(), .failed = json_array(), .err = err};
     json_t *vanished = NULL;
-    int rc = make_state(cfg, s->id, true, &r.lib, err);
+    int rc = make_state(cfg, s->id, true, s->lock_fd, &r.lib, err);
     if (!rc) {
         rc = rebuild_all(&r, s);
         if (!rc && o->deep && (rc = db_leaners_complete(r.lib->eng.db, r.lib->eng.writer)))
@@ -530,14 +531,11 @@ static bool is_taken(const struct vtl_config *cfg, const char *suffix)
     return false;
 }
 
-/* Nobody else may be using it. */
-static int check_free(const struct vtl_config *cfg, struct errtext *err)
+/* Nobody else may be using it, nor begin to, while it is set aside and made again. */
+static int hold(const struct vtl_config *cfg, int *lock_fd, struct errtext *err)
 {
-    struct library *lib = NULL;
-    int rc = library_open(cfg, 0, &lib, err);
-    if (!rc)
-        (void)library_close(lib, NULL);
-    return rc == -EBUSY ? rc : 0;
+    *lock_fd = -1;
+    return access(cfg->library.state_dir, F_OK) ? 0 : library_lock(cfg, lock_fd, err);
 }
 
 /* The first n names of the old state stay beside the new one, and beside older ones: it may hold what was never stored. */
@@ -626,10 +624,12 @@ static int rebuild_with(const struct vtl_config *cfg, struct objstore *store, co
                         json_t **report, struct errtext *err)
 {
     json_t *backlog = NULL;
-    int rc = o->dry_run ? 0 : check_free(cfg, err);
+    int own_fd = -1, rc = o->dry_run || o->lock_fd ? 0 : hold(cfg, &own_fd, err);
     if (rc)
         return rc;
-    struct source s = {.barcodes = json_array(), .named = vanished_new(cfg, store, NULL, o->cancel)};
+    struct source s = {.barcodes = json_array(),
+                       .named = vanished_new(cfg, store, NULL, o->cancel),
+                       .lock_fd = o->lock_fd ? *o->lock_fd : own_fd};
     if (!s.named || vanished_add_state(s.named, cfg))
         rc = errtext_set(err, -ENOMEM, "rebuild: out of memory");
     if (!rc)
@@ -647,6 +647,8 @@ static int rebuild_with(const struct vtl_config *cfg, struct objstore *store, co
     if (!rc && json_array_size(backlog))
         json_object_set(*report, "backlog", backlog);
     json_decref(backlog);
+    if (own_fd >= 0)
+        close(own_fd);
     return rc;
 }
 

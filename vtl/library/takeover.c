@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/lock.h"
 #include "base/many.h"
@@ -18,6 +20,7 @@ struct takeover {
     json_t *list;            /* all inventories */
     const json_t *last;      /* the one of this library's last turn, in list; NULL: none */
     struct turn turn;        /* its */
+    int lock_fd;             /* of the state that is made, until the library is taken; -1: it is not made */
     struct errtext *err;
 };
 
@@ -233,7 +236,7 @@ static int begin_turn(struct takeover *t, struct library *lib, bool claim, size_
 static int take(struct takeover *t, bool claim, size_t *claimed)
 {
     struct library *lib = NULL;
-    int rc = library_open(t->cfg, 0, &lib, t->err);
+    int rc = library_open_locked(t->cfg, 0, t->lock_fd, &lib, t->err);
     if (rc)
         return rc;
     rc = begin_turn(t, lib, claim, claimed);
@@ -256,11 +259,23 @@ static int may_take(const struct takeover *t)
         who);
 }
 
+/* A serve that begins between the two steps would serve what is not claimed. */
+static int hold(struct takeover *t)
+{
+    const char *dir = t->cfg->library.state_dir;
+    if (mkdir(dir, 0700) && errno != EEXIST)
+        return errtext_set(t->err, -errno, "%s: %s", dir, strerror(errno));
+    return library_lock(t->cfg, &t->lock_fd, t->err);
+}
+
 static int take_from_other(struct takeover *t, json_t **report)
 {
-    const struct rebuild_options o = {.force = true, .give_way = true, .count = t->o->count, .arg = t->o->arg};
+    const struct rebuild_options o = {
+        .force = true, .give_way = true, .lock_fd = &t->lock_fd, .count = t->o->count, .arg = t->o->arg};
     size_t claimed = 0;
     int rc = may_take(t);
+    if (!rc)
+        rc = hold(t);
     if (!rc)
         rc = library_rebuild(t->cfg, &o, report, t->err);
     if (!rc)
@@ -290,7 +305,7 @@ static int keep(struct takeover *t, json_t **report)
 int library_take_over(const struct vtl_config *cfg, const struct takeover_options *o, json_t **report,
                       struct errtext *err)
 {
-    struct takeover t = {.cfg = cfg, .o = o, .err = err};
+    struct takeover t = {.cfg = cfg, .o = o, .lock_fd = -1, .err = err};
     *report = NULL;
     int rc = rebuild_open_store(cfg, &t.store, err);
     if (rc)
@@ -304,5 +319,7 @@ int library_take_over(const struct vtl_config *cfg, const struct takeover_option
     }
     json_decref(t.list);
     t.store->ops->close(t.store);
+    if (t.lock_fd >= 0)
+        close(t.lock_fd);
     return rc;
 }
