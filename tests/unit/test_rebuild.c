@@ -31,6 +31,21 @@ struct rebuild_reading *__wrap_rebuild_read(struct objstore *store, const char *
     return __real_rebuild_read(store, barcode, cancel);
 }
 
+/* ---- a spool that is a mount point ---- */
+
+static atomic_bool is_mounted;
+
+int __real_rename(const char *from, const char *to);
+int __wrap_rename(const char *from, const char *to);
+int __wrap_rename(const char *from, const char *to)
+{
+    size_t n = strlen(from), m = strlen("/spool");
+    if (!atomic_load(&is_mounted) || n < m || strcmp(from + n - m, "/spool") != 0)
+        return __real_rename(from, to);
+    errno = EBUSY;
+    return -1;
+}
+
 /* ---- side by side ---- */
 
 static void make_tapes(struct library *lib, unsigned from, unsigned to)
@@ -291,6 +306,27 @@ static void what_a_gateway_had_when_it_was_fenced_is_not_rebuilt_over(void **sta
     config_free(c);
 }
 
+/* A state without its spool, or the other way round, is neither the old library nor the new one. */
+static void a_state_whose_spool_cannot_be_set_aside_stays(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "16M");
+    const struct rebuild_options force = {.force = true};
+    json_t *r = NULL;
+    struct errtext err;
+    close_library(new_library(c, "REB001L8"));
+    atomic_store(&is_mounted, true);
+    assert_int_equal(rebuild(c, &force, &r, &err), -EBUSY);
+    atomic_store(&is_mounted, false);
+    assert_non_null(strstr(err.text, "/spool: cannot be set aside"));
+    json_decref(r);
+    assert_int_equal(matches("*before*"), 0);
+    struct library *lib = open_library(c);
+    assert_non_null(library_cartridge(lib, "REB001L8"));
+    close_library(lib);
+    config_free(c);
+}
+
 /* ---- operations side by side ---- */
 
 static const char *error_at(const json_t *answers, size_t i)
@@ -344,6 +380,7 @@ int main(void)
         TEST(a_lost_state_is_not_rebuilt_over_what_is_only_in_the_spool),
         TEST(a_cache_of_what_is_stored_is_no_backlog),
         TEST(what_a_gateway_had_when_it_was_fenced_is_not_rebuilt_over),
+        TEST(a_state_whose_spool_cannot_be_set_aside_stays),
         TEST(each_answers_in_order_and_a_failure_stops_none),
     };
     return cmocka_run_group_tests_name("rebuild", tests, NULL, NULL);

@@ -538,7 +538,20 @@ static int hold(const struct vtl_config *cfg, int *lock_fd, struct errtext *err)
     return access(cfg->library.state_dir, F_OK) ? 0 : library_lock(cfg, lock_fd, err);
 }
 
-/* The first n names of the old state stay beside the new one, and beside older ones: it may hold what was never stored. */
+/* As much as can be: a spool may be a mount point. */
+static void move_back(const struct vtl_config *cfg, size_t n, const char *suffix)
+{
+    char from[PATH_SIZE], to[PATH_SIZE];
+    while (n-- > 0) {
+        path_in(cfg, state_names[n], suffix, from);
+        path_in(cfg, state_names[n], "", to);
+        if (rename(from, to) && errno != ENOENT)
+            log_err("%s: %s: it was to be %s again", from, strerror(errno), to);
+    }
+}
+
+/* The first n names of the old state stay beside the new one, and beside older ones: it may hold what was never stored. All of
+ * them, or none: a state without its spool, or a spool without its state, is no way back. */
 static int move_aside(const struct vtl_config *cfg, size_t n, struct errtext *err)
 {
     char suffix[64], from[PATH_SIZE], to[PATH_SIZE];
@@ -549,8 +562,12 @@ static int move_aside(const struct vtl_config *cfg, size_t n, struct errtext *er
     for (size_t i = 0; i < n; i++) {
         path_in(cfg, state_names[i], "", from);
         path_in(cfg, state_names[i], suffix, to);
-        if (rename(from, to) && errno != ENOENT)
-            return errtext_set(err, -errno, "%s: %s", from, strerror(errno));
+        if (rename(from, to) && errno != ENOENT) {
+            int rc = errtext_set(err, -errno, "%s: cannot be set aside: %s%s", from, strerror(errno),
+                                 errno == EBUSY ? " (is it a mount point? What is in it must be)" : "");
+            move_back(cfg, i, suffix);
+            return rc;
+        }
     }
     return 0;
 }
