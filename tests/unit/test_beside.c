@@ -254,6 +254,41 @@ static void so_does_a_takeover(void **state)
     config_free(c);
 }
 
+static void take_over_too(void)
+{
+    char path[100];
+    struct objstore *s = NULL;
+    struct errtext err = {""};
+    (void)snprintf(path, sizeof(path), "%s/store", dir);
+    assert_int_equal(dir_open(path, "", &s, &err), 0);
+    json_t *j = NULL;
+    assert_int_equal(store_read_json(s, "format", 1u << 20, NULL, &j, &err), 0);
+    json_t *inventory = json_pack("{s:O, s:s, s:s, s:i}", "library", json_object_get(j, "library"), "name", "one",
+                                  "gateway", "00000001", "turn", 99);
+    assert_int_equal(store_write_json(s, "gateways/00000001/inventory/0000000001", inventory, NULL, &err), 0);
+    json_decref(inventory);
+    json_decref(j);
+    s->ops->close(s);
+}
+
+static void a_takeover_that_gives_way_leaves_the_library_handed_over(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    const struct takeover_options o = {.force = false};
+    struct errtext err = {""};
+    json_t *r = NULL;
+    close_library(new_library(c, BARCODE));
+    if (library_hand_over(c, &err))
+        fail_msg("%s", err.text);
+    begin("/inventory/", true, take_over_too);
+    assert_int_equal(library_take_over(c, &o, &r, &err), -EPERM);
+    end();
+    assert_non_null(strstr(err.text, "takes the library over, too"));
+    assert_int_equal(library_may_serve(c, &err), -EPERM);
+    config_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -262,6 +297,7 @@ int main(void)
         TEST(a_deep_rebuild_takes_no_tape_that_was_written_meanwhile),
         TEST(a_rebuild_keeps_the_library_to_itself),
         TEST(so_does_a_takeover),
+        TEST(a_takeover_that_gives_way_leaves_the_library_handed_over),
     };
     return cmocka_run_group_tests_name("beside", tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/lock.h"
+#include "base/log.h"
 #include "base/many.h"
 #include "vtl/cartridge/commit.h"
 #include "vtl/library/turn.h"
@@ -217,6 +218,14 @@ static int mark(struct takeover *t, struct library *lib, const char *unfinished)
     return rc ? errtext_set(t->err, rc, "%s/state.db: %s", t->cfg->library.state_dir, db_error(lib->eng.db)) : 0;
 }
 
+/* It was handed over, and is as long as it was not taken back: else the next serve would begin beside whoever took it. */
+static void stay_handed_over(struct takeover *t, struct library *lib)
+{
+    struct errtext why = {""};
+    if (turn_set(lib, lib->turn, t->state.turn.time, &why) || inventory_put(lib, NULL, &why))
+        log_err("the library is not taken back, and may not be handed over any more: %s", why.text);
+}
+
 static int begin_turn(struct takeover *t, struct library *lib, bool claim, size_t *claimed)
 {
     int rc = claim ? mark(t, lib, "1") : 0;
@@ -230,6 +239,8 @@ static int begin_turn(struct takeover *t, struct library *lib, bool claim, size_
         rc = claim_all(t, lib, claimed);
     if (!rc)
         rc = check_alone(t, lib);
+    if (rc && !claim)
+        stay_handed_over(t, lib);
     return rc || !claim ? rc : mark(t, lib, "");
 }
 
