@@ -327,6 +327,46 @@ static void a_state_whose_spool_cannot_be_set_aside_stays(void **state)
     config_free(c);
 }
 
+static uint64_t epoch_of(struct library *lib)
+{
+    struct seg_id head;
+    assert_true(cartridge_is_ours(library_cartridge(lib, "REB001L8"), &head));
+    return head.epoch;
+}
+
+/* What of a removed one was on its way may land yet, and is not to win over a new one of that barcode. */
+static void a_rebuild_keeps_what_is_known_of_removed_tapes(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "16M");
+    const struct rebuild_options force = {.force = true};
+    char note[40];
+    json_t *r = NULL;
+    struct errtext err;
+    close_library(new_library(c, "REB001L8"));
+    for (int i = 0; i < 3; i++) { /* each run that claims it is of a higher epoch */
+        struct library *lib = open_library(c);
+        (void)gc_of(lib, "REB001L8");
+        close_library(lib);
+    }
+    struct library *lib = open_library(c);
+    (void)gc_of(lib, "REB001L8");
+    uint64_t epoch = epoch_of(lib);
+    assert_true(epoch > 3);
+    json_decref(call(lib, json_pack("{s:s, s:s}", "op", "tape-remove", "barcode", "REB001L8")));
+    assert_int_equal(db_meta_set(lib->eng.db, "unmade REB002L8", "00"), 0);
+    close_library(lib);
+    assert_int_equal(rebuild(c, &force, &r, &err), 0);
+    json_decref(r);
+    lib = open_library(c);
+    make_tapes(lib, 1, 1);
+    assert_true(epoch_of(lib) > epoch);
+    assert_int_equal(db_meta_get(lib->eng.db, "unmade REB002L8", note, sizeof(note)), 0);
+    assert_string_equal(note, "00");
+    close_library(lib);
+    config_free(c);
+}
+
 /* ---- operations side by side ---- */
 
 static const char *error_at(const json_t *answers, size_t i)
@@ -381,6 +421,7 @@ int main(void)
         TEST(a_cache_of_what_is_stored_is_no_backlog),
         TEST(what_a_gateway_had_when_it_was_fenced_is_not_rebuilt_over),
         TEST(a_state_whose_spool_cannot_be_set_aside_stays),
+        TEST(a_rebuild_keeps_what_is_known_of_removed_tapes),
         TEST(each_answers_in_order_and_a_failure_stops_none),
     };
     return cmocka_run_group_tests_name("rebuild", tests, NULL, NULL);

@@ -16,6 +16,7 @@
 #include "vtl/cartridge/commit.h"
 #include "vtl/library/library_private.h"
 #include "vtl/library/turn.h"
+#include "vtl/library/unmade.h"
 #include "vtl/library/vanished.h"
 
 #define PATH_SIZE 4200
@@ -182,6 +183,7 @@ struct source {
     json_t *theirs;         /* barcodes that libraries of other names have, or know; NULL: not asked for */
     bool unsure;            /* what none of them has may be another's all the same */
     struct vanished *named; /* by the state that there was, and by the inventory */
+    json_t *unmade;         /* what that state knew of barcodes that were removed; NULL: nothing */
     int lock_fd;            /* nobody else makes or opens the state meanwhile; -1: there is no directory of it yet */
 };
 
@@ -494,7 +496,9 @@ static int rebuild_from(const struct vtl_config *cfg, struct objstore *store, co
     json_t *vanished = NULL;
     int rc = make_state(cfg, s->id, true, s->lock_fd, &r.lib, err);
     if (!rc) {
-        rc = rebuild_all(&r, s);
+        rc = unmade_write(r.lib->eng.db, s->unmade);
+        rc = rc ? errtext_set(err, rc, "%s/state.db: %s", cfg->library.state_dir, db_error(r.lib->eng.db))
+                : rebuild_all(&r, s);
         if (!rc && o->deep && (rc = db_leaners_complete(r.lib->eng.db, r.lib->eng.writer)))
             errtext_set(err, rc, "%s/state.db: %s", cfg->library.state_dir, db_error(r.lib->eng.db));
         if (!rc)
@@ -536,6 +540,20 @@ static int hold(const struct vtl_config *cfg, int *lock_fd, struct errtext *err)
 {
     *lock_fd = -1;
     return access(cfg->library.state_dir, F_OK) ? 0 : library_lock(cfg, lock_fd, err);
+}
+
+/* Of a state that cannot be read nothing is known: that may be why it is made again. */
+static json_t *read_unmade(const struct vtl_config *cfg)
+{
+    char path[PATH_SIZE];
+    struct db *db = NULL;
+    struct errtext why = {""};
+    (void)snprintf(path, sizeof(path), "%s/state.db", cfg->library.state_dir);
+    if (!has_state(cfg) || db_open(path, false, &db, &why))
+        return NULL;
+    json_t *known = unmade_read(db);
+    db_close(db);
+    return known;
 }
 
 /* As much as can be: a spool may be a mount point. */
@@ -646,6 +664,7 @@ static int rebuild_with(const struct vtl_config *cfg, struct objstore *store, co
         return rc;
     struct source s = {.barcodes = json_array(),
                        .named = vanished_new(cfg, store, NULL, o->cancel),
+                       .unmade = read_unmade(cfg),
                        .lock_fd = o->lock_fd ? *o->lock_fd : own_fd};
     if (!s.named || vanished_add_state(s.named, cfg))
         rc = errtext_set(err, -ENOMEM, "rebuild: out of memory");
@@ -658,6 +677,7 @@ static int rebuild_with(const struct vtl_config *cfg, struct objstore *store, co
     else if (!rc)
         rc = rebuild_here(cfg, store, o, backlog, &s, report, err);
     vanished_free(s.named);
+    json_decref(s.unmade);
     json_decref(s.theirs);
     json_decref(s.inventory);
     json_decref(s.barcodes);

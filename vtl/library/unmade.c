@@ -19,9 +19,11 @@
 
 #define ID_TEXT 33
 
+#define NOTE "unmade "
+
 static void note_key(char key[64], const char *barcode)
 {
-    (void)snprintf(key, 64, "unmade %.33s", barcode);
+    (void)snprintf(key, 64, NOTE "%.33s", barcode);
 }
 
 static void id_text(const uint8_t id[16], char text[ID_TEXT])
@@ -87,4 +89,33 @@ int unmade_clear(struct library *lib, const char *barcode, const struct obj_call
     bool same = !strcmp(id, noted) && !h.end_object && !h.n_maps && !h.inl.n_segs;
     head_free(&h);
     return same ? commit_withdraw(&lib->eng, barcode, writer, call, err) : -EEXIST;
+}
+
+static int take_meta(void *arg, const char *key, const char *value)
+{
+    return json_object_set_new(arg, key, json_string(value)) ? -ENOMEM : 0;
+}
+
+json_t *unmade_read(struct db *db)
+{
+    char floor[32];
+    json_t *known = json_object();
+    if (known && (db_meta_get(db, EPOCH_FLOOR, floor, sizeof(floor)) || take_meta(known, EPOCH_FLOOR, floor) ||
+                  db_meta_each(db, NOTE, take_meta, known)))
+        log_warn("state: what it knows of removed cartridges cannot be read: %s", db_error(db));
+    return known;
+}
+
+int unmade_write(struct db *db, const json_t *known)
+{
+    const char *key;
+    json_t *value;
+    int rc = 0;
+    json_object_foreach((json_t *)known, key, value)
+    {
+        const char *text = json_string_value(value);
+        if (!rc && text && text[0])
+            rc = db_meta_set(db, key, text);
+    }
+    return rc;
 }

@@ -13,5 +13,9 @@ int unmade_take_back(struct library *lib, struct cartridge *c, const struct db_c
 /* The bucket has a cartridge of that barcode which is not in the library: if it is one that this library took back, what
  * is left of it goes. -EEXIST: it is another. */
 int unmade_clear(struct library *lib, const char *barcode, const struct obj_call *call, struct errtext *err);
+/* What a state knows of barcodes that were removed, or taken back: how high their epochs were, and whose heads may land late.
+ * For the one that takes its place. New reference; NULL: no memory. */
+json_t *unmade_read(struct db *db);
+int unmade_write(struct db *db, const json_t *known); /* known NULL: nothing */
 
 #endif

@@ -296,6 +296,27 @@ int db_meta_get(struct db *db, const char *key, char *buf, size_t room)
     return db_leave(db, meta_get(db, key, buf, room));
 }
 
+static int each_meta(struct db *db, const char *prefix, db_meta_fn fn, void *arg)
+{
+    DB_STMT st = db_prepare(db, "SELECT key, value FROM meta WHERE substr(key, 1, length(?1))=?1 ORDER BY key");
+    int rc;
+    if (st)
+        sqlite3_bind_text(st, 1, prefix, -1, SQLITE_STATIC);
+    while ((rc = db_row(db, st)) > 0) {
+        const char *key = (const char *)sqlite3_column_text(st, 0);
+        const char *value = (const char *)sqlite3_column_text(st, 1);
+        if ((rc = key && value ? fn(arg, key, value) : -ENOMEM))
+            break;
+    }
+    return rc;
+}
+
+int db_meta_each(struct db *db, const char *prefix, db_meta_fn fn, void *arg)
+{
+    db_enter(db);
+    return db_leave(db, each_meta(db, prefix, fn, arg));
+}
+
 static int meta_set(struct db *db, const char *key, const char *value)
 {
     DB_STMT st = db_prepare(db, "INSERT INTO meta VALUES(?,?) ON CONFLICT(key) DO UPDATE SET value=excluded.value");

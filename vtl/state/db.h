@@ -92,6 +92,9 @@ int db_settle_doubt(struct db *db);
 /* "" when the key is not there. */
 int db_meta_get(struct db *db, const char *key, char *buf, size_t room);
 int db_meta_set(struct db *db, const char *key, const char *value);
+/* Those whose keys begin so, in their order. fn calls nothing of the state; not 0 ends it. */
+typedef int (*db_meta_fn)(void *arg, const char *key, const char *value);
+int db_meta_each(struct db *db, const char *prefix, db_meta_fn fn, void *arg);
 
 /* Elements that are full: address, barcode, source (0: none). */
 struct db_element {
