@@ -7,6 +7,7 @@
 #include <sys/file.h>
 
 #include "s3backend/dir.h"
+#include "vtl/cartridge/commit.h"
 #include "vtl/library/library_private.h"
 
 #define BARCODE "BES001L8"
@@ -152,14 +153,14 @@ static bool is_fenced(void)
     return fenced;
 }
 
-/* By another gateway, before whose first look at a key of what the owner is at work. New reference. */
-static json_t *rebuild_while(const char *what, void (*work)(void))
+/* By another gateway, before whose first look at a key of what, or put of one, the owner is at work. New reference. */
+static json_t *rebuild_while(const char *what, bool put, void (*work)(void))
 {
     struct vtl_config *c = config("two", "remote", "16M");
     const struct rebuild_options o = {.deep = true, .shelf = true};
     struct errtext err = {""};
     json_t *r = NULL;
-    begin(what, false, work);
+    begin(what, put, work);
     if (library_rebuild(c, &o, &r, &err))
         fail_msg("%s", err.text);
     end();
@@ -174,7 +175,7 @@ static void a_tape_whose_maps_go_while_it_is_read_is_read_again(void **state)
     (void)state;
     struct vtl_config *c = config("one", "remote", "16M");
     make_owner(c);
-    json_t *r = rebuild_while("/map/", write_over), *one = json_array_get(json_object_get(r, "cartridges"), 0);
+    json_t *r = rebuild_while("/map/", false, write_over), *one = json_array_get(json_object_get(r, "cartridges"), 0);
     assert_int_equal(json_array_size(json_object_get(r, "failed")), 0);
     assert_int_equal(json_integer_value(json_object_get(one, "objects")), 1);
     assert_null(json_object_get(one, "deep"));
@@ -185,21 +186,44 @@ static void a_tape_whose_maps_go_while_it_is_read_is_read_again(void **state)
     config_free(c);
 }
 
-static void a_deep_rebuild_takes_no_tape_that_was_written_meanwhile(void **state)
+/* Of a tape that has lost its map, and to which the owner appends just before that. */
+static void a_deep_rebuild_gives_way(const char *what, bool put)
 {
-    (void)state;
     char command[300];
-    struct vtl_config *c = config("one", "remote", "16M");
-    make_owner(c);
+    struct head h;
+    struct errtext err = {""};
     (void)snprintf(command, sizeof(command), "rm -r %s/store/tapes/" BARCODE "/map", dir);
     assert_int_equal(system(command), 0);
-    json_t *r = rebuild_while("/seg/", append), *one = json_array_get(json_object_get(r, "failed"), 0);
+    json_t *r = rebuild_while(what, put, append), *one = json_array_get(json_object_get(r, "failed"), 0);
     assert_non_null(one);
     assert_non_null(strstr(json_string_value(json_object_get(one, "error")), "its heads changed while it was read"));
     json_decref(r);
+    (void)snprintf(command, sizeof(command), "! ls %s/store/tapes/" BARCODE "/head | grep -e -0000000000$", dir);
+    assert_int_equal(system(command), 0); /* no claim stays */
+    assert_int_equal(commit_read_head(owner->eng.store, BARCODE, NULL, &h, NULL, &err), 0);
+    assert_int_equal(h.end_object, 2 * MANY + 1);
+    head_free(&h);
+}
+
+static void a_deep_rebuild_takes_no_tape_that_was_written_meanwhile(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    make_owner(c);
+    a_deep_rebuild_gives_way("/seg/", false);
     write_one(2 * MANY + 1, 6001);
     assert_false(is_fenced());
-    assert_int_equal(heads_of(BARCODE), 1); /* no claim stayed */
+    close_library(owner);
+    config_free(c);
+}
+
+/* What was acknowledged before the claim is not passed over. */
+static void nor_one_that_was_written_right_before_its_claim(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    make_owner(c);
+    a_deep_rebuild_gives_way("-0000000000", true);
     close_library(owner);
     config_free(c);
 }
@@ -295,6 +319,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(a_tape_whose_maps_go_while_it_is_read_is_read_again),
         TEST(a_deep_rebuild_takes_no_tape_that_was_written_meanwhile),
+        TEST(nor_one_that_was_written_right_before_its_claim),
         TEST(a_rebuild_keeps_the_library_to_itself),
         TEST(so_does_a_takeover),
         TEST(a_takeover_that_gives_way_leaves_the_library_handed_over),
