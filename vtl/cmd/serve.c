@@ -57,6 +57,29 @@ static int check_state(const struct vtl_config *cfg, bool yes, struct errtext *e
 
 /* ---- while it runs ---- */
 
+/* The configuration as the library has taken it: its reloads change what opens the state and the store after the end. */
+struct taken {
+    const struct vtl_config *cfg;
+    struct vtl_config *own; /* of a reload; NULL: there was none */
+    uint64_t reloads;       /* that are in cfg */
+};
+
+/* The file as it is now, if there was a reload since. One that was broken after it is told of, and passed over. */
+static void take_reload(struct taken *t, uint64_t reloads)
+{
+    struct vtl_config *next = NULL;
+    struct errtext err = {""};
+    if (reloads == t->reloads)
+        return;
+    t->reloads = reloads;
+    if (config_load(t->cfg->file, &next, &err)) {
+        log_warn("%s; the library goes on as it was reloaded, and is stopped as it was configured before", err.text);
+        return;
+    }
+    config_free(t->own);
+    t->cfg = t->own = next;
+}
+
 /* 0: none. */
 static unsigned take_signal(int signals)
 {
@@ -120,13 +143,16 @@ static void begin_reload(struct reloading *r)
 }
 
 /* True: a signal asks us to end. False: tgtd ended by itself. */
-static bool wait_for_end(struct tgt *t, struct reloading *r, int signals)
+static bool wait_for_end(struct tgt *t, struct reloading *r, struct taken *taken, int signals)
 {
     struct pollfd p = {.fd = signals, .events = POLLIN};
+    struct service_pulse pulse;
     bool end = false;
     while (!end) {
-        if (!poll(&p, 1, SERVICE_EVERY_MS))
-            serve_log_set_level(r->log, service_pulse(r->cfg));
+        if (!poll(&p, 1, SERVICE_EVERY_MS) && service_pulse(r->cfg, &pulse)) {
+            serve_log_set_level(r->log, pulse.log_level);
+            take_reload(taken, pulse.reloads);
+        }
         unsigned signal = p.revents ? take_signal(signals) : 0;
         end = asks_for_end(signal);
         if (signal == SIGHUP || (r->again && atomic_load(&r->done)))
@@ -207,8 +233,9 @@ static void wait_for_flush(const struct flush *f, struct tgt *t, int signals)
  * answer this waits for minutes; a second signal cuts it short, and the module then answers the flush with what is
  * only on this disk. */
 static int flush_and_stop(struct tgt *t, const struct vtl_config *cfg, int signals, struct left *left,
-                          struct errtext *err)
+                          struct taken *taken, struct errtext *err)
 {
+    struct service_pulse pulse;
     struct flush f = {.left = left, .cfg = cfg, .over = t->stop_fd, .err = {""}, .done_fd = eventfd(0, EFD_CLOEXEC)};
     pthread_t thread = 0;
     struct errtext why = {""};
@@ -219,6 +246,8 @@ static int flush_and_stop(struct tgt *t, const struct vtl_config *cfg, int signa
         f.rc = errtext_set(&f.err, made, "cannot flush: %s", strerror(-made));
     else
         wait_for_flush(&f, t, signals);
+    if (service_ask(cfg, &pulse)) /* the last reload may have come after the last pulse */
+        take_reload(taken, pulse.reloads);
     int rc = tgt_stop(t, &why);
     if (!made)
         pthread_join(thread, NULL);
@@ -228,7 +257,7 @@ static int flush_and_stop(struct tgt *t, const struct vtl_config *cfg, int signa
         return errtext_set(err, f.rc, "%s", f.err.text);
     if (rc)
         return errtext_set(err, rc, "%s", why.text);
-    return f.hand_over ? library_hand_over(cfg, err) : 0;
+    return f.hand_over ? library_hand_over(taken->cfg, err) : 0;
 }
 
 /* What status would say of the state as it was left; and what the store has, and did not bring off-site. */
@@ -322,6 +351,7 @@ static int run(const struct vtl_config *cfg, const char *module, int signals)
     struct serve_log log = {.fd = -1, .level = (int)cfg->log.level};
     struct reloading reload = {.cfg = cfg, .log = &log};
     struct left left = {.offsite = 0};
+    struct taken taken = {.cfg = cfg};
     bool served = false;
     int rc = tgt_start(&t, cfg, module, &err);
     int no_pump = serve_log_start(&log, t.log_fd);
@@ -336,10 +366,10 @@ static int run(const struct vtl_config *cfg, const char *module, int signals)
         served = true;
         begin_company(&company, cfg);
         service_ready(cfg);
-        bool asked = wait_for_end(&t, &reload, signals);
+        bool asked = wait_for_end(&t, &reload, &taken, signals);
         verifier_stop(company.verifier); /* what it reads would only slow down the flush */
         escrower_cancel(company.escrower);
-        rc = asked ? flush_and_stop(&t, cfg, signals, &left, &err) : ended_by_itself(&t, &err);
+        rc = asked ? flush_and_stop(&t, cfg, signals, &left, &taken, &err) : ended_by_itself(&t, &err);
         end_company(&company);
     }
     end_reload(&reload);
@@ -348,7 +378,8 @@ static int run(const struct vtl_config *cfg, const char *module, int signals)
     serve_log_end(&log);
     int status = rc ? fail("%s", err.text) : EXIT_DONE;
     if (served)
-        tell_what_is_left(cfg, &left);
+        tell_what_is_left(taken.cfg, &left);
+    config_free(taken.own);
     return status;
 }
 

@@ -19,25 +19,42 @@ void service_ready(const struct vtl_config *cfg)
     sd_notifyf(0, "READY=1\nSTATUS=serving %s at %s", cfg->iscsi.target, cfg->iscsi.portal);
 }
 
-int service_pulse(const struct vtl_config *cfg)
+static json_t *ask_pulse(const struct vtl_config *cfg, struct service_pulse *p, struct errtext *err)
 {
     json_t *request = json_pack("{s:s}", "op", "pulse"), *r = NULL;
+    if (!control_call(cfg, request, SERVICE_ASK_MS, &r, err))
+        *p = (struct service_pulse){.log_level = (int)json_number(r, "log_level"),
+                                    .reloads = (uint64_t)json_number(r, "reloads")};
+    json_decref(request);
+    return r;
+}
+
+bool service_ask(const struct vtl_config *cfg, struct service_pulse *p)
+{
+    struct errtext err = {""};
+    json_t *r = ask_pulse(cfg, p, &err);
+    bool answered = r;
+    json_decref(r);
+    return answered;
+}
+
+bool service_pulse(const struct vtl_config *cfg, struct service_pulse *p)
+{
     struct errtext err = {""};
     char size[HUMAN_ROOM];
-    int level = 0;
-    if (!control_call(cfg, request, SERVICE_ASK_MS, &r, &err)) {
+    json_t *r = ask_pulse(cfg, p, &err);
+    bool answered = r;
+    if (answered) {
         const char *trouble = json_string_value(json_object_get(r, "trouble"));
         json_int_t dirty = json_number(r, "dirty_bytes");
-        level = (int)json_number(r, "log_level");
         sd_notifyf(0, "WATCHDOG=1\nSTATUS=serving %s at %s; %s to store%s%s", cfg->iscsi.target, cfg->iscsi.portal,
                    dirty ? json_size(r, "dirty_bytes", size) : "nothing", trouble ? "; store: " : "",
                    trouble ? trouble : "");
     } else {
         sd_notifyf(0, "STATUS=the library does not answer: %s", err.text);
     }
-    json_decref(request);
     json_decref(r);
-    return level;
+    return answered;
 }
 
 void service_reloading(void)

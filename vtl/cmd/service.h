@@ -7,10 +7,17 @@
 
 /* "ready ..." on standard output, and READY=1. */
 void service_ready(const struct vtl_config *cfg);
-/* Asks the library how it is, for at most SERVICE_ASK_MS: STATUS= says it, and an answer is a sign of life (WATCHDOG=1).
- * Call it every SERVICE_EVERY_MS. The level of log that is wanted now, as a reload may have changed it; 0: no answer. */
 enum { SERVICE_EVERY_MS = 5000, SERVICE_ASK_MS = 2000 };
-int service_pulse(const struct vtl_config *cfg);
+/* What serve goes by of how the library is. */
+struct service_pulse {
+    int log_level;    /* that is wanted now, as a reload may have changed it */
+    uint64_t reloads; /* that the library has taken */
+};
+/* Asks the library how it is, for at most SERVICE_ASK_MS: STATUS= says it, and an answer is a sign of life (WATCHDOG=1).
+ * Call it every SERVICE_EVERY_MS. False: no answer. */
+bool service_pulse(const struct vtl_config *cfg, struct service_pulse *p);
+/* The same, and the service manager hears nothing of it. */
+bool service_ask(const struct vtl_config *cfg, struct service_pulse *p);
 /* A reload on SIGHUP, which systemd did not begin, has begun or is over. */
 void service_reloading(void);
 void service_reloaded(void);

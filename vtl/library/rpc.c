@@ -280,8 +280,9 @@ static json_t *op_pulse(struct library *lib, const json_t *request, struct errte
     (void)request;
     (void)err;
     objstore_health(lib->eng.store, &health);
-    return json_pack("{s:o, s:o, s:i}", "trouble", text_or_null(health.text), "dirty_bytes",
-                     integer(atomic_load(&lib->eng.dirty_bytes)), "log_level", atomic_load(&lib->eng.live.log_level));
+    return json_pack("{s:o, s:o, s:i, s:i}", "trouble", text_or_null(health.text), "dirty_bytes",
+                     integer(atomic_load(&lib->eng.dirty_bytes)), "log_level", atomic_load(&lib->eng.live.log_level),
+                     "reloads", (int)atomic_load(&lib->n_reloads));
 }
 
 static json_t *op_tape_list(struct library *lib, const json_t *request, struct errtext *err)
