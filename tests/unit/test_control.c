@@ -446,6 +446,28 @@ static void no_answer_in_time_is_told(void **state)
     let_out(&p->lib);
 }
 
+static void who_asks_again_while_an_answer_is_due_takes_no_second_place(void **state)
+{
+    struct place *p = *state;
+    json_t *request = json_pack("{s:s}", "op", "wait"), *r = NULL;
+    struct errtext err = {""};
+    int owing_fd = -1, rc;
+    assert_int_equal(control_ask(&owing_fd, &p->cfg, request, 50, &r, &err), -EAGAIN);
+    wait_entered(&p->lib, 1);
+    for (unsigned i = 0; i < 20; i++)
+        assert_int_equal(control_ask(&owing_fd, &p->cfg, request, 50, &r, &err), -EAGAIN);
+    let_out(&p->lib);
+    do /* the answer that was due is on its way */
+        rc = control_ask(&owing_fd, &p->cfg, request, 20000, &r, &err);
+    while (rc == -EAGAIN);
+    assert_int_equal(rc, 0);
+    assert_string_equal(json_string_value(r), "waited");
+    assert_int_equal(p->lib.entered, 2);
+    json_decref(r);
+    json_decref(request);
+    control_ask_end(&owing_fd);
+}
+
 static void *stop_server(void *arg)
 {
     struct place *p = arg;
@@ -599,6 +621,7 @@ int main(void)
         cmocka_unit_test_teardown(a_stop_has_a_place_of_its_own, stop),
         SERVED(a_client_that_leaves_before_its_answer_harms_nobody),
         SERVED(no_answer_in_time_is_told),
+        SERVED(who_asks_again_while_an_answer_is_due_takes_no_second_place),
         SERVED(a_stop_ends_idle_clients_and_lets_a_running_request_finish),
         BARE(the_socket_has_mode_0660_whatever_the_umask),
         BARE(a_stale_socket_file_is_replaced),

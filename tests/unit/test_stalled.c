@@ -4,8 +4,10 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <sys/socket.h>
 
 #include "base/thread.h"
+#include "vtl/library/control.h"
 
 #define DEADLINE_MS 60000 /* what waits for ever fails */
 
@@ -352,6 +354,48 @@ static void who_waits_for_a_store_that_is_away_does_not_hold_up_a_create(void **
     config_free(c);
 }
 
+/* ---- beside one who makes cartridges ---- */
+
+static void ask_and_leave(const struct vtl_config *c)
+{
+    static const char request[] = "{\"op\":\"status\"}\n";
+    struct errtext err = {""};
+    int fd = control_connect(c, DEADLINE_MS, &err);
+    if (fd < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL), sizeof(request) - 1);
+    close(fd);
+}
+
+/* Their requests stay. Whoever looks whether the gateway lives finds a place all the same. */
+static void who_asked_for_status_and_left_keeps_nobody_from_the_pulse(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "64M");
+    struct library *lib = new_library(c, "OLD001L8");
+    struct control_server *server = NULL;
+    struct errtext err = {""};
+    json_t *request = json_pack("{s:s}", "op", "pulse"), *r = NULL;
+    if (control_server_start(lib, c, &server, &err))
+        fail_msg("%s", err.text);
+    library_begin_change(lib);
+    for (unsigned i = 0; i < 20; i++)
+        ask_and_leave(c);
+    int rc;
+    uint64_t until = clock_ms() + DEADLINE_MS;
+    do { /* until the server has read what they asked, they count as those who are about to ask */
+        assert_true(clock_ms() < until);
+        rc = control_call(c, request, DEADLINE_MS, &r, &err);
+    } while (rc == -EREMOTEIO);
+    assert_int_equal(rc, 0);
+    json_decref(r);
+    json_decref(request);
+    library_end_change(lib);
+    control_server_stop(server);
+    close_library(lib);
+    config_free(c);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -361,6 +405,7 @@ int main(void)
         T(a_stop_ends_a_create_of_many_after_the_one_that_is_being_made),
         T(no_operation_waits_longer_than_the_library),
         T(who_waits_for_a_store_that_is_away_does_not_hold_up_a_create),
+        T(who_asked_for_status_and_left_keeps_nobody_from_the_pulse),
     };
     return cmocka_run_group_tests_name("stalled", tests, NULL, NULL);
 }

@@ -3,7 +3,6 @@
 #include "vtl/cmd/ask.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -11,33 +10,13 @@
 #include "vtl/library/control.h"
 #include "vtl/cmd/members.h"
 
-/* While an answer is due, nothing more is asked: each question takes one of the library's places. */
-static bool owes_an_answer(struct ask *a)
-{
-    struct pollfd p = {.fd = a->owing_fd, .events = POLLIN};
-    if (a->owing_fd < 0)
-        return false;
-    if (poll(&p, 1, 0) == 0)
-        return true;
-    close(a->owing_fd);
-    a->owing_fd = -1;
-    return false;
-}
-
 /* New reference; NULL: no answer by then. */
 static json_t *ask_status(struct ask *a, uint64_t until)
 {
     uint64_t now = clock_ms();
-    if (owes_an_answer(a) || now >= until)
-        return NULL;
-    int fd = control_connect(a->cfg, (unsigned)(until - now), NULL);
-    if (fd < 0)
-        return NULL;
     json_t *request = json_pack("{s:s}", "op", "status"), *result = NULL;
-    if (control_call_over(fd, a->cfg, request, &result, NULL) == -EAGAIN)
-        a->owing_fd = fd;
-    else
-        close(fd);
+    if (now < until)
+        (void)control_ask(&a->owing_fd, a->cfg, request, (unsigned)(until - now), &result, NULL);
     json_decref(request);
     return result;
 }
@@ -54,9 +33,7 @@ void ask_all(struct ask *a, json_t **figures, json_t **status)
 
 void ask_end(struct ask *a)
 {
-    if (a->owing_fd >= 0)
-        close(a->owing_fd);
-    a->owing_fd = -1;
+    control_ask_end(&a->owing_fd);
 }
 
 int ask_reload(struct ask *a, const json_t *figures, uint64_t *reloads, struct vtl_config **cfg, struct errtext *err)

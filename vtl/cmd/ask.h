@@ -10,7 +10,7 @@
 /* One thread's. */
 struct ask {
     const struct vtl_config *cfg;
-    int owing_fd; /* a connection on which the library owes an answer that came too late; -1: none */
+    int owing_fd; /* control_ask */
 };
 
 enum { ASK_MS = 2000 };

@@ -81,8 +81,8 @@ json_t *call_library(const struct vtl_config *cfg, json_t *request);
 /* The same; *served: a running library answered. */
 json_t *call_library_served(const struct vtl_config *cfg, json_t *request, bool *served);
 /* What a running library says of its store's trouble, in text; "": none, or nobody serves. Returns its status, which
- * the caller releases, or NULL. Says nothing. */
-json_t *ask_trouble(const struct vtl_config *cfg, char text[PROGRESS_TROUBLE]);
+ * the caller releases, or NULL. Says nothing. owing_fd: control_ask. */
+json_t *ask_trouble(const struct vtl_config *cfg, int *owing_fd, char text[PROGRESS_TROUBLE]);
 /* Many at a time, none of which makes or removes a cartridge: BATCH at most. Their answers, {"ok":true,"result":...} or
  * {"ok":false,"error":text} each. The same otherwise. */
 #define BATCH 64

@@ -103,13 +103,13 @@ json_t *call_library(const struct vtl_config *cfg, json_t *request)
     return call_library_served(cfg, request, &served);
 }
 
-json_t *ask_trouble(const struct vtl_config *cfg, char text[PROGRESS_TROUBLE])
+json_t *ask_trouble(const struct vtl_config *cfg, int *owing_fd, char text[PROGRESS_TROUBLE])
 {
     json_t *request = json_pack("{s:s}", "op", "status"), *r = NULL, *c;
     struct errtext err = {""};
     size_t i;
     text[0] = '\0';
-    (void)control_call(cfg, request, ASK_MS, &r, &err);
+    (void)control_ask(owing_fd, cfg, request, ASK_MS, &r, &err);
     json_decref(request);
     const char *trouble = json_string_value(json_object_get(json_object_get(r, "store"), "trouble"));
     json_array_foreach(json_object_get(r, "cartridges"), i, c) if (!trouble) /* a directory says it only there */

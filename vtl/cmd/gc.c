@@ -2,6 +2,7 @@
 /* gc.c: s3vtl library gc: many cartridges at a time; a failure stops none of the others. */
 #include <stdio.h>
 
+#include "vtl/library/control.h"
 #include "vtl/cmd/cmd.h"
 
 static const char *barcode_of(const json_t *j)
@@ -48,11 +49,13 @@ struct collecting {
     bool dry_run;
     struct progress *progress;
     json_t *results;
+    int owing_fd; /* control_ask, of the thread that shows the progress */
 };
 
 static void poll(void *arg, char text[PROGRESS_TROUBLE])
 {
-    json_decref(ask_trouble(((struct collecting *)arg)->cfg, text));
+    struct collecting *c = arg;
+    json_decref(ask_trouble(c->cfg, &c->owing_fd, text));
 }
 
 /* As many at a time as go side by side, so that one sees it move. When one fails because of the store, so do the
@@ -61,6 +64,7 @@ static bool collect(const struct collecting *c, const json_t *cartridges)
 {
     size_t n = json_array_size(cartridges), step = config_requests(c->cfg) < BATCH ? config_requests(c->cfg) : BATCH;
     char trouble[PROGRESS_TROUBLE] = "";
+    int owing_fd = -1;
     bool good = true;
     struct progress_state s = {.of_pieces = n};
     for (size_t i = 0; i < n && !trouble[0]; i += step) {
@@ -69,10 +73,11 @@ static bool collect(const struct collecting *c, const json_t *cartridges)
         json_t *requests = requests_of(cartridges, i, end, c->vanished, c->dry_run);
         bool one = take_answers(call_each(c->cfg, requests), c->results);
         if (!one)
-            json_decref(ask_trouble(c->cfg, trouble));
+            json_decref(ask_trouble(c->cfg, &owing_fd, trouble));
         s.pieces = end;
         good = good && one;
     }
+    control_ask_end(&owing_fd);
     progress_set(c->progress, &s);
     if (trouble[0] && s.pieces < n)
         fail("gc ends after %zu of %zu cartridges, as the store is in trouble: run it again", (size_t)s.pieces, n);
@@ -160,7 +165,7 @@ int cmd_library_gc(const struct command_line *given)
     if (!cfg)
         return EXIT_FAILED;
     json_t *list = call_library(cfg, json_pack("{s:s}", "op", "tape-list")), *results = json_array();
-    struct collecting c = {.cfg = cfg, .dry_run = dry_run, .results = results};
+    struct collecting c = {.cfg = cfg, .dry_run = dry_run, .results = results, .owing_fd = -1};
     c.progress = progress_start("gc", cl.json || cl.quiet, poll, &c);
     json_t *vanished = list ? vanished_ask(cfg, NULL, NULL, NULL) : NULL;
     c.vanished = vanished;
@@ -168,6 +173,7 @@ int cmd_library_gc(const struct command_line *given)
         vanished ? call_library(cfg, json_pack("{s:s, s:b}", "op", "strangers", "tidy", (int)!dry_run)) : NULL;
     bool good = others && collect(&c, json_object_get(list, "cartridges"));
     progress_end(c.progress);
+    control_ask_end(&c.owing_fd);
     const json_t *strangers = json_object_get(others, "strangers");
     if (others && cl.json) {
         json_t *all = json_pack("{s:O, s:O, s:O}", "cartridges", results, "strangers", strangers, "vanished", vanished);

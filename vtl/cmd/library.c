@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vtl/library/control.h"
 #include "vtl/library/element.h"
 #include "vtl/library/library.h"
 #include "vtl/cmd/cmd.h"
@@ -150,6 +151,7 @@ struct flushing {
     struct progress *progress;
     bool offsite;
     uint64_t most; /* bytes to store: a job may go on meanwhile */
+    int owing_fd;  /* control_ask */
 };
 
 /* The store's own word on what is off-site, unless there is worse to tell. */
@@ -163,7 +165,7 @@ static void add_offsite_trouble(const json_t *r, char text[PROGRESS_TROUBLE])
 static void poll_flush(void *arg, char text[PROGRESS_TROUBLE])
 {
     struct flushing *f = arg;
-    json_t *r = ask_trouble(f->cfg, text);
+    json_t *r = ask_trouble(f->cfg, &f->owing_fd, text);
     uint64_t left = (uint64_t)json_number(json_object_get(r, "spool"), "unsent_bytes");
     if (f->offsite) {
         left += (uint64_t)json_number(r, "accepted_bytes");
@@ -179,7 +181,7 @@ static void poll_flush(void *arg, char text[PROGRESS_TROUBLE])
 /* Has the library wait for a short while at a time, so that no wait is left in it when we are interrupted. */
 static bool flush_stored(const struct vtl_config *cfg, bool offsite, bool quiet)
 {
-    struct flushing f = {.cfg = cfg, .offsite = offsite};
+    struct flushing f = {.cfg = cfg, .offsite = offsite, .owing_fd = -1};
     bool done = false, failed = false;
     f.progress = progress_start("flush", quiet, poll_flush, &f);
     while (!done && !failed) {
@@ -191,6 +193,7 @@ static bool flush_stored(const struct vtl_config *cfg, bool offsite, bool quiet)
         json_decref(r);
     }
     progress_end(f.progress);
+    control_ask_end(&f.owing_fd);
     return done;
 }
 

@@ -72,7 +72,9 @@ static int store_most(const struct vtl_config *cfg, bool quiet, struct errtext *
 static int check_store(const struct vtl_config *cfg, struct errtext *err)
 {
     char trouble[PROGRESS_TROUBLE];
-    json_decref(ask_trouble(cfg, trouble));
+    int owing_fd = -1;
+    json_decref(ask_trouble(cfg, &owing_fd, trouble));
+    control_ask_end(&owing_fd);
     return trouble[0] ? errtext_set(err, -EIO, "not handed over, and served on here: %s", trouble) : 0;
 }
 

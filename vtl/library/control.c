@@ -21,7 +21,7 @@
 #include "vtl/library/control_private.h"
 
 #define MAX_CLIENTS 16 /* that are answered at once, or between two requests */
-#define MAX_WAITING 64 /* whose request waits for the store or for a tape: they leave the others their places */
+#define MAX_WAITING 64 /* whose request waits, or may have to: they leave the others their places */
 #define PLACES (MAX_CLIENTS + MAX_WAITING)
 #define MAX_LINE (1u << 20)
 #define CLIENT_SILENCE_S 60

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* control_client.c: asks a running library over its control socket. */
 #include <errno.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,5 +152,38 @@ int control_call(const struct vtl_config *cfg, const json_t *request, unsigned t
         return fd;
     int rc = control_call_over(fd, cfg, request, result, err);
     close(fd);
+    return rc;
+}
+
+void control_ask_end(int *owing_fd)
+{
+    if (*owing_fd >= 0)
+        close(*owing_fd);
+    *owing_fd = -1;
+}
+
+static bool owes_an_answer(int *owing_fd)
+{
+    struct pollfd p = {.fd = *owing_fd, .events = POLLIN};
+    if (*owing_fd >= 0 && poll(&p, 1, 0) == 0)
+        return true;
+    control_ask_end(owing_fd);
+    return false;
+}
+
+int control_ask(int *owing_fd, const struct vtl_config *cfg, const json_t *request, unsigned timeout_ms,
+                json_t **result, struct errtext *err)
+{
+    *result = NULL;
+    if (owes_an_answer(owing_fd))
+        return errtext_set(err, -EAGAIN, "%s/control.sock: no answer in time", cfg->library.state_dir);
+    int fd = control_connect(cfg, timeout_ms, err);
+    if (fd < 0)
+        return fd;
+    int rc = control_call_over(fd, cfg, request, result, err);
+    if (rc == -EAGAIN)
+        *owing_fd = fd;
+    else
+        close(fd);
     return rc;
 }

@@ -81,7 +81,8 @@ const struct changer_ops *library_changer_ops(void); /* self is the struct libra
  * Returns a new reference, or NULL and *err (one line). Any thread but the transport's; may block.
  */
 json_t *library_call(struct library *lib, const json_t *request, struct errtext *err);
-/* May this request wait for the store or for a tape, for seconds or minutes? Else it is answered at once. */
+/* May this request wait for the store, for a tape, or for whoever makes or removes cartridges, for seconds or minutes? Else it
+ * is answered at once. */
 bool library_call_waits(const json_t *request);
 
 /* library init: makes the state and the store's format object; idempotent; refuses a prefix that another library uses.

@@ -461,7 +461,7 @@ static const struct {
     const char *name;
     json_t *(*run)(struct library *lib, const json_t *request, struct errtext *err);
     bool changes; /* adds or removes cartridges: runs alone, and no move meanwhile */
-    bool waits;   /* library_call_waits */
+    bool waits;   /* may take long by itself */
     bool alone;   /* needs no list of cartridges, and so never waits for whoever changes it */
 } table[] = {
     {"pulse", op_pulse, .alone = true},
@@ -556,7 +556,7 @@ static json_t *op_each(struct library *lib, const json_t *request, struct errtex
 bool library_call_waits(const json_t *request)
 {
     size_t i = find_op(request);
-    return i < N_OPS && table[i].waits;
+    return i < N_OPS && (table[i].waits || !table[i].alone);
 }
 
 /* Serve's, at its end, which is not to wait for anybody's store. */
@@ -570,6 +570,7 @@ static bool is_stop(size_t i, const json_t *request)
 static void begin_reading(struct library *lib, bool for_long)
 {
     while (for_long && atomic_load(&lib->n_changing)) {
+/* What walks over cartridges waits for whoever makes or removes some. */
         uint64_t seen = progress_now(&lib->eng.progress);
         if (atomic_load(&lib->n_changing))
             progress_wait(&lib->eng.progress, seen, 500);

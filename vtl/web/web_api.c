@@ -29,10 +29,12 @@ json_t *web_ask_happenings(const struct vtl_config *cfg)
     return list;
 }
 
-json_t *web_ask_status(const struct vtl_config *cfg, json_t *happenings)
+json_t *web_ask_status(const struct vtl_config *cfg, int *owing_fd, json_t *happenings)
 {
     struct errtext err = {""};
-    json_t *status = ask(cfg, json_pack("{s:s}", "op", "status"), &err);
+    json_t *request = json_pack("{s:s}", "op", "status"), *status = NULL;
+    (void)control_ask(owing_fd, cfg, request, WEB_ASK_MS, &status, &err);
+    json_decref(request);
     if (!status)
         return json_pack("{s:b, s:o}", "serving", 0, "error", json_text(err.text[0] ? err.text : "no library answers"));
     if (happenings)
@@ -42,7 +44,9 @@ json_t *web_ask_status(const struct vtl_config *cfg, json_t *happenings)
 
 enum MHD_Result web_status(const struct web *w, struct MHD_Connection *c)
 {
-    json_t *happenings = web_ask_happenings(w->cfg), *status = web_ask_status(w->cfg, happenings);
+    int owing_fd = -1;
+    json_t *happenings = web_ask_happenings(w->cfg), *status = web_ask_status(w->cfg, &owing_fd, happenings);
+    control_ask_end(&owing_fd);
     json_decref(happenings);
     return web_respond_json(c, MHD_HTTP_OK, status);
 }

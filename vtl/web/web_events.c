@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/strbuf.h"
+#include "vtl/library/control.h"
 #include "vtl/web/web_private.h"
 
 enum { LOOK_MS = 1000, HAPPENINGS_LOOKS = 5, MOST_READ = 32768 };
@@ -15,6 +16,7 @@ struct listener {
     json_t *told;       /* what the page knows */
     json_t *happenings; /* the last list; NULL: none */
     unsigned looks;
+    int owing_fd;      /* control_ask */
     struct strbuf out; /* what it is about to hear, */
     size_t at;         /* and how much of that it has */
     bool waits;        /* it has heard of now: what follows is of a second later */
@@ -85,7 +87,7 @@ static bool look(struct listener *l)
         json_decref(l->happenings);
         l->happenings = web_ask_happenings(l->w->cfg);
     }
-    json_t *now = web_ask_status(l->w->cfg, l->happenings);
+    json_t *now = web_ask_status(l->w->cfg, &l->owing_fd, l->happenings);
     json_t *d = now ? changes(l->told, now) : NULL;
     char *text = d ? json_dumps(d, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
     json_decref(d);
@@ -117,6 +119,7 @@ static ssize_t more(void *arg, uint64_t pos, char *buf, size_t room)
 static void end(void *arg)
 {
     struct listener *l = arg;
+    control_ask_end(&l->owing_fd);
     json_decref(l->told);
     json_decref(l->happenings);
     strbuf_free(&l->out);
@@ -129,6 +132,7 @@ enum MHD_Result web_events(const struct web *w, struct MHD_Connection *c)
     if (!l)
         return MHD_NO;
     l->w = w;
+    l->owing_fd = -1;
     l->told = json_object();
     struct MHD_Response *r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, MOST_READ, more, l, end);
     if (!r)

@@ -85,8 +85,9 @@ enum MHD_Result web_action(const struct web *w, struct MHD_Connection *c, const 
                            size_t len);
 /* The trouble of the last week: a list, and a new reference; NULL where none is to be had. */
 json_t *web_ask_happenings(const struct vtl_config *cfg);
-/* The status of a library, with those, or {"serving": false, "error": text} where none answers. A new reference. */
-json_t *web_ask_status(const struct vtl_config *cfg, json_t *happenings);
+/* The status of a library, with those, or {"serving": false, "error": text} where none answers. A new reference. owing_fd:
+ * control_ask. */
+json_t *web_ask_status(const struct vtl_config *cfg, int *owing_fd, json_t *happenings);
 
 /* ---- web_events.c ---- */
 enum MHD_Result web_events(const struct web *w, struct MHD_Connection *c);
