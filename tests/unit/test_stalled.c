@@ -354,6 +354,44 @@ static void who_waits_for_a_store_that_is_away_does_not_hold_up_a_create(void **
     config_free(c);
 }
 
+/* ---- threads ---- */
+
+/* The number of the thread of that name, as the kernel has it; 0: there is none. */
+static int thread_of(const char *name)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    int found = 0;
+    assert_non_null(tasks);
+    for (const struct dirent *e; !found && (e = readdir(tasks));) {
+        char path[64], is[32] = "";
+        (void)snprintf(path, sizeof(path), "/proc/self/task/%.20s/comm", e->d_name);
+        FILE *f = e->d_name[0] == '.' ? NULL : fopen(path, "r");
+        if (f && fscanf(f, "%31s", is) == 1 && !strcmp(is, name))
+            found = atoi(e->d_name);
+        if (f)
+            fclose(f);
+    }
+    closedir(tasks);
+    return found;
+}
+
+static bool is_asleep(int thread)
+{
+    char path[64], state = 0;
+    (void)snprintf(path, sizeof(path), "/proc/self/task/%d/stat", thread);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%*d (%*[^)]) %c", &state), 1);
+    fclose(f);
+    return state == 'S';
+}
+
+static void await_news(struct library *lib, uint64_t until)
+{
+    assert_true(clock_ms() < until);
+    progress_wait(&lib->eng.progress, progress_now(&lib->eng.progress), 5);
+}
+
 /* ---- beside one who makes cartridges ---- */
 
 static void ask_and_leave(const struct vtl_config *c)
@@ -396,6 +434,68 @@ static void who_asked_for_status_and_left_keeps_nobody_from_the_pulse(void **sta
     config_free(c);
 }
 
+/* ---- beside a move that waits for the store ---- */
+
+struct mover {
+    pthread_t thread;
+    struct library *lib;
+    enum changer_result result;
+};
+
+static void *mover_thread(void *arg)
+{
+    struct mover *m = arg;
+    m->result = library_changer_ops()->move(m->lib, 0, DRIVE, SLOT, &never);
+    return NULL;
+}
+
+/* A call of one that is to answer, on a thread of its own: one that waits for ever fails. */
+static void expect_answer(struct library *lib, const char *op)
+{
+    static struct operation o; /* what never ends still has it */
+    begin(&o, lib, json_pack("{s:s}", "op", op));
+    end(&o);
+    if (!o.answer)
+        fail_msg("%s: %s", op, o.err.text);
+    json_decref(o.answer);
+}
+
+/* The store is away, and a host has its tape taken out of the drive: that waits. So does who wants to make cartridges, but
+ * nobody who only asks waits for him. */
+static void a_change_that_waits_for_a_move_holds_up_nobody(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "64M");
+    struct library *lib = new_library(c, "OLD001L8");
+    struct objstore_ops ops = *lib->eng.store->ops;
+    struct mover m = {.lib = lib};
+    struct operation o;
+    stall(lib, NULL, true);
+    ops.put = put_no_segment;
+    exchange_ops(lib, &ops, &(const struct objstore_ops *){NULL});
+    move(lib, SLOT, DRIVE);
+    for (unsigned i = 0; i < 20; i++)
+        assert_int_equal(write_id(library_drive(lib, 0), i), TAPE_OK);
+    assert_int_equal(thread_start(&m.thread, "mover", mover_thread, &m), 0);
+    uint64_t until = clock_ms() + DEADLINE_MS;
+    while (!drive_flush_left(lib->drives[0])) /* it holds what moves take, and waits for the store */
+        await_news(lib, until);
+    begin(&o, lib, create_seven());
+    int thread = 0;
+    while (!atomic_load(&lib->n_changing) || !(thread = thread_of("operation")) || !is_asleep(thread))
+        await_news(lib, until);
+    expect_answer(lib, "status");
+    expect_answer(lib, "tape-list");
+    let_go(lib);
+    assert_true(thread_join_within(m.thread, DEADLINE_MS));
+    assert_int_equal(m.result, CHANGER_OK);
+    end(&o);
+    assert_non_null(o.answer);
+    json_decref(o.answer);
+    close_library(lib);
+    config_free(c);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -405,6 +505,7 @@ int main(void)
         T(a_stop_ends_a_create_of_many_after_the_one_that_is_being_made),
         T(no_operation_waits_longer_than_the_library),
         T(who_waits_for_a_store_that_is_away_does_not_hold_up_a_create),
+        T(a_change_that_waits_for_a_move_holds_up_nobody),
         T(who_asked_for_status_and_left_keeps_nobody_from_the_pulse),
     };
     return cmocka_run_group_tests_name("stalled", tests, NULL, NULL);

@@ -6,12 +6,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A move out of a drive may wait for the store for minutes. Who waits for its end holds up nobody. */
+static void await_move(struct library *lib)
+{
+    lock_take(&lib->move_lock);
+    lock_release(&lib->move_lock);
+}
+
 void library_begin_change(struct library *lib)
 {
     atomic_fetch_add(&lib->n_changing, 1);
     progress_post(&lib->eng.progress);
     rwlock_write(&lib->tapes_lock);
-    lock_take(&lib->move_lock);
+    while (!lock_try(&lib->move_lock)) {
+        rwlock_release(&lib->tapes_lock);
+        await_move(lib);
+        rwlock_write(&lib->tapes_lock);
+    }
     atomic_fetch_sub(&lib->n_changing, 1);
     progress_post(&lib->eng.progress);
 }

@@ -128,7 +128,8 @@ void library_find_lent_cache(struct library *lib);
 int chunk_watch_start(struct library *lib, struct errtext *err);
 void chunk_watch_stop(struct library *lib);
 
-/* To make or remove cartridges: takes tapes_lock, written, and move_lock. What reads for long ends, or waits, before that. */
+/* To make or remove cartridges: takes tapes_lock, written, and move_lock. What reads for long ends, or waits, before that. While
+ * it waits for a move it holds neither. */
 void library_begin_change(struct library *lib);
 void library_end_change(struct library *lib);
 struct element *library_element(struct library *lib, uint16_t address); /* lock held; NULL: no such address */
