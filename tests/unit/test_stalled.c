@@ -392,6 +392,108 @@ static void await_news(struct library *lib, uint64_t until)
     progress_wait(&lib->eng.progress, progress_now(&lib->eng.progress), 5);
 }
 
+/* ---- a stop ---- */
+
+/* The spool is full with so much room left that no change of its counts lets another one in. */
+enum { LARGE = 1000000 };
+
+struct writer {
+    pthread_t thread;
+    struct library *lib;
+    atomic_uint n; /* blocks that were taken */
+    enum tape_result result;
+};
+
+static void *writer_thread(void *arg)
+{
+    struct writer *w = arg;
+    void *d = library_drive(w->lib, 0);
+    for (;; atomic_fetch_add(&w->n, 1)) {
+        fill(atomic_load(&w->n));
+        w->result = library_drive_ops()->write(d, block, LARGE, false, NULL, &never);
+        if (w->result)
+            return NULL;
+    }
+}
+
+/* A store that takes nothing, and a drive that writes until it has to wait. */
+static struct library *fill_the_spool(const struct vtl_config *c, struct writer *w)
+{
+    struct library *lib = new_library(c, "OLD001L8");
+    struct objstore_ops ops = *lib->eng.store->ops;
+    stall(lib, NULL, true);
+    ops.put = put_no_segment;
+    exchange_ops(lib, &ops, &(const struct objstore_ops *){NULL});
+    move(lib, SLOT, DRIVE);
+    *w = (struct writer){.lib = lib};
+    assert_int_equal(thread_start(&w->thread, "writer", writer_thread, w), 0);
+    return lib;
+}
+
+static json_t *stop_flush(void)
+{
+    return json_pack("{s:s, s:b}", "op", "flush", "stop", 1);
+}
+
+/* All that was acknowledged is on the disk, which is all that is asked: nothing is to be waited for. */
+static void a_stop_does_not_wait_for_a_write_that_waits_for_room(void **state)
+{
+    (void)state;
+    static struct writer w; /* what never ends still has it */
+    struct vtl_config *c = config("one", "local", "64M");
+    struct library *lib = fill_the_spool(c, &w);
+    uint64_t until = clock_ms() + DEADLINE_MS;
+    while (engine_dirty(&lib->eng) + LARGE <= engine_dirty_limit(&lib->eng) || !is_asleep(thread_of("writer")))
+        await_news(lib, until);
+    static struct operation o;
+    begin(&o, lib, stop_flush());
+    end(&o);
+    if (!o.answer)
+        fail_msg("%s", o.err.text);
+    json_decref(o.answer);
+    assert_true(thread_join_within(w.thread, DEADLINE_MS));
+    assert_int_equal(w.result, TAPE_CANCELLED);
+    close_library(lib);
+    lib = open_library(c);
+    move(lib, DRIVE, SLOT);
+    move(lib, SLOT, DRIVE);
+    for (unsigned i = 0; i < atomic_load(&w.n); i++) {
+        uint32_t len = sizeof(back);
+        assert_int_equal(library_drive_ops()->read(library_drive(lib, 0), back, &len, NULL, &never), TAPE_OK);
+        assert_int_equal(len, LARGE);
+        fill(i);
+        assert_memory_equal(back, block, LARGE);
+    }
+    expect_result(library_drive(lib, 0), TAPE_EOD);
+    close_library(lib);
+    config_free(c);
+}
+
+/* Else a host could be told that a block is taken that no flush makes safe any more. */
+static void a_drive_takes_nothing_once_a_stop_has_begun(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "64M");
+    struct library *lib = new_library(c, "OLD001L8");
+    void *d = library_drive(lib, 0);
+    const struct tape_ops *ops = library_drive_ops();
+    enum tape_result result = TAPE_OK;
+    move(lib, SLOT, DRIVE);
+    for (unsigned i = 0; i < 3; i++) /* it streams */
+        assert_int_equal(write_id(d, i), TAPE_OK);
+    json_decref(call(lib, stop_flush()));
+    const struct tape_write w = {.block = block, .len = 100, .compress = true};
+    assert_false(ops->write_at_once(d, &w, &result));
+    assert_int_equal(write_id(d, 3), TAPE_CANCELLED);
+    assert_int_equal(ops->write_filemarks(d, 1, true, &never), TAPE_CANCELLED);
+    assert_int_equal(ops->write_filemarks(d, 0, false, &never), TAPE_OK);
+    assert_int_equal(ops->erase(d, false, &never), TAPE_CANCELLED);
+    assert_int_equal(ops->format(d, &never), TAPE_CANCELLED);
+    library_stop_waiting(lib); /* as tgtd does */
+    close_library(lib);
+    config_free(c);
+}
+
 /* ---- beside one who makes cartridges ---- */
 
 static void ask_and_leave(const struct vtl_config *c)
@@ -506,6 +608,8 @@ int main(void)
         T(no_operation_waits_longer_than_the_library),
         T(who_waits_for_a_store_that_is_away_does_not_hold_up_a_create),
         T(a_change_that_waits_for_a_move_holds_up_nobody),
+        T(a_stop_does_not_wait_for_a_write_that_waits_for_room),
+        T(a_drive_takes_nothing_once_a_stop_has_begun),
         T(who_asked_for_status_and_left_keeps_nobody_from_the_pulse),
     };
     return cmocka_run_group_tests_name("stalled", tests, NULL, NULL);

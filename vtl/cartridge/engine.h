@@ -51,6 +51,8 @@ struct engine {
     uint32_t gateway;                                     /* this gateway's id; a copy of its state has the same */
     uint32_t writer; /* drawn at each start: in every key that this run writes (I2) */
     struct progress progress;
+    atomic_bool
+        stopping; /* the library makes all safe, and ends: nothing more is acknowledged that is not safe itself */
     _Atomic uint64_t dirty_bytes;   /* in the spool, not stored yet */
     _Atomic uint64_t waiting_bytes; /* acknowledged, not in the spool yet */
     struct upload_rate upload_rate;

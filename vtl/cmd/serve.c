@@ -202,7 +202,7 @@ struct flush {
 static void *flush_thread(void *arg)
 {
     struct flush *f = arg;
-    json_t *request = json_pack("{s:s}", "op", "flush"), *result = NULL;
+    json_t *request = json_pack("{s:s, s:b}", "op", "flush", "stop", 1), *result = NULL;
     f->rc = control_call_over(f->over, f->cfg, request, &result, &f->err);
     if (f->rc == -EPIPE || f->rc == -ECONNRESET) /* lost on the way to tgtd: ask as anybody does */
         f->rc = control_call(f->cfg, request, 0, &result, &f->err);
@@ -246,7 +246,7 @@ static int flush_and_stop(struct tgt *t, const struct vtl_config *cfg, int signa
         f.rc = errtext_set(&f.err, made, "cannot flush: %s", strerror(-made));
     else
         wait_for_flush(&f, t, signals);
-    if (service_ask(cfg, &pulse)) /* the last reload may have come after the last pulse */
+    if (service_end(cfg, &pulse)) /* the last reload may have come after the last pulse */
         take_reload(taken, pulse.reloads);
     int rc = tgt_stop(t, &why);
     if (!made)

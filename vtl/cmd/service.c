@@ -19,9 +19,9 @@ void service_ready(const struct vtl_config *cfg)
     sd_notifyf(0, "READY=1\nSTATUS=serving %s at %s", cfg->iscsi.target, cfg->iscsi.portal);
 }
 
-static json_t *ask_pulse(const struct vtl_config *cfg, struct service_pulse *p, struct errtext *err)
+static json_t *ask_pulse(const struct vtl_config *cfg, const char *op, struct service_pulse *p, struct errtext *err)
 {
-    json_t *request = json_pack("{s:s}", "op", "pulse"), *r = NULL;
+    json_t *request = json_pack("{s:s}", "op", op), *r = NULL;
     if (!control_call(cfg, request, SERVICE_ASK_MS, &r, err))
         *p = (struct service_pulse){.log_level = (int)json_number(r, "log_level"),
                                     .reloads = (uint64_t)json_number(r, "reloads")};
@@ -29,10 +29,10 @@ static json_t *ask_pulse(const struct vtl_config *cfg, struct service_pulse *p, 
     return r;
 }
 
-bool service_ask(const struct vtl_config *cfg, struct service_pulse *p)
+bool service_end(const struct vtl_config *cfg, struct service_pulse *p)
 {
     struct errtext err = {""};
-    json_t *r = ask_pulse(cfg, p, &err);
+    json_t *r = ask_pulse(cfg, "end", p, &err);
     bool answered = r;
     json_decref(r);
     return answered;
@@ -42,7 +42,7 @@ bool service_pulse(const struct vtl_config *cfg, struct service_pulse *p)
 {
     struct errtext err = {""};
     char size[HUMAN_ROOM];
-    json_t *r = ask_pulse(cfg, p, &err);
+    json_t *r = ask_pulse(cfg, "pulse", p, &err);
     bool answered = r;
     if (answered) {
         const char *trouble = json_string_value(json_object_get(r, "trouble"));

@@ -16,8 +16,9 @@ struct service_pulse {
 /* Asks the library how it is, for at most SERVICE_ASK_MS: STATUS= says it, and an answer is a sign of life (WATCHDOG=1).
  * Call it every SERVICE_EVERY_MS. False: no answer. */
 bool service_pulse(const struct vtl_config *cfg, struct service_pulse *p);
-/* The same, and the service manager hears nothing of it. */
-bool service_ask(const struct vtl_config *cfg, struct service_pulse *p);
+/* Tells the library that nobody waits for its flush any more, nor is to wait for anything: commands of hosts end. Else the same,
+ * but systemd hears nothing of it. */
+bool service_end(const struct vtl_config *cfg, struct service_pulse *p);
 /* A reload on SIGHUP, which systemd did not begin, has begun or is over. */
 void service_reloading(void);
 void service_reloaded(void);

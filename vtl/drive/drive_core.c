@@ -168,6 +168,11 @@ uint64_t drive_end_object(struct drive *d)
     return b.end_object;
 }
 
+bool drive_stops(const struct drive *d)
+{
+    return atomic_load(&d->eng->stopping);
+}
+
 /* ---- an operation ---- */
 
 enum tape_result drive_take(struct drive *d, const atomic_bool *cancel)

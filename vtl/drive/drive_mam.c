@@ -31,7 +31,7 @@ enum tape_result drive_mam_set(void *self, const struct tape_mam *mam, const ato
         return result;
     struct cartridge_brief b;
     cartridge_brief(d->c, 0, &b);
-    result = b.write_protected ? TAPE_WRITE_PROTECTED : drive_claim(d, cancel);
+    result = drive_stops(d) ? TAPE_CANCELLED : b.write_protected ? TAPE_WRITE_PROTECTED : drive_claim(d, cancel);
     int rc = result ? 0 : cartridge_set_mam(d->c, mam);
     if (rc) {
         struct errtext err;

@@ -114,6 +114,8 @@ enum tape_result drive_end(struct drive *d, enum tape_result result);
 /* The same for streaming, without draining the queue. */
 enum tape_result drive_enter(struct drive *d, enum tape_activity activity, const atomic_bool *cancel);
 void drive_leave(struct drive *d);
+/* Is the library about to end? What is acknowledged from then on no flush would make safe. */
+bool drive_stops(const struct drive *d);
 /* Takes op_lock for a command; TAPE_CANCELLED if *cancel becomes true first. */
 enum tape_result drive_take(struct drive *d, const atomic_bool *cancel);
 void drive_publish(struct drive *d, enum tape_activity activity);

@@ -78,7 +78,7 @@ enum tape_result drive_wait_for_room(struct drive *d, uint32_t len, const atomic
             d->fence_told = true;
             return TAPE_NOT_OWNED;
         }
-        if (atomic_load(cancel))
+        if (atomic_load(cancel) || drive_stops(d))
             return TAPE_CANCELLED;
         if (engine_waits_for(e, DURABILITY_OFFSITE))
             offsite_want(&e->offsite);

@@ -126,6 +126,10 @@ enum tape_result drive_write(void *self, const void *block, uint32_t len, bool c
     enum tape_result result = drive_enter(d, crypt && crypt->encrypt ? TAPE_WRITING_ENCRYPTED : TAPE_WRITING, cancel);
     if (result)
         return result;
+    if (drive_stops(d)) {
+        drive_leave(d);
+        return TAPE_CANCELLED;
+    }
     if (d->streaming && drive_stream(d, block, len, compress, crypt, cancel, &result)) {
         drive_leave(d);
         return result;
@@ -171,6 +175,8 @@ enum tape_result drive_write_filemarks(void *self, uint64_t count, bool immed, c
         return result;
     if (d->place_lost) /* the blocks before it were lost */
         return drive_end(d, TAPE_WRITE_ERROR);
+    if (immed && drive_stops(d))
+        return drive_end(d, TAPE_CANCELLED);
     if (count)
         result = put_filemarks(d, count, cancel);
     if (immed || (result && result != TAPE_EARLY_WARNING))
@@ -183,7 +189,7 @@ enum tape_result drive_write_filemarks(void *self, uint64_t count, bool immed, c
 static enum tape_result cut_here(struct drive *d, const atomic_bool *cancel)
 {
     uint64_t used = d->used;
-    enum tape_result result = may_write(d, cancel);
+    enum tape_result result = drive_stops(d) ? TAPE_CANCELLED : may_write(d, cancel);
     if (result)
         return result;
     uint64_t until = 0;

@@ -507,6 +507,13 @@ void library_stop_waiting(struct library *lib)
     progress_post(&lib->eng.progress);
 }
 
+enum library_stop library_stop_of(const struct library *lib)
+{
+    if (atomic_load(&lib->no_waiting))
+        return LIBRARY_ENDS;
+    return atomic_load(&lib->eng.stopping) ? LIBRARY_FLUSHES : LIBRARY_GOES_ON;
+}
+
 void library_wait_again(struct library *lib)
 {
     atomic_store(&lib->no_waiting, false);

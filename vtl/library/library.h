@@ -35,6 +35,13 @@ int library_close(struct library *lib, struct errtext *err);
 /* From now on no operation waits for the store: any that does ends with an error, and library_close makes everything
  * safe on the local disk only, whatever the durability. Any thread. */
 void library_stop_waiting(struct library *lib);
+/* How far a clean stop is: the control socket's "flush" with "stop" begins it, "end" ends it. Any thread, at once. */
+enum library_stop {
+    LIBRARY_GOES_ON,
+    LIBRARY_FLUSHES, /* what is written is made safe; no drive takes anything more */
+    LIBRARY_ENDS,    /* library_stop_waiting: hosts wait for nothing any more, either */
+};
+enum library_stop library_stop_of(const struct library *lib);
 /* They may again: who stopped them is alone with the library, and has to clean up. */
 void library_wait_again(struct library *lib);
 /* Have elements changed since the library was served last, or was it never? If not, an initiator knows them as they are,

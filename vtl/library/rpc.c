@@ -430,10 +430,19 @@ static bool wants_store(const json_t *request)
     return json_is_true(json_object_get(request, "offsite")) || json_is_true(json_object_get(request, "remote"));
 }
 
+/* Serve's stop: from now on drives take nothing, so that what is flushed is all that there is, and what waits for room ends. */
+static void begin_stop(struct library *lib)
+{
+    atomic_store(&lib->eng.stopping, true);
+    progress_post(&lib->eng.progress);
+}
+
 /* What the spool of one tape has lost (-ENODATA) stops none of the others. */
 static json_t *op_flush(struct library *lib, const json_t *request, struct errtext *err)
 {
     bool lost = false;
+    if (json_is_true(json_object_get(request, "stop")))
+        begin_stop(lib);
     for (unsigned i = 0; i < lib->n_drives; i++) {
         struct errtext why = {""};
         int rc = drive_flush(lib->drives[i], &lib->no_waiting, &why);
@@ -455,6 +464,13 @@ static json_t *op_flush(struct library *lib, const json_t *request, struct errte
     return j;
 }
 
+/* Serve's, once it waits for the flush no longer. */
+static json_t *op_end(struct library *lib, const json_t *request, struct errtext *err)
+{
+    library_stop_waiting(lib);
+    return op_pulse(lib, request, err);
+}
+
 static json_t *op_each(struct library *lib, const json_t *request, struct errtext *err);
 
 static const struct {
@@ -473,6 +489,7 @@ static const struct {
     {"tape-list", op_tape_list, .waits = false},
     {"tape-show", op_tape_show, .waits = false},
     {"flush", op_flush, .waits = true},
+    {"end", op_end, .alone = true},
     {"tape-create", tapes_create, .changes = true, .waits = true},
     {"tape-remove", tapes_remove, .changes = true, .waits = true},
     {"tape-lock", tapes_lock, .changes = true, .waits = true},
@@ -553,6 +570,7 @@ static json_t *op_each(struct library *lib, const json_t *request, struct errtex
     return NULL;
 }
 
+/* What walks over cartridges waits for whoever makes or removes some. */
 bool library_call_waits(const json_t *request)
 {
     size_t i = find_op(request);
@@ -570,7 +588,6 @@ static bool is_stop(size_t i, const json_t *request)
 static void begin_reading(struct library *lib, bool for_long)
 {
     while (for_long && atomic_load(&lib->n_changing)) {
-/* What walks over cartridges waits for whoever makes or removes some. */
         uint64_t seen = progress_now(&lib->eng.progress);
         if (atomic_load(&lib->n_changing))
             progress_wait(&lib->eng.progress, seen, 500);

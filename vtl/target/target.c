@@ -44,11 +44,14 @@
 
 enum {
     OP_WRITE_6 = 0x0A,
+    OP_WRITE_FILEMARKS_6 = 0x10,
     OP_INQUIRY = 0x12,
+    OP_LOAD_UNLOAD = 0x1B,
     OP_PERSISTENT_RESERVE_IN = 0x5E,
     OP_PERSISTENT_RESERVE_OUT = 0x5F,
     SERVICE_ACTION = 0x1F, /* of byte 1 (SPC-5 6.16) */
     REGISTER_AND_MOVE = 0x07,
+    OP_WRITE_FILEMARKS_16 = 0x80,
     OP_WRITE_16 = 0x8A,
     OP_REPORT_LUNS = 0xA0,
     TAG_SIMPLE = 0x20,         /* MSG_SIMPLE_TAG */
@@ -234,7 +237,7 @@ static int to_executor(struct target_lun *tl, struct scsi_cmd *cmd, const struct
 
 /* ---- commands whose turn has not come ---- */
 
-static bool unwanted(const struct scsi_cmd *cmd);
+static bool is_to_end(const struct target_job *j);
 
 /* Submits those that need not wait any more. One that is to be cancelled stays for the tick: when its session is gone, so
  * are the commands before it. */
@@ -242,7 +245,7 @@ static void let_go(struct target_lun *tl)
 {
     struct target_job *j, *next;
     list_for_each_entry_safe (j, next, &tl->held, siblings) {
-        if (unwanted(j->cmd) || order_must_wait(j->cmd))
+        if (is_to_end(j) || order_must_wait(j->cmd))
             continue;
         list_del(&j->siblings);
         submit(tl, j);
@@ -281,6 +284,16 @@ static void note_writer(struct target_lun *tl, struct scsi_cmd *cmd)
     tl->unit.written_by(tl->unit.self, name, address);
 }
 
+/* While the library makes all safe in order to end, a sync or a move may still be told so: others would keep the flush from
+ * the drive, for as long as the store is away. */
+static bool may_go_on(const struct target_lun *tl, const struct scsi_command *row)
+{
+    enum library_stop stop = library_stop_of(target.engine.lib);
+    bool sync =
+        row->opcode == OP_WRITE_FILEMARKS_6 || row->opcode == OP_WRITE_FILEMARKS_16 || row->opcode == OP_LOAD_UNLOAD;
+    return stop == LIBRARY_GOES_ON || (stop == LIBRARY_FLUSHES && (sync || tl->unit.drive == TARGET_CHANGER));
+}
+
 /* ops[opcode].cmd_perform */
 static int perform(int host_no, struct scsi_cmd *cmd)
 {
@@ -295,6 +308,11 @@ static int perform(int host_no, struct scsi_cmd *cmd)
     request_init(&rq, cmd, &never);
     switch (scsi_lun_route(tl->unit.lun, &rq, &row)) {
     case SCSI_ROUTE_EXECUTOR:
+        if (!may_go_on(tl, row)) {
+            wipe_secret(row, &rq);
+            rq.status = SCSI_BUSY;
+            break;
+        }
         note_writer(tl, cmd);
         if (!list_empty(&tl->held) || order_must_wait(cmd))
             return in_turn(tl, cmd, &rq, row);
@@ -547,19 +565,24 @@ static bool unwanted(const struct scsi_cmd *cmd)
     return !memcmp(reset->req.lun, cmd->lun, sizeof(cmd->lun));
 }
 
+static bool is_to_end(const struct target_job *j)
+{
+    return unwanted(j->cmd) || !may_go_on(j->tl, j->row);
+}
+
 /* Those that wait their turn end here: the one before them may take as long as the store is down. */
 static bool cancel_unwanted(struct target_lun *tl)
 {
     struct target_job *j, *next;
     bool wake = false;
     list_for_each_entry_safe (j, next, &tl->held, siblings) {
-        if (unwanted(j->cmd)) {
+        if (is_to_end(j)) {
             cancelled_answer(&j->rq);
             complete(j);
         }
     }
     list_for_each_entry_safe (j, next, &tl->running, siblings) {
-        if (!unwanted(j->cmd) || atomic_exchange(&j->cancelled, true))
+        if (!is_to_end(j) || atomic_exchange(&j->cancelled, true))
             continue;
         if (executor_remove(tl->executor, &j->job)) {
             cancelled_answer(&j->rq);
