@@ -253,11 +253,13 @@ static int flush_and_stop(struct tgt *t, const struct vtl_config *cfg, int signa
         pthread_join(thread, NULL);
     if (f.done_fd >= 0)
         close(f.done_fd);
-    if (f.rc)
+    if (f.rc && rc != -ETIMEDOUT) /* killed is worse */
         return errtext_set(err, f.rc, "%s", f.err.text);
-    if (rc)
-        return errtext_set(err, rc, "%s", why.text);
-    return f.hand_over ? library_hand_over(taken->cfg, err) : 0;
+    /* Asked for, it is done whatever tgtd's end was like: it stores all that the state has. */
+    int handed = f.hand_over ? library_hand_over(taken->cfg, err) : 0;
+    if (rc && handed)
+        log_err("%s", why.text);
+    return rc && !handed ? errtext_set(err, rc, "%s", why.text) : handed;
 }
 
 /* What status would say of the state as it was left; and what the store has, and did not bring off-site. */

@@ -30,8 +30,8 @@ int tgt_start(struct tgt *t, const struct vtl_config *cfg, const char *module, s
 int tgt_configure(struct tgt *t, const struct vtl_config *cfg, struct errtext *err);
 /* True once it has ended, by itself or on request. */
 bool tgt_ended(struct tgt *t);
-/* Deletes the target (which closes the library) and stops tgtd; kills it if it does not end in time. 0 after a clean
- * end. */
+/* Deletes the target (which closes the library) and stops tgtd; kills it if it does not end in time (-ETIMEDOUT). 0
+ * after a clean end, with all as safe as the configuration asks. */
 int tgt_stop(struct tgt *t, struct errtext *err);
 
 #endif

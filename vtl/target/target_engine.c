@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/lto.h"
@@ -46,6 +47,18 @@ int target_engine_open(struct target_engine *e, struct errtext *err)
     return rc;
 }
 
+static void end_badly(void)
+{
+    _exit(EXIT_FAILURE);
+}
+
+/* tgtd ends with status 0 whatever a backing store could not do. Serve is to know. */
+static void fail_at_exit(void)
+{
+    if (atexit(end_badly))
+        log_err("tgtd will end as if all were safe: out of memory");
+}
+
 void target_engine_close(struct target_engine *e)
 {
     struct errtext err = {""};
@@ -53,8 +66,10 @@ void target_engine_close(struct target_engine *e)
     library_stop_waiting(e->lib);
     if (e->control)
         control_server_stop(e->control);
-    if (library_close(e->lib, &err))
+    if (library_close(e->lib, &err)) {
         log_err("closing library %s: %s", e->cfg->library.name, err.text);
+        fail_at_exit();
+    }
     config_free(e->cfg);
     *e = (struct target_engine){NULL, NULL, NULL};
 }
