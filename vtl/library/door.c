@@ -32,7 +32,8 @@ static int move_failed(struct library *lib, const char *barcode, uint16_t addres
     switch (r) {
     case CHANGER_BAD_ADDRESS:
         return errtext_set(err, -EINVAL, "%s: the library has no %s: slots = %u, drives = %u, import_export = %u in %s",
-                           barcode, to, cfg->library.slots, cfg->library.drives, cfg->library.import_export, cfg->file);
+                           barcode, to, atomic_load(&lib->eng.live.slots), cfg->library.drives,
+                           cfg->library.import_export, cfg->file);
     case CHANGER_SOURCE_EMPTY:
         return errtext_set(err, -EINVAL, "%s: it is on the shelf: s3vtl tape import brings it back", barcode);
     case CHANGER_DESTINATION_FULL:
