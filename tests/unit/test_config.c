@@ -497,8 +497,7 @@ static void an_escrow_has_all_of_its_parts_or_none(void **state)
     bad(*state, DIR_STORE "[escrow]\npath = /mnt/x\npublic_key = escrow-public:A\n",
         ": [escrow] exchange is not set: required: a directory");
     bad(*state, DIR_STORE "[escrow]\nexchange = /srv/x\n", ": [escrow] path is not set: required");
-    bad(*state, DIR_STORE "[escrow]\npublic_key = escrow-secret:A\n",
-        ":6: [escrow] public_key = escrow-secret:A: must begin with");
+    bad(*state, DIR_STORE "[escrow]\npublic_key = escrow-secret:A\n", ":6: [escrow] public_key = ...: must begin with");
 }
 
 #define ELSEWHERE "[escrow]\ntype = s3\nurl = https://s3.example.com/\nbucket = elsewhere\n"
@@ -643,7 +642,7 @@ static void a_value_out_of_range_says_what_would_be_right(void **state)
         {"[store]\nkind = aws", "[store] kind = aws: must be auto, s3, renterd or s3d"},
         {"[store]\nadmin_url = h:1", "[store] admin_url = h:1: must be http://host"},
         {"[store]\nadmin_url = http://h/api", "[store] admin_url = http://h/api: must be http://host"},
-        {"[store]\nadmin_password_file = pw", "[store] admin_password_file = pw: must be an absolute path"},
+        {"[store]\nadmin_password_file = pw", "[store] admin_password_file = ...: must be an absolute path"},
         {"[store]\nupload_limit = 100K", "[store] upload_limit = 100K: must be bytes a second from 128K on"},
         {"[store]\nupload_limit = 20M 8-18", "[store] upload_limit = 20M 8-18: must be bytes a second"},
         {"[store]\nupload_limit = 20M 08:00-24:01", "[store] upload_limit = 20M 08:00-24:01: must be bytes"},
@@ -660,7 +659,7 @@ static void a_value_out_of_range_says_what_would_be_right(void **state)
         {"[store]\ncredentials_file = systemd:../x", "[store] credentials_file = systemd:../x: must be systemd:NAME"},
         {"[store]\ncredentials_file = systemd:", "[store] credentials_file = systemd:: must be systemd:NAME"},
         {"[store]\nprofile = a b", "[store] profile = a b: must be 1 to 64 of"},
-        {"[store]\ncredentials_file = keys", "[store] credentials_file = keys: must be an absolute path"},
+        {"[store]\ncredentials_file = keys", "[store] credentials_file = ...: must be an absolute path"},
         {"[spool]\ndurability = both", "[spool] durability = both: must be local, remote or offsite"},
         {"[spool]\nmax_dirty = 31M", "[spool] max_dirty = 31M: must be a size of at least 32M"},
         {"[spool]\ncache_size = lots", "[spool] cache_size = lots: must be a size"},
@@ -671,7 +670,7 @@ static void a_value_out_of_range_says_what_would_be_right(void **state)
         {"[metrics]\nlisten = 0.0.0.0:9117", "[metrics] listen = 0.0.0.0:9117: must be a port on loopback"},
         {"[metrics]\nlisten = 127.0.0.1", "[metrics] listen = 127.0.0.1: must be a port on loopback"},
         {"[notify]\ncommand = tell", "[notify] command = tell: must be an absolute path"},
-        {"[notify]\nurl = ftp://x/y", "[notify] url = ftp://x/y: must be http://... or https://..., without blanks"},
+        {"[notify]\nurl = ftp://x/y", "[notify] url = ftp://x...: must be http://... or https://..., without blanks"},
         {"[notify]\nrepeat = 30s", "[notify] repeat = 30s: must be a time from 1m to 365d, such as 24h"},
         {"[notify]\nbacklog_age = 24", "[notify] backlog_age = 24: must be a time from 1m to 365d, such as 24h"},
         {"[notify]\ndisk_free = much", "[notify] disk_free = much: must be a size, such as 2G; 0: never"},
@@ -926,6 +925,40 @@ static void a_secret_in_the_configuration_is_not_repeated(void **state)
     assert_null(strstr(err.text, "hunter2"));
 }
 
+/* What is refused may be a secret all the same: the line goes into the journal. */
+static void a_value_that_may_be_a_secret_is_not_repeated(void **state)
+{
+    const struct place *p = *state;
+    static const struct {
+        const char *line, *right;
+    } t[] = {
+        {"[notify]\nurl = \"https://hooks.example.com/HUSH\"", "url = \"https://hooks.example.com...: is in quotes"},
+        {"[notify]\nurl = https://ntfy.sh/HUSH HUSH", "url = https://ntfy.sh...: must be http://"},
+        {"[notify]\nurl = ntfy.sh/HUSH", "url = ...: must be http://"},
+        {"[notify]\nurl = https://me:HUSH@h/ x", "url = https://...: must be http://"},
+        {"[notify]\ncommand = curl https://h/HUSH", "command = curl...: must be an absolute path"},
+        {"[store]\nurl = https://me:HUSH@h", "url = ...: has a user or password"},
+        {"[store]\nadmin_url = http://:HUSH@h:9980", "admin_url = ...: must be http://host"},
+        {"[store]\nproxy = http://me:HUSH@h", "proxy = ...: has a user or password"},
+        {"[store]\nproxy_user = me:HUSH", "proxy_user = me...: must be at most 128"},
+        {"[store]\nadmin_password_file = HUSH", "admin_password_file = ...: must be an absolute path"},
+        {"[store]\nproxy_password_file = 'HUSH'", "proxy_password_file = ...: is in quotes"},
+        {"[store]\ncredentials_file = HUSH:HUSH", "credentials_file = ...: must be an absolute path"},
+        {"[iscsi]\nchap_password_file = HUSH", "chap_password_file = ...: must be an absolute path"},
+        {"[web]\ntoken_file = HUSH", "token_file = ...: must be an absolute path"},
+        {"[escrow]\nurl = https://me:HUSH@h", "url = ...: has a user or password"},
+        {"[escrow]\npublic_key = escrow-secret:HUSH", "public_key = ...: must begin with"},
+    };
+    for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+        struct vtl_config *c = NULL;
+        struct errtext err = {""};
+        write_file(p->conf, t[i].line, 0600);
+        assert_int_equal(config_load(p->conf, &c, &err), -EINVAL);
+        if (!strstr(err.text, t[i].right) || strstr(err.text, "HUSH"))
+            fail_msg("%s: %s", t[i].line, err.text);
+    }
+}
+
 /* ---- the file itself ---- */
 
 static void a_file_that_cannot_be_read_is_named(void **state)
@@ -986,6 +1019,7 @@ int main(void)
         T(secrets_that_others_may_read_are_refused),
         T(secrets_that_are_missing_or_no_files_are_refused),
         T(a_secret_in_the_configuration_is_not_repeated),
+        T(a_value_that_may_be_a_secret_is_not_repeated),
         T(a_file_that_cannot_be_read_is_named),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);

@@ -3,6 +3,7 @@
 #include "tests/unit/library_rig.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <pthread.h>
 
 #include "tests/unit/s3_stand_in.h"
@@ -89,6 +90,44 @@ static void all_is_taken_or_nothing(void **state)
                           "write_buffer = 1M (was 32M): what is being written has it; that needs a restart");
     assert_int_equal(atomic_load(&r.lib->eng.live.durability), DURABILITY_LOCAL);
     assert_int_equal(atomic_load(&r.lib->eng.live.cache_size), 64 << 20);
+    end(&r);
+}
+
+/* What is logged meanwhile; the caller frees it. */
+static char *logged_by_reload(struct library *lib, struct errtext *err)
+{
+    char path[100], *text = calloc(1, 4000);
+    (void)snprintf(path, sizeof(path), "%s/log", dir);
+    fflush(stderr);
+    int old = dup(2), fd = open(path, O_CREAT | O_TRUNC | O_RDWR, 0600);
+    assert_true(text && old >= 0 && fd >= 0 && dup2(fd, 2) == 2);
+    json_t *request = json_pack("{s:s}", "op", "reload");
+    assert_null(library_call(lib, request, err));
+    json_decref(request);
+    fflush(stderr);
+    assert_int_equal(dup2(old, 2), 2);
+    assert_true(pread(fd, text, 3999, 0) > 0);
+    close(fd);
+    close(old);
+    return text;
+}
+
+/* Of a webhook's address part is a secret, and the log has other readers than the file. */
+static void a_webhook_that_is_refused_is_told_by_its_host(void **state)
+{
+    static const char told[] = "[notify] url = https://ntfy.sh... (was https://hooks.example.com...): what is being";
+    struct rig r = {.cfg = config_more("one", "local", "64M", "\n[notify]\nurl = https://hooks.example.com/HUSH\n")};
+    struct errtext err = {""};
+    (void)state;
+    init_library(r.cfg);
+    r.lib = open_library(r.cfg);
+    write_config("local", "64M", "\n[notify]\nurl = https://ntfy.sh/HUSH\n");
+    char *log = logged_by_reload(r.lib, &err);
+    assert_non_null(strstr(err.text, told));
+    assert_non_null(strstr(log, told));
+    assert_null(strstr(err.text, "HUSH"));
+    assert_null(strstr(log, "HUSH"));
+    free(log);
     end(&r);
 }
 
@@ -352,6 +391,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_may_change_is_taken_and_told_once, setup, teardown),
         cmocka_unit_test_setup_teardown(all_is_taken_or_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_webhook_that_is_refused_is_told_by_its_host, setup, teardown),
         cmocka_unit_test_setup_teardown(slots_are_added_and_never_taken_away, setup, teardown),
         cmocka_unit_test_setup_teardown(more_transfers_get_their_threads, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_with_a_mistake_changes_nothing, setup, teardown),

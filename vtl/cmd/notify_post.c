@@ -25,18 +25,6 @@ static size_t take_nothing(char *data, size_t size, size_t n, void *arg)
     return size * n;
 }
 
-/* Of "https://host:1/secret" only "https://host:1". */
-static int length_of_host(const char *url)
-{
-    const char *p = strstr(url, "://");
-    p = p ? p + 3 : url;
-    const char *at = strchr(p, '@');
-    size_t n = strcspn(p, "/?#");
-    if (at && (size_t)(at - p) < n)
-        return (int)(p - url); /* a user's name, and a password: nothing of it */
-    return (int)((size_t)(p - url) + n);
-}
-
 static char *body_of(const struct vtl_config *cfg, const struct notify_message *m)
 {
     char line[NOTIFY_LINE], host[65] = "?";
@@ -89,9 +77,9 @@ int notify_post(const struct vtl_config *cfg, const struct notify_message *m, un
     curl_slist_free_all(headers);
     free(body);
     if (rc != CURLE_OK)
-        return errtext_set(err, -EIO, "POST %.*s: %s", length_of_host(url), url,
+        return errtext_set(err, -EIO, "POST %.*s: %s", (int)config_url_host(url), url,
                            error[0] ? error : curl_easy_strerror(rc));
     if (status / 100 != 2)
-        return errtext_set(err, -EIO, "POST %.*s: answered %ld, must be 2xx", length_of_host(url), url, status);
+        return errtext_set(err, -EIO, "POST %.*s: answered %ld, must be 2xx", (int)config_url_host(url), url, status);
     return 0;
 }

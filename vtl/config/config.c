@@ -152,10 +152,9 @@ static int take(void *user, const char *section, const char *name, const char *v
     (void)snprintf(l->values[i], sizeof(l->values[i]), "%s", value);
     const char *right = in_quotes(value) ? "is in quotes: write it without" : config_keys[i].set(l->c, value);
     if (right) {
-        bool secret =
-            (!strcmp(name, "url") || !strcmp(name, "proxy")) && strchr(value, '@'); /* a password may stand before it */
-        errtext_set(l->err, 0, "%s:%d: [%s] %s = %s: %s", l->c->file, l->line, section, name, secret ? "..." : value,
-                    right);
+        size_t n = config_tellable(section, name, value);
+        errtext_set(l->err, 0, "%s:%d: [%s] %s = %.*s%s: %s", l->c->file, l->line, section, name, (int)n, value,
+                    value[n] ? "..." : "", right);
         l->failed = true;
     }
     return 1;

@@ -186,6 +186,11 @@ struct config_shown {
 };
 /* The i-th key, in the order in which the documentation lists them; false: there are no more. */
 bool config_show(const struct vtl_config *c, size_t i, struct config_shown *out);
+/* How many of the first characters of a key's value may be told, in the log and in answers: of a webhook no more than its
+ * host, of what may be a password nothing. */
+size_t config_tellable(const char *section, const char *name, const char *value);
+/* Of "https://host:1/secret" the length of "https://host:1". */
+size_t config_url_host(const char *url);
 /* What the documentation says of one key. */
 struct config_described {
     const char *section, *name;

@@ -20,13 +20,24 @@ struct difference {
     unsigned n_refused;
 };
 
+enum { TOLD = 60 }; /* characters of a value */
+
+static const char *value_of(const struct config_shown *k, char buf[TOLD + 4])
+{
+    size_t n = config_tellable(k->section, k->name, k->value);
+    n = n < TOLD ? n : TOLD;
+    (void)snprintf(buf, TOLD + 4, "%.*s%s", (int)n, k->value, k->value[n] ? "..." : "");
+    return k->value[0] ? buf : "(unset)";
+}
+
 static void refuse(struct difference *d, const struct config_shown *was, const struct config_shown *now,
                    const char *why)
 {
+    char value[TOLD + 4], before[TOLD + 4];
     size_t at = strlen(d->refused.text);
-    (void)snprintf(d->refused.text + at, sizeof(d->refused.text) - at, "%s[%s] %s = %.60s (was %.60s): %s",
-                   d->n_refused++ ? "; " : "", now->section, now->name, now->value[0] ? now->value : "(unset)",
-                   was->value[0] ? was->value : "(unset)", why);
+    (void)snprintf(d->refused.text + at, sizeof(d->refused.text) - at, "%s[%s] %s = %s (was %s): %s",
+                   d->n_refused++ ? "; " : "", now->section, now->name, value_of(now, value), value_of(was, before),
+                   why);
 }
 
 static int compare(const struct vtl_config *before, const struct vtl_config *next, struct difference *d)
