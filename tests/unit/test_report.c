@@ -145,8 +145,8 @@ static void trouble_is_a_warning_while_it_lasts_and_when_it_is_over(void **state
     happens(r, "disk-filling", NOW - 100);
     expect(r, REPORT_WARNING, "trouble that is over: store-down and 1 more");
     r = good();
-    happens(r, "disk-filling", 0);
-    expect(r, REPORT_WARNING, "text of it");
+    set(r, "locks", json_pack("{s:s}", "object_lock_trouble", "AccessDenied"));
+    expect(r, REPORT_WARNING, "the store does not lock what is to be locked: AccessDenied");
     r = good();
     set(of_cartridge(r), "trouble", json_string("why"));
     expect(r, REPORT_WARNING, "in trouble: AAA001L8");
@@ -156,6 +156,31 @@ static void trouble_is_a_warning_while_it_lasts_and_when_it_is_over(void **state
     r = good();
     set(r, "damaged_records", json_integer(1));
     expect(r, REPORT_WARNING, "1 records of this report are damaged");
+}
+
+/* Where the happening is all that tells of it. */
+static void what_goes_on_is_a_warning_before_it_is_over_too(void **state)
+{
+    (void)state;
+    static const char *const kinds[] = {"disk-filling", "quota-near", "blanks-few", "verify-late"};
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        json_t *r = good();
+        happens(r, kinds[i], 0);
+        expect(r, REPORT_WARNING, "WARNING - text of it; nothing written");
+    }
+}
+
+/* The cartridge, the store and the escrow say more, and what they do not say any more is as good as over. */
+static void what_is_said_elsewhere_is_not_said_twice(void **state)
+{
+    (void)state;
+    static const char *const kinds[] = {"store-down", "backlog-old", "damage",         "fenced",    "spool-lost",
+                                        "health-low", "no-answer",   "service-unwell", "escrow-old"};
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        json_t *r = good();
+        happens(r, kinds[i], 0);
+        expect(r, REPORT_OK, "OK - nothing written");
+    }
 }
 
 static void the_worst_comes_first_and_few_are_named(void **state)
@@ -484,6 +509,8 @@ int main(void)
         T(a_backlog_is_a_warning_once_it_is_old),
         T(an_escrow_that_is_too_old_is_a_warning),
         T(trouble_is_a_warning_while_it_lasts_and_when_it_is_over),
+        T(what_goes_on_is_a_warning_before_it_is_over_too),
+        T(what_is_said_elsewhere_is_not_said_twice),
         T(the_worst_comes_first_and_few_are_named),
         T(a_sync_keeps_what_was_written_by_whom_and_no_write_does),
         T(another_host_and_another_mount_are_rows_of_their_own),

@@ -123,6 +123,9 @@ static void add_trouble(struct strbuf *out, const json_t *r)
         strbuf_addf(out, "%s\n", json_words(r, "warning"));
     if (json_is_string(json_object_get(json_object_get(r, "escrow"), "trouble")))
         strbuf_addf(out, "%s\n", json_words(json_object_get(r, "escrow"), "trouble"));
+    if (json_is_string(json_object_get(json_object_get(r, "locks"), "object_lock_trouble")))
+        strbuf_addf(out, "the store does not lock what is to be locked: %s\n",
+                    json_words(json_object_get(r, "locks"), "object_lock_trouble"));
     if (json_is_string(json_object_get(store, "trouble")))
         strbuf_addf(out, "the store, for %s: %s\n", human_duration((uint64_t)json_number(store, "since_ms") / 1000, a),
                     json_words(store, "trouble"));

@@ -130,8 +130,16 @@ static void judge_serving(struct verdict *v, const json_t *r)
         strbuf_addf(&v->why, ", and %s only on this disk", human_size(local, size));
 }
 
-/* What the host lost in that time, though it was told; and trouble, now or over. Of what is there now, the cartridges
- * and the store's health say more. */
+/* Trouble that goes on: does something else in the report say more of it than the happening does? A kind that is new
+ * is told here. */
+static bool is_said_elsewhere(enum event e)
+{
+    return e == EVENT_STORE_DOWN || e == EVENT_BACKLOG_OLD || e == EVENT_DAMAGE || e == EVENT_FENCED ||
+           e == EVENT_SPOOL_LOST || e == EVENT_HEALTH_LOW || e == EVENT_SERVICE_UNWELL || e == EVENT_NO_ANSWER ||
+           e == EVENT_ESCROW_OLD;
+}
+
+/* What the host lost in that time, though it was told; and trouble, now or over. */
 static void judge_happenings(struct verdict *v, const json_t *r, enum report_level level)
 {
     size_t i, over = 0;
@@ -143,11 +151,13 @@ static void judge_happenings(struct verdict *v, const json_t *r, enum report_lev
         if (e == EVENT_WRITE_LOST && level == REPORT_CRITICAL) {
             reason(v, level);
             strbuf_addf(&v->why, "lost: %s", member_text(h, "text"));
-        } else if (e == EVENT_DISK_FILLING && level == REPORT_WARNING && !member_number(h, "ended")) {
+        } else if (e == EVENT_WRITE_LOST) {
+            continue;
+        } else if (member_number(h, "ended")) {
+            first = over++ ? first : member_text(h, "event");
+        } else if (level == REPORT_WARNING && !is_said_elsewhere(e)) {
             reason(v, level);
             strbuf_adds(&v->why, member_text(h, "text"));
-        } else if (e != EVENT_WRITE_LOST && member_number(h, "ended")) {
-            first = over++ ? first : member_text(h, "event");
         }
     }
     if (over && level == REPORT_WARNING) {
@@ -174,6 +184,11 @@ static void judge_store(struct verdict *v, const json_t *r)
     if (member_text(json_object_get(r, "escrow"), "trouble")[0]) {
         reason(v, REPORT_WARNING);
         strbuf_adds(&v->why, member_text(json_object_get(r, "escrow"), "trouble"));
+    }
+    const char *lock = member_text(json_object_get(r, "locks"), "object_lock_trouble");
+    if (lock[0]) {
+        reason(v, REPORT_WARNING);
+        strbuf_addf(&v->why, "the store does not lock what is to be locked: %s", lock);
     }
     if (member_number(r, "damaged_records")) {
         reason(v, REPORT_WARNING);
