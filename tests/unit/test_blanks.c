@@ -3,6 +3,7 @@
 #include "tests/unit/library_rig.h"
 
 #include "base/clock.h"
+#include "vtl/library/blank_names.h"
 #include "vtl/library/library_private.h"
 
 #define DEADLINE_MS 30000
@@ -247,6 +248,123 @@ static void a_reload_that_wants_fewer_stops_what_is_under_way(void **state)
     config_free(c);
 }
 
+/* ---- names that another library has ---- */
+
+enum { FOREIGN = 7 };
+static struct library *watched;
+static atomic_uint asked_of[FOREIGN + 2], asked_locked;
+
+/* What is asked of BLK1L8 to BLK8L8; and whether a change waits for the answer meanwhile, and with it everybody else. */
+static void note_asked(const char *key)
+{
+    const char *number = strstr(key, "tapes/BLK");
+    unsigned i = number ? (unsigned)(number[9] - '0') : 0;
+    if (!i || i > FOREIGN + 1)
+        return;
+    atomic_fetch_add(&asked_of[i], 1);
+    if (i > FOREIGN)
+        return;
+    if (lock_try(&watched->move_lock))
+        lock_release(&watched->move_lock);
+    else
+        atomic_fetch_add(&asked_locked, 1);
+}
+
+static int noted_list(struct objstore *s, const char *prefix, const char *after, bool slash, obj_list_fn fn, void *arg,
+                      const struct obj_call *c, struct errtext *err)
+{
+    note_asked(prefix);
+    return well->list(s, prefix, after, slash, fn, arg, c, err);
+}
+
+static int noted_get(struct objstore *s, const char *key, uint64_t offset, uint64_t len, void *buf,
+                     const struct obj_call *c, struct errtext *err)
+{
+    note_asked(key);
+    return well->get(s, key, offset, len, buf, c, err);
+}
+
+static int noted_head(struct objstore *s, const char *key, uint64_t *size, const struct obj_call *c,
+                      struct errtext *err)
+{
+    note_asked(key);
+    return well->head(s, key, size, c, err);
+}
+
+/* How many of the foreign names were asked of. */
+static unsigned n_asked(void)
+{
+    unsigned n = 0;
+    for (unsigned i = 1; i <= FOREIGN; i++)
+        n += atomic_load(&asked_of[i]) != 0;
+    return n;
+}
+
+/* Another library's BLK1L8 to BLK7L8 are in the same place of the bucket; and below BLK8L8 lies something that is no
+ * cartridge. */
+static struct library *beside_another_library(struct vtl_config **c)
+{
+    char path[200], file[250];
+    struct vtl_config *other = config("two", "local", "64M");
+    json_t *names = json_array();
+    for (int i = 1; i <= FOREIGN; i++)
+        json_array_append_new(names, json_sprintf("BLK%dL8", i));
+    *c = wants("");
+    init_library(other);
+    rebuild_library(*c);
+    struct library *two = open_library(other);
+    json_decref(call(two, json_pack("{s:s, s:o}", "op", "tape-create", "barcodes", names)));
+    close_library(two);
+    config_free(other);
+    (void)snprintf(path, sizeof(path), "%s/store/tapes/BLK8L8", dir);
+    (void)snprintf(file, sizeof(file), "%s/stray", path);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(fclose(fopen(file, "w")), 0);
+    watched = open_library(*c);
+    for (unsigned i = 0; i < sizeof(asked_of) / sizeof(asked_of[0]); i++)
+        atomic_store(&asked_of[i], 0);
+    atomic_store(&asked_locked, 0);
+    struct objstore_ops ops = *watched->eng.store->ops;
+    ops.list = noted_list;
+    ops.get = noted_get;
+    ops.head = noted_head;
+    exchange_ops(watched, &ops, &well);
+    return watched;
+}
+
+/* One list passes over all of them. */
+static void names_that_another_library_has_cost_no_request_of_their_own(void **state)
+{
+    (void)state;
+    struct vtl_config *c;
+    struct library *lib = beside_another_library(&c);
+    reload(lib, "BLK{1..9}L8:1");
+    await(lib, 0, 1, NULL);
+    assert_true(has(lib, "BLK9L8"));
+    assert_int_equal(n_asked(), 0);
+    close_library(lib);
+    config_free(c);
+}
+
+/* Only then it is looked at whether one can be had all the same: a few at a time, and nobody waits for that. */
+static void names_with_something_in_the_bucket_are_looked_at_a_few_at_a_time_and_without_a_lock(void **state)
+{
+    (void)state;
+    struct vtl_config *c;
+    struct library *lib = beside_another_library(&c);
+    reload(lib, "BLK{1..8}L8:1");
+    await(lib, 0, 0, "all these names are taken");
+    assert_int_equal(n_asked(), BLANK_NAMES_LOOKS);
+    assert_int_equal(atomic_load(&asked_of[FOREIGN + 1]), 0);
+    json_decref(call(lib, json_pack("{s:s}", "op", "reload"))); /* it looks at once, and goes on */
+    await(lib, 0, 1, NULL);
+    assert_true(has(lib, "BLK8L8"));
+    assert_int_equal(n_asked(), FOREIGN);
+    assert_int_equal(atomic_load(&asked_locked), 0);
+    close_library(lib);
+    config_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +375,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_new_one_goes_beside_the_slot_of_a_cartridge_in_a_drive, setup, teardown),
         cmocka_unit_test_setup_teardown(what_came_through_the_door_needs_no_slot, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reload_that_wants_fewer_stops_what_is_under_way, setup, teardown),
+        cmocka_unit_test_setup_teardown(names_that_another_library_has_cost_no_request_of_their_own, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            names_with_something_in_the_bucket_are_looked_at_a_few_at_a_time_and_without_a_lock, setup, teardown),
         cmocka_unit_test_setup_teardown(what_hinders_is_told_and_nothing_else_is_hindered, setup, teardown),
     };
     return cmocka_run_group_tests_name("blanks", tests, NULL, NULL);

@@ -6,11 +6,12 @@
 #include "base/jsontext.h"
 #include "base/log.h"
 #include "base/thread.h"
-#include "vtl/library/library_private.h"
+#include "vtl/library/blank_names.h"
 #include "vtl/library/tapes.h"
 
 #define LOOK_MS 5000
-#define AGAIN_MS 60000     /* after a failure */
+#define AGAIN_MS 60000 /* after a failure */
+#define TRIES 8
 #define LABEL_BYTES 262144 /* a label is one block of PBS's, and of most other software's at most that */
 
 /* Backup software takes it as free: in an element, may be written, and holds no more than a label. */
@@ -34,20 +35,6 @@ static unsigned count_free(struct library *lib, const struct name_range *names)
     return n;
 }
 
-/* Makes the first of the names that is no cartridge's, in this library or elsewhere in the bucket. */
-static int make_next(struct library *lib, const struct name_range *names, struct errtext *err)
-{
-    char name[NAME_RANGE_SIZE];
-    int rc = -EEXIST;
-    for (uint32_t i = 0; rc == -EEXIST && i < name_range_count(names); i++) {
-        name_range_name(names, i, name);
-        rc = library_cartridge(lib, name) ? -EEXIST : tapes_make(lib, name, err);
-    }
-    if (!rc)
-        log_notice("%s: made, as [library] blanks wants it", name);
-    return rc == -EEXIST ? errtext_set(err, rc, "all these names are taken") : rc;
-}
-
 /* The i-th rule; false: there are fewer by now. */
 static bool rule_now(struct blanks *b, unsigned i, struct config_blanks *out)
 {
@@ -66,24 +53,47 @@ static bool is_wanted_still(struct blanks *b, unsigned i, const struct config_bl
     return rule_now(b, i, &now) && config_blanks_same(&now, wanted);
 }
 
-/* As many as are lacking; with what "tape create" holds, once for each. *n: how many are free then. */
+/* Counting alone does not stop others. */
+static bool has_enough(struct library *lib, const struct config_blanks *wanted, unsigned *n)
+{
+    rwlock_read(&lib->tapes_lock);
+    *n = count_free(lib, &wanted->names);
+    rwlock_release(&lib->tapes_lock);
+    return *n >= wanted->keep;
+}
+
+/* One, unless there are enough by now; with what "tape create" holds, and no longer than it takes to make one. */
+static int make(struct library *lib, const struct config_blanks *wanted, const char *name, struct errtext *err)
+{
+    library_begin_change(lib);
+    bool enough = count_free(lib, &wanted->names) >= wanted->keep;
+    int rc = enough ? 0 : tapes_make(lib, name, err);
+    library_end_change(lib);
+    if (!rc && !enough)
+        log_notice("%s: made, as [library] blanks wants it", name);
+    return rc;
+}
+
+/* As many as are lacking. *n: how many are free then. */
 static int fill_up(struct library *lib, unsigned i, const struct config_blanks *wanted, unsigned *n,
                    struct errtext *err)
 {
     int rc = 0;
-    bool enough = false;
-    while (!rc && !enough && !atomic_load(&lib->blanks.stop) && is_wanted_still(&lib->blanks, i, wanted)) {
-        library_begin_change(lib);
-        *n = count_free(lib, &wanted->names);
-        enough = *n >= wanted->keep;
-        if (!enough)
-            rc = make_next(lib, &wanted->names, err);
-        library_end_change(lib);
+    unsigned late = 0;
+    char name[NAME_RANGE_SIZE];
+    while (!rc && !has_enough(lib, wanted, n) && !atomic_load(&lib->blanks.stop) &&
+           is_wanted_still(&lib->blanks, i, wanted)) {
+        rc = blank_name(lib, &wanted->names, lib->blanks.next[i], name, err);
+        if (rc)
+            break;
+        rc = make(lib, wanted, name, err);
+        if (rc == -EEXIST && late++ < TRIES) /* somebody else had it made meanwhile */
+            rc = 0;
     }
     return rc;
 }
 
-/* One rule. Counting alone does not stop others. True: all that it wants is there. */
+/* One rule. True: all that it wants is there. */
 static bool look(struct library *lib, unsigned i)
 {
     struct errtext err = {""};
@@ -91,10 +101,8 @@ static bool look(struct library *lib, unsigned i)
     struct config_blanks wanted;
     if (!rule_now(b, i, &wanted))
         return true;
-    rwlock_read(&lib->tapes_lock);
-    unsigned n = count_free(lib, &wanted.names);
-    rwlock_release(&lib->tapes_lock);
-    int rc = n < wanted.keep ? fill_up(lib, i, &wanted, &n, &err) : 0;
+    unsigned n;
+    int rc = fill_up(lib, i, &wanted, &n, &err);
     lock_take(&b->lock);
     bool same = i < b->n && config_blanks_same(&b->rules[i].wanted, &wanted);
     if (same) {

@@ -32,7 +32,8 @@ struct blanks {
     pthread_t thread;
     bool runs;
     atomic_bool stop;
-    struct lock lock; /* a leaf; guards the rest */
+    char next[CONFIG_MAX_BLANKS][33]; /* of each rule; the thread's: blank_names.h */
+    struct lock lock;                 /* a leaf; guards the rest */
     unsigned n;
     struct blanks_rule {
         struct config_blanks wanted;

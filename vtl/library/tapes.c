@@ -32,12 +32,13 @@ static bool is_place(struct library *lib, const char *barcode)
     return true;
 }
 
-static int check_new(struct library *lib, const char *barcode, struct errtext *err)
+/* What the bucket has of that barcode: nothing that is complete, or a removed one's place; or what is for another (unmade.h)
+ * to say. */
+static int check_bucket(struct library *lib, const char *barcode,
+                        int (*unmade)(struct library *lib, const char *barcode, const struct obj_call *call,
+                                      struct errtext *err),
+                        struct errtext *err)
 {
-    if (!barcode || !barcode_ok(barcode))
-        return errtext_set(err, -EINVAL, BARCODE_RULE, barcode ? barcode : "");
-    if (library_cartridge(lib, barcode))
-        return errtext_set(err, -EEXIST, "%s: this library has a cartridge of that barcode", barcode);
     const struct obj_call call = library_impatient(lib);
     struct seg_id *heads = NULL;
     size_t n = 0;
@@ -45,13 +46,27 @@ static int check_new(struct library *lib, const char *barcode, struct errtext *e
     bool complete = n && heads[n - 1].number > 0;
     free(heads);
     if (!rc && complete && !is_place(lib, barcode))
-        rc = unmade_clear(lib, barcode, &call, err);
+        rc = unmade(lib, barcode, &call, err);
     if (rc == -EEXIST)
         errtext_set(err, rc,
                     "%s: the bucket has a cartridge of that barcode which is not in this library (s3vtl "
                     "library rebuild finds it)",
                     barcode);
     return rc;
+}
+
+int tapes_look_new(struct library *lib, const char *barcode, struct errtext *err)
+{
+    return check_bucket(lib, barcode, unmade_look, err);
+}
+
+static int check_new(struct library *lib, const char *barcode, struct errtext *err)
+{
+    if (!barcode || !barcode_ok(barcode))
+        return errtext_set(err, -EINVAL, BARCODE_RULE, barcode ? barcode : "");
+    if (library_cartridge(lib, barcode))
+        return errtext_set(err, -EEXIST, "%s: this library has a cartridge of that barcode", barcode);
+    return check_bucket(lib, barcode, unmade_clear, err);
 }
 
 /* Puts the first claim and head, here and now. Nobody else knows the cartridge yet, but loading it pokes the workers:

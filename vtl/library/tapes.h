@@ -11,6 +11,8 @@ json_t *tapes_create(struct library *lib, const json_t *request, struct errtext 
 /* The same of one, with the capacity of its kind. -EEXIST: there is one of that barcode, here or in the bucket. The same
  * locks. */
 int tapes_make(struct library *lib, const char *barcode, struct errtext *err);
+/* Could one of that barcode be made, as the bucket is now? 0, -EEXIST, or the store's error. Changes nothing. No lock. */
+int tapes_look_new(struct library *lib, const char *barcode, struct errtext *err);
 /* {"barcode":B,"force":BOOL} -> {"removed":B,"kept":BOOL}: with its objects, but for what others lean on (kept). Refuses a
  * cartridge in a drive, and one that holds data unless force. */
 json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext *err);

@@ -72,12 +72,28 @@ int unmade_take_back(struct library *lib, struct cartridge *c, const struct db_c
     return 0;
 }
 
-int unmade_clear(struct library *lib, const char *barcode, const struct obj_call *call, struct errtext *err)
+/* Whose identity was noted; "": nobody's. */
+static int noted_id(struct library *lib, const char *barcode, char id[ID_TEXT])
 {
-    char key[64], noted[ID_TEXT] = "", id[ID_TEXT];
-    struct head h;
+    char key[64];
     note_key(key, barcode);
-    if (db_meta_get(lib->eng.db, key, noted, sizeof(noted)))
+    id[0] = '\0';
+    return db_meta_get(lib->eng.db, key, id, ID_TEXT);
+}
+
+bool unmade_is_noted(struct library *lib, const char *barcode)
+{
+    char id[ID_TEXT];
+    return !noted_id(lib, barcode, id) && id[0];
+}
+
+/* 0: what is there is what was taken back, of this writer. */
+static int look(struct library *lib, const char *barcode, uint32_t *writer, const struct obj_call *call,
+                struct errtext *err)
+{
+    char noted[ID_TEXT], id[ID_TEXT];
+    struct head h;
+    if (noted_id(lib, barcode, noted))
         return errtext_set(err, -EIO, "%s: state: %s", barcode, db_error(lib->eng.db));
     if (!noted[0])
         return -EEXIST;
@@ -85,10 +101,23 @@ int unmade_clear(struct library *lib, const char *barcode, const struct obj_call
     if (rc)
         return rc;
     id_text(h.cartridge, id);
-    uint32_t writer = h.id.writer;
+    *writer = h.id.writer;
     bool same = !strcmp(id, noted) && !h.end_object && !h.n_maps && !h.inl.n_segs;
     head_free(&h);
-    return same ? commit_withdraw(&lib->eng, barcode, writer, call, err) : -EEXIST;
+    return same ? 0 : -EEXIST;
+}
+
+int unmade_look(struct library *lib, const char *barcode, const struct obj_call *call, struct errtext *err)
+{
+    uint32_t writer;
+    return look(lib, barcode, &writer, call, err);
+}
+
+int unmade_clear(struct library *lib, const char *barcode, const struct obj_call *call, struct errtext *err)
+{
+    uint32_t writer;
+    int rc = look(lib, barcode, &writer, call, err);
+    return rc ? rc : commit_withdraw(&lib->eng, barcode, writer, call, err);
 }
 
 static int take_meta(void *arg, const char *key, const char *value)

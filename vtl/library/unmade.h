@@ -10,6 +10,10 @@ int unmade_keep_epoch(struct library *lib, struct cartridge *c, struct errtext *
 /* Its row goes, and then the heads that this run put. 0, also when the store does not let them go: that is noted, and
  * unmade_clear does it. Else it could not be taken back, and c is a cartridge like any other. move_lock and tapes_lock. */
 int unmade_take_back(struct library *lib, struct cartridge *c, const struct db_cartridge *row, struct errtext *err);
+/* One of that barcode was taken back here, at some time. */
+bool unmade_is_noted(struct library *lib, const char *barcode);
+/* What unmade_clear would do, which this does not: 0, -EEXIST, or an error. Needs no lock. */
+int unmade_look(struct library *lib, const char *barcode, const struct obj_call *call, struct errtext *err);
 /* The bucket has a cartridge of that barcode which is not in the library: if it is one that this library took back, what
  * is left of it goes. -EEXIST: it is another. */
 int unmade_clear(struct library *lib, const char *barcode, const struct obj_call *call, struct errtext *err);
