@@ -52,7 +52,7 @@ int password_read(const char *file, struct password **out, struct errtext *err)
 
 static bool is_loopback(const char *portal)
 {
-    return !strncmp(portal, "127.", 4) || !strncmp(portal, "[::1]", 5) || !strncmp(portal, "localhost:", 10);
+    return config_on_loopback(portal) || !strncmp(portal, "localhost:", 10);
 }
 
 /* Initiator names and addresses are claimed, not proved: they do not replace CHAP. */

@@ -207,6 +207,8 @@ bool config_parse_time(const char *s, uint64_t *ms);
 /* "0", "0.5", "0.125", "1": 0 to 1 with three decimals at most; false if s is none. And back, as short as can be. */
 bool config_parse_fraction(const char *s, unsigned *thousandths);
 void config_show_fraction(unsigned thousandths, char *buf, size_t room);
+/* Is that address:port on this host's loopback? A name is on none: who knows what it resolves to. */
+bool config_on_loopback(const char *value);
 /* Is this value of a key that names a file with secrets "systemd:NAME", a credential that systemd gives a service? */
 bool config_is_systemd(const char *value);
 

@@ -479,7 +479,10 @@ static const char *set_spool_idle_seal(struct vtl_config *c, const char *value)
 
 bool config_on_loopback(const char *value)
 {
-    bool v4 = !strncmp(value, "127.", 4) && strspn(value, "0123456789.") == strcspn(value, ":");
+    struct in_addr a;
+    char host[64];
+    (void)snprintf(host, sizeof(host), "%.*s", (int)strcspn(value, ":"), value);
+    bool v4 = !strncmp(value, "127.", 4) && inet_aton(host, &a) && ntohl(a.s_addr) >> 24 == 127;
     return (v4 || !strncmp(value, "[::1]:", 6)) && host_ok(value, true);
 }
 

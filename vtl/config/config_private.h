@@ -20,8 +20,6 @@ struct config_key {
 /* Before the name of a credential of systemd's. */
 #define CONFIG_SYSTEMD "systemd:"
 
-/* Is that address:port on this host's loopback? */
-bool config_on_loopback(const char *value);
 /* A limit of rate as the file has it. NULL, or what would be right. */
 const char *config_parse_rates(const char *value, struct obj_rates *out);
 /* The same, but a time without a rate is any rate then, and what is in none of them is none at all. */
