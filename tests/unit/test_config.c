@@ -901,7 +901,11 @@ static void the_console_s_files_are_the_console_s_affair(void **state)
     assert_null(for_console(p, text, &err));
     assert_non_null(strstr(err.text, "the service's unit needs LoadCredential=token:FILE"));
     /* systemd gave it to the library's unit, not to the console's */
-    (void)snprintf(text, sizeof(text), SYSTEMD_STORE "[web]\nlisten = 127.0.0.1:8098\ntoken_file = %s\n", p->secret);
+    (void)snprintf(text, sizeof(text),
+                   SYSTEMD_STORE "ca_file = /nonexistent/ca\n[web]\nlisten = 127.0.0.1:8098\ntoken_file = %s\n"
+                                 "[escrow]\n type = s3\nurl = https://h\nbucket = tapes\ncredentials_file = %s\n"
+                                 "ca_file = /nonexistent/ca\n" ESCROW_KEYS,
+                   p->secret, p->secret);
     write_file(p->conf, text, 0600);
     struct vtl_config *c = NULL;
     assert_int_equal(config_load_console(p->conf, &c, &err), 0);
