@@ -16,7 +16,7 @@
 #include "base/be.h"
 
 static const char usage[] =
-    "usage: tapeio [-u USER -w PASSWORD] [-d DRIVE] PORTAL TARGET COMMAND...\n"
+    "usage: tapeio [-u USER -w PASSWORD] [-n INITIATOR] [-d DRIVE] PORTAL TARGET COMMAND...\n"
     "Each COMMAND is one argument:\n"
     "  'load BARCODE'          from its slot into the drive, and wait until it is ready\n"
     "  unload                  back to the first free slot\n"
@@ -487,9 +487,11 @@ static void run(char *line)
     fail("unknown command %s", n ? words[0] : "(none)");
 }
 
+static const char *initiator = "iqn.2026-11.test:tapeio";
+
 static void login(const char *portal, const char *target, const char *user, const char *password)
 {
-    ctx = iscsi_create_context("iqn.2026-11.test:tapeio");
+    ctx = iscsi_create_context(initiator);
     if (!ctx)
         fail("out of memory");
     iscsi_set_targetname(ctx, target);
@@ -505,11 +507,13 @@ int main(int argc, char **argv)
 {
     const char *user = NULL, *password = "";
     int opt;
-    while ((opt = getopt(argc, argv, "u:w:d:")) != -1) {
+    while ((opt = getopt(argc, argv, "u:w:n:d:")) != -1) {
         if (opt == 'u')
             user = optarg;
         else if (opt == 'w')
             password = optarg;
+        else if (opt == 'n')
+            initiator = optarg;
         else if (opt == 'd')
             drive = (unsigned)strtoul(optarg, NULL, 10);
         else

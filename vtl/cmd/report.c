@@ -27,6 +27,13 @@ static const char *when(const json_t *j, const char *key, char buf[HUMAN_ROOM])
     return human_time((uint64_t)json_number(j, key), buf);
 }
 
+/* What a host says of itself may be anything, and this goes to a terminal or into a mail: one line, without escapes. */
+static void add_words(struct strbuf *out, const char *s)
+{
+    for (; *s; s++)
+        strbuf_add(out, (unsigned char)*s < ' ' || *s == 0x7f ? "?" : s, 1);
+}
+
 /* ---- what was written ---- */
 
 static void add_verified(struct strbuf *out, const json_t *c)
@@ -59,7 +66,8 @@ static void add_written(struct strbuf *out, const json_t *r, const json_t *w)
     char size[HUMAN_ROOM], a[HUMAN_ROOM], b[HUMAN_ROOM];
     const char *host = json_string_value(json_object_get(w, "host")), *barcode = json_words(w, "barcode");
     const char *address = json_string_value(json_object_get(w, "address"));
-    strbuf_addf(out, "%s  %s by %s", barcode, json_size(w, "bytes", size), host && host[0] ? host : "an unknown host");
+    strbuf_addf(out, "%s  %s by ", barcode, json_size(w, "bytes", size));
+    add_words(out, host && host[0] ? host : "an unknown host");
     if (address && address[0])
         strbuf_addf(out, " (%s)", address);
     strbuf_addf(out, "\n    written %s to %s\n", when(w, "began", a), when(w, "last_written", b));
