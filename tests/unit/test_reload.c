@@ -157,6 +157,12 @@ static void slots_are_added_and_never_taken_away(void **state)
     json_decref(
         call(r.lib, json_pack("{s:s, s:[sssssssss]}", "op", "tape-create", "barcodes", "T00001L8", "T00002L8",
                               "T00003L8", "T00004L8", "T00005L8", "T00006L8", "T00007L8", "T00008L8", "T00009L8")));
+    struct errtext no = {""};
+    json_t *request =
+        json_pack("{s:s, s:s, s:i}", "op", "tape-move", "barcode", "T00001L8", "address", ELEMENT_FIRST_STORAGE + 9);
+    assert_null(library_call(r.lib, request, &no));
+    json_decref(request);
+    assert_non_null(strstr(no.text, "the library has no slot 10: slots = 9, ")); /* as they are now */
     write_slots(r.lib, "8");
     assert_refused(r.lib, "[library] slots = 8 (was 9): hosts know the library by it");
     write_slots(r.lib, "9");
