@@ -39,8 +39,11 @@ int before_portal(const struct vtl_config *cfg, struct errtext *err)
     portal_split(cfg->iscsi.portal, host, sizeof(host), port, sizeof(port));
     int bad = getaddrinfo(host, port, &hints, &list);
     if (bad)
-        return errtext_set(err, -EINVAL, "%s: [iscsi] portal = %s: %s", cfg->file, cfg->iscsi.portal,
-                           gai_strerror(bad));
+        return errtext_set(err,
+                           bad == EAI_AGAIN    ? -EAGAIN
+                           : bad == EAI_MEMORY ? -ENOMEM
+                                               : -EINVAL,
+                           "%s: [iscsi] portal = %s: %s", cfg->file, cfg->iscsi.portal, gai_strerror(bad));
     int fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1, rc = 0;
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
         bind(fd, list->ai_addr, list->ai_addrlen) || listen(fd, 1))

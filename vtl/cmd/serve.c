@@ -423,7 +423,7 @@ static int block_signals(struct errtext *err)
 static int refuse(int rc, const struct errtext *err)
 {
     static const int passing[] = {-EBUSY,  -EIO,    -EADDRINUSE, -EADDRNOTAVAIL, -ENOMEM,
-                                  -EMFILE, -ENFILE, -ENOSPC,     -EAGAIN};
+                                  -EMFILE, -ENFILE, -ENOSPC,     -EDQUOT,        -EAGAIN};
     (void)fail("%s", err->text);
     for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++)
         if (rc == passing[i])
