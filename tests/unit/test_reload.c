@@ -139,6 +139,27 @@ static void write_slots(struct library *lib, const char *slots)
     assert_int_equal(system(command), 0);
 }
 
+/* A list may be longer than what is shown of it. */
+static void a_long_list_that_differs_at_its_end_has_changed(void **state)
+{
+    char first[9000] = "\n[iscsi]\n", second[9000];
+    size_t n = strlen(first);
+    for (int i = 0; i < 100; i++)
+        n += (size_t)snprintf(first + n, sizeof(first) - n,
+                              "initiators = iqn.2026-11.com.example:host-of-a-long-name-"
+                              "%03d\n",
+                              i);
+    (void)snprintf(second, sizeof(second), "%s", first);
+    first[n - 2] = 'x';
+    struct rig r = {.cfg = config_more("one", "local", "64M", first)};
+    (void)state;
+    init_library(r.cfg);
+    r.lib = open_library(r.cfg);
+    write_config("local", "64M", second);
+    assert_refused(r.lib, "[iscsi] initiators = iqn.2026-11.com.example:host-of-a-long-name-000");
+    end(&r);
+}
+
 static void slots_are_added_and_never_taken_away(void **state)
 {
     struct rig r = begin();
@@ -398,6 +419,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_may_change_is_taken_and_told_once, setup, teardown),
         cmocka_unit_test_setup_teardown(all_is_taken_or_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_webhook_that_is_refused_is_told_by_its_host, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_long_list_that_differs_at_its_end_has_changed, setup, teardown),
         cmocka_unit_test_setup_teardown(slots_are_added_and_never_taken_away, setup, teardown),
         cmocka_unit_test_setup_teardown(more_transfers_get_their_threads, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_with_a_mistake_changes_nothing, setup, teardown),

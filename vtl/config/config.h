@@ -186,6 +186,8 @@ struct config_shown {
 };
 /* The i-th key, in the order in which the documentation lists them; false: there are no more. */
 bool config_show(const struct vtl_config *c, size_t i, struct config_shown *out);
+/* Has the i-th key the same value in both, all of it? */
+bool config_same(const struct vtl_config *a, const struct vtl_config *b, size_t i);
 /* How many of the first characters of a key's value may be told, in the log and in answers: of a webhook no more than its
  * host, of what may be a password nothing. */
 size_t config_tellable(const char *section, const char *name, const char *value);

@@ -984,6 +984,21 @@ bool config_show(const struct vtl_config *c, size_t i, struct config_shown *out)
     return true;
 }
 
+/* Far more than a list of a usable file has; a longer one counts as changed. */
+enum { COMPARED = 1 << 20 };
+
+bool config_same(const struct vtl_config *a, const struct vtl_config *b, size_t i)
+{
+    char *x = calloc(2, COMPARED), *y = x + COMPARED;
+    if (!x)
+        return false;
+    config_keys[i].show(a, x, COMPARED);
+    config_keys[i].show(b, y, COMPARED);
+    bool same = !strcmp(x, y) && strlen(x) < COMPARED - 1;
+    free(x);
+    return same;
+}
+
 bool config_describe(size_t i, struct config_described *out)
 {
     if (i >= config_n_keys)

@@ -44,7 +44,7 @@ static int compare(const struct vtl_config *before, const struct vtl_config *nex
 {
     struct config_shown was, now;
     for (size_t i = 0; config_show(before, i, &was) && config_show(next, i, &now); i++) {
-        if (!strcmp(was.value, now.value))
+        if (config_same(before, next, i))
             continue;
         const char *why = live_settings_refuse(before, next, now.section, now.name);
         if (why)
