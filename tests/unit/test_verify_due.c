@@ -162,7 +162,7 @@ static void what_was_spent_counts_for_its_day_only(void **state)
     assert_int_equal(verify_spend(&cfg, 5000000000), 5000000000);
     assert_int_equal(verify_spent(&cfg), 5000000000);
     assert_int_equal(verify_spend(&cfg, 7), 5000000007);
-    (void)snprintf(path, sizeof(path), "%s/verify/spent", dir);
+    (void)snprintf(path, sizeof(path), "%s/verify/.spent", dir);
     FILE *f = fopen(path, "we");
     assert_non_null(f);
     (void)fprintf(f, "20200101 77\n");

@@ -29,7 +29,7 @@ static void interrupt(int signal_number)
     atomic_store(&interrupted, true);
 }
 
-/* ---- where an interrupted run was: <state_dir>/verify/<barcode> ---- */
+/* ---- where an interrupted run was: <state_dir>/verify/<barcode>; what begins with a dot there is of no cartridge ---- */
 
 struct place {
     const struct vtl_config *cfg;
@@ -37,9 +37,9 @@ struct place {
     struct seg_id again[MOST_BAD]; /* bad segments, to be read once more */
 };
 
-static void place_path(const struct place *w, char path[PATH_SIZE], const char *suffix)
+static void place_path(const struct place *w, char path[PATH_SIZE], const char *before)
 {
-    (void)snprintf(path, PATH_SIZE, "%s/verify/%s%s", w->cfg->library.state_dir, w->barcode, suffix);
+    (void)snprintf(path, PATH_SIZE, "%s/verify/%s%s", w->cfg->library.state_dir, before, w->barcode);
 }
 
 static bool place_read(struct place *w, struct verify_options *o)
@@ -79,7 +79,7 @@ static void place_write(const struct place *w, const struct verify_progress *p)
     (void)snprintf(path, sizeof(path), "%s/verify", w->cfg->library.state_dir);
     (void)mkdir(path, 0700);
     place_path(w, path, "");
-    place_path(w, next, ".new");
+    place_path(w, next, ".new.");
     FILE *f = fopen(next, "we");
     if (!f)
         return;

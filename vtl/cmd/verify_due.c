@@ -117,7 +117,7 @@ uint64_t verify_spent(const struct vtl_config *cfg)
     char path[PATH_SIZE];
     unsigned long day = 0;
     uint64_t bytes = 0;
-    (void)snprintf(path, sizeof(path), "%s/verify/spent", cfg->library.state_dir);
+    (void)snprintf(path, sizeof(path), "%s/verify/.spent", cfg->library.state_dir);
     FILE *f = fopen(path, "re");
     bool is = f && fscanf(f, "%lu %" SCNu64, &day, &bytes) == 2 && day == today();
     if (f)
@@ -131,8 +131,8 @@ uint64_t verify_spend(const struct vtl_config *cfg, uint64_t more)
     char path[PATH_SIZE], next[PATH_SIZE];
     (void)snprintf(path, sizeof(path), "%s/verify", cfg->library.state_dir);
     (void)mkdir(path, 0700);
-    (void)snprintf(path, sizeof(path), "%s/verify/spent", cfg->library.state_dir);
-    (void)snprintf(next, sizeof(next), "%s/verify/spent.new", cfg->library.state_dir);
+    (void)snprintf(path, sizeof(path), "%s/verify/.spent", cfg->library.state_dir);
+    (void)snprintf(next, sizeof(next), "%s/verify/.spent.new", cfg->library.state_dir);
     FILE *f = fopen(next, "we");
     if (!f)
         return all;

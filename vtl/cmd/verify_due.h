@@ -27,7 +27,7 @@ void verify_ages(const json_t *cartridges, uint64_t now, uint64_t every, struct 
 json_t *verify_due(const json_t *cartridges, uint64_t now, uint64_t every,
                    bool (*begun)(void *arg, const char *barcode), void *arg);
 
-/* What runs with a budget read today, local time, is in <state_dir>/verify/spent. */
+/* What runs with a budget read today, local time, is in <state_dir>/verify/.spent: no cartridge is called so. */
 uint64_t verify_spent(const struct vtl_config *cfg);
 /* So much more was read; returns all of today. */
 uint64_t verify_spend(const struct vtl_config *cfg, uint64_t more);
