@@ -91,6 +91,9 @@ $(B)/tests/test_notify: $(call obj,vtl/cmd/notify.c vtl/cmd/notify_command.c vtl
 $(B)/tests/test_rebuild: private LDFLAGS += -Wl,--wrap=rebuild_read -Wl,--wrap=rename
 # This one begins something behind it.
 $(B)/tests/test_beside: private LDFLAGS += -Wl,--wrap=library_close
+$(B)/tests/test_tgt_stop: $(call obj,vtl/cmd/tgt.c vtl/cmd/tgt_request.c vtl/cmd/password.c)
+# Its answers this one makes up.
+$(B)/tests/test_tgt_stop: private LDFLAGS += -Wl,--wrap=recv
 # It makes this one fail.
 $(B)/tests/test_tapes: private LDFLAGS += -Wl,--wrap=cartridge_new
 # And this one.

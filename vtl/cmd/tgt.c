@@ -123,6 +123,8 @@ static int wait_for_answer(struct tgt *t, struct errtext *err)
         int rc = tgt_request(t->ipc, TGT_TARGET_UPDATE, 0, "MaxBurstLength=262144", &why);
         if (!rc || rc == -EINVAL)
             return 0;
+        if (rc == -ETIMEDOUT) /* it took the request, and hangs */
+            break;
         pause_ms(20);
     }
     return errtext_set(err, -ETIMEDOUT, "tgtd does not answer on %s", t->ipc);
@@ -265,17 +267,19 @@ int tgt_configure(struct tgt *t, const struct vtl_config *cfg, struct errtext *e
 
 /* ---- stop ---- */
 
+/* False: it hangs, and would be waited for as long once more. */
+static bool ask_to_end(const struct tgt *t)
+{
+    return tgt_request(t->ipc, TGT_TARGET_DELETE, 0, NULL, NULL) != -ETIMEDOUT &&
+           tgt_request(t->ipc, TGT_SYSTEM_DELETE, 0, NULL, NULL) != -ETIMEDOUT;
+}
+
 int tgt_stop(struct tgt *t, struct errtext *err)
 {
     /* Deleting the target fails while a session has commands in flight, and initiators log in again: repeat until it
      * succeeds. */
-    for (int i = 0; i < STOP_MS / 20 && !tgt_ended(t); i++) {
-        if (i % STOP_AGAIN == 0) {
-            (void)tgt_request(t->ipc, TGT_TARGET_DELETE, 0, NULL, NULL);
-            (void)tgt_request(t->ipc, TGT_SYSTEM_DELETE, 0, NULL, NULL);
-        }
+    for (int i = 0; i < STOP_MS / 20 && !tgt_ended(t) && (i % STOP_AGAIN || ask_to_end(t)); i++)
         pause_ms(20);
-    }
     (void)unlink(t->ipc);
     if (!tgt_ended(t)) {
         kill(t->pid, SIGKILL);

@@ -75,8 +75,10 @@ int tgt_request(const char *ipc, enum tgt_op op, uint64_t lun, const char *param
     int rc = send(fd, &req, sizeof(req), MSG_NOSIGNAL) == (ssize_t)sizeof(req) ? 0 : -EIO;
     if (!rc && len && send(fd, params, len, MSG_NOSIGNAL) != (ssize_t)len)
         rc = -EIO;
-    if (!rc && recv(fd, &rsp, sizeof(rsp), MSG_WAITALL) != (ssize_t)sizeof(rsp))
-        rc = -EIO;
+    if (!rc) {
+        ssize_t n = recv(fd, &rsp, sizeof(rsp), MSG_WAITALL);
+        rc = n == (ssize_t)sizeof(rsp) ? 0 : n < 0 && errno == EAGAIN ? -ETIMEDOUT : -EIO;
+    }
     close(fd);
     if (rc)
         return errtext_set(err, rc, "tgtd: %s: no answer", requests[op].what);

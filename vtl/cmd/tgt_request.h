@@ -21,7 +21,8 @@ enum tgt_op {
 };
 
 /* Sends a request to the tgtd that listens on the socket path ipc. params may hold a password: it goes through the
- * socket only, never on a command line. 0, or a negative errno and *err with what tgtd answered. */
+ * socket only, never on a command line. 0, or a negative errno and *err with what tgtd answered; -ETIMEDOUT: nothing, in
+ * minutes. */
 int tgt_request(const char *ipc, enum tgt_op op, uint64_t lun, const char *params, struct errtext *err);
 
 #endif
