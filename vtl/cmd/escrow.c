@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -157,35 +158,60 @@ static int read_secret(const char *file, uint8_t secret[ESCROW_KEY_SIZE], struct
     return rc;
 }
 
+/* To fd, from the second place. */
+static int fetch(const struct command_line *cl, const char *name, int fd)
+{
+    struct objstore *place = NULL;
+    struct escrow_entry e;
+    struct errtext err = {""};
+    struct vtl_config *cfg = load_config(cl);
+    if (!cfg)
+        return fail("%s: no file here, and for the second place a configuration is needed", name);
+    int rc = escrow_open_place(cfg, &place, NULL, &err);
+    if (!rc)
+        rc = escrow_find(place, name, &e, NULL, &err);
+    if (!rc)
+        rc = escrow_get(place, &e, fd, NULL, &err);
+    if (place)
+        place->ops->close(place);
+    config_free(cfg);
+    return rc ? fail("%s", err.text) : EXIT_DONE;
+}
+
+/* By a process of its own: it becomes the library's owner, who may lack the right to what whoever calls this names. The
+ * secret key is not in it (secret.h). After a message of its own err stays empty. */
+static int fetch_apart(const struct command_line *cl, const char *name, int fd, struct errtext *err)
+{
+    int status = 0;
+    pid_t pid = fork();
+    if (!pid)
+        _exit(fetch(cl, name, fd));
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (pid < 0)
+        return errtext_set(err, -errno, "cannot start a process: %s", strerror(errno));
+    if (WIFSIGNALED(status))
+        return errtext_set(err, -EIO, "%s: the process that got it was killed by signal %d", name, WTERMSIG(status));
+    return WEXITSTATUS(status) == EXIT_DONE ? 0 : -EIO;
+}
+
 /* The encrypted file: one here; or, if it is called as "escrow list" shows it, from the second place, by way of a file
  * without a name beside the new one. A descriptor, or a negative errno with *err. */
 static int open_sealed(const struct command_line *cl, const char *from, const char *to, struct errtext *err)
 {
     char dir[4200];
-    struct objstore *place = NULL;
-    struct escrow_entry e;
     int fd = open(from, O_RDONLY | O_CLOEXEC);
     if (fd >= 0 || errno != ENOENT || !escrow_is_key(from))
         return fd >= 0 ? fd : errtext_set(err, -errno, "%s: %s", from, strerror(errno));
     const char *slash = strrchr(to, '/');
     (void)snprintf(dir, sizeof(dir), "%.*s", slash ? (int)(slash - to) + 1 : 1, slash ? to : ".");
-    struct vtl_config *cfg = load_config(cl);
-    if (!cfg)
-        return errtext_set(err, -EINVAL, "%s: no file here, and for the second place a configuration is needed", from);
-    int rc = escrow_open_place(cfg, &place, NULL, err);
-    if (!rc)
-        rc = escrow_find(place, from, &e, NULL, err);
-    fd = rc ? rc : open(dir, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
-    if (!rc && fd < 0)
-        fd = errtext_set(err, -errno, "a file in %s: %s", dir, strerror(errno));
-    if (fd >= 0 && (rc = escrow_get(place, &e, fd, NULL, err))) {
+    fd = open(dir, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return errtext_set(err, -errno, "a file in %s: %s", dir, strerror(errno));
+    int rc = fetch_apart(cl, from, fd, err);
+    if (rc)
         close(fd);
-        fd = rc;
-    }
-    if (place)
-        place->ops->close(place);
-    config_free(cfg);
-    return fd;
+    return rc ? rc : fd;
 }
 
 /* Into a file beside the new one, which gets its name only when all of it is right. */
@@ -244,7 +270,7 @@ int cmd_escrow_restore(const struct command_line *given)
         rc = restore(&cl, secret, to, &manifest, &err);
     secret_free(secret, ESCROW_KEY_SIZE);
     if (rc)
-        return fail("%s", err.text);
+        return err.text[0] ? fail("%s", err.text) : EXIT_FAILED;
     if (!cl.quiet || cl.json)
         printf("%s\n", manifest);
     if (!cl.quiet)
