@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 
+#include "vtl/cartridge/cartridge_private.h"
 #include "vtl/cartridge/commit.h"
 #include "vtl/drive/drive_private.h"
 #include "vtl/library/library_private.h"
@@ -80,6 +81,40 @@ static void a_second_gateway_fences_the_first(void **state)
     check_all(d, &m2);
     close_library(lib);
     config_free(third);
+    config_free(other);
+    config_free(c);
+}
+
+/* A stop's: the tape in the other drive is stored all the same. */
+static void a_flush_goes_on_behind_a_tape_that_is_another_gateway_s(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M"), *other = config("two", "remote", "16M");
+    struct library *lib = new_library(c, "FEN001L8");
+    struct errtext err = {""};
+    json_decref(call(lib, json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", "FEN002L8", "capacity", 0)));
+    move(lib, SLOT, DRIVE);
+    assert_int_equal(write_id(library_drive(lib, 0), 1), TAPE_OK);
+    assert_int_equal(library_drive_ops()->write_filemarks(library_drive(lib, 0), 0, false, &never), TAPE_OK);
+    rebuild_library(other);
+    struct library *lib2 = open_library(other);
+    move(lib2, SLOT, DRIVE);
+    assert_int_equal(write_id(library_drive(lib2, 0), 2), TAPE_OK);
+    assert_int_equal(library_drive_ops()->write_filemarks(library_drive(lib2, 0), 0, false, &never), TAPE_OK);
+    close_library(lib2);
+    assert_int_equal(write_id(library_drive(lib, 0), 3), TAPE_OK);
+    move(lib, SLOT + 1, DRIVE + 1);
+    assert_int_equal(write_id(library_drive(lib, 1), 4), TAPE_OK);
+    json_t *q = json_pack("{s:s}", "op", "flush");
+    assert_null(library_call(lib, q, &err));
+    json_decref(q);
+    assert_non_null(strstr(err.text, "FEN001L8"));
+    struct cartridge *second = library_cartridge(lib, "FEN002L8");
+    lock_take(&second->lock);
+    bool committed = cartridge_is_committed(second);
+    lock_release(&second->lock);
+    assert_true(committed);
+    assert_int_not_equal(library_close(lib, &err), 0);
     config_free(other);
     config_free(c);
 }
@@ -670,6 +705,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         T(what_a_dead_store_holds_up_fails_in_time),
         T(a_second_gateway_fences_the_first),
+        T(a_flush_goes_on_behind_a_tape_that_is_another_gateway_s),
         T(a_cartridge_is_taken_over_by_force),
         T(a_claim_of_its_own_keeps_what_is_only_here),
         T(a_cartridge_of_the_bucket_is_adopted),

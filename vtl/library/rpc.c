@@ -437,21 +437,31 @@ static void begin_stop(struct library *lib)
     progress_post(&lib->eng.progress);
 }
 
-/* What the spool of one tape has lost (-ENODATA) stops none of the others. */
-static json_t *op_flush(struct library *lib, const json_t *request, struct errtext *err)
+/* What goes wrong with one tape stops none of the others: neither what its spool has lost (-ENODATA), nor that another gateway
+ * has it. Only whoever waited for the store as long as may be, or is to wait no longer, ends it. Returns the first error, but
+ * for a loss, which comes last. */
+static int flush_drives(struct library *lib, struct errtext *err)
 {
-    bool lost = false;
-    if (json_is_true(json_object_get(request, "stop")))
-        begin_stop(lib);
-    for (unsigned i = 0; i < lib->n_drives; i++) {
+    int worst = 0;
+    for (unsigned i = 0; i < lib->n_drives && worst != -ETIMEDOUT && worst != -ECANCELED; i++) {
         struct errtext why = {""};
         int rc = drive_flush(lib->drives[i], &lib->no_waiting, &why);
-        if (rc)
-            *err = why;
-        if (rc && rc != -ENODATA)
-            return NULL;
-        lost = lost || rc;
+        if (!rc || (worst && worst != -ENODATA))
+            continue;
+        worst = rc;
+        *err = why;
     }
+    return worst;
+}
+
+static json_t *op_flush(struct library *lib, const json_t *request, struct errtext *err)
+{
+    if (json_is_true(json_object_get(request, "stop")))
+        begin_stop(lib);
+    int rc = flush_drives(lib, err);
+    if (rc && rc != -ENODATA)
+        return NULL;
+    bool lost = rc;
     json_int_t ms = json_integer_value(json_object_get(request, "timeout_ms"));
     bool offsite = json_is_true(json_object_get(request, "offsite"));
     if (offsite && may_ask_offsite(lib, err))
