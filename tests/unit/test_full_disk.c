@@ -81,6 +81,25 @@ static void the_end_of_a_segment_waits_for_another_tape_that_is_being_stored(voi
     config_free(c);
 }
 
+static void the_end_of_a_segment_waits_for_no_store_that_takes_nothing(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "16M");
+    struct library *lib = beside_a_backlog(c);
+    void *d = library_drive(lib, 0);
+    atomic_fetch_add(&lib->eng.failing, 1);
+    disk_fills(ENOSPC, "/spool/");
+    assert_int_equal(library_drive_ops()->rewind(d, &never), TAPE_WRITE_ERROR);
+    assert_int_equal(disk_empties(), 1); /* it was tried once */
+    atomic_fetch_sub(&lib->eng.failing, 1);
+    let_segments_go();
+    assert_int_equal(library_drive_ops()->rewind(d, &never), TAPE_OK);
+    expect_id(d, 1);
+    flush_remote(lib);
+    close_library(lib);
+    config_free(c);
+}
+
 /* ---- cache that can go: it does, whoever needs the room ---- */
 
 /* A tape with cache, and an open segment that has not been sealed. */
@@ -308,6 +327,7 @@ int main(void)
         T(a_full_disk_waits_for_another_tape_that_is_being_stored),
         T(a_quota_of_the_disk_that_is_used_up_is_a_full_disk),
         T(the_end_of_a_segment_waits_for_another_tape_that_is_being_stored),
+        T(the_end_of_a_segment_waits_for_no_store_that_takes_nothing),
         T(what_ends_a_segment_finds_room_where_cache_is),
         T(a_write_at_the_limit_of_the_spool_finds_room_where_cache_is),
         T(a_sync_finds_room_for_the_state_where_cache_is),

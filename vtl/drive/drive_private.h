@@ -141,6 +141,9 @@ uint64_t drive_pause_us(uint64_t dirty, uint64_t limit, uint64_t rate, uint32_t 
 bool drive_make_disk_room(struct drive *d, int rc, uint32_t len, uint64_t *until, const atomic_bool *cancel);
 /* Appends a block; on a full disk, once there is room again. 0 or a negative errno. Any thread, but one at a time. */
 int drive_put_block(struct drive *d, const struct seg_packed *b, const atomic_bool *cancel);
+/* The same for what has removed all cache itself, and loses no block if it fails: it does not wait while the store takes
+ * nothing. */
+bool drive_await_disk_room(struct drive *d, int rc, uint64_t *until, const atomic_bool *cancel);
 /* All that the cartridge acknowledged is on the local disk, and with seal its open segment is sealed, once this returns 0;
  * on a full disk, once there is room. */
 int drive_sync(struct drive *d, bool seal, const atomic_bool *cancel);

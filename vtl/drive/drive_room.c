@@ -121,12 +121,17 @@ int drive_put_block(struct drive *d, const struct seg_packed *b, const atomic_bo
     return rc;
 }
 
+bool drive_await_disk_room(struct drive *d, int rc, uint64_t *until, const atomic_bool *cancel)
+{
+    return !atomic_load(&d->eng->failing) && drive_make_disk_room(d, rc, 0, until, cancel);
+}
+
 int drive_sync(struct drive *d, bool seal, const atomic_bool *cancel)
 {
     uint64_t until = 0;
     int rc;
     do
         rc = seal ? cartridge_flush(d->c) : cartridge_sync(d->c);
-    while (drive_make_disk_room(d, rc, 0, &until, cancel));
+    while (drive_await_disk_room(d, rc, &until, cancel));
     return rc;
 }

@@ -196,7 +196,7 @@ static enum tape_result cut_here(struct drive *d, const atomic_bool *cancel)
     int rc;
     do
         rc = cartridge_truncate(d->c, d->pos);
-    while (drive_make_disk_room(d, rc, 0, &until, cancel));
+    while (drive_await_disk_room(d, rc, &until, cancel));
     if (rc)
         return nothing_cut(d, used, drive_write_failed(d, rc));
     cut_ends(d);
