@@ -268,8 +268,12 @@ static void who_took_its_tape_back_is_listed_anew(void **state)
     uint64_t rested = b->rested;
     lock_release(&b->lock);
     assert_true(rested > 1);
+    while (!cartridge_take_heads(b)) /* a worker is about them */
+        progress_wait(&lib->eng.progress, progress_now(&lib->eng.progress), 20);
     cartridge_disown(b);
-    assert_int_equal(commit_claim(b, NULL, &err), 0);
+    int rc = commit_claim(b, NULL, &err);
+    cartridge_give_heads(b);
+    assert_int_equal(rc, 0);
     move(lib, SLOT + 1, DRIVE);
     assert_int_equal(write_id(library_drive(lib, 0), 502), TAPE_OK);
     assert_int_equal(lend(lib), 0);

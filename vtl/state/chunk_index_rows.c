@@ -32,6 +32,8 @@ _Static_assert(VERSION == 1, "as in the tables");
 
 #define SEGMENT                                                                                                        \
     "SELECT row, cartridge, epoch, writer, number, barcode, size, crc, first_object, sum, list FROM segment "
+#define NAME "cartridge, epoch, writer, number"
+#define NAMES "SELECT " NAME " FROM segment "
 static const char *const text[CHUNK_N_STATEMENTS] = {
     [CHUNK_BEGIN] = "BEGIN IMMEDIATE",
     [CHUNK_COMMIT] = "COMMIT",
@@ -40,8 +42,7 @@ static const char *const text[CHUNK_N_STATEMENTS] = {
     [CHUNK_BY_ROW] = SEGMENT "WHERE row=?",
     [CHUNK_BY_NAME] = SEGMENT "WHERE cartridge=? AND epoch=? AND writer=? AND number=?",
     [CHUNK_OF_CARTRIDGE] = SEGMENT "WHERE cartridge=? LIMIT 1",
-    [CHUNK_NAMES] = "SELECT cartridge, epoch, writer, number FROM segment WHERE (cartridge, epoch, writer, number) >"
-                    " (?,?,?,?) ORDER BY cartridge, epoch, writer, number LIMIT ?",
+    [CHUNK_NAMES] = NAMES "WHERE (cartridge, epoch, writer, number) > (?,?,?,?) ORDER BY " NAME " LIMIT ?",
     [CHUNK_ADD] = "INSERT INTO segment VALUES(NULL,?,?,?,?,?,?,?,?,?,?)",
     [CHUNK_DELETE] = "DELETE FROM segment WHERE row=?",
     [CHUNK_HOOK_ADD] = "INSERT OR IGNORE INTO hook VALUES(?,?,?)",
