@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 # guest.sh: shell functions in the guest, for each command of tests/systemd/life.
-portal=127.0.0.1:3260 web=s3vtl-web.service target=iqn.2026-11.s3vtl:office tape=/dev/nst0
+portal=127.0.0.1:3260 web=s3vtl-web.service target=iqn.2026-11.s3vtl:office
 
 of() { systemctl show -P "$1" "${2:-s3vtl.service}"; } # PROPERTY [UNIT]
 is() { # PROPERTY VALUE [UNIT]
@@ -24,7 +24,10 @@ well() { s3vtl status >/dev/null && ! trouble; }
 listens() { ss -Hltnp 'sport = :3260' | tee -a /dev/stderr | grep -q "$1"; }
 
 changer() { lsscsi -g | awk '$2 == "mediumx" { print $NF }'; }
-drives_are_there() { [ -n "$(changer)" ] && [ -c $tape ]; }
+# The first drive, whichever the kernel found first: LUN 2.
+first_drive() { lsscsi | awk '$2 == "tape" && $1 ~ /:2\]$/ { sub("/dev/st", "/dev/nst", $NF); print $NF }'; }
+tape=$(first_drive)
+drives_are_there() { tape=$(first_drive); [ -n "$(changer)" ] && [ -c "$tape" ]; }
 drives_are_ready() { drives_are_there && mt -f $tape status | grep -q ONLINE; }
 session() { cat /sys/class/iscsi_session/session*/state /sys/class/iscsi_session/session*/targetname 2>/dev/null | paste -sd' '; }
 set_key() { sed -i "s|^$1 = .*|$1 = $2|" /etc/s3vtl/s3vtl.conf; }
