@@ -25,7 +25,7 @@ listens() { ss -Hltnp 'sport = :3260' | tee -a /dev/stderr | grep -q "$1"; }
 
 changer() { lsscsi -g | awk '$2 == "mediumx" { print $NF }'; }
 # The first drive, whichever the kernel found first: LUN 2.
-first_drive() { lsscsi | awk '$2 == "tape" && $1 ~ /:2\]$/ { sub("/dev/st", "/dev/nst", $NF); print $NF }'; }
+first_drive() { lsscsi 2>/dev/null | awk '$2 == "tape" && $1 ~ /:2\]$/ { sub("/dev/st", "/dev/nst", $NF); print $NF }'; }
 tape=$(first_drive)
 drives_are_there() { tape=$(first_drive); [ -n "$(changer)" ] && [ -c "$tape" ]; }
 drives_are_ready() { drives_are_there && mt -f $tape status | grep -q ONLINE; }
