@@ -531,10 +531,15 @@ static void a_reservation_of_all_outlives_whoever_reserved(void **state)
     command(b, LUN_DRIVE0, CDB(0x5F, 4, 8, 0, 0, 0, 0, 0, 24, 0), DATA_OUT, list, 24, &r); /* PREEMPT of the other */
     assert_good(&r);
     settle(a, LUN_DRIVE0);
+    rewind_expecting(a, 0x18);
+    reserve(a, 0, 0, 9, &r); /* once more: what was freed is used again, with another type in it */
+    assert_good(&r);
     command(b, LUN_DRIVE0, CDB(0x5E, 1, 0, 0, 0, 0, 0, 0, 24, 0), DATA_IN, in, 24, &r); /* READ RESERVATION */
     assert_good(&r);
     assert_int_equal(in[7], 16);
     assert_int_equal(in[21] & 0x0f, 8);
+    reserve(a, 0, 9, 0, &r);
+    assert_good(&r);
     rewind_expecting(a, 0x18);
     reserve(b, 0, 8, 0, &r); /* the last registrant takes it along */
     assert_good(&r);
