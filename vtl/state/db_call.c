@@ -95,6 +95,13 @@ int db_exec(struct db *db, const char *sql)
     return db_result(db, sqlite3_exec(db->sql, sql, NULL, NULL, NULL));
 }
 
+void db_bind_id(sqlite3_stmt *st, int p, const struct seg_id *id)
+{
+    sqlite3_bind_int64(st, p, (int64_t)id->epoch);
+    sqlite3_bind_int64(st, p + 1, id->writer);
+    sqlite3_bind_int64(st, p + 2, (int64_t)id->number);
+}
+
 int db_step(struct db *db, sqlite3_stmt *st)
 {
     return st ? db_result(db, sqlite3_step(st)) : -EIO;

@@ -14,11 +14,8 @@ int db_damaged_table(struct db *db)
 static void bind(sqlite3_stmt *st, const uint8_t cartridge[16], const struct seg_id *id)
 {
     sqlite3_bind_blob(st, 1, cartridge, 16, SQLITE_STATIC);
-    if (!id)
-        return;
-    sqlite3_bind_int64(st, 2, (int64_t)id->epoch);
-    sqlite3_bind_int64(st, 3, id->writer);
-    sqlite3_bind_int64(st, 4, (int64_t)id->number);
+    if (id)
+        db_bind_id(st, 2, id);
 }
 
 int db_damaged(struct db *db, const uint8_t cartridge[16], const struct seg_id *id)
@@ -80,10 +77,7 @@ int db_damaged_forget(struct db *db, int64_t rowid, const struct seg_id *id)
         sqlite3_bind_int64(st, 1, rowid);
         sqlite3_bind_int(st, 2, !id);
     }
-    if (st && id) {
-        sqlite3_bind_int64(st, 3, (int64_t)id->epoch);
-        sqlite3_bind_int64(st, 4, id->writer);
-        sqlite3_bind_int64(st, 5, (int64_t)id->number);
-    }
+    if (st && id)
+        db_bind_id(st, 3, id);
     return db_step(db, st);
 }

@@ -44,13 +44,6 @@ static struct seg_id id_at(sqlite3_stmt *st, int col)
     return (struct seg_id){number_at(st, col), (uint32_t)number_at(st, col + 1), number_at(st, col + 2)};
 }
 
-static void bind_id(sqlite3_stmt *st, int p, const struct seg_id *id)
-{
-    sqlite3_bind_int64(st, p, (int64_t)id->epoch);
-    sqlite3_bind_int64(st, p + 1, id->writer);
-    sqlite3_bind_int64(st, p + 2, (int64_t)id->number);
-}
-
 /* A barcode and the id of its cartridge. */
 static void bind_whose(sqlite3_stmt *st, int p, const char *barcode, const uint8_t id[16])
 {
@@ -141,7 +134,7 @@ static int check_segment(struct db *db, int64_t source, uint64_t named, const st
         "number=?");
     if (st) {
         sqlite3_bind_int64(st, 1, source);
-        bind_id(st, 2, &s->id);
+        db_bind_id(st, 2, &s->id);
     }
     int rc = db_row(db, st);
     if (rc <= 0)
@@ -164,7 +157,7 @@ static int check_leaned_on(struct db *db, const struct seg_source *s, const char
                                    "s_writer=? AND s_number=? AND size=? AND crc=? AND" COUNTS " LIMIT 1");
     if (st) {
         bind_whose(st, 1, s->barcode, s->cartridge);
-        bind_id(st, 3, &s->id);
+        db_bind_id(st, 3, &s->id);
         sqlite3_bind_int64(st, 6, (int64_t)s->size);
         sqlite3_bind_int64(st, 7, s->crc);
     }
@@ -214,9 +207,9 @@ int db_lean_insert(struct db *db, int64_t cartridge, const struct seg_id *segmen
                                 " s_epoch, s_writer, s_number, size, crc) VALUES(?,?,?,?,?,?,?,?,?,?,?)");
     if (st) {
         sqlite3_bind_int64(st, 1, cartridge);
-        bind_id(st, 2, segment);
+        db_bind_id(st, 2, segment);
         bind_whose(st, 5, s->barcode, s->cartridge);
-        bind_id(st, 7, &s->id);
+        db_bind_id(st, 7, &s->id);
         sqlite3_bind_int64(st, 10, (int64_t)s->size);
         sqlite3_bind_int64(st, 11, s->crc);
     }
@@ -258,7 +251,7 @@ int db_lean_forget(struct db *db, int64_t cartridge, const struct seg_id *segmen
     seg_id_format(segment, name);
     if (st) {
         sqlite3_bind_int64(st, 1, cartridge);
-        bind_id(st, 2, segment);
+        db_bind_id(st, 2, segment);
         sqlite3_bind_text(st, 5, name, -1, SQLITE_STATIC);
     }
     return db_step(db, st);
@@ -270,8 +263,8 @@ int db_lean_rename(struct db *db, int64_t cartridge, const struct seg_id *from, 
                                 " WHERE cartridge=?1 AND epoch=?2 AND writer=?3 AND number=?4");
     if (st) {
         sqlite3_bind_int64(st, 1, cartridge);
-        bind_id(st, 2, from);
-        bind_id(st, 5, to);
+        db_bind_id(st, 2, from);
+        db_bind_id(st, 5, to);
     }
     return db_step(db, st);
 }
@@ -289,7 +282,7 @@ static int each_lean(struct db *db, int64_t cartridge, const struct seg_id *segm
     if (st) {
         sqlite3_bind_int64(st, 1, cartridge);
         if (segment)
-            bind_id(st, 2, segment);
+            db_bind_id(st, 2, segment);
     }
     while ((rc = db_row(db, st)) > 0) {
         struct seg_id leaner = id_at(st, 0);
@@ -328,7 +321,7 @@ static int each_source(struct db *db, int64_t cartridge, const struct seg_source
     if (st) {
         sqlite3_bind_int64(st, 1, cartridge);
         sqlite3_bind_text(st, 2, after->barcode, -1, SQLITE_STATIC);
-        bind_id(st, 3, &after->id);
+        db_bind_id(st, 3, &after->id);
     }
     while ((rc = db_row(db, st)) > 0) {
         struct seg_source s = {.id = id_at(st, 2)};
@@ -403,7 +396,7 @@ static int each_leaner_of(struct db *db, const char *barcode, const struct seg_i
     int rc;
     if (st) {
         sqlite3_bind_text(st, 1, barcode, -1, SQLITE_STATIC);
-        bind_id(st, 2, id);
+        db_bind_id(st, 2, id);
     }
     while ((rc = db_row(db, st)) > 0) {
         const char *text = (const char *)sqlite3_column_text(st, 0);
@@ -510,8 +503,8 @@ static int leaner_put(struct db *db, int64_t source, const struct head_leaner *l
     if (st) {
         sqlite3_bind_int64(st, 1, source);
         bind_whose(st, 2, l->barcode, l->cartridge);
-        bind_id(st, 4, &l->head);
-        bind_id(st, 7, named);
+        db_bind_id(st, 4, &l->head);
+        db_bind_id(st, 7, named);
     }
     return db_step(db, st);
 }
@@ -662,7 +655,7 @@ static int set_named(struct db *db, int64_t source, const struct head_leaner *l)
     if (st) {
         sqlite3_bind_int64(st, 1, source);
         bind_whose(st, 2, l->barcode, l->cartridge);
-        bind_id(st, 4, &l->head);
+        db_bind_id(st, 4, &l->head);
     }
     return db_step(db, st);
 }

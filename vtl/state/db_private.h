@@ -53,6 +53,8 @@ int db_result(struct db *db, int sqlite_rc);
 sqlite3_stmt *db_prepare(struct db *db, const char *sql); /* NULL on failure: db_step and db_row then say -EIO */
 void db_finalize(sqlite3_stmt **st);
 int db_exec(struct db *db, const char *sql);
+/* A segment's name, as three parameters from p on. */
+void db_bind_id(sqlite3_stmt *st, int p, const struct seg_id *id);
 int db_step(struct db *db, sqlite3_stmt *st);       /* 0 or a negative errno */
 int db_step_again(struct db *db, sqlite3_stmt *st); /* the same, and it can be bound and stepped once more */
 int db_row(struct db *db, sqlite3_stmt *st);        /* the next row: 1; behind the last: 0; or a negative errno */

@@ -67,9 +67,7 @@ int db_segments(struct db *db, int64_t cartridge, db_segment_fn fn, void *arg)
 static void bind_id(sqlite3_stmt *st, int p, int64_t cartridge, const struct seg_id *id)
 {
     sqlite3_bind_int64(st, p, cartridge);
-    sqlite3_bind_int64(st, p + 1, (int64_t)id->epoch);
-    sqlite3_bind_int64(st, p + 2, id->writer);
-    sqlite3_bind_int64(st, p + 3, (int64_t)id->number);
+    db_bind_id(st, p + 1, id);
 }
 
 /* For one segment_insert or many: to prepare it, with all that its triggers do, takes longer than to run it. */
@@ -505,9 +503,7 @@ static int has_segment(struct db *db, const uint8_t cartridge[16], const struct 
     seg_id_format(id, name);
     if (st) {
         sqlite3_bind_blob(st, 1, cartridge, 16, SQLITE_STATIC);
-        sqlite3_bind_int64(st, 2, (int64_t)id->epoch);
-        sqlite3_bind_int64(st, 3, id->writer);
-        sqlite3_bind_int64(st, 4, (int64_t)id->number);
+        db_bind_id(st, 2, id);
         sqlite3_bind_text(st, 5, name, -1, SQLITE_STATIC);
     }
     return db_row(db, st);
