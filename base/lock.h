@@ -35,6 +35,7 @@
     X(LOCK_ESCROW, "command: age of the escrow")                                                                       \
     X(LOCK_NOTIFY, "command: messages")                                                                                \
     X(LOCK_BEHIND, "drive: blocks written behind")                                                                     \
+    X(LOCK_CHUNK_NAMES, "dedup: chunks without an id")                                                                 \
     X(LOCK_DRIVE_STATUS, "drive: status")                                                                              \
     X(LOCK_TARGET, "target: logical units")                                                                            \
     X(LOCK_EXECUTOR, "target: jobs")                                                                                   \

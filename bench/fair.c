@@ -156,6 +156,8 @@ static void on_block(void *arg, const uint8_t *data, uint32_t len)
     uint8_t *copy = malloc(len);
     memcpy(copy, data, len);
     planner_push(sim.planner, copy, sim.object++, copy, len);
+    while (planner_help(sim.planner))
+        continue;
     take(false);
 }
 

@@ -98,6 +98,9 @@ static void push(const uint8_t *data, uint32_t len)
     memcpy(b, data, len);
     f.bytes += len;
     must(!planner_push(f.p, b, f.object++, b, len));
+    if (f.object % 3) /* now and then somebody has time to help */
+        while (planner_help(f.p))
+            continue;
     take(false);
 }
 

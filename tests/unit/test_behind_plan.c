@@ -271,6 +271,105 @@ static void the_planner_is_at_rest_once_the_queue_is_drained(void **state)
     behind_free(q);
 }
 
+/* ---- work of the planner's that needs no turn ---- */
+
+/* A planner that gives a block back once somebody has done a part of the work for it; a rig that many use. */
+static struct parts {
+    struct rig r;
+    _Atomic uint64_t taken, begun, done; /* blocks, in their order */
+    _Atomic unsigned helping, most_helping, lingering;
+} parts;
+
+static bool plan_in_parts(void *arg, struct behind_block *b, const struct seg_key *key)
+{
+    (void)plan(arg, b, key);
+    atomic_fetch_add(&parts.taken, 1);
+    return true;
+}
+
+static bool help_first(void)
+{
+    uint64_t mine = atomic_load(&parts.begun);
+    do
+        if (mine == atomic_load(&parts.taken))
+            return false;
+    while (!atomic_compare_exchange_weak(&parts.begun, &mine, mine + 1));
+    unsigned n = atomic_fetch_add(&parts.helping, 1) + 1;
+    if (n > atomic_load(&parts.most_helping))
+        atomic_store(&parts.most_helping, n);
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    atomic_fetch_sub(&parts.helping, 1);
+    while (atomic_load(&parts.done) != mine) /* those before it */
+        nanosleep(&(struct timespec){.tv_nsec = 10000}, NULL);
+    atomic_fetch_add(&parts.done, 1);
+    return true;
+}
+
+static bool help(void *arg)
+{
+    (void)arg;
+    return help_first();
+}
+
+static struct behind_block *planned_in_parts(void *arg, bool drain)
+{
+    struct rig *r = arg;
+    while (drain && atomic_load(&parts.done) != atomic_load(&parts.taken))
+        (void)help_first();
+    return r->first < atomic_load(&parts.done) ? planned(arg, drain) : NULL;
+}
+
+static struct behind *new_queue_in_parts(size_t hold, bool (*helps)(void *))
+{
+    static struct behind_ops in_parts = {.pack = pack, .put = put, .plan = plan_in_parts, .planned = planned_in_parts};
+    parts = (struct parts){.r = {.hold = hold, .refuses = UINT64_MAX, .stale = UINT64_MAX}};
+    in_parts.help = helps;
+    struct behind *q = behind_new(1 << 20, &total, &in_parts, &parts.r);
+    assert_non_null(q);
+    behind_set_planning(q, true);
+    return q;
+}
+
+static void whoever_has_nothing_else_to_do_helps_the_planner(void **state)
+{
+    (void)state;
+    struct behind *q = new_queue_in_parts(2, help);
+    for (uint64_t i = 0; i < 400; i++)
+        assert_int_equal(push(q, i, NULL), BEHIND_TAKEN);
+    while (behind_bytes(q) > 10 * 1512) /* nobody drains: they all but the last few are helped along */
+        behind_wait_room(q, 1 << 20);
+    if (sysconf(_SC_NPROCESSORS_ONLN) > 1)
+        assert_true(parts.most_helping > 1);
+    drain(q, 0);
+    check(&parts.r, 400);
+    behind_free(q);
+}
+
+/* What it did is known, and it has not come back yet. */
+static bool help_and_linger(void *arg)
+{
+    if (!help(arg))
+        return false;
+    atomic_fetch_add(&parts.lingering, 1);
+    nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    atomic_fetch_sub(&parts.lingering, 1);
+    return true;
+}
+
+static void nobody_helps_once_the_queue_is_drained(void **state)
+{
+    (void)state;
+    struct behind *q = new_queue_in_parts(2, help_and_linger);
+    for (uint64_t i = 0; i < 60;) {
+        for (unsigned n = 0; n < 6; n++)
+            assert_int_equal(push(q, i++, NULL), BEHIND_TAKEN);
+        drain(q, 0);
+        assert_int_equal(atomic_load(&parts.lingering), 0);
+    }
+    check(&parts.r, 60);
+    behind_free(q);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +381,8 @@ int main(void)
         cmocka_unit_test(blocks_with_and_without_a_key_are_not_planned_together),
         cmocka_unit_test(planning_can_be_off),
         cmocka_unit_test(the_planner_is_at_rest_once_the_queue_is_drained),
+        cmocka_unit_test(whoever_has_nothing_else_to_do_helps_the_planner),
+        cmocka_unit_test(nobody_helps_once_the_queue_is_drained),
     };
     return cmocka_run_group_tests_name("behind_plan", tests, NULL, NULL);
 }

@@ -6,6 +6,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +40,7 @@ struct model {
     uint64_t copied, literal, asked, again, again_found;
     size_t blocks_in_pieces, sources_used;
     bool used[MOST_SEGMENTS], refuse_all, hooks_only;
+    bool unhelped; /* nobody makes ids, or others do */
     int forbidden; /* a segment that may not be used; -1: none */
     const uint8_t *key;
 };
@@ -180,8 +184,11 @@ static void push(void *arg, const uint8_t *data, uint32_t len)
     uint8_t *b = malloc(len); /* exactly, so that a sanitizer sees a step too far */
     memcpy(b, data, len);
     assert_int_equal(planner_push(m->p, b, m->object++, b, len), 0);
+    while (!m->unhelped && planner_help(m->p))
+        continue;
     take(m, false);
-    assert_true(planner_held(m->p) <= m->config.window + len + 512);
+    if (!m->unhelped)
+        assert_true(planner_held(m->p) <= m->config.window + len + 512);
 }
 
 /* ---- a datastore, a set of which is written ---- */
@@ -642,7 +649,8 @@ static void ids_are_those_of_the_standards(void **state)
 {
     (void)state;
     struct chunk_hash *h = chunk_hash_new();
-    uint8_t id[SEG_CHUNK_ID], other[SEG_CHUNK_ID], key[TAPE_KEY_SIZE] = {0};
+    uint8_t id[SEG_CHUNK_ID], key[TAPE_KEY_SIZE] = {0};
+    static const uint8_t text[] = "abc";
     static const uint8_t abc[] = {0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea, 0x41, 0x41, 0x40,
                                   0xde, 0x5d, 0xae, 0x22, 0x23, 0xb0, 0x03, 0x61, 0xa3, 0x96, 0x17,
                                   0x7a, 0x9c, 0xb4, 0x10, 0xff, 0x61, 0xf2, 0x00, 0x15, 0xad}; /* FIPS 180-2 B.1 */
@@ -650,27 +658,91 @@ static void ids_are_those_of_the_standards(void **state)
     static const uint8_t keyed[] = {0x43, 0x24, 0x30, 0x6c, 0xf7, 0x3f, 0x01, 0xc3, 0x85, 0xc8, 0xc3,
                                     0x37, 0x8e, 0xef, 0x85, 0xb2, 0x69, 0xbf, 0x0f, 0x92, 0x94, 0xb5,
                                     0x6f, 0xa9, 0xff, 0x7d, 0x8c, 0x33, 0x60, 0x00, 0x10, 0xcb};
+    const struct chunk_bytes pieces[3] = {{text, 1}, {text + 1, 0}, {text + 1, 2}}, whole = {text, 3};
     for (unsigned i = 0; i < 2; i++) {
-        assert_int_equal(chunk_hash_begin(h), 0);
-        assert_int_equal(chunk_hash_bytes(h, "a", 1), 0);
-        assert_int_equal(chunk_hash_bytes(h, "bc", 2), 0);
-        assert_int_equal(chunk_hash_end(h, id), 0);
+        assert_int_equal(chunk_hash_id(h, pieces, 3, id), 0);
         assert_memory_equal(id, abc, sizeof(abc));
     }
     assert_int_equal(chunk_hash_key(h, key), 0);
     for (unsigned i = 0; i < 2; i++) {
-        assert_int_equal(chunk_hash_begin(h), 0);
-        assert_int_equal(chunk_hash_bytes(h, "abc", 3), 0);
-        assert_int_equal(chunk_hash_end(h, id), 0);
+        assert_int_equal(chunk_hash_id(h, i ? pieces : &whole, i ? 3 : 1, id), 0);
         assert_memory_equal(id, keyed, sizeof(keyed));
     }
     key[31] = 1;
     assert_int_equal(chunk_hash_key(h, key), 0);
-    assert_int_equal(chunk_hash_begin(h), 0);
-    assert_int_equal(chunk_hash_bytes(h, "abc", 3), 0);
-    assert_int_equal(chunk_hash_end(h, other), 0);
-    assert_memory_not_equal(id, other, sizeof(id));
+    assert_int_equal(chunk_hash_id(h, &whole, 1, id), 0);
+    assert_memory_not_equal(id, keyed, sizeof(keyed));
+    assert_int_equal(chunk_hash_key(h, NULL), 0);
+    assert_int_equal(chunk_hash_id(h, &whole, 1, id), 0);
+    assert_memory_equal(id, abc, sizeof(abc));
     chunk_hash_free(h);
+}
+
+/* ---- who makes ids ---- */
+
+static void a_chunk_that_nobody_named_is_decided_by_a_drain_alone(void **state)
+{
+    struct model *m = *state;
+    uint64_t chunk[100];
+    in_order(chunk, 100, 1);
+    write_set(m, 65536, chunk, 100);
+    count_from_here(m);
+    m->unhelped = true;
+    struct pbs_tape t = {.block_size = 65536, .block = push, .arg = m};
+    uint64_t first = m->expected;
+    pbs_tape_begin(&t, content);
+    write_chunks(m, &t, chunk, 100);
+    pbs_tape_end(&t);
+    free(t.buf);
+    assert_true(planner_held(m->p) > 2 * m->config.window); /* far more than is held where somebody helps */
+    assert_int_equal(m->expected, first);
+    take(m, true);
+    assert_int_equal(m->expected, m->object);
+    assert_int_equal(m->copied, bytes_of(chunk, 100));
+}
+
+struct helper {
+    struct planner *p;
+    _Atomic bool ends;
+    _Atomic unsigned made;
+};
+
+static void *help(void *arg)
+{
+    struct helper *h = arg;
+    while (!atomic_load(&h->ends)) {
+        if (planner_help(h->p))
+            atomic_fetch_add(&h->made, 1);
+        else
+            sched_yield();
+    }
+    return NULL;
+}
+
+static void helpers_on_other_threads_change_nothing(void **state)
+{
+    struct model *m = *state;
+    struct helper h = {.p = m->p};
+    pthread_t thread[3];
+    uint8_t key[TAPE_KEY_SIZE] = {3};
+    uint64_t chunk[100];
+    in_order(chunk, 100, 1);
+    m->unhelped = true;
+    for (int keyed = 0; keyed < 2; keyed++) {
+        assert_int_equal(planner_key(m->p, keyed ? key : NULL), 0);
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(pthread_create(&thread[i], NULL, help, &h), 0);
+        write_set(m, 65536, chunk, 100);
+        count_from_here(m);
+        write_set(m, 65536, chunk, 100);
+        assert_int_equal(m->copied, bytes_of(chunk, 100));
+        while (!atomic_load(&h.made) && !keyed) /* one chunk for them alone */
+            write_set(m, 65536, chunk, 100);
+        atomic_store(&h.ends, true);
+        for (int i = 0; i < 3; i++)
+            pthread_join(thread[i], NULL);
+        atomic_store(&h.ends, false);
+    }
 }
 
 /* ---- anything ---- */
@@ -818,6 +890,8 @@ int main(void)
         TEST(the_same_key_again_forgets_nothing),
         TEST(the_digest_in_the_stream_is_not_believed),
         cmocka_unit_test(ids_are_those_of_the_standards),
+        TEST(a_chunk_that_nobody_named_is_decided_by_a_drain_alone),
+        TEST(helpers_on_other_threads_change_nothing),
         TEST(pieces_are_the_block_whatever_is_written),
         TEST(with_cut_another_stream_is_copied_wherever_it_begins),
         TEST(without_cut_another_stream_is_literal_at_once),

@@ -15,9 +15,8 @@
 
 struct chunk_hash {
     EVP_MD *sha256;
-    EVP_MD_CTX *plain; /* reused: making one for each chunk costs more than a small chunk's hash */
-    EVP_MAC_CTX *keyed;
-    uint8_t *derived; /* SEG_CHUNK_ID bytes, and as many to derive another key into; in locked memory */
+    EVP_MAC_CTX *keyed; /* at the beginning of a chunk: each gets a copy */
+    uint8_t *derived;   /* SEG_CHUNK_ID bytes, and as many to derive another key into; in locked memory */
     bool has_key, failed;
 };
 
@@ -42,9 +41,8 @@ struct chunk_hash *chunk_hash_new(void)
     if (!h)
         return NULL;
     h->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-    h->plain = EVP_MD_CTX_new();
     h->derived = secret_new(2 * SEG_CHUNK_ID);
-    if (h->sha256 && h->plain && h->derived)
+    if (h->sha256 && h->derived)
         return h;
     chunk_hash_free(h);
     return NULL;
@@ -55,7 +53,6 @@ void chunk_hash_free(struct chunk_hash *h)
     if (!h)
         return;
     EVP_MD_free(h->sha256);
-    EVP_MD_CTX_free(h->plain);
     EVP_MAC_CTX_free(h->keyed);
     secret_free(h->derived, 2 * SEG_CHUNK_ID);
     free(h);
@@ -103,26 +100,36 @@ bool chunk_hash_has(struct chunk_hash *h, const uint8_t *key)
     return same;
 }
 
-int chunk_hash_begin(struct chunk_hash *h)
+static int plain_id(const struct chunk_hash *h, const struct chunk_bytes *pieces, size_t n, uint8_t *id)
+{
+    EVP_MD_CTX *c = EVP_MD_CTX_new();
+    if (!c)
+        return -ENOMEM;
+    bool good = EVP_DigestInit_ex2(c, h->sha256, NULL) == 1;
+    for (size_t i = 0; i < n && good; i++)
+        good = EVP_DigestUpdate(c, pieces[i].p, pieces[i].n) == 1;
+    good = good && EVP_DigestFinal_ex(c, id, NULL) == 1;
+    EVP_MD_CTX_free(c);
+    return good ? 0 : -EIO;
+}
+
+static int keyed_id(const struct chunk_hash *h, const struct chunk_bytes *pieces, size_t n, uint8_t *id)
+{
+    EVP_MAC_CTX *c = EVP_MAC_CTX_dup(h->keyed);
+    size_t size = 0;
+    if (!c)
+        return -ENOMEM;
+    bool good = true;
+    for (size_t i = 0; i < n && good; i++)
+        good = EVP_MAC_update(c, pieces[i].p, pieces[i].n) == 1;
+    good = good && EVP_MAC_final(c, id, &size, SEG_CHUNK_ID) == 1;
+    EVP_MAC_CTX_free(c); /* wiped */
+    return good ? 0 : -EIO;
+}
+
+int chunk_hash_id(const struct chunk_hash *h, const struct chunk_bytes *pieces, size_t n, uint8_t id[SEG_CHUNK_ID])
 {
     if (h->failed)
         return -EIO;
-    /* Without a key: once more with the one that it has. */
-    bool good =
-        h->has_key ? EVP_MAC_init(h->keyed, NULL, 0, NULL) == 1 : EVP_DigestInit_ex2(h->plain, h->sha256, NULL) == 1;
-    return good ? 0 : -EIO;
-}
-
-int chunk_hash_bytes(struct chunk_hash *h, const void *p, size_t n)
-{
-    bool good = h->has_key ? EVP_MAC_update(h->keyed, p, n) == 1 : EVP_DigestUpdate(h->plain, p, n) == 1;
-    return good ? 0 : -EIO;
-}
-
-int chunk_hash_end(struct chunk_hash *h, uint8_t id[SEG_CHUNK_ID])
-{
-    size_t n = 0;
-    bool good =
-        h->has_key ? EVP_MAC_final(h->keyed, id, &n, SEG_CHUNK_ID) == 1 : EVP_DigestFinal_ex(h->plain, id, NULL) == 1;
-    return good ? 0 : -EIO;
+    return h->has_key ? keyed_id(h, pieces, n, id) : plain_id(h, pieces, n, id);
 }

@@ -11,22 +11,24 @@
 #include "scsi/tape_facts.h"
 #include "vtl/format/source.h"
 
-/* One chunk at a time, one thread at a time. */
 struct chunk_hash;
 struct chunk_hash *chunk_hash_new(void); /* NULL: out of memory, or of locked memory */
 void chunk_hash_free(struct chunk_hash *h);
 /*
  * From now on HMAC-SHA256 under a key derived from the drive's by HKDF (RFC 5869): whoever reads ids in the bucket learns
  * neither the key nor whether two tapes of different keys hold the same. key: TAPE_KEY_SIZE bytes, of which no copy is
- * kept; NULL: SHA-256. The derived key is in locked memory; OpenSSL has two states made from it, which it wipes. 0, or
- * -EIO: OpenSSL cannot, and no chunk gets an id until it is called again.
+ * kept; NULL: SHA-256. The derived key is in locked memory; OpenSSL has states made from it, which it wipes. 0, or
+ * -EIO: OpenSSL cannot, and no chunk gets an id until it is called again. No other call meanwhile.
  */
 int chunk_hash_key(struct chunk_hash *h, const uint8_t *key);
-/* Is it the one of the last chunk_hash_key? */
+/* Is it the one of the last chunk_hash_key? One thread at a time. */
 bool chunk_hash_has(struct chunk_hash *h, const uint8_t *key);
-/* A chunk: begin, its bytes, end. 0 or -EIO. */
-int chunk_hash_begin(struct chunk_hash *h);
-int chunk_hash_bytes(struct chunk_hash *h, const void *p, size_t n);
-int chunk_hash_end(struct chunk_hash *h, uint8_t id[SEG_CHUNK_ID]);
+
+struct chunk_bytes {
+    const uint8_t *p;
+    size_t n;
+};
+/* The id of a chunk that is these pieces in this order. 0, -EIO or -ENOMEM. Any number of threads at a time. */
+int chunk_hash_id(const struct chunk_hash *h, const struct chunk_bytes *pieces, size_t n, uint8_t id[SEG_CHUNK_ID]);
 
 #endif

@@ -18,7 +18,8 @@ struct planner *planner_new(const struct planner_config *config, const struct pl
     p->ops = ops;
     p->arg = arg;
     p->tail = &p->head;
-    p->hash = chunk_hash_new();
+    names_init(&p->names);
+    p->names.hash = p->hash = chunk_hash_new();
     p->pieces = calloc(SEG_MAX_PIECES, sizeof(*p->pieces));
     p->out_sources = calloc(SEG_MAX_SOURCES, sizeof(*p->out_sources));
     pbs_stream_init(&p->pbs, &planner_chunk_events, p);
@@ -62,9 +63,11 @@ void planner_free(struct planner *p)
     if (!p)
         return;
     forget_stream(p);
+    planner_drop_nameless(p);
     while (p->head)
         planner_pop(p);
     INVARIANT(!p->first_chunk && !p->open);
+    names_fini(&p->names);
     sources_fini(&p->sources);
     chunk_hash_free(p->hash);
     free(p->pieces);
@@ -75,7 +78,7 @@ void planner_free(struct planner *p)
 
 int planner_key(struct planner *p, const uint8_t *key)
 {
-    INVARIANT(!p->head);
+    INVARIANT(!p->head && !p->names.first);
     if (chunk_hash_has(p->hash, key))
         return 0;
     forget_stream(p);
@@ -124,16 +127,31 @@ static bool is_literal(const struct block *b)
     return true;
 }
 
+/* Is it to be decided? What has no id yet shows nothing. */
+static bool is_due(const struct planner *p, const struct block *b)
+{
+    bool nameless = false;
+    for (size_t i = 0; i < b->n_spans; i++)
+        nameless = nameless || b->spans[i].chunk->state == CHUNK_NAMELESS;
+    return is_literal(b) || (!nameless && p->held - p->names.bytes > p->config.window);
+}
+
 bool planner_next(struct planner *p, bool drain, struct plan *out)
 {
     struct block *b = p->head;
-    if (!b || (!drain && p->held <= p->config.window && !is_literal(b)))
+    planner_look_up(p, drain);
+    if (!b || !(drain || is_due(p, b)))
         return false;
     for (size_t i = 0; i < b->n_spans; i++)
         if (b->spans[i].chunk->state == CHUNK_OPEN)
             b->spans[i].chunk->state = CHUNK_NONE;
     planner_build(p, b, out);
     return true;
+}
+
+bool planner_help(struct planner *p)
+{
+    return names_help(&p->names);
 }
 
 void planner_pop(struct planner *p)

@@ -5,10 +5,10 @@
 
 #include "vtl/format/chunk_list.h"
 
-/* One thread at a time. It reads the blocks' bytes and keeps none. */
+/* One thread at a time, but for planner_help. It reads the blocks' bytes and keeps none. */
 struct planner;
 
-/* Called from planner_push, planner_next and no others, on their thread. */
+/* Called from planner_next and no others, on its thread. */
 struct planner_ops {
     /* Adds to *out where the chunk, or parts of it, are. again: it was asked before without success; look only where it
      * costs nothing, as something near it has been found since. What fails finds nothing. */
@@ -20,8 +20,8 @@ struct planner_ops {
 #define PLANNER_REMEMBER_MS 5000
 
 struct planner_config {
-    /* Blocks held back at most, in bytes and some per block: they show what comes next. Whoever has no room for so many
-     * blocks must drain, or wait for ever. */
+    /* Blocks held back at most, in bytes and some per block: they show what comes next. Bytes of chunks that have no id yet are
+     * not counted. Whoever has no room for so many blocks must drain, or wait for ever. */
     uint64_t window;
     unsigned sight; /* how many sources are in sight */
     unsigned fair;  /* percent of a source's size that must be copied from it */
@@ -88,6 +88,10 @@ struct plan {
  * is known; a chunk whose end is not there yet is literal, and not listed. The block stays the next one until it is
  * popped. */
 bool planner_next(struct planner *p, bool drain, struct plan *out);
+/* Makes the id of a chunk of what was pushed: most of the work. planner_next takes up what follows from it; until it has one,
+ * nothing of the chunk is decided but by a drain. False: none needs one now. Any number of threads, while a block is held: beside
+ * any other call. */
+bool planner_help(struct planner *p);
 /* The block that planner_next told is written. */
 void planner_pop(struct planner *p);
 /* Nothing can be copied from this source now (it is no longer live, say): for PLANNER_REMEMBER_MS it is not used.

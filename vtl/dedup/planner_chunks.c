@@ -27,6 +27,13 @@ static struct chunk *new_chunk(struct planner *p)
     return c;
 }
 
+static void drop_pieces(struct chunk *c)
+{
+    free(c->pieces);
+    c->pieces = NULL;
+    c->n_pieces = c->pieces_room = 0;
+}
+
 static void drop_places(struct planner *p, struct chunk *c)
 {
     for (unsigned i = 0; i < c->places.n; i++)
@@ -43,6 +50,7 @@ void planner_chunk_put(struct planner *p, struct chunk *c)
     *(c->prev ? &c->prev->next : &p->first_chunk) = c->next;
     *(c->next ? &c->next->prev : &p->last_chunk) = c->prev;
     drop_places(p, c);
+    drop_pieces(c);
     free(c);
 }
 
@@ -75,31 +83,50 @@ static void look_back(struct planner *p, const struct chunk *found)
     }
 }
 
+void planner_look_up(struct planner *p, bool all)
+{
+    for (struct chunk *c; (c = names_take(&p->names, all)); planner_chunk_put(p, c)) {
+        drop_pieces(c);
+        if (c->state != CHUNK_WHOLE)
+            continue;
+        p->ops->find(p->arg, c->id, c->length, false, &c->places);
+        if (take_places(p, c))
+            look_back(p, c);
+    }
+}
+
+void planner_drop_nameless(struct planner *p)
+{
+    struct chunk *c;
+    while ((c = names_drop(&p->names)))
+        planner_chunk_put(p, c);
+}
+
 /* ---- as the stream tells of them ---- */
 
 static void on_begin(void *arg)
 {
     struct planner *p = arg;
     INVARIANT(!p->open);
-    if (chunk_hash_begin(p->hash))
-        return;
     p->open = new_chunk(p);
 }
 
-static void close_chunk(struct planner *p, enum chunk_state state)
+/* The one whose bytes came. NULL: there was no memory for it. */
+static struct chunk *close_chunk(struct planner *p)
 {
     struct chunk *c = p->open;
     p->open = NULL;
-    if (c->state == CHUNK_OPEN)
-        c->state = state;
-    planner_chunk_put(p, c);
+    return c;
 }
 
 static void on_abandon(void *arg)
 {
     struct planner *p = arg;
-    if (p->open)
-        close_chunk(p, CHUNK_NONE);
+    struct chunk *c = close_chunk(p);
+    if (!c)
+        return;
+    c->state = CHUNK_NONE;
+    planner_chunk_put(p, c);
 }
 
 static bool add_span(struct block *b, struct chunk *c, uint32_t offset, uint32_t len)
@@ -122,13 +149,32 @@ static bool add_span(struct block *b, struct chunk *c, uint32_t offset, uint32_t
     return true;
 }
 
+static bool add_bytes(struct chunk *c, const uint8_t *data, uint32_t len)
+{
+    struct chunk_bytes *last = c->n_pieces ? &c->pieces[c->n_pieces - 1] : NULL;
+    if (last && last->p + last->n == data) {
+        last->n += len;
+        return true;
+    }
+    if (c->n_pieces == c->pieces_room) {
+        size_t room = c->pieces_room ? 2 * c->pieces_room : 8;
+        struct chunk_bytes *x = realloc(c->pieces, room * sizeof(*x));
+        if (!x)
+            return false;
+        c->pieces = x;
+        c->pieces_room = room;
+    }
+    c->pieces[c->n_pieces++] = (struct chunk_bytes){data, len};
+    return true;
+}
+
 static void on_bytes(void *arg, uint32_t offset, const uint8_t *data, uint32_t len)
 {
     struct planner *p = arg;
     struct chunk *c = p->open;
     if (!c || c->state != CHUNK_OPEN)
         return; /* out of memory, or decided already */
-    if (!p->fed || chunk_hash_bytes(p->hash, data, len) || !add_span(p->fed, c, offset, len))
+    if (!p->fed || !add_bytes(c, data, len) || !add_span(p->fed, c, offset, len))
         c->state = CHUNK_NONE; /* also if some of it is in a block that was only passed */
     c->length += len;
 }
@@ -136,17 +182,11 @@ static void on_bytes(void *arg, uint32_t offset, const uint8_t *data, uint32_t l
 static void on_end(void *arg)
 {
     struct planner *p = arg;
-    struct chunk *c = p->open;
-    if (!c)
-        return;
-    if (c->state == CHUNK_OPEN && chunk_hash_end(p->hash, c->id))
-        c->state = CHUNK_NONE;
-    if (c->state == CHUNK_OPEN) {
-        p->ops->find(p->arg, c->id, c->length, false, &c->places);
-        if (take_places(p, c))
-            look_back(p, c);
-    }
-    close_chunk(p, CHUNK_WHOLE);
+    struct chunk *c = close_chunk(p);
+    if (c && c->state == CHUNK_OPEN)
+        names_add(&p->names, c);
+    else if (c)
+        planner_chunk_put(p, c);
 }
 
 const struct chunk_events planner_chunk_events = {on_begin, on_bytes, on_end, on_abandon};

@@ -3,6 +3,7 @@
 #ifndef S3VTL_PLANNER_PRIVATE_H
 #define S3VTL_PLANNER_PRIVATE_H
 
+#include "base/lock.h"
 #include "vtl/dedup/chunk_hash.h"
 #include "vtl/dedup/cut_stream.h"
 #include "vtl/dedup/pbs_stream.h"
@@ -40,20 +41,26 @@ void sources_seen(struct sources *t, struct source *s, uint64_t bytes);
 bool sources_fair(struct sources *t, const struct source *s);
 void sources_refuse(struct sources *t, const struct seg_source *s);
 
-/* ---- planner_chunks.c: the chunks of the blocks that are held ---- */
+/* ---- planner_names.c: chunks get their ids, from whoever has time ---- */
 struct cut {
     uint32_t from, length; /* of the chunk */
     int place;             /* in places, or -1: literal */
 };
 
-enum chunk_state { CHUNK_OPEN, CHUNK_WHOLE, CHUNK_NONE };
+/* Nameless: complete, and without an id yet. */
+enum chunk_state { CHUNK_OPEN, CHUNK_NAMELESS, CHUNK_WHOLE, CHUNK_NONE };
+enum chunk_name { NAME_NONE, NAME_MADE, NAME_FAILED };
 
 struct chunk {
     struct chunk *prev, *next; /* of all that are there, in order of the stream */
     uint8_t id[SEG_CHUNK_ID];
     uint32_t length; /* so far */
     enum chunk_state state;
-    unsigned refs; /* of spans, and while its bytes come */
+    unsigned refs;              /* of spans, and until it has an id */
+    struct chunk_bytes *pieces; /* all that it is, until then, in blocks that are held */
+    size_t n_pieces, pieces_room;
+    struct chunk *next_nameless;
+    enum chunk_name name; /* by the lock of names, and so is id until it is made */
     struct chunk_places places;
     struct source *source[CHUNK_MAX_PLACES];
     bool planned;
@@ -61,6 +68,26 @@ struct chunk {
     struct cut cut[2 * CHUNK_MAX_PLACES + 1];
 };
 
+struct names { /* chunks that have no id, in order of the stream */
+    const struct chunk_hash *hash;
+    struct lock lock;
+    struct cond made;
+    struct chunk *first, **tail;
+    struct chunk *waiting; /* the first one that nobody works at; NULL: none */
+    uint64_t bytes;        /* of all of them; the planner's, without the lock */
+};
+void names_init(struct names *n);
+void names_fini(struct names *n); /* it is empty */
+/* It is complete, and now nameless. */
+void names_add(struct names *n, struct chunk *c);
+/* See planner_help. */
+bool names_help(struct names *n);
+/* The first one, once it has its id, or will never have one: state says so. NULL: it has none yet; with wait: there is none. */
+struct chunk *names_take(struct names *n, bool wait);
+/* The first one, as it is: nobody helps any more. NULL: there is none. */
+struct chunk *names_drop(struct names *n);
+
+/* ---- planner_chunks.c: the chunks of the blocks that are held ---- */
 struct span { /* bytes of a block that are a chunk's */
     struct chunk *chunk;
     uint32_t offset, from, length;
@@ -87,6 +114,7 @@ struct planner {
     struct block *head, **tail, *fed; /* fed: the one whose bytes the stream has now */
     uint64_t held;
     struct chunk *first_chunk, *last_chunk, *open;
+    struct names names;
     /* What the block in question becomes. */
     struct seg_piece *pieces;
     size_t n_pieces;
@@ -99,6 +127,9 @@ struct planner {
 };
 extern const struct chunk_events planner_chunk_events; /* arg: the planner */
 void planner_chunk_put(struct planner *p, struct chunk *c);
+/* Looks for those that have got their ids, in order; all: makes or awaits every one first. */
+void planner_look_up(struct planner *p, bool all);
+void planner_drop_nameless(struct planner *p); /* nobody helps any more */
 /* Which bytes of the chunk are copied, from which place; decided once. */
 void planner_chunk_plan(struct planner *p, struct chunk *c);
 bool planner_may_use(struct planner *p, struct source *s);

@@ -39,6 +39,9 @@ struct behind {
     struct behind_block *undecided;    /* the first one that it has not given back; NULL: it gave back all */
     bool plans;                        /* blocks are planned now */
     bool planning;                     /* a thread does */
+    bool helped;                       /* since it last did: it may have more to give */
+    unsigned helping;                  /* threads that do a part of its work */
+    uint64_t plans_made;               /* how often it was asked */
     unsigned draining;                 /* who waits until it is empty */
     uint64_t pushed;                   /* how many blocks, in all */
     size_t encrypted;                  /* how many of the queued ones */
@@ -89,6 +92,8 @@ static void plan(struct behind *q, bool quiet)
     struct behind_block *b = q->unplanned, *done;
     bool drain = false;
     q->planning = true;
+    q->helped = false;
+    q->plans_made++;
     if (b) {
         const struct seg_key key = key_of(q);
         q->unplanned = b->next;
@@ -115,6 +120,24 @@ static void plan(struct behind *q, bool quiet)
     cond_broadcast(&q->less);
 }
 
+/* Does a part of the planner's work. False: there was none. Releases the lock meanwhile. */
+static bool help(struct behind *q)
+{
+    lock_assert_held(&q->lock);
+    uint64_t seen = q->plans_made;
+    if (!q->undecided || !q->ops->help)
+        return false;
+    q->helping++;
+    lock_release(&q->lock);
+    bool did = q->ops->help(q->arg);
+    lock_take(&q->lock);
+    q->helped = q->helped || did;
+    q->helping--;
+    if (!q->helping)
+        cond_broadcast(&q->less);
+    return did || seen != q->plans_made;
+}
+
 /* The next block to pack; it stays in the list until it is written. NULL: time to end. */
 static struct behind_block *next_block(struct behind *q)
 {
@@ -122,11 +145,13 @@ static struct behind_block *next_block(struct behind *q)
     bool quiet = false;
     while (!can_pack(q)) {
         uint64_t pushed = q->pushed;
-        if (!q->planning && (q->unplanned || must_decide(q, quiet))) {
+        if (!q->planning && (q->unplanned || q->helped || must_decide(q, quiet))) {
             plan(q, quiet);
             quiet = false;
             continue;
         }
+        if (help(q))
+            continue;
         if (q->stop && !q->undecided && !q->planning)
             return NULL;
         q->idle++;
@@ -385,7 +410,8 @@ void behind_drain(struct behind *q, struct behind_loss *loss)
     lock_take(&q->lock);
     q->draining++;
     cond_broadcast(&q->work);
-    while (q->head || q->planning) /* its last block may be written while its thread still asks the planner for more */
+    /* Its last block may be written while a thread still is in the planner. */
+    while (q->head || q->planning || q->helping)
         wait_less(q);
     q->draining--;
     *loss = q->loss;

@@ -44,11 +44,14 @@ struct behind_ops { /* 0 or a negative errno; on the queue's threads */
     /* Writes it; one at a time. -ESTALE: something that it copies from is gone; then it is packed as it is, and put
      * once more. */
     int (*put)(void *arg, const struct seg_packed *b);
-    /* Both, or neither: blocks are planned. key as for pack, NULL too where a block is not encrypted. False: it cannot take
+    /* These two, or neither: blocks are planned. key as for pack, NULL too where a block is not encrypted. False: it cannot take
      * the block, which then is as it is, after all before it. Those that it took it gives back in their order, make set;
      * NULL: none is decided, which cannot be when drain is true and it holds some. */
     bool (*plan)(void *arg, struct behind_block *b, const struct seg_key *key);
     struct behind_block *(*planned)(void *arg, bool drain);
+    /* A part of the planner's work that needs no turn, by whoever has nothing else to do, while it holds blocks. False: there is
+     * none now. After it planned may have more to give. NULL: there never is. */
+    bool (*help)(void *arg);
 };
 
 /* room: how many bytes may wait. They are counted in *total too, which several queues share. NULL: out of memory, of

@@ -73,6 +73,12 @@ struct behind_block *drive_planned(void *arg, bool drain)
     return b;
 }
 
+bool drive_plan_help(void *arg)
+{
+    struct drive *d = arg;
+    return planner_help(d->planner);
+}
+
 bool drive_ask_again(struct drive *d, const struct seg_make *m)
 {
     if (!m || clock_ms() < d->ask_again_at)

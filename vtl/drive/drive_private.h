@@ -166,6 +166,7 @@ void drive_dedup_passed(struct drive *d, const void *block, uint32_t len, const 
 uint64_t drive_dedup_room(const struct drive *d);
 bool drive_plan(void *self, struct behind_block *b, const struct seg_key *key); /* struct behind_ops */
 struct behind_block *drive_planned(void *self, bool drain);
+bool drive_plan_help(void *self);
 
 /* What a block was to copy from may not be copied from any more, since the last answer: is it so again? By the queue's
  * threads, one at a time. */

@@ -64,7 +64,7 @@ static int put_behind(void *arg, const struct seg_packed *b)
 void drive_stream_begin(struct drive *d)
 {
     static const struct behind_ops ops = {
-        .pack = pack_behind, .put = put_behind, .plan = drive_plan, .planned = drive_planned};
+        .pack = pack_behind, .put = put_behind, .plan = drive_plan, .planned = drive_planned, .help = drive_plan_help};
     /* What is held back to see what comes next is not counted: so the queue always moves on. */
     uint64_t buffer = d->eng->cfg->spool.write_buffer, room = buffer ? buffer + drive_dedup_room(d) : 0;
     if (!d->behind && room) {
