@@ -153,6 +153,7 @@ static void what_another_tape_s_verify_finds_damaged_is_lent_no_more(void **stat
     close_library(lib);
     lib = open_library(c);
     write_chunked(lib, SLOT + 2);
+    (void)gc_of(lib, "THIRD1L8"); /* what it was leans no more */
     expect_sharing(lib, "THIRD1L8", true, NULL);
     close_library(lib);
     config_free(c);
