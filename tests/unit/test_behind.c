@@ -49,7 +49,12 @@ static int pass(void *arg, const struct seg_packed *b)
     return rc;
 }
 
-static const struct behind_ops ops = {.pack = note, .put = pass};
+static int pass_filemarks(void *arg, uint64_t object, uint32_t count)
+{
+    return pass(arg, &(struct seg_packed){.r = {.object = object, .flags = (uint8_t)(100 + count)}});
+}
+
+static const struct behind_ops ops = {.pack = note, .put = pass, .mark = pass_filemarks};
 
 static void open_gate(struct gate *g, uint64_t may)
 {
@@ -289,9 +294,60 @@ static void what_takes_long_is_packed_by_several_and_written_in_order(void **sta
     behind_free(q);
 }
 
+static void filemarks_are_written_in_their_turn(void **state)
+{
+    (void)state;
+    struct gate g = new_gate(0);
+    struct behind_loss loss;
+    _Atomic uint64_t total = 0;
+    const uint8_t key[TAPE_KEY_SIZE] = {7};
+    const struct tape_crypt crypt = {.key = key, .encrypt = true};
+    struct behind *q = behind_new(1 << 20, &total, &ops, &g);
+    assert_non_null(q);
+    assert_int_equal(push(q, 1, 10, &crypt), BEHIND_TAKEN);
+    assert_int_equal(behind_push_filemarks(q, 2, 3), BEHIND_TAKEN);
+    assert_int_equal(push(q, 5, 10, &crypt), BEHIND_TAKEN); /* of the same key as before */
+    assert_int_equal(behind_push_filemarks(q, 6, 1), BEHIND_TAKEN);
+    open_gate(&g, UINT64_MAX);
+    behind_drain(q, &loss);
+    assert_int_equal(loss.rc, 0);
+    assert_int_equal(g.n, 4);
+    static const uint64_t objects[] = {1, 2, 5, 6};
+    static const uint8_t keys[] = {7, 103, 7, 101};
+    assert_memory_equal(g.object, objects, sizeof(objects));
+    assert_memory_equal(g.key, keys, sizeof(keys));
+    behind_free(q);
+}
+
+static void lost_filemarks_are_told_apart_from_lost_blocks(void **state)
+{
+    (void)state;
+    struct gate g = new_gate(0);
+    struct behind_loss loss;
+    _Atomic uint64_t total = 0;
+    struct behind *q = behind_new(1 << 20, &total, &ops, &g);
+    assert_non_null(q);
+    g.fails = 1;
+    for (uint64_t object = 1; object < 10; object += 3) {
+        assert_int_equal(behind_push_filemarks(q, object, 2), BEHIND_TAKEN);
+        assert_int_equal(push(q, object + 2, 10, NULL), BEHIND_TAKEN);
+    }
+    open_gate(&g, UINT64_MAX);
+    behind_drain(q, &loss);
+    assert_int_equal(loss.rc, -ENOSPC);
+    assert_int_equal(loss.object, 1);
+    assert_int_equal(loss.filemarks, 6);
+    assert_int_equal(loss.blocks, 3);
+    assert_int_equal(loss.bytes, 30);
+    assert_int_equal(g.n, 1);
+    behind_free(q);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(filemarks_are_written_in_their_turn),
+        cmocka_unit_test(lost_filemarks_are_told_apart_from_lost_blocks),
         cmocka_unit_test(blocks_are_written_in_order),
         cmocka_unit_test(a_lack_of_memory_loses_what_is_queued_and_no_more),
         cmocka_unit_test(no_more_waits_than_there_is_room_for),

@@ -73,6 +73,14 @@ static int put(void *arg, const struct seg_packed *b)
     return 0;
 }
 
+static int mark(void *arg, uint64_t object, uint32_t count)
+{
+    struct rig *r = arg;
+    assert_int_equal(count, 1);
+    r->object[r->n++] = object;
+    return 0;
+}
+
 /* The same, but the last one that it is asked for takes it long to say there is none. */
 static _Atomic int asked; /* 1: it is to take long, 2: it does, 3: it did */
 static struct behind *_Atomic asked_queue;
@@ -90,7 +98,7 @@ static struct behind_block *planned_slowly(void *arg, bool drain)
     return NULL;
 }
 
-static const struct behind_ops ops = {.pack = pack, .put = put, .plan = plan, .planned = planned};
+static const struct behind_ops ops = {.pack = pack, .put = put, .mark = mark, .plan = plan, .planned = planned};
 
 static _Atomic uint64_t total;
 
@@ -271,6 +279,29 @@ static void the_planner_is_at_rest_once_the_queue_is_drained(void **state)
     behind_free(q);
 }
 
+static void filemarks_go_through_the_planner_whatever_the_key(void **state)
+{
+    (void)state;
+    static struct rig r;
+    const uint8_t key[TAPE_KEY_SIZE] = {7};
+    const struct tape_crypt crypt = {.key = key, .encrypt = true};
+    struct behind *q = new_queue(&r, 100);
+    uint64_t object = 0;
+    for (int encrypted = 0; encrypted < 2; encrypted++) {
+        for (int i = 0; i < 10; i++) {
+            assert_int_equal(behind_push_filemarks(q, object++, 1), BEHIND_TAKEN);
+            assert_int_equal(push(q, object++, encrypted ? &crypt : NULL), BEHIND_TAKEN);
+        }
+        assert_int_equal(behind_push_filemarks(q, object++, 1), BEHIND_TAKEN);
+        assert_int_equal(push(q, object, encrypted ? NULL : &crypt), BEHIND_DRAIN); /* as ever */
+        drain(q, 0);
+        check(&r, object);
+    }
+    assert_int_equal(r.n_held, 0);
+    assert_true(r.first == object); /* all of them */
+    behind_free(q);
+}
+
 /* ---- work of the planner's that needs no turn ---- */
 
 /* A planner that gives a block back once somebody has done a part of the work for it; a rig that many use. */
@@ -381,6 +412,7 @@ int main(void)
         cmocka_unit_test(blocks_with_and_without_a_key_are_not_planned_together),
         cmocka_unit_test(planning_can_be_off),
         cmocka_unit_test(the_planner_is_at_rest_once_the_queue_is_drained),
+        cmocka_unit_test(filemarks_go_through_the_planner_whatever_the_key),
         cmocka_unit_test(whoever_has_nothing_else_to_do_helps_the_planner),
         cmocka_unit_test(nobody_helps_once_the_queue_is_drained),
     };

@@ -217,6 +217,85 @@ static void writes_slow_down_before_they_have_to_wait(void **state)
     assert_int_equal(drive_pause_us(400, limit, rate, 1000), 500000); /* no longer than half a second at a time */
 }
 
+static enum tape_result marks(void *d, uint64_t n)
+{
+    return library_drive_ops()->write_filemarks(d, n, true, &never);
+}
+
+static void a_drive_streams_on_behind_filemarks_with_immed(void **state)
+{
+    (void)state;
+    struct vtl_config *c;
+    void *d;
+    int n = 0;
+    struct library *lib = loaded(&c, &d);
+    struct tape_statistics s;
+    assert_int_equal(write_id(d, 1), TAPE_OK);
+    assert_int_equal(marks(d, 1), TAPE_OK);
+    assert_true(at_once(d, 2, &n));
+    assert_int_equal(marks(d, 3), TAPE_OK);
+    assert_int_equal(status(d).object, 6);
+    assert_int_equal(status(d).end_object, 6);
+    assert_int_equal(status(d).file, 4);
+    assert_int_equal(status(d).end_file, 4);
+    assert_int_equal(status(d).blocks_in_buffer, 6);
+    assert_true(at_once(d, 7, &n));
+    library_drive_ops()->statistics(d, &s);
+    assert_int_equal(s.mount.written_filemarks, 4);
+    assert_int_equal(sync_it(d), TAPE_OK);
+    assert_int_equal(status(d).file, 4);
+    library_drive_ops()->statistics(d, &s);
+    assert_int_equal(s.mount.written_filemarks, 4);
+    assert_int_equal(s.mount.written_blocks, 3);
+    assert_int_equal(marks(d, 1), TAPE_OK); /* not streaming: written before it is answered */
+    assert_false(at_once(d, 9, &n));
+    assert_int_equal(library_drive_ops()->rewind(d, &never), TAPE_OK);
+    expect_id(d, 1);
+    expect_result(d, TAPE_FILEMARK);
+    expect_id(d, 2);
+    for (int i = 0; i < 3; i++)
+        expect_result(d, TAPE_FILEMARK);
+    expect_id(d, 7);
+    expect_result(d, TAPE_FILEMARK);
+    expect_result(d, TAPE_EOD);
+    close_library(lib);
+    config_free(c);
+}
+
+static void filemarks_behind_what_is_lost_are_lost_and_told_too(void **state)
+{
+    (void)state;
+    struct vtl_config *c;
+    void *d;
+    struct library *lib = loaded(&c, &d);
+    struct tape_statistics s;
+    assert_int_equal(write_id(d, 1), TAPE_OK);
+    assert_int_equal(marks(d, 1), TAPE_OK);
+    assert_int_equal(sync_it(d), TAPE_OK);
+    assert_int_equal(write_id(d, 3), TAPE_OK); /* streams again */
+    disk_breaks();
+    assert_int_equal(write_id(d, 4), TAPE_OK);
+    enum tape_result r = marks(d, 2); /* queued, or it has failed by now */
+    assert_true(r == TAPE_OK || r == TAPE_WRITE_LOST);
+    if (!r)
+        assert_int_equal(sync_it(d), TAPE_WRITE_LOST);
+    disk_works();
+    assert_int_equal(status(d).object, 3);
+    assert_int_equal(status(d).file, 1);
+    assert_int_equal(status(d).end_file, 1);
+    library_drive_ops()->statistics(d, &s);
+    assert_int_equal(s.mount.written_blocks, 2);
+    assert_int_equal(s.mount.written_filemarks, 1);
+    assert_int_equal(marks(d, 1), TAPE_WRITE_ERROR); /* nothing is written behind what is missing */
+    assert_int_equal(library_drive_ops()->rewind(d, &never), TAPE_OK);
+    expect_id(d, 1);
+    expect_result(d, TAPE_FILEMARK);
+    expect_id(d, 3);
+    expect_result(d, TAPE_EOD);
+    close_library(lib);
+    config_free(c);
+}
+
 /* To leave the end of data makes what is before it as safe as a sync does. */
 static void what_leaving_the_end_made_safe_is_not_buffered(void **state)
 {
@@ -246,6 +325,8 @@ int main(void)
         T(a_flush_by_the_operator_fails_and_the_host_is_still_told),
         T(only_what_goes_on_at_the_end_of_data_is_taken_at_once),
         T(keys_may_change_from_block_to_block),
+        T(a_drive_streams_on_behind_filemarks_with_immed),
+        T(filemarks_behind_what_is_lost_are_lost_and_told_too),
         T(what_leaving_the_end_made_safe_is_not_buffered),
         cmocka_unit_test(writes_slow_down_before_they_have_to_wait),
     };

@@ -44,7 +44,7 @@ struct behind {
     uint64_t plans_made;               /* how often it was asked */
     unsigned draining;                 /* who waits until it is empty */
     uint64_t pushed;                   /* how many blocks, in all */
-    size_t encrypted;                  /* how many of the queued ones */
+    size_t encrypted, plain;           /* how many of the queued blocks are to be encrypted, and are not */
     uint64_t pack_ns, put_ns;          /* per block, smoothed */
     bool stop;
     _Atomic uint64_t bytes, *total;
@@ -177,9 +177,16 @@ static int pack(struct behind *q, struct seg_packer **p, const struct behind_blo
     return q->ops->pack(q->arg, *p, b, &key, out);
 }
 
+static int pack_it(struct behind *q, struct seg_packer **p, const struct behind_block *b, struct seg_packed *out)
+{
+    return b->filemarks ? 0 : pack(q, p, b, out);
+}
+
 /* Packed, it is written. If something that it copies from is gone, it is packed and written as it is. */
 static int put(struct behind *q, struct seg_packer **p, struct behind_block *b, const struct seg_packed *packed)
 {
+    if (b->filemarks)
+        return q->ops->mark(q->arg, b->object, b->filemarks);
     int rc = q->ops->put(q->arg, packed);
     if (rc != -ESTALE || !b->make)
         return rc;
@@ -198,9 +205,11 @@ static void drop_first(struct behind *q, int rc)
     if (rc && !q->loss.rc)
         q->loss = (struct behind_loss){.rc = rc, .object = b->object};
     if (rc) {
-        q->loss.blocks++;
+        q->loss.blocks += !b->filemarks;
         q->loss.bytes += b->len;
+        q->loss.filemarks += b->filemarks;
     }
+    q->plain -= !b->filemarks && !b->encrypt;
     if (b->encrypt && !--q->encrypted)
         explicit_bzero(q->secret, sizeof(*q->secret));
     q->head = b->next;
@@ -209,7 +218,7 @@ static void drop_first(struct behind *q, int rc)
     INVARIANT(atomic_load(&q->bytes) >= cost(b->len) && atomic_load(q->total) >= cost(b->len));
     atomic_fetch_sub(&q->bytes, cost(b->len));
     atomic_fetch_sub(q->total, cost(b->len));
-    INVARIANT(q->head || (!q->fresh && !q->undecided && !q->encrypted && !atomic_load(&q->bytes)));
+    INVARIANT(q->head || (!q->fresh && !q->undecided && !q->encrypted && !q->plain && !atomic_load(&q->bytes)));
     cond_broadcast(&q->less);
     cond_broadcast(&q->turn);
 }
@@ -228,7 +237,7 @@ static void do_block(struct behind *q, struct seg_packer **p, struct behind_bloc
     lock_release(&q->lock);
     uint64_t began = clock_ns();
     if (!rc)
-        rc = pack(q, p, b, &packed);
+        rc = pack_it(q, p, b, &packed);
     uint64_t took = clock_ns() - began;
     lock_take(&q->lock);
     while (q->head != b)
@@ -346,6 +355,7 @@ static void take(struct behind *q, struct behind_block *b, const struct tape_cry
         q->secret->kad_len = crypt->kad_len;
         memcpy(q->secret->kad, crypt->kad, crypt->kad_len);
     }
+    q->plain += !b->filemarks && !b->encrypt;
     INVARIANT(!q->head || q->head->object < b->object);
     *q->tail = b;
     q->tail = &b->next;
@@ -367,20 +377,19 @@ static bool has_room(const struct behind *q, uint32_t len)
     return !q->head || atomic_load(&q->bytes) + cost(len) <= q->room;
 }
 
-enum behind_push behind_push(struct behind *q, void *data, uint32_t len, uint64_t object, bool compress,
-                             const struct tape_crypt *crypt)
+/* Takes a copy of it, if that needs no waiting. */
+static enum behind_push push(struct behind *q, const struct behind_block *what, const struct tape_crypt *crypt)
 {
-    bool encrypt = crypt && crypt->encrypt;
     struct behind_block *b = malloc(sizeof(*b));
     if (!b)
         return BEHIND_DRAIN;
-    *b = (struct behind_block){.data = data, .object = object, .len = len, .compress = compress, .encrypt = encrypt};
+    *b = *what;
     lock_take(&q->lock);
     /* What is planned together is of one key, or of none. */
-    bool mixed = q->plans && q->head && encrypt != (q->encrypted != 0);
-    enum behind_push r = q->loss.rc || mixed || (encrypt && !secret_fits(q, crypt)) ? BEHIND_DRAIN
-                         : has_room(q, len)                                         ? BEHIND_TAKEN
-                                                                                    : BEHIND_FULL;
+    bool mixed = q->plans && !b->filemarks && (b->encrypt ? q->plain : q->encrypted);
+    enum behind_push r = q->loss.rc || mixed || (b->encrypt && !secret_fits(q, crypt)) ? BEHIND_DRAIN
+                         : has_room(q, b->len)                                         ? BEHIND_TAKEN
+                                                                                       : BEHIND_FULL;
     bool wake = r == BEHIND_TAKEN && q->idle && (q->idle == q->n_threads || is_heavy(q));
     if (r == BEHIND_TAKEN)
         take(q, b, crypt);
@@ -390,6 +399,20 @@ enum behind_push behind_push(struct behind *q, void *data, uint32_t len, uint64_
     if (r != BEHIND_TAKEN)
         free(b);
     return r;
+}
+
+enum behind_push behind_push(struct behind *q, void *data, uint32_t len, uint64_t object, bool compress,
+                             const struct tape_crypt *crypt)
+{
+    const struct behind_block b = {
+        .data = data, .object = object, .len = len, .compress = compress, .encrypt = crypt && crypt->encrypt};
+    return push(q, &b, crypt);
+}
+
+enum behind_push behind_push_filemarks(struct behind *q, uint64_t object, uint32_t count)
+{
+    const struct behind_block b = {.object = object, .filemarks = count};
+    return push(q, &b, NULL);
 }
 
 static void wait_less(struct behind *q)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* behind.h: write-behind: a bounded queue of a drive's acknowledged blocks, and the threads that write them. */
+/* behind.h: write-behind: a bounded queue of a drive's acknowledged blocks and filemarks, and the threads that write them. */
 #ifndef S3VTL_BEHIND_H
 #define S3VTL_BEHIND_H
 
@@ -26,6 +26,7 @@ struct behind_block {
     void *data;      /* from malloc; the queue's */
     uint64_t object; /* logical object number */
     uint32_t len;
+    uint32_t filemarks; /* so many, and no block; 0: a block */
     bool compress, encrypt;
     struct seg_make *make; /* as planned; from malloc, one piece of memory; NULL: as it is */
 };
@@ -34,7 +35,7 @@ struct behind_block {
 struct behind_loss {
     int rc; /* why the first one could not; 0: all were written */
     uint64_t object;
-    uint64_t blocks, bytes;
+    uint64_t blocks, bytes, filemarks;
 };
 
 struct behind_ops { /* 0 or a negative errno; on the queue's threads */
@@ -44,7 +45,9 @@ struct behind_ops { /* 0 or a negative errno; on the queue's threads */
     /* Writes it; one at a time. -ESTALE: something that it copies from is gone; then it is packed as it is, and put
      * once more. */
     int (*put)(void *arg, const struct seg_packed *b);
-    /* These two, or neither: blocks are planned. key as for pack, NULL too where a block is not encrypted. False: it cannot take
+    /* Writes filemarks; one at a time, in turn with put. NULL: none are pushed. */
+    int (*mark)(void *arg, uint64_t object, uint32_t count);
+    /* These two, or neither: blocks are planned, and filemarks between them. key as for pack, NULL too where a block is not encrypted. False: it cannot take
      * the block, which then is as it is, after all before it. Those that it took it gives back in their order, make set;
      * NULL: none is decided, which cannot be when drain is true and it holds some. */
     bool (*plan)(void *arg, struct behind_block *b, const struct seg_key *key);
@@ -69,6 +72,8 @@ enum behind_push {
 /* Queues a block if that needs no waiting: never blocks. crypt NULL: not encrypted. */
 enum behind_push behind_push(struct behind *q, void *data, uint32_t len, uint64_t object, bool compress,
                              const struct tape_crypt *crypt);
+/* The same for filemarks, which take hardly any room. count: 1 or more. */
+enum behind_push behind_push_filemarks(struct behind *q, uint64_t object, uint32_t count);
 /* Waits for room for len bytes, but not long: the caller pushes again. */
 void behind_wait_room(struct behind *q, uint32_t len);
 /* Waits until the queue is empty, and nobody plans; *loss reports, once, what could not be written. */

@@ -41,34 +41,48 @@ enum tape_result drive_write_failed(struct drive *d, int rc)
     return drive_failed(d, rc, &err, TAPE_WRITE_ERROR);
 }
 
+/* "3 blocks", "3 blocks and 1 filemarks". */
+static const char *how_many(const struct behind_loss *loss, char text[64])
+{
+    int n = snprintf(text, 64, "%llu blocks", (unsigned long long)loss->blocks);
+    if (loss->filemarks)
+        (void)snprintf(text + n, 64 - (size_t)n, " and %llu filemarks", (unsigned long long)loss->filemarks);
+    return text;
+}
+
 static void keep_for_report(struct drive *d, const struct behind_loss *loss)
 {
     uint64_t now = engine_time();
+    char what[64];
     struct db_happening h = {.began = now, .ended = now};
     (void)snprintf(h.event, sizeof(h.event), "%s", event_id(EVENT_WRITE_LOST));
-    (void)snprintf(h.text, sizeof(h.text), "%s: %llu acknowledged blocks could not be written: %s; the host was told",
-                   cartridge_barcode(d->c), (unsigned long long)loss->blocks, strerror(-loss->rc));
+    (void)snprintf(h.text, sizeof(h.text), "%s: %s were acknowledged and could not be written: %s; the host was told",
+                   cartridge_barcode(d->c), how_many(loss, what), strerror(-loss->rc));
     if (db_happening_put(d->eng->db, &h))
         log_event(EVENT_STATE_FAILED, "drive %u: state: %s", d->number, db_error(d->eng->db));
 }
 
 static void forget_lost(struct drive *d, const struct behind_loss *loss)
 {
+    uint64_t objects = loss->blocks + loss->filemarks;
+    struct tape_usage *n = &d->streamed;
     INVARIANT(loss->object <= d->pos && d->used >= loss->bytes);
-    INVARIANT(d->unsynced_blocks >= loss->blocks && d->unsynced_bytes >= loss->bytes);
-    INVARIANT(d->streamed.written_blocks >= loss->blocks && d->streamed.written_bytes >= loss->bytes);
+    INVARIANT(d->unsynced_blocks >= objects && d->unsynced_bytes >= loss->bytes);
+    INVARIANT(n->written_blocks >= loss->blocks && n->written_bytes >= loss->bytes);
+    INVARIANT(n->written_filemarks >= loss->filemarks);
     d->pos = loss->object;
     d->used -= loss->bytes;
-    d->unsynced_blocks -= loss->blocks;
+    d->unsynced_blocks -= objects;
     d->unsynced_bytes -= loss->bytes;
-    d->streamed.written_blocks -= loss->blocks;
-    d->streamed.written_bytes -= loss->bytes;
+    n->written_blocks -= loss->blocks;
+    n->written_bytes -= loss->bytes;
+    n->written_filemarks -= loss->filemarks;
     d->lost_rc = loss->rc;
-    char size[HUMAN_ROOM];
+    char size[HUMAN_ROOM], what[64];
     log_event(EVENT_WRITE_LOST,
-              "drive %u, %s: %llu blocks (%s) from object %llu on were acknowledged and could not be written: "
+              "drive %u, %s: %s (%s) from object %llu on were acknowledged and could not be written: "
               "%s; the host is told",
-              d->number, cartridge_barcode(d->c), (unsigned long long)loss->blocks, human_size(loss->bytes, size),
+              d->number, cartridge_barcode(d->c), how_many(loss, what), human_size(loss->bytes, size),
               (unsigned long long)loss->object,
               loss->rc == -EPERM ? "another gateway owns the cartridge" : strerror(-loss->rc));
     if (loss->rc != -EPERM) /* which stays as long as it is so */
@@ -84,7 +98,7 @@ void drive_drain(struct drive *d)
     behind_drain(d->behind, &loss);
     if (loss.rc)
         forget_lost(d, &loss);
-    if (d->streamed.written_blocks)
+    if (d->streamed.written_blocks || d->streamed.written_filemarks)
         drive_count(d, &d->streamed);
     d->streamed = (struct tape_usage){0};
     INVARIANT(!behind_bytes(d->behind));

@@ -139,8 +139,9 @@ uint64_t drive_pause_us(uint64_t dirty, uint64_t limit, uint64_t rate, uint32_t 
 /* If rc says that the disk is full, but the spool is below its limit: evicts cache, or waits for uploads. Not for ever: if
  * the state cannot be written either, they never end. *until is 0 at the first call. False: nothing more can be done. */
 bool drive_make_disk_room(struct drive *d, int rc, uint32_t len, uint64_t *until, const atomic_bool *cancel);
-/* Appends a block; on a full disk, once there is room again. 0 or a negative errno. Any thread, but one at a time. */
+/* Appends a block, or filemarks; on a full disk, once there is room again. 0 or a negative errno. Any thread, but one at a time. */
 int drive_put_block(struct drive *d, const struct seg_packed *b, const atomic_bool *cancel);
+int drive_put_filemarks(struct drive *d, uint64_t object, uint32_t count, const atomic_bool *cancel);
 /* The same for what has removed all cache itself, and loses no block if it fails: it does not wait while the store takes
  * nothing. */
 bool drive_await_disk_room(struct drive *d, int rc, uint64_t *until, const atomic_bool *cancel);
@@ -179,6 +180,10 @@ void drive_stream_begin(struct drive *d);
 /* A WRITE while streaming. False: it must be written through. */
 bool drive_stream(struct drive *d, const void *block, uint32_t len, bool compress, const struct tape_crypt *crypt,
                   const atomic_bool *cancel, enum tape_result *result);
+
+/* WRITE FILEMARKS with IMMED while streaming: they are queued, so that the drive streams on. False: they must be written at
+ * once. */
+bool drive_stream_filemarks(struct drive *d, uint32_t count, const atomic_bool *cancel, enum tape_result *result);
 
 /* ---- drive_claim.c ---- */
 /* Claims the cartridge, before the first write to it. op_lock held. */

@@ -121,6 +121,16 @@ int drive_put_block(struct drive *d, const struct seg_packed *b, const atomic_bo
     return rc;
 }
 
+int drive_put_filemarks(struct drive *d, uint64_t object, uint32_t count, const atomic_bool *cancel)
+{
+    uint64_t until = 0;
+    int rc;
+    do
+        rc = cartridge_filemarks(d->c, object, count);
+    while (drive_make_disk_room(d, rc, 0, &until, cancel));
+    return rc;
+}
+
 bool drive_await_disk_room(struct drive *d, int rc, uint64_t *until, const atomic_bool *cancel)
 {
     return !atomic_load(&d->eng->failing) && drive_make_disk_room(d, rc, 0, until, cancel);

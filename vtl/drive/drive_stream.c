@@ -47,13 +47,19 @@ static int pack_behind(void *arg, struct seg_packer *p, const struct behind_bloc
     return seg_pack(p, cartridge_id(d->c), &block, key, out);
 }
 
-static int put_behind(void *arg, const struct seg_packed *b)
+static const atomic_bool never = false;
+
+static bool is_fenced(const struct drive *d)
 {
-    static const atomic_bool never = false;
-    struct drive *d = arg;
     struct cartridge_brief now;
     cartridge_brief(d->c, 0, &now);
-    int rc = now.owner == CARTRIDGE_FENCED ? -EPERM : drive_put_block(d, b, &never);
+    return now.owner == CARTRIDGE_FENCED;
+}
+
+static int put_behind(void *arg, const struct seg_packed *b)
+{
+    struct drive *d = arg;
+    int rc = is_fenced(d) ? -EPERM : drive_put_block(d, b, &never);
     if (rc == -ESTALE && drive_ask_again(d, b->make))
         rc = drive_put_block(d, b, &never);
     if (!rc)
@@ -61,10 +67,20 @@ static int put_behind(void *arg, const struct seg_packed *b)
     return rc;
 }
 
+static int mark_behind(void *arg, uint64_t object, uint32_t count)
+{
+    struct drive *d = arg;
+    return is_fenced(d) ? -EPERM : drive_put_filemarks(d, object, count, &never);
+}
+
 void drive_stream_begin(struct drive *d)
 {
-    static const struct behind_ops ops = {
-        .pack = pack_behind, .put = put_behind, .plan = drive_plan, .planned = drive_planned, .help = drive_plan_help};
+    static const struct behind_ops ops = {.pack = pack_behind,
+                                          .put = put_behind,
+                                          .mark = mark_behind,
+                                          .plan = drive_plan,
+                                          .planned = drive_planned,
+                                          .help = drive_plan_help};
     /* What is held back to see what comes next is not counted: so the queue always moves on. */
     uint64_t buffer = d->eng->cfg->spool.write_buffer, room = buffer ? buffer + drive_dedup_room(d) : 0;
     if (!d->behind && room) {
@@ -87,6 +103,8 @@ static void publish(struct drive *d, const struct tape_usage *n)
     struct tape_status *st = &d->st;
     st->activity = TAPE_IDLE;
     st->object = st->end_object = d->pos;
+    st->file += n->written_filemarks;
+    st->end_file += n->written_filemarks;
     st->used = d->used;
     st->blocks_in_buffer = d->unsynced_blocks;
     st->bytes_in_buffer = d->unsynced_bytes;
@@ -98,14 +116,16 @@ static void publish(struct drive *d, const struct tape_usage *n)
     lock_release(&d->st_lock);
 }
 
-static enum tape_result taken(struct drive *d, uint32_t len)
+/* A block, or with len 0 filemarks. */
+static enum tape_result taken(struct drive *d, uint64_t objects, uint32_t len)
 {
-    const struct tape_usage n = {.written_bytes = len, .written_blocks = 1};
+    const struct tape_usage n = {
+        .written_bytes = len, .written_blocks = len != 0, .written_filemarks = len ? 0 : objects};
     usage_add(&d->streamed, &n);
-    d->pos++;
+    d->pos += objects;
     d->used += len;
     cartridge_quota_written(d->c, len);
-    d->unsynced_blocks++;
+    d->unsynced_blocks += objects;
     d->unsynced_bytes += len;
     publish(d, &n);
     return drive_past_early_warning(d) ? TAPE_EARLY_WARNING : TAPE_OK;
@@ -140,7 +160,7 @@ bool drive_write_at_once(void *self, const struct tape_write *w, enum tape_resul
     bool may = d->streaming && !drive_is_full(d, w->len) && !drive_spool_loss(d);
     bool done = may && drive_has_room(d, w->len) && take_at_once(d, w);
     if (done)
-        *result = taken(d, w->len);
+        *result = taken(d, 1, w->len);
     lock_release(&d->op_lock);
     return done;
 }
@@ -159,7 +179,7 @@ bool drive_stream(struct drive *d, const void *block, uint32_t len, bool compres
     for (;;) {
         switch (behind_push(d->behind, copy, len, d->pos, compress, crypt)) {
         case BEHIND_TAKEN:
-            *result = taken(d, len);
+            *result = taken(d, 1, len);
             return true;
         case BEHIND_FULL:
             if (!atomic_load(cancel)) {
@@ -174,4 +194,17 @@ bool drive_stream(struct drive *d, const void *block, uint32_t len, bool compres
             return false;
         }
     }
+}
+
+bool drive_stream_filemarks(struct drive *d, uint32_t count, const atomic_bool *cancel, enum tape_result *result)
+{
+    if (drive_is_full(d, 0) || drive_spool_loss(d))
+        return false;
+    enum behind_push r;
+    while ((r = behind_push_filemarks(d->behind, d->pos, count)) == BEHIND_FULL && !atomic_load(cancel))
+        behind_wait_room(d->behind, 0);
+    if (r == BEHIND_DRAIN)
+        return false;
+    *result = r == BEHIND_TAKEN ? taken(d, count, 0) : TAPE_CANCELLED;
+    return true;
 }

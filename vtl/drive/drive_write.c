@@ -150,16 +150,14 @@ enum tape_result drive_write(void *self, const void *block, uint32_t len, bool c
 /* Filemarks at the position. OK or EARLY_WARNING: all are written. */
 static enum tape_result put_filemarks(struct drive *d, uint64_t count, const atomic_bool *cancel)
 {
-    uint64_t until = 0, used = d->used;
+    uint64_t used = d->used;
     bool some = false;
     enum tape_result result = may_write(d, cancel);
     if (!result && drive_is_full(d, 0))
         result = TAPE_OVERFLOW;
     while ((!result || result == TAPE_EARLY_WARNING) && count) {
         uint32_t n = count > UINT32_MAX ? UINT32_MAX : (uint32_t)count;
-        int rc = cartridge_filemarks(d->c, d->pos, n);
-        if (drive_make_disk_room(d, rc, 0, &until, cancel))
-            continue;
+        int rc = drive_put_filemarks(d, d->pos, n, cancel);
         result = rc ? drive_write_failed(d, rc) : written(d, n, 0);
         some = some || !rc;
         count -= rc ? 0 : n;
@@ -170,14 +168,21 @@ static enum tape_result put_filemarks(struct drive *d, uint64_t count, const ato
 enum tape_result drive_write_filemarks(void *self, uint64_t count, bool immed, const atomic_bool *cancel)
 {
     struct drive *d = self;
-    enum tape_result result = drive_begin(d, TAPE_WRITING, cancel);
+    enum tape_result result = drive_enter(d, TAPE_WRITING, cancel);
     if (result)
         return result;
-    if (d->place_lost) /* the blocks before it were lost */
-        return drive_end(d, TAPE_WRITE_ERROR);
-    if (immed && drive_stops(d))
-        return drive_end(d, TAPE_CANCELLED);
-    if (count)
+    bool may_queue = immed && count && count <= UINT32_MAX && d->streaming && !drive_stops(d);
+    if (may_queue && drive_stream_filemarks(d, (uint32_t)count, cancel, &result)) {
+        drive_leave(d);
+        return result;
+    }
+    drive_drain(d);
+    result = drive_tell_loss(d);
+    if (!result && d->place_lost) /* the blocks before it were lost */
+        result = TAPE_WRITE_ERROR;
+    if (!result && immed && drive_stops(d))
+        result = TAPE_CANCELLED;
+    if (!result && count)
         result = put_filemarks(d, count, cancel);
     if (immed || (result && result != TAPE_EARLY_WARNING))
         return drive_end(d, result);
