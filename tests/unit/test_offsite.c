@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "tests/unit/library_rig.h"
+#include "vtl/cartridge/commit.h"
 #include "vtl/drive/drive_private.h"
 #include "vtl/library/library_private.h"
 
@@ -238,6 +239,42 @@ static void a_restart_forgets(void **state)
     config_free(c);
 }
 
+/* tape remove claims what nobody has loaded since the start. */
+static void a_tape_that_is_not_in_memory_is_claimed_as_it_is(void **state)
+{
+    struct vtl_config *c;
+    struct library *lib = telling_library(&c);
+    (void)state;
+    write_some(lib, 1, 20);
+    move(lib, DRIVE, SLOT);
+    flush_remote(lib);
+    for (int told = 0; told < 2; told++) {
+        close_library(lib);
+        lib = open_library(c);
+        atomic_store(&lib->eng.offsite.told, true);
+        if (told)
+            tell_all(lib);
+        struct amounts a = amounts_of(lib), b;
+        assert_true(a.whole > 1000000);
+        assert_int_equal(told ? a.offsite : a.accepted, a.whole);
+        const struct obj_call store_call = {.max_tries = 1};
+        struct errtext err = {""};
+        assert_int_equal(commit_claim(library_cartridge(lib, "OFF001L8"), &store_call, &err), 0);
+        b = amounts_of(lib);
+        assert_memory_equal(&a, &b, sizeof(a));
+        move(lib, SLOT, DRIVE); /* it is loaded */
+        b = amounts_of(lib);
+        assert_memory_equal(&a, &b, sizeof(a));
+        move(lib, DRIVE, SLOT);
+    }
+    close_library(lib);
+    lib = open_library(c);
+    tell_all(lib);
+    json_decref(call(lib, json_pack("{s:s, s:s, s:b}", "op", "tape-remove", "barcode", "OFF001L8", "force", 1)));
+    close_library(lib);
+    config_free(c);
+}
+
 static void where_the_store_does_not_tell_the_word_is_not_used(void **state)
 {
     struct vtl_config *c = config("one", "local", "64M");
@@ -358,6 +395,7 @@ int main(void)
         T(what_is_overwritten_is_off_site_no_more),
         T(an_answer_to_an_earlier_question_does_not_count),
         T(a_restart_forgets),
+        T(a_tape_that_is_not_in_memory_is_claimed_as_it_is),
         T(where_the_store_does_not_tell_the_word_is_not_used),
         T(flush_offsite_waits_for_all_that_the_store_took),
         T(a_sync_waits_for_it_and_ends_in_time),

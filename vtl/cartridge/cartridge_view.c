@@ -65,9 +65,14 @@ bool cartridge_is_whole(struct cartridge *c)
 
 void cartridge_note_accepted(struct cartridge *c)
 {
-    if (cartridge_is_offsite(c))
+    bool all = cartridge_is_offsite(c);
+    if (all)
         c->offsite_segs = c->row.commit_segs;
     c->accepted_ms = offsite_now(&c->eng->offsite);
+    if (!c->loaded) { /* claimed as it is: its segments are not in memory */
+        c->offsite_bytes = all ? c->row.accepted_bytes : c->offsite_bytes;
+        return;
+    }
     c->offsite_bytes = 0;
     for (size_t i = 0; i < c->offsite_segs; i++)
         c->offsite_bytes += c->live.segs[i].size;
