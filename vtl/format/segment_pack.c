@@ -7,6 +7,9 @@
 #include "vtl/format/segment_private.h"
 #include "vtl/format/source.h"
 
+/* What is left of a block in pieces may be little more than where the rest is, of which zstd saves nothing. */
+#define PIECES_WORTH_ZSTD 1024u
+
 struct seg_packer {
     struct seg_compressor *zstd; /* made at the first block that wants it */
     uint8_t *laid;               /* a block in pieces */
@@ -73,7 +76,7 @@ int seg_pack(struct seg_packer *p, const uint8_t cartridge[16], const struct seg
     int rc = b->make && b->make->n_sources ? lay_pieces(p, b, out) : 0;
     if (rc)
         return rc;
-    if (b->compress)
+    if (b->compress && (!(out->r.flags & SEG_PIECES) || out->r.stored_len >= PIECES_WORTH_ZSTD))
         try_zstd(p, out);
     return key ? seg_encrypt(cartridge, key, &out->r, &out->payload, &p->sealed_box, &p->box_room) : 0;
 }
