@@ -4,11 +4,13 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 
 #define STEP_US 2000
+#define STEP_BACK 5 /* nice */
 
 static int start(pthread_t *thread, const pthread_attr_t *attr, const char *name, void *(*fn)(void *), void *arg)
 {
@@ -25,6 +27,13 @@ static int start(pthread_t *thread, const pthread_attr_t *attr, const char *name
 int thread_start(pthread_t *thread, const char *name, void *(*fn)(void *), void *arg)
 {
     return start(thread, NULL, name, fn, arg);
+}
+
+/* Of a thread alone, as Linux has it (setpriority(2), "C library/kernel differences"). It may always do with less. */
+void thread_step_back(void)
+{
+    const id_t self = (id_t)gettid();
+    (void)setpriority(PRIO_PROCESS, self, getpriority(PRIO_PROCESS, self) + STEP_BACK);
 }
 
 /* pthread_timedjoin_np goes by the clock that is set: one set back meanwhile would make it wait for as long. Of a join by the

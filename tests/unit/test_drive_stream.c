@@ -2,8 +2,12 @@
 /* test_drive_stream.c: blocks that a drive acknowledges before they are written, and what becomes of them. */
 #include "tests/unit/failure_help.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <sched.h>
+#include <sys/resource.h>
 
+#include "base/clock.h"
 #include "vtl/drive/drive_private.h"
 
 static enum tape_result sync_it(void *d)
@@ -315,6 +319,53 @@ static void what_leaving_the_end_made_safe_is_not_buffered(void **state)
     config_free(c);
 }
 
+/* Of all threads of that name: the lowest and the highest of how nice they are. */
+static unsigned nice_of(const char *name, int *least, int *most)
+{
+    unsigned n = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    assert_non_null(tasks);
+    for (struct dirent *e; (e = readdir(tasks));) {
+        char path[300], comm[20] = "";
+        (void)snprintf(path, sizeof(path), "/proc/self/task/%s/comm", e->d_name);
+        FILE *f = fopen(path, "r");
+        bool read = f && fgets(comm, sizeof(comm), f);
+        if (f)
+            (void)fclose(f);
+        comm[strcspn(comm, "\n")] = '\0';
+        if (!read || strcmp(comm, name) != 0)
+            continue;
+        int nice = getpriority(PRIO_PROCESS, (id_t)strtol(e->d_name, NULL, 10));
+        *least = !n || nice < *least ? nice : *least;
+        *most = !n || nice > *most ? nice : *most;
+        n++;
+    }
+    (void)closedir(tasks);
+    return n;
+}
+
+static void uploads_let_what_the_host_waits_for_go_first(void **state)
+{
+    (void)state;
+    struct vtl_config *c;
+    void *d;
+    int least = 0, most = 0, own = getpriority(PRIO_PROCESS, 0);
+    struct library *lib = loaded(&c, &d);
+    assert_int_equal(write_id(d, 1), TAPE_OK); /* it streams */
+    flush_remote(lib);                         /* a worker works */
+    uint64_t until = clock_ms() + 30000;
+    while ((!nice_of("upload", &least, &most) || least != own + 5) && clock_ms() < until)
+        sched_yield(); /* one may begin only now */
+    assert_int_equal(least, own + 5);
+    assert_int_equal(most, own + 5);
+    assert_true(nice_of("behind", &least, &most) > 0);
+    assert_int_equal(most, own);
+    assert_true(nice_of("fetch", &least, &most) > 0);
+    assert_int_equal(most, own);
+    close_library(lib);
+    config_free(c);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -328,6 +379,7 @@ int main(void)
         T(a_drive_streams_on_behind_filemarks_with_immed),
         T(filemarks_behind_what_is_lost_are_lost_and_told_too),
         T(what_leaving_the_end_made_safe_is_not_buffered),
+        T(uploads_let_what_the_host_waits_for_go_first),
         cmocka_unit_test(writes_slow_down_before_they_have_to_wait),
     };
     return cmocka_run_group_tests_name("drive_stream", tests, NULL, NULL);

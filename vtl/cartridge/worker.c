@@ -310,6 +310,7 @@ static void *upload_thread(void *arg)
 {
     struct workers *w = arg;
     unsigned number = atomic_fetch_add(&w->n_uploads, 1);
+    thread_step_back(); /* the host waits for what it writes, and for this only once it syncs */
     while (!atomic_load(&w->stop)) {
         uint64_t seen = progress_now(&w->eng->progress);
         struct job job;
