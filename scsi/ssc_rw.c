@@ -210,8 +210,13 @@ void ssc_write_filemarks(struct scsi_lun *lun, struct scsi_request *rq)
     uint32_t count = get_be24(rq->cdb + 2);
     if (count && !ssc_may_overwrite(ssc, rq, false, count))
         return;
+    struct tape_status before, after;
+    ssc_status(ssc, &before);
     enum tape_result r = ssc->ops->write_filemarks(ssc->self, count, immed, rq->cancelled);
-    ssc_end(rq, r, r == TAPE_EARLY_WARNING ? 0 : count); /* with early warning all are written, else none */
+    ssc_status(ssc, &after);
+    /* With early warning all are written, and so they are when only what they sync cannot be made safe. */
+    uint64_t written = after.object > before.object ? after.object - before.object : 0;
+    ssc_end(rq, r, written < count ? (int64_t)(count - written) : 0);
     if (count)
         ssc_note_pews(ssc, rq);
 }

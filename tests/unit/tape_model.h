@@ -70,10 +70,12 @@ static enum tape_result model_append(uint64_t objects, uint64_t files, uint64_t 
     tape.past_early_warning = tape.used >= tape.capacity;
     return tape.past_early_warning ? TAPE_EARLY_WARNING : TAPE_OK;
 }
+static enum tape_result sync_result; /* of filemarks, once they are written */
 static enum tape_result model_filemarks(void *self, uint64_t count, bool immed, const atomic_bool *cancel)
 {
     (void)self, (void)immed, (void)cancel;
-    return count ? model_append(count, count, 0) : TAPE_OK;
+    enum tape_result r = count ? model_append(count, count, 0) : TAPE_OK;
+    return r == TAPE_OK ? sync_result : r;
 }
 static enum tape_result model_locate(void *self, uint32_t partition, uint64_t object, const atomic_bool *cancel)
 {

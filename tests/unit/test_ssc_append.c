@@ -48,6 +48,28 @@ static void assert_programmable_warning(void)
     assert_int_equal(rq.sense[2] & 0xE0, 0); /* EOM is for early warning */
 }
 
+/* ---- filemarks ---- */
+
+static void what_is_left_of_filemarks_is_what_is_not_on_the_tape(void **state)
+{
+    (void)state;
+    tape.write_protected = true;
+    filemarks(3);
+    assert_sense(7, 0x2700);
+    assert_int_equal(rq.sense[0], 0xF0); /* VALID */
+    assert_int_equal(get_be32(rq.sense + 3), 3);
+    tape.write_protected = false;
+    sync_result = TAPE_WRITE_ERROR; /* they are written, and what they sync is not safe */
+    filemarks(3);
+    assert_sense(3, 0x0C00);
+    assert_int_equal(rq.sense[0], 0xF0);
+    assert_int_equal(get_be32(rq.sense + 3), 0);
+    assert_int_equal(tape.object, 3);
+    sync_result = TAPE_OK;
+    filemarks(3);
+    assert_good();
+}
+
 /* ---- programmable early warning ---- */
 
 static void the_zone_is_told_of_once(void **state)
@@ -326,6 +348,7 @@ static void append_only_mode_is_not_left_while_a_tape_is_mounted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        T(what_is_left_of_filemarks_is_what_is_not_on_the_tape),
         T(the_zone_is_told_of_once),
         T(filemarks_can_enter_the_zone),
         T(the_zone_is_entered_anew_after_a_move),
