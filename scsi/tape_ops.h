@@ -161,7 +161,8 @@ struct tape_ops {
     /* The same for a block that follows the last one, if that takes no waiting. Never blocks; any thread, while none of
      * the others runs or waits to. False: it did nothing, write must do it. */
     bool (*write_at_once)(void *self, const struct tape_write *w, enum tape_result *result);
-    /* Appends filemarks, as write does blocks. count 0 and !immed: flushes to the configured durability (I1). */
+    /* Appends filemarks, as write does blocks; with immed they may be buffered as these are. Without it all is flushed to
+     * the configured durability (I1), with count 0 too. An error: status tells how many were written. */
     enum tape_result (*write_filemarks)(void *self, uint64_t count, bool immed, const atomic_bool *cancel);
     /* Reads the block at the position: min(*len, its length) bytes go to buf, *len becomes its length, and the position
      * moves past it. FILEMARK: the position moves past the filemark. All other results leave it. *len 0: the block is
