@@ -562,6 +562,7 @@ static void a_key_that_is_refused_is_nowhere_in_memory(void **state)
         send_key(s, 42, 2, 3, &r);
         refused = refused && r.status == 0x18;
     }
+    settle(holder, D); /* tgt's loop has gone on, and let go of the last one */
     unsigned copies = copies_of_key(42);
     command(holder, D, CDB(0x5F, 3, 0, 0, 0, 0, 0, 0, 24, 0), DATA_OUT, list, 24, &r);
     assert_good(&r);

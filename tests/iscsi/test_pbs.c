@@ -321,6 +321,7 @@ static void the_status_of_a_drive_in_its_order(void **state)
     struct reply r;
     uint16_t len;
     write_file(s, 0, 3);
+    NO_DATA_COMMAND(s, 0x10, 0, 0, 0, 0, 0); /* nothing waits to be written */
     command(s, D, CDB(0x03, 0, 0, 0, 0xFC, 0), DATA_IN, room, 252, &r);
     assert_good(&r);
     command(s, D, CDB(0x5A, 0, 0x0F, 0, 0, 0, 0, 0x10, 0, 0), DATA_IN, room, 4096, &r);
