@@ -45,7 +45,7 @@ UNIT_HELP  := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 UNIT_BIN   := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SRC))
 
-.PHONY: all deps run test test-faults bench unit install uninstall clean format format-check tidy rooms
+.PHONY: all deps run test test-faults bench bench-check unit install uninstall clean format format-check tidy rooms
 .SECONDARY:
 all: $(B)/s3vtl $(B)/bs_s3vtl.so
 
@@ -249,6 +249,10 @@ bench:
 	scripts/deps bench
 	$(MAKE) VARIANT=plain all bench-programs build/dedup/pbs_set
 	scripts/bench
+bench-check:
+	scripts/deps bench
+	$(MAKE) VARIANT=plain all bench-programs build/dedup/pbs_set
+	tests/bench/run
 
 # Manual pages, completions and the example configuration, from the command's own tables and docs/commands/.
 build/manual/.made: build/s3vtl packaging/manual scripts/pbs-attach $(wildcard docs/commands/*.md)

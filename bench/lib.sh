@@ -186,14 +186,14 @@ rate_over_time() { # TRACE BIN
         }' "$1"
 }
 
-picture() { # NAME TITLE TRACE LABEL TRACE LABEL: build/bench/NAME.svg
+picture() { # NAME TITLE TRACE LABEL TRACE LABEL: NAME.svg among the results
     local bin
     bin=$(awk 'NR == 1 || $1 < a { a = $1 } $2 > b { b = $2 } END { s = (b - a) / 40; printf "%.2f", s < 0.1 ? 0.1 : s }' "$3" "$5")
     rate_over_time "$3" "$bin" >"$work/1.dat"
     rate_over_time "$5" "$bin" >"$work/2.dat"
     gnuplot <<END || die "gnuplot failed: see above"
 set terminal svg size 900,420 background "white"
-set output "build/bench/$1.svg"
+set output "$results/$1.svg"
 set title "$2"
 set xlabel "seconds"
 set ylabel "MB/s"
