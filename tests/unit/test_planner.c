@@ -837,6 +837,28 @@ static void with_cut_another_stream_is_copied_wherever_it_begins(void **state)
     free(data);
 }
 
+/* Else its first chunk would begin in the file before it. */
+static void behind_filemarks_another_stream_begins(void **state)
+{
+    struct model *m = *state;
+    uint8_t *data = other_stream();
+    uint64_t copied[2];
+    cut_others(m, true);
+    write_blocks(m, data + 4096, OTHER, 65536);
+    for (int behind = 0; behind < 2; behind++) {
+        count_from_here(m);
+        if (behind) {
+            push(m, data + OTHER / 2, 10240);
+            push(m, data, 0);
+        }
+        write_blocks(m, data + 4096, OTHER, 65536);
+        copied[behind] = m->copied;
+    }
+    assert_true(copied[0] > 0);
+    assert_int_equal(copied[1], copied[0]);
+    free(data);
+}
+
 static void without_cut_another_stream_is_literal_at_once(void **state)
 {
     struct model *m = *state;
@@ -894,6 +916,7 @@ int main(void)
         TEST(helpers_on_other_threads_change_nothing),
         TEST(pieces_are_the_block_whatever_is_written),
         TEST(with_cut_another_stream_is_copied_wherever_it_begins),
+        TEST(behind_filemarks_another_stream_begins),
         TEST(without_cut_another_stream_is_literal_at_once),
         TEST(with_cut_pbs_s_chunks_are_found_as_ever),
     };

@@ -41,7 +41,9 @@ static void forget_stream(struct planner *p)
 
 static void read_block(struct planner *p, const void *data, uint32_t len)
 {
-    if (p->config.cut && !pbs_is_block(data, len)) {
+    if (!len) {
+        forget_stream(p);
+    } else if (p->config.cut && !pbs_is_block(data, len)) {
         pbs_stream_reset(&p->pbs);
         cut_stream_block(&p->other, data, len);
     } else {

@@ -62,7 +62,7 @@ void planner_free(struct planner *p); /* blocks in it are the caller's, as ever 
  * this key. */
 int planner_key(struct planner *p, const uint8_t *key);
 
-/* The next block. data stays as it is until the block is popped. handle is the caller's. 0, or -ENOMEM: it is not taken,
+/* The next block; len 0: filemarks, behind which another stream begins. data stays as it is until the block is popped. handle is the caller's. 0, or -ENOMEM: it is not taken,
  * and whoever writes it otherwise must drain first. */
 int planner_push(struct planner *p, void *handle, uint64_t object, const void *data, uint32_t len);
 /* A block that is stored already, as it is, and comes before the next one: what goes on behind it can be read then. Only when no

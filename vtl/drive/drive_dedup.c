@@ -38,9 +38,7 @@ static void set_key(struct drive *d, const struct seg_key *key)
 bool drive_plan(void *arg, struct behind_block *b, const struct seg_key *key)
 {
     struct drive *d = arg;
-    if (b->filemarks) /* what comes behind them is another stream, of whatever key */
-        planner_reset(d->planner);
-    else
+    if (!b->filemarks) /* which are of no key */
         set_key(d, key);
     return !planner_push(d->planner, b, b->object, b->data, b->len);
 }
