@@ -3,6 +3,7 @@
 #include "base/secret.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -28,6 +29,23 @@ void secret_free(void *p, size_t size)
     explicit_bzero(p, size);
     munlock(p, size);
     munmap(p, size);
+}
+
+void secret_copy(void *to, const void *from, size_t n)
+{
+    volatile uint8_t *t = to;
+    const volatile uint8_t *f = from;
+    for (size_t i = 0; i < n; i++)
+        t[i] = f[i];
+}
+
+bool secret_equal(const void *a, const void *b, size_t n)
+{
+    const volatile uint8_t *p = a, *q = b;
+    uint8_t differ = 0;
+    for (size_t i = 0; i < n; i++)
+        differ |= p[i] ^ q[i];
+    return !differ;
 }
 
 void secret_no_core_dumps(void)

@@ -218,6 +218,63 @@ static void a_password_is_in_memory_for_secrets_alone(void **state)
     unlink(path);
 }
 
+/* What is moved stays in the register it was moved by. */
+#if defined(__x86_64__)
+static const char text[] = "0123456789abcdefghijklmnopqrstuv";
+
+static bool is_in_registers(void)
+{
+    static _Alignas(64) uint8_t saved[16384];
+    if (__builtin_cpu_supports("avx"))
+        __asm__ volatile("xsave64 %0" : "=m"(saved) : "a"(-1), "d"(-1));
+    else
+        __asm__ volatile("fxsave64 %0" : "=m"(saved));
+    return memmem(saved, sizeof(saved), text, 16) || memmem(saved, sizeof(saved), text + 16, 16);
+}
+
+__attribute__((noinline)) static void forget_registers(void)
+{
+    __asm__ volatile("pxor %%xmm0, %%xmm0; pxor %%xmm1, %%xmm1; pxor %%xmm2, %%xmm2; pxor %%xmm3, %%xmm3;"
+                     "pxor %%xmm4, %%xmm4; pxor %%xmm5, %%xmm5; pxor %%xmm6, %%xmm6; pxor %%xmm7, %%xmm7"
+                     :
+                     :
+                     : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7");
+}
+
+static void a_secret_that_is_copied_or_compared_stays_in_no_register(void **state)
+{
+    (void)state;
+    uint8_t *p = secret_new(64);
+    assert_non_null(p);
+    __asm__ volatile("movups %0, %%xmm3" : : "m"(text) : "xmm3");
+    bool would_be_seen = is_in_registers();
+    forget_registers();
+    assert_true(would_be_seen);
+
+    secret_copy(p, text, 32);
+    bool copied = is_in_registers();
+    bool equal = secret_equal(p, text, 32);
+    bool compared = is_in_registers();
+    assert_false(copied);
+    assert_true(equal);
+    assert_false(compared);
+    assert_memory_equal(p, text, 32);
+    for (size_t i = 0; i < 32; i += 31) {
+        p[i] ^= 0x80;
+        assert_false(secret_equal(p, text, 32));
+        p[i] ^= 0x80;
+    }
+    assert_int_equal(p[32], 0);
+    secret_free(p, 64);
+}
+#else
+static void a_secret_that_is_copied_or_compared_stays_in_no_register(void **state)
+{
+    (void)state;
+    skip(); /* how its registers are saved is known of x86-64 only */
+}
+#endif
+
 static void there_is_no_core_dump_unless_asked(void **state)
 {
     (void)state;
@@ -236,6 +293,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_locked_is_refused),
         cmocka_unit_test(the_stores_secret_key_is_in_memory_for_secrets_alone),
         cmocka_unit_test(a_password_is_in_memory_for_secrets_alone),
+        cmocka_unit_test(a_secret_that_is_copied_or_compared_stays_in_no_register),
         cmocka_unit_test(there_is_no_core_dump_unless_asked),
     };
     srand((unsigned)getpid());
