@@ -8,21 +8,26 @@
 #include "base/secret.h"
 #include "scsi/lun.h"
 
+struct keyed {
+    struct ssc_params p;
+    uint8_t key[TAPE_KEY_SIZE];
+};
+
 struct nexus_keys {
     uint64_t nexus; /* 0: free */
     enum key_scope scope;
     bool locked;
     uint32_t locked_counter;
-    struct ssc_params local;
+    struct keyed local;
 };
 
 /* All of it is in locked memory. */
 struct ssc_keys {
     struct lock lock;
     uint32_t counter; /* key instance counter, SSC-5 4.2.21.8 */
-    struct ssc_params all;
+    struct keyed all;
     struct nexus_keys nexus[SCSI_MAX_NEXUS];
-    struct ssc_params in_use; /* of the command that runs */
+    struct keyed in_use; /* of the command that runs */
 };
 
 struct ssc_keys *ssc_keys_new(void)
@@ -56,14 +61,22 @@ static void wipe(struct nexus_keys *n)
     explicit_bzero(n, sizeof(*n));
 }
 
-static bool same(const struct ssc_params *a, const struct ssc_params *b)
+static bool same(const struct keyed *a, const struct ssc_params *p, const uint8_t *key)
 {
-    return a->encryption == b->encryption && a->decryption == b->decryption && a->has_key == b->has_key &&
-           (!a->has_key || !memcmp(a->key, b->key, sizeof(a->key)));
+    return a->p.encryption == p->encryption && a->p.decryption == p->decryption && a->p.has_key == p->has_key &&
+           (!p->has_key || secret_equal(a->key, key, TAPE_KEY_SIZE));
+}
+
+static void put(struct keyed *to, const struct ssc_params *p, const uint8_t *key)
+{
+    explicit_bzero(to, sizeof(*to));
+    to->p = *p;
+    if (p->has_key)
+        secret_copy(to->key, key, TAPE_KEY_SIZE);
 }
 
 bool ssc_keys_set(struct ssc_keys *k, uint64_t nexus, enum key_scope scope, bool lock, const struct ssc_params *p,
-                  bool *changed)
+                  const uint8_t *key, bool *changed)
 {
     *changed = false;
     lock_take(&k->lock);
@@ -77,15 +90,14 @@ bool ssc_keys_set(struct ssc_keys *k, uint64_t nexus, enum key_scope scope, bool
     wipe(n);
     n->nexus = nexus;
     n->scope = scope;
-    struct ssc_params *to = scope == SCOPE_LOCAL ? &n->local : &k->all;
+    struct keyed *to = scope == SCOPE_LOCAL ? &n->local : &k->all;
     if (scope != SCOPE_PUBLIC) {
-        *changed = scope == SCOPE_ALL_I_T_NEXUS && !same(to, p);
-        explicit_bzero(to, sizeof(*to));
-        *to = *p;
-        to->counter = ++k->counter;
+        *changed = scope == SCOPE_ALL_I_T_NEXUS && !same(to, p, key);
+        put(to, p, key);
+        to->p.counter = ++k->counter;
     }
     n->locked = lock;
-    n->locked_counter = to->counter;
+    n->locked_counter = to->p.counter;
     if (scope == SCOPE_PUBLIC && !lock)
         wipe(n);
     lock_release(&k->lock);
@@ -93,13 +105,13 @@ bool ssc_keys_set(struct ssc_keys *k, uint64_t nexus, enum key_scope scope, bool
 }
 
 /* With CKOD, parameters end with the volume for which they were set. */
-static void expire(struct ssc_params *p, uint64_t medium)
+static void expire(struct keyed *k, uint64_t medium)
 {
-    if (p->clear_on_demount && p->medium != medium)
-        explicit_bzero(p, sizeof(*p));
+    if (k->p.clear_on_demount && k->p.medium != medium)
+        explicit_bzero(k, sizeof(*k));
 }
 
-static const struct ssc_params *in_force(struct ssc_keys *k, const struct nexus_keys *n, uint64_t medium)
+static const struct keyed *in_force(struct ssc_keys *k, const struct nexus_keys *n, uint64_t medium)
 {
     lock_assert_held(&k->lock);
     expire(&k->all, medium);
@@ -113,8 +125,7 @@ void ssc_keys_get(struct ssc_keys *k, uint64_t nexus, uint64_t medium, struct ss
 {
     lock_take(&k->lock);
     const struct nexus_keys *n = nexus ? find(k, nexus) : NULL;
-    *out = *in_force(k, n, medium);
-    explicit_bzero(out->key, sizeof(out->key)); /* nobody needs it */
+    *out = in_force(k, n, medium)->p;
     out->counter = out->counter ? out->counter : k->counter;
     *scope = n ? n->scope : SCOPE_PUBLIC;
     bool any = out->encryption || out->decryption;
@@ -126,13 +137,12 @@ bool ssc_keys_use(struct ssc_keys *k, uint64_t nexus, uint64_t medium, struct ta
 {
     lock_take(&k->lock);
     const struct nexus_keys *n = nexus ? find(k, nexus) : NULL;
-    const struct ssc_params *p = in_force(k, n, medium);
-    bool good = !n || !n->locked || n->locked_counter == p->counter;
-    explicit_bzero(&k->in_use, sizeof(k->in_use));
-    k->in_use = *p;
+    const struct keyed *now = in_force(k, n, medium);
+    bool good = !n || !n->locked || n->locked_counter == now->p.counter;
+    put(&k->in_use, &now->p, now->key);
     lock_release(&k->lock);
-    p = &k->in_use;
-    out->key = p->has_key ? p->key : NULL;
+    const struct ssc_params *p = &k->in_use.p;
+    out->key = p->has_key ? k->in_use.key : NULL;
     out->encrypt = p->encryption == ENCRYPTION_ENCRYPT;
     out->decrypt = p->decryption >= DECRYPTION_DECRYPT;
     out->raw = p->decryption == DECRYPTION_RAW;

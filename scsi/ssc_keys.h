@@ -12,6 +12,7 @@ enum key_scope { SCOPE_PUBLIC = 0, SCOPE_LOCAL = 1, SCOPE_ALL_I_T_NEXUS = 2 };
 enum { ENCRYPTION_DISABLE = 0, ENCRYPTION_ENCRYPT = 2 };
 enum { DECRYPTION_DISABLE = 0, DECRYPTION_RAW = 1, DECRYPTION_DECRYPT = 2, DECRYPTION_MIXED = 3 };
 
+/* Data encryption parameters but for the key, which is nowhere outside of locked memory. */
 struct ssc_params {
     uint8_t encryption, decryption; /* modes */
     bool has_key;
@@ -20,7 +21,6 @@ struct ssc_params {
     uint32_t counter;      /* key instance counter */
     uint8_t kad_len;
     uint8_t kad[TAPE_KAD_MAX];
-    uint8_t key[TAPE_KEY_SIZE];
 };
 
 struct ssc_keys;
@@ -31,12 +31,12 @@ void ssc_keys_free(struct ssc_keys *k); /* wipes everything */
 
 /* Any of these on any thread; none blocks. */
 
-/* Gives a nexus the parameters p (with SCOPE_PUBLIC: none of its own) and the drive's next key instance counter. lock:
- * from now on the nexus works with just these. *changed: the parameters of other nexuses are different now. False:
+/* Gives a nexus the parameters p (with SCOPE_PUBLIC: none of its own), with has_key the TAPE_KEY_SIZE bytes at key, and
+ * the drive's next key instance counter. lock: from now on the nexus works with just these. *changed: the parameters of other nexuses are different now. False:
  * there are too many nexuses. */
 bool ssc_keys_set(struct ssc_keys *k, uint64_t nexus, enum key_scope scope, bool lock, const struct ssc_params *p,
-                  bool *changed);
-/* The parameters in force for a nexus, without the key; medium: medium_changes now. *scope: the nexus's. *of: the scope
+                  const uint8_t *key, bool *changed);
+/* The parameters in force for a nexus; medium: medium_changes now. *scope: the nexus's. *of: the scope
  * with which they were set; PUBLIC: nobody set any. */
 void ssc_keys_get(struct ssc_keys *k, uint64_t nexus, uint64_t medium, struct ssc_params *out, enum key_scope *scope,
                   enum key_scope *of);

@@ -283,12 +283,8 @@ static void set_encryption(struct ssc_lun *ssc, struct scsi_request *rq, const u
         p.has_key = p.encryption || p.decryption >= DECRYPTION_DECRYPT;
         if (p.has_key && !take_kad(rq, list, len, 20 + key_len, &p))
             return;
-        if (p.has_key)
-            memcpy(p.key, list + 20, key_len);
     }
-    bool done = ssc_keys_set(ssc->keys, rq->nexus, (enum key_scope)scope, list[4] & 0x01, &p, &changed);
-    explicit_bzero(&p, sizeof(p));
-    if (!done)
+    if (!ssc_keys_set(ssc->keys, rq->nexus, (enum key_scope)scope, list[4] & 0x01, &p, list + 20, &changed))
         scsi_check(rq, KEY_ILLEGAL_REQUEST, ASC_INSUFFICIENT_RESOURCES);
     else if (changed)
         scsi_ua_raise(&ssc->lun, 0, rq->nexus, ASC_DATA_ENCRYPTION_PARAMETERS_CHANGED_BY_ANOTHER);

@@ -344,14 +344,14 @@ static bool secret_fits(const struct behind *q, const struct tape_crypt *crypt)
 {
     lock_assert_held(&q->lock);
     const struct secret *s = q->secret;
-    return !q->encrypted || (s->kad_len == crypt->kad_len && !memcmp(s->key, crypt->key, sizeof(s->key)) &&
+    return !q->encrypted || (s->kad_len == crypt->kad_len && secret_equal(s->key, crypt->key, sizeof(s->key)) &&
                              !memcmp(s->kad, crypt->kad, crypt->kad_len));
 }
 
 static void take(struct behind *q, struct behind_block *b, const struct tape_crypt *crypt)
 {
     if (b->encrypt && !q->encrypted++) {
-        memcpy(q->secret->key, crypt->key, sizeof(q->secret->key));
+        secret_copy(q->secret->key, crypt->key, sizeof(q->secret->key));
         q->secret->kad_len = crypt->kad_len;
         memcpy(q->secret->kad, crypt->kad, crypt->kad_len);
     }
