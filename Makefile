@@ -31,7 +31,7 @@ WARN    := -Wall -Wextra -Wshadow -Wconversion -Werror
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 ALL_CFLAGS = $(CFLAGS) $(OPT_$(VARIANT)) $(SAN_$(VARIANT)) -std=gnu17 -D_GNU_SOURCE -fPIC -pthread -fno-omit-frame-pointer -I. $(WARN) $(PKG_CFLAGS) $(CPPFLAGS)
-LIBS     = $(PKG_LIBS) -linih -pthread
+LIBS     = $(PKG_LIBS) -linih -lIPSec_MB -pthread
 # Only the command serves /metrics and reads tapes of others: tgtd has no use for what that takes.
 FOREIGN_LIBS := -llzo2 -lz
 CMD_LIBS := $(shell pkg-config --libs libmicrohttpd 2>/dev/null) $(FOREIGN_LIBS)

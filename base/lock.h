@@ -36,6 +36,7 @@
     X(LOCK_NOTIFY, "command: messages")                                                                                \
     X(LOCK_BEHIND, "drive: blocks written behind")                                                                     \
     X(LOCK_CHUNK_NAMES, "dedup: chunks without an id")                                                                 \
+    X(LOCK_CHUNK_HASH, "dedup: who can hash")                                                                          \
     X(LOCK_DRIVE_STATUS, "drive: status")                                                                              \
     X(LOCK_TARGET, "target: logical units")                                                                            \
     X(LOCK_EXECUTOR, "target: jobs")                                                                                   \

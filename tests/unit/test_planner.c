@@ -645,39 +645,6 @@ static void the_digest_in_the_stream_is_not_believed(void **state)
     free(blob);
 }
 
-static void ids_are_those_of_the_standards(void **state)
-{
-    (void)state;
-    struct chunk_hash *h = chunk_hash_new();
-    uint8_t id[SEG_CHUNK_ID], key[TAPE_KEY_SIZE] = {0};
-    static const uint8_t text[] = "abc";
-    static const uint8_t abc[] = {0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea, 0x41, 0x41, 0x40,
-                                  0xde, 0x5d, 0xae, 0x22, 0x23, 0xb0, 0x03, 0x61, 0xa3, 0x96, 0x17,
-                                  0x7a, 0x9c, 0xb4, 0x10, 0xff, 0x61, 0xf2, 0x00, 0x15, 0xad}; /* FIPS 180-2 B.1 */
-    /* By another implementation of HKDF and HMAC, over RFC 5869 and RFC 2104. */
-    static const uint8_t keyed[] = {0x43, 0x24, 0x30, 0x6c, 0xf7, 0x3f, 0x01, 0xc3, 0x85, 0xc8, 0xc3,
-                                    0x37, 0x8e, 0xef, 0x85, 0xb2, 0x69, 0xbf, 0x0f, 0x92, 0x94, 0xb5,
-                                    0x6f, 0xa9, 0xff, 0x7d, 0x8c, 0x33, 0x60, 0x00, 0x10, 0xcb};
-    const struct chunk_bytes pieces[3] = {{text, 1}, {text + 1, 0}, {text + 1, 2}}, whole = {text, 3};
-    for (unsigned i = 0; i < 2; i++) {
-        assert_int_equal(chunk_hash_id(h, pieces, 3, id), 0);
-        assert_memory_equal(id, abc, sizeof(abc));
-    }
-    assert_int_equal(chunk_hash_key(h, key), 0);
-    for (unsigned i = 0; i < 2; i++) {
-        assert_int_equal(chunk_hash_id(h, i ? pieces : &whole, i ? 3 : 1, id), 0);
-        assert_memory_equal(id, keyed, sizeof(keyed));
-    }
-    key[31] = 1;
-    assert_int_equal(chunk_hash_key(h, key), 0);
-    assert_int_equal(chunk_hash_id(h, &whole, 1, id), 0);
-    assert_memory_not_equal(id, keyed, sizeof(keyed));
-    assert_int_equal(chunk_hash_key(h, NULL), 0);
-    assert_int_equal(chunk_hash_id(h, &whole, 1, id), 0);
-    assert_memory_equal(id, abc, sizeof(abc));
-    chunk_hash_free(h);
-}
-
 /* ---- who makes ids ---- */
 
 static void a_chunk_that_nobody_named_is_decided_by_a_drain_alone(void **state)
@@ -911,7 +878,6 @@ int main(void)
         TEST(keys_know_only_their_own),
         TEST(the_same_key_again_forgets_nothing),
         TEST(the_digest_in_the_stream_is_not_believed),
-        cmocka_unit_test(ids_are_those_of_the_standards),
         TEST(a_chunk_that_nobody_named_is_decided_by_a_drain_alone),
         TEST(helpers_on_other_threads_change_nothing),
         TEST(pieces_are_the_block_whatever_is_written),

@@ -69,7 +69,7 @@ struct chunk {
 };
 
 struct names { /* chunks that have no id, in order of the stream */
-    const struct chunk_hash *hash;
+    struct chunk_hash *hash;
     struct lock lock;
     struct cond made;
     struct chunk *first, **tail;
