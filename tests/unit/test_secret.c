@@ -19,6 +19,7 @@
 #include "base/secret.h"
 #include "s3backend/objstore.h"
 #include "vtl/cmd/password.h"
+#include "vtl/dedup/chunk_hash.h"
 
 /* The sanitizers' mlock does nothing. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -218,6 +219,30 @@ static void a_password_is_in_memory_for_secrets_alone(void **state)
     unlink(path);
 }
 
+static void the_key_of_chunks_ids_is_in_memory_for_secrets_alone(void **state)
+{
+    (void)state;
+    /* What HKDF makes of a key of zeros (tests/unit/test_chunk_hash.c), each byte turned over. */
+    static const unsigned char turned[16] = {0x57, 0xae, 0x9d, 0x8a, 0x18, 0xe2, 0xe9, 0x19,
+                                             0x12, 0x61, 0xc8, 0xa2, 0x42, 0x1b, 0xa6, 0x9b};
+    const uint8_t key[TAPE_KEY_SIZE] = {0}, chunk[20000] = {0};
+    uint8_t id[SEG_CHUNK_ID];
+    unsigned kept;
+    struct chunk_hash *h = chunk_hash_new();
+    assert_non_null(h);
+    needle = turned;
+    needle_len = sizeof(turned);
+    assert_int_equal(chunk_hash_key(h, key), 0);
+    assert_int_equal(chunk_hash_id(h, &(struct chunk_bytes){chunk, sizeof(chunk)}, 1, id), 0);
+    assert_true(chunk_hash_has(h, key));
+    unsigned found = search(&kept);
+    assert_int_equal(kept, 1);
+    assert_int_equal(found, 1);
+    assert_int_equal(chunk_hash_key(h, NULL), 0);
+    assert_int_equal(search(&kept), 0);
+    chunk_hash_free(h);
+}
+
 /* What is moved stays in the register it was moved by. */
 #if defined(__x86_64__)
 static const char text[] = "0123456789abcdefghijklmnopqrstuv";
@@ -293,6 +318,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_locked_is_refused),
         cmocka_unit_test(the_stores_secret_key_is_in_memory_for_secrets_alone),
         cmocka_unit_test(a_password_is_in_memory_for_secrets_alone),
+        cmocka_unit_test(the_key_of_chunks_ids_is_in_memory_for_secrets_alone),
         cmocka_unit_test(a_secret_that_is_copied_or_compared_stays_in_no_register),
         cmocka_unit_test(there_is_no_core_dump_unless_asked),
     };

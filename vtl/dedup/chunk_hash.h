@@ -23,9 +23,9 @@ struct chunk_hash;
 struct chunk_hash *chunk_hash_new(void); /* NULL: out of memory, or of locked memory */
 void chunk_hash_free(struct chunk_hash *h);
 /*
- * From now on HMAC-SHA256 in place of SHA-256 of the digests, under a key derived from the drive's by HKDF (RFC 5869): whoever reads ids in the bucket learns
- * neither the key nor whether two tapes of different keys hold the same. key: TAPE_KEY_SIZE bytes, of which no copy is
- * kept; NULL: none. The derived key is in locked memory; OpenSSL has states made from it, which it wipes. 0, or
+ * From now on HMAC-SHA256 in place of the last SHA-256, under a key derived from the drive's by HKDF (RFC 5869): whoever reads
+ * ids in the bucket learns neither the key nor whether two tapes of different keys hold the same. key: TAPE_KEY_SIZE bytes, of
+ * which no copy is kept; NULL: none. The derived key is in locked memory; what OpenSSL makes of it to work with, it wipes. 0, or
  * -EIO: OpenSSL cannot, and no chunk gets an id until it is called again. No other call meanwhile.
  */
 int chunk_hash_key(struct chunk_hash *h, const uint8_t *key);
