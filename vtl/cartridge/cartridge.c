@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -366,14 +367,8 @@ static bool leans_on(const struct open_segment *o, const struct seg_source *s)
 static int lean_on(struct cartridge *c, const struct seg_source *s)
 {
     struct open_segment *o = &c->open;
-    if (o->n_leans == o->room_leans) {
-        size_t room = o->room_leans ? 2 * o->room_leans : 16;
-        struct seg_source *more = realloc(o->leans, room * sizeof(*more));
-        if (!more)
-            return -ENOMEM;
-        o->leans = more;
-        o->room_leans = room;
-    }
+    if (o->n_leans == o->room_leans && !array_grow(&o->leans, &o->room_leans, sizeof(*o->leans)))
+        return -ENOMEM;
     int rc = cartridge_lean(c, s);
     if (rc)
         return rc;

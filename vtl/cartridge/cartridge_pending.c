@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/event.h"
@@ -60,14 +61,8 @@ static bool is_pending(const struct cartridge *c, const struct seg_id *id)
 int cartridge_push_pending(struct cartridge *c, const struct seg_id *id, uint64_t size)
 {
     INVARIANT(!is_pending(c, id));
-    if (c->n_pending == c->room_pending) {
-        size_t room = c->room_pending ? 2 * c->room_pending : 16;
-        struct pending *p = realloc(c->pending, room * sizeof(*p));
-        if (!p)
-            return -ENOMEM;
-        c->pending = p;
-        c->room_pending = room;
-    }
+    if (c->n_pending == c->room_pending && !array_grow(&c->pending, &c->room_pending, sizeof(*c->pending)))
+        return -ENOMEM;
     c->pending[c->n_pending++] =
         (struct pending){.id = *id, .size = size, .since = c->loaded ? engine_time() : c->row.modified};
     return 0;

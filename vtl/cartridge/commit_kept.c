@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/array.h"
 #include "vtl/cartridge/commit_private.h"
 
 void kept_free(struct kept *k)
@@ -27,14 +28,8 @@ void kept_free(struct kept *k)
 static int add_id(void *arg, const struct seg_id *id)
 {
     struct kept *k = arg;
-    if (k->n == k->room) {
-        size_t room = k->room ? 2 * k->room : 64;
-        struct seg_id *v = realloc(k->ids, room * sizeof(*v));
-        if (!v)
-            return -ENOMEM;
-        k->ids = v;
-        k->room = room;
-    }
+    if (k->n == k->room && !array_grow(&k->ids, &k->room, sizeof(*k->ids)))
+        return -ENOMEM;
     k->ids[k->n++] = *id;
     return 0;
 }

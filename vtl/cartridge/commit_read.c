@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/log.h"
 
 #define MAX_HEAD_BYTES (64u << 20)
@@ -23,14 +24,8 @@ static int list_one(void *arg, const struct obj_entry *e)
     struct seg_id id;
     if (e->is_prefix || !object_name_at(e->key, l->prefix, &id))
         return 0; /* not ours */
-    if (l->n == l->room) {
-        size_t room = l->room ? 2 * l->room : 16;
-        struct seg_id *ids = realloc(l->ids, room * sizeof(*ids));
-        if (!ids)
-            return -ENOMEM;
-        l->ids = ids;
-        l->room = room;
-    }
+    if (l->n == l->room && !array_grow(&l->ids, &l->room, sizeof(*l->ids)))
+        return -ENOMEM;
     l->ids[l->n++] = id;
     return 0;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/lock.h"
+#include "base/array.h"
 #include "vtl/cartridge/commit_private.h"
 
 struct listed {
@@ -28,14 +29,8 @@ static int take(void *arg, const struct obj_entry *e)
     struct seg_id id;
     if (e->is_prefix || strlen(e->key) >= DB_KEY_SIZE || !object_name_at(e->key, l->prefix, &id))
         return 0; /* nothing that this program made */
-    if (l->n == l->room) {
-        size_t room = l->room ? 2 * l->room : 256;
-        struct listed *v = realloc(l->v, room * sizeof(*v));
-        if (!v)
-            return -ENOMEM;
-        l->v = v;
-        l->room = room;
-    }
+    if (l->n == l->room && !array_grow(&l->v, &l->room, sizeof(*l->v)))
+        return -ENOMEM;
     struct listed *o = &l->v[l->n++];
     *o = (struct listed){.id = id, .map = l->map, .size = e->size};
     memcpy(o->key, e->key, strlen(e->key) + 1);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/array.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/many.h"
@@ -482,14 +483,8 @@ struct barcodes {
 
 static int add_barcode(struct barcodes *b, const char *text, size_t len)
 {
-    if (b->n == b->room) {
-        size_t room = b->room ? 2 * b->room : 64;
-        void *v = realloc(b->v, room * sizeof(*b->v));
-        if (!v)
-            return -ENOMEM;
-        b->v = v;
-        b->room = room;
-    }
+    if (b->n == b->room && !array_grow(&b->v, &b->room, sizeof(*b->v)))
+        return -ENOMEM;
     (void)snprintf(b->v[b->n++], sizeof(*b->v), "%.*s", (int)len, text);
     return 0;
 }

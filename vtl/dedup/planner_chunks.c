@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "base/array.h"
 #include "base/check.h"
 #include "base/clock.h"
 
@@ -136,14 +137,8 @@ static bool add_span(struct block *b, struct chunk *c, uint32_t offset, uint32_t
         last->length += len;
         return true;
     }
-    if (b->n_spans == b->room) {
-        size_t room = b->room ? 2 * b->room : 4;
-        struct span *s = realloc(b->spans, room * sizeof(*s));
-        if (!s)
-            return false;
-        b->spans = s;
-        b->room = room;
-    }
+    if (b->n_spans == b->room && !array_grow(&b->spans, &b->room, sizeof(*b->spans)))
+        return false;
     b->spans[b->n_spans++] = (struct span){c, offset, c->length, len};
     c->refs++;
     return true;
@@ -156,14 +151,8 @@ static bool add_bytes(struct chunk *c, const uint8_t *data, uint32_t len)
         last->n += len;
         return true;
     }
-    if (c->n_pieces == c->pieces_room) {
-        size_t room = c->pieces_room ? 2 * c->pieces_room : 8;
-        struct chunk_bytes *x = realloc(c->pieces, room * sizeof(*x));
-        if (!x)
-            return false;
-        c->pieces = x;
-        c->pieces_room = room;
-    }
+    if (c->n_pieces == c->pieces_room && !array_grow(&c->pieces, &c->pieces_room, sizeof(*c->pieces)))
+        return false;
     c->pieces[c->n_pieces++] = (struct chunk_bytes){data, len};
     return true;
 }

@@ -2,6 +2,8 @@
 /* planner_pieces.c: a block as pieces, and which chunks its literal ones hold. */
 #include "vtl/dedup/planner_private.h"
 
+#include "base/array.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,14 +33,8 @@ static void add_literal(struct planner *p, uint32_t len)
 /* Bytes of a chunk that are literal: they end where the literals end now. What is not listed is only not found. */
 static void add_part(struct planner *p, const struct chunk *c, uint32_t from, uint32_t len)
 {
-    if (p->n_parts == p->parts_room) {
-        size_t room = p->parts_room ? 2 * p->parts_room : 16;
-        struct seg_chunk_part *x = realloc(p->parts, room * sizeof(*x));
-        if (!x)
-            return;
-        p->parts = x;
-        p->parts_room = room;
-    }
+    if (p->n_parts == p->parts_room && !array_grow(&p->parts, &p->parts_room, sizeof(*p->parts)))
+        return;
     struct seg_chunk_part *x = &p->parts[p->n_parts++];
     *x = (struct seg_chunk_part){.chunk_length = c->length, .from = from, .offset = p->literals - len, .length = len};
     memcpy(x->id, c->id, sizeof(x->id));

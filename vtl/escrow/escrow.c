@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/array.h"
 #include "base/crc32c.h"
 #include "base/file.h"
 
@@ -105,14 +106,8 @@ static int note(void *arg, const struct obj_entry *o)
     struct escrow_entry e;
     if (o->is_prefix || !take_name(o, &e))
         return 0;
-    if (l->n == l->room) {
-        size_t room = l->room ? 2 * l->room : 32;
-        struct escrow_entry *v = realloc(l->v, room * sizeof(*v));
-        if (!v)
-            return -ENOMEM;
-        l->v = v;
-        l->room = room;
-    }
+    if (l->n == l->room && !array_grow(&l->v, &l->room, sizeof(*l->v)))
+        return -ENOMEM;
     l->v[l->n++] = e;
     return 0;
 }

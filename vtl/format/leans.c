@@ -2,6 +2,8 @@
 /* leans.c: lists of what a tape leans on; see leans.h. */
 #include "vtl/format/leans.h"
 
+#include "base/array.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -9,14 +11,8 @@ int leans_add(struct leans *l, uint32_t segment, const struct seg_source *s)
 {
     if (l->n && segment < l->v[l->n - 1].segment)
         return -EINVAL;
-    if (l->n == l->room) {
-        size_t room = l->room ? 2 * l->room : 16;
-        struct lean *v = realloc(l->v, room * sizeof(*v));
-        if (!v)
-            return -ENOMEM;
-        l->v = v;
-        l->room = room;
-    }
+    if (l->n == l->room && !array_grow(&l->v, &l->room, sizeof(*l->v)))
+        return -ENOMEM;
     l->v[l->n++] = (struct lean){segment, *s};
     return 0;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/array.h"
 #include "base/crc32c.h"
 #include "base/le.h"
 #include "vtl/format/segment_private.h"
@@ -27,35 +28,17 @@ void seg_runs_free(struct seg_runs *x)
 
 int seg_runs_reserve_run(struct seg_runs *x)
 {
-    if (x->n == x->room) {
-        size_t room = x->room ? 2 * x->room : 16;
-        struct seg_run *v = realloc(x->v, room * sizeof(*v));
-        if (!v)
-            return -ENOMEM;
-        x->v = v;
-        x->room = room;
-    }
-    if (x->n_fms == x->room_fms) {
-        size_t room = x->room_fms ? 2 * x->room_fms : 16;
-        struct seg_fm_run *fms = realloc(x->fms, room * sizeof(*fms));
-        if (!fms)
-            return -ENOMEM;
-        x->fms = fms;
-        x->room_fms = room;
-    }
+    if (x->n == x->room && !array_grow(&x->v, &x->room, sizeof(*x->v)))
+        return -ENOMEM;
+    if (x->n_fms == x->room_fms && !array_grow(&x->fms, &x->room_fms, sizeof(*x->fms)))
+        return -ENOMEM;
     return 0;
 }
 
 int seg_runs_reserve(struct seg_runs *x)
 {
-    if (x->records == x->room_crcs) {
-        size_t room = x->room_crcs ? 2 * x->room_crcs : 64;
-        uint32_t *crcs = realloc(x->crcs, room * sizeof(*crcs));
-        if (!crcs)
-            return -ENOMEM;
-        x->crcs = crcs;
-        x->room_crcs = room;
-    }
+    if (x->records == x->room_crcs && !array_grow(&x->crcs, &x->room_crcs, sizeof(*x->crcs)))
+        return -ENOMEM;
     return seg_runs_reserve_run(x);
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "vtl/library/tapes.h"
 #include "vtl/library/unmade.h"
 
@@ -30,14 +31,8 @@ static int take_name(void *arg, const struct obj_entry *e)
     copy[n - 1] = '\0';
     if (!name_range_has(l->names, copy))
         return 0;
-    if (l->n == l->room) {
-        size_t room = l->room ? 2 * l->room : 64;
-        void *more = realloc(l->v, room * sizeof(*l->v));
-        if (!more)
-            return -ENOMEM;
-        l->v = more;
-        l->room = room;
-    }
+    if (l->n == l->room && !array_grow(&l->v, &l->room, sizeof(*l->v)))
+        return -ENOMEM;
     memcpy(l->v[l->n++], copy, n);
     return 0;
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/array.h"
 #include "base/thread.h"
 #include "vtl/library/library_private.h"
 #include "vtl/state/chunk_index.h"
@@ -36,14 +37,8 @@ static int add(void *arg, enum seg_state state, const struct seg_ref *ref, const
     (void)n_fms;
     if (state != SEG_STORED || !ref->crc)
         return 0;
-    if (all->n == all->room) {
-        size_t room = all->room ? 2 * all->room : 256;
-        struct seg_ref *v = realloc(all->v, room * sizeof(*v));
-        if (!v)
-            return -ENOMEM;
-        all->v = v;
-        all->room = room;
-    }
+    if (all->n == all->room && !array_grow(&all->v, &all->room, sizeof(*all->v)))
+        return -ENOMEM;
     all->v[all->n++] = *ref;
     return 0;
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 /* A move out of a drive may wait for the store for minutes. Who waits for its end holds up nobody. */
 static void await_move(struct library *lib)
 {
@@ -91,16 +93,9 @@ int library_add_cartridge(struct library *lib, struct cartridge *c)
 {
     int rc = 0;
     lock_take(&lib->lock);
-    if (lib->n_cartridges == lib->room_cartridges) {
-        size_t room = lib->room_cartridges ? 2 * lib->room_cartridges : 64;
-        struct cartridge **more = realloc(lib->cartridges, room * sizeof(*more));
-        if (more) {
-            lib->cartridges = more;
-            lib->room_cartridges = room;
-        } else {
-            rc = -ENOMEM;
-        }
-    }
+    if (lib->n_cartridges == lib->room_cartridges &&
+        !array_grow(&lib->cartridges, &lib->room_cartridges, sizeof(*lib->cartridges)))
+        rc = -ENOMEM;
     if (!rc) {
         size_t i = library_position(lib, cartridge_barcode(c));
         memmove(&lib->cartridges[i + 1], &lib->cartridges[i], (lib->n_cartridges - i) * sizeof(*lib->cartridges));

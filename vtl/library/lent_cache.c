@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/event.h"
+#include "base/array.h"
 #include "vtl/library/library_private.h"
 
 /*
@@ -47,14 +48,8 @@ static bool note_stranger(void *arg, const char *barcode, const struct seg_id *i
     struct strangers *s = arg;
     if (is_known(s->lib, barcode))
         return false;
-    if (s->n == s->room) {
-        size_t room = s->room ? 2 * s->room : 16;
-        struct lent *more = realloc(s->v, room * sizeof(*more));
-        if (!more)
-            return false;
-        s->v = more;
-        s->room = room;
-    }
+    if (s->n == s->room && !array_grow(&s->v, &s->room, sizeof(*s->v)))
+        return false;
     s->v[s->n++] = lent_of(barcode, id);
     return false;
 }

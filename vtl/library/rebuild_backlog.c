@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/many.h"
+#include "base/array.h"
 #include "vtl/format/barcode.h"
 #include "vtl/library/library_private.h"
 
@@ -228,14 +229,8 @@ static int take_count(void *arg, size_t i)
 
 static int add_held(struct files *f, const char *barcode)
 {
-    if (f->n == f->room) {
-        size_t room = f->room ? 2 * f->room : 64;
-        struct held *v = realloc(f->v, room * sizeof(*v));
-        if (!v)
-            return -ENOMEM;
-        f->v = v;
-        f->room = room;
-    }
+    if (f->n == f->room && !array_grow(&f->v, &f->room, sizeof(*f->v)))
+        return -ENOMEM;
     struct held *h = &f->v[f->n++];
     *h = (struct held){.rc = 0};
     (void)snprintf(h->barcode, sizeof(h->barcode), "%.32s", barcode);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/jsontext.h"
 #include "base/many.h"
 #include "vtl/library/library_private.h"
@@ -87,15 +88,9 @@ static int drop_all(struct undelete *u)
 /* version NULL: the object is deleted, and stays as a version. Takes version over. */
 static int add_drop(struct undelete *u, char *version)
 {
-    if (u->n_drops == u->room_drops) {
-        size_t room = u->room_drops ? 2 * u->room_drops : BATCH;
-        struct drop *more = realloc(u->drops, room * sizeof(*more));
-        if (!more) {
-            free(version);
-            return no_memory(u);
-        }
-        u->drops = more;
-        u->room_drops = room;
+    if (u->n_drops == u->room_drops && !array_grow(&u->drops, &u->room_drops, sizeof(*u->drops))) {
+        free(version);
+        return no_memory(u);
     }
     struct drop *d = &u->drops[u->n_drops++];
     *d = (struct drop){.version = version};
@@ -156,14 +151,8 @@ static int end_key(struct undelete *u)
 
 static int add_above(struct undelete *u, const char *version)
 {
-    if (u->n_above == u->room_above) {
-        size_t room = u->room_above ? 2 * u->room_above : 16;
-        char **more = realloc(u->above, room * sizeof(*more));
-        if (!more)
-            return no_memory(u);
-        u->above = more;
-        u->room_above = room;
-    }
+    if (u->n_above == u->room_above && !array_grow(&u->above, &u->room_above, sizeof(*u->above)))
+        return no_memory(u);
     u->above[u->n_above] = strdup(version);
     return u->above[u->n_above] ? (u->n_above++, 0) : no_memory(u);
 }

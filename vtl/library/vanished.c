@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/jsontext.h"
+#include "base/array.h"
 #include "base/many.h"
 #include "vtl/cartridge/commit.h"
 #include "vtl/format/barcode.h"
@@ -76,14 +77,8 @@ static int add(struct vanished *w, const char *barcode, struct named **out)
     *out = NULL;
     if ((w->only && !json_object_get(w->only, barcode)) || (*out = find(w, barcode)))
         return 0;
-    if (w->n == w->room) {
-        size_t room = w->room ? 2 * w->room : 64;
-        struct named *v = realloc(w->v, room * sizeof(*v));
-        if (!v)
-            return -ENOMEM;
-        w->v = v;
-        w->room = room;
-    }
+    if (w->n == w->room && !array_grow(&w->v, &w->room, sizeof(*w->v)))
+        return -ENOMEM;
     if (json_object_set_new(w->index, barcode, json_integer((json_int_t)w->n)))
         return -ENOMEM;
     *out = &w->v[w->n++];

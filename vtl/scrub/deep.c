@@ -2,6 +2,8 @@
 /* deep.c: from the newest segment back to the beginning of the tape; see deep.h. */
 #include "vtl/scrub/deep.h"
 
+#include "base/array.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,14 +23,8 @@ struct chain {
 
 static int push(struct chain *c, const struct part *p)
 {
-    if (c->n == c->room) {
-        size_t room = c->room ? 2 * c->room : 256;
-        struct part *v = realloc(c->v, room * sizeof(*v));
-        if (!v)
-            return -ENOMEM;
-        c->v = v;
-        c->room = room;
-    }
+    if (c->n == c->room && !array_grow(&c->v, &c->room, sizeof(*c->v)))
+        return -ENOMEM;
     c->v[c->n++] = *p;
     return 0;
 }

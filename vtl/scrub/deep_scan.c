@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/lock.h"
+#include "base/array.h"
 #include "base/thread.h"
 #include "vtl/state/db.h"
 #include "vtl/scrub/deep.h"
@@ -32,14 +33,8 @@ static int take(void *arg, const struct obj_entry *e)
     struct seg_id id;
     if (e->is_prefix || !slash || !seg_id_parse(slash + 1, &id))
         return 0; /* nothing that this program made */
-    if (s->n == s->room) {
-        size_t room = s->room ? 2 * s->room : 256;
-        struct deep_segment *v = realloc(s->v, room * sizeof(*v));
-        if (!v)
-            return -ENOMEM;
-        s->v = v;
-        s->room = room;
-    }
+    if (s->n == s->room && !array_grow(&s->v, &s->room, sizeof(*s->v)))
+        return -ENOMEM;
     s->v[s->n++] = (struct deep_segment){.id = id, .size = e->size};
     return 0;
 }
