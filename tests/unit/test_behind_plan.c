@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -401,6 +403,59 @@ static void nobody_helps_once_the_queue_is_drained(void **state)
     behind_free(q);
 }
 
+/* ---- what comes while a thread only looks for work ---- */
+
+static _Atomic int looking; /* 1: it looks, 2: let it find nothing */
+
+static bool help_finds_nothing(void *arg)
+{
+    (void)arg;
+    int was = 0;
+    if (atomic_compare_exchange_strong(&looking, &was, 1))
+        while (atomic_load(&looking) != 2)
+            sched_yield();
+    return false;
+}
+
+static void *let_it_find_nothing(void *arg)
+{
+    (void)arg;
+    while (atomic_load(&looking) != 1)
+        sched_yield();
+    nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL); /* the drain begins to wait */
+    atomic_store(&looking, 2);
+    return NULL;
+}
+
+/* Of a queue with one thread, which else waits for 200 ms each time before it looks by itself. */
+static void a_drain_is_seen_while_a_thread_looks_for_work(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 40 };
+    static const struct behind_ops looks = {
+        .pack = pack, .put = put, .plan = plan, .planned = planned, .help = help_finds_nothing};
+    uint64_t began = clock_ms();
+    for (int i = 0; i < ROUNDS; i++) {
+        static struct rig r;
+        pthread_t other;
+        r = (struct rig){.hold = 100, .refuses = UINT64_MAX, .stale = UINT64_MAX};
+        atomic_store(&looking, 0);
+        struct behind *q = behind_new(1 << 20, &total, &looks, &r);
+        assert_non_null(q);
+        behind_set_planning(q, true);
+        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL); /* its thread waits: no other is started */
+        assert_int_equal(push(q, 0, NULL), BEHIND_TAKEN);
+        assert_int_equal(pthread_create(&other, NULL, let_it_find_nothing, NULL), 0);
+        while (!atomic_load(&looking))
+            sched_yield();
+        drain(q, 0);
+        pthread_join(other, NULL);
+        check(&r, 1);
+        behind_free(q);
+    }
+    assert_true(clock_ms() - began < ROUNDS * 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -415,6 +470,7 @@ int main(void)
         cmocka_unit_test(filemarks_go_through_the_planner_whatever_the_key),
         cmocka_unit_test(whoever_has_nothing_else_to_do_helps_the_planner),
         cmocka_unit_test(nobody_helps_once_the_queue_is_drained),
+        cmocka_unit_test(a_drain_is_seen_while_a_thread_looks_for_work),
     };
     return cmocka_run_group_tests_name("behind_plan", tests, NULL, NULL);
 }

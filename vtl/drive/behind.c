@@ -120,11 +120,14 @@ static void plan(struct behind *q, bool quiet)
     cond_broadcast(&q->less);
 }
 
-/* Does a part of the planner's work. False: there was none. Releases the lock meanwhile. */
+/* Does a part of the planner's work. False: there was none, and nothing else came meanwhile, in which the lock is released:
+ * who waits for it is not woken by what happened before it waits. */
 static bool help(struct behind *q)
 {
     lock_assert_held(&q->lock);
-    uint64_t seen = q->plans_made;
+    uint64_t plans = q->plans_made, pushed = q->pushed;
+    unsigned draining = q->draining;
+    bool stop = q->stop;
     if (!q->undecided || !q->ops->help)
         return false;
     q->helping++;
@@ -135,7 +138,7 @@ static bool help(struct behind *q)
     q->helping--;
     if (!q->helping)
         cond_broadcast(&q->less);
-    return did || seen != q->plans_made;
+    return did || plans != q->plans_made || pushed != q->pushed || draining != q->draining || stop != q->stop;
 }
 
 /* The next block to pack; it stays in the list until it is written. NULL: time to end. */
@@ -145,7 +148,7 @@ static struct behind_block *next_block(struct behind *q)
     bool quiet = false;
     while (!can_pack(q)) {
         uint64_t pushed = q->pushed;
-        if (!q->planning && (q->unplanned || q->helped || must_decide(q, quiet))) {
+        if (!q->planning && (q->unplanned || (q->helped && q->undecided) || must_decide(q, quiet))) {
             plan(q, quiet);
             quiet = false;
             continue;

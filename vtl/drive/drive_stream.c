@@ -41,9 +41,9 @@ static int pack_behind(void *arg, struct seg_packer *p, const struct behind_bloc
     struct drive *d = arg;
     struct seg_block block = {b->object, b->data, b->len, crc32c(0, b->data, b->len), b->compress, b->make};
     int rc = seg_pack(p, cartridge_id(d->c), &block, key, out);
-    if (rc != -E2BIG || !b->make)
+    if (!rc || !b->make)
         return rc;
-    block.make = NULL; /* its pieces would take more than itself */
+    block.make = NULL; /* its pieces take more than itself, or cannot be: it is stored as it is */
     return seg_pack(p, cartridge_id(d->c), &block, key, out);
 }
 
