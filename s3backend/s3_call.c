@@ -142,7 +142,8 @@ static enum s3_health_end health_end(const struct s3_request *q, const struct ht
     if (v->code == -ECANCELED || v->code == -ENOMEM || own)
         return S3_HEALTH_OTHER;
     /* It lacks something that is then done otherwise, or a probe was to be refused; for HEAD of the bucket s3_check.c. */
-    bool lacks = r->status == 400 || r->status == 405 || r->status == 501;
+    bool trouble = !q->may_refuse && (v->full || v->code == -EACCES);
+    bool lacks = !trouble && (r->status == 400 || r->status == 405 || r->status == 501);
     bool bucket = r->status == 403 && ((!q->key && !strcmp(q->method, "HEAD")) || q->may_refuse);
     return r->outcome == HTTP_ANSWERED && !v->retry && (lacks || bucket) ? S3_HEALTH_OTHER : S3_HEALTH_FAILED;
 }

@@ -60,7 +60,7 @@ bool s3_checksum_refused(struct s3_store *s, const struct http_response *r)
         atomic_load(&s->checksum) == S3_CHECKSUM_COMPARED)
         return false;
     s3_judge(r, time(NULL), &v);
-    if (v.other_body || v.retry)
+    if (v.other_body || v.retry || v.full)
         return false;
     atomic_store(&s->checksum, S3_CHECKSUM_UNUSED);
     return true;

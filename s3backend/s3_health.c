@@ -4,8 +4,8 @@
  *
  * Trouble of a kind begins with an exchange that fails, or that does not get on for some seconds, and ends when one of
  * that kind ends well while no other is stuck. What one more try cures at once is not worth a line in the log: it gets
- * one when trouble has lasted, or is bound to. After its end a new one within a minute is taken for the same until it
- * lasts: a store at its limit would fill the log.
+ * one when trouble has lasted, or is bound to, and another one when calls of another kind begin to fail more than a minute
+ * later. After its end a new one within a minute is taken for the same until it lasts: a store at its limit would fill the log.
  */
 #include "s3backend/s3_health.h"
 
@@ -29,13 +29,13 @@ void s3_health_fini(struct s3_health *h)
     lock_fini(&h->lock);
 }
 
-static const struct s3_trouble *oldest(const struct s3_health *h)
+/* The first kind that is in trouble: what is written matters most. */
+static const struct s3_trouble *worst(const struct s3_health *h)
 {
-    const struct s3_trouble *found = NULL;
     for (int i = 0; i < S3_KINDS; i++)
-        if (h->kinds[i].text[0] && (!found || h->kinds[i].since_ms < found->since_ms))
-            found = &h->kinds[i];
-    return found;
+        if (h->kinds[i].text[0])
+            return &h->kinds[i];
+    return NULL;
 }
 
 static void begin(struct s3_health *h, enum s3_kind kind, const char *text)
@@ -49,38 +49,54 @@ static void begin(struct s3_health *h, enum s3_kind kind, const char *text)
         h->since_ms = now;
     if (!h->bad_ms || now - h->failed_ms > IN_A_ROW_MS)
         h->bad_ms = now;
-    h->failed_ms = now;
+    h->failed_ms = t->failed_ms = now;
     snprintf(t->text, sizeof(t->text), "%s", *text ? text : "?");
 }
 
-/* The line that is due, if one is. */
-static void log_begin(struct s3_health *h, const char *text, bool at_once, char line[LINE])
+/* The line that is due, if one is. What befalls several kinds within a minute is one trouble. */
+static void log_begin(struct s3_health *h, enum s3_kind kind, bool at_once, char line[LINE])
 {
     lock_assert_held(&h->lock);
-    uint64_t now = clock_ms(), lasted = now - h->since_ms;
-    bool again = h->ended_ms && h->since_ms - h->ended_ms < SAME_MS;
-    if (h->logged || (again ? lasted < SAME_MS : !at_once && lasted < LASTS_MS))
+    struct s3_trouble *t = &h->kinds[kind];
+    uint64_t now = clock_ms(), lasted = now - t->since_ms;
+    bool again = h->ended_ms && t->since_ms - h->ended_ms < SAME_MS;
+    bool same = h->told_ms && t->since_ms < h->told_ms + SAME_MS;
+    if (t->told || (!same && (again ? lasted < SAME_MS : !at_once && lasted < LASTS_MS)))
         return;
-    h->logged = true;
-    snprintf(line, LINE, "the store is in trouble: %.600s [%s]", text, event_id(EVENT_STORE_DOWN));
+    t->told = true;
+    if (same)
+        return;
+    h->told_ms = now;
+    snprintf(line, LINE, "the store is in trouble: %.600s [%s]", t->text, event_id(EVENT_STORE_DOWN));
 }
 
-static void end(struct s3_health *h, enum s3_kind kind, char line[LINE])
+static void over(struct s3_health *h, enum s3_kind kind, char line[LINE])
 {
     lock_assert_held(&h->lock);
-    if (!h->kinds[kind].text[0] || h->kinds[kind].stuck)
+    struct s3_trouble *t = &h->kinds[kind];
+    if (!t->text[0] || t->stuck)
         return;
-    h->kinds[kind].text[0] = '\0';
-    if (oldest(h))
+    t->text[0] = '\0';
+    t->told = false;
+    if (worst(h))
         return;
     uint64_t now = clock_ms();
-    if (h->logged) {
+    if (h->told_ms) {
         snprintf(line, LINE, "the store is well again, after %" PRIu64 " s [%s]", (now - h->since_ms + 500) / 1000,
                  event_id(EVENT_STORE_UP));
         h->ended_ms = now;
     }
-    h->since_ms = 0;
-    h->logged = false;
+    h->since_ms = h->told_ms = 0;
+}
+
+/* A read that failed may have been of that object alone, and is not tried again by itself, as all else is. So it is over as
+ * well when no other failed for a while, and calls of other kinds end well. */
+static void end(struct s3_health *h, enum s3_kind kind, char line[LINE])
+{
+    lock_assert_held(&h->lock);
+    over(h, kind, line);
+    if (clock_ms() - h->kinds[S3_KIND_READ].failed_ms > IN_A_ROW_MS)
+        over(h, S3_KIND_READ, line);
 }
 
 static void tell(const struct s3_health *h, enum log_level level, const char *line)
@@ -95,7 +111,7 @@ void s3_health_stuck(struct s3_health *h, enum s3_kind kind, const char *text)
     lock_take(&h->lock);
     h->kinds[kind].stuck++;
     begin(h, kind, text);
-    log_begin(h, text, true, line);
+    log_begin(h, kind, true, line);
     lock_release(&h->lock);
     tell(h, LOG_LEVEL_ERROR, line);
 }
@@ -109,7 +125,7 @@ void s3_health_ended(struct s3_health *h, enum s3_kind kind, bool was_stuck, enu
         h->kinds[kind].stuck--;
     if (how == S3_HEALTH_FAILED) {
         begin(h, kind, text);
-        log_begin(h, text, at_once, line);
+        log_begin(h, kind, at_once, line);
     } else if (how == S3_HEALTH_GOOD) {
         h->good_ms = clock_ms();
         h->bad_ms = h->failed_ms = 0;
@@ -124,7 +140,7 @@ void s3_health_gave_up(struct s3_health *h, enum s3_kind kind)
     char line[LINE] = "";
     lock_take(&h->lock);
     if (h->kinds[kind].text[0])
-        log_begin(h, h->kinds[kind].text, true, line);
+        log_begin(h, kind, true, line);
     lock_release(&h->lock);
     tell(h, LOG_LEVEL_ERROR, line);
 }
@@ -147,7 +163,7 @@ void s3_health_get(struct s3_health *h, struct obj_health *out)
 {
     *out = (struct obj_health){.text = "", .tells = true};
     lock_take(&h->lock);
-    const struct s3_trouble *t = oldest(h);
+    const struct s3_trouble *t = worst(h);
     if (t) {
         snprintf(out->text, sizeof(out->text), "%s", t->text);
         out->since_ms = clock_ms() - h->since_ms;

@@ -18,14 +18,15 @@ enum s3_health_end {
 struct s3_health {
     struct lock lock; /* a leaf */
     struct s3_trouble {
-        char text[600];    /* "": none */
-        uint64_t since_ms; /* clock_ms when it began */
-        unsigned stuck;    /* exchanges under way that were told as stuck */
+        char text[600];               /* "": none */
+        uint64_t since_ms, failed_ms; /* clock_ms when it began, and when it failed last */
+        bool told;                    /* it is in the log, by itself or with that of another kind */
+        unsigned stuck;               /* exchanges under way that were told as stuck */
     } kinds[S3_KINDS];
     uint64_t since_ms, ended_ms; /* of all together; 0: none, never */
     uint64_t good_ms;            /* when an exchange of whatever kind ended well last; 0: never */
     uint64_t bad_ms, failed_ms;  /* since then, the first and the last of those that failed in a row; 0: none did */
-    bool logged;
+    uint64_t told_ms;            /* the newest line of this trouble; 0: none */
     void (*note)(enum log_level level, const char *line);
 };
 

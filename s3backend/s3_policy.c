@@ -235,6 +235,7 @@ static void judge_status(const struct http_response *r, time_t our_time, struct 
                                            : -EIO,
                              .retry = known ? known->retry : s && s->retry,
                              .bucket_missing = !strcmp(e.code, "NoSuchBucket"),
+                             .full = known && known->hint && !strcmp(known->hint, FULL),
                              .other_body = known && known->hint && !strcmp(known->hint, CHANGED)};
     /* An S3 service names the reason of a 404, but to a HEAD; a page of some other server says nothing about the
      * object. */

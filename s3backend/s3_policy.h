@@ -27,6 +27,7 @@ struct s3_verdict {
     bool retry; /* another try may succeed */
     unsigned retry_after_ms;
     bool bucket_missing;
+    bool full;        /* no more room, or quota: trouble, whatever the status */
     bool other_body;  /* the store compared the body with a hash that came along, and refused it */
     char reason[400]; /* what the store said and what to do, in one line; without keys, secrets or signatures */
 };

@@ -231,8 +231,13 @@ static void fails(struct s3_health *h, enum s3_kind kind)
 
 static void passes(struct s3_health *h, uint64_t ms)
 {
-    h->bad_ms -= ms;
-    h->failed_ms -= ms;
+    uint64_t *times[] = {&h->bad_ms, &h->failed_ms, &h->since_ms, &h->ended_ms, &h->good_ms, &h->told_ms};
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
+        *times[i] -= *times[i] ? ms : 0;
+    for (int i = 0; i < S3_KINDS; i++) {
+        h->kinds[i].since_ms -= h->kinds[i].since_ms ? ms : 0;
+        h->kinds[i].failed_ms -= h->kinds[i].failed_ms ? ms : 0;
+    }
 }
 
 /* Else a command that is in a hurry has no time for a store that is well, as an old read failed and nobody asked since. */
@@ -256,6 +261,77 @@ static void a_time_in_which_nobody_asked_costs_no_patience(void **state)
     assert_int_equal(s3_health_silent(&h), 0);
     fails(&h, S3_KIND_READ);
     assert_in_range(s3_health_silent(&h), 0, 1000);
+    s3_health_fini(&h);
+}
+
+static void fails_for_good(struct s3_health *h, enum s3_kind kind, const char *text)
+{
+    s3_health_ended(h, kind, false, S3_HEALTH_FAILED, text, true);
+}
+
+static void is_good(struct s3_health *h, enum s3_kind kind)
+{
+    s3_health_ended(h, kind, false, S3_HEALTH_GOOD, "", false);
+}
+
+static void assert_text(struct s3_health *h, const char *text)
+{
+    struct obj_health now;
+    s3_health_get(h, &now);
+    assert_string_equal(now.text, text);
+}
+
+/* Else one object that cannot be read keeps the store in trouble until the next restore. */
+static void a_read_that_failed_a_while_ago_is_no_trouble_of_a_store_that_is_well(void **state)
+{
+    (void)state;
+    struct s3_health h;
+    notes.n = 0;
+    s3_health_init(&h, note);
+    fails_for_good(&h, S3_KIND_READ, "it lies in an archive");
+    is_good(&h, S3_KIND_WRITE);
+    assert_text(&h, "it lies in an archive");
+    passes(&h, 130000);
+    assert_text(&h, "it lies in an archive"); /* nobody asked: nobody knows */
+    is_good(&h, S3_KIND_LOOK);
+    assert_text(&h, "");
+    assert_int_equal(notes.n, 2);
+    assert_has(notes.lines[1], "well again");
+    fails_for_good(&h, S3_KIND_WRITE, "it is full"); /* which is tried again: so it lasts until it succeeds */
+    passes(&h, 130000);
+    is_good(&h, S3_KIND_LOOK);
+    assert_text(&h, "it is full");
+    s3_health_stuck(&h, S3_KIND_READ, "no byte moved");
+    passes(&h, 130000);
+    is_good(&h, S3_KIND_WRITE);
+    assert_text(&h, "no byte moved");
+    s3_health_fini(&h);
+}
+
+static void trouble_of_another_kind_later_is_told_too(void **state)
+{
+    (void)state;
+    struct s3_health h;
+    notes.n = 0;
+    s3_health_init(&h, note);
+    fails_for_good(&h, S3_KIND_READ, "it lies in an archive");
+    passes(&h, 30000);
+    fails_for_good(&h, S3_KIND_LOOK, "no answer"); /* the same trouble */
+    assert_int_equal(notes.n, 1);
+    passes(&h, 70000);
+    fails_for_good(&h, S3_KIND_WRITE, "it is full");
+    assert_int_equal(notes.n, 2);
+    assert_has(notes.lines[1], "it is full");
+    assert_text(&h, "it is full");
+    passes(&h, 70000);
+    fails_for_good(&h, S3_KIND_WRITE, "it is full still");
+    assert_int_equal(notes.n, 2);
+    is_good(&h, S3_KIND_READ);
+    is_good(&h, S3_KIND_LOOK);
+    assert_int_equal(notes.n, 2);
+    is_good(&h, S3_KIND_WRITE);
+    assert_int_equal(notes.n, 3);
+    assert_has(notes.lines[2], "well again");
     s3_health_fini(&h);
 }
 
@@ -315,6 +391,25 @@ static void what_is_no_trouble_is_not_told(void **state)
     stop(&g);
 }
 
+/* What a store lacks it refuses by 400; but so do some that are full, or that do not like the keys. */
+static void a_store_that_is_full_is_in_trouble_whatever_the_status(void **state)
+{
+    (void)state;
+    static const char *const codes[] = {"XMinioAdminBucketQuotaExceeded", "QuotaExceeded",
+                                        "AuthorizationHeaderMalformed"};
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        struct rig g;
+        struct errtext err;
+        char body[200];
+        snprintf(body, sizeof(body), "<Error><Code>%s</Code><Message>no</Message></Error>", codes[i]);
+        start(&g, SCRIPT({.status = 400, .body = body}));
+        assert_int_equal(put_small(&g, NULL, &err), i < 2 ? -EIO : -EACCES);
+        assert_trouble(&g, codes[i]);
+        assert_int_equal(notes.n, 1);
+        stop(&g);
+    }
+}
+
 /* One failed try is in the health at once; the log hears of it only when it lasts. */
 static void one_try_more_cures_it_without_a_line(void **state)
 {
@@ -354,9 +449,12 @@ int main(void)
         cmocka_unit_test(a_trickle_up),
         cmocka_unit_test(retry_after_of_minutes),
         cmocka_unit_test(a_time_in_which_nobody_asked_costs_no_patience),
+        cmocka_unit_test(a_read_that_failed_a_while_ago_is_no_trouble_of_a_store_that_is_well),
+        cmocka_unit_test(trouble_of_another_kind_later_is_told_too),
         cmocka_unit_test(only_a_success_of_its_kind_ends_it),
         cmocka_unit_test(a_stuck_call_keeps_it),
         cmocka_unit_test(what_is_no_trouble_is_not_told),
+        cmocka_unit_test(a_store_that_is_full_is_in_trouble_whatever_the_status),
         cmocka_unit_test(one_try_more_cures_it_without_a_line),
         cmocka_unit_test(a_call_that_gives_up_is_told),
     };
