@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test_verify_due.c: which cartridges are verified next, so that all are in time. */
+#include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -152,28 +154,107 @@ static void all_of_ten_terabytes_is_verified_in_time(void **state)
     json_decref(list);
 }
 
+/* A state_dir of its own; its path stays the configuration's. */
+static void begin_state(struct vtl_config *cfg, char dir[])
+{
+    *cfg = (struct vtl_config){.library.state_dir = dir};
+    assert_non_null(mkdtemp(dir));
+}
+
+static void end_state(const char *dir)
+{
+    static const char *const names[] = {"/verify/.spent.lock", "/verify/.spent", "/verify"};
+    char path[100];
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        (void)snprintf(path, sizeof(path), "%s%s", dir, names[i]);
+        (void)remove(path);
+    }
+    assert_int_equal(rmdir(dir), 0);
+}
+
+static uint64_t spend(const struct vtl_config *cfg, uint64_t more)
+{
+    uint64_t all = 0;
+    struct errtext err = {""};
+    assert_int_equal(verify_spend(cfg, more, &all, &err), 0);
+    assert_string_equal(err.text, "");
+    return all;
+}
+
 static void what_was_spent_counts_for_its_day_only(void **state)
 {
     (void)state;
     char dir[] = "/tmp/s3vtl-due-XXXXXX", path[100];
-    assert_non_null(mkdtemp(dir));
-    struct vtl_config cfg = {.library.state_dir = dir};
+    struct vtl_config cfg;
+    begin_state(&cfg, dir);
     assert_int_equal(verify_spent(&cfg), 0);
-    assert_int_equal(verify_spend(&cfg, 5000000000), 5000000000);
+    assert_int_equal(spend(&cfg, 5000000000), 5000000000);
     assert_int_equal(verify_spent(&cfg), 5000000000);
-    assert_int_equal(verify_spend(&cfg, 7), 5000000007);
+    assert_int_equal(spend(&cfg, 7), 5000000007);
     (void)snprintf(path, sizeof(path), "%s/verify/.spent", dir);
     FILE *f = fopen(path, "we");
     assert_non_null(f);
     (void)fprintf(f, "20200101 77\n");
     (void)fclose(f);
     assert_int_equal(verify_spent(&cfg), 0);
-    assert_int_equal(verify_spend(&cfg, 5), 5); /* by a run that goes on over midnight */
+    assert_int_equal(spend(&cfg, 5), 5); /* by a run that goes on over midnight */
     assert_int_equal(verify_spent(&cfg), 5);
-    (void)unlink(path);
-    (void)snprintf(path, sizeof(path), "%s/verify", dir);
-    (void)rmdir(path);
-    (void)rmdir(dir);
+    end_state(dir);
+}
+
+/* Else each run would begin with nothing spent. */
+static void what_was_spent_and_cannot_be_written_is_an_error(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/s3vtl-due-XXXXXX", path[100];
+    struct vtl_config cfg;
+    struct errtext err = {""};
+    uint64_t all = 0;
+    begin_state(&cfg, dir);
+    assert_int_equal(spend(&cfg, 5), 5);
+    (void)snprintf(path, sizeof(path), "%s/verify/.spent.new", dir); /* whoever is root may write anywhere but here */
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(verify_spend(&cfg, 7, &all, &err), -EISDIR);
+    assert_non_null(strstr(err.text, "/verify/.spent.new: what of the budget is spent cannot be written: "));
+    assert_int_equal(all, 12);
+    assert_int_equal(rmdir(path), 0);
+    (void)snprintf(path, sizeof(path), "%s/verify/.spent.lock", dir);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(verify_spend(&cfg, 7, &all, &err), -EISDIR);
+    assert_non_null(strstr(err.text, "/verify/.spent.lock: "));
+    assert_int_equal(verify_spent(&cfg), 5);
+    end_state(dir);
+}
+
+enum { SPENDERS = 4, TIMES = 200 };
+
+static void *spend_often(void *arg)
+{
+    uint64_t all;
+    for (int i = 0; i < TIMES; i++)
+        if (verify_spend(arg, 3, &all, NULL))
+            return arg;
+    return NULL;
+}
+
+/* One that serve began, and one by hand. */
+static void what_several_spend_at_once_is_added_up(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/s3vtl-due-XXXXXX";
+    struct vtl_config cfg;
+    pthread_t threads[SPENDERS];
+    void *bad = NULL;
+    begin_state(&cfg, dir);
+    for (size_t i = 0; i < SPENDERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, spend_often, &cfg), 0);
+    for (size_t i = 0; i < SPENDERS; i++) {
+        assert_int_equal(pthread_join(threads[i], &bad), 0);
+        assert_null(bad);
+    }
+    assert_int_equal(verify_spent(&cfg), 3 * SPENDERS * TIMES);
+    end_state(dir);
 }
 
 static void of_nothing_nothing_is_due(void **state)
@@ -196,6 +277,8 @@ int main(void)
         cmocka_unit_test(those_that_were_begun_come_first_then_the_longest_ago),
         cmocka_unit_test(all_of_ten_terabytes_is_verified_in_time),
         cmocka_unit_test(what_was_spent_counts_for_its_day_only),
+        cmocka_unit_test(what_was_spent_and_cannot_be_written_is_an_error),
+        cmocka_unit_test(what_several_spend_at_once_is_added_up),
         cmocka_unit_test(of_nothing_nothing_is_due),
     };
     return cmocka_run_group_tests_name("verify_due", tests, NULL, NULL);

@@ -161,6 +161,7 @@ struct results {
     uint64_t budget;         /* bytes a day; 0: any */
     uint64_t spent, unsaved; /* today, by runs with a budget, as it was saved, and since then; guarded by lock */
     bool over_budget;        /* likewise: it ends early, and that is no failure */
+    struct errtext unkept;   /* likewise: why what is spent could not be written, which ends it; "": it could */
     bool all_in_store;       /* --all: the barcodes are what the store lists */
     bool resume, json, quiet, state; /* state: this host has the library's, to keep the results in */
     char (*barcodes)[33];
@@ -204,11 +205,17 @@ static void count_bytes(struct run *r, uint64_t done, uint64_t total, uint64_t r
     lock_release(&v->lock);
 }
 
+/* What nobody knows of would be spent again and again, and is paid for. */
 static void save_spent(struct results *v)
 {
+    uint64_t all;
     lock_take(&v->lock);
-    v->spent = verify_spend(v->cfg, v->unsaved); /* of the new day, once there is one */
-    v->unsaved = 0;
+    if (!v->unkept.text[0] && !verify_spend(v->cfg, v->unsaved, &all, &v->unkept)) {
+        v->spent = all; /* of the new day, once there is one */
+        v->unsaved = 0;
+    } else {
+        atomic_store(&interrupted, true);
+    }
     lock_release(&v->lock);
 }
 
@@ -463,6 +470,8 @@ static int verify_all(struct results *v)
     record(v);
     progress_end(v->progress);
     lock_fini(&v->lock);
+    if (v->unkept.text[0])
+        v->bad = fail("%s", v->unkept.text);
     if (!rc)
         add_vanished(v);
     if (!rc && v->json)
@@ -601,7 +610,10 @@ static int verify_in(struct objstore *store, const struct vtl_config *cfg, const
 {
     struct errtext err = {""};
     struct barcodes b = {0};
+    uint64_t spent = 0;
     int rc = collect(only, store, &b, &err);
+    if (!rc && a->budget)
+        rc = verify_spend(cfg, 0, &spent, &err);
     if (rc) {
         fail("%s", err.text[0] ? err.text : strerror(-rc));
         json_decref(only);
@@ -612,7 +624,7 @@ static int verify_in(struct objstore *store, const struct vtl_config *cfg, const
                         .store = store,
                         .rate = a->rate,
                         .budget = a->budget,
-                        .spent = a->budget ? verify_spent(cfg) : 0,
+                        .spent = spent,
                         .resume = a->resume,
                         .json = cl->json,
                         .quiet = cl->quiet,

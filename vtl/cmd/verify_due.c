@@ -2,12 +2,16 @@
 /* verify_due.c: see verify_due.h. */
 #include "vtl/cmd/verify_due.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "vtl/cmd/members.h"
 
@@ -112,12 +116,17 @@ static unsigned long today(void)
     return (unsigned long)(t.tm_year + 1900) * 10000 + (unsigned long)(t.tm_mon + 1) * 100 + (unsigned long)t.tm_mday;
 }
 
+static void spent_path(const struct vtl_config *cfg, const char *after, char path[PATH_SIZE])
+{
+    (void)snprintf(path, PATH_SIZE, "%s/verify/.spent%s", cfg->library.state_dir, after);
+}
+
 uint64_t verify_spent(const struct vtl_config *cfg)
 {
     char path[PATH_SIZE];
     unsigned long day = 0;
     uint64_t bytes = 0;
-    (void)snprintf(path, sizeof(path), "%s/verify/.spent", cfg->library.state_dir);
+    spent_path(cfg, "", path);
     FILE *f = fopen(path, "re");
     bool is = f && fscanf(f, "%lu %" SCNu64, &day, &bytes) == 2 && day == today();
     if (f)
@@ -125,19 +134,43 @@ uint64_t verify_spent(const struct vtl_config *cfg)
     return is ? bytes : 0;
 }
 
-uint64_t verify_spend(const struct vtl_config *cfg, uint64_t more)
+static int spent_write(const struct vtl_config *cfg, uint64_t all, struct errtext *err)
 {
-    uint64_t all = verify_spent(cfg) + more;
     char path[PATH_SIZE], next[PATH_SIZE];
+    spent_path(cfg, "", path);
+    spent_path(cfg, ".new", next);
+    FILE *f = fopen(next, "we");
+    int rc = !f || fprintf(f, "%lu %" PRIu64 "\n", today(), all) < 0 ? -errno : 0;
+    if (f && fclose(f) && !rc)
+        rc = -errno;
+    if (!rc && rename(next, path))
+        rc = -errno;
+    return rc ? errtext_set(err, rc, "%s: what of the budget is spent cannot be written: %s", next, strerror(-rc)) : 0;
+}
+
+/* Several runs add to the same sum, one after the other. A descriptor, or a negative errno with *err. */
+static int spent_lock(const struct vtl_config *cfg, struct errtext *err)
+{
+    char path[PATH_SIZE];
     (void)snprintf(path, sizeof(path), "%s/verify", cfg->library.state_dir);
     (void)mkdir(path, 0700);
-    (void)snprintf(path, sizeof(path), "%s/verify/.spent", cfg->library.state_dir);
-    (void)snprintf(next, sizeof(next), "%s/verify/.spent.new", cfg->library.state_dir);
-    FILE *f = fopen(next, "we");
-    if (!f)
-        return all;
-    (void)fprintf(f, "%lu %" PRIu64 "\n", today(), all);
-    if (!fclose(f))
-        (void)rename(next, path);
-    return all;
+    spent_path(cfg, ".lock", path);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600), rc = fd < 0 ? -errno : 0;
+    while (!rc && flock(fd, LOCK_EX))
+        rc = errno == EINTR ? 0 : -errno;
+    if (!rc)
+        return fd;
+    if (fd >= 0)
+        (void)close(fd);
+    return errtext_set(err, rc, "%s: what of the budget is spent cannot be written: %s", path, strerror(-rc));
+}
+
+int verify_spend(const struct vtl_config *cfg, uint64_t more, uint64_t *all, struct errtext *err)
+{
+    int fd = spent_lock(cfg, err);
+    *all = verify_spent(cfg) + more;
+    int rc = fd < 0 ? fd : spent_write(cfg, *all, err);
+    if (fd >= 0)
+        (void)close(fd);
+    return rc;
 }

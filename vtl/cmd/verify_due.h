@@ -29,7 +29,8 @@ json_t *verify_due(const json_t *cartridges, uint64_t now, uint64_t every,
 
 /* What runs with a budget read today, local time, is in <state_dir>/verify/.spent: no cartridge is called so. */
 uint64_t verify_spent(const struct vtl_config *cfg);
-/* So much more was read; returns all of today. */
-uint64_t verify_spend(const struct vtl_config *cfg, uint64_t more);
+/* So much more was read; *all: of today, by all runs, of which several may be at work. 0; or a negative errno with *err: it could
+ * not be written, so that nobody knows of it later. */
+int verify_spend(const struct vtl_config *cfg, uint64_t more, uint64_t *all, struct errtext *err);
 
 #endif
