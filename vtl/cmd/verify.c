@@ -163,6 +163,7 @@ struct results {
     bool over_budget;        /* likewise: it ends early, and that is no failure */
     struct errtext unkept;   /* likewise: why what is spent could not be written, which ends it; "": it could */
     bool all_in_store;       /* --all: the barcodes are what the store lists */
+    bool due;                /* --older: they are what the library lists */
     bool resume, json, quiet, state; /* state: this host has the library's, to keep the results in */
     char (*barcodes)[33];
     struct run **runs;
@@ -245,18 +246,46 @@ static void tell_hurt(const json_t *result)
              json_string_value(json_object_get(h, "of")));
 }
 
-/* Kept with the cartridges, where PBS finds it. */
+/* False: the library could not take it, and that was told. */
+static bool was_taken(const json_t *answer)
+{
+    if (json_is_true(json_object_get(answer, "ok")))
+        return true;
+    fail("%s", json_string_value(json_object_get(answer, "error")));
+    return false;
+}
+
+/* What is due stays so, if another cartridge was read in its place. */
+static bool was_recorded(const struct results *v, const char *barcode, const json_t *result)
+{
+    if (!v->due || json_is_true(json_object_get(result, "recorded")))
+        return true;
+    fail("%s: what the store has there is another cartridge than the library's: it counts as not verified", barcode);
+    return false;
+}
+
+/* Kept with the cartridges, where PBS finds it. Of what is not, the place stays, so that --resume need not read it again. */
 static void record(struct results *v)
 {
-    size_t i;
-    json_t *a, *answers;
-    if (!json_array_size(v->records))
-        return;
-    answers = call_each(v->cfg, v->records); /* takes them over */
-    v->records = json_array();
-    json_array_foreach(answers, i, a) if (!json_is_true(json_object_get(a, "ok")))
-        fail("%s", json_string_value(json_object_get(a, "error")));
-    json_array_foreach(answers, i, a) tell_hurt(json_object_get(a, "result"));
+    size_t i, n = json_array_size(v->records), kept = 0;
+    json_t *request, *asked = json_incref(v->records);
+    json_t *answers = n ? call_each(v->cfg, v->records) : NULL; /* takes them over */
+    json_array_foreach(asked, i, request)
+    {
+        const struct place w = {.cfg = v->cfg, .barcode = json_string_value(json_object_get(request, "barcode"))};
+        const json_t *answer = json_array_get(answers, i), *result = json_object_get(answer, "result");
+        if (!answers || !was_taken(answer))
+            continue;
+        place_forget(&w);
+        tell_hurt(result);
+        kept += was_recorded(v, w.barcode, result);
+    }
+    if (n && !answers)
+        fail("what was found of %zu cartridge%s is not kept: verify --resume hands it over again", n, n > 1 ? "s" : "");
+    v->bad = v->bad || kept < n;
+    if (n)
+        v->records = json_array();
+    json_decref(asked);
     json_decref(answers);
 }
 
@@ -345,7 +374,7 @@ static void verify_one(void *arg, size_t i)
     r->rc = verify_cartridge(v->store, r->place.barcode, &r->o, &r->result, &r->err);
     if (r->rc == -ECANCELED)
         r->err.text[0] = '\0';
-    else if (r->rc != -EIO && r->rc != -EACCES)
+    else if (r->rc ? r->rc != -EIO && r->rc != -EACCES : !v->state) /* else once the library has it */
         place_forget(&r->place);
 }
 
@@ -630,7 +659,8 @@ static int verify_in(struct objstore *store, const struct vtl_config *cfg, const
                         .quiet = cl->quiet,
                         .barcodes = b.v,
                         .n = b.n,
-                        .all_in_store = a->all};
+                        .all_in_store = a->all,
+                        .due = a->older};
     if (a->budget && v.spent >= a->budget && v.n) {
         v.over_budget = true;
         v.n = 0;
