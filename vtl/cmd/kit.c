@@ -61,6 +61,64 @@ static void print_place(const struct vtl_config *c)
     have("  region", c->escrow.region);
 }
 
+/* ---- a configuration for a new host: whole, but for what serves hosts only ---- */
+
+static bool is(const struct config_shown *k, const char *section, const char *name)
+{
+    return !strcmp(k->section, section) && !strcmp(k->name, name);
+}
+
+static bool is_wanted(const struct config_shown *k, enum kind kind)
+{
+    bool of_section = !strcmp(k->section, "library") || !strcmp(k->section, "store") ||
+                      (kind != PLAIN && !strcmp(k->section, "escrow"));
+    return (k->given && of_section) || is(k, "library", "name") || is(k, "library", "state_dir") ||
+           is(k, "library", "serial_prefix") || is(k, "iscsi", "target");
+}
+
+/* Of the store's own service, which is not there yet: a file that is named must be. */
+static bool is_for_later(const struct config_shown *k)
+{
+    return is(k, "store", "admin_url") || is(k, "store", "admin_password_file");
+}
+
+/* Only a service has credentials of systemd's: commands there need a file. */
+static void print_setting(const struct config_shown *k)
+{
+    const char *name = config_is_systemd(k->value) ? strchr(k->value, ':') + 1 : NULL;
+    printf("%s%s = %s%s\n", is_for_later(k) ? "; " : "", k->name, name ? "/etc/s3vtl/" : "", name ? name : k->value);
+}
+
+/* Without an empty line in it, so that it can be cut out of the page, too. */
+static void print_configuration(const struct vtl_config *c, enum kind kind)
+{
+    const char *section = "";
+    struct config_shown k;
+    printf(
+        "\nIts configuration on a new host, /etc/s3vtl/s3vtl.conf. The files that it names must be there, those with\n"
+        "keys (access_key = ..., secret_key = ...) with mode 0600%s\n\n",
+        c->store.admin_url[0] ? "; lines with \";\" are for when the\nstore's service runs again:" : ":");
+    for (size_t i = 0; config_show(c, i, &k); i++) {
+        if (!is_wanted(&k, kind))
+            continue;
+        if (strcmp(section, k.section) != 0)
+            printf("[%s]\n", k.section);
+        section = k.section;
+        print_setting(&k);
+    }
+}
+
+/* What is on no page. */
+static void print_files(const struct vtl_config *c, enum kind kind)
+{
+    if (c->store.ca_file[0])
+        have("keep a copy of", c->store.ca_file);
+    if (kind != PLAIN && c->escrow.ca_file[0])
+        have("keep a copy of", c->escrow.ca_file);
+    if (c->store.proxy_user[0] || (kind != PLAIN && c->escrow.proxy_user[0]))
+        blank("password of the proxy");
+}
+
 static void print_keep(const struct vtl_config *c, enum kind kind)
 {
     printf("S3VTL: WHAT TO KEEP, AND HOW TO RESTORE\n\nWhere this library is\n");
@@ -81,6 +139,7 @@ static void print_keep(const struct vtl_config *c, enum kind kind)
         if (config_has_escrow(c))
             print_newest(c);
     }
+    print_configuration(c, kind);
     printf("\nWhat only you have: fill it in by hand, and keep this page away from that house\n");
     blank("access key of the store");
     blank("secret key of the store");
@@ -88,6 +147,7 @@ static void print_keep(const struct vtl_config *c, enum kind kind)
         blank("access key of the escrows");
         blank("secret key of the escrows");
     }
+    print_files(c, kind);
     if (kind != PLAIN) {
         blank("recovery phrase (12 words)");
         blank("");
@@ -102,7 +162,7 @@ static void print_catalogue(const struct vtl_config *c, enum kind kind)
     const char *service = kind == RENTERD ? "renterd" : "s3d";
     char where[ESCROW_WHERE];
     if (c->escrow.url[0])
-        printf("  1. Install s3vtl, and write [store] and [escrow] of its configuration with the values above.\n"
+        printf("  1. Install s3vtl, and write the configuration above, and the files with the keys that it names.\n"
                "     s3vtl escrow list                                           (the newest is the last)\n"
                "     s3vtl escrow restore NAME --key - --to catalogue.sqlite     (type the key, then Ctrl-D)\n");
     else
@@ -127,8 +187,10 @@ static void print_order(const struct vtl_config *c, enum kind kind)
     printf("\nHow to restore, in this order\n");
     if (kind != PLAIN)
         print_catalogue(c, kind);
-    printf("  %d. Install s3vtl on a new host, write its configuration with the values above, and the store's keys.\n",
-           n);
+    printf(
+        "  %d. Install s3vtl on a new host, write the configuration above, and the files with the keys that it names.\n"
+        "     What it lacks of the one that you had ([iscsi], [spool] ...) changes nothing in what is stored.\n",
+        n);
     printf(
         "  %d. s3vtl doctor\n     s3vtl library rebuild        (brings back every cartridge as of its last commit)\n",
         n + 1);
