@@ -26,6 +26,7 @@ const struct s3_tuning s3_default_tuning = {
     .part_size = UINT64_C(80) << 20, /* two slabs of renterd's usual 10-of-30 */
     .max_keys = 1000,
     .delete_batch = 1000,
+    .idle_pages = 10000, /* where versions are kept, a page may be full of keys that are deleted */
 };
 
 static void s3_close(struct objstore *o)

@@ -29,6 +29,7 @@ struct s3_tuning {
     uint64_t part_size;
     unsigned max_keys;     /* of a page of a list, 1..1000 */
     unsigned delete_batch; /* keys of one DeleteObjects, 1..1000 */
+    unsigned idle_pages; /* pages of a list in a row that bring nothing new; with one more the store goes in a circle */
 };
 extern const struct s3_tuning s3_default_tuning;
 

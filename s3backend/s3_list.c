@@ -135,7 +135,9 @@ struct listing {
     obj_list_fn fn;
     void *arg;
     struct errtext *err;
-    char *last; /* the last key told */
+    char *last;    /* the last key told */
+    char *high;    /* the highest key that came, told or not */
+    unsigned idle; /* pages in a row without a higher one */
 };
 
 static int bad(struct listing *l, const char *what, const char *key)
@@ -205,6 +207,21 @@ static int tell_page(struct listing *l, struct page *p)
     return rc;
 }
 
+/* Of a page that is sorted, and not the last. A token that was given out some pages before begins a circle. */
+static int note_progress(struct listing *l, const struct page *p)
+{
+    const char *highest = p->n ? p->v[p->n - 1].key : NULL;
+    if (highest && (!l->high || strcmp(highest, l->high) > 0)) {
+        free(l->high);
+        l->high = strdup(highest);
+        l->idle = 0;
+        return l->high ? 0 : errtext_set(l->err, -ENOMEM, "list %s: no memory", l->prefix);
+    }
+    if (++l->idle > l->s->tuning.idle_pages)
+        return bad(l, "does not get on: page after page brings nothing, up to token", p->token);
+    return 0;
+}
+
 static size_t make_query(struct sigv4_pair q[7], const char *prefix, const char *max_keys, bool slash,
                          const char *start, const char *token)
 {
@@ -247,6 +264,8 @@ static int list_pages(struct listing *l, const char *prefix, const char *start, 
             rc = s3_need_bucket(l->s, "list", l->prefix, c, l->err);
         if (rc == 0)
             rc = tell_page(l, &p);
+        if (rc == 0 && p.truncated)
+            rc = note_progress(l, &p);
         if (rc == 0 && p.truncated && token && !strcmp(token, p.token))
             rc = bad(l, "does not get on after token", token);
         if (rc || !p.truncated)
@@ -273,6 +292,7 @@ int s3_list(struct objstore *o, const char *prefix, const char *start_after, boo
                  ? errtext_set(err, -ENOMEM, "list %s: no memory", prefix)
                  : list_pages(&l, strbuf_str(&full), start_after ? strbuf_str(&start) : NULL, slash, c);
     free(l.last);
+    free(l.high);
     strbuf_free(&full);
     strbuf_free(&start);
     return rc;

@@ -212,7 +212,7 @@ static void inspect_parts(void *arg, const struct http_response *r, struct s3_ve
     page.marker[0] = 0;
     if (!xml_read(&r->text, "ListParts", take_part_element, &page))
         *v = (struct s3_verdict){.code = -EIO, .retry = true, .reason = "the answer is no complete list of parts"};
-    else if (page.truncated && (!page.marker[0] || !strcmp(page.marker, l->marker)))
+    else if (page.truncated && (!page.marker[0] || page.seen == l->seen || !strcmp(page.marker, l->marker)))
         *v = (struct s3_verdict){.code = -EIO, .reason = "the list of parts goes on without getting on"};
     else
         *l = page;

@@ -164,6 +164,7 @@ static int list_pages(struct s3_store *s, const char *prefix, const char *full, 
     struct page p = {.n = 0};
     struct sigv4_pair query[5];
     char max_keys[16], *key = NULL, *id = NULL;
+    unsigned idle = 0; /* pages in a row without a version */
     int rc = 0;
     (void)snprintf(max_keys, sizeof(max_keys), "%u", s->tuning.max_keys);
     for (bool more = true; !rc && more;) {
@@ -182,6 +183,13 @@ static int list_pages(struct s3_store *s, const char *prefix, const char *full, 
         if (!rc && more && key && !strcmp(key, p.next_key) && !strcmp(id ? id : "", p.next_id ? p.next_id : ""))
             rc = errtext_set(err, -EIO, "list %s: the store's list of versions does not get on after %.200s", prefix,
                              key);
+        idle = p.n ? 0 : idle + 1;
+        if (!rc && more && idle > s->tuning.idle_pages) /* the markers may come in a circle */
+            rc = errtext_set(
+                err, -EIO,
+                "list %s: the store's list of versions does not get on: page after page brings nothing, up to "
+                "%.200s",
+                prefix, p.next_key);
         free(key);
         free(id);
         key = p.next_key;

@@ -176,6 +176,60 @@ static void a_list_that_does_not_get_on_ends(void **state)
     stand_in_stop(si);
 }
 
+#define EMPTY(token)                                                                                                   \
+    {                                                                                                                  \
+        .status = 200, .body = PAGE(MORE(token))                                                                       \
+    }
+#define GROUP(token)                                                                                                   \
+    {                                                                                                                  \
+        .status = 200, .body = PAGE("<CommonPrefixes><Prefix>pre/g/</Prefix></CommonPrefixes>" MORE(token))            \
+    }
+#define FOREIGN(key, token)                                                                                            \
+    {                                                                                                                  \
+        .status = 200, .body = PAGE(CONTENTS("pre/" key) MORE(token))                                                  \
+    }
+
+static struct listed list_with_two_idle_pages(struct stand_in *si, bool slash)
+{
+    struct obj_call one = {.max_tries = 1};
+    struct listed l = {.err = {""}};
+    struct s3_tuning t = stand_in_tuning();
+    t.idle_pages = 2;
+    struct objstore *s = stand_in_store(si, &t, 0);
+    l.rc = s->ops->list(s, "", NULL, slash, collect, &l, &one, &l.err);
+    s->ops->close(s);
+    return l;
+}
+
+/* None is the one before: the tokens come in a circle. */
+static void a_list_that_goes_in_a_circle_ends(void **state)
+{
+    (void)state;
+    struct stand_in *si =
+        stand_in_start(SCRIPT(EMPTY("A"), {.expect = "HEAD /bkt HTTP", .status = 200}, EMPTY("B"), EMPTY("A"),
+                              GROUP("A"), GROUP("B"), GROUP("A"), GROUP("B"), FOREIGN("f%20", "A"),
+                              FOREIGN("f%20", "B"), FOREIGN("f%20", "A"), FOREIGN("f%20", "B")));
+    for (int i = 0; i < 3; i++) {
+        struct listed l = list_with_two_idle_pages(si, true);
+        assert_int_equal(l.rc, -EIO);
+        assert_has(l.err.text, "does not get on: page after page brings nothing");
+        assert_string_equal(l.text, i == 1 ? " g/" : "");
+    }
+    stand_in_stop(si);
+}
+
+/* Only so many in a row: others begin to be counted anew. What is not ours counts as something. */
+static void pages_that_bring_nothing_are_passed_over(void **state)
+{
+    (void)state;
+    struct stand_in *si = stand_in_start(SCRIPT(FOREIGN("a b", "A"), EMPTY("B"), EMPTY("C"), FOREIGN("c d", "D"),
+                                                EMPTY("E"), EMPTY("F"), FOREIGN("e f", "G"), EMPTY("H"), EMPTY("I"),
+                                                {.status = 200, .body = PAGE(CONTENTS("pre/h"))}));
+    struct listed l = list_with_two_idle_pages(si, false);
+    assert_listed(&l, " h");
+    stand_in_stop(si);
+}
+
 static void an_answer_that_is_no_list_is_tried_again_then_an_error(void **state)
 {
     (void)state;
@@ -444,6 +498,8 @@ int main(void)
         cmocka_unit_test(disorder_between_pages_is_an_error),
         cmocka_unit_test(a_key_outside_the_prefix_is_an_error),
         cmocka_unit_test(a_list_that_does_not_get_on_ends),
+        cmocka_unit_test(a_list_that_goes_in_a_circle_ends),
+        cmocka_unit_test(pages_that_bring_nothing_are_passed_over),
         cmocka_unit_test(an_answer_that_is_no_list_is_tried_again_then_an_error),
         cmocka_unit_test(encoded_keys_are_decoded),
         cmocka_unit_test(trap13_an_empty_list_asks_for_the_bucket),

@@ -168,6 +168,20 @@ static void list_of_parts_follows_pages(void **state)
     stand_in_stop(si);
 }
 
+#define NO_PART(marker)                                                                                                \
+    "<ListPartsResult><IsTruncated>true</IsTruncated><NextPartNumberMarker>" marker                                    \
+    "</NextPartNumberMarker></ListPartsResult>"
+
+static void a_list_of_parts_that_goes_on_without_a_part_is_an_error(void **state)
+{
+    (void)state;
+    struct errtext err = {""};
+    struct stand_in *si = stand_in_start(SCRIPT(BEGIN, LIST(NO_PART("2")), ABORT));
+    assert_int_equal(put(si, &err), -EIO);
+    assert_has(err.text, "goes on without getting on");
+    stand_in_stop(si);
+}
+
 static void a_lost_complete_is_settled_by_head(void **state)
 {
     (void)state;
@@ -300,6 +314,7 @@ int main(void)
         cmocka_unit_test(small_objects_go_in_one_put),
         cmocka_unit_test(trap5_other_parts_are_never_completed),
         cmocka_unit_test(list_of_parts_follows_pages),
+        cmocka_unit_test(a_list_of_parts_that_goes_on_without_a_part_is_an_error),
         cmocka_unit_test(a_lost_complete_is_settled_by_head),
         cmocka_unit_test(an_error_after_complete_is_settled_by_head),
         cmocka_unit_test(complete_is_repeated_only_for_a_whole_upload),

@@ -111,6 +111,24 @@ static void a_list_that_cannot_be_trusted_is_an_error(void **state)
     stop(&g);
 }
 
+#define MORE(marker) "<IsTruncated>true</IsTruncated><NextKeyMarker>pre/t/" marker "</NextKeyMarker>"
+
+/* Page after page without a version, by markers that come again: only so many in a row. */
+static void a_list_that_goes_in_a_circle_ends(void **state)
+{
+    (void)state;
+    struct rig g =
+        start(SCRIPT({FIRST, .body = LIST(MORE("a"))}, {.status = 200, .body = LIST(MORE("b"))},
+                     {.status = 200, .body = LIST(ENTRY("Version", "pre/t/b", "1", "true", "00:00:01Z") MORE("c"))},
+                     {.status = 200, .body = LIST(MORE("d"))}, {.status = 200, .body = LIST(MORE("c"))},
+                     {.status = 200, .body = LIST(MORE("d"))}));
+    ((struct s3_store *)g.s)->tuning.idle_pages = 2;
+    assert_int_equal(list(&g), -EIO);
+    assert_non_null(strstr(g.err.text, "page after page brings nothing"));
+    assert_string_equal(g.told, "t/b=1*@1000 ");
+    stop(&g);
+}
+
 static void what_is_not_ours_is_passed_over(void **state)
 {
     (void)state;
@@ -152,6 +170,7 @@ int main(void)
         cmocka_unit_test(of_one_key_the_newest_comes_first),
         cmocka_unit_test(pages_are_followed_in_the_middle_of_a_key),
         cmocka_unit_test(a_list_that_cannot_be_trusted_is_an_error),
+        cmocka_unit_test(a_list_that_goes_in_a_circle_ends),
         cmocka_unit_test(what_is_not_ours_is_passed_over),
         cmocka_unit_test(a_version_is_dropped_by_its_id),
         cmocka_unit_test(a_bucket_without_versions_is_asked_for_none),
