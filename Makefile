@@ -80,7 +80,7 @@ $(B)/dedup/pbs_set: $(B)/obj/tests/dedup/pbs_set.o
 	$(CC) $(LDFLAGS) -o $@ $^
 $(B)/tests/test_foreign $(B)/fuzz_foreign: LIBS += $(FOREIGN_LIBS)
 $(B)/tests/test_web_listen: LIBS += $(CMD_LIBS)
-$(B)/tests/test_secret: $(call obj,vtl/cmd/password.c)
+$(B)/tests/test_secret: $(call obj,vtl/cmd/password.c vtl/cmd/escrow_secret.c)
 $(B)/tests/test_display: $(call obj,vtl/cmd/progress.c)
 $(B)/tests/test_watch: $(call obj,vtl/cmd/watch.c vtl/cmd/unsaved.c vtl/cmd/verify_due.c)
 $(B)/tests/test_verify_due: $(call obj,vtl/cmd/verify_due.c)

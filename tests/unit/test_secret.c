@@ -18,6 +18,7 @@
 
 #include "base/secret.h"
 #include "s3backend/objstore.h"
+#include "vtl/cmd/escrow.h"
 #include "vtl/cmd/password.h"
 #include "vtl/dedup/chunk_hash.h"
 
@@ -219,6 +220,54 @@ static void a_password_is_in_memory_for_secrets_alone(void **state)
     unlink(path);
 }
 
+/* One character of a pipe, turned over. */
+static unsigned char next_turned(int fd)
+{
+    volatile unsigned char c;
+    assert_int_equal(read(fd, (void *)(uintptr_t)&c, 1), 1);
+    return c ^ TURN;
+}
+
+static void an_escrows_secret_key_is_printed_and_left_nowhere(void **state)
+{
+    (void)state;
+    static const char before[] = "escrow-secret:";
+    unsigned char turned[16];
+    struct errtext err = {""};
+    unsigned kept;
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(prctl(PR_SET_DUMPABLE, 1), 0);
+    assert_int_equal(escrow_write_keys(ends[1], &err), 0);
+    assert_int_equal(prctl(PR_GET_DUMPABLE), 0);
+    assert_int_equal(prctl(PR_SET_DUMPABLE, 1), 0);
+    close(ends[1]);
+    for (size_t n = 0; n < strlen(before);)
+        n = (next_turned(ends[0]) ^ TURN) == before[n] ? n + 1 : 0;
+    for (size_t i = 0; i < sizeof(turned); i++)
+        turned[i] = next_turned(ends[0]);
+    close(ends[0]);
+    needle = turned;
+    needle_len = sizeof(turned);
+    assert_int_equal(search(&kept), 0);
+}
+
+static void who_reads_an_escrows_secret_key_leaves_no_core_dump(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/s3vtl-secret-XXXXXX";
+    struct errtext err = {""};
+    uint8_t *secret = secret_new(ESCROW_KEY_SIZE);
+    assert_non_null(secret);
+    close(mkstemp(path));
+    assert_int_equal(prctl(PR_SET_DUMPABLE, 1), 0);
+    assert_int_equal(escrow_read_secret(path, secret, &err), -EINVAL); /* nothing is in it */
+    assert_int_equal(prctl(PR_GET_DUMPABLE), 0);
+    assert_int_equal(prctl(PR_SET_DUMPABLE, 1), 0);
+    secret_free(secret, ESCROW_KEY_SIZE);
+    unlink(path);
+}
+
 static void the_key_of_chunks_ids_is_in_memory_for_secrets_alone(void **state)
 {
     (void)state;
@@ -318,6 +367,8 @@ int main(void)
         cmocka_unit_test(what_cannot_be_locked_is_refused),
         cmocka_unit_test(the_stores_secret_key_is_in_memory_for_secrets_alone),
         cmocka_unit_test(a_password_is_in_memory_for_secrets_alone),
+        cmocka_unit_test(an_escrows_secret_key_is_printed_and_left_nowhere),
+        cmocka_unit_test(who_reads_an_escrows_secret_key_leaves_no_core_dump),
         cmocka_unit_test(the_key_of_chunks_ids_is_in_memory_for_secrets_alone),
         cmocka_unit_test(a_secret_that_is_copied_or_compared_stays_in_no_register),
         cmocka_unit_test(there_is_no_core_dump_unless_asked),

@@ -21,23 +21,8 @@ int cmd_escrow_key(const struct command_line *cl)
 {
     if (!check_arguments(cl, 0, false, "escrow key"))
         return EXIT_USAGE;
-    uint8_t *secret = secret_new(ESCROW_KEY_SIZE), public_key[ESCROW_KEY_SIZE];
-    char *text = secret_new(ESCROW_TEXT_SIZE), public_text[ESCROW_TEXT_SIZE];
     struct errtext err = {""};
-    int rc = secret && text
-                 ? escrow_key_make(secret, public_key, &err)
-                 : errtext_set(&err, -ENOMEM, "no locked memory for the key: %s (ulimit -l)", strerror(errno));
-    if (!rc) {
-        escrow_key_format(ESCROW_SECRET, secret, text);
-        escrow_key_format(ESCROW_PUBLIC, public_key, public_text);
-        printf("Write this on paper, twice, and keep it where a fire here does not reach. It is stored nowhere, and\n"
-               "without it no escrow opens:\n\n    %s\n\nPut this into the configuration:\n\n    [escrow]\n"
-               "    public_key = %s\n",
-               text, public_text);
-    }
-    secret_free(secret, ESCROW_KEY_SIZE);
-    secret_free(text, ESCROW_TEXT_SIZE);
-    return rc ? fail("%s", err.text) : EXIT_DONE;
+    return escrow_write_keys(STDOUT_FILENO, &err) ? fail("%s", err.text) : EXIT_DONE;
 }
 
 /* ---- escrow list, check ---- */
@@ -136,27 +121,6 @@ int cmd_escrow_check(const struct command_line *cl)
 }
 
 /* ---- escrow restore ---- */
-
-/* Of a file, or, as "-", of standard input: so it need not be on a disk. */
-static int read_secret(const char *file, uint8_t secret[ESCROW_KEY_SIZE], struct errtext *err)
-{
-    enum { ROOM = 4 * ESCROW_TEXT_SIZE };
-    char *text = secret_new(ROOM);
-    if (!text)
-        return errtext_set(err, -ENOMEM, "no locked memory for the key: %s (ulimit -l)", strerror(errno));
-    int fd = strcmp(file, "-") ? open(file, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
-    ssize_t n = 0, got = fd < 0 ? -1 : 1;
-    while (got > 0 && n < ROOM - 1) {
-        got = read(fd, text + n, (size_t)(ROOM - 1 - n));
-        n += got > 0 ? got : 0;
-    }
-    int rc = got < 0 ? errtext_set(err, -errno, "%s: %s", file, strerror(errno))
-                     : escrow_key_parse(ESCROW_SECRET, text, secret, err);
-    if (fd > STDIN_FILENO)
-        close(fd);
-    secret_free(text, ROOM);
-    return rc;
-}
 
 /* To fd, from the second place. */
 static int fetch(const struct command_line *cl, const char *name, int fd)
@@ -264,7 +228,7 @@ int cmd_escrow_restore(const struct command_line *given)
     struct errtext err = {""};
     char *manifest = NULL;
     uint8_t *secret = secret_new(ESCROW_KEY_SIZE);
-    int rc = secret ? read_secret(key, secret, &err)
+    int rc = secret ? escrow_read_secret(key, secret, &err)
                     : errtext_set(&err, -ENOMEM, "no locked memory for the key: %s (ulimit -l)", strerror(errno));
     if (!rc)
         rc = restore(&cl, secret, to, &manifest, &err);

@@ -47,6 +47,14 @@ bool escrow_tell_age(const struct vtl_config *cfg, char *text, size_t room);
 /* Puts "escrow" into the library's answer to status or report, if the configuration has one and the store needs it. */
 void escrow_add(const struct vtl_config *cfg, json_t *status);
 
+/* ---- escrow_secret.c ---- */
+/* Both: from here on this process leaves no core dump. */
+/* Makes a pair of keys, and writes the page that tells it. 0 or a negative errno with *err. */
+int escrow_write_keys(int fd, struct errtext *err);
+/* The secret key in a file, or, as "-", in what standard input has: so it need not be on a disk. secret is in memory of
+ * base/secret.h. 0 or a negative errno with *err. */
+int escrow_read_secret(const char *file, uint8_t secret[ESCROW_KEY_SIZE], struct errtext *err);
+
 /* ---- escrow_make.c ---- */
 struct escrow_making {
     const struct vtl_config *cfg;

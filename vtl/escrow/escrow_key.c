@@ -11,6 +11,7 @@
 #include <openssl/evp.h>
 
 #include "base/crc32c.h"
+#include "base/secret.h"
 
 enum { CHECK = 3, CODED = ESCROW_KEY_SIZE + CHECK, LETTERS = CODED * 8 / 5, GROUP = 4 };
 
@@ -58,7 +59,7 @@ static void add_check(enum escrow_key_kind kind, uint8_t coded[CODED])
 void escrow_key_format(enum escrow_key_kind kind, const uint8_t key[ESCROW_KEY_SIZE], char out[ESCROW_TEXT_SIZE])
 {
     uint8_t coded[CODED];
-    memcpy(coded, key, ESCROW_KEY_SIZE);
+    secret_copy(coded, key, ESCROW_KEY_SIZE);
     add_check(kind, coded);
     size_t at = strlen(prefixes[kind]);
     memcpy(out, prefixes[kind], at);
@@ -109,7 +110,7 @@ int escrow_key_parse(enum escrow_key_kind kind, const char *text, uint8_t key[ES
     if (!p)
         return errtext_set(err, -EINVAL, "a key of an escrow begins with \"%s\"", prefixes[kind]);
     int n = decode(p, coded), rc = 0;
-    memcpy(again, coded, sizeof(again));
+    secret_copy(again, coded, sizeof(again));
     add_check(kind, again);
     if (n < 0)
         rc = errtext_set(err, -EINVAL, "behind \"%s\" there are more than 14 groups of four of A-Z and 2-7",
@@ -120,7 +121,7 @@ int escrow_key_parse(enum escrow_key_kind kind, const char *text, uint8_t key[ES
     else if (CRYPTO_memcmp(coded, again, CODED))
         rc = errtext_set(err, -EINVAL, "the key that begins with \"%s\" has a misread letter", prefixes[kind]);
     else
-        memcpy(key, coded, ESCROW_KEY_SIZE);
+        secret_copy(key, coded, ESCROW_KEY_SIZE);
     OPENSSL_cleanse(coded, sizeof(coded));
     OPENSSL_cleanse(again, sizeof(again));
     return rc;
