@@ -441,6 +441,63 @@ static void what_waits_in_another_gateway_s_spool_is_kept(void **state)
     config_free(c);
 }
 
+/* A library whose second tape is at rest, and a copy of its state, as a snapshot makes one. */
+static struct library *with_copy(struct vtl_config *c)
+{
+    struct library *lib = two_tapes(c);
+    char command[300];
+    write_blocks(lib, SLOT + 1, 400, 2);
+    await_inventory(lib);
+    (void)snprintf(command, sizeof(command), "cp -a %s/one %s/two", dir, dir);
+    assert_int_equal(system(command), 0);
+    return lib;
+}
+
+static struct library *overwrite_with_copy(const struct vtl_config *two)
+{
+    struct library *copy = open_library(two);
+    claim(copy, OLD);
+    write_blocks(copy, SLOT, 1000, 2);
+    (void)gc_of(copy, OLD);
+    return copy;
+}
+
+/* The run that the state knows of the second tape went on behind the snapshot, and told the bucket. */
+static void an_old_state_deletes_nothing_that_the_run_it_knows_came_to_lean_on(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M"), *two = config("two", "remote", "16M");
+    struct library *lib = with_copy(c);
+    struct seg_source s = make_lean(lib, 1), other = source(lib, 0);
+    unload(lib);
+    close_library(lib);
+    lib = overwrite_with_copy(two);
+    assert_true(is_there(&s));
+    assert_false(is_there(&other));
+    close_library(lib);
+    config_free(two);
+    config_free(c);
+}
+
+/* And that run still goes on: its last head is the one that the copy of its state knows. */
+static void a_copy_of_a_state_deletes_nothing_that_the_original_may_be_copying(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "local", "16M"), *two = config("two", "remote", "16M");
+    struct library *lib = with_copy(c);
+    struct seg_source s = make_lean(lib, 1);
+    struct library *copy = overwrite_with_copy(two);
+    assert_true(is_there(&s));
+    assert_true(waits_for_other(copy));
+    unload(lib);
+    (void)gc_of(copy, OLD);
+    assert_true(is_there(&s));
+    close_library(copy);
+    close_library(lib);
+    config_free(two);
+    config_free(c);
+}
+
 /* Its heads are lost; its segments are not, and a deep rebuild finds what they lean on. */
 static void what_a_tape_without_a_head_may_lean_on_is_kept(void **state)
 {
@@ -481,6 +538,8 @@ int main(void)
         T(a_leaner_whose_head_is_damaged_is_waited_for),
         T(what_waits_in_another_gateway_s_spool_is_kept),
         T(what_a_tape_without_a_head_may_lean_on_is_kept),
+        T(an_old_state_deletes_nothing_that_the_run_it_knows_came_to_lean_on),
+        T(a_copy_of_a_state_deletes_nothing_that_the_original_may_be_copying),
         T(what_no_head_names_is_verified_with_the_tape_that_copies_from_it),
         T(who_took_its_tape_back_is_listed_anew),
         T(a_tape_of_which_others_need_something_is_given_up),

@@ -146,15 +146,17 @@ static int ask_bucket(struct asking *a, const struct obj_call *call, struct errt
     return rc ? errtext_set(err, rc, "%s", text.text) : 0;
 }
 
-/* The rows of this state tell all that a tape leans on, if this gateway alone has written it since its last run began:
- * if its highest head is of the run that put the last one here. */
+/* The rows of this state tell all that a tape leans on, if this very run alone has written it: if its highest head is of
+ * this run. One that the state knows of an earlier run is not enough: the state may be old, or a copy, and that run may have
+ * gone on elsewhere. */
 static int is_ours(struct cartridge *c, const struct head_leaner *l, const struct seg_id *tried, bool *ours,
                    const struct obj_call *call, struct errtext *err)
 {
     struct seg_id *heads = NULL;
     size_t n = 0;
+    bool mine = tried->epoch && tried->writer == c->eng->writer;
     *ours = false;
-    int rc = tried->epoch ? commit_list_heads(c->eng->store, l->barcode, &heads, &n, call, err) : 0;
+    int rc = mine ? commit_list_heads(c->eng->store, l->barcode, &heads, &n, call, err) : 0;
     while (n && !heads[n - 1].number) /* claims */
         n--;
     if (!rc && n)

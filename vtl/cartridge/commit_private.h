@@ -60,7 +60,7 @@ struct kept {
     struct seg_id mine;           /* epoch and writer of this run */
     char why[CARTRIDGE_WHY_SIZE]; /* then: who */
 };
-/* Asks the state and, of cartridges that this gateway does not write, the bucket. Without the lock. tidy: who needs nothing
+/* Asks the state and, of cartridges that this run does not write, the bucket. Without the lock. tidy: who needs nothing
  * any more is not listed in the next head. kept_free. */
 int commit_kept(struct cartridge *c, bool tidy, struct kept **out, const struct obj_call *call, struct errtext *err);
 /* The same of those in v, whatever the state lists. Those that need something stay in v, *n of them. goes: the cartridge is
