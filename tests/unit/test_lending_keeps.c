@@ -2,6 +2,7 @@
 /* test_lending_keeps.c: of a tape that others lean on nothing goes that somebody needs. */
 #include "tests/unit/lending_rig.h"
 
+#include "vtl/cartridge/commit_private.h"
 #include "vtl/scrub/verify.h"
 
 /* ---- in this library ---- */
@@ -498,6 +499,45 @@ static void a_copy_of_a_state_deletes_nothing_that_the_original_may_be_copying(v
     config_free(c);
 }
 
+/* A third gateway has claimed it, and took a head that leans before the one came that does not: what it puts is above both. */
+static void nothing_goes_while_a_leaner_is_being_taken_over(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M"), *two = config("two", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = make_lean(lib, 1);
+    struct errtext err = {""};
+    struct head h, third;
+    unload(lib);
+    write_blocks(lib, SLOT + 1, 2000, 2);
+    read_head(lib, NEW, &h);
+    assert_true(h.at_rest);
+    close_library(lib);
+    rebuild_library(two);
+    lib = open_library(two);
+    head_init(&third);
+    commit_sign(&lib->eng, 1, &third);
+    third.claim = true;
+    third.id = (struct seg_id){h.id.epoch + 1, h.id.writer + 1, 0};
+    (void)snprintf(third.barcode, sizeof(third.barcode), NEW);
+    memcpy(third.cartridge, h.cartridge, sizeof(third.cartridge));
+    if (commit_put_head(&lib->eng, &third, NULL, &err))
+        fail_msg("%s", err.text);
+    claim(lib, OLD);
+    write_blocks(lib, SLOT, 1000, 2);
+    (void)gc_of(lib, OLD);
+    assert_true(is_there(&s));
+    if (commit_delete_heads(&lib->eng, NEW, &third.id, 1, NULL, &err)) /* it gives up */
+        fail_msg("%s", err.text);
+    (void)gc_of(lib, OLD);
+    assert_false(is_there(&s));
+    head_free(&third);
+    head_free(&h);
+    close_library(lib);
+    config_free(two);
+    config_free(c);
+}
+
 /* Its heads are lost; its segments are not, and a deep rebuild finds what they lean on. */
 static void what_a_tape_without_a_head_may_lean_on_is_kept(void **state)
 {
@@ -538,6 +578,7 @@ int main(void)
         T(a_leaner_whose_head_is_damaged_is_waited_for),
         T(what_waits_in_another_gateway_s_spool_is_kept),
         T(what_a_tape_without_a_head_may_lean_on_is_kept),
+        T(nothing_goes_while_a_leaner_is_being_taken_over),
         T(an_old_state_deletes_nothing_that_the_run_it_knows_came_to_lean_on),
         T(a_copy_of_a_state_deletes_nothing_that_the_original_may_be_copying),
         T(what_no_head_names_is_verified_with_the_tape_that_copies_from_it),

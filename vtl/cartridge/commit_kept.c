@@ -86,13 +86,33 @@ static bool may_be_copying(const struct head *h, const struct head_leaner *l)
            !(h->at_rest && h->id.number > l->head.number);
 }
 
+/* Looked at behind the head: whoever claims the tape after this look finds that head, or one that goes on from it. Whoever did
+ * before may have taken one below it, which comes back to be the winner as the copy that it puts. */
+static int look_above(struct asking *a, const struct head *h, const struct obj_call *call, struct errtext *err)
+{
+    const struct head_search s = {.trusted = &h->id, .n_trusted = 1};
+    struct seg_id *heads = NULL;
+    size_t n = 0;
+    char why[sizeof(a->k->why)];
+    int rc = commit_real_heads(a->c->eng->store, a->l->barcode, &s, &heads, &n, NULL, call, err);
+    if (!rc && n && (heads[n - 1].epoch != h->id.epoch || heads[n - 1].writer != h->id.writer)) {
+        (void)snprintf(why, sizeof(why), "%s, which may lean on it, is being taken over", a->l->barcode);
+        keep_all(a, why);
+    }
+    free(heads);
+    return rc;
+}
+
 static int ask_head(struct asking *a, const struct head *h, const struct obj_call *call, struct errtext *err)
 {
     struct tape_index x;
     char why[sizeof(a->k->why)];
-    if (memcmp(h->cartridge, a->l->cartridge, sizeof(h->cartridge)) || h->removed)
+    if (memcmp(h->cartridge, a->l->cartridge, sizeof(h->cartridge)))
         return 0; /* that tape is gone, and its copies with it */
-    int rc = commit_read_index(a->c->eng->store, h, &x, call, err);
+    int rc = look_above(a, h, call, err);
+    if (rc || h->removed)
+        return rc;
+    rc = commit_read_index(a->c->eng->store, h, &x, call, err);
     if (rc)
         return rc;
     rc = take_leans(a, &x.leans);
