@@ -44,10 +44,10 @@ static inline struct library *two_tapes(struct vtl_config *c)
     return lib;
 }
 
-static inline int lend(struct library *lib)
+static inline int lend_to(struct library *lib, const char *source, const char *leaner)
 {
     struct errtext err = {""};
-    struct cartridge *a = library_cartridge(lib, OLD), *b = library_cartridge(lib, NEW);
+    struct cartridge *a = library_cartridge(lib, source), *b = library_cartridge(lib, leaner);
     int rc = -EAGAIN;
     for (int i = 0; rc == -EAGAIN && i < 200; i++) {
         uint64_t seen = progress_now(&lib->eng.progress);
@@ -58,27 +58,37 @@ static inline int lend(struct library *lib)
     return rc;
 }
 
-/* A segment of the first tape, as a source. */
-static inline struct seg_source source(struct library *lib, size_t number)
+static inline int lend(struct library *lib)
 {
-    struct cartridge *a = tape(lib, OLD);
+    return lend_to(lib, OLD, NEW);
+}
+
+static inline struct seg_source source_of(struct library *lib, const char *barcode, size_t number)
+{
+    struct cartridge *a = tape(lib, barcode);
     struct seg_ref ref;
     bool there = cartridge_segment(a, number, &ref);
     for (int i = 0; !there && i < 1000; i++) { /* a worker may have unloaded it since */
-        a = tape(lib, OLD);
+        a = tape(lib, barcode);
         there = cartridge_segment(a, number, &ref);
     }
     assert_true(there);
     struct seg_source s = {.id = ref.id, .size = ref.size, .crc = ref.crc};
-    (void)snprintf(s.barcode, sizeof(s.barcode), OLD);
+    (void)snprintf(s.barcode, sizeof(s.barcode), "%s", barcode);
     memcpy(s.cartridge, cartridge_id(a), sizeof(s.cartridge));
     return s;
 }
 
-/* The open segment of the second tape, which is in the drive; it is there as soon as the drive's queue has begun it. */
-static inline int lean(struct library *lib, const struct seg_source *s)
+/* A segment of the first tape, as a source. */
+static inline struct seg_source source(struct library *lib, size_t number)
 {
-    struct cartridge *b = tape(lib, NEW);
+    return source_of(lib, OLD, number);
+}
+
+/* The open segment of a tape that is in the drive; it is there as soon as the drive's queue has begun it. */
+static inline int lean_of(struct library *lib, const char *barcode, const struct seg_source *s)
+{
+    struct cartridge *b = tape(lib, barcode);
     int rc = -EINVAL;
     for (uint64_t until = clock_ms() + 20000; rc == -EINVAL && clock_ms() < until;) {
         uint64_t seen = progress_now(&lib->eng.progress);
@@ -89,6 +99,11 @@ static inline int lean(struct library *lib, const struct seg_source *s)
             progress_wait(&lib->eng.progress, seen, 20);
     }
     return rc;
+}
+
+static inline int lean(struct library *lib, const struct seg_source *s)
+{
+    return lean_of(lib, NEW, s);
 }
 
 /* The second tape's first segment leans on one of the first. */

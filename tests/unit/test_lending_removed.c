@@ -373,6 +373,88 @@ static void a_removal_that_a_crash_ended_is_taken_back_by_the_next_run(void **st
     config_free(c);
 }
 
+#define THIRD "THIRD1L8"
+
+/* The first tape leans on a third one. */
+static struct seg_source lean_on_third(struct library *lib)
+{
+    json_decref(call(lib, json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", THIRD, "capacity", 0)));
+    write_blocks(lib, SLOT + 2, 5000, BLOCKS);
+    struct seg_source s = source_of(lib, THIRD, 1);
+    move(lib, SLOT, DRIVE);
+    assert_int_equal(library_drive_ops()->space_end_of_data(library_drive(lib, 0), &never), TAPE_OK);
+    assert_int_equal(write_id(library_drive(lib, 0), 600), TAPE_OK);
+    assert_int_equal(lend_to(lib, THIRD, OLD), 0);
+    assert_int_equal(lean_of(lib, OLD, &s), 0);
+    assert_int_equal(write_id(library_drive(lib, 0), 601), TAPE_OK);
+    move(lib, DRIVE, SLOT);
+    flush_remote(lib);
+    return s;
+}
+
+/* What it leans on belongs to another library, which sees only that its last head says that it was removed. */
+static void a_tape_that_could_not_be_removed_keeps_what_it_leans_on(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M"), *two = config("two", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct errtext err = {""};
+    struct seg_source s = lean_on_third(lib), other = source_of(lib, THIRD, 0);
+    (void)make_lean(lib, 1);
+    unload(lib);
+    await_inventory(lib);
+    rebuild_library(two);
+    struct library *second = open_library(two);
+    json_decref(call(second, json_pack("{s:s, s:s, s:b}", "op", "tape-claim", "barcode", THIRD, "force", 1)));
+    refuse_to_remove(lib, true);
+    (void)library_close(lib, &err);
+    write_blocks(second, SLOT + 2, 6000, 2);
+    (void)gc_of(second, THIRD);
+    assert_true(is_there(&s));
+    assert_true(is_there(&other)); /* nobody can say */
+    lib = open_library(c);
+    (void)gc_of(lib, OLD);
+    flush_remote(lib);
+    close_library(lib);
+    (void)gc_of(second, THIRD);
+    assert_true(is_there(&s));
+    assert_false(is_there(&other));
+    close_library(second);
+    config_free(two);
+    config_free(c);
+}
+
+/* Nobody else needs anything of it, and another library tidies up. */
+static void the_place_of_a_tape_that_could_not_be_removed_is_not_cleaned(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M"), *two = config("two", "remote", "16M"),
+                      *three = config("three", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct errtext err = {""};
+    struct seg_source s = make_lean(lib, 1);
+    unload(lib);
+    await_inventory(lib);
+    unsigned segments = segments_of(OLD);
+    refuse_to_remove(lib, true);
+    (void)library_close(lib, &err);
+    json_decref(rebuilt(two, false));
+    struct library *second = open_library(two);
+    assert_null(library_cartridge(second, OLD));
+    overwrite_leaner(second);
+    json_decref(place(second, true));
+    assert_true(is_there(&s));
+    assert_int_equal(segments_of(OLD), segments);
+    close_library(second);
+    lib = open_library(c);
+    (void)gc_of(lib, OLD);
+    close_library(lib);
+    expect_whole_after_rebuild(three);
+    config_free(three);
+    config_free(two);
+    config_free(c);
+}
+
 /* Of a state that was not told: the claim finds that the head is of this tape. */
 static void a_place_of_this_very_tape_is_not_begun_anew(void **state)
 {
@@ -506,6 +588,8 @@ int main(void)
         T(a_rebuild_makes_no_tape_of_a_place_and_keeps_it),
         T(a_tape_that_could_not_be_removed_is_in_the_bucket_again),
         T(a_removal_that_a_crash_ended_is_taken_back_by_the_next_run),
+        T(a_tape_that_could_not_be_removed_keeps_what_it_leans_on),
+        T(the_place_of_a_tape_that_could_not_be_removed_is_not_cleaned),
         T(a_place_of_this_very_tape_is_not_begun_anew),
         T(a_new_tape_at_such_a_place_goes_on_from_it),
         T(a_new_tape_there_of_which_the_state_takes_only_a_part_is_not_made),

@@ -54,7 +54,8 @@ int commit_check_unneeded(struct cartridge *c, const struct obj_call *call, stru
 bool kept_has_key(const struct kept *k, const char *key); /* the key of any kind of object */
 void kept_free(struct kept *k);                           /* NULL is fine */
 /* Does nobody lean any more on what a removed cartridge left? h: its head, whose leaners become those that do. tidy: then
- * it goes. -EAGAIN: a cartridge of this barcode is being made. */
+ * it goes. -EAGAIN: a cartridge of this barcode is being made, or that
+ * one is not removed yet. */
 int commit_look_at_place(struct engine *e, struct head *h, bool tidy, bool *free_now, const struct obj_call *call,
                          struct errtext *err);
 

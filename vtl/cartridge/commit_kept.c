@@ -103,6 +103,18 @@ static int look_above(struct asking *a, const struct head *h, const struct obj_c
     return rc;
 }
 
+/* It was removed, and its copies with it; unless that is not over, and may be taken back. */
+static int ask_place(struct asking *a, const struct head *h, const struct obj_call *call, struct errtext *err)
+{
+    char why[sizeof(a->k->why)];
+    bool over = false;
+    int rc = commit_removal_over(a->c->eng->store, h, &over, call, err);
+    (void)snprintf(why, sizeof(why), "%s, which may lean on it, is being removed, or could not be", a->l->barcode);
+    if (!rc && !over)
+        keep_all(a, why);
+    return rc;
+}
+
 static int ask_head(struct asking *a, const struct head *h, const struct obj_call *call, struct errtext *err)
 {
     struct tape_index x;
@@ -110,7 +122,9 @@ static int ask_head(struct asking *a, const struct head *h, const struct obj_cal
     if (memcmp(h->cartridge, a->l->cartridge, sizeof(h->cartridge)))
         return 0; /* that tape is gone, and its copies with it */
     int rc = look_above(a, h, call, err);
-    if (rc || h->removed)
+    if (!rc && h->removed)
+        return ask_place(a, h, call, err);
+    if (rc)
         return rc;
     rc = commit_read_index(a->c->eng->store, h, &x, call, err);
     if (rc)

@@ -12,6 +12,11 @@ struct listing {
     struct head *h;
 };
 
+static int by_id(const void *a, const void *b)
+{
+    return seg_id_compare(a, b);
+}
+
 static int take_kept(void *arg, const struct obj_entry *e)
 {
     struct listing *l = arg;
@@ -120,6 +125,51 @@ static int delete_segments(struct engine *e, const struct head *h, const struct 
     return rc;
 }
 
+struct leaving {
+    const char *prefix;
+    const struct kept *kept;
+};
+
+/* 1 ends the list: it is to go, and is there. */
+static int find_left(void *arg, const struct obj_entry *e)
+{
+    const struct leaving *l = arg;
+    struct seg_id id;
+    return !e->is_prefix && object_name_at(e->key, l->prefix, &id) && !kept_has_key(l->kept, e->key);
+}
+
+/* Segments go first, and maps last. */
+int commit_removal_over(struct objstore *store, const struct head *h, bool *over, const struct obj_call *call,
+                        struct errtext *err)
+{
+    static const char *const kinds[] = {"seg", "map"};
+    struct kept kept = {.ids = h->n_kept ? malloc(h->n_kept * sizeof(*h->kept)) : NULL, .n = h->n_kept};
+    int rc = 0;
+    *over = false;
+    if (h->n_kept && !kept.ids)
+        return errtext_set(err, -ENOMEM, "%s: out of memory", h->barcode);
+    if (h->n_kept) {
+        memcpy(kept.ids, h->kept, h->n_kept * sizeof(*h->kept));
+        qsort(kept.ids, kept.n, sizeof(*kept.ids), by_id);
+    }
+    for (int k = 0; !rc && k < 2; k++) {
+        char prefix[DB_KEY_SIZE];
+        (void)snprintf(prefix, sizeof(prefix), "tapes/%s/%s/", h->barcode, kinds[k]);
+        struct leaving l = {prefix, &kept};
+        rc = store->ops->list(store, prefix, NULL, false, find_left, &l, call, err);
+    }
+    free(kept.ids);
+    *over = !rc;
+    return rc < 0 ? rc : 0;
+}
+
+static int check_over(struct engine *e, const struct head *h, const struct obj_call *call, struct errtext *err)
+{
+    bool over = false;
+    int rc = commit_removal_over(e->store, h, &over, call, err);
+    return rc || over ? rc : errtext_set(err, -EAGAIN, "%s: it is not removed yet", h->barcode);
+}
+
 /* Its head last: until then the next try knows what there is. */
 static int clean(struct engine *e, const struct head *h, const struct obj_call *call, struct errtext *err)
 {
@@ -128,6 +178,8 @@ static int clean(struct engine *e, const struct head *h, const struct obj_call *
     int rc = commit_list_heads(e->store, h->barcode, &heads, &n, call, err);
     if (!rc && (!n || seg_id_compare(&heads[n - 1], &h->id)))
         rc = errtext_set(err, -EAGAIN, "%s: it is being made again", h->barcode);
+    if (!rc)
+        rc = check_over(e, h, call, err);
     if (!rc)
         rc = delete_segments(e, h, call, err);
     if (!rc)
