@@ -379,6 +379,28 @@ static void a_lean_lasts_until_the_object_that_leans_is_gone(void **state)
     assert_int_equal(leans_of(t, NULL), 0);
 }
 
+/* Others lean on it, and on what it holds itself. What is known of the object is known still. */
+static void garbage_that_stays_leans_on_nothing(void **state)
+{
+    struct two *t = *state;
+    struct seg_source s = source(t, 0);
+    struct seg_ref r = {.id = own, .objects = 1, .size = 100};
+    const char *key = "tapes/NEW001L8/seg/00000009-00000007-0000000001";
+    list(t, 5);
+    must(t, lean_on(t, &s));
+    open_own(t);
+    must(t, db_change(t->db, &t->b, &(struct db_change){.sealed = &r}));
+    must(t, db_segment_stored(t->db, t->b.rowid, &own));
+    must(t, db_damaged_add(t->db, t->b.id, &own, 1));
+    must(t, db_garbage_stays(t->db, t->b.rowid, &key, 1)); /* it is live */
+    assert_int_equal(leans_of(t, NULL), 1);
+    must(t, db_change(t->db, &t->b, &(struct db_change){.truncate = true}));
+    must(t, db_garbage_stays(t->db, t->b.rowid, &key, 1));
+    assert_int_equal(leans_of(t, NULL), 0);
+    assert_int_equal(db_has_segment(t->db, t->b.id, &own), 1);
+    assert_int_equal(db_is_damaged(t->db, t->b.id, &own), 1);
+}
+
 static void a_lean_of_an_open_segment_goes_with_it(void **state)
 {
     struct two *t = *state;
@@ -526,6 +548,7 @@ int main(void)
         T(who_leans_on_garbage_already_is_followed_by_others),
         T(who_is_in_the_last_head_no_more_leans_no_more),
         T(a_lean_lasts_until_the_object_that_leans_is_gone),
+        T(garbage_that_stays_leans_on_nothing),
         T(a_lean_of_an_open_segment_goes_with_it),
         T(a_lean_follows_the_name_of_its_segment),
         T(leans_and_leaners_go_with_their_cartridge),

@@ -76,6 +76,76 @@ static void a_tape_leans_on_what_it_had_before_it_was_written_over(void **state)
     config_free(c);
 }
 
+#define THIRD "THIRD1L8"
+
+/* Written over, and what it had stays for the third: that leans on what is in it, and on nothing that it copied itself. */
+static void what_stays_for_others_keeps_nothing_itself(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = make_lean(lib, 1);
+    unload(lib);
+    struct seg_source middle = source_of(lib, NEW, 0);
+    json_decref(call(lib, json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", THIRD, "capacity", 0)));
+    move(lib, SLOT + 2, DRIVE);
+    assert_int_equal(write_id(library_drive(lib, 0), 600), TAPE_OK);
+    assert_int_equal(lend_to(lib, NEW, THIRD), 0);
+    assert_int_equal(lean_of(lib, THIRD, &middle), 0);
+    assert_int_equal(write_id(library_drive(lib, 0), 601), TAPE_OK);
+    move(lib, DRIVE, SLOT + 2);
+    flush_remote(lib);
+    write_blocks(lib, SLOT, 1000, 2);
+    (void)gc_of(lib, OLD);
+    assert_true(is_there(&s)); /* for the second */
+    overwrite_leaner(lib);
+    assert_true(is_there(&middle)); /* for the third */
+    json_t *show = call(lib, json_pack("{s:s, s:s}", "op", "tape-show", "barcode", NEW));
+    assert_null(json_object_get(show, "leans_on"));
+    json_decref(show);
+    (void)gc_of(lib, OLD);
+    assert_false(is_there(&s));
+    assert_true(is_there(&middle));
+    write_blocks(lib, SLOT + 2, 3000, 2);
+    (void)gc_of(lib, THIRD);
+    (void)gc_of(lib, NEW);
+    assert_false(is_there(&middle));
+    close_library(lib);
+    config_free(c);
+}
+
+/* The second tape over what it has, of which it copies out of its first segment. */
+static struct seg_source write_over_copying(struct library *lib, uint64_t id)
+{
+    struct errtext err = {""};
+    struct seg_source had = source_of(lib, NEW, 0);
+    struct cartridge *b = tape(lib, NEW);
+    move(lib, SLOT + 1, DRIVE);
+    assert_int_equal(write_id(library_drive(lib, 0), id), TAPE_OK);
+    assert_int_equal(cartridge_lend(b, b, &err), 0);
+    assert_int_equal(lean(lib, &had), 0);
+    assert_int_equal(write_id(library_drive(lib, 0), id + 1), TAPE_OK);
+    unload(lib);
+    (void)gc_of(lib, NEW);
+    return had;
+}
+
+static void a_tape_that_is_written_over_again_and_again_keeps_what_the_last_one_leans_on(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    write_blocks(lib, SLOT + 1, 500, 2);
+    for (unsigned i = 0; i < 5; i++) {
+        struct seg_source had = write_over_copying(lib, 510 + i * 10);
+        (void)gc_of(lib, NEW); /* what the garbage leaned on */
+        assert_true(is_there(&had));
+        assert_int_equal(segments_of(NEW), 2);
+    }
+    close_library(lib);
+    config_free(c);
+}
+
 static void who_leans_no_more_is_not_listed_in_the_next_head(void **state)
 {
     (void)state;
@@ -569,6 +639,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(an_overwrite_leaves_what_is_leaned_on),
         T(a_tape_leans_on_what_it_had_before_it_was_written_over),
+        T(what_stays_for_others_keeps_nothing_itself),
+        T(a_tape_that_is_written_over_again_and_again_keeps_what_the_last_one_leans_on),
         T(who_leans_no_more_is_not_listed_in_the_next_head),
         T(who_comes_to_lean_while_the_store_is_asked_stays_listed),
         T(a_rebuilt_state_knows_what_leans),

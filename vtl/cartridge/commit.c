@@ -352,15 +352,20 @@ int commit_release(struct cartridge *c, const struct obj_call *call, struct errt
     return commit_head(c, call, err);
 }
 
-/* The next batch of what is doomed: n of it, which is gone through, and in keys the del of these that may go. */
+/* The next batch of what is doomed: n of it, which is gone through. In keys the del of these that may go, then those that stay. */
 static size_t next_batch(struct cartridge *c, const struct kept *kept, const char **keys, size_t *del)
 {
-    size_t n = 0;
+    size_t n = 0, stay = 0;
     lock_assert_held(&c->lock);
-    for (*del = 0; c->doomed && n < GARBAGE_BATCH && c->doomed[c->doomed_next + n]; n++) {
-        const char *key = c->doomed[c->doomed_next + n];
+    while (c->doomed && n < GARBAGE_BATCH && c->doomed[c->doomed_next + n])
+        n++;
+    *del = 0;
+    for (size_t i = 0; i < n; i++) {
+        const char *key = c->doomed[c->doomed_next + i];
         if (!kept_has_key(kept, key))
             keys[(*del)++] = key;
+        else
+            keys[n - ++stay] = key;
     }
     return n;
 }
@@ -393,6 +398,45 @@ static void drop_chunks(struct cartridge *c, const char *const *keys, size_t n)
     }
 }
 
+static int note_lean(void *arg, const struct seg_id *segment, const struct seg_source *s)
+{
+    (void)segment;
+    (void)s;
+    *(bool *)arg = true;
+    return 0;
+}
+
+/* Does one of these objects lean on others, as far as the state says? */
+static int any_leans(struct cartridge *c, const char *const *keys, size_t n, bool *any, struct errtext *err)
+{
+    int rc = 0;
+    *any = false;
+    for (size_t i = 0; !rc && !*any && i < n; i++) {
+        const char *name = strstr(keys[i], "/seg/");
+        struct seg_id id;
+        if (name && seg_id_parse(name + strlen("/seg/"), &id))
+            rc = db_leans(c->eng->db, c->row.rowid, &id, note_lean, any);
+    }
+    return rc ? errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db)) : 0;
+}
+
+/* In keys the del that nobody needs, and behind them, up to n, what stays for others. They copy out of what it holds itself, so
+ * what it leaned on goes once nobody else needs it: else what is written over in turn would keep all that it ever copied from. */
+static int clean_up(struct cartridge *c, const struct seg_id *mine, const char *const *keys, size_t del, size_t n,
+                    const struct obj_call *call, struct errtext *err)
+{
+    bool leans = false;
+    int rc = any_leans(c, keys + del, n - del, &leans, err);
+    if (!rc && (del || leans))
+        rc = commit_check_highest(c, mine, false, call, err);
+    int state = !rc && leans ? db_garbage_stays(c->eng->db, c->row.rowid, keys + del, n - del) : 0;
+    if (!rc && !state && del)
+        rc = c->eng->store->ops->del(c->eng->store, keys, del, call, err);
+    if (!rc && !state && del)
+        state = db_garbage_done(c->eng->db, c->row.rowid, keys, del);
+    return state ? errtext_set(err, state, "%s: state: %s", c->row.barcode, db_error(c->eng->db)) : rc;
+}
+
 int commit_garbage(struct cartridge *c, const struct obj_call *call, struct errtext *err)
 {
     const char *keys[GARBAGE_BATCH];
@@ -404,11 +448,7 @@ int commit_garbage(struct cartridge *c, const struct obj_call *call, struct errt
     size_t n = c->kept ? next_batch(c, c->kept, keys, &del) : 0;
     struct seg_id mine = c->row.head;
     lock_release(&c->lock);
-    rc = del ? commit_check_highest(c, &mine, false, call, err) : 0;
-    if (del && !rc)
-        rc = c->eng->store->ops->del(c->eng->store, keys, del, call, err);
-    if (del && !rc && (rc = db_garbage_done(c->eng->db, c->row.rowid, keys, del)))
-        errtext_set(err, rc, "%s: state: %s", c->row.barcode, db_error(c->eng->db));
+    rc = clean_up(c, &mine, keys, del, n, call, err);
     if (!rc)
         drop_chunks(c, keys, del);
     lock_take(&c->lock);

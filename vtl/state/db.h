@@ -162,6 +162,8 @@ int db_has_segment(struct db *db, const uint8_t cartridge[16], const struct seg_
 int db_garbage(struct db *db, int64_t cartridge, int (*fn)(void *arg, const char *key), void *arg);
 int db_garbage_add(struct db *db, int64_t cartridge, const char *const *keys, size_t n);
 int db_garbage_done(struct db *db, int64_t cartridge, const char *const *keys, size_t n);
+/* No head that counts names it, and it stays for those that lean on it: it leans on nothing itself any more. */
+int db_garbage_stays(struct db *db, int64_t cartridge, const char *const *keys, size_t n);
 
 /* ---- what leans on what: a segment that holds copies on those that they are out of ---- */
 

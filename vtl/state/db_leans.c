@@ -3,7 +3,8 @@
  * db_leans.c: the gateway's state in SQLite: which segments copy out of which, and who may lean on whom (db.h).
  *
  *  1. A lean row is there before the first copy is in a file, and goes with the last of what could name the segment that
- *     leans: its row, and the garbage row of its object, which the last head may still name.
+ *     leans: its row, and the garbage row of its object, which the last head may still name. Of garbage that stays, as others
+ *     lean on it, it goes as soon as a head that does not name it is the highest: they copy out of what that holds itself.
  *  2. A lean is added only to a segment with a live STORED row, or to garbage that somebody leans on already. So whoever
  *     deletes garbage, and looks at the leans behind the transaction that made it garbage, deletes only what nobody will
  *     ever lean on: without a first lean there is no second.
@@ -239,20 +240,21 @@ int db_lean_add(struct db *db, int64_t leaner, const struct seg_id *segment, uin
 
 /* ---- and goes ---- */
 
-int db_lean_forget(struct db *db, int64_t cartridge, const struct seg_id *segment)
+int db_lean_forget(struct db *db, int64_t cartridge, const struct seg_id *segment, bool unnamed)
 {
     DB_STMT st = db_prepare(
         db,
         "DELETE FROM lean WHERE cartridge=?1 AND epoch=?2 AND writer=?3 AND number=?4"
         " AND NOT EXISTS (SELECT 1 FROM segment s WHERE s.cartridge=?1 AND s.epoch=?2 AND s.writer=?3 AND s.number=?4)"
-        " AND NOT EXISTS (SELECT 1 FROM garbage g, cartridge c WHERE c.rowid=?1 AND g.cartridge=?1 AND"
-        " g.key='tapes/'||c.barcode||'/seg/'||?5)");
+        " AND (?6 OR NOT EXISTS (SELECT 1 FROM garbage g, cartridge c WHERE c.rowid=?1 AND g.cartridge=?1 AND"
+        " g.key='tapes/'||c.barcode||'/seg/'||?5))");
     char name[SEG_NAME_SIZE];
     seg_id_format(segment, name);
     if (st) {
         sqlite3_bind_int64(st, 1, cartridge);
         db_bind_id(st, 2, segment);
         sqlite3_bind_text(st, 5, name, -1, SQLITE_STATIC);
+        sqlite3_bind_int(st, 6, unnamed);
     }
     return db_step(db, st);
 }

@@ -84,8 +84,9 @@ int db_check_row(struct db *db, sqlite3_stmt *st, int col, enum db_summed t, con
 /* ---- db_leans.c; but for the first within a transaction ---- */
 int db_leans_tables(struct db *db); /* makes its tables, and the sums of all; in a step */
 int db_lean_insert(struct db *db, int64_t cartridge, const struct seg_id *segment, const struct seg_source *s);
-/* The segment's leans, if it has neither a row nor a garbage row any more. */
-int db_lean_forget(struct db *db, int64_t cartridge, const struct seg_id *segment);
+/* The segment's leans, if it has neither a row nor a garbage row any more. unnamed: no head that counts names it, so that a
+ * garbage row holds up nothing. */
+int db_lean_forget(struct db *db, int64_t cartridge, const struct seg_id *segment, bool unnamed);
 int db_lean_rename(struct db *db, int64_t cartridge, const struct seg_id *from, const struct seg_id *to);
 int db_any_lean(struct db *db, int64_t cartridge, bool *any);
 int db_check_leans(struct db *db, int64_t cartridge);

@@ -124,7 +124,7 @@ int db_segment_drop(struct db *db, int64_t cartridge, const struct seg_id *id)
         return rc;
     rc = segment_statement(db, "DELETE FROM segment WHERE cartridge=? AND epoch=? AND writer=? AND number=?", cartridge,
                            id);
-    return db_end(db, rc ? rc : db_lean_forget(db, cartridge, id));
+    return db_end(db, rc ? rc : db_lean_forget(db, cartridge, id, false));
 }
 
 int db_segment_stored(struct db *db, int64_t cartridge, const struct seg_id *id)
@@ -466,8 +466,8 @@ int db_garbage_add(struct db *db, int64_t cartridge, const char *const *keys, si
     return rc ? rc : db_end(db, garbage_steps(db, prepare_garbage_insert(db), cartridge, keys, n));
 }
 
-/* The objects are gone: if they were segments that leaned on others, they do no more. */
-static int forget_segments(struct db *db, int64_t cartridge, const char *const *keys, size_t n)
+/* Segments among these objects lean on nothing any more. gone: and the objects are no more. */
+static int forget_segments(struct db *db, int64_t cartridge, const char *const *keys, size_t n, bool gone)
 {
     bool any = false;
     int rc = db_any_lean(db, cartridge, &any);
@@ -476,8 +476,8 @@ static int forget_segments(struct db *db, int64_t cartridge, const char *const *
         struct seg_id id;
         if (!name || !seg_id_parse(name + strlen("/seg/"), &id))
             continue;
-        rc = any ? db_lean_forget(db, cartridge, &id) : 0;
-        if (!rc)
+        rc = any ? db_lean_forget(db, cartridge, &id, true) : 0;
+        if (!rc && gone)
             rc = db_damaged_forget(db, cartridge, &id);
     }
     return rc;
@@ -490,7 +490,13 @@ int db_garbage_done(struct db *db, int64_t cartridge, const char *const *keys, s
         return rc;
     sqlite3_stmt *st = db_prepare(db, "DELETE FROM garbage WHERE cartridge=? AND key=?");
     rc = garbage_steps(db, st, cartridge, keys, n);
-    return db_end(db, rc ? rc : forget_segments(db, cartridge, keys, n));
+    return db_end(db, rc ? rc : forget_segments(db, cartridge, keys, n, true));
+}
+
+int db_garbage_stays(struct db *db, int64_t cartridge, const char *const *keys, size_t n)
+{
+    int rc = db_begin(db);
+    return rc ? rc : db_end(db, forget_segments(db, cartridge, keys, n, false));
 }
 
 static int has_segment(struct db *db, const uint8_t cartridge[16], const struct seg_id *id)
