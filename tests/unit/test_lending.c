@@ -502,6 +502,41 @@ static void a_deep_rebuild_lists_who_leans(void **state)
     config_free(c);
 }
 
+/* What is leaned on is of the tape that was removed, and belongs to the new one at its place. */
+static void a_deep_rebuild_lists_who_leans_on_what_an_earlier_tape_left(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M"), *two = config("two", "remote", "16M");
+    const struct rebuild_options o = {.deep = true};
+    struct library *lib = two_tapes(c);
+    struct errtext err = {""};
+    struct head h;
+    char path[300];
+    json_t *r = NULL;
+    struct seg_source s = make_lean(lib, 1);
+    unload(lib);
+    remove_tape(lib, OLD);
+    json_decref(call(lib, json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", OLD, "capacity", 0)));
+    write_blocks(lib, SLOT, 3000, 3);
+    close_library(lib);
+    (void)snprintf(path, sizeof(path), "%s/store/tapes/%s/head", dir, OLD);
+    remove_tree(path);
+    if (library_rebuild(two, &o, &r, &err))
+        fail_msg("%s", err.text);
+    json_decref(r);
+    lib = open_library(two);
+    flush_remote(lib);
+    read_head(lib, OLD, &h);
+    assert_int_not_equal(memcmp(h.cartridge, s.cartridge, sizeof(h.cartridge)), 0);
+    assert_int_equal(h.n_leaners, 1);
+    assert_string_equal(h.leaners[0].barcode, NEW);
+    head_free(&h);
+    assert_true(is_there(&s));
+    close_library(lib);
+    config_free(two);
+    config_free(c);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -520,6 +555,7 @@ int main(void)
         T(what_waits_in_the_spool_is_pending_in_the_first_head_of_the_next_run),
         T(a_segment_that_a_crash_left_says_what_it_leans_on),
         T(a_deep_rebuild_lists_who_leans),
+        T(a_deep_rebuild_lists_who_leans_on_what_an_earlier_tape_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

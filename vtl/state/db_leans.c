@@ -511,10 +511,10 @@ static int leaner_put(struct db *db, int64_t source, const struct head_leaner *l
     return db_step(db, st);
 }
 
-/* Pairs of cartridges of this state: b leans on a, of which that run put the last head, and a does not list it. */
+/* Pairs of cartridges of this state: b leans on a, of which that run put the last head, and a does not list it. What an
+ * earlier cartridge of that barcode left is a's. */
 #define UNLISTED                                                                                                       \
-    " FROM lean l, cartridge a, cartridge b WHERE b.rowid=l.cartridge AND a.barcode=l.s_barcode AND "                  \
-    "a.id=l.s_cartridge"                                                                                               \
+    " FROM lean l, cartridge a, cartridge b WHERE b.rowid=l.cartridge AND a.barcode=l.s_barcode"                       \
     " AND a.rowid<>b.rowid AND a.head_writer=? AND NOT EXISTS (SELECT 1 FROM leaner x WHERE x.cartridge=a.rowid AND"   \
     " x.barcode=b.barcode AND x.id=b.id)"
 
