@@ -569,22 +569,13 @@ static void a_copy_of_a_state_deletes_nothing_that_the_original_may_be_copying(v
     config_free(c);
 }
 
-/* A third gateway has claimed it, and took a head that leans before the one came that does not: what it puts is above both. */
-static void nothing_goes_while_a_leaner_is_being_taken_over(void **state)
+/* Another gateway's, above all heads of the second tape. */
+static struct seg_id put_claim_above(struct library *lib)
 {
-    (void)state;
-    struct vtl_config *c = config("one", "remote", "16M"), *two = config("two", "remote", "16M");
-    struct library *lib = two_tapes(c);
-    struct seg_source s = make_lean(lib, 1);
     struct errtext err = {""};
     struct head h, third;
-    unload(lib);
-    write_blocks(lib, SLOT + 1, 2000, 2);
     read_head(lib, NEW, &h);
     assert_true(h.at_rest);
-    close_library(lib);
-    rebuild_library(two);
-    lib = open_library(two);
     head_init(&third);
     commit_sign(&lib->eng, 1, &third);
     third.claim = true;
@@ -593,18 +584,56 @@ static void nothing_goes_while_a_leaner_is_being_taken_over(void **state)
     memcpy(third.cartridge, h.cartridge, sizeof(third.cartridge));
     if (commit_put_head(&lib->eng, &third, NULL, &err))
         fail_msg("%s", err.text);
-    claim(lib, OLD);
-    write_blocks(lib, SLOT, 1000, 2);
-    (void)gc_of(lib, OLD);
-    assert_true(is_there(&s));
-    if (commit_delete_heads(&lib->eng, NEW, &third.id, 1, NULL, &err)) /* it gives up */
-        fail_msg("%s", err.text);
-    (void)gc_of(lib, OLD);
-    assert_false(is_there(&s));
+    struct seg_id id = third.id;
     head_free(&third);
     head_free(&h);
+    return id;
+}
+
+static void expect_kept_for_claim(struct library *lib, const struct seg_source *s, const struct seg_id *above)
+{
+    struct errtext err = {""};
+    write_blocks(lib, SLOT, 1000, 2);
+    (void)gc_of(lib, OLD);
+    assert_true(is_there(s));
+    if (commit_delete_heads(&lib->eng, NEW, above, 1, NULL, &err)) /* it gives up */
+        fail_msg("%s", err.text);
+    (void)gc_of(lib, OLD);
+    assert_false(is_there(s));
+}
+
+/* A third gateway has claimed it, and took a head that leans before the one came that does not: what it puts is above both. */
+static void nothing_goes_while_a_leaner_is_being_taken_over(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M"), *two = config("two", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = make_lean(lib, 1);
+    unload(lib);
+    write_blocks(lib, SLOT + 1, 2000, 2);
+    close_library(lib);
+    rebuild_library(two);
+    lib = open_library(two);
+    struct seg_id above = put_claim_above(lib);
+    claim(lib, OLD);
+    expect_kept_for_claim(lib, &s, &above);
     close_library(lib);
     config_free(two);
+    config_free(c);
+}
+
+/* It took the head of a run before this one, that came behind the look of this one's claim. */
+static void nothing_goes_while_a_leaner_of_this_run_is_being_taken_over(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = make_lean(lib, 1);
+    unload(lib);
+    overwrite_leaner(lib);
+    struct seg_id above = put_claim_above(lib);
+    expect_kept_for_claim(lib, &s, &above);
+    close_library(lib);
     config_free(c);
 }
 
@@ -651,6 +680,7 @@ int main(void)
         T(what_waits_in_another_gateway_s_spool_is_kept),
         T(what_a_tape_without_a_head_may_lean_on_is_kept),
         T(nothing_goes_while_a_leaner_is_being_taken_over),
+        T(nothing_goes_while_a_leaner_of_this_run_is_being_taken_over),
         T(an_old_state_deletes_nothing_that_the_run_it_knows_came_to_lean_on),
         T(a_copy_of_a_state_deletes_nothing_that_the_original_may_be_copying),
         T(what_no_head_names_is_verified_with_the_tape_that_copies_from_it),

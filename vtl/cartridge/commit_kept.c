@@ -41,7 +41,7 @@ static int by_id(const void *a, const void *b)
 
 bool kept_has(const struct kept *k, const struct seg_id *id)
 {
-    bool before = k->all_before && (id->epoch != k->mine.epoch || id->writer != k->mine.writer);
+    bool before = k->all_before && (k->all || id->epoch != k->mine.epoch || id->writer != k->mine.writer);
     return before || (k->n && bsearch(id, k->ids, k->n, sizeof(*id), by_id));
 }
 
@@ -60,12 +60,20 @@ struct asking {
     bool leans; /* on something of it */
 };
 
-static void keep_all(struct asking *a, const char *why)
+/* What was there before this run: another run may copy from that, and from nothing that came since. */
+static void keep_before(struct asking *a, const char *why)
 {
     a->leans = true;
     if (!a->k->all_before)
         (void)snprintf(a->k->why, sizeof(a->k->why), "%s", why);
     a->k->all_before = true;
+}
+
+/* What it leans on cannot be found out. It may have come to lean in this run, before another gateway took it over. */
+static void keep_all(struct asking *a, const char *why)
+{
+    keep_before(a, why);
+    a->k->all = true;
 }
 
 static int take_leans(struct asking *a, const struct leans *l)
@@ -137,7 +145,7 @@ static int ask_head(struct asking *a, const struct head *h, const struct obj_cal
         char who[COMMIT_WHO_SIZE];
         commit_who(a->c->eng, h, who);
         (void)snprintf(why, sizeof(why), "%s may copy from it still, for %.150s", a->l->barcode, who);
-        keep_all(a, why);
+        keep_before(a, why);
     }
     return rc;
 }
@@ -182,7 +190,7 @@ static int ask_bucket(struct asking *a, const struct obj_call *call, struct errt
 
 /* The rows of this state tell all that a tape leans on, if this very run alone has written it: if its highest head is of
  * this run. One that the state knows of an earlier run is not enough: the state may be old, or a copy, and that run may have
- * gone on elsewhere. */
+ * gone on elsewhere. And whoever has put a claim above may have taken a head that was not there yet when this run looked. */
 static int is_ours(struct cartridge *c, const struct head_leaner *l, const struct seg_id *tried, bool *ours,
                    const struct obj_call *call, struct errtext *err)
 {
@@ -191,8 +199,6 @@ static int is_ours(struct cartridge *c, const struct head_leaner *l, const struc
     bool mine = tried->epoch && tried->writer == c->eng->writer;
     *ours = false;
     int rc = mine ? commit_list_heads(c->eng->store, l->barcode, &heads, &n, call, err) : 0;
-    while (n && !heads[n - 1].number) /* claims */
-        n--;
     if (!rc && n)
         *ours = heads[n - 1].epoch == tried->epoch && heads[n - 1].writer == tried->writer;
     free(heads);

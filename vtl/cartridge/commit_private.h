@@ -57,6 +57,7 @@ struct kept {
     struct seg_id *ids; /* in order */
     size_t n, room;
     bool all_before;              /* and all that was not written by this run: somebody may lean on any of it */
+    bool all;                     /* then: and what was, too */
     struct seg_id mine;           /* epoch and writer of this run */
     char why[CARTRIDGE_WHY_SIZE]; /* then: who */
 };
