@@ -69,8 +69,6 @@ int commit_kept(struct cartridge *c, bool tidy, struct kept **out, const struct 
 int commit_kept_by(struct cartridge *c, bool goes, struct head_leaner *v, size_t *n, struct kept **out,
                    const struct obj_call *call, struct errtext *err);
 bool kept_has(const struct kept *k, const struct seg_id *id);
-
-/* ---- commit_place.c ---- */
 /* Is nothing left but what stays of the cartridge whose last head this is, one of a removed one? Else it may come back: whoever
  * removes it takes that back where something fails. */
 int commit_removal_over(struct objstore *store, const struct head *h, bool *over, const struct obj_call *call,
