@@ -370,6 +370,34 @@ static bool is_loaded(struct cartridge *c)
     return loaded;
 }
 
+/* Found by one look at the bucket, and needed then: it is looked at again without anybody asking. */
+static void what_others_need_when_it_is_found_goes_when_they_need_it_no_more(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M"), *two = config("two", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = make_lean(lib, 1);
+    unload(lib);
+    write_blocks(lib, SLOT, 1000, 2);
+    (void)gc_of(lib, OLD); /* what nobody needs is gone */
+    close_library(lib);
+    rebuild_library(two);
+    lib = open_library(two);
+    write_blocks(lib, SLOT, 1200, 2);     /* so it is this gateway's */
+    assert_int_equal(gc_of(lib, OLD), 0); /* it is not told as deleted */
+    assert_true(is_there(&s));
+    overwrite_leaner(lib);
+    close_library(lib);
+    lib = open_library(two);
+    cartridge_poke(tape(lib, OLD));
+    await_end_of(lib, is_loaded, library_cartridge(lib, OLD));
+    assert_false(is_there(&s));
+    assert_int_equal(segments_of(OLD), 1);
+    close_library(lib);
+    config_free(two);
+    config_free(c);
+}
+
 static void expect_released(struct library *lib, const struct seg_source *s)
 {
     struct head h;
@@ -674,6 +702,7 @@ int main(void)
         T(who_leans_no_more_is_not_listed_in_the_next_head),
         T(who_comes_to_lean_while_the_store_is_asked_stays_listed),
         T(a_rebuilt_state_knows_what_leans),
+        T(what_others_need_when_it_is_found_goes_when_they_need_it_no_more),
         T(verify_s_result_names_each_tape_that_a_bad_object_hurts),
         T(another_gateway_deletes_nothing_while_somebody_may_be_copying),
         T(what_a_fenced_gateway_copied_holds_nothing_up),

@@ -84,9 +84,9 @@ static bool is_at_rest(const struct cartridge *c)
     return c->loaded && c->owner != CARTRIDGE_FENCED && cartridge_is_committed(c) && !c->n_pending && !c->doomed;
 }
 
-/* What of the listing is nobody's goes to its front: neither the head's, nor leaned on by others (which is looked at once more
- * when it is deleted). */
-static int keep_strays(struct cartridge *c, const struct kept *kept, struct listing *l)
+/* What of the listing no head names goes to its front, all of which is garbage. Of that *needed, at its end, are leaned on by
+ * others, and stay for now (which is looked at once more when it is deleted). */
+static int keep_strays(struct cartridge *c, const struct kept *kept, struct listing *l, size_t *needed)
 {
     lock_assert_held(&c->lock);
     size_t n_segs = 0, n_maps = 0, strays = 0;
@@ -94,23 +94,32 @@ static int keep_strays(struct cartridge *c, const struct kept *kept, struct list
     for (size_t i = 0; segs && maps && i < l->n; i++) {
         const struct listed *o = &l->v[i];
         bool is_named = bsearch(&o->id, o->map ? maps : segs, o->map ? n_maps : n_segs, sizeof(*segs), by_id) != NULL;
-        if (!is_named && !is_above(&o->id, &c->row.head) && (o->map || !kept_has(kept, &o->id)))
+        if (!is_named && !is_above(&o->id, &c->row.head))
             l->v[strays++] = *o;
     }
     int rc = segs && maps ? 0 : -ENOMEM;
     l->n = strays;
+    *needed = 0;
+    for (size_t i = strays; i--;) {
+        struct listed o = l->v[i];
+        if (o.map || !kept_has(kept, &o.id))
+            continue;
+        l->v[i] = l->v[strays - ++*needed];
+        l->v[strays - *needed] = o;
+    }
     free(segs);
     free(maps);
     return rc;
 }
 
+/* What others need, too: it is looked at again with each commit and load, and goes when they need it no more. */
 static int doom(struct cartridge *c, const struct listing *l)
 {
-    int rc = 0;
-    for (size_t i = 0; !rc && i < l->n; i++) {
-        const char *key = l->v[i].key;
-        rc = db_garbage_add(c->eng->db, c->row.rowid, &key, 1);
-    }
+    const char **keys = malloc((l->n + 1) * sizeof(*keys));
+    for (size_t i = 0; keys && i < l->n; i++)
+        keys[i] = l->v[i].key;
+    int rc = keys ? db_garbage_add(c->eng->db, c->row.rowid, keys, l->n) : -ENOMEM;
+    free(keys);
     if (!rc)
         rc = commit_collect(c);
     if (!rc)
@@ -137,6 +146,7 @@ int commit_sweep(struct cartridge *c, bool look, bool dry_run, struct sweep *fou
 {
     struct listing l = {.n = 0};
     struct kept *kept = NULL;
+    size_t needed = 0;
     *found = (struct sweep){0};
     int rc = look ? list_objects(c, &l, call, err) : 0;
     if (!rc && look)
@@ -145,12 +155,12 @@ int commit_sweep(struct cartridge *c, bool look, bool dry_run, struct sweep *fou
     if (!rc && !is_at_rest(c))
         rc = errtext_set(err, -EAGAIN, "%s: it is being written, stored or taken over: not looked at now",
                          c->row.barcode);
-    else if (!rc && ((rc = keep_strays(c, kept, &l)) || (!dry_run && (rc = doom(c, &l)))))
+    else if (!rc && ((rc = keep_strays(c, kept, &l, &needed)) || (!dry_run && (rc = doom(c, &l)))))
         errtext_set(err, rc, "%s: state: %s", c->row.barcode, rc == -ENOMEM ? "out of memory" : db_error(c->eng->db));
     if (!rc && look && !dry_run)
         rc = looked(c, err);
     lock_release(&c->lock);
-    for (size_t i = 0; !rc && i < l.n; i++) {
+    for (size_t i = 0; !rc && i < l.n - needed; i++) {
         found->objects++;
         found->bytes += l.v[i].size;
     }
