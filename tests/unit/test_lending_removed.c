@@ -235,6 +235,34 @@ static void a_tape_of_which_the_store_has_lost_all_is_removed_although_others_le
     config_free(c);
 }
 
+/* The other library's tape may hold copies that no head of it tells of. */
+static void a_removal_counts_as_freed_nothing_that_stays(void **state)
+{
+    (void)state;
+    struct vtl_config *c = config("one", "remote", "16M"), *two = config("two", "remote", "16M");
+    struct library *lib = two_tapes(c);
+    struct seg_source s = make_lean(lib, 1), other = source(lib, 0);
+    rebuild_library(two);
+    struct library *second = open_library(two);
+    json_decref(call(second, json_pack("{s:s, s:s, s:b}", "op", "tape-claim", "barcode", OLD, "force", 1)));
+    json_t *show = call(second, json_pack("{s:s, s:s}", "op", "tape-show", "barcode", OLD));
+    json_int_t stored = json_integer_value(json_object_get(show, "stored_bytes"));
+    json_decref(show);
+    json_t *r = call(second, json_pack("{s:s, s:s, s:b}", "op", "tape-remove", "barcode", OLD, "force", 1));
+    assert_true(is_there(&s));
+    assert_true(is_there(&other));
+    assert_true(stored > 0);
+    assert_true(json_is_true(json_object_get(r, "kept")));
+    assert_int_equal(json_integer_value(json_object_get(r, "freed_by_removal_bytes")), 0);
+    assert_int_equal(json_integer_value(json_object_get(r, "needed_by_others_bytes")), stored);
+    json_decref(r);
+    unload(lib);
+    close_library(second);
+    close_library(lib);
+    config_free(two);
+    config_free(c);
+}
+
 /* The leaners were asked, and the segments are about to be deleted: too late for a lean. */
 static void nobody_leans_on_a_tape_that_is_being_removed(void **state)
 {
@@ -595,6 +623,7 @@ int main(void)
         T(a_new_tape_there_of_which_the_state_takes_only_a_part_is_not_made),
         T(a_new_tape_there_that_cannot_be_made_takes_nothing_from_the_leaners),
         T(what_is_cached_of_a_removed_tape_is_cache_after_a_restart),
+        T(a_removal_counts_as_freed_nothing_that_stays),
         T(nobody_leans_on_a_tape_that_is_being_removed),
         T(a_tape_without_heads_is_not_removed_while_others_lean_on_it),
         T(a_tape_of_which_the_store_has_lost_all_is_removed_although_others_lean_on_it),

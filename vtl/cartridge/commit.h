@@ -53,6 +53,11 @@ int commit_leave_place(struct cartridge *c, struct kept **kept, const struct obj
 int commit_check_unneeded(struct cartridge *c, const struct obj_call *call, struct errtext *err);
 bool kept_has_key(const struct kept *k, const char *key); /* the key of any kind of object */
 void kept_free(struct kept *k);                           /* NULL is fine */
+/* How much of a cartridge stays in the store, whose place was left: live: of what its last head named. NULL: nothing. */
+struct kept_sums {
+    uint64_t bytes, live_bytes;
+};
+struct kept_sums kept_sums(const struct kept *k);
 /* Does nobody lean any more on what a removed cartridge left? h: its head, whose leaners become those that do. tidy: then
  * it goes. -EAGAIN: a cartridge of this barcode is being made, or that
  * one is not removed yet. */

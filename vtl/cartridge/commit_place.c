@@ -8,9 +8,14 @@
 
 struct listing {
     const char *prefix;
-    const struct kept *kept;
+    struct kept *kept;
     struct head *h;
 };
+
+static int by_id(const void *a, const void *b)
+{
+    return seg_id_compare(a, b);
+}
 
 static int take_kept(void *arg, const struct obj_entry *e)
 {
@@ -24,16 +29,51 @@ static int take_kept(void *arg, const struct obj_entry *e)
         return -ENOMEM;
     h->kept = v;
     h->kept[h->n_kept++] = id;
+    l->kept->sums.bytes += e->size;
     return 0;
 }
 
-static int list_kept(struct cartridge *c, const struct kept *k, struct head *h, const struct obj_call *call,
+struct counting {
+    const struct head *h;
+    uint64_t bytes;
+};
+
+static int count_kept(void *arg, enum seg_state state, const struct seg_ref *r, const struct seg_fm_run *fms,
+                      size_t n_fms)
+{
+    struct counting *n = arg;
+    (void)state;
+    (void)fms;
+    (void)n_fms;
+    if (bsearch(&r->id, n->h->kept, n->h->n_kept, sizeof(r->id), by_id))
+        n->bytes += r->size;
+    return 0;
+}
+
+/* Also of one that is not loaded. Only a figure: what of the state cannot be read holds no removal up. */
+static uint64_t live_bytes(struct cartridge *c, const struct head *h)
+{
+    struct counting n = {.h = h};
+    if (!h->n_kept)
+        return 0;
+    qsort(h->kept, h->n_kept, sizeof(*h->kept), by_id);
+    (void)db_segments(c->eng->db, c->row.rowid, count_kept, &n);
+    return n.bytes;
+}
+
+struct kept_sums kept_sums(const struct kept *k)
+{
+    return k ? k->sums : (struct kept_sums){0};
+}
+
+static int list_kept(struct cartridge *c, struct kept *k, struct head *h, const struct obj_call *call,
                      struct errtext *err)
 {
     char prefix[DB_KEY_SIZE];
     (void)snprintf(prefix, sizeof(prefix), "tapes/%s/seg/", c->row.barcode);
     struct listing l = {prefix, k, h};
     int rc = c->eng->store->ops->list(c->eng->store, prefix, NULL, false, take_kept, &l, call, err);
+    k->sums.live_bytes = live_bytes(c, h);
     return rc == -ENOMEM ? errtext_set(err, rc, "%s: out of memory", prefix) : rc;
 }
 

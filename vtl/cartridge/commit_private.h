@@ -60,6 +60,7 @@ struct kept {
     bool all;                     /* then: and what was, too */
     struct seg_id mine;           /* epoch and writer of this run */
     char why[CARTRIDGE_WHY_SIZE]; /* then: who */
+    struct kept_sums sums;        /* of a cartridge that is removed */
 };
 /* Asks the state and, of cartridges that this run does not write, the bucket. Without the lock. tidy: who needs nothing
  * any more is not listed in the next head. kept_free. */

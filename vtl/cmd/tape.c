@@ -214,7 +214,8 @@ static void print_removed(const json_t *r)
     if (json_number(r, "freed_by_removal_bytes"))
         printf(": %s freed", json_size(r, "freed_by_removal_bytes", size));
     if (json_number(r, "needed_by_others_bytes"))
-        printf("; %s stay in the store, for", json_size(r, "needed_by_others_bytes", size));
+        printf("; %s stay in the store, %s", json_size(r, "needed_by_others_bytes", size),
+               json_array_size(json_object_get(r, "lends_to")) ? "for" : "as others may copy from it still");
     else if (json_is_true(json_object_get(r, "kept")))
         printf("; what other cartridges copy from stays in the store");
     json_array_foreach(json_object_get(r, "lends_to"), i, t) printf("%s %s", i ? "," : "", json_words(t, "barcode"));

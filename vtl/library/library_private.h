@@ -189,6 +189,9 @@ void shares_add_sums(struct library *lib, json_t *j);
 /* What its removal would free: adds "freed_by_removal_bytes" and "needed_by_others_bytes", which stay in the store; and
  * "lends_to", [{"barcode","segments","bytes"}...], for whom, if there is any. */
 int shares_after_removal(struct library *lib, struct cartridge *c, json_t *j, struct errtext *err);
+struct kept;
+/* The same of one whose objects are gone, but for what was kept: what came of it, and "kept": did anything stay? */
+void shares_of_removed(struct cartridge *c, const struct kept *kept, json_t *j);
 /* That, and "leans_on", likewise, and "kept_for_now", why nothing is deleted; each only if there is any. */
 int shares_add(struct library *lib, struct cartridge *c, json_t *j, struct errtext *err);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/jsontext.h"
+#include "vtl/cartridge/commit.h"
 #include "vtl/library/library_private.h"
 #include "vtl/state/chunk_index.h"
 
@@ -46,6 +47,18 @@ int shares_after_removal(struct library *lib, struct cartridge *c, json_t *j, st
     json_object_set_new(j, "freed_by_removal_bytes", json_integer((json_int_t)(live < own ? own - live : 0)));
     json_object_set_new(j, "needed_by_others_bytes", json_integer((json_int_t)kept));
     return 0;
+}
+
+void shares_of_removed(struct cartridge *c, const struct kept *kept, json_t *j)
+{
+    struct kept_sums stays = kept_sums(kept);
+    uint64_t own = own_bytes(c);
+    json_object_set_new(j, "kept", json_boolean(kept != NULL));
+    json_object_set_new(j, "freed_by_removal_bytes",
+                        json_integer((json_int_t)(stays.live_bytes < own ? own - stays.live_bytes : 0)));
+    json_object_set_new(j, "needed_by_others_bytes", json_integer((json_int_t)stays.bytes));
+    if (!kept) /* the store has lost it, or who leaned by this state's rows does so no more */
+        json_object_del(j, "lends_to");
 }
 
 void shares_add_sums(struct library *lib, json_t *j)

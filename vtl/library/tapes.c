@@ -443,7 +443,7 @@ static int claim_to_remove(struct library *lib, struct cartridge *c, bool force,
     return rc ? rc : commit_leave_place(c, kept, &call, err);
 }
 
-static int remove_objects(struct library *lib, struct cartridge *c, bool force, bool *kept_some, struct errtext *err)
+static int remove_objects(struct library *lib, struct cartridge *c, bool force, json_t *answer, struct errtext *err)
 {
     struct kept *kept = NULL;
     int rc = claim_to_remove(lib, c, force, &kept, err);
@@ -451,7 +451,8 @@ static int remove_objects(struct library *lib, struct cartridge *c, bool force, 
         rc = unmade_keep_epoch(lib, c, err);
     if (!rc)
         rc = delete_objects(lib, cartridge_barcode(c), kept, err);
-    *kept_some = kept != NULL;
+    if (!rc)
+        shares_of_removed(c, kept, answer);
     kept_free(kept);
     return rc;
 }
@@ -468,20 +469,14 @@ static void go_on_with(struct cartridge *c)
 /* Of the store and of the state. */
 static int remove_stored(struct library *lib, struct cartridge *c, bool force, json_t *answer, struct errtext *err)
 {
-    bool kept = false;
     int rc = shares_after_removal(lib, c, answer, err);
     if (rc)
         return rc;
     workers_forget(lib->eng.workers, c);
-    rc = remove_objects(lib, c, force, &kept, err);
+    rc = remove_objects(lib, c, force, answer, err);
     if (rc) {
         go_on_with(c);
         return rc;
-    }
-    json_object_set_new(answer, "kept", json_boolean(kept));
-    if (!kept) { /* the store has lost it, or who leaned by this state's rows does so no more */
-        json_object_set_new(answer, "needed_by_others_bytes", json_integer(0));
-        json_object_del(answer, "lends_to");
     }
     rc = db_cartridge_remove(lib->eng.db, cartridge_rowid(c), cartridge_barcode(c));
     return rc ? errtext_set(err, rc, "%s: state: %s", cartridge_barcode(c), db_error(lib->eng.db)) : 0;

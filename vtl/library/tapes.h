@@ -13,8 +13,8 @@ json_t *tapes_create(struct library *lib, const json_t *request, struct errtext 
 int tapes_make(struct library *lib, const char *barcode, struct errtext *err);
 /* Could one of that barcode be made, as the bucket is now? 0, -EEXIST, or the store's error. Changes nothing. No lock. */
 int tapes_look_new(struct library *lib, const char *barcode, struct errtext *err);
-/* {"barcode":B,"force":BOOL} -> {"removed":B,"kept":BOOL}: with its objects, but for what others lean on (kept). Refuses a
- * cartridge in a drive, and one that holds data unless force. */
+/* {"barcode":B,"force":BOOL} -> {"removed":B,"kept":BOOL,...}: with its objects, but for what others lean on (kept), and how
+ * much that came to be (shares_of_removed). Refuses a cartridge in a drive, and one that holds data unless force. */
 json_t *tapes_remove(struct library *lib, const json_t *request, struct errtext *err);
 /* {"barcode":B,"on":BOOL} -> {"barcode","write_protected","committed"}: the write protect tab. Refuses a cartridge in a
  * drive. */
