@@ -86,6 +86,9 @@ $(B)/tests/test_watch: $(call obj,vtl/cmd/watch.c vtl/cmd/unsaved.c vtl/cmd/veri
 $(B)/tests/test_verify_due: $(call obj,vtl/cmd/verify_due.c)
 $(B)/tests/test_verifier: $(call obj,vtl/cmd/verifier.c vtl/cmd/verify_due.c)
 $(B)/tests/test_escrow_age: $(call obj,vtl/cmd/escrow_age.c)
+# Its service is made up.
+$(B)/tests/test_escrow_make: $(call obj,$(addprefix vtl/cmd/escrow_,age.c make.c place.c state.c))
+$(B)/tests/test_escrow_make: private LDFLAGS += -Wl,--wrap=objstore_facts -Wl,--wrap=objstore_hurry -Wl,--wrap=objstore_offsite -Wl,--wrap=objstore_backup
 $(B)/tests/test_report: $(call obj,vtl/cmd/report_judge.c)
 $(B)/tests/test_notify: $(call obj,vtl/cmd/notify.c vtl/cmd/notify_command.c vtl/cmd/notify_post.c vtl/cmd/spawn.c vtl/cmd/mail.c)
 # It waits in this one until several are in it; and a directory may not be renamed.

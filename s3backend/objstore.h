@@ -126,6 +126,7 @@ struct obj_offsite {
     uint64_t
         before_ms;    /* clock_ms(): all that was accepted before that moment is off-site; 0: of nothing is it known */
     uint64_t missing; /* bytes that are not, of all that the service has, whoever put them */
+    uint64_t brought; /* objects that it brought off-site since it was started; 0: it does not count them */
     char why[300];    /* which, and what they wait for; "": none are missing */
 };
 

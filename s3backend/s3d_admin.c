@@ -82,6 +82,7 @@ static int ask(struct s3_store *s, uint64_t begin_ms, struct obj_offsite *out, c
         get_count(j, "pendingObjects", &pending);
         get_count(j, "unpinnedObjects", &unpinned);
         get_count(j, "pendingSize", &out->missing);
+        get_count(j, "uploadedObjects", &out->brought);
     }
     json_decref(j);
     if (rc)

@@ -4,13 +4,15 @@
 
     s3d_admin.py DIR    writes the port to DIR/port; GET /stats/uploads is answered with DIR/stats, POST /objects/flush with the status and the
                         text in DIR/flush; both are read at each request, and DIR/posts gets a line for each POST. The password is "s3d".
-                        POST /system/sqlite3/backup writes a file; then DIR/later, if it is there, is DIR/stats until the next flush.
+                        POST /system/sqlite3/backup writes a file, and runs DIR/during, if it is there, before it answers; then DIR/later,
+                        if it is there, is DIR/stats until the next flush.
 """
 import base64
 import http.server
 import json
 import pathlib
 import shutil
+import subprocess
 import sys
 
 DIR = pathlib.Path(sys.argv[1])
@@ -42,6 +44,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             f.write(self.path + "\n")
         if self.path == "/system/sqlite3/backup":
             pathlib.Path(json.loads(body)["path"]).write_bytes(b"catalogue" * 1000)
+            if (DIR / "during").exists():
+                subprocess.run(["bash", str(DIR / "during")], check=True, stdout=subprocess.DEVNULL)
             if (DIR / "later").exists():
                 shutil.copy(DIR / "stats", DIR / "before")
                 shutil.copy(DIR / "later", DIR / "stats")

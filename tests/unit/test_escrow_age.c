@@ -44,6 +44,26 @@ static void each_commit_key_and_place_is_another_content(void **state)
     }
 }
 
+static uint32_t names_of(const char *barcode, const char *head, int address)
+{
+    json_t *c = json_pack("[{s:s, s:s, s:o}]", "barcode", barcode, "head", head, "address",
+                          address ? json_integer(address) : json_null());
+    uint32_t sum = escrow_names_of(c);
+    json_decref(c);
+    return sum;
+}
+
+static void each_commit_and_each_move_is_a_change_of_names(void **state)
+{
+    (void)state;
+    assert_int_equal(names_of("A", "1", 7), names_of("A", "1", 7));
+    assert_int_not_equal(names_of("A", "1", 7), names_of("A", "2", 7));
+    assert_int_not_equal(names_of("A", "1", 7), names_of("B", "1", 7));
+    assert_int_not_equal(names_of("A", "1", 7), names_of("A", "1", 8));
+    assert_int_not_equal(names_of("A", "1", 7), names_of("A", "1", 0));
+    assert_int_not_equal(names_of("A", "1", 7), escrow_names_of(NULL));
+}
+
 static bool due(uint64_t every, bool offsite, bool waits, const struct escrow_last *l, uint32_t content)
 {
     const struct escrow_due d = {.now = NOW, .every = every, .offsite = offsite, .waits = waits};
@@ -147,6 +167,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_commit_key_and_place_is_another_content),
+        cmocka_unit_test(each_commit_and_each_move_is_a_change_of_names),
         cmocka_unit_test(one_is_due_when_something_was_committed_and_all_is_offsite),
         cmocka_unit_test(the_first_one_is_due_at_once_unless_there_is_nothing),
         cmocka_unit_test(one_is_not_put_off_for_ever),

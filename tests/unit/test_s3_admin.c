@@ -102,6 +102,7 @@ static void s3d_with_nothing_pending_is_off_site_up_to_the_question(void **state
     ask(&g);
     assert_in_range(g.o.before_ms, before, clock_ms());
     assert_int_equal(g.o.missing, 0);
+    assert_int_equal(g.o.brought, 9);
     assert_string_equal(g.o.why, "");
     assert_has(stand_in_head(g.si, 0), "\r\nAuthorization: Basic OmFkbWluIHBhc3N3b3Jk\r\n"); /* ":admin password" */
     stop(&g);

@@ -11,10 +11,10 @@
 #include "vtl/cmd/members.h"
 
 /* New reference; NULL: no answer by then. */
-static json_t *ask_status(struct ask *a, uint64_t until)
+static json_t *ask_library(struct ask *a, const char *op, uint64_t until)
 {
     uint64_t now = clock_ms();
-    json_t *request = json_pack("{s:s}", "op", "status"), *result = NULL;
+    json_t *request = json_pack("{s:s}", "op", op), *result = NULL;
     if (now < until)
         (void)control_ask(&a->owing_fd, a->cfg, request, (unsigned)(until - now), &result, NULL);
     json_decref(request);
@@ -27,8 +27,16 @@ void ask_all(struct ask *a, json_t **figures, json_t **status)
     json_t *request = json_pack("{s:s}", "op", "figures");
     *figures = *status = NULL;
     if (!control_call(a->cfg, request, ASK_MS, figures, NULL))
-        *status = ask_status(a, until);
+        *status = ask_library(a, "status", until);
     json_decref(request);
+}
+
+json_t *ask_cartridges(struct ask *a)
+{
+    json_t *r = ask_library(a, "tape-list", clock_ms() + ASK_MS);
+    json_t *list = json_incref(json_object_get(r, "cartridges"));
+    json_decref(r);
+    return list;
 }
 
 void ask_end(struct ask *a)

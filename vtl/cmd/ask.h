@@ -17,6 +17,8 @@ enum { ASK_MS = 2000 };
 /* *figures: NULL when the library does not answer in ASK_MS; *status: NULL also while it cannot walk over its
  * cartridges. New references. */
 void ask_all(struct ask *a, json_t **figures, json_t **status);
+/* The library's cartridges, as "tape list" has them: a new reference; NULL: no answer in ASK_MS. */
+json_t *ask_cartridges(struct ask *a);
 void ask_end(struct ask *a);
 /* Exchanges *cfg, which a uses, for the file as it is now, if the figures tell of another reload than *reloads, which is
  * then theirs. One that was broken since is passed over until the next: a negative errno with *err. 1: it was exchanged. */

@@ -31,7 +31,9 @@ bool escrow_is_undecided(const struct vtl_config *cfg, const json_t *status);
 #define ESCROW_NEEDLESS "This store keeps the names of its objects itself: no escrow is needed, and none is made."
 /* escrow_content_of, by the configuration. */
 uint32_t escrow_content_now(const struct vtl_config *cfg, const json_t *cartridges);
-/* The same of what is committed now. 0, or -EIO after a message. */
+/* The library's cartridges as they are now, as a list of them: a new reference; NULL after a message. */
+json_t *escrow_cartridges(const struct vtl_config *cfg);
+/* escrow_content_now, of those. 0, or -EIO after a message. */
 int escrow_content(const struct vtl_config *cfg, uint32_t *out);
 void escrow_last_read(const struct vtl_config *cfg, struct escrow_last *out);
 int escrow_last_write(const struct vtl_config *cfg, const struct escrow_last *last, struct errtext *err);
@@ -59,14 +61,15 @@ int escrow_read_secret(const char *file, uint8_t secret[ESCROW_KEY_SIZE], struct
 struct escrow_making {
     const struct vtl_config *cfg;
     const atomic_bool *cancel;                    /* true: it ends soon, by -ECANCELED */
-    uint32_t content;                             /* of what is committed now, or was when this was called */
+    json_t *(*cartridges)(void *arg);             /* those of the library as they are now; NULL: that cannot be known */
     void (*trouble)(void *arg, const char *text); /* why it waits; may be NULL */
     void *arg;
+    uint32_t content;         /* escrow_content_now, of what is in it for certain; at first of what is committed */
     bool needless;            /* the store turned out to keep its names itself: nothing was done */
     struct escrow_entry made; /* the rest is of this one */
     uint64_t created;         /* of what is in it */
     uint64_t missing;         /* bytes that were on the service's disk only at that moment */
-    bool whole;               /* nothing was */
+    bool whole;               /* nothing was, and nothing came in while it was made */
     struct errtext unpruned;  /* why an older one could not be deleted; "": those that were too many were */
 };
 /* Brings everything off-site, and copies the store's catalogue to the second place. 0 or a negative errno with *err, which

@@ -30,6 +30,19 @@ uint32_t escrow_content_of(const json_t *cartridges, const char *key, const char
     return sum;
 }
 
+uint32_t escrow_names_of(const json_t *cartridges)
+{
+    uint32_t sum = escrow_content_of(cartridges, "", "");
+    json_t *c;
+    size_t i;
+    json_array_foreach(cartridges, i, c)
+    {
+        uint64_t address = member_number(c, "address");
+        sum = crc32c(sum, &address, sizeof(address));
+    }
+    return sum;
+}
+
 /* Where nobody noted it, since the last one at most. */
 uint64_t escrow_waits_since(const struct escrow_last *last, uint32_t content)
 {

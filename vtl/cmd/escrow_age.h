@@ -25,6 +25,9 @@ struct escrow_last {
 /* Which commits there are, and for which public key and place, as a sum: an escrow of another one is none of this. cartridges:
  * of the library's status or list; 0 if there are none. */
 uint32_t escrow_content_of(const json_t *cartridges, const char *key, const char *where);
+/* Which objects there are that others are found by: the commits, and, for the inventory, where each cartridge is. Two sums
+ * are equal if nothing of that changed. cartridges: of the library's list. */
+uint32_t escrow_names_of(const json_t *cartridges);
 /* Since when something is committed that no escrow knows; 0: nothing is. */
 uint64_t escrow_waits_since(const struct escrow_last *last, uint32_t content);
 /* True: there should be a newer one, and text says why. */

@@ -6,6 +6,11 @@
  * are lost with that disk, and a catalogue that names them answers 500. So first everything is brought off-site, then the
  * copy is made, and then it is asked again whether something came in between; if so, once more, a few times. What was
  * accepted after the copy is not in it, in any case: that is what the age of an escrow says.
+ *
+ * That nothing is on the service's disk after the copy proves little: what came in while it was made may have left the
+ * disk since, and the copy has it there. So the library is asked, too, before all is brought off-site and after the copy.
+ * If no head is another one, those in the copy were off-site with all that they name; other segments nobody reads. A head
+ * that is put already and that the library does not know yet takes nothing away: the one before it is deleted later.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -51,22 +56,21 @@ static void say_trouble(const struct making *m, const char *text)
         m->x->trouble(m->x->arg, text);
 }
 
-/* All that was accepted up to now is off-site, or the reason why not. */
-static int wait_offsite(struct making *m, struct errtext *err)
+/* All that was accepted up to now is off-site, or the reason why not. *o: as the service tells then. */
+static int wait_offsite(struct making *m, struct obj_offsite *o, struct errtext *err)
 {
     const uint64_t begin = clock_ms();
     unsigned pause_ms = POLL_FIRST_MS;
-    struct obj_offsite o = {0};
     int rc = objstore_hurry(m->store, &m->call, err);
     for (;;) {
         struct errtext why = {""};
-        int asked = objstore_offsite(m->store, &o, &m->call, &why);
-        if (!asked && o.before_ms >= begin)
+        int asked = objstore_offsite(m->store, o, &m->call, &why);
+        if (!asked && o->before_ms >= begin)
             return 0;
-        say_trouble(m, asked ? why.text : o.why);
+        say_trouble(m, asked ? why.text : o->why);
         if (clock_ms() - begin > MOST_MS)
             return errtext_set(err, -EIO, "no escrow is made, as not everything is off-site after %d minutes: %s%s%s",
-                               MOST_MS / 60000, asked ? why.text : o.why, rc ? "; asked to hurry: " : "",
+                               MOST_MS / 60000, asked ? why.text : o->why, rc ? "; asked to hurry: " : "",
                                rc ? err->text : "");
         if (!pause_for(m, pause_ms))
             return errtext_set(err, -ECANCELED, "interrupted");
@@ -130,25 +134,48 @@ static int seal_and_put(struct making *m, int copy, struct errtext *err)
     return rc;
 }
 
-/* One copy that is as whole as the store can make it now. s3d may have all bytes off-site, and objects that no indexer
- * keeps yet: then nothing is off-site up to any moment. */
+/* escrow_names_of and escrow_content_now, as of now. */
+static int ask_names(const struct making *m, uint32_t *names, uint32_t *content, struct errtext *err)
+{
+    json_t *list = m->x->cartridges(m->x->arg);
+    if (!list)
+        return obj_canceled(&m->call)
+                   ? errtext_set(err, -ECANCELED, "interrupted")
+                   : errtext_set(err, -EIO, "no escrow is made, as the library does not say what is committed");
+    *names = escrow_names_of(list);
+    *content = escrow_content_now(m->x->cfg, list);
+    json_decref(list);
+    return 0;
+}
+
+/* s3d may have all bytes off-site, and objects that no indexer keeps yet: then nothing is off-site up to any moment. It also
+ * counts what it brought off-site, whoever put it; renterd does not. */
+static int try_copy(struct making *m, struct errtext *err)
+{
+    struct obj_offsite before = {0}, after = {0};
+    uint32_t names = 0, names_after = 0, content_after;
+    (void)unlink(m->path);
+    int rc = ask_names(m, &names, &m->x->content, err);
+    if (!rc)
+        rc = wait_offsite(m, &before, err);
+    m->x->created = (uint64_t)time(NULL);
+    if (!rc)
+        rc = objstore_backup(m->store, m->path, &m->call, err);
+    if (!rc)
+        rc = objstore_offsite(m->store, &after, &m->call, err);
+    if (!rc)
+        rc = ask_names(m, &names_after, &content_after, err);
+    m->x->missing = after.missing;
+    m->x->whole = !rc && after.before_ms && !after.missing && names_after == names && after.brought == before.brought;
+    return rc;
+}
+
+/* One copy that is as whole as the store can make it now. */
 static int make_copy(struct making *m, struct errtext *err)
 {
     int rc = 0;
-    for (int i = 0; !rc && i < TRIES; i++) {
-        struct obj_offsite o = {0};
-        (void)unlink(m->path);
-        rc = wait_offsite(m, err);
-        m->x->created = (uint64_t)time(NULL);
-        if (!rc)
-            rc = objstore_backup(m->store, m->path, &m->call, err);
-        if (!rc)
-            rc = objstore_offsite(m->store, &o, &m->call, err);
-        m->x->missing = o.missing;
-        m->x->whole = !rc && o.before_ms && !o.missing;
-        if (m->x->whole)
-            break;
-    }
+    for (int i = 0; !rc && !m->x->whole && i < TRIES; i++)
+        rc = try_copy(m, err);
     return rc;
 }
 
@@ -249,7 +276,7 @@ static int note_end(const struct making *m, int rc, struct errtext *err)
 int escrow_make(struct escrow_making *x, struct errtext *err)
 {
     struct making m = {.x = x, .call = {.cancel = x->cancel}};
-    x->needless = false;
+    x->needless = x->whole = false;
     int lock = escrow_lock(x->cfg, err);
     if (lock < 0)
         return lock;

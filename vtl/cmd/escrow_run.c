@@ -14,9 +14,20 @@ static void interrupt(int signal_number)
     atomic_store(&interrupted, true);
 }
 
+/* What escrow_make asks, and tells. */
+struct run {
+    const struct vtl_config *cfg;
+    struct progress *progress;
+};
+
 static void show_trouble(void *arg, const char *text)
 {
-    progress_trouble(arg, text);
+    progress_trouble(((struct run *)arg)->progress, text);
+}
+
+static json_t *list_cartridges(void *arg)
+{
+    return escrow_cartridges(((struct run *)arg)->cfg);
 }
 
 static void say(const struct command_line *cl, const struct escrow_making *x)
@@ -42,12 +53,13 @@ static void say(const struct command_line *cl, const struct escrow_making *x)
 static int make_one(const struct command_line *cl, struct escrow_making *x)
 {
     struct errtext err = {""};
-    struct progress *progress = progress_start("escrow", cl->quiet, NULL, NULL);
+    struct run r = {.cfg = x->cfg, .progress = progress_start("escrow", cl->quiet, NULL, NULL)};
     x->cancel = &interrupted;
+    x->cartridges = list_cartridges;
     x->trouble = show_trouble;
-    x->arg = progress;
+    x->arg = &r;
     int rc = escrow_make(x, &err);
-    progress_end(progress);
+    progress_end(r.progress);
     if (rc)
         return fail("%s", err.text);
     if (x->needless && !cl->quiet)

@@ -11,6 +11,7 @@
 #include "base/jsontext.h"
 #include "vtl/cmd/cmd.h"
 #include "vtl/cmd/escrow.h"
+#include "vtl/cmd/members.h"
 
 enum { PATH_SIZE = 4200, LOCK_TRIES = 10, LOCK_PAUSE_MS = 50 };
 
@@ -23,13 +24,13 @@ static void state_path(const struct vtl_config *cfg, char path[PATH_SIZE], const
 
 bool escrow_is_needless(const struct vtl_config *cfg, const json_t *status)
 {
-    const char *kind = json_words(json_object_get(status, "store"), "kind");
+    const char *kind = member_text(json_object_get(status, "store"), "kind");
     return strcmp(cfg->store.type, "s3") != 0 || !strcmp(cfg->store.kind, "s3") || !strcmp(kind, "s3");
 }
 
 bool escrow_is_undecided(const struct vtl_config *cfg, const json_t *status)
 {
-    const char *kind = json_words(json_object_get(status, "store"), "kind");
+    const char *kind = member_text(json_object_get(status, "store"), "kind");
     return !escrow_is_needless(cfg, status) && !strcmp(cfg->store.kind, "auto") && strcmp(kind, "renterd") != 0 &&
            strcmp(kind, "s3d") != 0;
 }
@@ -40,13 +41,21 @@ uint32_t escrow_content_now(const struct vtl_config *cfg, const json_t *cartridg
     return escrow_content_of(cartridges, cfg->escrow.public_key, escrow_where(cfg, where));
 }
 
-int escrow_content(const struct vtl_config *cfg, uint32_t *out)
+json_t *escrow_cartridges(const struct vtl_config *cfg)
 {
     json_t *r = call_library(cfg, json_pack("{s:s}", "op", "tape-list"));
-    if (!r)
-        return -EIO;
-    *out = escrow_content_now(cfg, json_object_get(r, "cartridges"));
+    json_t *list = json_incref(json_object_get(r, "cartridges"));
     json_decref(r);
+    return list;
+}
+
+int escrow_content(const struct vtl_config *cfg, uint32_t *out)
+{
+    json_t *list = escrow_cartridges(cfg);
+    if (!list)
+        return -EIO;
+    *out = escrow_content_now(cfg, list);
+    json_decref(list);
     return 0;
 }
 
@@ -66,12 +75,12 @@ void escrow_last_read(const struct vtl_config *cfg, struct escrow_last *out)
     json_t *j = json_load_file(path, 0, NULL);
     if (!j)
         return; /* whatever became of it: then one is made */
-    out->created = (uint64_t)json_number(j, "created");
-    out->missing = (uint64_t)json_number(j, "missing");
+    out->created = member_number(j, "created");
+    out->missing = member_number(j, "missing");
     out->whole = !out->missing && !json_is_false(json_object_get(j, "whole"));
-    out->content = (uint32_t)json_number(j, "content");
-    out->changed = (uint64_t)json_number(j, "changed");
-    out->failed = (uint64_t)json_number(j, "failed");
+    out->content = (uint32_t)member_number(j, "content");
+    out->changed = member_number(j, "changed");
+    out->failed = member_number(j, "failed");
     take_text(j, "library", out->id, sizeof(out->id));
     take_text(j, "why", out->why, sizeof(out->why));
     json_decref(j);

@@ -24,6 +24,8 @@ enum {
     EVERY_MS = 30000,
     UNDECIDED_MS = 1000, /* until it is known what the store is */
     AGAIN_MS = 900000,   /* after one that failed */
+    LIST_TRIES = 30,     /* a second apart: a library that is changed lists nothing meanwhile */
+    LIST_PAUSE_MS = 1000,
     GRACE_MS = 5000,
 };
 
@@ -71,9 +73,20 @@ static void look_at_age(struct escrower *e, const struct escrow_last *last, uint
     set_view(e, &v);
 }
 
+static json_t *list_cartridges(void *arg)
+{
+    struct escrower *e = arg;
+    struct pollfd p = {.fd = e->stop_fd, .events = POLLIN};
+    json_t *list = ask_cartridges(&e->ask);
+    for (int i = 1; !list && i < LIST_TRIES && poll(&p, 1, LIST_PAUSE_MS) <= 0; i++)
+        list = ask_cartridges(&e->ask);
+    return list;
+}
+
 static void make(struct escrower *e, uint32_t content)
 {
-    struct escrow_making x = {.cfg = e->cfg, .cancel = &e->stop, .content = content};
+    struct escrow_making x = {
+        .cfg = e->cfg, .cancel = &e->stop, .cartridges = list_cartridges, .arg = e, .content = content};
     struct escrow_last last;
     struct errtext err = {""};
     char size[HUMAN_ROOM];
@@ -93,7 +106,7 @@ static void make(struct escrower *e, uint32_t content)
     if (!rc && !x.whole)
         log_warn("escrow: the store was never quiet: some of what this one names was not off-site yet");
     escrow_last_read(e->cfg, &last);
-    look_at_age(e, &last, content);
+    look_at_age(e, &last, x.content);
 }
 
 /* Does this library need none? Said once. */
