@@ -147,13 +147,21 @@ static void a_hosts_name_becomes_what_a_head_may_hold(void **state)
 
 /* ---- who is fenced ---- */
 
+/* The bucket is looked at beside the load. */
 static void expect_trouble(struct library *lib, const char *text)
 {
-    json_t *j = call(lib, json_pack("{s:s, s:s}", "op", "tape-show", "barcode", TAPE));
-    const char *trouble = json_string_value(json_object_get(j, "trouble"));
-    if (!trouble || !strstr(trouble, text))
-        fail_msg("%s has no \"%s\"", trouble ? trouble : "no trouble", text);
-    json_decref(j);
+    uint64_t until = clock_ms() + 30000;
+    for (bool found = false; !found;) {
+        uint64_t seen = progress_now(&lib->eng.progress);
+        json_t *j = call(lib, json_pack("{s:s, s:s}", "op", "tape-show", "barcode", TAPE));
+        const char *trouble = json_string_value(json_object_get(j, "trouble"));
+        found = trouble && strstr(trouble, text);
+        if (!found && clock_ms() > until)
+            fail_msg("%s has no \"%s\"", trouble ? trouble : "no trouble", text);
+        json_decref(j);
+        if (!found)
+            progress_wait(&lib->eng.progress, seen, 100);
+    }
 }
 
 /* How a head's writer is named, up to the time. */
