@@ -34,15 +34,10 @@ static int add_id(void *arg, const struct seg_id *id)
     return 0;
 }
 
-static int by_id(const void *a, const void *b)
-{
-    return seg_id_compare(a, b);
-}
-
 bool kept_has(const struct kept *k, const struct seg_id *id)
 {
     bool before = k->all_before && (k->all || id->epoch != k->mine.epoch || id->writer != k->mine.writer);
-    return before || (k->n && bsearch(id, k->ids, k->n, sizeof(*id), by_id));
+    return before || (k->n && bsearch(id, k->ids, k->n, sizeof(*id), seg_id_order));
 }
 
 bool kept_has_key(const struct kept *k, const char *key)
@@ -136,7 +131,7 @@ int commit_removal_over(struct objstore *store, const struct head *h, bool *over
         return errtext_set(err, -ENOMEM, "%s: out of memory", h->barcode);
     if (h->n_kept) {
         memcpy(kept.ids, h->kept, h->n_kept * sizeof(*h->kept));
-        qsort(kept.ids, kept.n, sizeof(*kept.ids), by_id);
+        qsort(kept.ids, kept.n, sizeof(*kept.ids), seg_id_order);
     }
     for (int k = 0; !rc && k < 2; k++) {
         char prefix[DB_KEY_SIZE];
@@ -285,7 +280,7 @@ int commit_kept_by(struct cartridge *c, bool goes, struct head_leaner *v, size_t
         return rc;
     }
     if (k->n)
-        qsort(k->ids, k->n, sizeof(*k->ids), by_id);
+        qsort(k->ids, k->n, sizeof(*k->ids), seg_id_order);
     *n = left;
     *out = k;
     return 0;

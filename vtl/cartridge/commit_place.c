@@ -12,11 +12,6 @@ struct listing {
     struct head *h;
 };
 
-static int by_id(const void *a, const void *b)
-{
-    return seg_id_compare(a, b);
-}
-
 static int take_kept(void *arg, const struct obj_entry *e)
 {
     struct listing *l = arg;
@@ -45,7 +40,7 @@ static int count_kept(void *arg, enum seg_state state, const struct seg_ref *r, 
     (void)state;
     (void)fms;
     (void)n_fms;
-    if (bsearch(&r->id, n->h->kept, n->h->n_kept, sizeof(r->id), by_id))
+    if (bsearch(&r->id, n->h->kept, n->h->n_kept, sizeof(r->id), seg_id_order))
         n->bytes += r->size;
     return 0;
 }
@@ -56,7 +51,7 @@ static uint64_t live_bytes(struct cartridge *c, const struct head *h)
     struct counting n = {.h = h};
     if (!h->n_kept)
         return 0;
-    qsort(h->kept, h->n_kept, sizeof(*h->kept), by_id);
+    qsort(h->kept, h->n_kept, sizeof(*h->kept), seg_id_order);
     (void)db_segments(c->eng->db, c->row.rowid, count_kept, &n);
     return n.bytes;
 }

@@ -30,11 +30,6 @@ static int list_one(void *arg, const struct obj_entry *e)
     return 0;
 }
 
-static int by_id(const void *a, const void *b)
-{
-    return seg_id_compare(a, b);
-}
-
 int commit_list_heads(struct objstore *store, const char *barcode, struct seg_id **heads, size_t *n,
                       const struct obj_call *call, struct errtext *err)
 {
@@ -49,7 +44,7 @@ int commit_list_heads(struct objstore *store, const char *barcode, struct seg_id
         return rc;
     }
     if (l.n)
-        qsort(l.ids, l.n, sizeof(*l.ids), by_id);
+        qsort(l.ids, l.n, sizeof(*l.ids), seg_id_order);
     *heads = l.ids;
     *n = l.n;
     return 0;

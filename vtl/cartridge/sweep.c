@@ -53,11 +53,6 @@ static int list_objects(struct cartridge *c, struct listing *l, const struct obj
     return rc;
 }
 
-static int by_id(const void *a, const void *b)
-{
-    return seg_id_compare(a, b);
-}
-
 /* The identifiers that the head names, in order; malloc'd. */
 static struct seg_id *named(const struct cartridge *c, bool maps, size_t *n)
 {
@@ -67,7 +62,7 @@ static struct seg_id *named(const struct cartridge *c, bool maps, size_t *n)
     for (size_t i = 0; ids && i < *n; i++)
         ids[i] = maps ? c->maps[i].id : c->live.segs[i].id;
     if (ids && *n)
-        qsort(ids, *n, sizeof(*ids), by_id);
+        qsort(ids, *n, sizeof(*ids), seg_id_order);
     return ids;
 }
 
@@ -93,7 +88,8 @@ static int keep_strays(struct cartridge *c, const struct kept *kept, struct list
     struct seg_id *segs = named(c, false, &n_segs), *maps = named(c, true, &n_maps);
     for (size_t i = 0; segs && maps && i < l->n; i++) {
         const struct listed *o = &l->v[i];
-        bool is_named = bsearch(&o->id, o->map ? maps : segs, o->map ? n_maps : n_segs, sizeof(*segs), by_id) != NULL;
+        bool is_named =
+            bsearch(&o->id, o->map ? maps : segs, o->map ? n_maps : n_segs, sizeof(*segs), seg_id_order) != NULL;
         if (!is_named && !is_above(&o->id, &c->row.head))
             l->v[strays++] = *o;
     }

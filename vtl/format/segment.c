@@ -60,6 +60,11 @@ int seg_id_compare(const struct seg_id *a, const struct seg_id *b)
     return a->number < b->number ? -1 : a->number > b->number;
 }
 
+int seg_id_order(const void *a, const void *b)
+{
+    return seg_id_compare(a, b);
+}
+
 bool seg_id_is_newer(const struct seg_id *a, const struct seg_id *b)
 {
     if (a->epoch != b->epoch)

@@ -21,6 +21,7 @@ struct seg_id {
 void seg_id_format(const struct seg_id *id, char out[SEG_NAME_SIZE]);
 bool seg_id_parse(const char *name, struct seg_id *out);            /* exactly this form, nothing after it */
 int seg_id_compare(const struct seg_id *a, const struct seg_id *b); /* by epoch, writer, number */
+int seg_id_order(const void *a, const void *b);                     /* the same, for qsort and bsearch */
 /* Was segment a written after b, of the same cartridge? Numbers go up as long as a state lives, and a writer is drawn at
  * each start: what a crash left open has the epoch of before and any writer. */
 bool seg_id_is_newer(const struct seg_id *a, const struct seg_id *b);

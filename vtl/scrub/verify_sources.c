@@ -27,11 +27,6 @@ struct looking {
     size_t n_named;
 };
 
-static int by_id(const void *a, const void *b)
-{
-    return seg_id_compare(a, b);
-}
-
 static int take_ids(struct named *n, const struct tape_index *x)
 {
     n->ids = malloc((x->n_segs + 1) * sizeof(*n->ids));
@@ -40,7 +35,7 @@ static int take_ids(struct named *n, const struct tape_index *x)
     for (; n->n < x->n_segs; n->n++)
         n->ids[n->n] = x->segs[n->n].id;
     if (n->n)
-        qsort(n->ids, n->n, sizeof(*n->ids), by_id);
+        qsort(n->ids, n->n, sizeof(*n->ids), seg_id_order);
     return 0;
 }
 
@@ -83,7 +78,7 @@ static int named_of(struct looking *l, const struct seg_source *s, const struct 
 
 static bool is_named(const struct named *n, const struct seg_source *s)
 {
-    return n->n && bsearch(&s->id, n->ids, n->n, sizeof(*n->ids), by_id);
+    return n->n && bsearch(&s->id, n->ids, n->n, sizeof(*n->ids), seg_id_order);
 }
 
 static int by_source(const void *a, const void *b)
