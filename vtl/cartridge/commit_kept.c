@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "base/array.h"
+#include "base/log.h"
 #include "vtl/cartridge/commit_private.h"
 
 void kept_free(struct kept *k)

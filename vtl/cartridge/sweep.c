@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/lock.h"
 #include "base/array.h"
+#include "base/lock.h"
 #include "vtl/cartridge/commit_private.h"
 
 struct listed {

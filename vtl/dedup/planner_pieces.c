@@ -2,10 +2,10 @@
 /* planner_pieces.c: a block as pieces, and which chunks its literal ones hold. */
 #include "vtl/dedup/planner_private.h"
 
-#include "base/array.h"
-
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/array.h"
 
 /* A block with fewer bytes to copy is stored plain: its pieces and their sources would take as much. */
 #define WORTHWHILE 4096u

@@ -2,10 +2,10 @@
 /* leans.c: lists of what a tape leans on; see leans.h. */
 #include "vtl/format/leans.h"
 
-#include "base/array.h"
-
 #include <errno.h>
 #include <stdlib.h>
+
+#include "base/array.h"
 
 int leans_add(struct leans *l, uint32_t segment, const struct seg_source *s)
 {

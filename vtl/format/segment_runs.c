@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/check.h"
 #include "base/array.h"
+#include "base/check.h"
 #include "base/crc32c.h"
 #include "base/le.h"
 #include "vtl/format/segment_private.h"

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "base/array.h"
+#include "base/log.h"
 #include "base/thread.h"
 #include "vtl/library/library_private.h"
 #include "vtl/state/chunk_index.h"

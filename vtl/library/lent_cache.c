@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/event.h"
 #include "base/array.h"
+#include "base/event.h"
 #include "vtl/library/library_private.h"
 
 /*

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/many.h"
 #include "base/array.h"
+#include "base/many.h"
 #include "vtl/format/barcode.h"
 #include "vtl/library/library_private.h"
 

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/jsontext.h"
 #include "base/array.h"
+#include "base/jsontext.h"
 #include "base/many.h"
 #include "vtl/cartridge/commit.h"
 #include "vtl/format/barcode.h"

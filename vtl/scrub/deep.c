@@ -2,11 +2,11 @@
 /* deep.c: from the newest segment back to the beginning of the tape; see deep.h. */
 #include "vtl/scrub/deep.h"
 
-#include "base/array.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/array.h"
 
 /* A part of the tape, found backwards. */
 struct part {

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/lock.h"
 #include "base/array.h"
+#include "base/lock.h"
 #include "base/thread.h"
 #include "vtl/state/db.h"
 #include "vtl/scrub/deep.h"
