@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/secret.h"
 #include "vtl/cmd/escrow.h"
 
@@ -15,16 +16,10 @@ static int no_memory(struct errtext *err)
 }
 
 /* By no stream: that would have a copy in its buffer. */
-static int write_all(int fd, const char *text, struct errtext *err)
+static int write_text(int fd, const char *text, struct errtext *err)
 {
-    for (size_t left = strlen(text); left;) {
-        ssize_t n = write(fd, text, left);
-        if (n < 0 && errno != EINTR)
-            return errtext_set(err, -errno, "the keys cannot be written: %s", strerror(errno));
-        text += n > 0 ? n : 0;
-        left -= n > 0 ? (size_t)n : 0;
-    }
-    return 0;
+    int rc = file_write_all(fd, text, strlen(text));
+    return rc ? errtext_set(err, rc, "the keys cannot be written: %s", strerror(-rc)) : 0;
 }
 
 static int write_page(int fd, const char *secret, const char *public_key, struct errtext *err)
@@ -32,14 +27,14 @@ static int write_page(int fd, const char *secret, const char *public_key, struct
     char after[ESCROW_TEXT_SIZE + 100];
     (void)snprintf(after, sizeof(after), "\n\nPut this into the configuration:\n\n    [escrow]\n    public_key = %s\n",
                    public_key);
-    int rc = write_all(
+    int rc = write_text(
         fd,
         "Write this on paper, twice, and keep it where a fire here does not reach. It is stored nowhere, and\n"
         "without it no escrow opens:\n\n    ",
         err);
     if (!rc)
-        rc = write_all(fd, secret, err);
-    return rc ? rc : write_all(fd, after, err);
+        rc = write_text(fd, secret, err);
+    return rc ? rc : write_text(fd, after, err);
 }
 
 int escrow_write_keys(int fd, struct errtext *err)

@@ -118,7 +118,7 @@ int escrow_key_parse(enum escrow_key_kind kind, const char *text, uint8_t key[ES
     else if (n < LETTERS)
         rc = errtext_set(err, -EINVAL, "behind \"%s\" there are %d letters instead of %d: some are missing",
                          prefixes[kind], n, (int)LETTERS);
-    else if (CRYPTO_memcmp(coded, again, CODED))
+    else if (!secret_equal(coded, again, CODED))
         rc = errtext_set(err, -EINVAL, "the key that begins with \"%s\" has a misread letter", prefixes[kind]);
     else
         secret_copy(key, coded, ESCROW_KEY_SIZE);
