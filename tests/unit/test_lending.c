@@ -467,30 +467,37 @@ static void a_segment_that_a_crash_left_says_what_it_leans_on(void **state)
     config_free(c);
 }
 
+/* A deep rebuild of a library that lost the heads of the first tape. */
+static struct library *rebuild_without_heads(const struct vtl_config *c)
+{
+    const struct rebuild_options o = {.deep = true};
+    struct errtext err = {""};
+    char path[300];
+    json_t *r = NULL;
+    (void)snprintf(path, sizeof(path), "%s/store/tapes/%s/head", dir, OLD);
+    remove_tree(path);
+    if (library_rebuild(c, &o, &r, &err))
+        fail_msg("%s", err.text);
+    json_decref(r);
+    struct library *lib = open_library(c);
+    flush_remote(lib);
+    return lib;
+}
+
 /* Its own heads knew who leans on it; the others' say so, too. */
 static void a_deep_rebuild_lists_who_leans(void **state)
 {
     (void)state;
     struct vtl_config *c = config("one", "remote", "16M"), *two = config("two", "remote", "16M");
-    const struct rebuild_options o = {.deep = true};
     struct library *lib = two_tapes(c);
-    struct errtext err = {""};
     struct head h;
-    char path[300];
-    json_t *r = NULL;
     struct seg_source s = make_lean(lib, 1);
     unload(lib);
     read_head(lib, NEW, &h);
     struct seg_id leaner = h.id;
     head_free(&h);
     close_library(lib);
-    (void)snprintf(path, sizeof(path), "%s/store/tapes/%s/head", dir, OLD);
-    remove_tree(path);
-    if (library_rebuild(two, &o, &r, &err))
-        fail_msg("%s", err.text);
-    json_decref(r);
-    lib = open_library(two);
-    flush_remote(lib);
+    lib = rebuild_without_heads(two);
     read_head(lib, OLD, &h);
     assert_int_equal(h.n_leaners, 1);
     assert_string_equal(h.leaners[0].barcode, NEW);
@@ -507,25 +514,15 @@ static void a_deep_rebuild_lists_who_leans_on_what_an_earlier_tape_left(void **s
 {
     (void)state;
     struct vtl_config *c = config("one", "remote", "16M"), *two = config("two", "remote", "16M");
-    const struct rebuild_options o = {.deep = true};
     struct library *lib = two_tapes(c);
-    struct errtext err = {""};
     struct head h;
-    char path[300];
-    json_t *r = NULL;
     struct seg_source s = make_lean(lib, 1);
     unload(lib);
     remove_tape(lib, OLD);
     json_decref(call(lib, json_pack("{s:s, s:[s], s:i}", "op", "tape-create", "barcodes", OLD, "capacity", 0)));
     write_blocks(lib, SLOT, 3000, 3);
     close_library(lib);
-    (void)snprintf(path, sizeof(path), "%s/store/tapes/%s/head", dir, OLD);
-    remove_tree(path);
-    if (library_rebuild(two, &o, &r, &err))
-        fail_msg("%s", err.text);
-    json_decref(r);
-    lib = open_library(two);
-    flush_remote(lib);
+    lib = rebuild_without_heads(two);
     read_head(lib, OLD, &h);
     assert_int_not_equal(memcmp(h.cartridge, s.cartridge, sizeof(h.cartridge)), 0);
     assert_int_equal(h.n_leaners, 1);
