@@ -32,12 +32,12 @@ void ssc_keys_free(struct ssc_keys *k); /* wipes everything */
 /* Any of these on any thread; none blocks. */
 
 /* Gives a nexus the parameters p (with SCOPE_PUBLIC: none of its own), with has_key the TAPE_KEY_SIZE bytes at key, and
- * the drive's next key instance counter. lock: from now on the nexus works with just these. *changed: the parameters of other nexuses are different now. False:
- * there are too many nexuses. */
+ * the drive's next key instance counter. lock: from now on the nexus works with just these. *changed: the parameters of
+ * other nexuses are different now. False: there are too many nexuses. */
 bool ssc_keys_set(struct ssc_keys *k, uint64_t nexus, enum key_scope scope, bool lock, const struct ssc_params *p,
                   const uint8_t *key, bool *changed);
-/* The parameters in force for a nexus; medium: medium_changes now. *scope: the nexus's. *of: the scope
- * with which they were set; PUBLIC: nobody set any. */
+/* The parameters in force for a nexus; medium: medium_changes now. *scope: the nexus's. *of: the scope with which they
+ * were set; PUBLIC: nobody set any. */
 void ssc_keys_get(struct ssc_keys *k, uint64_t nexus, uint64_t medium, struct ssc_params *out, enum key_scope *scope,
                   enum key_scope *of);
 /* The same for a READ or WRITE; the key is in locked memory, until ssc_keys_done, whatever becomes of the parameters

@@ -59,8 +59,7 @@ struct kept_sums {
 };
 struct kept_sums kept_sums(const struct kept *k);
 /* Does nobody lean any more on what a removed cartridge left? h: its head, whose leaners become those that do. tidy: then
- * it goes. -EAGAIN: a cartridge of this barcode is being made, or that
- * one is not removed yet. */
+ * it goes. -EAGAIN: a cartridge of this barcode is being made, or that one is not removed yet. */
 int commit_look_at_place(struct engine *e, struct head *h, bool tidy, bool *free_now, const struct obj_call *call,
                          struct errtext *err);
 

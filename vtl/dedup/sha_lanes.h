@@ -16,7 +16,7 @@ struct sha_lanes;
 
 struct sha_message {
     const uint8_t *p;
-    size_t n; /* at most 65535 */
+    size_t n; /* at most 65534 */
 };
 
 struct sha_lanes *sha_lanes_new(void); /* NULL: no memory, or the library cannot use this processor */
