@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/array.h"
+
 enum { MAX_PATH = 1024 };
 
 struct walk {
@@ -42,14 +44,8 @@ static void names_free(struct names *l)
 
 static int names_add(struct names *l, const char *name, bool is_dir)
 {
-    if (l->n == l->room) {
-        size_t room = l->room ? 2 * l->room : 64;
-        char **v = realloc(l->v, room * sizeof(*v));
-        if (!v)
-            return -ENOMEM;
-        l->v = v;
-        l->room = room;
-    }
+    if (l->n == l->room && !array_grow(&l->v, &l->room, sizeof(*l->v)))
+        return -ENOMEM;
     size_t len = strlen(name);
     char *copy = malloc(len + 2);
     if (!copy)

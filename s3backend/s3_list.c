@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 enum { MAX_PAGE = 8 << 20 };
 
 struct entry {
@@ -44,15 +46,7 @@ static void page_reset(struct page *p)
 /* The key becomes the page's; NULL: there was no memory for it, or the store named none. */
 static void page_add(struct page *p, struct entry e)
 {
-    if (e.key && p->n == p->room) {
-        size_t room = p->room ? 2 * p->room : 256;
-        struct entry *v = realloc(p->v, room * sizeof(*v));
-        if (v) {
-            p->v = v;
-            p->room = room;
-        }
-    }
-    if (!e.key || p->n == p->room) {
+    if (!e.key || (p->n == p->room && !array_grow(&p->v, &p->room, sizeof(*p->v)))) {
         free(e.key);
         p->no_memory = true;
         return;

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 enum { MAX_PAGE = 8 << 20 };
 
 struct version {
@@ -50,17 +52,10 @@ static void page_add(struct page *p, bool marker)
 {
     struct version e = p->item;
     p->item = (struct version){.key = NULL};
-    if (p->n == p->room) {
-        size_t room = p->room ? 2 * p->room : 256;
-        struct version *v = realloc(p->v, room * sizeof(*v));
-        if (v) {
-            p->v = v;
-            p->room = room;
-        }
-    }
+    bool room = p->n < p->room || array_grow(&p->v, &p->room, sizeof(*p->v));
     e.marker = marker;
     e.order = p->n;
-    if (e.key && e.id && p->n < p->room)
+    if (e.key && e.id && room)
         p->v[p->n++] = e;
     else {
         version_free(&e);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/human.h"
@@ -32,15 +33,7 @@ static void poke(struct workers *w, struct cartridge *c)
 {
     lock_take(&w->lock);
     struct active *a = find_active(w, c);
-    if (!a && w->n_active == w->room_active) {
-        size_t room = w->room_active ? 2 * w->room_active : 16;
-        struct active *more = realloc(w->active, room * sizeof(*more));
-        if (more) {
-            w->active = more;
-            w->room_active = room;
-        }
-    }
-    if (!a && w->n_active < w->room_active) {
+    if (!a && (w->n_active < w->room_active || array_grow(&w->active, &w->room_active, sizeof(*w->active)))) {
         a = &w->active[w->n_active++];
         *a = (struct active){.c = c};
     }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/thread.h"
@@ -120,15 +121,9 @@ static void pace(void *arg, uint64_t bytes)
 static void note(struct round *r, const struct finding *found, const char *what)
 {
     lock_assert_held(&r->lock);
-    if (r->n_findings == r->room) {
-        size_t room = r->room ? 2 * r->room : 16;
-        struct finding *f = realloc(r->findings, room * sizeof(*f));
-        if (!f) {
-            r->rc = r->rc ? r->rc : -ENOMEM;
-            return;
-        }
-        r->findings = f;
-        r->room = room;
+    if (r->n_findings == r->room && !array_grow(&r->findings, &r->room, sizeof(*r->findings))) {
+        r->rc = r->rc ? r->rc : -ENOMEM;
+        return;
     }
     r->findings[r->n_findings] = *found;
     r->findings[r->n_findings++].what = strdup(what);
